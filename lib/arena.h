@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The arena: the part of the pool file where objects lie, divided into
+ * frames of one zspage each.
+ *
+ * A frame that nobody has is address space only.  One that was taken is
+ * backed by memory as far as its owner commits it, always from its
+ * start.  Frames are handed out lowest first, so that a pool that
+ * shrinks stays dense.
+ *
+ * On hugetlbfs memory comes and goes in huge pages of several frames:
+ * there the first frame taken of a huge page commits all of it, and the
+ * last one given back returns it.
+ */
+
+#ifndef NBDZRAM_ARENA_H
+#define NBDZRAM_ARENA_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "bits.h"
+#include "budget.h"
+#include "pool-file.h"
+
+struct arena {
+  const struct pool_file *file;
+  struct budget *budget;
+  uint8_t *base;                /* of frame 0; constant */
+  uint64_t size;                /* bytes of address space */
+  uint32_t frame_size;
+  uint32_t frames;              /* that fit the arena */
+  uint32_t frames_per_granule;  /* 1 but on hugetlbfs */
+
+  pthread_mutex_t lock;         /* of what follows; taken last of all */
+  bits_word *taken;             /* by frame */
+  uint16_t *granule_taken;      /* frames taken of each granule */
+  uint32_t first_clear;         /* no frame below it is free */
+};
+
+/* Map the arena of FILE, with frames of FRAME_SIZE bytes, none taken.
+ * FILE and BUDGET must stay.  0, or -1 with errno ENOMEM.
+ */
+int arena_open (struct arena *a, const struct pool_file *file,
+                struct budget *budget, uint32_t frame_size);
+
+/* Safe on a zeroed arena, and on one whose opening failed. */
+void arena_close (struct arena *a);
+
+/* Take a free frame and put its number in *FRAME.  0, or -1 with errno
+ * ENOSPC when the arena, the budget or the file system is full.
+ */
+int arena_take (struct arena *a, uint32_t *frame);
+
+/* Back bytes FROM to TO of a frame with memory; both are multiples of
+ * the OS page, and the bytes before FROM are committed already.
+ * 0, or -1 with errno ENOSPC.  The owner of the frame serializes.
+ */
+int arena_commit (struct arena *a, uint32_t frame, uint32_t from, uint32_t to);
+
+/* Give back the memory of bytes FROM to TO, the end of what the owner
+ * had committed.
+ */
+void arena_decommit (struct arena *a, uint32_t frame,
+                     uint32_t from, uint32_t to);
+
+/* Give back a frame of which COMMITTED bytes are backed. */
+void arena_give (struct arena *a, uint32_t frame, uint32_t committed);
+
+/* Does a commit of a part cost only that part? */
+static inline bool
+arena_commits_in_parts (const struct arena *a)
+{
+  return a->frames_per_granule == 1;
+}
+
+/* Attach: FRAME holds objects.  Then arena_attach_done gives back what
+ * lies behind frames that nobody claimed.
+ */
+void arena_claim (struct arena *a, uint32_t frame);
+void arena_attach_done (struct arena *a);
+
+#endif /* NBDZRAM_ARENA_H */

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Raw deflate by libdeflate. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <libdeflate.h>
+
+#include "codecs.h"
+
+/* What libdeflate 1.14 allocates; it does not tell.  Rounded up from
+ * malloc's view of each group of levels.
+ */
+#define COMPRESSOR_BYTES_FAST (700 * 1024)
+#define COMPRESSOR_BYTES_BEST (9 * 1024 * 1024)
+#define DECOMPRESSOR_BYTES (12 * 1024)
+
+static bool
+level_valid (int level)
+{
+  return level >= 1 && level <= 12;
+}
+
+static size_t
+bound (size_t size)
+{
+  return libdeflate_deflate_compress_bound (NULL, size);
+}
+
+static void *
+compressor_new (int level, size_t page_size, size_t *bytes)
+{
+  struct libdeflate_compressor *ctx = libdeflate_alloc_compressor (level);
+
+  (void) page_size;
+  if (!ctx)
+    errno = ENOMEM;
+  *bytes = level >= 10 ? COMPRESSOR_BYTES_BEST : COMPRESSOR_BYTES_FAST;
+  return ctx;
+}
+
+static void
+compressor_free (void *ctx)
+{
+  libdeflate_free_compressor (ctx);
+}
+
+static size_t
+compress (void *ctx, int level, const void *src, size_t size, void *dst)
+{
+  (void) level;
+  return libdeflate_deflate_compress (ctx, src, size, dst, bound (size));
+}
+
+static void *
+decompressor_new (size_t *bytes)
+{
+  struct libdeflate_decompressor *ctx = libdeflate_alloc_decompressor ();
+
+  if (!ctx)
+    errno = ENOMEM;
+  *bytes = DECOMPRESSOR_BYTES;
+  return ctx;
+}
+
+static void
+decompressor_free (void *ctx)
+{
+  libdeflate_free_decompressor (ctx);
+}
+
+static int
+decompress (void *ctx, const void *src, size_t length, void *dst, size_t size)
+{
+  size_t out;
+
+  return libdeflate_deflate_decompress (ctx, src, length, dst, size, &out)
+    == LIBDEFLATE_SUCCESS && out == size ? 0 : -1;
+}
+
+const struct codec codec_deflate = {
+  .name = "deflate",
+  .id = CODEC_DEFLATE,
+  .default_level = 6,
+  .levels = "1 (fastest) to 12 (best)",
+  .level_valid = level_valid,
+  .bound = bound,
+  .compressor_new = compressor_new,
+  .compressor_free = compressor_free,
+  .compress = compress,
+  .decompressor_new = decompressor_new,
+  .decompressor_free = decompressor_free,
+  .decompress = decompress,
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Compaction: objects of sparse zspages move together, and the memory
+ * they leave goes back to the system.
+ */
+
+#ifndef NBDZRAM_COMPACT_H
+#define NBDZRAM_COMPACT_H
+
+#include <stdint.h>
+
+#include "pool.h"
+
+/* Compact all of the pool, while requests go on.  Returns the bytes
+ * given back.
+ */
+uint64_t pool_compact (struct pool *pool);
+
+#endif /* NBDZRAM_COMPACT_H */

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device-internal.h"
+#include "page.h"
+
+/* ---- opening ---- */
+
+struct device *
+device_new (struct pool *pool, const struct device_record *record)
+{
+  struct device *d = calloc (1, sizeof *d);
+
+  if (!d)
+    return NULL;
+  d->pool = pool;
+  d->size = record->size;
+  d->pages = div_up (d->size, pool->sizes.page_size);
+  memcpy (d->name, record->name, sizeof d->name);
+  if (table_open (&d->table, &pool->file, &pool->budget, pool->locks,
+                  record->table_offset, d->pages) == -1) {
+    free (d);
+    errno = ENOMEM;
+    return NULL;
+  }
+  return d;
+}
+
+int
+device_attach (struct device *d)
+{
+  slot_t slots[LEAF_SLOTS];
+
+  for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
+       leaf = table_next_leaf (&d->table, leaf + 1)) {
+    uint64_t first = leaf * LEAF_SLOTS;
+
+    table_copy_leaf (&d->table, leaf, slots);
+    for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
+      if (slots[i] != SLOT_EMPTY && page_attach (d, first + i, slots[i]) == -1)
+        return -1;
+  }
+  return 0;
+}
+
+void
+device_free (struct device *d)
+{
+  if (!d)
+    return;
+  table_close (&d->table);
+  free (d);
+}
+
+static struct device *
+create (struct pool *pool, const char *name, uint64_t size)
+{
+  uint64_t pages = div_up (size, pool->sizes.page_size);
+  struct device_record record = { .size = size };
+  unsigned n;
+
+  strcpy (record.name, name);
+  for (n = 0; n < POOL_DEVICES_MAX && pool->devices[n]; ++n)
+    ;
+  if (budget_take (&pool->budget, OS_PAGE_SIZE) == -1)
+    return NULL;
+  if (pool_file_add_device (&pool->file, n, &record, table_bytes (pages))
+      == -1) {
+    budget_give (&pool->budget, OS_PAGE_SIZE);
+    return NULL;
+  }
+  return pool->devices[n] = device_new (pool, &record);
+}
+
+struct device *
+device_open (struct pool *pool, const char *name, uint64_t size)
+{
+  if (strlen (name) > DEVICE_NAME_MAX) {
+    errno = ENAMETOOLONG;
+    return NULL;
+  }
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
+    if (pool->devices[n] && strcmp (pool->devices[n]->name, name) == 0)
+      return pool->devices[n];
+  return create (pool, name, size);
+}
+
+/* ---- requests, page by page ---- */
+
+/* The part of a request that lies in one page. */
+struct piece {
+  uint64_t index;
+  uint32_t offset;              /* in the page */
+  uint32_t count;
+};
+
+static struct piece
+first_piece (const struct device *d, uint64_t offset, uint64_t count)
+{
+  uint32_t page_size = d->pool->sizes.page_size;
+  struct piece p = {
+    .index = offset / page_size,
+    .offset = (uint32_t) (offset % page_size),
+  };
+
+  p.count = (uint32_t) MIN (count, page_size - p.offset);
+  return p;
+}
+
+static int
+read_pieces (struct device *d, struct stream *stream, uint8_t *buf,
+             uint32_t count, uint64_t offset)
+{
+  while (count > 0) {
+    struct piece p = first_piece (d, offset, count);
+
+    if (page_read (d, stream, p.index, buf, p.offset, p.count) == -1)
+      return -1;
+    buf += p.count;
+    offset += p.count;
+    count -= p.count;
+  }
+  return 0;
+}
+
+static int
+write_pieces (struct device *d, struct stream *stream, const uint8_t *buf,
+              uint32_t count, uint64_t offset)
+{
+  while (count > 0) {
+    struct piece p = first_piece (d, offset, count);
+
+    if (page_write (d, stream, p.index, buf, p.offset, p.count) == -1)
+      return -1;
+    buf += p.count;
+    offset += p.count;
+    count -= p.count;
+  }
+  return 0;
+}
+
+int
+device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
+{
+  struct stream *stream = stream_get (&d->pool->streams);
+  int r = read_pieces (d, stream, buf, count, offset);
+
+  stream_put (&d->pool->streams, stream);
+  if (r == -1)
+    atomic_fetch_add (&d->pool->counters.failed_reads, 1);
+  return r;
+}
+
+int
+device_write (struct device *d, const void *buf, uint32_t count,
+              uint64_t offset)
+{
+  struct stream *stream = stream_get (&d->pool->streams);
+  int r = write_pieces (d, stream, buf, count, offset);
+
+  stream_put (&d->pool->streams, stream);
+  if (r == -1)
+    atomic_fetch_add (&d->pool->counters.failed_writes, 1);
+  return r;
+}
+
+/* ---- zeroes ---- */
+
+/* Trim pages FIRST up to END, all of one leaf. */
+static void
+trim_in_leaf (struct device *d, uint64_t first, uint64_t end)
+{
+  for (uint64_t index = first; index < end; ++index)
+    page_trim (d, index);
+  table_release_leaf (&d->table, first / LEAF_SLOTS);
+}
+
+static void
+trim_pages (struct device *d, uint64_t first, uint64_t end)
+{
+  uint64_t leaf = table_next_leaf (&d->table, first / LEAF_SLOTS);
+
+  while (leaf < d->table.leaves && leaf * LEAF_SLOTS < end) {
+    trim_in_leaf (d, MAX (first, leaf * LEAF_SLOTS),
+                  MIN (end, (leaf + 1) * LEAF_SLOTS));
+    leaf = table_next_leaf (&d->table, leaf + 1);
+  }
+}
+
+static int
+zero_part (struct device *d, uint64_t offset, uint32_t count)
+{
+  struct piece p = first_piece (d, offset, count);
+  struct stream *stream = stream_get (&d->pool->streams);
+  int r = page_zero (d, stream, p.index, p.offset, p.count);
+
+  stream_put (&d->pool->streams, stream);
+  if (r == -1)
+    atomic_fetch_add (&d->pool->counters.failed_writes, 1);
+  return r;
+}
+
+int
+device_zero (struct device *d, uint64_t count, uint64_t offset)
+{
+  uint32_t page_size = d->pool->sizes.page_size;
+  uint64_t end = offset + count;
+  /* The last page ends where the device does. */
+  uint64_t last = end == d->size ? d->pages : end / page_size;
+  uint64_t first = div_up (offset, page_size);
+
+  if (first > last)             /* within one page */
+    return zero_part (d, offset, (uint32_t) count);
+  if (offset < first * page_size
+      && zero_part (d, offset, (uint32_t) (first * page_size - offset)) == -1)
+    return -1;
+  trim_pages (d, first, last);
+  if (end > last * page_size)
+    return zero_part (d, last * page_size, (uint32_t) (end - last * page_size));
+  return 0;
+}
+
+/* ---- extents ---- */
+
+static enum extent_kind
+kind_of (slot_t slot)
+{
+  if (slot == SLOT_EMPTY)
+    return EXTENT_HOLE;
+  return slot_is_same (slot) && slot_same_word (slot) == 0
+    ? EXTENT_ZERO : EXTENT_DATA;
+}
+
+/* The kind of page INDEX, and in *END the first page after it, up to
+ * the end of its leaf, that is of another kind.
+ */
+static enum extent_kind
+run_in_leaf (const slot_t slots[LEAF_SLOTS], uint64_t index, uint64_t *end)
+{
+  enum extent_kind kind = kind_of (slots[index % LEAF_SLOTS]);
+
+  do
+    ++index;
+  while (index % LEAF_SLOTS != 0 && kind_of (slots[index % LEAF_SLOTS]) == kind);
+  *end = index;
+  return kind;
+}
+
+int
+device_extents (struct device *d, uint64_t count, uint64_t offset,
+                int (*fn) (void *opaque, uint64_t offset, uint64_t length,
+                           enum extent_kind kind),
+                void *opaque)
+{
+  uint32_t page_size = d->pool->sizes.page_size;
+  uint64_t end = offset + count;
+  uint64_t copied = UINT64_MAX;
+  slot_t slots[LEAF_SLOTS];
+
+  while (offset < end) {
+    uint64_t index = offset / page_size;
+    uint64_t leaf = table_next_leaf (&d->table, index / LEAF_SLOTS);
+    uint64_t stop;
+    enum extent_kind kind = EXTENT_HOLE;
+
+    if (leaf * LEAF_SLOTS > index)
+      stop = leaf * LEAF_SLOTS;
+    else {
+      if (leaf != copied && !table_copy_leaf (&d->table, leaf, slots))
+        continue;               /* it has just been released */
+      copied = leaf;
+      kind = run_in_leaf (slots, index, &stop);
+    }
+    stop = MIN (stop * page_size, end);
+    if (fn (opaque, offset, stop - offset, kind) == -1)
+      return -1;
+    offset = stop;
+  }
+  return 0;
+}

@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+
+#include "objects.h"
+#include "os.h"
+
+#define NIL UINT32_MAX
+#define NO_OBJECT UINT32_MAX
+
+/* A class commits one OS page at a time, plus one for every so many
+ * zspages that it has: large classes make few system calls, and what
+ * lies idle ahead of them is under 1 % of what they hold.
+ */
+#define ZSPAGES_PER_PAGE_AHEAD 8
+
+static size_t
+zspages_bytes (const struct objects *o)
+{
+  return align_up (o->arena->frames * sizeof (struct zspage), OS_PAGE_SIZE);
+}
+
+int
+objects_open (struct objects *o, const struct size_classes *sizes,
+              struct arena *arena)
+{
+  o->sizes = sizes;
+  o->arena = arena;
+  o->high_water = 0;
+  o->zspages = os_map_anon (zspages_bytes (o));
+  if (!o->zspages)
+    return -1;
+  for (uint32_t c = 0; c < SIZE_CLASSES_MAX; ++c) {
+    struct object_class *oc = &o->classes[c];
+
+    *oc = (struct object_class) { .zspages = 0 };
+    pthread_mutex_init (&oc->lock, NULL);
+    for (int g = 0; g < ZSPAGE_GROUPS; ++g)
+      oc->heads[g] = NIL;
+  }
+  return 0;
+}
+
+void
+objects_close (struct objects *o)
+{
+  if (!o->zspages)
+    return;
+  os_unmap (o->zspages, zspages_bytes (o));
+  o->zspages = NULL;
+  for (uint32_t c = 0; c < SIZE_CLASSES_MAX; ++c)
+    pthread_mutex_destroy (&o->classes[c].lock);
+}
+
+/* ---- zspages: which objects are free.  The class's lock is held. ---- */
+
+static uint32_t
+zspage_class (const struct zspage *z)
+{
+  return z->class_plus_1 - 1U;
+}
+
+static const struct size_class *
+size_class_at (const struct objects *o, uint32_t cls)
+{
+  return &o->sizes->classes[cls];
+}
+
+/* Bytes of a zspage of this class that hold objects. */
+static uint32_t
+zspage_extent (const struct size_class *sc)
+{
+  return (uint32_t) align_up ((uint64_t) sc->size * sc->objects, OS_PAGE_SIZE);
+}
+
+static void
+zspage_init (struct zspage *z, uint32_t cls, uint32_t objects)
+{
+  z->class_plus_1 = (uint8_t) (cls + 1);
+  z->used = 0;
+  z->committed = 0;
+  z->free[0] = objects >= 64 ? ~UINT64_C (0) : (UINT64_C (1) << objects) - 1;
+  z->free[1] = objects >= 128 ? ~UINT64_C (0)
+    : objects > 64 ? (UINT64_C (1) << (objects - 64)) - 1 : 0;
+}
+
+static bool
+object_is_free (const struct zspage *z, uint32_t n)
+{
+  return z->free[n / 64] >> n % 64 & 1;
+}
+
+static uint32_t
+lowest_free (const struct zspage *z)
+{
+  if (z->free[0] != 0)
+    return (uint32_t) __builtin_ctzll (z->free[0]);
+  if (z->free[1] != 0)
+    return 64 + (uint32_t) __builtin_ctzll (z->free[1]);
+  return NO_OBJECT;
+}
+
+/* The number of objects up to and including the last one taken. */
+static uint32_t
+objects_reach (const struct zspage *z, uint32_t objects)
+{
+  while (objects > 0 && object_is_free (z, objects - 1))
+    objects--;
+  return objects;
+}
+
+/* ---- lists by fullness ---- */
+
+static uint8_t
+group_of (const struct zspage *z, uint32_t objects)
+{
+  return (uint8_t) (z->used * GROUP_FULL / objects);
+}
+
+static void
+zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
+             uint8_t group)
+{
+  struct zspage *z = &o->zspages[frame];
+
+  z->group = group;
+  z->prev = NIL;
+  z->next = oc->heads[group];
+  if (z->next != NIL)
+    o->zspages[z->next].prev = frame;
+  oc->heads[group] = frame;
+}
+
+static void
+zspage_unlink (struct objects *o, struct object_class *oc, uint32_t frame)
+{
+  struct zspage *z = &o->zspages[frame];
+
+  if (z->prev != NIL)
+    o->zspages[z->prev].next = z->next;
+  else
+    oc->heads[z->group] = z->next;
+  if (z->next != NIL)
+    o->zspages[z->next].prev = z->prev;
+}
+
+/* After a change of used; an isolated zspage stays so. */
+static void
+zspage_regroup (struct objects *o, struct object_class *oc, uint32_t frame,
+                uint32_t objects)
+{
+  struct zspage *z = &o->zspages[frame];
+  uint8_t group = group_of (z, objects);
+
+  if (group == z->group || z->group == GROUP_ISOLATED)
+    return;
+  zspage_unlink (o, oc, frame);
+  zspage_link (o, oc, frame, group);
+}
+
+/* ---- taking objects ---- */
+
+static int
+zspage_commit (struct objects *o, struct object_class *oc, uint32_t frame,
+               uint32_t to)
+{
+  struct zspage *z = &o->zspages[frame];
+
+  if (arena_commit (o->arena, frame, z->committed, to) == -1)
+    return -1;
+  oc->committed += to - z->committed;
+  z->committed = to;
+  return 0;
+}
+
+/* Make sure that memory stands behind the first END bytes. */
+static int
+ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
+                  const struct size_class *sc, uint32_t end)
+{
+  uint32_t need = (uint32_t) align_up (end, OS_PAGE_SIZE);
+  uint32_t ahead = oc->zspages / ZSPAGES_PER_PAGE_AHEAD * OS_PAGE_SIZE;
+  uint32_t extent = zspage_extent (sc);
+
+  if (end <= o->zspages[frame].committed)
+    return 0;
+  if (!arena_commits_in_parts (o->arena))
+    return zspage_commit (o, oc, frame, extent);
+  if (ahead > 0 && need < extent
+      && zspage_commit (o, oc, frame, MIN (need + ahead, extent)) == 0)
+    return 0;
+  return zspage_commit (o, oc, frame, need);
+}
+
+static uint64_t
+take (struct objects *o, struct object_class *oc, uint32_t frame,
+      const struct size_class *sc, uint32_t n, uint32_t bytes)
+{
+  struct zspage *z = &o->zspages[frame];
+
+  z->free[n / 64] &= ~(UINT64_C (1) << n % 64);
+  z->used++;
+  oc->used++;
+  oc->bytes += bytes;
+  zspage_regroup (o, oc, frame, sc->objects);
+  return (uint64_t) frame * o->sizes->zspage_size + (uint64_t) n * sc->size;
+}
+
+/* The fullest zspage with room, or NIL. */
+static uint32_t
+fullest (const struct object_class *oc)
+{
+  for (int g = GROUPS_TAKEN_FROM - 1; g >= 0; --g)
+    if (oc->heads[g] != NIL)
+      return oc->heads[g];
+  return NIL;
+}
+
+/* A zspage whose lowest free object needs no new memory, or NIL. */
+static uint32_t
+find_committed (const struct objects *o, const struct object_class *oc,
+                const struct size_class *sc)
+{
+  for (int g = GROUPS_TAKEN_FROM - 1; g >= 0; --g)
+    for (uint32_t f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
+      if ((lowest_free (&o->zspages[f]) + 1) * sc->size
+          <= o->zspages[f].committed)
+        return f;
+  return NIL;
+}
+
+/* The bookkeeping of a frame used for the first time. */
+static int
+account_frame (struct objects *o, uint32_t frame)
+{
+  uint32_t high = atomic_load (&o->high_water);
+
+  while (frame >= high) {
+    uint64_t bytes = (frame + 1 - high) * sizeof (struct zspage);
+
+    if (budget_take (o->arena->budget, bytes) == -1)
+      return -1;
+    if (atomic_compare_exchange_strong (&o->high_water, &high, frame + 1))
+      return 0;
+    budget_give (o->arena->budget, bytes);
+  }
+  return 0;
+}
+
+/* A new zspage with one object's memory committed, or NIL. */
+static uint32_t
+new_zspage (struct objects *o, struct object_class *oc, uint32_t cls)
+{
+  const struct size_class *sc = size_class_at (o, cls);
+  struct zspage *z;
+  uint32_t frame;
+
+  if (arena_take (o->arena, &frame) == -1)
+    return NIL;
+  z = &o->zspages[frame];
+  if (account_frame (o, frame) == -1)
+    goto fail;
+  zspage_init (z, cls, sc->objects);
+  if (ensure_committed (o, oc, frame, sc, sc->size) == -1)
+    goto fail;
+  oc->zspages++;
+  zspage_link (o, oc, frame, 0);
+  return frame;
+
+ fail:
+  z->class_plus_1 = 0;
+  arena_give (o->arena, frame, 0);
+  errno = ENOSPC;
+  return NIL;
+}
+
+int
+object_alloc (struct objects *o, uint32_t cls, uint32_t bytes, bool may_grow,
+              uint64_t *offset)
+{
+  struct object_class *oc = &o->classes[cls];
+  const struct size_class *sc = size_class_at (o, cls);
+  uint32_t frame, n;
+
+  LOCK_FOR_SCOPE (&oc->lock);
+
+  frame = fullest (oc);
+  if (frame != NIL) {
+    n = lowest_free (&o->zspages[frame]);
+    if ((n + 1) * sc->size > o->zspages[frame].committed
+        && (!may_grow
+            || ensure_committed (o, oc, frame, sc, (n + 1) * sc->size) == -1))
+      frame = find_committed (o, oc, sc);
+  }
+  else if (may_grow)
+    frame = new_zspage (o, oc, cls);
+
+  if (frame == NIL) {
+    errno = ENOSPC;
+    return -1;
+  }
+  n = lowest_free (&o->zspages[frame]);
+  *offset = take (o, oc, frame, sc, n, bytes);
+  return 0;
+}
+
+/* ---- giving them back ---- */
+
+/* Which object of class CLS lies at OFFSET?  NO_OBJECT when none can. */
+static uint32_t
+object_number (const struct objects *o, uint32_t cls, uint64_t offset)
+{
+  const struct size_class *sc = size_class_at (o, cls);
+  uint32_t within = (uint32_t) (offset % o->sizes->zspage_size);
+  uint32_t n = within / sc->size;
+
+  return offset < o->arena->size
+    && offset / o->sizes->zspage_size < o->arena->frames
+    && n * sc->size == within && n < sc->objects ? n : NO_OBJECT;
+}
+
+int
+object_free (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
+{
+  struct object_class *oc = &o->classes[cls];
+  uint32_t objects = size_class_at (o, cls)->objects;
+  uint32_t n = object_number (o, cls, offset);
+  uint32_t frame = (uint32_t) (offset / o->sizes->zspage_size);
+  uint32_t committed;
+  struct zspage *z;
+
+  if (n == NO_OBJECT)
+    goto damaged;
+
+  z = &o->zspages[frame];
+  pthread_mutex_lock (&oc->lock);
+  if (z->class_plus_1 != cls + 1 || object_is_free (z, n)) {
+    pthread_mutex_unlock (&oc->lock);
+    goto damaged;
+  }
+  z->free[n / 64] |= UINT64_C (1) << n % 64;
+  z->used--;
+  oc->used--;
+  oc->bytes -= bytes;
+  if (z->used > 0) {
+    zspage_regroup (o, oc, frame, objects);
+    pthread_mutex_unlock (&oc->lock);
+    return 0;
+  }
+
+  zspage_unlink (o, oc, frame);
+  committed = z->committed;
+  z->class_plus_1 = 0;
+  oc->zspages--;
+  oc->committed -= committed;
+  pthread_mutex_unlock (&oc->lock);
+
+  /* Nobody can find the frame any more: the system call needs no lock. */
+  arena_give (o->arena, frame, committed);
+  return 0;
+
+ damaged:
+  errno = EUCLEAN;
+  return -1;
+}
+
+/* ---- attach ---- */
+
+int
+object_claim (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
+{
+  const struct size_class *sc = size_class_at (o, cls);
+  struct object_class *oc = &o->classes[cls];
+  uint32_t n = object_number (o, cls, offset);
+  uint32_t frame = (uint32_t) (offset / o->sizes->zspage_size);
+  struct zspage *z;
+
+  if (n == NO_OBJECT)
+    goto damaged;
+  z = &o->zspages[frame];
+  if (z->class_plus_1 == 0) {
+    zspage_init (z, cls, sc->objects);
+    oc->zspages++;
+    arena_claim (o->arena, frame);
+    o->high_water = MAX (o->high_water, frame + 1);
+  }
+  if (z->class_plus_1 != cls + 1 || !object_is_free (z, n))
+    goto damaged;
+
+  z->free[n / 64] &= ~(UINT64_C (1) << n % 64);
+  z->used++;
+  oc->used++;
+  oc->bytes += bytes;
+  return 0;
+
+ damaged:
+  errno = EUCLEAN;
+  return -1;
+}
+
+/* How much of a claimed zspage is memory nobody knows: its end is made
+ * to be none.
+ */
+static void
+attach_zspage (struct objects *o, uint32_t frame)
+{
+  struct zspage *z = &o->zspages[frame];
+  uint32_t cls = zspage_class (z);
+  const struct size_class *sc = size_class_at (o, cls);
+  struct object_class *oc = &o->classes[cls];
+  uint32_t end = objects_reach (z, sc->objects) * sc->size;
+
+  if (arena_commits_in_parts (o->arena)) {
+    z->committed = (uint32_t) align_up (end, OS_PAGE_SIZE);
+    budget_force (o->arena->budget, o->sizes->zspage_size);
+    arena_decommit (o->arena, frame, z->committed, o->sizes->zspage_size);
+  }
+  else
+    z->committed = zspage_extent (sc);
+  oc->committed += z->committed;
+  zspage_link (o, oc, frame, group_of (z, sc->objects));
+}
+
+void
+objects_attach_done (struct objects *o)
+{
+  budget_force (o->arena->budget, o->high_water * sizeof (struct zspage));
+  for (uint32_t f = 0; f < o->high_water; ++f)
+    if (o->zspages[f].class_plus_1 != 0)
+      attach_zspage (o, f);
+  arena_attach_done (o->arena);
+}
+
+/* ---- compaction ---- */
+
+/* How many of the objects in a class's lists are free, in all. */
+static uint64_t
+free_objects (const struct object_class *oc, uint32_t objects)
+{
+  return (uint64_t) oc->zspages * objects - oc->used;
+}
+
+/* Emptiest first, as long as the zspages that stay have room for what
+ * the isolated ones hold: that is, as long as a whole zspage is free.
+ */
+static uint32_t
+isolate_class (struct objects *o, uint32_t cls)
+{
+  struct object_class *oc = &o->classes[cls];
+  uint32_t objects = size_class_at (o, cls)->objects;
+  uint32_t isolated = 0;
+  uint64_t free;
+
+  LOCK_FOR_SCOPE (&oc->lock);
+  free = free_objects (oc, objects);
+  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
+    while (oc->heads[g] != NIL && free >= objects) {
+      uint32_t frame = oc->heads[g];
+
+      zspage_unlink (o, oc, frame);
+      zspage_link (o, oc, frame, GROUP_ISOLATED);
+      isolated++;
+      free -= objects;
+    }
+  return isolated;
+}
+
+uint32_t
+objects_isolate (struct objects *o)
+{
+  uint32_t isolated = 0;
+
+  for (uint32_t c = 0; c < o->sizes->count; ++c)
+    isolated += isolate_class (o, c);
+  return isolated;
+}
+
+bool
+object_may_sink (struct objects *o, uint64_t offset)
+{
+  uint64_t frame = offset / o->sizes->zspage_size;
+
+  return frame < o->arena->frames
+    && atomic_load_explicit (&o->zspages[frame].group, memory_order_relaxed)
+       < GROUPS_TAKEN_FROM;
+}
+
+int
+object_alloc_below (struct objects *o, uint64_t below, uint32_t bytes,
+                    uint64_t *offset)
+{
+  uint32_t cls = size_class_of (o->sizes, bytes);
+  struct object_class *oc = &o->classes[cls];
+  uint32_t frame = (uint32_t) (below / o->sizes->zspage_size);
+  uint32_t n = object_number (o, cls, below);
+  struct zspage *z;
+
+  LOCK_FOR_SCOPE (&oc->lock);
+  z = &o->zspages[frame];
+  if (n == NO_OBJECT || z->class_plus_1 != cls + 1 || z->group >= GROUPS_TAKEN_FROM
+      || lowest_free (z) >= n) {
+    errno = ENOSPC;
+    return -1;
+  }
+  *offset = take (o, oc, frame, size_class_at (o, cls), lowest_free (z), bytes);
+  return 0;
+}
+
+static void
+trim_tail (struct objects *o, struct object_class *oc, uint32_t frame,
+           const struct size_class *sc)
+{
+  struct zspage *z = &o->zspages[frame];
+  uint32_t end = objects_reach (z, sc->objects) * sc->size;
+  uint32_t keep = (uint32_t) align_up (end, OS_PAGE_SIZE);
+
+  if (keep >= z->committed)
+    return;
+  arena_decommit (o->arena, frame, keep, z->committed);
+  oc->committed -= z->committed - keep;
+  z->committed = keep;
+}
+
+static void
+class_compaction_done (struct objects *o, uint32_t cls)
+{
+  struct object_class *oc = &o->classes[cls];
+  const struct size_class *sc = size_class_at (o, cls);
+  uint32_t f;
+
+  LOCK_FOR_SCOPE (&oc->lock);
+  while ((f = oc->heads[GROUP_ISOLATED]) != NIL) {
+    zspage_unlink (o, oc, f);
+    zspage_link (o, oc, f, group_of (&o->zspages[f], sc->objects));
+  }
+  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
+    for (f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
+      trim_tail (o, oc, f, sc);
+}
+
+void
+objects_compaction_done (struct objects *o)
+{
+  for (uint32_t c = 0; c < o->sizes->count; ++c)
+    class_compaction_done (o, c);
+}
+
+/* ---- statistics ---- */
+
+void
+objects_get_stats (struct objects *o, struct objects_stats *st)
+{
+  *st = (struct objects_stats) { .zspages = 0 };
+  for (uint32_t c = 0; c < o->sizes->count; ++c) {
+    struct object_class *oc = &o->classes[c];
+
+    LOCK_FOR_SCOPE (&oc->lock);
+    st->zspages += oc->zspages;
+    st->used += oc->used;
+    st->bytes += oc->bytes;
+    st->committed += oc->committed;
+    if (c == size_class_huge (o->sizes))
+      st->huge += oc->used;
+    else if (size_class_at (o, c)->size <= o->sizes->page_size / 2)
+      st->up_to_half += oc->used;
+  }
+}
+
+/* ---- invariants ---- */
+
+#define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
+
+static const char *
+check_zspage (const struct objects *o, const struct zspage *z, uint32_t cls)
+{
+  const struct size_class *sc = size_class_at (o, cls);
+  uint32_t free = 0;
+
+  CHECK (z->class_plus_1 == cls + 1);
+  for (uint32_t n = 0; n < ZSPAGE_OBJECTS_MAX; ++n) {
+    CHECK (!object_is_free (z, n) || n < sc->objects);
+    free += object_is_free (z, n);
+  }
+  CHECK (z->used > 0);
+  CHECK (z->used + free == sc->objects);
+  CHECK (z->committed % OS_PAGE_SIZE == 0);
+  CHECK (z->committed <= zspage_extent (sc));
+  CHECK (objects_reach (z, sc->objects) * sc->size <= z->committed);
+  return NULL;
+}
+
+static const char *
+check_class (struct objects *o, uint32_t cls)
+{
+  struct object_class *oc = &o->classes[cls];
+  uint64_t zspages = 0, used = 0, committed = 0;
+
+  LOCK_FOR_SCOPE (&oc->lock);
+  for (int g = 0; g < ZSPAGE_GROUPS; ++g) {
+    uint32_t prev = NIL;
+
+    for (uint32_t f = oc->heads[g]; f != NIL; f = o->zspages[f].next) {
+      const struct zspage *z = &o->zspages[f];
+      const char *wrong = check_zspage (o, z, cls);
+
+      if (wrong)
+        return wrong;
+      CHECK (z->prev == prev);
+      CHECK (z->group == g);
+      CHECK (g == GROUP_ISOLATED
+             || g == group_of (z, size_class_at (o, cls)->objects));
+      CHECK (bit_test (o->arena->taken, f));
+      prev = f;
+      zspages++;
+      used += z->used;
+      committed += z->committed;
+    }
+  }
+  CHECK (zspages == oc->zspages);
+  CHECK (used == oc->used);
+  CHECK (committed == oc->committed);
+  return NULL;
+}
+
+const char *
+objects_check (struct objects *o)
+{
+  uint64_t listed = 0, present = 0;
+
+  for (uint32_t c = 0; c < o->sizes->count; ++c) {
+    const char *wrong = check_class (o, c);
+
+    if (wrong)
+      return wrong;
+    listed += o->classes[c].zspages;
+  }
+  for (uint32_t f = 0; f < o->high_water; ++f)
+    present += o->zspages[f].class_plus_1 != 0;
+  CHECK (listed == present);
+  return NULL;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+#include "os.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23          /* Linux 5.14 */
+#endif
+
+static void *
+map (int fd, int flags, uint64_t offset, size_t len)
+{
+  void *p = mmap (NULL, len, PROT_READ | PROT_WRITE,
+                  flags | MAP_NORESERVE, fd, (off_t) offset);
+
+  return p == MAP_FAILED ? NULL : p;
+}
+
+void *
+os_map_anon (size_t len)
+{
+  return map (-1, MAP_PRIVATE | MAP_ANONYMOUS, 0, len);
+}
+
+void *
+os_map_file (int fd, uint64_t offset, size_t len)
+{
+  return map (fd, MAP_SHARED, offset, len);
+}
+
+void
+os_unmap (void *addr, size_t len)
+{
+  if (addr)
+    munmap (addr, len);
+}
+
+int
+os_populate (int fd, void *addr, uint64_t offset, size_t len)
+{
+  /* Allocates and maps in one call, which halves the cost of the page
+   * faults that would follow an fallocate.
+   */
+  if (madvise (addr, len, MADV_POPULATE_WRITE) == 0)
+    return 0;
+  if (errno == EINVAL)                  /* before Linux 5.14 */
+    return fallocate (fd, 0, (off_t) offset, (off_t) len);
+
+  /* EFAULT stands for the SIGBUS of a full file system, ENOMEM for a
+   * control group's limit.
+   */
+  errno = ENOSPC;
+  return -1;
+}
+
+int
+os_punch (int fd, uint64_t offset, size_t len)
+{
+  return fallocate (fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    (off_t) offset, (off_t) len);
+}
+
+/* VmLck of this process, in KiB; 0 when it can't be told. */
+static unsigned long
+locked_kib (void)
+{
+  FILE *fp = fopen ("/proc/self/status", "re");
+  unsigned long kib = 0;
+  char line[256];
+
+  if (!fp)
+    return 0;
+  while (fgets (line, sizeof line, fp)
+         && sscanf (line, "VmLck: %lu", &kib) != 1)
+    ;
+  fclose (fp);
+  return kib;
+}
+
+int
+os_lock_on_fault (void)
+{
+  if (locked_kib () == 0)
+    return 0;
+  return mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+
+uint64_t
+os_total_memory (void)
+{
+  struct sysinfo si;
+
+  if (sysinfo (&si) == -1)
+    return 0;
+  return ((uint64_t) si.totalram + si.totalswap) * si.mem_unit;
+}

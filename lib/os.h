@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the store asks of the operating system, and nothing else does:
+ * address space, and memory behind it.  Sizes are bytes; offsets,
+ * addresses and lengths are multiples of the OS page.  Functions
+ * returning int give 0, or -1 with errno set.
+ */
+
+#ifndef NBDZRAM_OS_H
+#define NBDZRAM_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The unit in which the kernel gives and takes ordinary memory. */
+#define OS_PAGE_SIZE 4096
+
+/* Reserve zeroed private memory; nothing is resident until touched.
+ * NULL with errno ENOMEM when there is no address space.
+ */
+void *os_map_anon (size_t len);
+
+/* Map part of FD shared; nothing is resident until touched. */
+void *os_map_file (int fd, uint64_t offset, size_t len);
+
+/* ADDR may be NULL: then nothing happens. */
+void os_unmap (void *addr, size_t len);
+
+/* Make sure that memory stands behind LEN bytes at ADDR, a mapping of
+ * FD at OFFSET, so that touching them can't raise SIGBUS.  What is
+ * already there stays as it is.  ENOSPC when the file system or the
+ * machine has no more.
+ */
+int os_populate (int fd, void *addr, uint64_t offset, size_t len);
+
+/* Give the memory behind a range of FD back to the system: the range
+ * reads as zeroes afterwards.  Works under mlock, where MADV_DONTNEED
+ * fails with EINVAL.
+ */
+int os_punch (int fd, uint64_t offset, size_t len);
+
+/* If the process has locked its memory, make that lock take pages as
+ * they are touched: a plain mlockall (MCL_FUTURE) would fill a mapping of
+ * many gigabytes at once.  Call it before anything large is mapped.
+ */
+int os_lock_on_fault (void);
+
+/* Memory of this machine in bytes, swap included: no pool in RAM can
+ * become larger.
+ */
+uint64_t os_total_memory (void);
+
+#endif /* NBDZRAM_OS_H */

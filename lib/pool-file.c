@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+#include <xxhash.h>
+
+#include "os.h"
+#include "pool-file.h"
+#include "slot.h"
+#include "util.h"
+
+#ifndef HUGETLBFS_MAGIC
+#define HUGETLBFS_MAGIC 0x958458f6
+#endif
+
+/* "nbdzram" and the version of the layout. */
+#define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d01)
+#define RECORD_MAGIC UINT64_C (0x6e62647a72646576)
+
+/* Address space is cheap, but valgrind and the thread sanitizer have
+ * less of it than the kernel gives.
+ */
+#define ARENA_SIZE_MIN (64 * GIB)
+
+/* MAGIC is stored last and makes the rest valid. */
+struct superblock {
+  _Atomic uint64_t magic;
+  uint64_t sum;                 /* of what follows */
+  uint64_t arena_offset;
+  uint64_t arena_size;
+  uint32_t page_size;
+  uint32_t checksum;
+};
+
+struct record {
+  _Atomic uint64_t magic;
+  uint64_t sum;                 /* of what follows */
+  uint64_t size;
+  uint64_t table_offset;
+  uint64_t table_size;
+  char name[DEVICE_NAME_MAX + 1];
+};
+
+_Static_assert (sizeof (struct superblock) <= OS_PAGE_SIZE, "superblock");
+_Static_assert (sizeof (struct record) <= OS_PAGE_SIZE, "record");
+
+#define SUM_OF(p) XXH3_64bits (&(p)->sum + 1,                           \
+                               sizeof *(p) - offsetof (typeof (*(p)), sum) \
+                               - sizeof (p)->sum)
+
+static struct superblock *
+superblock_of (const struct pool_file *file)
+{
+  return file->head;
+}
+
+static struct record *
+record_of (const struct pool_file *file, unsigned n)
+{
+  return (struct record *) ((char *) file->head + (n + 1) * OS_PAGE_SIZE);
+}
+
+/* Room for twice what this machine has, and always a power of two. */
+static uint64_t
+choose_arena_size (void)
+{
+  uint64_t want = 2 * os_total_memory ();
+  uint64_t size = ARENA_SIZE_MIN;
+
+  while (size < want && size < SLOT_ARENA_MAX)
+    size *= 2;
+  return size;
+}
+
+static int
+open_path (const char *path)
+{
+  return path
+    ? open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+    : memfd_create ("nbdzram", MFD_CLOEXEC);
+}
+
+/* Find the unit of allocation; refuse what is not kept in memory. */
+static int
+examine_file_system (struct pool_file *file)
+{
+  struct statfs fs;
+  struct stat st;
+
+  if (fstatfs (file->fd, &fs) == -1 || fstat (file->fd, &st) == -1)
+    return -1;
+  if (!S_ISREG (st.st_mode)
+      || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC)) {
+    errno = EMEDIUMTYPE;
+    return -1;
+  }
+  file->granule = fs.f_type == HUGETLBFS_MAGIC
+    ? (uint64_t) fs.f_bsize : OS_PAGE_SIZE;
+  file->head_size = align_up ((POOL_DEVICES_MAX + 1) * OS_PAGE_SIZE,
+                              file->granule);
+  return 0;
+}
+
+static int
+lock_file (int fd)
+{
+  if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+    return 0;
+  if (errno == EWOULDBLOCK)
+    errno = EBUSY;
+  return -1;
+}
+
+static int
+map_head (struct pool_file *file)
+{
+  file->head = os_map_file (file->fd, 0, file->head_size);
+  return file->head ? 0 : -1;
+}
+
+static int
+create (struct pool_file *file, const struct pool_geometry *geometry)
+{
+  struct superblock *sb;
+
+  file->geometry = *geometry;
+  file->created = true;
+  file->arena_offset = file->head_size;
+  file->arena_size = choose_arena_size ();
+  if (ftruncate (file->fd, (off_t) (file->arena_offset + file->arena_size))
+      == -1
+      || map_head (file) == -1
+      || os_populate (file->fd, file->head, 0,
+                      MAX (OS_PAGE_SIZE, file->granule)) == -1)
+    return -1;
+
+  sb = superblock_of (file);
+  sb->arena_offset = file->arena_offset;
+  sb->arena_size = file->arena_size;
+  sb->page_size = geometry->page_size;
+  sb->checksum = geometry->checksum;
+  sb->sum = SUM_OF (sb);
+  atomic_store (&sb->magic, SUPERBLOCK_MAGIC);
+  return 0;
+}
+
+static bool
+superblock_valid (const struct pool_file *file, const struct superblock *sb,
+                  uint64_t file_size)
+{
+  return sb->magic == SUPERBLOCK_MAGIC
+    && sb->sum == SUM_OF (sb)
+    && is_power_of_2 (sb->page_size)
+    && sb->page_size >= 4096 && sb->page_size <= 65536
+    && sb->checksum <= 1
+    && sb->arena_offset == file->head_size
+    && is_power_of_2 (sb->arena_size)
+    && sb->arena_size >= ARENA_SIZE_MIN && sb->arena_size <= SLOT_ARENA_MAX
+    && file_size >= sb->arena_offset + sb->arena_size;
+}
+
+/* Only the first page is looked at, since reading a hole through a
+ * mapping would fill it.
+ */
+static int
+attach (struct pool_file *file, uint64_t file_size)
+{
+  struct superblock *sb;
+
+  if (file_size < file->head_size || map_head (file) == -1) {
+    errno = file_size < file->head_size ? EINVAL : errno;
+    return -1;
+  }
+  sb = superblock_of (file);
+  if (!superblock_valid (file, sb, file_size)) {
+    errno = EINVAL;
+    return -1;
+  }
+  file->arena_offset = sb->arena_offset;
+  file->arena_size = sb->arena_size;
+  file->geometry.page_size = sb->page_size;
+  file->geometry.checksum = sb->checksum;
+  return 0;
+}
+
+/* Nothing in it but, at most, a superblock without its magic number: an
+ * empty file, or one whose maker was killed.
+ */
+static bool
+is_blank (const struct pool_file *file, uint64_t file_size)
+{
+  uint64_t start, stop, magic = 0;
+
+  if (file_size == 0)
+    return true;
+  if (pread (file->fd, &magic, sizeof magic, 0) != sizeof magic || magic != 0)
+    return false;
+  if (file->granule != OS_PAGE_SIZE) {
+    struct stat st;
+
+    return fstat (file->fd, &st) == 0
+      && (uint64_t) st.st_blocks * 512 <= file->head_size;
+  }
+  return !pool_file_next_data (file, OS_PAGE_SIZE, file_size, &start, &stop);
+}
+
+static int
+open_locked (struct pool_file *file, const struct pool_geometry *geometry)
+{
+  struct stat st;
+
+  if (examine_file_system (file) == -1
+      || lock_file (file->fd) == -1
+      || fstat (file->fd, &st) == -1)
+    return -1;
+  if (is_blank (file, (uint64_t) st.st_size))
+    return create (file, geometry);
+  return attach (file, (uint64_t) st.st_size);
+}
+
+int
+pool_file_open (struct pool_file *file, const char *path,
+                const struct pool_geometry *geometry)
+{
+  bool existed = path && access (path, F_OK) == 0;
+
+  *file = (struct pool_file) { .fd = open_path (path) };
+  if (file->fd == -1)
+    return -1;
+  if (open_locked (file, geometry) == -1) {
+    int err = errno;
+
+    /* Leave no file behind that was not there before, unless another
+     * process has made it its pool.
+     */
+    if (path && !existed && err != EBUSY)
+      unlink (path);
+    pool_file_close (file);
+    errno = err;
+    return -1;
+  }
+  return 0;
+}
+
+void
+pool_file_close (struct pool_file *file)
+{
+  os_unmap (file->head, file->head_size);
+  file->head = NULL;
+  if (file->fd != -1)
+    close (file->fd);
+  file->fd = -1;
+}
+
+static bool
+record_valid (const struct pool_file *file, const struct record *r)
+{
+  struct stat st;
+
+  return r->magic == RECORD_MAGIC
+    && r->sum == SUM_OF (r)
+    && memchr (r->name, '\0', sizeof r->name) != NULL
+    && r->table_offset % file->granule == 0
+    && r->table_offset >= file->arena_offset + file->arena_size
+    && r->table_size <= (uint64_t) INT64_MAX - r->table_offset
+    && r->size <= PIB
+    && r->table_size >= div_up (r->size, file->geometry.page_size)
+                        * sizeof (slot_t)
+    && fstat (file->fd, &st) == 0
+    && (uint64_t) st.st_size >= r->table_offset + r->table_size;
+}
+
+int
+pool_file_get_device (const struct pool_file *file, unsigned n,
+                      struct device_record *record)
+{
+  uint64_t start, stop, offset = (n + 1) * OS_PAGE_SIZE;
+  const struct record *r;
+
+  if (n >= POOL_DEVICES_MAX
+      || !pool_file_next_data (file, offset, offset + OS_PAGE_SIZE,
+                               &start, &stop)) {
+    errno = ENOENT;
+    return -1;
+  }
+  r = record_of (file, n);
+  if (r->magic == 0) {
+    errno = ENOENT;
+    return -1;
+  }
+  if (!record_valid (file, r)) {
+    errno = EINVAL;
+    return -1;
+  }
+  memcpy (record->name, r->name, sizeof record->name);
+  record->size = r->size;
+  record->table_offset = r->table_offset;
+  return 0;
+}
+
+int
+pool_file_add_device (struct pool_file *file, unsigned n,
+                      struct device_record *record, uint64_t table_size)
+{
+  struct record *r = record_of (file, n);
+  struct stat st;
+
+  if (n >= POOL_DEVICES_MAX) {
+    errno = ENOSPC;
+    return -1;
+  }
+  if (fstat (file->fd, &st) == -1)
+    return -1;
+  record->table_offset = align_up ((uint64_t) st.st_size, file->granule);
+  table_size = align_up (table_size, file->granule);
+  if (ftruncate (file->fd, (off_t) (record->table_offset + table_size)) == -1
+      || (file->granule == OS_PAGE_SIZE
+          && os_populate (file->fd, r, (n + 1) * OS_PAGE_SIZE,
+                          OS_PAGE_SIZE) == -1))
+    return -1;
+
+  r->size = record->size;
+  r->table_offset = record->table_offset;
+  r->table_size = table_size;
+  memcpy (r->name, record->name, sizeof r->name);
+  r->sum = SUM_OF (r);
+  atomic_store (&r->magic, RECORD_MAGIC);
+  return 0;
+}
+
+bool
+pool_file_next_data (const struct pool_file *file, uint64_t offset,
+                     uint64_t end, uint64_t *start, uint64_t *stop)
+{
+  off_t data, hole;
+
+  *start = offset;
+  *stop = end;
+  if (file->granule != OS_PAGE_SIZE)
+    return offset < end;
+
+  data = lseek (file->fd, (off_t) offset, SEEK_DATA);
+  if (data == -1 || (uint64_t) data >= end)
+    return false;
+  hole = lseek (file->fd, data, SEEK_HOLE);
+  *start = (uint64_t) data;
+  if (hole != -1)
+    *stop = MIN (end, (uint64_t) hole);
+  return true;
+}

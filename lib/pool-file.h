@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pool file: all that outlives the process.
+ *
+ * One sparse file on tmpfs or hugetlbfs, or a memfd, laid out as
+ *
+ *   0          superblock, one OS page
+ *   4096       records of devices, one OS page each
+ *   data       the arena, where objects lie
+ *   data+arena tables of slots, one a device, in the order of creation
+ *
+ * It refers to itself by offset only, and holds no list, lock, counter
+ * or index: those are derived from the slots when a process attaches.
+ * Numbers are in the machine's byte order, which the magic number
+ * tells: a pool does not travel.
+ *
+ * A process that has the file open holds a lock on it, which the kernel
+ * drops when the process is gone, however it went.
+ *
+ * Not for concurrent use.  Functions return 0, or -1 with errno set:
+ *   EBUSY     another process holds the pool
+ *   EINVAL    the file is no pool, or a damaged one
+ *   EMEDIUMTYPE  a file system that keeps no file in memory
+ *   ENOSPC, ENOMEM, and what open(2) gives
+ */
+
+#ifndef NBDZRAM_POOL_FILE_H
+#define NBDZRAM_POOL_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POOL_DEVICES_MAX 511
+#define DEVICE_NAME_MAX 255
+
+/* What a pool is made with and can't change later. */
+struct pool_geometry {
+  uint32_t page_size;
+  bool checksum;
+};
+
+struct pool_file {
+  int fd;
+  struct pool_geometry geometry;
+  uint64_t granule;             /* bytes that are allocated together */
+  uint64_t arena_offset;
+  uint64_t arena_size;
+  void *head;                   /* superblock and records, mapped */
+  uint64_t head_size;
+  bool created;                 /* by this process, or found */
+};
+
+/* A device as recorded. */
+struct device_record {
+  char name[DEVICE_NAME_MAX + 1];
+  uint64_t size;                /* bytes */
+  uint64_t table_offset;        /* in the file */
+};
+
+/* Open the pool file at PATH, or make a memfd when PATH is NULL.  An
+ * existing pool keeps its own geometry, put in FILE; GEOMETRY is for a
+ * new one.  A file that is empty, or whose making was interrupted,
+ * becomes a new pool.
+ */
+int pool_file_open (struct pool_file *file, const char *path,
+                    const struct pool_geometry *geometry);
+void pool_file_close (struct pool_file *file);
+
+/* Read record number N to *RECORD: 0, or -1 with ENOENT when there is
+ * none, EINVAL when it is damaged.
+ */
+int pool_file_get_device (const struct pool_file *file, unsigned n,
+                          struct device_record *record);
+
+/* Give the device in RECORD (name and size) a table of TABLE_SIZE bytes
+ * and write it as number N, which must be free.  Sets table_offset.
+ */
+int pool_file_add_device (struct pool_file *file, unsigned n,
+                          struct device_record *record, uint64_t table_size);
+
+/* The next part of the file at or after OFFSET, before END, in which
+ * something may have been written: its bounds are put in *START and
+ * *STOP.  Returns false when there is none.  A file system that does
+ * not tell (hugetlbfs) counts as written all over.
+ */
+bool pool_file_next_data (const struct pool_file *file, uint64_t offset,
+                          uint64_t end, uint64_t *start, uint64_t *stop);
+
+#endif /* NBDZRAM_POOL_FILE_H */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device-internal.h"
+#include "os.h"
+#include "pool.h"
+
+/* What a pool needs before it keeps its first page, besides a stream:
+ * the head of the file, and some zspages with their bookkeeping.
+ */
+#define MIN_ZSPAGES 8
+
+static uint64_t
+fixed_bytes (const struct pool_file *file)
+{
+  return MAX (2 * (uint64_t) OS_PAGE_SIZE, file->granule)
+    + sizeof (struct pool) + sizeof (struct slot_locks);
+}
+
+uint64_t
+pool_mem_limit_min (const struct pool_options *options)
+{
+  struct budget budget = { .limit = 0 };
+  struct pool_file file = { .granule = OS_PAGE_SIZE };
+  struct streams streams;
+  uint64_t stream_bytes;
+
+  if (streams_open (&streams, &options->algorithm,
+                    options->geometry.page_size, &budget) == -1)
+    return UINT64_MAX;
+  stream_bytes = budget.used;
+  streams_close (&streams);
+  return align_up (fixed_bytes (&file) + stream_bytes
+                   + (uint64_t) MIN_ZSPAGES * ZSPAGE_PAGES
+                     * options->geometry.page_size, 64 * KIB);
+}
+
+static int
+open_parts (struct pool *pool, const struct pool_options *options)
+{
+  if (options->mem_limit != 0
+      && options->mem_limit < pool_mem_limit_min (options)) {
+    errno = ERANGE;
+    return -1;
+  }
+  if (pool_file_open (&pool->file, options->path, &options->geometry) == -1)
+    return -1;
+  budget_force (&pool->budget, fixed_bytes (&pool->file));
+  pool->budget.limit = options->mem_limit;
+  size_classes_init (&pool->sizes, pool->file.geometry.page_size);
+
+  pool->locks = aligned_alloc (CACHE_LINE, sizeof *pool->locks);
+  if (!pool->locks)
+    return -1;
+  slot_locks_init (pool->locks);
+  return streams_open (&pool->streams, &options->algorithm,
+                       pool->sizes.page_size, &pool->budget);
+}
+
+struct pool *
+pool_open (const struct pool_options *options)
+{
+  struct pool *pool = aligned_alloc (CACHE_LINE,
+                                     align_up (sizeof *pool, CACHE_LINE));
+
+  if (!pool)
+    return NULL;
+  memset (pool, 0, sizeof *pool);
+  pool->options = *options;
+  pool->options.path = NULL;    /* the caller's */
+  pool->file.fd = -1;
+  pthread_mutex_init (&pool->maintenance, NULL);
+
+  if (open_parts (pool, options) == -1) {
+    int err = errno;
+
+    pool_close (pool);
+    errno = err;
+    return NULL;
+  }
+  return pool;
+}
+
+static int
+open_devices (struct pool *pool)
+{
+  struct device_record record;
+
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    if (pool_file_get_device (&pool->file, n, &record) == -1) {
+      if (errno == ENOENT)
+        continue;
+      return -1;
+    }
+    budget_force (&pool->budget, OS_PAGE_SIZE);
+    pool->devices[n] = device_new (pool, &record);
+    if (!pool->devices[n] || device_attach (pool->devices[n]) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+int
+pool_start (struct pool *pool)
+{
+  if (arena_open (&pool->arena, &pool->file, &pool->budget,
+                  pool->sizes.zspage_size) == -1
+      || objects_open (&pool->objects, &pool->sizes, &pool->arena) == -1
+      || open_devices (pool) == -1)
+    return -1;
+  if (!pool->file.created)
+    objects_attach_done (&pool->objects);
+  return 0;
+}
+
+void
+pool_close (struct pool *pool)
+{
+  if (!pool)
+    return;
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
+    device_free (pool->devices[n]);
+  objects_close (&pool->objects);
+  arena_close (&pool->arena);
+  streams_close (&pool->streams);
+  if (pool->locks)
+    slot_locks_destroy (pool->locks);
+  free (pool->locks);
+  pool_file_close (&pool->file);
+  pthread_mutex_destroy (&pool->maintenance);
+  free (pool);
+}
+
+int
+pool_find_device (struct pool *pool, const char *name, uint64_t *size)
+{
+  struct device_record record;
+
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    if (pool_file_get_device (&pool->file, n, &record) == -1) {
+      if (errno == ENOENT)
+        continue;
+      return -1;
+    }
+    if (strcmp (record.name, name) == 0) {
+      *size = record.size;
+      return (int) n;
+    }
+  }
+  errno = ENOENT;
+  return -1;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A pool: memory in which one or more devices keep their pages.
+ *
+ * Order of locks, first to last:
+ *   pool->maintenance   one compaction at a time
+ *   slots               table.h; at most one, or all of one leaf
+ *   classes             objects.h; one
+ *   arena               arena.h
+ * Streams are taken before any slot's lock and have a lock of their own
+ * that is never held together with another.
+ */
+
+#ifndef NBDZRAM_POOL_H
+#define NBDZRAM_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "budget.h"
+#include "codec.h"
+#include "objects.h"
+#include "pool-file.h"
+#include "size-class.h"
+#include "stream.h"
+#include "table.h"
+
+struct device;
+
+struct pool_options {
+  const char *path;             /* of the pool file; NULL: a memfd */
+  struct pool_geometry geometry; /* of a new pool */
+  struct algorithm algorithm;   /* for what is written from now on */
+  uint64_t mem_limit;           /* bytes; 0: none */
+};
+
+/* Events since the process began; what can be derived is not counted. */
+struct pool_counters {
+  _Atomic uint64_t failed_reads;
+  _Atomic uint64_t failed_writes;
+  _Atomic uint64_t checksum_errors; /* pages found damaged, each time */
+  _Atomic uint64_t notify_free;     /* pages trimmed */
+  _Atomic uint64_t huge_pages_since;
+  _Atomic uint64_t pages_compacted; /* OS pages given back */
+  _Atomic uint64_t bad_slots;       /* found damaged at attach */
+};
+
+struct pool {
+  struct pool_options options;
+  struct pool_file file;
+  struct budget budget;
+  struct size_classes sizes;
+  struct arena arena;
+  struct objects objects;
+  struct slot_locks *locks;
+  struct streams streams;
+  struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
+  struct pool_counters counters;
+  pthread_mutex_t maintenance;
+};
+
+/* Open or create the pool file and check that it can be used, without
+ * mapping or starting anything, so that it may come before a fork or an
+ * mlockall.  Errors are pool_file_open's, and
+ *   ERANGE  mem_limit is below pool_mem_limit_min
+ * An existing pool keeps its geometry: compare pool->file.geometry.
+ * NULL with errno set.
+ */
+struct pool *pool_open (const struct pool_options *options);
+
+/* The smallest mem_limit with which OPTIONS can work at all. */
+uint64_t pool_mem_limit_min (const struct pool_options *options);
+
+/* Map the pool and find all that it holds.  From here on devices can be
+ * opened.  0, or -1 with errno ENOMEM or ENOSPC.
+ */
+int pool_start (struct pool *pool);
+
+/* All devices are closed with it.  Memory goes back when the last holder
+ * of the pool file lets go of it.  NULL does nothing.
+ */
+void pool_close (struct pool *pool);
+
+/* Find the device called NAME among the records of the pool file.
+ * Works before pool_start.  Returns its number and its SIZE in bytes, or
+ * -1 with errno ENOENT (there is none), EINVAL (a record is damaged).
+ */
+int pool_find_device (struct pool *pool, const char *name, uint64_t *size);
+
+#endif /* NBDZRAM_POOL_H */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Statistics of a pool, with zram's names where zram has them. */
+
+#ifndef NBDZRAM_STATS_H
+#define NBDZRAM_STATS_H
+
+#include <stdint.h>
+
+#include "pool.h"
+
+struct stats {
+  /* As in zram's mm_stat. */
+  uint64_t orig_data_size;
+  uint64_t compr_data_size;
+  uint64_t mem_used_total;
+  uint64_t mem_limit;
+  uint64_t mem_used_max;
+  uint64_t same_pages;
+  uint64_t pages_compacted;
+  uint64_t huge_pages;
+  uint64_t huge_pages_since;
+  /* As in zram's io_stat. */
+  uint64_t failed_reads;
+  uint64_t failed_writes;
+  uint64_t notify_free;
+  /* Compressed sizes. */
+  uint64_t pages_up_to_half;
+  uint64_t pages_above_half;
+  /* Where the memory is; the three sum up to mem_used_total. */
+  uint64_t zspages;
+  uint64_t mem_objects;
+  uint64_t mem_waste;
+  uint64_t mem_bookkeeping;
+  /* Damage. */
+  uint64_t checksum_errors;
+  uint64_t bad_slots;
+};
+
+/* One row of the table that describes them. */
+struct stats_field {
+  const char *name;
+  const char *unit;             /* "bytes", "pages", "events" or "" */
+  const char *meaning;          /* one sentence */
+  size_t offset;                /* of the value in struct stats */
+};
+
+/* Every field of struct stats, ended by a NULL name. */
+extern const struct stats_field stats_fields[];
+
+static inline uint64_t
+stats_value (const struct stats *st, const struct stats_field *f)
+{
+  return *(const uint64_t *) ((const char *) st + f->offset);
+}
+
+/* Values are consistent in themselves, not with each other while
+ * requests go on.
+ */
+void pool_get_stats (struct pool *pool, struct stats *st);
+
+#endif /* NBDZRAM_STATS_H */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "table.h"
+
+/* Leaves that one OS page of leaf_map covers. */
+#define LEAVES_PER_MAP_PAGE (OS_PAGE_SIZE * 8)
+
+void
+slot_locks_init (struct slot_locks *locks)
+{
+  for (unsigned g = 0; g < LOCK_GROUPS; ++g)
+    for (unsigned i = 0; i < LEAF_LOCKS; ++i)
+      pthread_mutex_init (&locks->groups[g][i].lock, NULL);
+}
+
+void
+slot_locks_destroy (struct slot_locks *locks)
+{
+  for (unsigned g = 0; g < LOCK_GROUPS; ++g)
+    for (unsigned i = 0; i < LEAF_LOCKS; ++i)
+      pthread_mutex_destroy (&locks->groups[g][i].lock);
+}
+
+uint64_t
+table_bytes (uint64_t pages)
+{
+  return align_up (pages * sizeof (slot_t), OS_PAGE_SIZE);
+}
+
+static size_t
+slots_bytes (const struct table *t)
+{
+  return align_up (table_bytes (t->pages), t->file->granule);
+}
+
+static size_t
+leaf_map_bytes (const struct table *t)
+{
+  return align_up (div_up (t->leaves, 8), OS_PAGE_SIZE);
+}
+
+static uint64_t
+leaf_map_pages (const struct table *t)
+{
+  return div_up (t->leaves, LEAVES_PER_MAP_PAGE);
+}
+
+static size_t
+leaf_map_map_bytes (const struct table *t)
+{
+  return align_up (div_up (leaf_map_pages (t), 8), OS_PAGE_SIZE);
+}
+
+/* What it takes from the budget to have LEAF: a huge page comes with its
+ * first leaf.  (Two threads that see none there both pay, which errs on
+ * the safe side.)
+ */
+static uint64_t
+leaf_cost (const struct table *t, uint64_t leaf)
+{
+  uint64_t per_granule = t->file->granule / OS_PAGE_SIZE;
+  uint64_t first = leaf / per_granule * per_granule;
+  uint64_t end = MIN (first + per_granule, t->leaves);
+
+  return bits_find_set (t->leaf_map, first, end) == end ? t->file->granule : 0;
+}
+
+/* Note that LEAF is there.  What that costs has been taken from the
+ * budget, but for a page of the map touched for the first time.
+ */
+static bool
+mark_leaf (struct table *t, uint64_t leaf)
+{
+  if (!bit_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE))
+    budget_force (t->budget, OS_PAGE_SIZE);
+  return bit_set (t->leaf_map, leaf);
+}
+
+static bool
+all_empty (const slot_t slots[LEAF_SLOTS])
+{
+  slot_t any = 0;
+
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i)
+    any |= slots[i];
+  return any == 0;
+}
+
+/* read(2) finds out what is in a leaf without filling a hole. */
+static bool
+leaf_in_file (const struct table *t, uint64_t leaf)
+{
+  slot_t slots[LEAF_SLOTS];
+
+  return pread (t->file->fd, slots, sizeof slots,
+                (off_t) (t->offset + leaf * OS_PAGE_SIZE))
+      == (ssize_t) sizeof slots
+    && !all_empty (slots);
+}
+
+static void
+find_leaves (struct table *t)
+{
+  uint64_t offset = t->offset, end = t->offset + t->leaves * OS_PAGE_SIZE;
+  uint64_t start, stop;
+
+  while (pool_file_next_data (t->file, offset, end, &start, &stop)) {
+    for (offset = start; offset < stop; offset += OS_PAGE_SIZE) {
+      uint64_t leaf = (offset - t->offset) / OS_PAGE_SIZE;
+
+      if (leaf_in_file (t, leaf)) {
+        budget_force (t->budget, leaf_cost (t, leaf));
+        mark_leaf (t, leaf);
+      }
+      else if (t->file->granule == OS_PAGE_SIZE)
+        os_punch (t->file->fd, offset, OS_PAGE_SIZE);
+    }
+  }
+}
+
+int
+table_open (struct table *t, const struct pool_file *file,
+            struct budget *budget, struct slot_locks *locks,
+            uint64_t offset, uint64_t pages)
+{
+  *t = (struct table) {
+    .file = file,
+    .budget = budget,
+    .locks = locks,
+    .offset = offset,
+    .pages = pages,
+    .leaves = div_up (pages, LEAF_SLOTS),
+  };
+  t->slots = os_map_file (file->fd, offset, slots_bytes (t));
+  t->leaf_map = os_map_anon (leaf_map_bytes (t));
+  t->leaf_map_map = os_map_anon (leaf_map_map_bytes (t));
+  if (!t->slots || !t->leaf_map || !t->leaf_map_map) {
+    table_close (t);
+    errno = ENOMEM;
+    return -1;
+  }
+  find_leaves (t);
+  return 0;
+}
+
+void
+table_close (struct table *t)
+{
+  if (!t->file)
+    return;
+  os_unmap (t->slots, slots_bytes (t));
+  os_unmap (t->leaf_map, leaf_map_bytes (t));
+  os_unmap (t->leaf_map_map, leaf_map_map_bytes (t));
+  t->file = NULL;
+}
+
+int
+table_prepare (struct table *t, uint64_t index)
+{
+  uint64_t leaf = index / LEAF_SLOTS;
+  uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
+  uint64_t cost;
+
+  if (table_has_leaf (t, leaf))
+    return 0;
+  cost = leaf_cost (t, leaf);
+  if (budget_take (t->budget, cost) == -1)
+    return -1;
+  if (os_populate (t->file->fd, (char *) t->slots + offset,
+                   t->offset + offset, t->file->granule) == -1) {
+    budget_give (t->budget, cost);
+    return -1;
+  }
+  /* Another slot of the leaf, under another lock, may have been faster. */
+  if (mark_leaf (t, leaf))
+    budget_give (t->budget, cost);
+  return 0;
+}
+
+/* The slots of LEAF; the caller holds enough locks to keep it there. */
+static const slot_t *
+leaf_slots (const struct table *t, uint64_t leaf)
+{
+  return (const slot_t *) &t->slots[leaf * LEAF_SLOTS];
+}
+
+static void
+copy_slots (const struct table *t, uint64_t leaf, slot_t slots[LEAF_SLOTS])
+{
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i)
+    slots[i] = slot_believe (atomic_load_explicit
+                             (&t->slots[leaf * LEAF_SLOTS + i],
+                              memory_order_acquire));
+}
+
+void
+table_release_leaf (struct table *t, uint64_t leaf)
+{
+  slot_t slots[LEAF_SLOTS];
+  uint64_t first = leaf * LEAF_SLOTS;
+
+  /* A look under one lock is cheap and mostly enough. */
+  if (t->file->granule != OS_PAGE_SIZE
+      || !table_copy_leaf (t, leaf, slots) || !all_empty (slots))
+    return;
+
+  for (unsigned i = 0; i < LEAF_LOCKS; ++i)
+    pthread_mutex_lock (table_lock (t, first + i));
+  if (table_has_leaf (t, leaf) && all_empty (leaf_slots (t, leaf))) {
+    bit_clear (t->leaf_map, leaf);
+    if (os_punch (t->file->fd, t->offset + leaf * OS_PAGE_SIZE,
+                  OS_PAGE_SIZE) == 0)
+      budget_give (t->budget, OS_PAGE_SIZE);
+    else
+      bit_set (t->leaf_map, leaf);
+  }
+  for (unsigned i = LEAF_LOCKS; i-- > 0; )
+    pthread_mutex_unlock (table_lock (t, first + i));
+}
+
+uint64_t
+table_next_leaf (const struct table *t, uint64_t leaf)
+{
+  while (leaf < t->leaves) {
+    uint64_t page = bits_find_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE,
+                                   leaf_map_pages (t));
+    uint64_t end;
+
+    if (page == leaf_map_pages (t))
+      break;
+    leaf = MAX (leaf, page * LEAVES_PER_MAP_PAGE);
+    end = MIN ((page + 1) * LEAVES_PER_MAP_PAGE, t->leaves);
+    leaf = bits_find_set (t->leaf_map, leaf, end);
+    if (leaf < end)
+      return leaf;
+  }
+  return t->leaves;
+}
+
+bool
+table_copy_leaf (const struct table *t, uint64_t leaf,
+                 slot_t slots[LEAF_SLOTS])
+{
+  LOCK_FOR_SCOPE (table_lock (t, leaf * LEAF_SLOTS));
+
+  if (!table_has_leaf (t, leaf))
+    return false;
+  copy_slots (t, leaf, slots);
+  return true;
+}

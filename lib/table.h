@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of a device: one slot a page, in the pool file.
+ *
+ * A leaf is an OS page of slots.  A leaf in which nothing was ever
+ * written, or everything was trimmed, is a hole in the file and must
+ * not be touched, since touching would fill it: a map of two levels,
+ * kept by the process and derived from the file's holes, says which
+ * leaves are there.  So the table of a huge, nearly empty disk is
+ * nearly empty too, and walking it skips 64 GiB of 4 KiB pages a step.
+ *
+ * Locks: a slot is read and changed under its lock, which is one of a
+ * set shared by all tables of a pool.  The slots of a leaf share
+ * LEAF_LOCKS of them, so that holding all of these keeps the whole leaf
+ * still.  They come before the locks of objects.
+ */
+
+#ifndef NBDZRAM_TABLE_H
+#define NBDZRAM_TABLE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "bits.h"
+#include "budget.h"
+#include "os.h"
+#include "pool-file.h"
+#include "slot.h"
+#include "util.h"
+
+#define LEAF_SLOTS (OS_PAGE_SIZE / sizeof (slot_t))
+#define LEAF_LOCKS 16
+#define LOCK_GROUPS 64
+
+struct slot_locks {
+  struct {
+    _Alignas (CACHE_LINE) pthread_mutex_t lock;
+  } groups[LOCK_GROUPS][LEAF_LOCKS];
+};
+
+struct table {
+  const struct pool_file *file;
+  struct budget *budget;
+  struct slot_locks *locks;
+  uint64_t offset;              /* in the file */
+  uint64_t pages;
+  uint64_t leaves;
+  _Atomic slot_t *slots;
+  bits_word *leaf_map;          /* by leaf: is it there? */
+  bits_word *leaf_map_map;      /* by OS page of leaf_map: any bit set? */
+};
+
+void slot_locks_init (struct slot_locks *locks);
+void slot_locks_destroy (struct slot_locks *locks);
+
+/* Bytes of the pool file that the table of so many pages takes. */
+uint64_t table_bytes (uint64_t pages);
+
+/* Map the table at OFFSET of FILE and find its leaves.  0, or -1 with
+ * errno ENOMEM.
+ */
+int table_open (struct table *t, const struct pool_file *file,
+                struct budget *budget, struct slot_locks *locks,
+                uint64_t offset, uint64_t pages);
+
+/* Safe on a zeroed table, and on one whose opening failed. */
+void table_close (struct table *t);
+
+/* The lock of slot INDEX. */
+static inline pthread_mutex_t *
+table_lock (const struct table *t, uint64_t index)
+{
+  uint64_t leaf = index / LEAF_SLOTS + t->offset / OS_PAGE_SIZE;
+  /* Fibonacci hashing: the top bits of a product with 2^64 / phi. */
+  uint64_t group = leaf * UINT64_C (0x9e3779b97f4a7c15) / (UINT64_MAX
+                                                           / LOCK_GROUPS + 1);
+
+  return &t->locks->groups[group][index % LEAF_LOCKS].lock;
+}
+
+static inline bool
+table_has_leaf (const struct table *t, uint64_t leaf)
+{
+  return bit_test (t->leaf_map, leaf);
+}
+
+/* The slot at INDEX; its lock is held. */
+static inline slot_t
+table_get (const struct table *t, uint64_t index)
+{
+  if (!table_has_leaf (t, index / LEAF_SLOTS))
+    return SLOT_EMPTY;
+  return slot_believe (atomic_load_explicit (&t->slots[index],
+                                             memory_order_relaxed));
+}
+
+/* Make sure that slot INDEX can be set.  Its lock is held.  0, or -1
+ * with errno ENOSPC.
+ */
+int table_prepare (struct table *t, uint64_t index);
+
+/* Publish SLOT at INDEX, for which table_prepare succeeded under the
+ * same hold of its lock, and return what was there.  One store: who
+ * attaches after a kill finds the old slot or the new one.
+ */
+static inline slot_t
+table_set (struct table *t, uint64_t index, slot_t slot)
+{
+  slot_t old = slot_believe (atomic_load_explicit (&t->slots[index],
+                                                   memory_order_relaxed));
+
+  atomic_store_explicit (&t->slots[index], slot, memory_order_release);
+  return old;
+}
+
+/* Give the memory of LEAF back if all its slots are empty.  The caller
+ * holds no slot's lock.
+ */
+void table_release_leaf (struct table *t, uint64_t leaf);
+
+/* The first leaf from LEAF on that is there, or t->leaves. */
+uint64_t table_next_leaf (const struct table *t, uint64_t leaf);
+
+/* Copy the slots of LEAF to SLOTS, as they are at this moment.  The
+ * caller holds no slot's lock.  Returns false, and copies nothing, when
+ * the leaf is not there.
+ */
+bool table_copy_leaf (const struct table *t, uint64_t leaf,
+                      slot_t slots[LEAF_SLOTS]);
+
+#endif /* NBDZRAM_TABLE_H */
