@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The plugin's parameters, from the command line to the store. */
+
+#ifndef NBDZRAM_OPTIONS_H
+#define NBDZRAM_OPTIONS_H
+
+#include <stdint.h>
+
+#include "pool.h"
+
+struct options {
+  uint64_t size;                /* of the disk, bytes; 0: not given */
+  char *pool_path;              /* absolute, allocated; NULL: a memfd */
+  struct pool_options pool;
+};
+
+extern const char options_help[];
+
+void options_init (struct options *o);
+void options_free (struct options *o);
+
+/* One parameter.  0, or -1 after nbdkit_error. */
+int options_set (struct options *o, const char *key, const char *value);
+
+/* What can only be checked when all are there.  0, or -1 after
+ * nbdkit_error.
+ */
+int options_check (struct options *o);
+
+#endif /* NBDZRAM_OPTIONS_H */

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The nbdkit plugin: maps NBD requests to a device of the store. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "device.h"
+#include "options.h"
+#include "os.h"
+#include "stats.h"
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* The device that the export without a name is. */
+#define DEFAULT_EXPORT ""
+
+static struct options options;
+static struct pool *pool;
+static struct device *device;
+
+/* ---- life of the server ---- */
+
+static void
+zram_load (void)
+{
+  options_init (&options);
+}
+
+static int
+zram_config (const char *key, const char *value)
+{
+  return options_set (&options, key, value);
+}
+
+static int
+zram_config_complete (void)
+{
+  return options_check (&options);
+}
+
+static void
+zram_dump_plugin (void)
+{
+  for (const struct codec *const *c = codecs; *c; ++c)
+    printf ("zram_%s=yes\n", (*c)->name);
+  printf ("zram_max_size=%" PRIu64 "\n", DEVICE_SIZE_MAX);
+}
+
+static void
+report_open_error (const char *path)
+{
+  switch (errno) {
+  case EBUSY:
+    nbdkit_error ("pool=%s: another process is using this pool", path);
+    break;
+  case EINVAL:
+    nbdkit_error ("pool=%s: this is not a pool of nbdzram, or it is damaged",
+                  path);
+    break;
+  case EMEDIUMTYPE:
+    nbdkit_error ("pool=%s: must be a file on tmpfs or hugetlbfs", path);
+    break;
+  default:
+    nbdkit_error ("pool%s%s: %m", path ? "=" : "", path ? path : "");
+  }
+}
+
+/* A pool that was there before must be the one that was asked for. */
+static int
+check_geometry (const char *path)
+{
+  const struct pool_geometry *found = &pool->file.geometry;
+  const struct pool_geometry *asked = &options.pool.geometry;
+  uint64_t size;
+
+  if (found->page_size != asked->page_size) {
+    nbdkit_error ("pool=%s: has page-size=%" PRIu32 ", not %" PRIu32,
+                  path, found->page_size, asked->page_size);
+    return -1;
+  }
+  if (found->checksum != asked->checksum) {
+    nbdkit_error ("pool=%s: has checksum=%s", path,
+                  found->checksum ? "on" : "off");
+    return -1;
+  }
+  if (pool_find_device (pool, DEFAULT_EXPORT, &size) == -1) {
+    if (errno == ENOENT)
+      return 0;
+    nbdkit_error ("pool=%s: the record of its disk is damaged", path);
+    return -1;
+  }
+  if (size != options.size) {
+    nbdkit_error ("pool=%s: holds a disk of %" PRIu64 " bytes, not %" PRIu64,
+                  path, size, options.size);
+    return -1;
+  }
+  return 0;
+}
+
+/* Here errors can still be seen, and nothing large is mapped yet that
+ * nbdkit's --swap would lock into memory.
+ */
+static int
+zram_get_ready (void)
+{
+  options.pool.path = options.pool_path;
+  pool = pool_open (&options.pool);
+  if (!pool) {
+    report_open_error (options.pool_path);
+    return -1;
+  }
+  return pool->file.created ? 0 : check_geometry (options.pool_path);
+}
+
+static int
+zram_after_fork (void)
+{
+  if (os_lock_on_fault () == -1) {
+    nbdkit_error ("mlockall: %m");
+    return -1;
+  }
+  if (pool_start (pool) == -1) {
+    if (errno == ENOTSUP)
+      nbdkit_error ("the pool holds pages of an algorithm that is not "
+                    "built in");
+    else
+      nbdkit_error ("mapping the pool: %m");
+    return -1;
+  }
+  device = device_open (pool, DEFAULT_EXPORT, options.size);
+  if (!device) {
+    nbdkit_error ("creating the disk: %m");
+    return -1;
+  }
+  if (pool->counters.bad_slots > 0)
+    nbdkit_error ("%" PRIu64 " pages of the pool are damaged and read as "
+                  "errors until they are written", pool->counters.bad_slots);
+  return 0;
+}
+
+static void
+debug_stats (void)
+{
+  struct stats st;
+
+  pool_get_stats (pool, &st);
+  for (const struct stats_field *f = stats_fields; f->name; ++f)
+    nbdkit_debug ("%s=%" PRIu64, f->name, stats_value (&st, f));
+}
+
+static void
+zram_unload (void)
+{
+  if (device)
+    debug_stats ();
+  pool_close (pool);
+  options_free (&options);
+}
+
+/* ---- what the disk is like ---- */
+
+static void *
+zram_open (int readonly)
+{
+  (void) readonly;
+  return NBDKIT_HANDLE_NOT_NEEDED;
+}
+
+static int64_t
+zram_get_size (void *handle)
+{
+  (void) handle;
+  return (int64_t) device->size;
+}
+
+static int
+zram_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
+                 uint32_t *maximum)
+{
+  (void) handle;
+  *minimum = 1;
+  *preferred = options.pool.geometry.page_size;
+  *maximum = UINT32_MAX;
+  return 0;
+}
+
+static int
+yes (void *handle)
+{
+  (void) handle;
+  return 1;
+}
+
+static int
+no (void *handle)
+{
+  (void) handle;
+  return 0;
+}
+
+/* What is acknowledged is in memory, and safe from a kill. */
+static int
+zram_can_fua (void *handle)
+{
+  (void) handle;
+  return NBDKIT_FUA_NATIVE;
+}
+
+/* Everything is in memory: nbdkit answers without asking us. */
+static int
+zram_can_cache (void *handle)
+{
+  (void) handle;
+  return NBDKIT_CACHE_NATIVE;
+}
+
+/* ---- requests ---- */
+
+/* A full pool fails requests by the thousand: say it once, until one
+ * succeeds again.
+ */
+static int
+report (int r, const char *request, uint32_t count, uint64_t offset)
+{
+  static _Atomic bool full;
+  int err = errno;
+
+  if (r == 0) {
+    if (full)
+      full = false;
+    return 0;
+  }
+  if (err == EIO)
+    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
+                  ": a page is damaged", request, count, offset);
+  else if (!atomic_exchange (&full, true))
+    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": the pool is full",
+                  request, count, offset);
+  errno = err;
+  return -1;
+}
+
+static int
+zram_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
+            uint32_t flags)
+{
+  (void) handle;
+  (void) flags;
+  if (device_read (device, buf, count, offset) == 0)
+    return 0;
+  return report (-1, "read", count, offset);
+}
+
+static int
+zram_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
+             uint32_t flags)
+{
+  (void) handle;
+  (void) flags;
+  return report (device_write (device, buf, count, offset),
+                 "write", count, offset);
+}
+
+static int
+zram_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  (void) handle;
+  (void) flags;
+  return report (device_zero (device, count, offset), "zero", count, offset);
+}
+
+static int
+zram_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  (void) handle;
+  (void) flags;
+  return report (device_zero (device, count, offset), "trim", count, offset);
+}
+
+static int
+zram_flush (void *handle, uint32_t flags)
+{
+  (void) handle;
+  (void) flags;
+  return 0;
+}
+
+/* ---- extents ---- */
+
+struct extents_request {
+  struct nbdkit_extents *extents;
+  bool one;                     /* the client wants the first only */
+  bool found;                   /* ... and this is another */
+  uint32_t type;
+};
+
+static int
+add_extent (void *opaque, uint64_t offset, uint64_t length,
+            enum extent_kind kind)
+{
+  static const uint32_t types[] = {
+    [EXTENT_DATA] = 0,
+    [EXTENT_ZERO] = NBDKIT_EXTENT_ZERO,
+    [EXTENT_HOLE] = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO,
+  };
+  struct extents_request *req = opaque;
+
+  if (req->one && req->found && types[kind] != req->type) {
+    errno = 0;
+    return -1;
+  }
+  req->found = true;
+  req->type = types[kind];
+  return nbdkit_add_extent (req->extents, offset, length, types[kind]);
+}
+
+static int
+zram_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+              struct nbdkit_extents *extents)
+{
+  struct extents_request req = {
+    .extents = extents,
+    .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0,
+  };
+
+  (void) handle;
+  if (device_extents (device, count, offset, add_extent, &req) == -1
+      && errno != 0)
+    return -1;
+  return 0;
+}
+
+static struct nbdkit_plugin plugin = {
+  .name              = "zram",
+  .longname          = "nbdzram compressed RAM disk",
+  .version           = PACKAGE_VERSION,
+  .description       = "A disk in memory, compressed as in Linux's zram",
+  .load              = zram_load,
+  .unload            = zram_unload,
+  .dump_plugin       = zram_dump_plugin,
+  .config            = zram_config,
+  .config_complete   = zram_config_complete,
+  .config_help       = options_help,
+  .magic_config_key  = "size",
+  .get_ready         = zram_get_ready,
+  .after_fork        = zram_after_fork,
+  .open              = zram_open,
+  .get_size          = zram_get_size,
+  .block_size        = zram_block_size,
+  .is_rotational     = no,
+  .can_multi_conn    = yes,
+  .can_trim          = yes,
+  .can_zero          = yes,
+  .can_fast_zero     = yes,
+  .can_fua           = zram_can_fua,
+  .can_cache         = zram_can_cache,
+  .pread             = zram_pread,
+  .pwrite            = zram_pwrite,
+  .zero              = zram_zero,
+  .trim              = zram_trim,
+  .flush             = zram_flush,
+  .extents           = zram_extents,
+  .errno_is_preserved = 1,
+};
+
+NBDKIT_REGISTER_PLUGIN (plugin)
