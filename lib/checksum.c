@@ -4,6 +4,11 @@
 
 #include <xxhash.h>
 
+/* The header redirects XXH3_64bits to the dispatcher. */
+#if defined HAVE_XXH_X86DISPATCH_H && defined HAVE_XXH3_64BITS_DISPATCH
+#include <xxh_x86dispatch.h>
+#endif
+
 #include "checksum.h"
 
 uint64_t

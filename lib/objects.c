@@ -125,7 +125,7 @@ zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
 {
   struct zspage *z = &o->zspages[frame];
 
-  z->group = group;
+  atomic_store_explicit (&z->group, group, memory_order_relaxed);
   z->prev = NIL;
   z->next = oc->heads[group];
   if (z->next != NIL)

@@ -101,6 +101,7 @@ decode_stored (struct device *d, struct stream *stream, slot_t slot, void *dst)
   uint32_t length = slot_length (slot);
   object_sum sum;
 
+  PREFETCH (object, length + sizeof sum, 0);
   memcpy (&sum, object, sizeof sum);
   if (slot_codec (slot) == CODEC_FILL) {
     uint64_t word;
@@ -167,7 +168,7 @@ build_stored (struct device *d, unsigned codec, const void *page,
               const void *data, uint32_t length, slot_t *slot)
 {
   struct pool *pool = d->pool;
-  object_sum sum = (object_sum) checksum (d, page);
+  object_sum sum;
   uint32_t bytes = length + (uint32_t) sizeof sum;
   uint64_t offset;
   uint8_t *object;
@@ -176,6 +177,8 @@ build_stored (struct device *d, unsigned codec, const void *page,
                     true, &offset) == -1)
     return -1;
   object = object_at (d, offset);
+  PREFETCH (object, bytes, 1);  /* while the checksum is computed */
+  sum = (object_sum) checksum (d, page);
   memcpy (object, &sum, sizeof sum);
   memcpy (object + sizeof sum, data, length);
   *slot = slot_stored (offset, length, codec);
@@ -247,12 +250,25 @@ publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
   return -1;
 }
 
+/* What the write will meet last is on its way from memory while it
+ * compresses.  The slot is read without its lock, as a hint.
+ */
+static void
+prefetch_old (struct device *d, uint64_t index)
+{
+  slot_t old = table_get (&d->table, index);
+
+  if (slot_has_object (old))
+    object_prefetch (&d->pool->objects, slot_offset (old));
+}
+
 static int
 write_whole (struct device *d, struct stream *stream, uint64_t index,
              const void *page)
 {
   slot_t slot, old;
 
+  prefetch_old (d, index);
   if (build (d, stream, page, &slot) == -1)
     return -1;
   {

@@ -47,6 +47,15 @@ div_up (uint64_t n, uint64_t d)
   return n / d + (n % d != 0);
 }
 
+/* Bring LEN bytes at P into the cache, all at once, where a copy or a
+ * decoder would wait for one line after the other.  WRITE says what for.
+ */
+#define PREFETCH(p, len, write)                                         \
+  do {                                                                  \
+    for (size_t at_ = 0; at_ < (len); at_ += CACHE_LINE)                \
+      __builtin_prefetch ((const char *) (p) + at_, (write));           \
+  } while (0)
+
 static inline void
 unlock_at_end_of_scope (pthread_mutex_t **lock)
 {
