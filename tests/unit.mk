@@ -1,1 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# The store, without a server.  A failed run prints its SEED:
+#   SEED=12345 ./tests/unit-device
+# NBDZRAM_QUICK=1 does a tenth of the work.
+
+unit_help = tests/data.c tests/unit-help.c tests/unit.h
+unit_libs = lib/libstore.la $(CMOCKA_LIBS)
+
+if HAVE_CMOCKA
+unit_programs = \
+	tests/unit-bits \
+	tests/unit-budget \
+	tests/unit-codec \
+	tests/unit-same \
+	tests/unit-size-class \
+	tests/unit-slot
+check_PROGRAMS += $(unit_programs)
+TESTS += $(unit_programs)
+
+tests_unit_bits_SOURCES = tests/unit-bits.c $(unit_help)
+tests_unit_bits_LDADD = $(unit_libs)
+tests_unit_budget_SOURCES = tests/unit-budget.c $(unit_help)
+tests_unit_budget_LDADD = $(unit_libs)
+tests_unit_codec_SOURCES = tests/unit-codec.c $(unit_help)
+tests_unit_codec_LDADD = $(unit_libs)
+tests_unit_same_SOURCES = tests/unit-same.c $(unit_help)
+tests_unit_same_LDADD = $(unit_libs)
+tests_unit_size_class_SOURCES = tests/unit-size-class.c $(unit_help)
+tests_unit_size_class_LDADD = $(unit_libs)
+tests_unit_slot_SOURCES = tests/unit-slot.c $(unit_help)
+tests_unit_slot_LDADD = $(unit_libs)
+endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Pools for tests, and the check of everything that must be true of
+ * one.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "os.h"
+#include "page.h"
+#include "pool.h"
+#include "stats.h"
+#include "unit.h"
+
+/* ---- opening ---- */
+
+struct algorithm
+unit_algorithm (const char *spec)
+{
+  struct algorithm a;
+  char error[256];
+
+  if (algorithm_parse (spec, &a, error, sizeof error) == -1) {
+    fprintf (stderr, "%s\n", error);
+    abort ();
+  }
+  return a;
+}
+
+int
+unit_attach (struct unit_pool *u)
+{
+  u->pool = pool_open (&u->options);
+  if (!u->pool)
+    return -1;
+  if (pool_start (u->pool) == 0)
+    return 0;
+  unit_detach (u);
+  return -1;
+}
+
+void
+unit_detach (struct unit_pool *u)
+{
+  int err = errno;
+
+  pool_close (u->pool);
+  u->pool = NULL;
+  errno = err;
+}
+
+int
+unit_reopen (struct unit_pool *u)
+{
+  unit_detach (u);
+  return unit_attach (u);
+}
+
+int
+unit_open (struct unit_pool *u, const char *algorithm, uint32_t page_size,
+           bool checksum, uint64_t limit)
+{
+  *u = (struct unit_pool) { .fd = memfd_create ("unit", MFD_CLOEXEC) };
+  if (u->fd == -1)
+    return -1;
+  snprintf (u->path, sizeof u->path, "/proc/self/fd/%d", u->fd);
+  u->options = (struct pool_options) {
+    .path = u->path,
+    .geometry = { .page_size = page_size, .checksum = checksum },
+    .algorithm = unit_algorithm (algorithm),
+    .mem_limit = limit,
+  };
+  return unit_attach (u);
+}
+
+void
+unit_close (struct unit_pool *u)
+{
+  unit_detach (u);
+  if (u->fd != -1)
+    close (u->fd);
+  u->fd = -1;
+}
+
+uint64_t
+unit_file_bytes (const struct pool *pool)
+{
+  struct stat st;
+
+  if (fstat (pool->file.fd, &st) == -1)
+    abort ();
+  return (uint64_t) st.st_blocks * 512;
+}
+
+/* ---- walking the slots ---- */
+
+#define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
+
+struct walk {
+  struct pool *pool;
+  struct unit_sums *sums;
+  uint64_t *offsets;            /* of all objects */
+  size_t count, room;
+};
+
+static int
+by_value (const void *a, const void *b)
+{
+  uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+static void
+remember (struct walk *w, uint64_t offset)
+{
+  if (w->count == w->room) {
+    w->room = w->room * 2 + 1024;
+    w->offsets = realloc (w->offsets, w->room * sizeof w->offsets[0]);
+    if (!w->offsets)
+      abort ();
+  }
+  w->offsets[w->count++] = offset;
+}
+
+static const char *
+walk_object (struct walk *w, slot_t slot)
+{
+  const struct size_classes *sizes = &w->pool->sizes;
+  uint32_t bytes = slot_is_huge (slot)
+    ? sizes->page_size : slot_length (slot) + (uint32_t) OBJECT_HEADER_SIZE;
+  uint64_t offset = slot_offset (slot);
+  uint64_t frame = offset / sizes->zspage_size;
+  uint64_t within = offset % sizes->zspage_size;
+  const struct zspage *z = &w->pool->objects.zspages[frame];
+  const struct size_class *sc;
+
+  CHECK (bytes <= sizes->page_size);
+  CHECK (frame < w->pool->objects.high_water);
+  CHECK (z->class_plus_1 == size_class_of (sizes, bytes) + 1);
+  sc = &sizes->classes[z->class_plus_1 - 1];
+  CHECK (within % sc->size == 0);
+  CHECK (within / sc->size < sc->objects);
+  CHECK ((z->free[within / sc->size / 64] >> within / sc->size % 64 & 1) == 0);
+  CHECK (within + sc->size <= z->committed);
+
+  remember (w, offset);
+  w->sums->objects++;
+  w->sums->bytes += bytes;
+  w->sums->huge += slot_is_huge (slot);
+  w->sums->same_stored += slot_is_stored (slot)
+                          && slot_codec (slot) == CODEC_FILL;
+  return NULL;
+}
+
+static const char *
+walk_leaf (struct walk *w, const struct device *d, uint64_t leaf)
+{
+  slot_t slots[LEAF_SLOTS];
+
+  CHECK (table_copy_leaf (&d->table, leaf, slots));
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i) {
+    const char *wrong = slot_has_object (slots[i])
+      ? walk_object (w, slots[i]) : NULL;
+
+    if (wrong)
+      return wrong;
+    w->sums->same_inline += slot_is_same (slots[i]);
+    w->sums->bad += slots[i] == SLOT_BAD;
+    CHECK (slots[i] == SLOT_EMPTY || leaf * LEAF_SLOTS + i < d->pages);
+  }
+  w->sums->leaves++;
+  return NULL;
+}
+
+static const char *
+walk_device (struct walk *w, const struct device *d)
+{
+  uint64_t map_pages = div_up (d->table.leaves, OS_PAGE_SIZE * 8);
+
+  for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
+       leaf = table_next_leaf (&d->table, leaf + 1)) {
+    const char *wrong = walk_leaf (w, d, leaf);
+
+    if (wrong)
+      return wrong;
+  }
+  for (uint64_t n = 0; n < map_pages; ++n)
+    w->sums->map_pages += bit_test (d->table.leaf_map_map, n);
+  w->sums->devices++;
+  return NULL;
+}
+
+static const char *
+walk_pool (struct walk *w)
+{
+  const char *wrong = objects_check (&w->pool->objects);
+
+  for (unsigned n = 0; !wrong && n < POOL_DEVICES_MAX; ++n)
+    if (w->pool->devices[n])
+      wrong = walk_device (w, w->pool->devices[n]);
+  if (wrong)
+    return wrong;
+
+  if (w->count > 0)
+    qsort (w->offsets, w->count, sizeof w->offsets[0], by_value);
+  for (size_t i = 1; i < w->count; ++i)
+    CHECK (w->offsets[i - 1] != w->offsets[i]);
+  return NULL;
+}
+
+const char *
+unit_walk (struct pool *pool, struct unit_sums *sums)
+{
+  struct walk w = { .pool = pool, .sums = sums };
+  const char *wrong;
+
+  *sums = (struct unit_sums) { .objects = 0 };
+  wrong = walk_pool (&w);
+  free (w.offsets);
+  return wrong;
+}
+
+/* ---- sums ---- */
+
+static uint64_t
+stream_bytes (const struct pool *pool)
+{
+  uint64_t bytes = 0;
+
+  for (const struct stream *s = pool->streams.made; s; s = s->next_made)
+    bytes += s->bytes;
+  return bytes;
+}
+
+/* With huge pages, blocks of the file say little. */
+static bool
+huge_pages_in_files (void)
+{
+  char line[128] = "";
+  FILE *fp = fopen ("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "re");
+  bool off = !fp || (fgets (line, sizeof line, fp)
+                     && (strstr (line, "[never]") || strstr (line, "[deny]")
+                         || strstr (line, "[advise]")));
+
+  if (fp)
+    fclose (fp);
+  return !off;
+}
+
+static const char *
+check_sums (struct pool *pool, const struct unit_sums *s)
+{
+  struct objects_stats os;
+  struct stats st;
+  uint64_t fixed = 2 * OS_PAGE_SIZE + sizeof (struct pool)
+    + sizeof (struct slot_locks);
+
+  objects_get_stats (&pool->objects, &os);
+  CHECK (os.used == s->objects);
+  CHECK (os.bytes == s->bytes);
+  CHECK (os.huge == s->huge);
+  CHECK (s->bad == 0);
+  CHECK (pool->budget.used
+         == fixed + stream_bytes (pool)
+            + (s->devices + s->leaves + s->map_pages) * OS_PAGE_SIZE
+            + pool->objects.high_water * sizeof (struct zspage)
+            + os.committed);
+  CHECK (pool->budget.used <= pool->budget.used_max);
+  CHECK (huge_pages_in_files ()
+         || unit_file_bytes (pool)
+            == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed);
+
+  pool_get_stats (pool, &st);
+  CHECK (st.same_pages == s->same_inline + s->same_stored);
+  CHECK (st.huge_pages == s->huge);
+  CHECK (st.orig_data_size
+         == (s->objects + s->same_inline) * pool->sizes.page_size);
+  CHECK (st.mem_objects + st.mem_waste + st.mem_bookkeeping
+         == st.mem_used_total);
+  CHECK (st.mem_used_total == pool->budget.used);
+  CHECK (st.pages_up_to_half + st.pages_above_half + st.huge_pages
+         == s->objects);
+  CHECK (st.compr_data_size
+         == s->bytes - (s->objects - s->huge) * OBJECT_HEADER_SIZE);
+  return NULL;
+}
+
+const char *
+unit_check (struct pool *pool)
+{
+  struct unit_sums sums;
+  const char *wrong = unit_walk (pool, &sums);
+
+  return wrong ? wrong : check_sums (pool, &sums);
+}
