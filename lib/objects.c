@@ -435,34 +435,52 @@ objects_attach_done (struct objects *o)
 
 /* ---- compaction ---- */
 
-/* How many of the objects in a class's lists are free, in all. */
-static uint64_t
-free_objects (const struct object_class *oc, uint32_t objects)
+/* Objects of a zspage behind which memory stands, free ones included. */
+static uint32_t
+objects_committed (const struct zspage *z, const struct size_class *sc)
 {
-  return (uint64_t) oc->zspages * objects - oc->used;
+  return MIN (z->committed / sc->size, sc->objects);
+}
+
+/* How many more objects a class can hold in the memory that it has. */
+static uint64_t
+free_committed (const struct objects *o, const struct object_class *oc,
+                const struct size_class *sc)
+{
+  uint64_t free = 0;
+
+  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
+    for (uint32_t f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
+      free += objects_committed (&o->zspages[f], sc) - o->zspages[f].used;
+  return free;
 }
 
 /* Emptiest first, as long as the zspages that stay have room for what
- * the isolated ones hold: that is, as long as a whole zspage is free.
+ * the isolated ones hold: that is, as long as all that a zspage has is
+ * free.  Only room with memory behind it counts, since compaction must
+ * not need any.
  */
 static uint32_t
 isolate_class (struct objects *o, uint32_t cls)
 {
   struct object_class *oc = &o->classes[cls];
-  uint32_t objects = size_class_at (o, cls)->objects;
-  uint32_t isolated = 0;
+  const struct size_class *sc = size_class_at (o, cls);
+  uint32_t isolated = 0, next;
   uint64_t free;
 
   LOCK_FOR_SCOPE (&oc->lock);
-  free = free_objects (oc, objects);
+  free = free_committed (o, oc, sc);
   for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    while (oc->heads[g] != NIL && free >= objects) {
-      uint32_t frame = oc->heads[g];
+    for (uint32_t f = oc->heads[g]; f != NIL; f = next) {
+      uint32_t committed = objects_committed (&o->zspages[f], sc);
 
-      zspage_unlink (o, oc, frame);
-      zspage_link (o, oc, frame, GROUP_ISOLATED);
+      next = o->zspages[f].next;
+      if (free < committed)
+        continue;
+      zspage_unlink (o, oc, f);
+      zspage_link (o, oc, f, GROUP_ISOLATED);
       isolated++;
-      free -= objects;
+      free -= committed;
     }
   return isolated;
 }

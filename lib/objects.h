@@ -108,8 +108,8 @@ int object_claim (struct objects *o, uint32_t cls, uint64_t offset,
 void objects_attach_done (struct objects *o);
 
 /* Compaction.  Isolate, in each class, the emptiest zspages whose
- * objects find room in the others of the class: from then on nothing is
- * taken from them.  Returns how many.
+ * objects find room in the memory that the others of the class have:
+ * from then on nothing is taken from them.  Returns how many.
  */
 uint32_t objects_isolate (struct objects *o);
 
