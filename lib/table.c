@@ -71,15 +71,24 @@ leaf_cost (const struct table *t, uint64_t leaf)
   return bits_find_set (t->leaf_map, first, end) == end ? t->file->granule : 0;
 }
 
-/* Note that LEAF is there.  What that costs has been taken from the
- * budget, but for a page of the map touched for the first time.
- */
-static bool
-mark_leaf (struct table *t, uint64_t leaf)
+/* Likewise the page of leaf_map that LEAF is in. */
+static uint64_t
+map_cost (const struct table *t, uint64_t leaf)
 {
-  if (!bit_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE))
-    budget_force (t->budget, OS_PAGE_SIZE);
-  return bit_set (t->leaf_map, leaf);
+  return bit_test (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE)
+    ? 0 : OS_PAGE_SIZE;
+}
+
+/* Note that LEAF is there.  Both costs have been taken from the budget;
+ * what somebody under another lock was faster to pay is given back.
+ */
+static void
+mark_leaf (struct table *t, uint64_t leaf, uint64_t for_leaf, uint64_t for_map)
+{
+  if (bit_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE))
+    budget_give (t->budget, for_map);
+  if (bit_set (t->leaf_map, leaf))
+    budget_give (t->budget, for_leaf);
 }
 
 static bool
@@ -115,8 +124,10 @@ find_leaves (struct table *t)
       uint64_t leaf = (offset - t->offset) / OS_PAGE_SIZE;
 
       if (leaf_in_file (t, leaf)) {
-        budget_force (t->budget, leaf_cost (t, leaf));
-        mark_leaf (t, leaf);
+        uint64_t for_leaf = leaf_cost (t, leaf), for_map = map_cost (t, leaf);
+
+        budget_force (t->budget, for_leaf + for_map);
+        mark_leaf (t, leaf, for_leaf, for_map);
       }
       else if (t->file->granule == OS_PAGE_SIZE)
         os_punch (t->file->fd, offset, OS_PAGE_SIZE);
@@ -165,21 +176,20 @@ table_prepare (struct table *t, uint64_t index)
 {
   uint64_t leaf = index / LEAF_SLOTS;
   uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
-  uint64_t cost;
+  uint64_t for_leaf, for_map;
 
   if (table_has_leaf (t, leaf))
     return 0;
-  cost = leaf_cost (t, leaf);
-  if (budget_take (t->budget, cost) == -1)
+  for_leaf = leaf_cost (t, leaf);
+  for_map = map_cost (t, leaf);
+  if (budget_take (t->budget, for_leaf + for_map) == -1)
     return -1;
   if (os_populate (t->file->fd, (char *) t->slots + offset,
                    t->offset + offset, t->file->granule) == -1) {
-    budget_give (t->budget, cost);
+    budget_give (t->budget, for_leaf + for_map);
     return -1;
   }
-  /* Another slot of the leaf, under another lock, may have been faster. */
-  if (mark_leaf (t, leaf))
-    budget_give (t->budget, cost);
+  mark_leaf (t, leaf, for_leaf, for_map);
   return 0;
 }
 
