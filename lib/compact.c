@@ -26,11 +26,13 @@ compact_device (struct device *d, bool sink)
 
   for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
        leaf = table_next_leaf (&d->table, leaf + 1)) {
+    uint64_t first = leaf * LEAF_SLOTS;
+
     if (!table_copy_leaf (&d->table, leaf, slots))
       continue;
-    for (unsigned i = 0; i < LEAF_SLOTS; ++i)
+    for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
       if (is_candidate (d->pool, slots[i], sink))
-        page_compact (d, leaf * LEAF_SLOTS + i, sink);
+        page_compact (d, first + i, sink);
   }
 }
 
