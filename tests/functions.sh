@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the shell tests share.  A test begins with
+#   . "${srcdir:-.}/tests/functions.sh"
+# and runs in the top build directory.
+
+set -eu -o pipefail
+export LC_ALL=C
+
+: "${srcdir:=.}" "${top_builddir:=.}"
+plugin=$(cd "$top_builddir" && pwd)/plugin/.libs/nbdkit-zram-plugin.so
+bin=$(cd "$top_builddir" && pwd)/tests
+
+# Loops are short when everything is slow (sanitizers, valgrind).
+quick=${NBDZRAM_QUICK:-}
+
+# ---- ending ----
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbdzram-test.XXXXXX")
+pools=()
+servers=()
+
+cleanup ()
+{
+    local status=$? pid
+
+    trap - EXIT
+    for pid in ${servers[@]+"${servers[@]}"}; do
+        kill -9 "$pid" 2>/dev/null || :
+        wait "$pid" 2>/dev/null || :
+    done
+    if [ $status -ne 0 ] && [ $status -ne 77 ]; then
+        tail -n 20 "$tmp"/*.log 2>/dev/null || :
+    fi
+    rm -rf "$tmp" ${pools[@]+"${pools[@]}"}
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+
+skip ()
+{
+    echo "skip: $*"
+    exit 77
+}
+
+fail ()
+{
+    echo "FAIL: $*" >&2
+    exit 1
+}
+
+requires ()
+{
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || skip "$program is not installed"
+    done
+}
+
+requires_filter ()
+{
+    local dir
+    dir=$(nbdkit --dump-config | sed -n 's/^filterdir=//p')
+    [ -e "$dir/nbdkit-$1-filter.so" ] || skip "this nbdkit has no filter $1"
+}
+
+requires_algorithm ()
+{
+    nbdkit_zram --dump-plugin zram | grep -qx "zram_$1=yes"
+}
+
+# ---- servers ----
+
+# nbdkit_zram ARGS...: nbdkit, where the word zram is the plugin of this
+# tree.  NBDZRAM_PRELOAD (a sanitizer) is for the server only, not for
+# the clients in --run.
+nbdkit_command ()
+{
+    local arg seen='' run=''
+
+    command=(env ${NBDZRAM_PRELOAD:+LD_PRELOAD="$NBDZRAM_PRELOAD"} nbdkit)
+    for arg in "$@"; do
+        if [ "$arg" = zram ] && [ ! "$seen" ]; then
+            arg=$plugin
+            seen=1
+        elif [ "$run" ]; then
+            arg="unset LD_PRELOAD; $arg"
+        fi
+        if [ "$arg" = --run ]; then run=1; else run=''; fi
+        command+=("$arg")
+    done
+}
+
+nbdkit_zram ()
+{
+    local command
+    nbdkit_command "$@"
+    "${command[@]}"
+}
+
+# start_nbdkit NAME ARGS...: the same in the background, until the end of
+# the test, at the socket $tmp/NAME.sock; its words go to $tmp/NAME.log.
+# Its process is $pid; "$(uri NAME)" is where it serves.
+start_nbdkit ()
+{
+    local name=$1 command i
+    shift
+
+    rm -f "$tmp/$name.pid" "$tmp/$name.sock"
+    nbdkit_command -f -P "$tmp/$name.pid" -U "$tmp/$name.sock" "$@"
+    "${command[@]}" >"$tmp/$name.log" 2>&1 &
+    pid=$!
+    servers+=("$pid")
+    for ((i = 0; i < 600; i++)); do
+        [ ! -s "$tmp/$name.pid" ] || return 0
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    cat "$tmp/$name.log" >&2
+    fail "nbdkit $* did not start"
+}
+
+# stop_nbdkit PID [SIGNAL]
+stop_nbdkit ()
+{
+    local i kept=()
+
+    kill "-${2:-TERM}" "$1"
+    wait "$1" 2>/dev/null || :
+    for i in "${servers[@]}"; do
+        [ "$i" = "$1" ] || kept+=("$i")
+    done
+    servers=(${kept[@]+"${kept[@]}"})
+}
+
+uri ()
+{
+    echo "nbd+unix:///${2:-}?socket=$tmp/$1.sock"
+}
+
+# KiB of a line of /proc/PID/status: status_kib PID VmRSS
+status_kib ()
+{
+    awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"
+}
+
+# ---- pools ----
+
+# A path for a pool file that is removed at the end, in $pool.
+new_pool ()
+{
+    [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] ||
+        skip "/dev/shm is not a tmpfs"
+    pool=$(mktemp -u "/dev/shm/nbdzram-test.XXXXXX")
+    pools+=("$pool")
+}
+
+# Run the rest of this test in a mount namespace of its own, where
+# mounts disappear with it.
+private_mounts ()
+{
+    [ ! "${NBDZRAM_PRIVATE:-}" ] || return 0
+    [ "$(id -u)" = 0 ] || skip "mounting needs root"
+    unshare -m true 2>/dev/null || skip "no private mount namespace"
+    rm -rf "$tmp"
+    trap - EXIT
+    NBDZRAM_PRIVATE=1 exec unshare -m --propagation private bash "$0"
+}
+
+# mount_tmpfs SIZE: an empty one at $mnt.
+mount_tmpfs ()
+{
+    mnt=$tmp/mnt
+    mkdir -p "$mnt"
+    mount -t tmpfs -o "size=$1" nbdzram-test "$mnt" ||
+        skip "can't mount a tmpfs"
+}
+
+# ---- random ----
+
+# The seed of this run; SEED=... repeats one.
+seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+
+# model SIZE PARAMETERS...: random requests to a disk and to an oracle.
+model ()
+{
+    local size=$1 page_size=4096 arg threads
+    shift
+
+    [ -x "$bin/nbd-model" ] || skip "built without libnbd"
+    for arg in "$@"; do
+        case $arg in page-size=*) page_size=$(numfmt --from=iec "${arg#page-size=}") ;; esac
+    done
+    echo "model: $size $* (SEED=$seed)"
+    start_nbdkit oracle memory "$size" allocator=sparse
+    local oracle=$pid
+    start_nbdkit zram zram "$size" "$@"
+    zram=$pid
+    "$bin/nbd-model" -s "$seed" -p "$page_size" -n "${batches:-}" \
+        "$(uri zram)" "$(uri oracle)" ||
+        fail "nbd-model $size $*: SEED=$seed"
+    if [ "${after_model:-}" ]; then
+        $after_model "$size" "$@"
+    fi
+    stop_nbdkit "$zram"
+    stop_nbdkit "$oracle"
+}
