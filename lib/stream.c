@@ -173,11 +173,8 @@ make_another (struct streams *s)
     stream->next_made = s->made;
     s->made = stream;
   }
-  else {
-    /* As many as there are is as many as there will be. */
-    s->count--;
-    s->max = s->count;
-  }
+  else
+    s->count--;                 /* wait for one of those that are */
   return stream;
 }
 
