@@ -64,6 +64,10 @@ create (struct pool *pool, const char *name, uint64_t size)
   struct device_record record = { .size = size };
   unsigned n;
 
+  if (size == 0 || size > DEVICE_SIZE_MAX) {
+    errno = EINVAL;
+    return NULL;
+  }
   strcpy (record.name, name);
   for (n = 0; n < POOL_DEVICES_MAX && pool->devices[n]; ++n)
     ;
@@ -74,7 +78,10 @@ create (struct pool *pool, const char *name, uint64_t size)
     budget_give (&pool->budget, OS_PAGE_SIZE);
     return NULL;
   }
-  return pool->devices[n] = device_new (pool, &record);
+  pool->devices[n] = device_new (pool, &record);
+  if (!pool->devices[n] && pool_file_remove_device (&pool->file, n) == 0)
+    budget_give (&pool->budget, OS_PAGE_SIZE);
+  return pool->devices[n];
 }
 
 struct device *

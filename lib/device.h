@@ -35,7 +35,7 @@ struct device {
 /* Open the device called NAME, or create it with SIZE bytes.  An
  * existing one has the size it has.  The device belongs to the pool and
  * is closed with it.  NULL with errno set: ENAMETOOLONG, ENOSPC, ENOMEM,
- * EINVAL (damaged record).
+ * EINVAL (SIZE is 0, or more than DEVICE_SIZE_MAX).
  */
 struct device *device_open (struct pool *pool, const char *name,
                             uint64_t size);

@@ -340,6 +340,15 @@ pool_file_add_device (struct pool_file *file, unsigned n,
   return 0;
 }
 
+int
+pool_file_remove_device (struct pool_file *file, unsigned n)
+{
+  atomic_store (&record_of (file, n)->magic, 0);
+  if (file->granule != OS_PAGE_SIZE)
+    return 0;
+  return os_punch (file->fd, (n + 1) * OS_PAGE_SIZE, OS_PAGE_SIZE);
+}
+
 bool
 pool_file_next_data (const struct pool_file *file, uint64_t offset,
                      uint64_t end, uint64_t *start, uint64_t *stop)

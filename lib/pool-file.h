@@ -77,6 +77,11 @@ int pool_file_get_device (const struct pool_file *file, unsigned n,
 int pool_file_add_device (struct pool_file *file, unsigned n,
                           struct device_record *record, uint64_t table_size);
 
+/* Take back what pool_file_add_device did: the device could not be
+ * opened.  Keeps errno when it succeeds.
+ */
+int pool_file_remove_device (struct pool_file *file, unsigned n);
+
 /* The next part of the file at or after OFFSET, before END, in which
  * something may have been written: its bounds are put in *START and
  * *STOP.  Returns false when there is none.  A file system that does
