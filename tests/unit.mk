@@ -9,27 +9,41 @@ unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA
 unit_programs = \
 	tests/unit-arena \
+	tests/unit-attach \
 	tests/unit-bits \
 	tests/unit-budget \
 	tests/unit-codec \
+	tests/unit-compact \
+	tests/unit-device \
+	tests/unit-limit \
 	tests/unit-objects \
 	tests/unit-pool-file \
 	tests/unit-same \
 	tests/unit-size-class \
 	tests/unit-slot \
+	tests/unit-stats \
 	tests/unit-stream \
-	tests/unit-table
+	tests/unit-table \
+	tests/unit-threads
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 
 tests_unit_arena_SOURCES = tests/unit-arena.c $(unit_help)
 tests_unit_arena_LDADD = $(unit_libs)
+tests_unit_attach_SOURCES = tests/unit-attach.c $(unit_help)
+tests_unit_attach_LDADD = $(unit_libs)
 tests_unit_bits_SOURCES = tests/unit-bits.c $(unit_help)
 tests_unit_bits_LDADD = $(unit_libs)
 tests_unit_budget_SOURCES = tests/unit-budget.c $(unit_help)
 tests_unit_budget_LDADD = $(unit_libs)
 tests_unit_codec_SOURCES = tests/unit-codec.c $(unit_help)
 tests_unit_codec_LDADD = $(unit_libs)
+tests_unit_compact_SOURCES = tests/unit-compact.c $(unit_help)
+tests_unit_compact_LDADD = $(unit_libs)
+tests_unit_device_SOURCES = tests/unit-device.c $(unit_help)
+tests_unit_device_LDADD = $(unit_libs)
+tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
+tests_unit_limit_LDADD = $(unit_libs)
 tests_unit_objects_SOURCES = tests/unit-objects.c $(unit_help)
 tests_unit_objects_LDADD = $(unit_libs)
 tests_unit_pool_file_SOURCES = tests/unit-pool-file.c $(unit_help)
@@ -40,8 +54,12 @@ tests_unit_size_class_SOURCES = tests/unit-size-class.c $(unit_help)
 tests_unit_size_class_LDADD = $(unit_libs)
 tests_unit_slot_SOURCES = tests/unit-slot.c $(unit_help)
 tests_unit_slot_LDADD = $(unit_libs)
+tests_unit_stats_SOURCES = tests/unit-stats.c $(unit_help)
+tests_unit_stats_LDADD = $(unit_libs)
 tests_unit_stream_SOURCES = tests/unit-stream.c $(unit_help)
 tests_unit_stream_LDADD = $(unit_libs)
 tests_unit_table_SOURCES = tests/unit-table.c $(unit_help)
 tests_unit_table_LDADD = $(unit_libs)
+tests_unit_threads_SOURCES = tests/unit-threads.c $(unit_help)
+tests_unit_threads_LDADD = $(unit_libs)
 endif
