@@ -361,6 +361,8 @@ pool_file_next_data (const struct pool_file *file, uint64_t offset,
     return offset < end;
 
   data = lseek (file->fd, (off_t) offset, SEEK_DATA);
+  if (data == -1 && errno != ENXIO)
+    return offset < end;
   if (data == -1 || (uint64_t) data >= end)
     return false;
   hole = lseek (file->fd, data, SEEK_HOLE);

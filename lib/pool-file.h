@@ -85,7 +85,7 @@ int pool_file_remove_device (struct pool_file *file, unsigned n);
 /* The next part of the file at or after OFFSET, before END, in which
  * something may have been written: its bounds are put in *START and
  * *STOP.  Returns false when there is none.  A file system that does
- * not tell (hugetlbfs) counts as written all over.
+ * not tell (hugetlbfs, or an error) counts as written all over.
  */
 bool pool_file_next_data (const struct pool_file *file, uint64_t offset,
                           uint64_t end, uint64_t *start, uint64_t *stop);

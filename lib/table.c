@@ -101,16 +101,18 @@ all_empty (const slot_t slots[LEAF_SLOTS])
   return any == 0;
 }
 
-/* read(2) finds out what is in a leaf without filling a hole. */
+/* read(2) finds out what is in a leaf without filling a hole.  One that
+ * can't be read is not taken for empty, which would destroy it.
+ */
 static bool
-leaf_in_file (const struct table *t, uint64_t leaf)
+leaf_is_empty (const struct table *t, uint64_t leaf)
 {
   slot_t slots[LEAF_SLOTS];
 
   return pread (t->file->fd, slots, sizeof slots,
                 (off_t) (t->offset + leaf * OS_PAGE_SIZE))
       == (ssize_t) sizeof slots
-    && !all_empty (slots);
+    && all_empty (slots);
 }
 
 static void
@@ -123,7 +125,7 @@ find_leaves (struct table *t)
     for (offset = start; offset < stop; offset += OS_PAGE_SIZE) {
       uint64_t leaf = (offset - t->offset) / OS_PAGE_SIZE;
 
-      if (leaf_in_file (t, leaf)) {
+      if (!leaf_is_empty (t, leaf)) {
         uint64_t for_leaf = leaf_cost (t, leaf), for_map = map_cost (t, leaf);
 
         budget_force (t->budget, for_leaf + for_map);
