@@ -205,3 +205,35 @@ model ()
     stop_nbdkit "$zram"
     stop_nbdkit "$oracle"
 }
+
+# ---- clients ----
+
+# io URI COMMAND...: commands of qemu-io, all of which must succeed.
+io ()
+{
+    local where=$1 args=() out
+    shift
+
+    for out in "$@"; do args+=(-c "$out"); done
+    if out=$(qemu-io -f raw "${args[@]}" "$where" 2>&1) &&
+       ! grep -qi 'fail\|error\|can.t' <<<"$out"; then
+        return 0
+    fi
+    echo "qemu-io $where $*: $out" >&2
+    return 1
+}
+
+# Does a request fail, as it should?
+io_fails ()
+{
+    ! io "$@" 2>/dev/null
+}
+
+# milliseconds COMMAND...: how long it takes.
+milliseconds ()
+{
+    local start
+    start=$(date +%s%3N)
+    "$@" >&2 || return 1
+    echo $(($(date +%s%3N) - start))
+}
