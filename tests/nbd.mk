@@ -2,6 +2,9 @@
 # The server as its clients see it.
 
 nbd_tests = \
+	tests/client-fio.sh \
+	tests/client-nbdcopy.sh \
+	tests/client-qemu.sh \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
 	tests/filter-checkwrite.sh \
@@ -25,8 +28,10 @@ nbd_tests = \
 	tests/filter-retry.sh \
 	tests/filter-stats.sh \
 	tests/filter-truncate.sh \
+	tests/flags.sh \
 	tests/kill.sh \
 	tests/kill-at-start.sh \
+	tests/map-64T.sh \
 	tests/model-algorithms.sh \
 	tests/model-page-sizes.sh \
 	tests/model-pool.sh

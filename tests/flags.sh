@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the server says of its disk.
+. "${srcdir:-.}/tests/functions.sh"
+
+requires nbdinfo
+
+for page_size in 4096 16384 65536; do
+    start_nbdkit zram zram 1M page-size=$page_size
+    for what in connect multi-conn trim zero fast-zero fua flush cache df; do
+        nbdinfo --can "$what" "$(uri zram)" || fail "can't $what"
+    done
+    nbdinfo --is read-only "$(uri zram)" && fail "read-only"
+    nbdinfo --is rotational "$(uri zram)" && fail "rotational"
+    nbdinfo "$(uri zram)" >"$tmp/info"
+    grep -q 'base:allocation' "$tmp/info" || fail "no extents"
+    grep -q 'block_size_minimum: 1\b' "$tmp/info" &&
+        grep -q "block_size_preferred: $page_size\b" "$tmp/info" ||
+        fail "wrong block size: $(cat "$tmp/info")"
+    stop_nbdkit "$pid"
+done
+
+start_nbdkit zram -r zram 1M
+nbdinfo --is read-only "$(uri zram)" || fail "-r is not read-only"
+stop_nbdkit "$pid"
+
+# FUA is the plugin's own: no flush stands for it.
+requires qemu-io
+requires_filter log
+start_nbdkit zram --filter=log zram 1M logfile="$tmp/requests"
+io "$(uri zram)" "write -f -P 1 0 64k"
+stop_nbdkit "$pid"
+grep -q 'Write.*fua=1' "$tmp/requests" || fail "FUA did not come through"
