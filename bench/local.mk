@@ -18,3 +18,16 @@ bench_nbd_load_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)
 bench_store_SOURCES = bench/store.c $(bench_measure)
 bench_store_LDADD = lib/libstore.la
+
+dist_noinst_SCRIPTS += \
+	bench/all.sh bench/make-pages.sh bench/memory.sh bench/nbd.sh
+EXTRA_DIST += bench/functions.sh
+
+# The data set is made once; BENCH_PAGES=FILE takes another.
+BENCH_PAGES = bench/pages.bin
+CLEANFILES += bench/pages.bin bench/results.txt
+
+.PHONY: bench
+bench: all $(bench_programs)
+	RUN=$(abs_top_builddir)/run $(abs_top_builddir)/run \
+	  $(srcdir)/bench/all.sh $(BENCH_PAGES) bench/results.txt
