@@ -28,6 +28,7 @@ BENCH_PAGES = bench/pages.bin
 CLEANFILES += bench/pages.bin bench/results.txt
 
 .PHONY: bench
-bench: all $(bench_programs)
+bench: all
+	$(MAKE) $(bench_programs)
 	RUN=$(abs_top_builddir)/run $(abs_top_builddir)/run \
 	  $(srcdir)/bench/all.sh $(BENCH_PAGES) bench/results.txt

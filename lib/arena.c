@@ -33,6 +33,10 @@ arena_open (struct arena *a, const struct pool_file *file,
     .frames = (uint32_t) (file->arena_size / frame_size),
     .frames_per_granule = (uint32_t) MAX (1, file->granule / frame_size),
   };
+  /* On hugetlbfs a frame has no memory of its own to keep. */
+  if (a->frames_per_granule == 1)
+    a->spare_max = (uint32_t) MAX (1, MIN (ARENA_SPARES_MAX,
+                                           ARENA_SPARE_BYTES / frame_size));
   pthread_mutex_init (&a->lock, NULL);
 
   a->base = os_map_file (file->fd, file->arena_offset, a->size);
@@ -87,18 +91,47 @@ granule_offset (const struct arena *a, uint32_t frame)
   return align_down ((uint64_t) frame * a->frame_size, a->file->granule);
 }
 
-int
-arena_take (struct arena *a, uint32_t *frame)
+static bool
+take_spare (struct arena *a, uint32_t *frame, uint32_t *committed)
+{
+  if (a->spare_count == 0)
+    return false;
+  a->spare_count--;
+  *frame = a->spares[a->spare_count].frame;
+  *committed = a->spares[a->spare_count].committed;
+  return true;
+}
+
+static bool
+keep_spare (struct arena *a, uint32_t frame, uint32_t committed)
 {
   LOCK_FOR_SCOPE (&a->lock);
-  uint32_t f = (uint32_t) bits_find_clear (a->taken, a->first_clear, a->frames);
-  uint16_t *granule = &a->granule_taken[f / a->frames_per_granule];
 
+  if (committed == 0 || a->spare_count == a->spare_max)
+    return false;
+  a->spares[a->spare_count].frame = frame;
+  a->spares[a->spare_count].committed = committed;
+  a->spare_count++;
+  return true;
+}
+
+int
+arena_take (struct arena *a, bool spare, uint32_t *frame,
+            uint32_t *committed)
+{
+  LOCK_FOR_SCOPE (&a->lock);
+  uint16_t *granule;
+  uint32_t f;
+
+  if (spare && take_spare (a, frame, committed))
+    return 0;
+  f = (uint32_t) bits_find_clear (a->taken, a->first_clear, a->frames);
   if (f == a->frames) {
     errno = ENOSPC;
     return -1;
   }
   if (!arena_commits_in_parts (a)) {
+    granule = &a->granule_taken[f / a->frames_per_granule];
     if (*granule == 0
         && commit (a, granule_offset (a, f), a->file->granule) == -1)
       return -1;
@@ -107,15 +140,18 @@ arena_take (struct arena *a, uint32_t *frame)
   bit_set (a->taken, f);
   a->first_clear = f + 1;
   *frame = f;
+  *committed = 0;
   return 0;
 }
 
 int
 arena_commit (struct arena *a, uint32_t frame, uint32_t from, uint32_t to)
 {
-  if (!arena_commits_in_parts (a))
+  uint64_t offset = (uint64_t) frame * a->frame_size + from;
+
+  if (!arena_commits_in_parts (a) || commit (a, offset, to - from) == 0)
     return 0;
-  return commit (a, (uint64_t) frame * a->frame_size + from, to - from);
+  return arena_drain (a) ? commit (a, offset, to - from) : -1;
 }
 
 void
@@ -125,8 +161,8 @@ arena_decommit (struct arena *a, uint32_t frame, uint32_t from, uint32_t to)
     decommit (a, (uint64_t) frame * a->frame_size + from, to - from);
 }
 
-void
-arena_give (struct arena *a, uint32_t frame, uint32_t committed)
+static void
+release (struct arena *a, uint32_t frame, uint32_t committed)
 {
   /* Before the frame can be taken again. */
   arena_decommit (a, frame, 0, committed);
@@ -137,6 +173,30 @@ arena_give (struct arena *a, uint32_t frame, uint32_t committed)
     decommit (a, granule_offset (a, frame), a->file->granule);
   bit_clear (a->taken, frame);
   a->first_clear = MIN (a->first_clear, frame);
+}
+
+void
+arena_give (struct arena *a, uint32_t frame, uint32_t committed)
+{
+  if (!keep_spare (a, frame, committed))
+    release (a, frame, committed);
+}
+
+bool
+arena_drain (struct arena *a)
+{
+  uint32_t frame, committed;
+  bool any = false;
+
+  for (;;) {
+    {
+      LOCK_FOR_SCOPE (&a->lock);
+      if (!take_spare (a, &frame, &committed))
+        return any;
+    }
+    release (a, frame, committed);
+    any = true;
+  }
 }
 
 void

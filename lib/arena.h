@@ -7,6 +7,10 @@
  * start.  Frames are handed out lowest first, so that a pool that
  * shrinks stays dense.
  *
+ * A few frames that were given back keep their memory for who takes one
+ * next: classes grow and shrink by turns, and each turn would cost two
+ * system calls and sixteen page faults.
+ *
  * On hugetlbfs memory comes and goes in huge pages of several frames:
  * there the first frame taken of a huge page commits all of it, and the
  * last one given back returns it.
@@ -16,11 +20,15 @@
 #define NBDZRAM_ARENA_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bits.h"
 #include "budget.h"
 #include "pool-file.h"
+
+#define ARENA_SPARE_BYTES (512 * 1024) /* at most, and one frame at least */
+#define ARENA_SPARES_MAX 8
 
 struct arena {
   const struct pool_file *file;
@@ -35,6 +43,10 @@ struct arena {
   bits_word *taken;             /* by frame */
   uint16_t *granule_taken;      /* frames taken of each granule */
   uint32_t first_clear;         /* no frame below it is free */
+  struct {
+    uint32_t frame, committed;
+  } spares[ARENA_SPARES_MAX];   /* counted as taken, the newest last */
+  uint32_t spare_count, spare_max;
 };
 
 /* Map the arena of FILE, with frames of FRAME_SIZE bytes, none taken.
@@ -46,10 +58,13 @@ int arena_open (struct arena *a, const struct pool_file *file,
 /* Safe on a zeroed arena, and on one whose opening failed. */
 void arena_close (struct arena *a);
 
-/* Take a free frame and put its number in *FRAME.  0, or -1 with errno
- * ENOSPC when the arena, the budget or the file system is full.
+/* Take a free frame and put its number in *FRAME, and in *COMMITTED how
+ * many bytes of it are backed by memory already: none, unless SPARE
+ * allows it.  0, or -1 with errno ENOSPC when the arena, the budget or
+ * the file system is full.
  */
-int arena_take (struct arena *a, uint32_t *frame);
+int arena_take (struct arena *a, bool spare, uint32_t *frame,
+                uint32_t *committed);
 
 /* Back bytes FROM to TO of a frame with memory; both are multiples of
  * the OS page, and the bytes before FROM are committed already.
@@ -65,6 +80,11 @@ void arena_decommit (struct arena *a, uint32_t frame,
 
 /* Give back a frame of which COMMITTED bytes are backed. */
 void arena_give (struct arena *a, uint32_t frame, uint32_t committed);
+
+/* Give back the memory of spare frames.  Returns whether there was any:
+ * who found the budget empty may try again.
+ */
+bool arena_drain (struct arena *a);
 
 /* Does a commit of a part cost only that part? */
 static inline bool

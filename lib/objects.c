@@ -16,6 +16,12 @@
  */
 #define ZSPAGES_PER_PAGE_AHEAD 8
 
+/* A class takes a spare frame, all of which has memory, from so many
+ * zspages on.  For a smaller one, what lies idle in it would weigh more
+ * than the system calls saved.
+ */
+#define ZSPAGES_FOR_SPARE 16
+
 static size_t
 zspages_bytes (const struct objects *o)
 {
@@ -76,11 +82,12 @@ zspage_extent (const struct size_class *sc)
 }
 
 static void
-zspage_init (struct zspage *z, uint32_t cls, uint32_t objects)
+zspage_init (struct zspage *z, uint32_t cls, uint32_t objects,
+             uint32_t committed)
 {
   z->class_plus_1 = (uint8_t) (cls + 1);
   z->used = 0;
-  z->committed = 0;
+  z->committed = committed;
   z->free[0] = objects >= 64 ? ~UINT64_C (0) : (UINT64_C (1) << objects) - 1;
   z->free[1] = objects >= 128 ? ~UINT64_C (0)
     : objects > 64 ? (UINT64_C (1) << (objects - 64)) - 1 : 0;
@@ -255,25 +262,31 @@ new_zspage (struct objects *o, struct object_class *oc, uint32_t cls)
 {
   const struct size_class *sc = size_class_at (o, cls);
   struct zspage *z;
-  uint32_t frame;
+  uint32_t frame, committed;
 
-  if (arena_take (o->arena, &frame) == -1)
+  if (arena_take (o->arena, oc->zspages >= ZSPAGES_FOR_SPARE, &frame,
+                  &committed) == -1)
     return NIL;
+  if (account_frame (o, frame) == -1) {
+    arena_give (o->arena, frame, committed);
+    return NIL;
+  }
+  if (committed > zspage_extent (sc)) {
+    arena_decommit (o->arena, frame, zspage_extent (sc), committed);
+    committed = zspage_extent (sc);
+  }
   z = &o->zspages[frame];
-  if (account_frame (o, frame) == -1)
-    goto fail;
-  zspage_init (z, cls, sc->objects);
-  if (ensure_committed (o, oc, frame, sc, sc->size) == -1)
-    goto fail;
+  zspage_init (z, cls, sc->objects, committed);
+  oc->committed += committed;
+  if (ensure_committed (o, oc, frame, sc, sc->size) == -1) {
+    oc->committed -= committed;
+    z->class_plus_1 = 0;
+    arena_give (o->arena, frame, committed);
+    return NIL;
+  }
   oc->zspages++;
   zspage_link (o, oc, frame, 0);
   return frame;
-
- fail:
-  z->class_plus_1 = 0;
-  arena_give (o->arena, frame, 0);
-  errno = ENOSPC;
-  return NIL;
 }
 
 int
@@ -381,7 +394,7 @@ object_claim (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
     goto damaged;
   z = &o->zspages[frame];
   if (z->class_plus_1 == 0) {
-    zspage_init (z, cls, sc->objects);
+    zspage_init (z, cls, sc->objects, 0);
     oc->zspages++;
     arena_claim (o->arena, frame);
     o->high_water = MAX (o->high_water, frame + 1);
@@ -563,6 +576,7 @@ objects_compaction_done (struct objects *o)
 {
   for (uint32_t c = 0; c < o->sizes->count; ++c)
     class_compaction_done (o, c);
+  arena_drain (o->arena);
 }
 
 /* ---- statistics ---- */

@@ -130,7 +130,8 @@ object_is_isolated (struct objects *o, uint64_t offset)
 bool object_may_sink (struct objects *o, uint64_t offset);
 
 /* Put zspages that are still isolated back to use, and give back the
- * memory behind the last object of each zspage that is not full.
+ * memory behind the last object of each zspage that is not full, and
+ * that of spare frames.
  */
 void objects_compaction_done (struct objects *o);
 

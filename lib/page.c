@@ -231,7 +231,9 @@ build (struct device *d, struct stream *stream, const void *page, slot_t *slot)
 static int
 publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 {
-  if (table_prepare (&d->table, index) == -1)
+  if (table_prepare (&d->table, index) == -1
+      && (!arena_drain (&d->pool->arena)
+          || table_prepare (&d->table, index) == -1))
     return -1;
   *old = table_set (&d->table, index, slot);
   count_same (d, slot, 1);
