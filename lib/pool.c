@@ -43,10 +43,15 @@ pool_mem_limit_min (const struct pool_options *options)
 static int
 open_parts (struct pool *pool, const struct pool_options *options)
 {
-  if (options->mem_limit != 0
-      && options->mem_limit < pool_mem_limit_min (options)) {
-    errno = ERANGE;
-    return -1;
+  if (options->mem_limit != 0) {
+    uint64_t least = pool_mem_limit_min (options);
+
+    if (least == UINT64_MAX)
+      return -1;
+    if (options->mem_limit < least) {
+      errno = ERANGE;
+      return -1;
+    }
   }
   if (pool_file_open (&pool->file, options->path, &options->geometry) == -1)
     return -1;

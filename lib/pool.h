@@ -69,7 +69,9 @@ struct pool {
  */
 struct pool *pool_open (const struct pool_options *options);
 
-/* The smallest mem_limit with which OPTIONS can work at all. */
+/* The smallest mem_limit with which OPTIONS can work at all, found by
+ * making a stream.  UINT64_MAX with errno ENOMEM when that failed.
+ */
 uint64_t pool_mem_limit_min (const struct pool_options *options);
 
 /* Map the pool and find all that it holds.  From here on devices can be
