@@ -63,3 +63,12 @@ tests_unit_table_LDADD = $(unit_libs)
 tests_unit_threads_SOURCES = tests/unit-threads.c $(unit_help)
 tests_unit_threads_LDADD = $(unit_libs)
 endif
+
+# ---- faults ----
+
+fault_programs = tests/fault-alloc
+check_PROGRAMS += $(fault_programs)
+TESTS += $(fault_programs)
+
+tests_fault_alloc_SOURCES = tests/fault-alloc.c $(unit_help)
+tests_fault_alloc_LDADD = lib/libstore.la
