@@ -196,7 +196,8 @@ attach (struct pool_file *file, uint64_t file_size)
 }
 
 /* Nothing in it but, at most, a superblock without its magic number: an
- * empty file, or one whose maker was killed.
+ * empty file, or one whose maker was killed, which first of all made it
+ * as large as a pool is.
  */
 static bool
 is_blank (const struct pool_file *file, uint64_t file_size)
@@ -205,6 +206,8 @@ is_blank (const struct pool_file *file, uint64_t file_size)
 
   if (file_size == 0)
     return true;
+  if (file_size < file->head_size + ARENA_SIZE_MIN)
+    return false;
   if (pread (file->fd, &magic, sizeof magic, 0) != sizeof magic || magic != 0)
     return false;
   if (file->granule != OS_PAGE_SIZE) {
