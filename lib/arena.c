@@ -199,6 +199,17 @@ arena_drain (struct arena *a)
   }
 }
 
+uint64_t
+arena_spare_bytes (struct arena *a)
+{
+  uint64_t bytes = 0;
+
+  LOCK_FOR_SCOPE (&a->lock);
+  for (uint32_t i = 0; i < a->spare_count; ++i)
+    bytes += a->spares[i].committed;
+  return bytes;
+}
+
 void
 arena_claim (struct arena *a, uint32_t frame)
 {

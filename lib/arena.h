@@ -86,6 +86,9 @@ void arena_give (struct arena *a, uint32_t frame, uint32_t committed);
  */
 bool arena_drain (struct arena *a);
 
+/* Bytes behind spare frames. */
+uint64_t arena_spare_bytes (struct arena *a);
+
 /* Does a commit of a part cost only that part? */
 static inline bool
 arena_commits_in_parts (const struct arena *a)

@@ -50,7 +50,7 @@ committed (struct pool *pool)
   struct objects_stats st;
 
   objects_get_stats (&pool->objects, &st);
-  return st.committed;
+  return st.committed + arena_spare_bytes (&pool->arena);
 }
 
 uint64_t

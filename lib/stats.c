@@ -45,7 +45,7 @@ const struct stats_field stats_fields[] = {
   FIELD (mem_objects, "bytes",
          "Memory taken by objects, their checksums included."),
   FIELD (mem_waste, "bytes",
-         "Memory beside them in their zspages."),
+         "Memory beside them in their zspages, spare ones included."),
   FIELD (mem_bookkeeping, "bytes",
          "Tables, streams, and all else."),
   FIELD (checksum_errors, "events",
@@ -78,9 +78,10 @@ pool_get_stats (struct pool *pool, struct stats *st)
 {
   const struct pool_counters *c = &pool->counters;
   struct objects_stats os;
-  uint64_t in_slots, in_objects;
+  uint64_t in_slots, in_objects, in_zspages;
 
   objects_get_stats (&pool->objects, &os);
+  in_zspages = os.committed + arena_spare_bytes (&pool->arena);
   sum_same (pool, &in_slots, &in_objects);
 
   *st = (struct stats) {
@@ -101,9 +102,9 @@ pool_get_stats (struct pool *pool, struct stats *st)
     .pages_above_half = os.used - os.up_to_half - os.huge,
     .zspages = os.zspages,
     .mem_objects = os.bytes,
-    .mem_waste = os.committed - os.bytes,
+    .mem_waste = in_zspages - os.bytes,
     .checksum_errors = c->checksum_errors,
     .bad_slots = c->bad_slots,
   };
-  st->mem_bookkeeping = monus (st->mem_used_total, os.committed);
+  st->mem_bookkeeping = monus (st->mem_used_total, in_zspages);
 }

@@ -47,6 +47,17 @@ open_arena (struct fixture *f, uint64_t granule)
   assert_int_equal (arena_open (&f->arena, &f->file, &f->budget, FRAME), 0);
 }
 
+/* A frame without memory behind it. */
+static int
+take_new (struct arena *a, uint32_t *frame)
+{
+  uint32_t committed;
+
+  if (arena_take (a, false, frame, &committed) == -1)
+    return -1;
+  return committed == 0 ? 0 : -2;
+}
+
 static void
 close_arena (struct fixture *f)
 {
@@ -80,20 +91,20 @@ lowest_first (void **state)
   (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   for (uint32_t i = 0; i < FRAMES; ++i) {
-    assert_int_equal (arena_take (&f.arena, &frame), 0);
+    assert_int_equal (take_new (&f.arena, &frame), 0);
     assert_int_equal (frame, i);
   }
   errno = 0;
-  assert_int_equal (arena_take (&f.arena, &frame), -1);
+  assert_int_equal (take_new (&f.arena, &frame), -1);
   assert_int_equal (errno, ENOSPC);
 
   arena_give (&f.arena, 40, 0);
   arena_give (&f.arena, 7, 0);
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_int_equal (frame, 7);
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_int_equal (frame, 40);
-  assert_int_equal (arena_take (&f.arena, &frame), -1);
+  assert_int_equal (take_new (&f.arena, &frame), -1);
   assert_holds (&f, 0);
   close_arena (&f);
 }
@@ -107,8 +118,8 @@ commits_in_parts (void **state)
   (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   assert_true (arena_commits_in_parts (&f.arena));
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_int_equal (arena_commit (&f.arena, frame, 0, 8192), 0);
   assert_holds (&f, 8192);
   memset (f.arena.base + frame * FRAME, 0x11, 8192);
@@ -121,7 +132,43 @@ commits_in_parts (void **state)
   arena_decommit (&f.arena, frame, 4096, 4096);
   assert_holds (&f, 4096);
   arena_give (&f.arena, frame, 4096);
+  arena_drain (&f.arena);
   assert_holds (&f, 0);
+  close_arena (&f);
+}
+
+/* What is given back stays ready for who takes a spare frame, up to a
+ * bound, and is there for others when the limit is reached.
+ */
+static void
+spare_frames_keep_their_memory (void **state)
+{
+  uint32_t frames[ARENA_SPARES_MAX + 1], frame, committed;
+  struct fixture f;
+
+  (void) state;
+  open_arena (&f, OS_PAGE_SIZE);
+  for (unsigned i = 0; i <= ARENA_SPARES_MAX; ++i) {
+    assert_int_equal (take_new (&f.arena, &frames[i]), 0);
+    assert_int_equal (arena_commit (&f.arena, frames[i], 0, FRAME), 0);
+  }
+  for (unsigned i = 0; i <= ARENA_SPARES_MAX; ++i)
+    arena_give (&f.arena, frames[i], FRAME);
+  assert_holds (&f, ARENA_SPARES_MAX * FRAME);
+
+  assert_int_equal (arena_take (&f.arena, true, &frame, &committed), 0);
+  assert_int_equal (frame, frames[ARENA_SPARES_MAX - 1]);
+  assert_int_equal (committed, FRAME);
+  assert_holds (&f, ARENA_SPARES_MAX * FRAME);
+
+  f.budget.limit = f.budget.used;
+  assert_int_equal (take_new (&f.arena, &frames[0]), 0);
+  assert_int_not_equal (frames[0], frame);
+  assert_int_equal (arena_commit (&f.arena, frames[0], 0, FRAME), 0);
+  assert_holds (&f, 2 * FRAME);
+  assert_false (arena_drain (&f.arena));
+  assert_int_equal (arena_take (&f.arena, true, &frames[1], &committed), 0);
+  assert_int_equal (committed, 0);
   close_arena (&f);
 }
 
@@ -134,7 +181,7 @@ the_limit_is_kept (void **state)
   (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   f.budget.limit = 8192;
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_int_equal (arena_commit (&f.arena, frame, 0, 8192), 0);
   errno = 0;
   assert_int_equal (arena_commit (&f.arena, frame, 8192, 12288), -1);
@@ -155,10 +202,10 @@ huge_pages_come_whole (void **state)
   assert_false (arena_commits_in_parts (&f.arena));
   assert_int_equal (f.arena.frames_per_granule, per);
   for (uint32_t i = 0; i < per; ++i) {
-    assert_int_equal (arena_take (&f.arena, &frame), 0);
+    assert_int_equal (take_new (&f.arena, &frame), 0);
     assert_holds (&f, HUGE_PAGE);
   }
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_holds (&f, 2 * HUGE_PAGE);
   /* Parts of a frame cost nothing, and save nothing. */
   assert_int_equal (arena_commit (&f.arena, frame, 0, FRAME), 0);
@@ -174,9 +221,9 @@ huge_pages_come_whole (void **state)
   assert_holds (&f, 0);
 
   f.budget.limit = HUGE_PAGE - 1;
-  assert_int_equal (arena_take (&f.arena, &frame), -1);
+  assert_int_equal (take_new (&f.arena, &frame), -1);
   f.budget.limit = 0;
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_int_equal (frame, 0);
   close_arena (&f);
 }
@@ -209,7 +256,7 @@ attach_gives_back (uint64_t granule)
   }
   if (granule != OS_PAGE_SIZE)
     assert_true (f.budget.used == 2 * granule);
-  assert_int_equal (arena_take (&f.arena, &frame), 0);
+  assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_int_equal (frame, 1);
   close_arena (&f);
 }
@@ -236,7 +283,7 @@ take_and_give (void *arg)
   for (unsigned i = unit_scaled (5000); i > 0; --i) {
     uint32_t frame, size = (uint32_t) (1 + rng_below (&rng, 4)) * OS_PAGE_SIZE;
 
-    if (arena_take (&shared.arena, &frame) == -1)
+    if (take_new (&shared.arena, &frame) == -1)
       continue;
     taken_twice += owners[frame]++ != 0;
     if (arena_commit (&shared.arena, frame, 0, size) == 0) {
@@ -269,6 +316,7 @@ threads_get_frames_of_their_own (void **state)
   for (unsigned t = 0; t < 4; ++t)
     pthread_join (threads[t], NULL);
   assert_int_equal (taken_twice, 0);
+  arena_drain (&shared.arena);
   assert_holds (&shared, 0);
   close_arena (&shared);
 }
@@ -279,6 +327,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (lowest_first),
     cmocka_unit_test (commits_in_parts),
+    cmocka_unit_test (spare_frames_keep_their_memory),
     cmocka_unit_test (the_limit_is_kept),
     cmocka_unit_test (huge_pages_come_whole),
     cmocka_unit_test (attach_gives_back_the_rest),

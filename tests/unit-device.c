@@ -218,6 +218,7 @@ try_random (const char *algorithm, uint32_t page_size, bool checksum)
   }
   compare_all (&s);
   assert_pool_ok (s.u.pool);
+  arena_drain (&s.u.pool->arena);
   /* A page of the leaf map a device, and what notes of the zspages. */
   assert_true (s.u.pool->budget.used
                <= empty + DEVICES * OS_PAGE_SIZE

@@ -273,11 +273,12 @@ check_sums (struct pool *pool, const struct unit_sums *s)
          == fixed + stream_bytes (pool)
             + (s->devices + s->leaves + s->map_pages) * OS_PAGE_SIZE
             + pool->objects.high_water * sizeof (struct zspage)
-            + os.committed);
+            + os.committed + arena_spare_bytes (&pool->arena));
   CHECK (pool->budget.used <= pool->budget.used_max);
   CHECK (huge_pages_in_files ()
          || unit_file_bytes (pool)
-            == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed);
+            == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed
+               + arena_spare_bytes (&pool->arena));
 
   pool_get_stats (pool, &st);
   CHECK (st.same_pages == s->same_inline + s->same_stored);

@@ -158,7 +158,7 @@ what_is_no_pool_stays (void **state)
 static void
 blank_becomes_a_pool (void **state)
 {
-  static const off_t lengths[] = { 0, 4096, 2 << 20 };
+  static const off_t lengths[] = { 0, 2 * (64LL << 30) };
   struct pool_file file;
 
   (void) state;
