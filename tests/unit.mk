@@ -66,9 +66,11 @@ endif
 
 # ---- faults ----
 
-fault_programs = tests/fault-alloc
+fault_programs = tests/fault-alloc tests/fault-corrupt
 check_PROGRAMS += $(fault_programs)
 TESTS += $(fault_programs)
 
 tests_fault_alloc_SOURCES = tests/fault-alloc.c $(unit_help)
 tests_fault_alloc_LDADD = lib/libstore.la
+tests_fault_corrupt_SOURCES = tests/fault-corrupt.c $(unit_help)
+tests_fault_corrupt_LDADD = lib/libstore.la
