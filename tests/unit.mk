@@ -74,3 +74,49 @@ tests_fault_alloc_SOURCES = tests/fault-alloc.c $(unit_help)
 tests_fault_alloc_LDADD = lib/libstore.la
 tests_fault_corrupt_SOURCES = tests/fault-corrupt.c $(unit_help)
 tests_fault_corrupt_LDADD = lib/libstore.la
+
+# ---- fuzzing ----
+
+# Everywhere, by a driver of our own; SEED as above.
+fuzz_programs = tests/fuzz-attach tests/fuzz-decompress
+check_PROGRAMS += $(fuzz_programs)
+TESTS += $(fuzz_programs)
+
+tests_fuzz_attach_SOURCES = tests/fuzz-attach.c tests/fuzz-driver.c \
+	tests/fuzz.h $(unit_help)
+tests_fuzz_attach_LDADD = lib/libstore.la
+tests_fuzz_decompress_SOURCES = tests/fuzz-decompress.c \
+	tests/fuzz-driver.c tests/fuzz.h $(unit_help)
+tests_fuzz_decompress_LDADD = lib/libstore.la
+
+# By libFuzzer: ./configure --enable-fuzzer CC=clang && make libfuzz
+libfuzz_programs = tests/libfuzz-attach tests/libfuzz-decompress
+EXTRA_PROGRAMS += $(libfuzz_programs)
+tests_libfuzz_attach_SOURCES = tests/fuzz-attach.c tests/fuzz.h $(unit_help)
+tests_libfuzz_attach_LDADD = lib/libstore.la
+tests_libfuzz_attach_LDFLAGS = -fsanitize=fuzzer,address
+tests_libfuzz_decompress_SOURCES = tests/fuzz-decompress.c tests/fuzz.h \
+	$(unit_help)
+tests_libfuzz_decompress_LDADD = lib/libstore.la
+tests_libfuzz_decompress_LDFLAGS = -fsanitize=fuzzer,address
+if ENABLE_FUZZER
+AM_CFLAGS += -fsanitize=fuzzer-no-link,address
+AM_LDFLAGS = -fsanitize=address
+libfuzz: $(libfuzz_programs)
+endif
+
+# ---- valgrind ----
+
+# fault-alloc replaces what valgrind replaces, and skips itself.
+check-valgrind: $(check_PROGRAMS)
+	@for t in $(unit_programs) $(fault_programs) $(fuzz_programs); do \
+	  echo "valgrind $$t"; \
+	  NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(LIBTOOL) --quiet --mode=execute \
+	    $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
+	    --child-silent-after-fork=yes ./$$t >$$t.valgrind.log 2>&1; \
+	  status=$$?; \
+	  if [ $$status != 0 ] && [ $$status != 77 ]; then \
+	    cat $$t.valgrind.log; exit 1; \
+	  fi; \
+	done
+CLEANFILES += tests/*.valgrind.log
