@@ -56,6 +56,11 @@ struct record {
 _Static_assert (sizeof (struct superblock) <= OS_PAGE_SIZE, "superblock");
 _Static_assert (sizeof (struct record) <= OS_PAGE_SIZE, "record");
 
+/* What a new pool has at once: its superblock and room for a record, so
+ * that it is its maker who hears of a full file system.
+ */
+#define HEAD_START (2 * OS_PAGE_SIZE)
+
 #define SUM_OF(p) XXH3_64bits (&(p)->sum + 1,                           \
                                sizeof *(p) - offsetof (typeof (*(p)), sum) \
                                - sizeof (p)->sum)
@@ -143,7 +148,7 @@ create (struct pool_file *file, const struct pool_geometry *geometry)
       == -1
       || map_head (file) == -1
       || os_populate (file->fd, file->head, 0,
-                      MAX (OS_PAGE_SIZE, file->granule)) == -1)
+                      MAX (HEAD_START, file->granule)) == -1)
     return -1;
 
   sb = superblock_of (file);
@@ -195,9 +200,9 @@ attach (struct pool_file *file, uint64_t file_size)
   return 0;
 }
 
-/* Nothing in it but, at most, a superblock without its magic number: an
- * empty file, or one whose maker was killed, which first of all made it
- * as large as a pool is.
+/* Nothing in it but, at most, the start of a head without its magic
+ * number: an empty file, or one whose maker was killed, which first of
+ * all made it as large as a pool is.
  */
 static bool
 is_blank (const struct pool_file *file, uint64_t file_size)
@@ -216,7 +221,7 @@ is_blank (const struct pool_file *file, uint64_t file_size)
     return fstat (file->fd, &st) == 0
       && (uint64_t) st.st_blocks * 512 <= file->head_size;
   }
-  return !pool_file_next_data (file, OS_PAGE_SIZE, file_size, &start, &stop);
+  return !pool_file_next_data (file, HEAD_START, file_size, &start, &stop);
 }
 
 static int
