@@ -31,6 +31,7 @@ cleanup ()
     if [ $status -ne 0 ] && [ $status -ne 77 ]; then
         tail -n 20 "$tmp"/*.log 2>/dev/null || :
     fi
+    [ ! "${mnt:-}" ] || umount "$mnt" 2>/dev/null || :
     rm -rf "$tmp" ${pools[@]+"${pools[@]}"}
     exit $status
 }
@@ -236,4 +237,54 @@ milliseconds ()
     start=$(date +%s%3N)
     "$@" >&2 || return 1
     echo $(($(date +%s%3N) - start))
+}
+
+# ---- refusals ----
+
+# refuses PATTERN ARGS...: nbdkit with these arguments ends with an error,
+# and says why in one line that matches PATTERN.
+refuses ()
+{
+    local pattern=$1
+    shift
+
+    if nbdkit_zram -U - "$@" --run 'sleep 0.1' >"$tmp/refused" 2>&1; then
+        fail "nbdkit $* did not fail"
+    fi
+    [ "$(grep -c 'error:' "$tmp/refused")" = 1 ] &&
+        [ "$(wc -l <"$tmp/refused")" = 1 ] &&
+        grep -q -e "error:.*$pattern" "$tmp/refused" ||
+        fail "nbdkit $* does not say '$pattern' in one line: $(
+            cat "$tmp/refused")"
+}
+
+# ---- a pool that becomes full ----
+
+# fill_up URI FILE: write FILE in order, which must fail for want of room.
+fill_up ()
+{
+    if nbdcopy --synchronous --connections=1 --request-size=65536 \
+               "$2" "$1" 2>"$tmp/full.log"; then
+        fail "everything found room"
+    fi
+    grep -q 'No space left' "$tmp/full.log" || fail "$(cat "$tmp/full.log")"
+}
+
+# Every page of FOUND is as in OLD or as in NEW: pages_are FOUND OLD NEW.
+# Prints how many are as in NEW, and not as in OLD.
+pages_are ()
+{
+    perl -e '
+        my @f = map { open my $h, "<:raw", $_ or die "$_: $!"; $h } @ARGV;
+        my ($n, $new) = (0, 0);
+        while (1) {
+            my @p = map { my $b = ""; read ($_, $b, 4096); $b } @f;
+            last if $p[0] eq "";
+            if ($p[0] ne $p[1]) {
+                die "page $n is neither old nor new\n" if $p[0] ne $p[2];
+                $new++;
+            }
+            $n++;
+        }
+        print "$new\n"' "$@"
 }

@@ -32,9 +32,12 @@ nbd_tests = \
 	tests/kill.sh \
 	tests/kill-at-start.sh \
 	tests/map-64T.sh \
+	tests/mem-limit.sh \
 	tests/model-algorithms.sh \
 	tests/model-page-sizes.sh \
-	tests/model-pool.sh
+	tests/model-pool.sh \
+	tests/pool-full-tmpfs.sh \
+	tests/pool-hugetlbfs.sh
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What can't be is refused, with one line that says what is wrong.
+. "${srcdir:-.}/tests/functions.sh"
+
+refuses 'size.*missing' zram
+refuses 'size=0: .*1 byte' zram size=0
+refuses 'size=0: .*1 byte' zram 0
+refuses 'negative' zram size=-1
+refuses "suffix 'Q'" zram size=1Q
+refuses '1 PiB' zram size=1025T
+refuses '1 PiB' zram size=1125899906842625
+refuses '' zram size=99999999999999999999999
+refuses '' zram size=8E
+refuses '' zram size=
+refuses 'huge' zram size=huge
+refuses '' zram size=1G1
+nbdkit_zram -U - zram 1P --run true
+nbdkit_zram -U - zram 1 --run true
+
+refuses 'page-size=5000: .*power of two' zram 1M page-size=5000
+refuses 'page-size=2K: ' zram 1M page-size=2K
+refuses 'page-size=128K: ' zram 1M page-size=128K
+refuses 'page-size=0: ' zram 1M page-size=0
+refuses '' zram 1M page-size=-4096
+refuses '' zram 1M page-size=4294971392
+refuses '' zram 1M page-size=small
+
+list=$(nbdkit_zram --dump-plugin zram |
+    sed -n -E 's/^zram_(lz4|lz4hc|lzo|zstd|deflate)=yes$/\1/p')
+for name in $list; do
+    refuses "unknown algorithm 'gzip'.*\b$name\b" zram 1M algorithm=gzip
+done
+refuses 'unknown algorithm' zram 1M algorithm=
+refuses 'unknown algorithm' zram 1M algorithm=lz
+refuses 'unknown algorithm' zram 1M algorithm=LZ4
+refuses 'unknown algorithm' zram 1M algorithm=:level=1
+refuses 'too long' zram 1M algorithm="$(printf 'x%.0s' {1..300})"
+refuses "level 'fast'" zram 1M algorithm=lz4:level=fast
+refuses "level ''" zram 1M algorithm=lz4:level=
+refuses "level '1x'" zram 1M algorithm=lz4:level=1x
+refuses "level '99999999999999999999'" \
+    zram 1M algorithm=lz4:level=99999999999999999999
+for name in $list; do
+    refuses "$name: level '1000000'" zram 1M "algorithm=$name:level=1000000"
+    refuses "$name: unknown parameter 'speed=1'" \
+        zram 1M "algorithm=$name:speed=1"
+    refuses "$name: unknown parameter ''" zram 1M "algorithm=$name:"
+    # The level by default, and given twice, is fine.
+    nbdkit_zram -U - zram 1M "algorithm=$name" --run true
+done
+
+refuses "unknown parameter 'colour'" zram 1M colour=green
+refuses "unknown parameter 'Size'" zram Size=1M
+refuses 'mem-limit: must be at least' zram 1M mem-limit=1
+refuses 'mem-limit: must be at least' zram 1M mem-limit=0
+refuses 'mem-limit: must be at least' zram 1M mem-limit=64K page-size=64K
+refuses '' zram 1M mem-limit=-1
+refuses '' zram 1M mem-limit=much
+refuses 'maybe' zram 1M checksum=maybe
+refuses 'dedup=pool' zram 1M dedup=pool
+refuses 'dedup=' zram 1M dedup=
+
+# The least that is named is enough.
+least=$(nbdkit_zram -U - zram 1M mem-limit=1 --run true 2>&1 |
+    sed -n 's/.*at least \([0-9]*\)K.*/\1/p')
+nbdkit_zram -U - zram 1M "mem-limit=${least}K" --run true
+refuses 'at least' zram 1M "mem-limit=$((least - 1))K"
