@@ -2,6 +2,8 @@
 # The server as its clients see it.
 
 nbd_tests = \
+	tests/bad-parameters.sh \
+	tests/bad-pool.sh \
 	tests/client-fio.sh \
 	tests/client-nbdcopy.sh \
 	tests/client-qemu.sh \
@@ -29,6 +31,7 @@ nbd_tests = \
 	tests/filter-stats.sh \
 	tests/filter-truncate.sh \
 	tests/flags.sh \
+	tests/help.sh \
 	tests/kill.sh \
 	tests/kill-at-start.sh \
 	tests/map-64T.sh \
@@ -37,7 +40,10 @@ nbd_tests = \
 	tests/model-page-sizes.sh \
 	tests/model-pool.sh \
 	tests/pool-full-tmpfs.sh \
-	tests/pool-hugetlbfs.sh
+	tests/pool-hugetlbfs.sh \
+	tests/stats.sh \
+	tests/swap.sh \
+	tests/trim-memory.sh
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)

@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is trimmed goes back to the system, locked in memory or not.
+. "${srcdir:-.}/tests/functions.sh"
+
+requires nbdcopy qemu-io
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "the server's size is a sanitizer's"
+
+head -c 64M /dev/urandom >"$tmp/a"
+tr '\0-\377' x <"$tmp/a" >"$tmp/same"
+
+# One thread and one request at a time, so that what the server takes for requests, and
+# keeps for the next, does not depend on chance.
+copy ()
+{
+    nbdcopy --synchronous --connections=1 "$@"
+}
+
+# trims OPTIONS...: of nbdkit.
+trims ()
+{
+    local empty full
+
+    start_nbdkit zram -t 1 "$@" zram 64M
+    copy "$tmp/same" "$(uri zram)"
+    io "$(uri zram)" "discard 0 64M"
+    empty=$(status_kib "$pid" VmRSS)
+    copy "$tmp/a" "$(uri zram)"
+    full=$(status_kib "$pid" VmRSS)
+    [ "$full" -gt 65536 ] || fail "64 MiB in $full KiB?"
+    io "$(uri zram)" "discard 0 32M" "write -z -u 32M 16M"
+    full=$(status_kib "$pid" VmRSS)
+    [ "$full" -lt $((empty + 16384 + 4096)) ] ||
+        fail "$full KiB with a quarter left, $empty KiB when empty"
+    io "$(uri zram)" "discard 48M 16M" "read -P 0 0 64M"
+    full=$(status_kib "$pid" VmRSS)
+    [ "$full" -lt $((empty + 4096)) ] ||
+        fail "$full KiB after the trim, $empty KiB when empty"
+    stop_nbdkit "$pid"
+}
+trims
+! nbdkit --swap -U - null --run true 2>/dev/null || trims --swap
