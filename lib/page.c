@@ -253,13 +253,18 @@ publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 }
 
 /* What the write will meet last is on its way from memory while it
- * compresses.  The slot is read without its lock, as a hint.
+ * compresses.  The lock is for the leaf, which must not be touched once
+ * it is gone.
  */
 static void
 prefetch_old (struct device *d, uint64_t index)
 {
-  slot_t old = table_get (&d->table, index);
+  slot_t old;
 
+  {
+    LOCK_FOR_SCOPE (table_lock (&d->table, index));
+    old = table_get (&d->table, index);
+  }
   if (slot_has_object (old))
     object_prefetch (&d->pool->objects, slot_offset (old));
 }
