@@ -29,10 +29,10 @@
 #define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d01)
 #define RECORD_MAGIC UINT64_C (0x6e62647a72646576)
 
-/* Address space is cheap, but valgrind and the thread sanitizer have
- * less of it than the kernel gives.
+/* Address space is cheap, but not everywhere: a resource limit may bound
+ * it, and valgrind has less than the kernel.
  */
-#define ARENA_SIZE_MIN (64 * GIB)
+#define ARENA_SIZE_MIN (16 * GIB)
 
 /* MAGIC is stored last and makes the rest valid. */
 struct superblock {
@@ -77,15 +77,28 @@ record_of (const struct pool_file *file, unsigned n)
   return (struct record *) ((char *) file->head + (n + 1) * OS_PAGE_SIZE);
 }
 
-/* Room for twice what this machine has, and always a power of two. */
+static bool
+can_be_mapped (int fd, uint64_t size)
+{
+  void *p = os_map_file (fd, 0, size);
+
+  os_unmap (p, size);
+  return p != NULL;
+}
+
+/* Room for twice what this machine has, if there is so much address
+ * space, and always a power of two.
+ */
 static uint64_t
-choose_arena_size (void)
+choose_arena_size (int fd)
 {
   uint64_t want = 2 * os_total_memory ();
   uint64_t size = ARENA_SIZE_MIN;
 
   while (size < want && size < SLOT_ARENA_MAX)
     size *= 2;
+  while (size > ARENA_SIZE_MIN && !can_be_mapped (fd, size))
+    size /= 2;
   return size;
 }
 
@@ -143,7 +156,7 @@ create (struct pool_file *file, const struct pool_geometry *geometry)
   file->geometry = *geometry;
   file->created = true;
   file->arena_offset = file->head_size;
-  file->arena_size = choose_arena_size ();
+  file->arena_size = choose_arena_size (file->fd);
   if (ftruncate (file->fd, (off_t) (file->arena_offset + file->arena_size))
       == -1
       || map_head (file) == -1

@@ -101,22 +101,20 @@ tests_libfuzz_decompress_LDADD = lib/libstore.la
 tests_libfuzz_decompress_LDFLAGS = -fsanitize=fuzzer,address
 if ENABLE_FUZZER
 AM_CFLAGS += -fsanitize=fuzzer-no-link,address
-AM_LDFLAGS = -fsanitize=address
+AM_LDFLAGS += -fsanitize=address
 libfuzz: $(libfuzz_programs)
+check-fuzz: libfuzz
+	$(MAKE) check-TESTS TESTS='$(libfuzz_programs)' \
+	  LOG_COMPILER='$(srcdir)/tests/run-libfuzz'
 endif
+EXTRA_DIST += tests/run-libfuzz
 
 # ---- valgrind ----
 
 # fault-alloc replaces what valgrind replaces, and skips itself.
 check-valgrind: $(check_PROGRAMS)
-	@for t in $(unit_programs) $(fault_programs) $(fuzz_programs); do \
-	  echo "valgrind $$t"; \
-	  NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(LIBTOOL) --quiet --mode=execute \
+	NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(MAKE) check-TESTS \
+	  TESTS='$(unit_programs) $(fault_programs) $(fuzz_programs)' \
+	  LOG_COMPILER='$(LOG_COMPILER) $(LIBTOOL) --quiet --mode=execute \
 	    $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
-	    --child-silent-after-fork=yes ./$$t >$$t.valgrind.log 2>&1; \
-	  status=$$?; \
-	  if [ $$status != 0 ] && [ $$status != 77 ]; then \
-	    cat $$t.valgrind.log; exit 1; \
-	  fi; \
-	done
-CLEANFILES += tests/*.valgrind.log
+	    --child-silent-after-fork=yes'
