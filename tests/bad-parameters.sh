@@ -62,7 +62,7 @@ refuses 'dedup=pool' zram 1M dedup=pool
 refuses 'dedup=' zram 1M dedup=
 
 # The least that is named is enough.
-least=$(nbdkit_zram -U - zram 1M mem-limit=1 --run true 2>&1 |
-    sed -n 's/.*at least \([0-9]*\)K.*/\1/p')
+refuses 'at least' zram 1M mem-limit=1
+least=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")
 nbdkit_zram -U - zram 1M "mem-limit=${least}K" --run true
 refuses 'at least' zram 1M "mem-limit=$((least - 1))K"

@@ -132,6 +132,13 @@ stop_nbdkit ()
         [ "$i" = "$1" ] || kept+=("$i")
     done
     servers=(${kept[@]+"${kept[@]}"})
+    check_logs
+}
+
+# What a sanitizer says at the end of a server is an error, too.
+check_logs ()
+{
+    ! grep -h -A 30 'Sanitizer\|runtime error:' "$tmp"/*.log || fail "see above"
 }
 
 uri ()

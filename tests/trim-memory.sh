@@ -9,8 +9,8 @@ requires nbdcopy qemu-io
 head -c 64M /dev/urandom >"$tmp/a"
 tr '\0-\377' x <"$tmp/a" >"$tmp/same"
 
-# One thread and one request at a time, so that what the server takes for requests, and
-# keeps for the next, does not depend on chance.
+# One thread and one request at a time, so that what the server keeps for
+# requests does not depend on chance.
 copy ()
 {
     nbdcopy --synchronous --connections=1 "$@"
