@@ -10,6 +10,12 @@ export LC_ALL=C
 plugin=$(cd "$top_builddir" && pwd)/plugin/.libs/nbdkit-zram-plugin.so
 bin=$(cd "$top_builddir" && pwd)/tests
 
+# In a build with a sanitizer, a report ends the server, which the tests
+# notice.  nbdkit itself frees not all at its end.
+export ASAN_OPTIONS=detect_leaks=0:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:exitcode=99
+
 # Loops are short when everything is slow (sanitizers, valgrind).
 quick=${NBDZRAM_QUICK:-}
 

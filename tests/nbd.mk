@@ -47,7 +47,6 @@ nbd_tests = \
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-dist_noinst_SCRIPTS += tests/run-sanitized
 EXTRA_DIST += tests/functions.sh
 
 if HAVE_LIBNBD
