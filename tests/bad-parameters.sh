@@ -62,7 +62,7 @@ refuses 'dedup=pool' zram 1M dedup=pool
 refuses 'dedup=' zram 1M dedup=
 
 # The least that is named is enough.
-case ${NBDZRAM_PRELOAD:-} in *asan*) exit 0 ;; esac
+[ ! "${NBDZRAM_PRELOAD:-}" ] || exit 0
 refuses 'at least' zram 1M mem-limit=1
 least=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")
 nbdkit_zram -U - zram 1M "mem-limit=${least}K" --run true

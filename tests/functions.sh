@@ -260,9 +260,9 @@ refuses ()
 {
     local pattern=$1
 
-    # With the address sanitizer, a server that has printed the text of an
+    # With a sanitizer, a server that has printed the text of an
     # errno waits forever for a lock of the C library when it exits.
-    case ${NBDZRAM_PRELOAD:-} in *asan*) return 0 ;; esac
+    [ ! "${NBDZRAM_PRELOAD:-}" ] || return 0
     shift
 
     if nbdkit_zram -U - "$@" --run 'sleep 0.1' >"$tmp/refused" 2>&1; then

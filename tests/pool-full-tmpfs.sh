@@ -40,7 +40,7 @@ for options in page-size=4K page-size=64K; do
 done
 
 # See refuses.
-case ${NBDZRAM_PRELOAD:-} in *asan*) exit 0 ;; esac
+[ ! "${NBDZRAM_PRELOAD:-}" ] || exit 0
 
 # With all but a few pages taken a server is refused, or works as far as
 # it goes.
