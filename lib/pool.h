@@ -74,6 +74,12 @@ struct pool *pool_open (const struct pool_options *options);
  */
 uint64_t pool_mem_limit_min (const struct pool_options *options);
 
+/* Try whether there is address space for the pool and a device of SIZE
+ * bytes, since after a fork it is late to find out.  Nothing stays
+ * mapped.  0, or -1 with errno ENOMEM.
+ */
+int pool_try_map (struct pool *pool, uint64_t size);
+
 /* Map the pool and find all that it holds.  From here on devices can be
  * opened.  0, or -1 with errno ENOMEM or ENOSPC.
  */

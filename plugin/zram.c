@@ -117,6 +117,11 @@ zram_get_ready (void)
     report_open_error (options.pool_path);
     return -1;
   }
+  if (pool_try_map (pool, options.size) == -1) {
+    nbdkit_error ("no address space for a disk of %" PRIu64 " bytes: %m",
+                  options.size);
+    return -1;
+  }
   return pool->file.created ? 0 : check_geometry (options.pool_path);
 }
 

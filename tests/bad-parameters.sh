@@ -61,8 +61,11 @@ refuses 'maybe' zram 1M checksum=maybe
 refuses 'dedup=pool' zram 1M dedup=pool
 refuses 'dedup=' zram 1M dedup=
 
+# Found out before the fork, where it can be said.
+(ulimit -v 20000000; refuses 'no address space' zram 1G)
+
 # The least that is named is enough.
-[ ! "${NBDZRAM_PRELOAD:-}" ] || exit 0
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "the rest: see refuses"
 refuses 'at least' zram 1M mem-limit=1
 least=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")
 nbdkit_zram -U - zram 1M "mem-limit=${least}K" --run true

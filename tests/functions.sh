@@ -262,7 +262,8 @@ refuses ()
 
     # With a sanitizer, a server that has printed the text of an
     # errno waits forever for a lock of the C library when it exits.
-    [ ! "${NBDZRAM_PRELOAD:-}" ] || return 0
+    [ ! "${NBDZRAM_PRELOAD:-}" ] ||
+        skip "under a sanitizer nbdkit hangs after an error message"
     shift
 
     if nbdkit_zram -U - "$@" --run 'sleep 0.1' >"$tmp/refused" 2>&1; then
