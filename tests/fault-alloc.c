@@ -26,6 +26,25 @@
 #include "compact.h"
 #include "unit.h"
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#elif defined __has_feature
+#if __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifdef SANITIZED
+
+int
+main (void)
+{
+  printf ("SKIP: the sanitizer replaces the same functions\n");
+  return SKIPPED;
+}
+
+#else
+
 #define PAGE 4096
 #define PAGES 64
 
@@ -388,10 +407,6 @@ main (void)
 {
   uint64_t seed;
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-  printf ("SKIP: the sanitizer replaces the same functions\n");
-  return SKIPPED;
-#endif
   if (getenv ("NBDZRAM_VALGRIND")) {
     printf ("SKIP: valgrind replaces the same functions\n");
     return SKIPPED;
@@ -406,3 +421,5 @@ main (void)
                             : c == codecs && !all_after ? 1 : 20));
   return 0;
 }
+
+#endif

@@ -225,11 +225,11 @@ flip_slots_at_rest (void)
   doing = "slot, at rest, bit";
   for (uint64_t index = 0; index < PAGES; ++index)
     for (unsigned bit = 0; bit < 64; bit += unit_quick () ? 13 : 3) {
-      uint64_t table = device->table.offset;
+      uint64_t at = slot_at (index) + bit / 8;
 
       doing_at = index * 64 + bit;
       unit_detach (&u);
-      flip (table + index * sizeof (slot_t) + bit / 8, bit % 8);
+      flip (at, bit % 8);
       REQUIRE (unit_attach (&u) == 0);
       device = device_open (u.pool, "disk", 0);
       REQUIRE (u.pool->counters.bad_slots == 1);
