@@ -5,8 +5,10 @@
 
 #include <config.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <zstd.h>
 
@@ -32,10 +34,26 @@ compress (void *ctx, int level, const void *src, size_t size, void *dst)
   return ZSTD_isError (r) ? 0 : r;
 }
 
+/* Is it one frame of today's format, as compress writes?  The library
+ * would take older ones too, with code that allocates.
+ */
+static bool
+is_one_frame (const void *src, size_t length)
+{
+  uint32_t magic;
+
+  if (length < sizeof magic)
+    return false;
+  memcpy (&magic, src, sizeof magic);
+  return le32toh (magic) == ZSTD_MAGICNUMBER
+    && ZSTD_findFrameCompressedSize (src, length) == length;
+}
+
 static int
 decompress (void *ctx, const void *src, size_t length, void *dst, size_t size)
 {
-  return ZSTD_decompressDCtx (ctx, dst, size, src, length) == size ? 0 : -1;
+  return is_one_frame (src, length)
+    && ZSTD_decompressDCtx (ctx, dst, size, src, length) == size ? 0 : -1;
 }
 
 static void
