@@ -52,6 +52,8 @@ budget_take (struct budget *b, uint64_t bytes)
   uint64_t used = atomic_load_explicit (&b->used, memory_order_relaxed);
   uint64_t max;
 
+  if (bytes == 0)               /* even of a budget that is overdrawn */
+    return 0;
   do {
     if (limit != 0 && (bytes > limit || used > limit - bytes)) {
       errno = ENOSPC;

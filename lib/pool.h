@@ -81,7 +81,8 @@ uint64_t pool_mem_limit_min (const struct pool_options *options);
 int pool_try_map (struct pool *pool, uint64_t size);
 
 /* Map the pool and find all that it holds.  From here on devices can be
- * opened.  0, or -1 with errno ENOMEM or ENOSPC.
+ * opened.  0, or -1 with errno ENOMEM or ENOSPC, EINVAL (a record is
+ * damaged), ENOTSUP (pages of a codec that is not built in).
  */
 int pool_start (struct pool *pool);
 

@@ -52,6 +52,7 @@ force_goes_beyond (void **state)
   budget_force (&b, 150);
   assert_true (b.used == 150 && b.used_max == 150);
   assert_int_equal (budget_take (&b, 1), -1);
+  assert_int_equal (budget_take (&b, 0), 0);
   budget_give (&b, 51);
   assert_int_equal (budget_take (&b, 1), 0);
   assert_true (b.used == 100 && b.used_max == 150);
