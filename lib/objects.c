@@ -4,11 +4,7 @@
 
 #include <errno.h>
 
-#include "objects.h"
-#include "os.h"
-
-#define NIL UINT32_MAX
-#define NO_OBJECT UINT32_MAX
+#include "objects-internal.h"
 
 /* A class commits one OS page at a time, plus one for every so many
  * zspages that it has: large classes make few system calls, and what
@@ -60,26 +56,7 @@ objects_close (struct objects *o)
     pthread_mutex_destroy (&o->classes[c].lock);
 }
 
-/* ---- zspages: which objects are free.  The class's lock is held. ---- */
-
-static uint32_t
-zspage_class (const struct zspage *z)
-{
-  return z->class_plus_1 - 1U;
-}
-
-static const struct size_class *
-size_class_at (const struct objects *o, uint32_t cls)
-{
-  return &o->sizes->classes[cls];
-}
-
-/* Bytes of a zspage of this class that hold objects. */
-static uint32_t
-zspage_extent (const struct size_class *sc)
-{
-  return (uint32_t) align_up ((uint64_t) sc->size * sc->objects, OS_PAGE_SIZE);
-}
+/* ---- zspages and their lists ---- */
 
 static void
 zspage_init (struct zspage *z, uint32_t cls, uint32_t objects,
@@ -93,40 +70,7 @@ zspage_init (struct zspage *z, uint32_t cls, uint32_t objects,
     : objects > 64 ? (UINT64_C (1) << (objects - 64)) - 1 : 0;
 }
 
-static bool
-object_is_free (const struct zspage *z, uint32_t n)
-{
-  return z->free[n / 64] >> n % 64 & 1;
-}
-
-static uint32_t
-lowest_free (const struct zspage *z)
-{
-  if (z->free[0] != 0)
-    return (uint32_t) __builtin_ctzll (z->free[0]);
-  if (z->free[1] != 0)
-    return 64 + (uint32_t) __builtin_ctzll (z->free[1]);
-  return NO_OBJECT;
-}
-
-/* The number of objects up to and including the last one taken. */
-static uint32_t
-objects_reach (const struct zspage *z, uint32_t objects)
-{
-  while (objects > 0 && object_is_free (z, objects - 1))
-    objects--;
-  return objects;
-}
-
-/* ---- lists by fullness ---- */
-
-static uint8_t
-group_of (const struct zspage *z, uint32_t objects)
-{
-  return (uint8_t) (z->used * GROUP_FULL / objects);
-}
-
-static void
+void
 zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
              uint8_t group)
 {
@@ -140,7 +84,7 @@ zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
   oc->heads[group] = frame;
 }
 
-static void
+void
 zspage_unlink (struct objects *o, struct object_class *oc, uint32_t frame)
 {
   struct zspage *z = &o->zspages[frame];
@@ -201,9 +145,9 @@ ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
   return zspage_commit (o, oc, frame, need);
 }
 
-static uint64_t
-take (struct objects *o, struct object_class *oc, uint32_t frame,
-      const struct size_class *sc, uint32_t n, uint32_t bytes)
+uint64_t
+object_take (struct objects *o, struct object_class *oc, uint32_t frame,
+             const struct size_class *sc, uint32_t n, uint32_t bytes)
 {
   struct zspage *z = &o->zspages[frame];
 
@@ -315,14 +259,13 @@ object_alloc (struct objects *o, uint32_t cls, uint32_t bytes, bool may_grow,
     return -1;
   }
   n = lowest_free (&o->zspages[frame]);
-  *offset = take (o, oc, frame, sc, n, bytes);
+  *offset = object_take (o, oc, frame, sc, n, bytes);
   return 0;
 }
 
 /* ---- giving them back ---- */
 
-/* Which object of class CLS lies at OFFSET?  NO_OBJECT when none can. */
-static uint32_t
+uint32_t
 object_number (const struct objects *o, uint32_t cls, uint64_t offset)
 {
   const struct size_class *sc = size_class_at (o, cls);
@@ -446,139 +389,6 @@ objects_attach_done (struct objects *o)
   arena_attach_done (o->arena);
 }
 
-/* ---- compaction ---- */
-
-/* Objects of a zspage behind which memory stands, free ones included. */
-static uint32_t
-objects_committed (const struct zspage *z, const struct size_class *sc)
-{
-  return MIN (z->committed / sc->size, sc->objects);
-}
-
-/* How many more objects a class can hold in the memory that it has. */
-static uint64_t
-free_committed (const struct objects *o, const struct object_class *oc,
-                const struct size_class *sc)
-{
-  uint64_t free = 0;
-
-  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    for (uint32_t f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
-      free += objects_committed (&o->zspages[f], sc) - o->zspages[f].used;
-  return free;
-}
-
-/* Emptiest first, as long as the zspages that stay have room for what
- * the isolated ones hold: that is, as long as all that a zspage has is
- * free.  Only room with memory behind it counts, since compaction must
- * not need any.
- */
-static uint32_t
-isolate_class (struct objects *o, uint32_t cls)
-{
-  struct object_class *oc = &o->classes[cls];
-  const struct size_class *sc = size_class_at (o, cls);
-  uint32_t isolated = 0, next;
-  uint64_t free;
-
-  LOCK_FOR_SCOPE (&oc->lock);
-  free = free_committed (o, oc, sc);
-  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    for (uint32_t f = oc->heads[g]; f != NIL; f = next) {
-      uint32_t committed = objects_committed (&o->zspages[f], sc);
-
-      next = o->zspages[f].next;
-      if (free < committed)
-        continue;
-      zspage_unlink (o, oc, f);
-      zspage_link (o, oc, f, GROUP_ISOLATED);
-      isolated++;
-      free -= committed;
-    }
-  return isolated;
-}
-
-uint32_t
-objects_isolate (struct objects *o)
-{
-  uint32_t isolated = 0;
-
-  for (uint32_t c = 0; c < o->sizes->count; ++c)
-    isolated += isolate_class (o, c);
-  return isolated;
-}
-
-bool
-object_may_sink (struct objects *o, uint64_t offset)
-{
-  uint64_t frame = offset / o->sizes->zspage_size;
-
-  return frame < o->arena->frames
-    && atomic_load_explicit (&o->zspages[frame].group, memory_order_relaxed)
-       < GROUPS_TAKEN_FROM;
-}
-
-int
-object_alloc_below (struct objects *o, uint64_t below, uint32_t bytes,
-                    uint64_t *offset)
-{
-  uint32_t cls = size_class_of (o->sizes, bytes);
-  struct object_class *oc = &o->classes[cls];
-  uint32_t frame = (uint32_t) (below / o->sizes->zspage_size);
-  uint32_t n = object_number (o, cls, below);
-  struct zspage *z;
-
-  LOCK_FOR_SCOPE (&oc->lock);
-  z = &o->zspages[frame];
-  if (n == NO_OBJECT || z->class_plus_1 != cls + 1 || z->group >= GROUPS_TAKEN_FROM
-      || lowest_free (z) >= n) {
-    errno = ENOSPC;
-    return -1;
-  }
-  *offset = take (o, oc, frame, size_class_at (o, cls), lowest_free (z), bytes);
-  return 0;
-}
-
-static void
-trim_tail (struct objects *o, struct object_class *oc, uint32_t frame,
-           const struct size_class *sc)
-{
-  struct zspage *z = &o->zspages[frame];
-  uint32_t end = objects_reach (z, sc->objects) * sc->size;
-  uint32_t keep = (uint32_t) align_up (end, OS_PAGE_SIZE);
-
-  if (keep >= z->committed)
-    return;
-  arena_decommit (o->arena, frame, keep, z->committed);
-  oc->committed -= z->committed - keep;
-  z->committed = keep;
-}
-
-static void
-class_compaction_done (struct objects *o, uint32_t cls)
-{
-  struct object_class *oc = &o->classes[cls];
-  const struct size_class *sc = size_class_at (o, cls);
-  uint32_t f;
-
-  LOCK_FOR_SCOPE (&oc->lock);
-  while ((f = oc->heads[GROUP_ISOLATED]) != NIL) {
-    zspage_unlink (o, oc, f);
-    zspage_link (o, oc, f, group_of (&o->zspages[f], sc->objects));
-  }
-  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    for (f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
-      trim_tail (o, oc, f, sc);
-}
-
-void
-objects_compaction_done (struct objects *o)
-{
-  for (uint32_t c = 0; c < o->sizes->count; ++c)
-    class_compaction_done (o, c);
-  arena_drain (o->arena);
-}
-
 /* ---- statistics ---- */
 
 void
@@ -598,78 +408,4 @@ objects_get_stats (struct objects *o, struct objects_stats *st)
     else if (size_class_at (o, c)->size <= o->sizes->page_size / 2)
       st->up_to_half += oc->used;
   }
-}
-
-/* ---- invariants ---- */
-
-#define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
-
-static const char *
-check_zspage (const struct objects *o, const struct zspage *z, uint32_t cls)
-{
-  const struct size_class *sc = size_class_at (o, cls);
-  uint32_t free = 0;
-
-  CHECK (z->class_plus_1 == cls + 1);
-  for (uint32_t n = 0; n < ZSPAGE_OBJECTS_MAX; ++n) {
-    CHECK (!object_is_free (z, n) || n < sc->objects);
-    free += object_is_free (z, n);
-  }
-  CHECK (z->used > 0);
-  CHECK (z->used + free == sc->objects);
-  CHECK (z->committed % OS_PAGE_SIZE == 0);
-  CHECK (z->committed <= zspage_extent (sc));
-  CHECK (objects_reach (z, sc->objects) * sc->size <= z->committed);
-  return NULL;
-}
-
-static const char *
-check_class (struct objects *o, uint32_t cls)
-{
-  struct object_class *oc = &o->classes[cls];
-  uint64_t zspages = 0, used = 0, committed = 0;
-
-  LOCK_FOR_SCOPE (&oc->lock);
-  for (int g = 0; g < ZSPAGE_GROUPS; ++g) {
-    uint32_t prev = NIL;
-
-    for (uint32_t f = oc->heads[g]; f != NIL; f = o->zspages[f].next) {
-      const struct zspage *z = &o->zspages[f];
-      const char *wrong = check_zspage (o, z, cls);
-
-      if (wrong)
-        return wrong;
-      CHECK (z->prev == prev);
-      CHECK (z->group == g);
-      CHECK (g == GROUP_ISOLATED
-             || g == group_of (z, size_class_at (o, cls)->objects));
-      CHECK (bit_test (o->arena->taken, f));
-      prev = f;
-      zspages++;
-      used += z->used;
-      committed += z->committed;
-    }
-  }
-  CHECK (zspages == oc->zspages);
-  CHECK (used == oc->used);
-  CHECK (committed == oc->committed);
-  return NULL;
-}
-
-const char *
-objects_check (struct objects *o)
-{
-  uint64_t listed = 0, present = 0;
-
-  for (uint32_t c = 0; c < o->sizes->count; ++c) {
-    const char *wrong = check_class (o, c);
-
-    if (wrong)
-      return wrong;
-    listed += o->classes[c].zspages;
-  }
-  for (uint32_t f = 0; f < o->high_water; ++f)
-    present += o->zspages[f].class_plus_1 != 0;
-  CHECK (listed == present);
-  return NULL;
 }

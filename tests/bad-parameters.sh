@@ -62,7 +62,7 @@ refuses 'dedup=pool' zram 1M dedup=pool
 refuses 'dedup=' zram 1M dedup=
 
 # Found out before the fork, where it can be said.
-(ulimit -v 20000000; refuses 'no address space' zram 1G)
+(ulimit -v 12000000; refuses 'no address space' zram 1G)
 
 # The least that is named is enough.
 [ ! "${NBDZRAM_PRELOAD:-}" ] || skip "the rest: see refuses"
