@@ -5,7 +5,7 @@
 packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     nbdkit nbdkit-plugin-dev libnbd-dev libnbd-bin
     liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev"
-packages_tests_apt="libcmocka-dev qemu-utils fio valgrind clang
+packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
     libclang-rt-dev util-linux procps python3"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
