@@ -197,7 +197,8 @@ slots_behind_the_end (void **state)
     data_fill (page, PAGE, DATA_RANDOM, i);
     assert_int_equal (device_write (b, page, PAGE, i * PAGE), 0);
   }
-  slot = a->table.slots[100] = b->table.slots[5];
+  slot = b->table.slots[5];
+  a->table.slots[100] = slot;
   assert_int_equal (device_zero (b, PAGE, 0), 0);
   pool_compact (u.pool);
   assert_true (a->table.slots[100] == slot);
