@@ -103,11 +103,11 @@ if ENABLE_FUZZER
 AM_CFLAGS += -fsanitize=fuzzer-no-link,address
 AM_LDFLAGS += -fsanitize=address
 libfuzz: $(libfuzz_programs)
+TESTS += tests/libfuzz.sh
 check-fuzz: libfuzz
-	$(MAKE) check-TESTS TESTS='$(libfuzz_programs)' \
-	  LOG_COMPILER='$(srcdir)/tests/run-libfuzz'
+	$(MAKE) check-TESTS TESTS=tests/libfuzz.sh
 endif
-EXTRA_DIST += tests/run-libfuzz
+dist_check_SCRIPTS += tests/libfuzz.sh
 
 # ---- valgrind ----
 
