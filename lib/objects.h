@@ -92,13 +92,6 @@ int object_alloc_below (struct objects *o, uint64_t below, uint32_t bytes,
 int object_free (struct objects *o, uint32_t cls, uint64_t offset,
                  uint32_t bytes);
 
-/* The object at OFFSET, if there is one, will soon be freed. */
-static inline void
-object_prefetch (const struct objects *o, uint64_t offset)
-{
-  __builtin_prefetch (&o->zspages[offset / o->sizes->zspage_size], 1);
-}
-
 /* Attach: a slot says that an object of class CLS and BYTES bytes lies
  * at OFFSET.  -1 with errno EUCLEAN when it can't: out of range, not at
  * an object's place, or taken already.  Single-threaded.

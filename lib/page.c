@@ -252,30 +252,12 @@ publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
   return -1;
 }
 
-/* What the write will meet last is on its way from memory while it
- * compresses.  The lock is for the leaf, which must not be touched once
- * it is gone.
- */
-static void
-prefetch_old (struct device *d, uint64_t index)
-{
-  slot_t old;
-
-  {
-    LOCK_FOR_SCOPE (table_lock (&d->table, index));
-    old = table_get (&d->table, index);
-  }
-  if (slot_has_object (old))
-    object_prefetch (&d->pool->objects, slot_offset (old));
-}
-
 static int
 write_whole (struct device *d, struct stream *stream, uint64_t index,
              const void *page)
 {
   slot_t slot, old;
 
-  prefetch_old (d, index);
   if (build (d, stream, page, &slot) == -1)
     return -1;
   {
