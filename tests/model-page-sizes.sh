@@ -8,7 +8,7 @@ batches=${quick:+30}
 batches=${batches:-800}
 model 8389121 page-size=16K
 model 12582913 page-size=64K
-model 5242879 page-size=64K algorithm=zstd
+model 5242879 page-size=64K algorithm=lz4hc
 model 6291456
 model 6295551 checksum=off
 model 4095
