@@ -158,6 +158,19 @@ status_kib ()
     awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"
 }
 
+# eventually COMMAND...: it succeeds within ten seconds.  What a server took
+# for a connection goes back a little after the client is gone.
+eventually ()
+{
+    local i
+
+    for ((i = 0; i < 100; i++)); do
+        if "$@"; then return 0; fi
+        sleep 0.1
+    done
+    return 1
+}
+
 # ---- pools ----
 
 # A path for a pool file that is removed at the end, in $pool.

@@ -16,6 +16,14 @@ copy ()
     nbdcopy --synchronous --connections=1 "$@"
 }
 
+is_below () { rss=$(status_kib "$pid" VmRSS) && [ "$rss" -lt "$1" ]; }
+
+# falls_below KIB WHEN
+falls_below ()
+{
+    eventually is_below "$1" || fail "$rss KiB $2, $empty KiB when empty"
+}
+
 # trims OPTIONS...: of nbdkit.
 trims ()
 {
@@ -29,13 +37,9 @@ trims ()
     full=$(status_kib "$pid" VmRSS)
     [ "$full" -gt 65536 ] || fail "64 MiB in $full KiB?"
     io "$(uri zram)" "discard 0 32M" "write -z -u 32M 16M"
-    full=$(status_kib "$pid" VmRSS)
-    [ "$full" -lt $((empty + 16384 + 4096)) ] ||
-        fail "$full KiB with a quarter left, $empty KiB when empty"
+    falls_below $((empty + 16384 + 4096)) "with a quarter left"
     io "$(uri zram)" "discard 48M 16M" "read -P 0 0 64M"
-    full=$(status_kib "$pid" VmRSS)
-    [ "$full" -lt $((empty + 4096)) ] ||
-        fail "$full KiB after the trim, $empty KiB when empty"
+    falls_below $((empty + 4096)) "after the trim"
     stop_nbdkit "$pid"
 }
 trims
