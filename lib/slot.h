@@ -6,13 +6,17 @@
  *   SAME            | word, 56, sign-extended                | check | kind |
  *   STORED          | offset/32, 36 | length-1, 16 | codec, 4 | check | kind |
  *   HUGE            | offset/4096, 29 | sum of the page, 27   | check | kind |
+ *   GROUP           | offset/32, 36 | length-1, 16 | place, 4 | check | kind |
  *   BAD             | 0                                      | check | kind |
  *
- * Offsets count from the start of the arena.  An object that is STORED
- * is a 32-bit checksum of its page followed by LENGTH bytes of codec
- * output; one that is HUGE is the raw page, which fills its memory, so
- * its checksum lies here.  BAD is a page that was found damaged at
- * attach.
+ * An object that is STORED is a 32-bit checksum of its page followed by
+ * LENGTH bytes of codec output; one that is HUGE is the raw page, which
+ * fills its memory, so its checksum lies here.  GROUP is one of several
+ * pages compressed into one object of LENGTH bytes; PLACE counts them
+ * (group.h).  BAD is a page that was found damaged at attach.
+ *
+ * Offsets of these three count from the start of the arena, or, where
+ * the kind has SLOT_WRITTEN_BACK added, of the backing file.
  *
  * The check makes the sixteen four-bit digits of a slot add up, without
  * carry, to a constant.  One flipped bit anywhere, an EMPTY slot's
@@ -36,7 +40,11 @@ enum slot_kind {
   SLOT_KIND_STORED = 2,
   SLOT_KIND_HUGE = 3,
   SLOT_KIND_BAD = 4,
+  SLOT_KIND_GROUP = 5,
 };
+
+#define SLOT_WRITTEN_BACK ((slot_t) 8)
+#define SLOT_KIND_MASK 0xf      /* kind and SLOT_WRITTEN_BACK */
 
 #define SLOT_PAYLOAD_SHIFT 8
 #define SLOT_CHECK_SHIFT 4
@@ -82,10 +90,11 @@ slot_believe (slot_t s)
   return s == SLOT_EMPTY || slot_digits (s) == SLOT_CHECK ? s : SLOT_BAD;
 }
 
-static inline unsigned
+/* Without regard to where its object is. */
+static inline enum slot_kind
 slot_kind (slot_t s)
 {
-  return s & 0xf;
+  return (enum slot_kind) (s & (SLOT_KIND_MASK ^ SLOT_WRITTEN_BACK));
 }
 
 static inline bool
@@ -106,11 +115,30 @@ slot_is_huge (slot_t s)
   return slot_kind (s) == SLOT_KIND_HUGE;
 }
 
-/* Does the slot own an object in the arena? */
+static inline bool
+slot_is_group (slot_t s)
+{
+  return slot_kind (s) == SLOT_KIND_GROUP;
+}
+
+/* Does the slot name an object, here or there? */
+static inline bool
+slot_names_object (slot_t s)
+{
+  return slot_is_stored (s) || slot_is_huge (s) || slot_is_group (s);
+}
+
+static inline bool
+slot_is_written_back (slot_t s)
+{
+  return (s & SLOT_WRITTEN_BACK) != 0 && slot_names_object (s);
+}
+
+/* Does the slot name an object in the arena? */
 static inline bool
 slot_has_object (slot_t s)
 {
-  return slot_is_stored (s) || slot_is_huge (s);
+  return (s & SLOT_WRITTEN_BACK) == 0 && slot_names_object (s);
 }
 
 /* Can WORD be kept in a slot?  True of zero, of small numbers of either
@@ -146,13 +174,32 @@ slot_stored (uint64_t offset, uint32_t length, unsigned codec)
                     | SLOT_KIND_STORED);
 }
 
+/* OFFSET and LENGTH as in slot_stored, for the whole object. */
+static inline slot_t
+slot_group (uint64_t offset, uint32_t length, unsigned place)
+{
+  return slot_seal ((offset / SLOT_STORED_UNIT) << SLOT_STORED_SHIFT
+                    | (slot_t) (length - 1)
+                      << (SLOT_PAYLOAD_SHIFT + SLOT_CODEC_BITS)
+                    | (slot_t) place << SLOT_PAYLOAD_SHIFT
+                    | SLOT_KIND_GROUP);
+}
+
+static inline unsigned
+slot_place (slot_t s)
+{
+  return s >> SLOT_PAYLOAD_SHIFT & ((1U << SLOT_CODEC_BITS) - 1);
+}
+
 static inline unsigned
 slot_codec (slot_t s)
 {
   return s >> SLOT_PAYLOAD_SHIFT & ((1U << SLOT_CODEC_BITS) - 1);
 }
 
-/* Bytes of codec output, without the checksum before them. */
+/* Bytes of codec output, without the checksum before them; of a GROUP,
+ * of the whole object.
+ */
 static inline uint32_t
 slot_length (slot_t s)
 {
@@ -175,25 +222,42 @@ slot_huge_sum_matches (slot_t s, uint64_t sum)
   return ((s >> SLOT_PAYLOAD_SHIFT ^ sum) & ((1U << SLOT_SUM_BITS) - 1)) == 0;
 }
 
-/* Where the object of a STORED or HUGE slot lies in the arena. */
+/* Where the object that a slot names lies, in the arena or in the
+ * backing file.
+ */
 static inline uint64_t
 slot_offset (slot_t s)
 {
-  return slot_is_stored (s)
-    ? (s >> SLOT_STORED_SHIFT) * SLOT_STORED_UNIT
-    : (s >> SLOT_HUGE_SHIFT) * SLOT_HUGE_UNIT;
+  return slot_is_huge (s)
+    ? (s >> SLOT_HUGE_SHIFT) * SLOT_HUGE_UNIT
+    : (s >> SLOT_STORED_SHIFT) * SLOT_STORED_UNIT;
 }
 
 /* The same slot, its object moved to OFFSET. */
 static inline slot_t
 slot_moved (slot_t s, uint64_t offset)
 {
-  unsigned shift = slot_is_stored (s) ? SLOT_STORED_SHIFT : SLOT_HUGE_SHIFT;
-  unsigned unit = slot_is_stored (s) ? SLOT_STORED_UNIT : SLOT_HUGE_UNIT;
+  unsigned shift = slot_is_huge (s) ? SLOT_HUGE_SHIFT : SLOT_STORED_SHIFT;
+  unsigned unit = slot_is_huge (s) ? SLOT_HUGE_UNIT : SLOT_STORED_UNIT;
 
   s &= ((slot_t) 1 << shift) - 1;
   s &= ~((slot_t) 0xf << SLOT_CHECK_SHIFT);
   return slot_seal (s | (offset / unit) << shift);
+}
+
+/* The same slot, its object written back to OFFSET of the backing file,
+ * or fetched from there to OFFSET of the arena.
+ */
+static inline slot_t
+slot_moved_out (slot_t s, uint64_t offset)
+{
+  return slot_moved (s | SLOT_WRITTEN_BACK, offset);
+}
+
+static inline slot_t
+slot_moved_in (slot_t s, uint64_t offset)
+{
+  return slot_moved (s & ~SLOT_WRITTEN_BACK, offset);
 }
 
 #endif /* NBDZRAM_SLOT_H */

@@ -21,13 +21,17 @@ random_offset (unsigned unit)
 static slot_t
 random_slot (void)
 {
-  switch (rng_below (&rng, 3)) {
+  switch (rng_below (&rng, 4)) {
   case 0:
     return slot_same ((uint64_t) ((int64_t) rng_next (&rng) >> 8));
   case 1:
     return slot_stored (random_offset (SLOT_STORED_UNIT),
                         1 + (uint32_t) rng_below (&rng, 65536),
                         (unsigned) rng_below (&rng, 16));
+  case 2:
+    return slot_group (random_offset (SLOT_STORED_UNIT),
+                       1 + (uint32_t) rng_below (&rng, 65536),
+                       (unsigned) rng_below (&rng, 16));
   default:
     return slot_huge (random_offset (SLOT_HUGE_UNIT), rng_next (&rng));
   }
@@ -41,7 +45,11 @@ assert_kind (slot_t s, unsigned kind)
   assert_int_equal (slot_is_same (s), kind == SLOT_KIND_SAME);
   assert_int_equal (slot_is_stored (s), kind == SLOT_KIND_STORED);
   assert_int_equal (slot_is_huge (s), kind == SLOT_KIND_HUGE);
-  assert_int_equal (slot_has_object (s), slot_is_stored (s) || slot_is_huge (s));
+  assert_int_equal (slot_is_group (s), kind == SLOT_KIND_GROUP);
+  assert_int_equal (slot_names_object (s),
+                    slot_is_stored (s) || slot_is_huge (s) || slot_is_group (s));
+  assert_int_equal (slot_has_object (s) + slot_is_written_back (s),
+                    slot_names_object (s));
   assert_true (slot_believe (s) == s);
 }
 
@@ -136,6 +144,27 @@ moving_changes_the_offset_alone (void **state)
 }
 
 static void
+written_back_keeps_all_but_the_offset (void **state)
+{
+  (void) state;
+  for (int i = 0; i < ROUNDS; ++i) {
+    slot_t s = random_slot (), out;
+    uint64_t offset = random_offset (SLOT_HUGE_UNIT);
+
+    if (!slot_has_object (s))
+      continue;
+    out = slot_moved_out (s, offset);
+    assert_kind (out, slot_kind (s));
+    assert_true (slot_is_written_back (out) && slot_offset (out) == offset);
+    assert_true (slot_moved_in (out, slot_offset (s)) == s);
+    if (slot_is_stored (s))
+      assert_int_equal (slot_length (out), slot_length (s));
+    if (slot_is_group (s))
+      assert_int_equal (slot_place (out), slot_place (s));
+  }
+}
+
+static void
 one_flipped_bit_is_noticed (void **state)
 {
   (void) state;
@@ -166,6 +195,7 @@ main (void)
     cmocka_unit_test (huge_fields),
     cmocka_unit_test (last_offsets),
     cmocka_unit_test (moving_changes_the_offset_alone),
+    cmocka_unit_test (written_back_keeps_all_but_the_offset),
     cmocka_unit_test (one_flipped_bit_is_noticed),
     cmocka_unit_test (bad_and_empty_have_no_object),
   };
