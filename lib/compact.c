@@ -2,9 +2,115 @@
 
 #include <config.h>
 
+#include <string.h>
+
 #include "compact.h"
 #include "device.h"
-#include "page.h"
+#include "encode.h"
+#include "group.h"
+
+/* ---- one page ---- */
+
+/* Room for the object of SLOT elsewhere: if its zspage is being emptied
+ * (SINK false), or lower in its zspage (SINK true).
+ */
+static bool
+find_new_place (struct device *d, slot_t slot, bool sink, uint64_t *offset)
+{
+  struct objects *objects = &d->pool->objects;
+  uint32_t bytes = object_bytes (d, slot);
+
+  return sink
+    ? object_may_sink (objects, slot_offset (slot))
+      && object_alloc_below (objects, slot_offset (slot), bytes, offset) == 0
+    : object_is_isolated (objects, slot_offset (slot))
+      && object_alloc (objects, object_class (d, slot), bytes, false,
+                       offset) == 0;
+}
+
+static void
+compact_page (struct device *d, uint64_t index, bool sink)
+{
+  slot_t old;
+  uint64_t offset;
+
+  {
+    LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+    old = table_get (&d->table, index);
+    if (!slot_has_object (old) || slot_is_group (old) || !object_fits (d, old)
+        || !find_new_place (d, old, sink, &offset))
+      return;
+    memcpy (object_at (d, offset), object_at (d, slot_offset (old)),
+            object_bytes (d, old));
+    table_set (&d->table, index, slot_moved (old, offset),
+               table_info (&d->table, index));
+  }
+  release_slot (d, old);
+}
+
+/* ---- one group ---- */
+
+
+/* The pages that share the group of SLOT, which that at INDEX does: in
+ * SLOTS, by their place in the run of which FIRST is the first; the
+ * others EMPTY.  The leaf is locked.  Returns the places.
+ */
+static uint32_t
+find_members (struct device *d, uint64_t first, slot_t slot,
+              slot_t slots[GROUP_PAGES_MAX])
+{
+  uint32_t places = 0;
+
+  for (unsigned i = 0; i < GROUP_PAGES_MAX; ++i) {
+    slot_t s = first + i < d->pages ? table_get (&d->table, first + i)
+                                    : SLOT_EMPTY;
+
+    slots[i] = SLOT_EMPTY;
+    if (slot_is_group (s) && group_slot (s, 0) == group_slot (slot, 0)) {
+      slots[i] = s;
+      places |= UINT32_C (1) << slot_place (s);
+    }
+  }
+  return places;
+}
+
+/* Move the group of SLOT, with all its pages, to OFFSET. */
+static uint32_t
+move_group (struct device *d, uint64_t first, slot_t slot, uint64_t offset)
+{
+  slot_t slots[GROUP_PAGES_MAX];
+  uint32_t places = find_members (d, first, slot, slots);
+
+  group_copy (object_at (d, slot_offset (slot)), object_bytes (d, slot),
+              places, object_at (d, offset));
+  for (unsigned i = 0; i < GROUP_PAGES_MAX; ++i)
+    if (slots[i] != SLOT_EMPTY)
+      table_set (&d->table, first + i, slot_moved (slots[i], offset),
+                 table_info (&d->table, first + i));
+  return places;
+}
+
+static void
+compact_group (struct device *d, uint64_t index, slot_t slot, bool sink)
+{
+  uint64_t first = index / GROUP_PAGES_MAX * GROUP_PAGES_MAX;
+  uint64_t leaf = index / LEAF_SLOTS, offset;
+  uint32_t places = 0;
+
+  table_lock_leaf (&d->table, leaf);
+  if (table_get (&d->table, index) == slot
+      && find_new_place (d, slot, sink, &offset))
+    places = move_group (d, first, slot, offset);
+  table_unlock_leaf (&d->table, leaf);
+
+  /* Whose slot let go before this may be about to clear its bit. */
+  for (unsigned place = 0; place < GROUP_PAGES_MAX; ++place)
+    if ((places >> place & 1) != 0)
+      release_slot (d, group_slot (slot, place));
+}
+
+/* ---- a pass over all ---- */
 
 /* Is this slot's object one that this pass moves?  A guess that spares
  * the others their lock.
@@ -31,8 +137,12 @@ compact_device (struct device *d, bool sink)
     if (!table_copy_leaf (&d->table, leaf, slots))
       continue;
     for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
-      if (is_candidate (d->pool, slots[i], sink))
-        page_compact (d, first + i, sink);
+      if (!is_candidate (d->pool, slots[i], sink))
+        continue;
+      else if (slot_is_group (slots[i]))
+        compact_group (d, first + i, slots[i], sink);
+      else
+        compact_page (d, first + i, sink);
   }
 }
 

@@ -28,8 +28,8 @@ struct device {
   uint64_t size;                /* bytes */
   uint64_t pages;               /* the last one may be cut short */
   struct table table;
-  _Atomic uint64_t same_inline; /* same-filled pages, by slot alone */
-  _Atomic uint64_t same_stored; /* ... whose word is an object */
+  _Atomic uint64_t counts[SLOT_KIND_MASK + 1]; /* pages, by slot's kind */
+  _Atomic uint64_t same_stored; /* same-filled ones among the STORED */
 };
 
 /* Open the device called NAME, or create it with SIZE bytes.  An

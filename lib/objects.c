@@ -322,6 +322,20 @@ object_free (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
   return -1;
 }
 
+bool
+object_is_taken (struct objects *o, uint32_t cls, uint64_t offset)
+{
+  uint32_t n = object_number (o, cls, offset);
+  const struct zspage *z;
+
+  if (n == NO_OBJECT)
+    return false;
+  z = &o->zspages[offset / o->sizes->zspage_size];
+
+  LOCK_FOR_SCOPE (&o->classes[cls].lock);
+  return z->class_plus_1 == cls + 1 && !object_is_free (z, n);
+}
+
 /* ---- attach ---- */
 
 int

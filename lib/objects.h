@@ -92,6 +92,9 @@ int object_alloc_below (struct objects *o, uint64_t below, uint32_t bytes,
 int object_free (struct objects *o, uint32_t cls, uint64_t offset,
                  uint32_t bytes);
 
+/* Is an object of class CLS taken at OFFSET? */
+bool object_is_taken (struct objects *o, uint32_t cls, uint64_t offset);
+
 /* Attach: a slot says that an object of class CLS and BYTES bytes lies
  * at OFFSET.  -1 with errno EUCLEAN when it can't: out of range, not at
  * an object's place, or taken already.  Single-threaded.

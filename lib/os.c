@@ -13,6 +13,9 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23          /* Linux 5.14 */
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24         /* Linux 5.18 */
+#endif
 
 static void *
 map (int fd, int flags, uint64_t offset, size_t len)
@@ -65,6 +68,18 @@ os_punch (int fd, uint64_t offset, size_t len)
 {
   return fallocate (fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                     (off_t) offset, (off_t) len);
+}
+
+int
+os_give_back (void *addr, size_t len)
+{
+  /* Under mlock the first is refused, and before Linux 5.18 both. */
+  if (madvise (addr, len, MADV_DONTNEED) == 0
+      || madvise (addr, len, MADV_DONTNEED_LOCKED) == 0)
+    return 0;
+  if (munlock (addr, len) == -1 || madvise (addr, len, MADV_DONTNEED) == -1)
+    return -1;
+  return mlock2 (addr, len, MLOCK_ONFAULT);
 }
 
 /* VmLck of this process, in KiB; 0 when it can't be told. */

@@ -38,6 +38,9 @@ int os_populate (int fd, void *addr, uint64_t offset, size_t len);
  */
 int os_punch (int fd, uint64_t offset, size_t len);
 
+/* The same for private memory, from os_map_anon. */
+int os_give_back (void *addr, size_t len);
+
 /* If the process has locked its memory, make that lock take pages as
  * they are touched: a plain mlockall (MCL_FUTURE) would fill a mapping of
  * many gigabytes at once.  Call it before anything large is mapped.

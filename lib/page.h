@@ -12,13 +12,11 @@
 #ifndef NBDZRAM_PAGE_H
 #define NBDZRAM_PAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "device.h"
 #include "stream.h"
-
-/* What lies before the codec's output in an object: the checksum. */
-#define OBJECT_HEADER_SIZE sizeof (uint32_t)
 
 int page_read (struct device *d, struct stream *stream, uint64_t index,
                void *buf, uint32_t offset, uint32_t count);
@@ -39,9 +37,26 @@ void page_trim (struct device *d, uint64_t index);
  */
 int page_attach (struct device *d, uint64_t index, slot_t slot);
 
-/* Compaction: move the page's object if its zspage is being emptied
- * (SINK false), or down within its zspage (SINK true).
+/* ---- for maintenance (page-info.h says why claims) ---- */
+
+/* Claim the page whose slot is SLOT, which names an object in the arena,
+ * and copy that object, a page at most, to COPY.  False when the slot
+ * has changed.
  */
-void page_compact (struct device *d, uint64_t index, bool sink);
+bool page_claim (struct device *d, uint64_t index, slot_t slot,
+                 uint8_t *copy);
+
+/* Publish SLOT if the claim still holds, and free the old object; INFO is
+ * what is known of the page from then on.  False when it does not:
+ * SLOT's object is the caller's to release.
+ */
+bool page_replace (struct device *d, uint64_t index, slot_t slot,
+                   page_info info);
+
+/* Give up a claim, if it still holds, with some bits added to what is
+ * known of the page and others removed.
+ */
+void page_unclaim (struct device *d, uint64_t index, page_info add,
+                   page_info remove);
 
 #endif /* NBDZRAM_PAGE_H */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "device-internal.h"
 #include "os.h"
@@ -80,6 +82,8 @@ pool_open (const struct pool_options *options)
   pool->options.path = NULL;    /* the caller's */
   pool->file.fd = -1;
   pthread_mutex_init (&pool->maintenance, NULL);
+  if (getrandom (&pool->attach_sign, sizeof pool->attach_sign, 0) == -1)
+    pool->attach_sign = (uint32_t) getpid ();
 
   if (open_parts (pool, options) == -1) {
     int err = errno;

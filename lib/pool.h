@@ -58,6 +58,7 @@ struct pool {
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;
+  uint32_t attach_sign;         /* by chance; 15 bits (group.c) */
 };
 
 /* Open or create the pool file and check that it can be used, without

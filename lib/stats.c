@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "device.h"
-#include "page.h"
 #include "stats.h"
 
 #define FIELD(name, unit, meaning) \
@@ -15,7 +14,7 @@ const struct stats_field stats_fields[] = {
   FIELD (orig_data_size, "bytes",
          "Pages stored, before compression, same-filled ones included."),
   FIELD (compr_data_size, "bytes",
-         "The same pages compressed."),
+         "Memory taken by their objects, checksums included."),
   FIELD (mem_used_total, "bytes",
          "Memory the pool holds, bookkeeping included."),
   FIELD (mem_limit, "bytes",
@@ -30,22 +29,22 @@ const struct stats_field stats_fields[] = {
          "Pages stored raw."),
   FIELD (huge_pages_since, "pages",
          "Pages stored raw since the server started."),
+  FIELD (group_pages, "pages",
+         "Pages compressed together with their neighbours."),
   FIELD (failed_reads, "requests",
          "Reads answered with an error."),
   FIELD (failed_writes, "requests",
          "Writes answered with an error."),
   FIELD (notify_free, "pages",
          "Pages trimmed."),
-  FIELD (pages_up_to_half, "pages",
-         "Pages that take up to half a page."),
-  FIELD (pages_above_half, "pages",
-         "Pages that take more, but are not raw."),
+  FIELD (objects_up_to_half, "objects",
+         "Objects of up to half a page."),
+  FIELD (objects_above_half, "objects",
+         "Larger ones, but for raw pages."),
   FIELD (zspages, "zspages",
          "Groups of OS pages that hold objects."),
-  FIELD (mem_objects, "bytes",
-         "Memory taken by objects, their checksums included."),
   FIELD (mem_waste, "bytes",
-         "Memory beside them in their zspages, spare ones included."),
+         "Memory beside objects in zspages, spare ones included."),
   FIELD (mem_bookkeeping, "bytes",
          "Tables, streams, and all else."),
   FIELD (checksum_errors, "events",
@@ -61,15 +60,21 @@ monus (uint64_t a, uint64_t b)
   return a > b ? a - b : 0;
 }
 
-/* Same-filled pages of all devices, by where their word is. */
+/* What all devices count. */
+struct page_counts {
+  uint64_t kinds[SLOT_KIND_MASK + 1];
+  uint64_t same_stored;
+};
+
 static void
-sum_same (struct pool *pool, uint64_t *in_slots, uint64_t *in_objects)
+sum_counts (struct pool *pool, struct page_counts *sum)
 {
-  *in_slots = *in_objects = 0;
+  *sum = (struct page_counts) { .same_stored = 0 };
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     if (pool->devices[n]) {
-      *in_slots += pool->devices[n]->same_inline;
-      *in_objects += pool->devices[n]->same_stored;
+      for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
+        sum->kinds[k] += pool->devices[n]->counts[k];
+      sum->same_stored += pool->devices[n]->same_stored;
     }
 }
 
@@ -78,30 +83,33 @@ pool_get_stats (struct pool *pool, struct stats *st)
 {
   const struct pool_counters *c = &pool->counters;
   struct objects_stats os;
-  uint64_t in_slots, in_objects, in_zspages;
+  struct page_counts pages;
+  uint64_t in_zspages, stored = 0;
 
   objects_get_stats (&pool->objects, &os);
   in_zspages = os.committed + arena_spare_bytes (&pool->arena);
-  sum_same (pool, &in_slots, &in_objects);
+  sum_counts (pool, &pages);
+  for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
+    if (k != SLOT_KIND_BAD)
+      stored += pages.kinds[k];
 
   *st = (struct stats) {
-    .orig_data_size = (os.used + in_slots) * pool->sizes.page_size,
-    .compr_data_size = os.bytes
-                       - (os.used - os.huge) * OBJECT_HEADER_SIZE,
+    .orig_data_size = stored * pool->sizes.page_size,
+    .compr_data_size = os.bytes,
     .mem_used_total = pool->budget.used,
     .mem_limit = pool->budget.limit,
     .mem_used_max = pool->budget.used_max,
-    .same_pages = in_slots + in_objects,
+    .same_pages = pages.kinds[SLOT_KIND_SAME] + pages.same_stored,
     .pages_compacted = c->pages_compacted,
-    .huge_pages = os.huge,
+    .huge_pages = pages.kinds[SLOT_KIND_HUGE],
     .huge_pages_since = c->huge_pages_since,
+    .group_pages = pages.kinds[SLOT_KIND_GROUP],
     .failed_reads = c->failed_reads,
     .failed_writes = c->failed_writes,
     .notify_free = c->notify_free,
-    .pages_up_to_half = os.up_to_half,
-    .pages_above_half = os.used - os.up_to_half - os.huge,
+    .objects_up_to_half = os.up_to_half,
+    .objects_above_half = os.used - os.up_to_half - os.huge,
     .zspages = os.zspages,
-    .mem_objects = os.bytes,
     .mem_waste = in_zspages - os.bytes,
     .checksum_errors = c->checksum_errors,
     .bad_slots = c->bad_slots,

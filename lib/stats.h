@@ -19,16 +19,18 @@ struct stats {
   uint64_t pages_compacted;
   uint64_t huge_pages;
   uint64_t huge_pages_since;
+  uint64_t group_pages;
   /* As in zram's io_stat. */
   uint64_t failed_reads;
   uint64_t failed_writes;
   uint64_t notify_free;
   /* Compressed sizes. */
-  uint64_t pages_up_to_half;
-  uint64_t pages_above_half;
-  /* Where the memory is; the three sum up to mem_used_total. */
+  uint64_t objects_up_to_half;
+  uint64_t objects_above_half;
+  /* Where the rest of the memory is: with compr_data_size, these sum up
+   * to mem_used_total.
+   */
   uint64_t zspages;
-  uint64_t mem_objects;
   uint64_t mem_waste;
   uint64_t mem_bookkeeping;
   /* Damage. */

@@ -24,6 +24,7 @@ stream_free (struct streams *s, struct stream *stream)
       (*c)->decompressor_free (stream->decompressors[(*c)->id]);
   free (stream->out);
   free (stream->page);
+  free (stream->group);
   budget_give (s->budget, stream->bytes);
   free (stream);
 }
@@ -80,6 +81,17 @@ make_buffers (struct streams *s, struct stream *stream)
   return account (s, stream, bytes);
 }
 
+static int
+make_group (struct streams *s, struct stream *stream)
+{
+  if (s->group_bytes == 0)
+    return 0;
+  if (account (s, stream, s->group_bytes) == -1)
+    return -1;
+  stream->group = malloc (s->group_bytes);
+  return stream->group ? 0 : -1;
+}
+
 static struct stream *
 stream_new (struct streams *s)
 {
@@ -87,7 +99,8 @@ stream_new (struct streams *s)
 
   if (!stream)
     return NULL;
-  if (make_buffers (s, stream) == -1 || make_decompressors (s, stream) == -1) {
+  if (make_buffers (s, stream) == -1 || make_decompressors (s, stream) == -1
+      || make_group (s, stream) == -1) {
     int err = errno;
 
     stream_free (s, stream);
@@ -135,6 +148,18 @@ streams_add_codec (struct streams *s, unsigned id)
   s->codecs |= 1U << id;
   for (struct stream *stream = s->made; stream; stream = stream->next_made)
     if (make_decompressor (s, stream, codec) == -1)
+      return -1;
+  return 0;
+}
+
+int
+streams_add_groups (struct streams *s, size_t bytes)
+{
+  if (s->group_bytes != 0)
+    return 0;
+  s->group_bytes = bytes;
+  for (struct stream *stream = s->made; stream; stream = stream->next_made)
+    if (make_group (s, stream) == -1)
       return -1;
   return 0;
 }
@@ -213,14 +238,13 @@ stream_compress (struct streams *s, struct stream *stream, const void *page)
 
 int
 stream_decompress (struct streams *s, struct stream *stream, unsigned id,
-                   const void *src, size_t length, void *dst)
+                   const void *src, size_t length, void *dst, size_t size)
 {
-  const struct codec *codec = (s->codecs >> id & 1) != 0
+  /* A damaged slot may name any number. */
+  const struct codec *codec = id < CODEC_IDS && (s->codecs >> id & 1) != 0
     ? codec_by_id (id) : NULL;
 
-  /* A damaged slot may name any number. */
-  if (!codec)
-    return -1;
-  return codec->decompress (stream->decompressors[id], src, length,
-                            dst, s->page_size);
+  return codec && size <= MAX (s->page_size, s->group_bytes)
+    ? codec->decompress (stream->decompressors[id], src, length, dst, size)
+    : -1;
 }

@@ -24,6 +24,7 @@ struct stream {
   void *decompressors[CODEC_IDS];
   uint8_t *out;                 /* room for the result of compress */
   uint8_t *page;                /* room for a page */
+  uint8_t *group;               /* room for the pages of a group, or NULL */
   size_t bytes;                 /* taken from the budget */
 };
 
@@ -32,6 +33,7 @@ struct streams {
   struct algorithm algorithm;
   size_t page_size;
   unsigned codecs;              /* bit by id: what streams can decompress */
+  size_t group_bytes;           /* room for that; 0: no groups */
 
   pthread_mutex_t lock;         /* of what follows */
   pthread_cond_t returned;
@@ -51,6 +53,9 @@ int streams_open (struct streams *s, const struct algorithm *algorithm,
  */
 int streams_add_codec (struct streams *s, unsigned id);
 
+/* Likewise, room for groups of so many bytes. */
+int streams_add_groups (struct streams *s, size_t bytes);
+
 /* All streams must have been put back. */
 void streams_close (struct streams *s);
 
@@ -66,10 +71,11 @@ void stream_put (struct streams *s, struct stream *stream);
 size_t stream_compress (struct streams *s, struct stream *stream,
                         const void *page);
 
-/* Decompress LENGTH bytes at SRC by codec number ID to the page DST.
- * 0, or -1 when they are not a page.
+/* Decompress LENGTH bytes at SRC by codec number ID to SIZE bytes at
+ * DST.  0, or -1 when they are not so many.
  */
 int stream_decompress (struct streams *s, struct stream *stream, unsigned id,
-                       const void *src, size_t length, void *dst);
+                       const void *src, size_t length, void *dst,
+                       size_t size);
 
 #endif /* NBDZRAM_STREAM_H */

@@ -57,38 +57,49 @@ leaf_map_map_bytes (const struct table *t)
   return align_up (div_up (leaf_map_pages (t), 8), OS_PAGE_SIZE);
 }
 
-/* What it takes from the budget to have LEAF: a huge page comes with its
- * first leaf.  (Two threads that see none there both pay, which errs on
- * the safe side.)
+static size_t
+infos_bytes (const struct table *t)
+{
+  return align_up (t->pages * sizeof (page_info), OS_PAGE_SIZE);
+}
+
+/* Is there another leaf in the same run of so many leaves, which come
+ * and go together?
+ */
+static bool
+has_other_leaf (const struct table *t, uint64_t leaf, uint64_t run)
+{
+  uint64_t first = leaf / run * run, end = MIN (first + run, t->leaves);
+  uint64_t found = bits_find_set (t->leaf_map, first, end);
+
+  if (found == leaf)
+    found = bits_find_set (t->leaf_map, leaf + 1, end);
+  return found < end;
+}
+
+/* What it takes from the budget to have LEAF, which is not there: a huge
+ * page comes with its first leaf, as do a page of leaf_map, and one of
+ * infos.
  */
 static uint64_t
 leaf_cost (const struct table *t, uint64_t leaf)
 {
-  uint64_t per_granule = t->file->granule / OS_PAGE_SIZE;
-  uint64_t first = leaf / per_granule * per_granule;
-  uint64_t end = MIN (first + per_granule, t->leaves);
+  uint64_t cost = 0;
 
-  return bits_find_set (t->leaf_map, first, end) == end ? t->file->granule : 0;
+  if (!has_other_leaf (t, leaf, t->file->granule / OS_PAGE_SIZE))
+    cost += t->file->granule;
+  if (!has_other_leaf (t, leaf, LEAVES_PER_INFO_PAGE))
+    cost += OS_PAGE_SIZE;
+  if (!bit_test (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE))
+    cost += OS_PAGE_SIZE;
+  return cost;
 }
 
-/* Likewise the page of leaf_map that LEAF is in. */
-static uint64_t
-map_cost (const struct table *t, uint64_t leaf)
-{
-  return bit_test (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE)
-    ? 0 : OS_PAGE_SIZE;
-}
-
-/* Note that LEAF is there.  Both costs have been taken from the budget;
- * what somebody under another lock was faster to pay is given back.
- */
 static void
-mark_leaf (struct table *t, uint64_t leaf, uint64_t for_leaf, uint64_t for_map)
+mark_leaf (struct table *t, uint64_t leaf)
 {
-  if (bit_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE))
-    budget_give (t->budget, for_map);
-  if (bit_set (t->leaf_map, leaf))
-    budget_give (t->budget, for_leaf);
+  bit_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE);
+  bit_set (t->leaf_map, leaf);
 }
 
 static bool
@@ -126,10 +137,8 @@ find_leaves (struct table *t)
       uint64_t leaf = (offset - t->offset) / OS_PAGE_SIZE;
 
       if (!leaf_is_empty (t, leaf)) {
-        uint64_t for_leaf = leaf_cost (t, leaf), for_map = map_cost (t, leaf);
-
-        budget_force (t->budget, for_leaf + for_map);
-        mark_leaf (t, leaf, for_leaf, for_map);
+        budget_force (t->budget, leaf_cost (t, leaf));
+        mark_leaf (t, leaf);
       }
       else if (t->file->granule == OS_PAGE_SIZE)
         os_punch (t->file->fd, offset, OS_PAGE_SIZE);
@@ -153,7 +162,9 @@ table_open (struct table *t, const struct pool_file *file,
   t->slots = os_map_file (file->fd, offset, slots_bytes (t));
   t->leaf_map = os_map_anon (leaf_map_bytes (t));
   t->leaf_map_map = os_map_anon (leaf_map_map_bytes (t));
-  if (!t->slots || !t->leaf_map || !t->leaf_map_map) {
+  t->infos = os_map_anon (infos_bytes (t));
+  pthread_mutex_init (&t->making, NULL);
+  if (!t->slots || !t->leaf_map || !t->leaf_map_map || !t->infos) {
     table_close (t);
     errno = ENOMEM;
     return -1;
@@ -170,29 +181,39 @@ table_close (struct table *t)
   os_unmap (t->slots, slots_bytes (t));
   os_unmap (t->leaf_map, leaf_map_bytes (t));
   os_unmap (t->leaf_map_map, leaf_map_map_bytes (t));
+  os_unmap (t->infos, infos_bytes (t));
+  pthread_mutex_destroy (&t->making);
   t->file = NULL;
+}
+
+/* table->making is held, and LEAF is not there. */
+static int
+make_leaf (struct table *t, uint64_t leaf)
+{
+  uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
+  uint64_t cost = leaf_cost (t, leaf);
+
+  if (budget_take (t->budget, cost) == -1)
+    return -1;
+  if (os_populate (t->file->fd, (char *) t->slots + offset,
+                   t->offset + offset, t->file->granule) == -1) {
+    budget_give (t->budget, cost);
+    return -1;
+  }
+  mark_leaf (t, leaf);
+  return 0;
 }
 
 int
 table_prepare (struct table *t, uint64_t index)
 {
   uint64_t leaf = index / LEAF_SLOTS;
-  uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
-  uint64_t for_leaf, for_map;
 
   if (table_has_leaf (t, leaf))
     return 0;
-  for_leaf = leaf_cost (t, leaf);
-  for_map = map_cost (t, leaf);
-  if (budget_take (t->budget, for_leaf + for_map) == -1)
-    return -1;
-  if (os_populate (t->file->fd, (char *) t->slots + offset,
-                   t->offset + offset, t->file->granule) == -1) {
-    budget_give (t->budget, for_leaf + for_map);
-    return -1;
-  }
-  mark_leaf (t, leaf, for_leaf, for_map);
-  return 0;
+
+  LOCK_FOR_SCOPE (&t->making);
+  return table_has_leaf (t, leaf) ? 0 : make_leaf (t, leaf);
 }
 
 /* The slots of LEAF; the caller holds enough locks to keep it there. */
@@ -211,29 +232,52 @@ copy_slots (const struct table *t, uint64_t leaf, slot_t slots[LEAF_SLOTS])
                               memory_order_acquire));
 }
 
+/* All locks of LEAF are held, and its slots are empty. */
+static void
+drop_leaf (struct table *t, uint64_t leaf)
+{
+  uint64_t info_page = leaf / LEAVES_PER_INFO_PAGE * OS_PAGE_SIZE;
+
+  LOCK_FOR_SCOPE (&t->making);
+  if (os_punch (t->file->fd, t->offset + leaf * OS_PAGE_SIZE,
+                OS_PAGE_SIZE) == -1)
+    return;
+  bit_clear (t->leaf_map, leaf);
+  budget_give (t->budget, OS_PAGE_SIZE);
+  if (!has_other_leaf (t, leaf, LEAVES_PER_INFO_PAGE)) {
+    os_give_back ((char *) t->infos + info_page, OS_PAGE_SIZE);
+    budget_give (t->budget, OS_PAGE_SIZE);
+  }
+}
+
+void
+table_lock_leaf (const struct table *t, uint64_t leaf)
+{
+  for (unsigned i = 0; i < LEAF_LOCKS; ++i)
+    pthread_mutex_lock (table_lock (t, leaf * LEAF_SLOTS + i));
+}
+
+void
+table_unlock_leaf (const struct table *t, uint64_t leaf)
+{
+  for (unsigned i = LEAF_LOCKS; i-- > 0; )
+    pthread_mutex_unlock (table_lock (t, leaf * LEAF_SLOTS + i));
+}
+
 void
 table_release_leaf (struct table *t, uint64_t leaf)
 {
   slot_t slots[LEAF_SLOTS];
-  uint64_t first = leaf * LEAF_SLOTS;
 
   /* A look under one lock is cheap and mostly enough. */
   if (t->file->granule != OS_PAGE_SIZE
       || !table_copy_leaf (t, leaf, slots) || !all_empty (slots))
     return;
 
-  for (unsigned i = 0; i < LEAF_LOCKS; ++i)
-    pthread_mutex_lock (table_lock (t, first + i));
-  if (table_has_leaf (t, leaf) && all_empty (leaf_slots (t, leaf))) {
-    bit_clear (t->leaf_map, leaf);
-    if (os_punch (t->file->fd, t->offset + leaf * OS_PAGE_SIZE,
-                  OS_PAGE_SIZE) == 0)
-      budget_give (t->budget, OS_PAGE_SIZE);
-    else
-      bit_set (t->leaf_map, leaf);
-  }
-  for (unsigned i = LEAF_LOCKS; i-- > 0; )
-    pthread_mutex_unlock (table_lock (t, first + i));
+  table_lock_leaf (t, leaf);
+  if (table_has_leaf (t, leaf) && all_empty (leaf_slots (t, leaf)))
+    drop_leaf (t, leaf);
+  table_unlock_leaf (t, leaf);
 }
 
 uint64_t
@@ -265,4 +309,33 @@ table_copy_leaf (const struct table *t, uint64_t leaf,
     return false;
   copy_slots (t, leaf, slots);
   return true;
+}
+
+static void
+sweep_leaf (struct table *t, uint64_t leaf, const uint8_t older[AGE_CODES])
+{
+  _Atomic page_info *infos = &t->infos[leaf * LEAF_SLOTS];
+  uint64_t pages = MIN (LEAF_SLOTS, t->pages - leaf * LEAF_SLOTS);
+
+  LOCK_FOR_SCOPE (table_lock (t, leaf * LEAF_SLOTS)); /* it stays there */
+  if (!table_has_leaf (t, leaf))
+    return;
+  for (uint64_t i = 0; i < pages; ++i) {
+    page_info old = atomic_load_explicit (&infos[i], memory_order_relaxed);
+    page_info new = (page_info) ((old & ~INFO_AGE) | older[info_age (old)]);
+
+    /* Who accesses the page just now wins. */
+    if (new != old)
+      atomic_compare_exchange_strong_explicit (&infos[i], &old, new,
+                                               memory_order_relaxed,
+                                               memory_order_relaxed);
+  }
+}
+
+void
+table_sweep (struct table *t, const uint8_t older[AGE_CODES])
+{
+  for (uint64_t leaf = table_next_leaf (t, 0); leaf < t->leaves;
+       leaf = table_next_leaf (t, leaf + 1))
+    sweep_leaf (t, leaf, older);
 }

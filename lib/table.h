@@ -11,7 +11,9 @@
  * Locks: a slot is read and changed under its lock, which is one of a
  * set shared by all tables of a pool.  The slots of a leaf share
  * LEAF_LOCKS of them, so that holding all of these keeps the whole leaf
- * still.  They come before the locks of objects.
+ * still.  They come before the locks of objects.  That leaves come to be
+ * and go away one by one is the business of table->making, which is
+ * taken after slots' locks and before no other.
  */
 
 #ifndef NBDZRAM_TABLE_H
@@ -23,6 +25,7 @@
 #include "bits.h"
 #include "budget.h"
 #include "os.h"
+#include "page-info.h"
 #include "pool-file.h"
 #include "slot.h"
 #include "util.h"
@@ -30,6 +33,9 @@
 #define LEAF_SLOTS (OS_PAGE_SIZE / sizeof (slot_t))
 #define LEAF_LOCKS 16
 #define LOCK_GROUPS 64
+
+/* Leaves of whose pages one OS page of infos knows. */
+#define LEAVES_PER_INFO_PAGE (OS_PAGE_SIZE / sizeof (page_info) / LEAF_SLOTS)
 
 struct slot_locks {
   struct {
@@ -47,6 +53,8 @@ struct table {
   _Atomic slot_t *slots;
   bits_word *leaf_map;          /* by leaf: is it there? */
   bits_word *leaf_map_map;      /* by OS page of leaf_map: any bit set? */
+  _Atomic page_info *infos;     /* by page; resident where leaves are */
+  pthread_mutex_t making;       /* of the maps, but for reading */
 };
 
 void slot_locks_init (struct slot_locks *locks);
@@ -83,6 +91,36 @@ table_has_leaf (const struct table *t, uint64_t leaf)
   return bit_test (t->leaf_map, leaf);
 }
 
+/* What is known of page INDEX, whose leaf is there. */
+static inline page_info
+table_info (const struct table *t, uint64_t index)
+{
+  return atomic_load_explicit (&t->infos[index], memory_order_relaxed);
+}
+
+/* Add and remove bits; the lock of slot INDEX is held. */
+static inline void
+table_mark (struct table *t, uint64_t index, page_info add, page_info remove)
+{
+  page_info old = table_info (t, index), new;
+
+  do
+    new = (page_info) ((old & ~remove) | add);
+  while (!atomic_compare_exchange_weak_explicit (&t->infos[index], &old, new,
+                                                 memory_order_relaxed,
+                                                 memory_order_relaxed));
+}
+
+/* Page INDEX was read; its lock is held. */
+static inline void
+table_touch (struct table *t, uint64_t index)
+{
+  if ((table_info (t, index) & INFO_UNTIL_ACCESS) != 0)
+    atomic_fetch_and_explicit (&t->infos[index],
+                               (page_info) ~INFO_UNTIL_ACCESS,
+                               memory_order_relaxed);
+}
+
 /* The slot at INDEX; its lock is held. */
 static inline slot_t
 table_get (const struct table *t, uint64_t index)
@@ -100,17 +138,24 @@ int table_prepare (struct table *t, uint64_t index);
 
 /* Publish SLOT at INDEX, for which table_prepare succeeded under the
  * same hold of its lock, and return what was there.  One store: who
- * attaches after a kill finds the old slot or the new one.
+ * attaches after a kill finds the old slot or the new one.  INFO is
+ * what is known of the page from now on: 0 of one that is written.
  */
 static inline slot_t
-table_set (struct table *t, uint64_t index, slot_t slot)
+table_set (struct table *t, uint64_t index, slot_t slot, page_info info)
 {
   slot_t old = slot_believe (atomic_load_explicit (&t->slots[index],
                                                    memory_order_relaxed));
 
   atomic_store_explicit (&t->slots[index], slot, memory_order_release);
+  if (table_info (t, index) != info)
+    atomic_store_explicit (&t->infos[index], info, memory_order_relaxed);
   return old;
 }
+
+/* Keep a whole leaf still.  The caller holds no slot's lock. */
+void table_lock_leaf (const struct table *t, uint64_t leaf);
+void table_unlock_leaf (const struct table *t, uint64_t leaf);
 
 /* Give the memory of LEAF back if all its slots are empty.  The caller
  * holds no slot's lock.
@@ -119,6 +164,11 @@ void table_release_leaf (struct table *t, uint64_t leaf);
 
 /* The first leaf from LEAF on that is there, or t->leaves. */
 uint64_t table_next_leaf (const struct table *t, uint64_t leaf);
+
+/* Make all pages older: OLDER is from age_steps.  The caller holds no
+ * slot's lock.
+ */
+void table_sweep (struct table *t, const uint8_t older[AGE_CODES]);
 
 /* Copy the slots of LEAF to SLOTS, as they are at this moment.  The
  * caller holds no slot's lock.  Returns false, and copies nothing, when

@@ -19,7 +19,7 @@
 
 #include "compact.h"
 #include "os.h"
-#include "page.h"
+#include "encode.h"
 #include "unit.h"
 
 #define PAGE 4096

@@ -30,8 +30,8 @@ equals orig_data_size $(((400 + 80 + 120) * 1024))
 equals same_pages 30
 equals huge_pages 100
 equals huge_pages_since 110
-equals pages_up_to_half 20
-equals pages_above_half 0
+equals objects_up_to_half 20
+equals objects_above_half 0
 equals notify_free 10
 equals mem_limit 33554432
 equals failed_reads 0
@@ -42,7 +42,7 @@ used=$(statistic mem_used_total)
 [ "$(statistic compr_data_size)" -ge $((400 * 1024)) ] &&
     [ "$(statistic compr_data_size)" -lt $((440 * 1024)) ] ||
     fail "compr_data_size=$(statistic compr_data_size)"
-[ $(($(statistic mem_objects) + $(statistic mem_waste) + \
+[ $(($(statistic compr_data_size) + $(statistic mem_waste) + \
      $(statistic mem_bookkeeping))) = "$used" ] ||
     fail "the parts of mem_used_total=$used don't sum up"
 [ "$(statistic mem_used_max)" -ge "$used" ] || fail "mem_used_max"

@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "compact.h"
-#include "page.h"
+#include "encode.h"
 #include "stats.h"
 
 #define PAGE 4096
@@ -53,10 +53,9 @@ assert_same_stats (const struct stats *a, const struct stats *b)
   assert_true (a->compr_data_size == b->compr_data_size);
   assert_true (a->same_pages == b->same_pages);
   assert_true (a->huge_pages == b->huge_pages);
-  assert_true (a->pages_up_to_half == b->pages_up_to_half);
-  assert_true (a->pages_above_half == b->pages_above_half);
+  assert_true (a->objects_up_to_half == b->objects_up_to_half);
+  assert_true (a->objects_above_half == b->objects_above_half);
   assert_true (a->zspages == b->zspages);
-  assert_true (a->mem_objects == b->mem_objects);
   assert_true (b->mem_waste <= a->mem_waste);
   assert_true (b->bad_slots == 0 && b->checksum_errors == 0);
 }

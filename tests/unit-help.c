@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "encode.h"
 #include "os.h"
-#include "page.h"
 #include "pool.h"
 #include "stats.h"
 #include "unit.h"
@@ -198,6 +198,19 @@ walk_leaf (struct walk *w, const struct device *d, uint64_t leaf)
   return NULL;
 }
 
+/* A page of infos comes with the first of the leaves that it is of. */
+static uint64_t
+info_pages (const struct table *t)
+{
+  uint64_t pages = 0;
+
+  for (uint64_t leaf = table_next_leaf (t, 0); leaf < t->leaves;
+       leaf = table_next_leaf (t, (leaf / LEAVES_PER_INFO_PAGE + 1)
+                                    * LEAVES_PER_INFO_PAGE))
+    pages++;
+  return pages;
+}
+
 static const char *
 walk_device (struct walk *w, const struct device *d)
 {
@@ -212,6 +225,7 @@ walk_device (struct walk *w, const struct device *d)
   }
   for (uint64_t n = 0; n < map_pages; ++n)
     w->sums->map_pages += bit_test (d->table.leaf_map_map, n);
+  w->sums->info_pages += info_pages (&d->table);
   w->sums->devices++;
   return NULL;
 }
@@ -288,7 +302,8 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (s->bad == 0);
   CHECK (pool->budget.used
          == fixed + stream_bytes (pool)
-            + (s->devices + s->leaves + s->map_pages) * OS_PAGE_SIZE
+            + (s->devices + s->leaves + s->map_pages + s->info_pages)
+              * OS_PAGE_SIZE
             + pool->objects.high_water * sizeof (struct zspage)
             + os.committed + arena_spare_bytes (&pool->arena));
   CHECK (pool->budget.used <= pool->budget.used_max);
@@ -302,13 +317,12 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (st.huge_pages == s->huge);
   CHECK (st.orig_data_size
          == (s->objects + s->same_inline) * pool->sizes.page_size);
-  CHECK (st.mem_objects + st.mem_waste + st.mem_bookkeeping
+  CHECK (st.compr_data_size + st.mem_waste + st.mem_bookkeeping
          == st.mem_used_total);
   CHECK (st.mem_used_total == pool->budget.used);
-  CHECK (st.pages_up_to_half + st.pages_above_half + st.huge_pages
+  CHECK (st.objects_up_to_half + st.objects_above_half + st.huge_pages
          == s->objects);
-  CHECK (st.compr_data_size
-         == s->bytes - (s->objects - s->huge) * OBJECT_HEADER_SIZE);
+  CHECK (st.compr_data_size == s->bytes);
   return NULL;
 }
 

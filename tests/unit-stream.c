@@ -35,7 +35,7 @@ every_codec (void **state)
     length = stream_compress (&s, stream, page);
     assert_in_range (length, 1, PAGE - 1);
     assert_int_equal (stream_decompress (&s, stream, (*c)->id, stream->out,
-                                         length, out), 0);
+                                         length, out, PAGE), 0);
     assert_memory_equal (page, out, PAGE);
     stream_put (&s, stream);
     streams_close (&s);
@@ -59,7 +59,7 @@ unknown_codecs_are_damage (void **state)
   for (unsigned id = 0; id < 16; ++id)
     if (id != CODEC_LZ4)
       assert_int_equal (stream_decompress (&s, stream, id, src, sizeof src,
-                                           dst), -1);
+                                           dst, PAGE), -1);
   stream_put (&s, stream);
   errno = 0;
   assert_int_equal (streams_add_codec (&s, 15), -1);
@@ -125,7 +125,7 @@ use (void *arg)
     memcpy (stream->page, page, PAGE);
     length = stream_compress (&shared, stream, stream->page);
     wrong += stream_decompress (&shared, stream, CODEC_LZ4, stream->out,
-                                length, out) == -1
+                                length, out, PAGE) == -1
              || memcmp (page, out, PAGE) != 0;
     stream_put (&shared, stream);
   }

@@ -78,7 +78,7 @@ put (struct fixture *f, uint64_t index, slot_t slot)
 
   if (table_prepare (&f->t, index) == -1)
     return -1;
-  table_set (&f->t, index, slot);
+  table_set (&f->t, index, slot, 0);
   return 0;
 }
 
@@ -94,15 +94,18 @@ get (struct fixture *f, uint64_t index)
 static void
 assert_leaves (struct fixture *f, uint64_t leaves, uint64_t map_pages)
 {
-  uint64_t found = 0;
+  uint64_t found = 0, info_pages = 0, last = UINT64_MAX;
 
   for (uint64_t leaf = table_next_leaf (&f->t, 0); leaf < f->t.leaves;
        leaf = table_next_leaf (&f->t, leaf + 1)) {
     assert_true (table_has_leaf (&f->t, leaf));
     found++;
+    info_pages += leaf / LEAVES_PER_INFO_PAGE != last;
+    last = leaf / LEAVES_PER_INFO_PAGE;
   }
   assert_int_equal (found, leaves);
-  assert_true (f->budget.used == (leaves + map_pages) * OS_PAGE_SIZE);
+  assert_true (f->budget.used
+               == (leaves + map_pages + info_pages) * OS_PAGE_SIZE);
   assert_true (resident (f) == leaves * OS_PAGE_SIZE);
 }
 
@@ -178,7 +181,7 @@ the_limit_is_kept (void **state)
 
   (void) state;
   open_table (&f, UINT64_C (1) << 26);
-  f.budget.limit = 3 * OS_PAGE_SIZE;
+  f.budget.limit = 7 * OS_PAGE_SIZE;
   assert_int_equal (put (&f, 0, slot_same (0)), 0);
   /* Each of these lies in another OS page of the map, too. */
   for (uint64_t index = 1; index < 4; ++index) {
@@ -203,7 +206,57 @@ damage_is_not_believed (void **state)
   f.t.slots[6] ^= UINT64_C (1) << 63;
   assert_true (get (&f, 5) == SLOT_BAD);
   assert_true (get (&f, 6) == SLOT_BAD);
-  assert_true (table_set (&f.t, 5, SLOT_EMPTY) == SLOT_BAD);
+  assert_true (table_set (&f.t, 5, SLOT_EMPTY, 0) == SLOT_BAD);
+  close_table (&f);
+}
+
+/* ---- what is known of pages ---- */
+
+#define KEPT (INFO_INCOMPRESSIBLE | 2 << INFO_TRIED_SHIFT)
+
+static void
+access_makes_a_page_young (void **state)
+{
+  struct fixture f;
+  uint8_t older[AGE_CODES];
+
+  (void) state;
+  open_table (&f, 5 * LEAF_SLOTS);
+  put (&f, 7, slot_same (1));
+  put (&f, 4 * LEAF_SLOTS + 1, slot_same (2));
+  age_steps (100, 120, older);
+  table_sweep (&f.t, older);
+  assert_int_equal (info_age (table_info (&f.t, 7)), 20);
+  assert_int_equal (info_age (table_info (&f.t, 4 * LEAF_SLOTS + 1)), 20);
+
+  table_mark (&f.t, 7, INFO_CLAIMED | INFO_IDLE | KEPT, 0);
+  table_touch (&f.t, 7);
+  assert_int_equal (table_info (&f.t, 7), KEPT);
+  table_sweep (&f.t, older);
+  assert_int_equal (table_info (&f.t, 7), KEPT | 20);
+  table_mark (&f.t, 7, 0, INFO_INCOMPRESSIBLE);
+  assert_int_equal (info_tried (table_info (&f.t, 7)), 2);
+  put (&f, 7, slot_same (3));
+  assert_int_equal (table_info (&f.t, 7), 0);
+  close_table (&f);
+}
+
+static void
+nothing_is_known_of_a_new_leaf (void **state)
+{
+  struct fixture f;
+
+  (void) state;
+  open_table (&f, 10 * LEAF_SLOTS);
+  put (&f, 7, slot_same (1));
+  table_mark (&f.t, 7, INFO_IDLE, 0);
+  /* Behind the slots' back, as when a page is forgotten unaccessed. */
+  f.t.slots[7] = SLOT_EMPTY;
+  table_release_leaf (&f.t, 0);
+  assert_leaves (&f, 0, 1);
+  put (&f, 8, slot_same (1));
+  assert_int_equal (table_info (&f.t, 7), 0);
+  assert_leaves (&f, 1, 1);
   close_table (&f);
 }
 
@@ -225,11 +278,11 @@ huge_and_sparse (void **state)
     indexes[i] = i == 0 ? pages - 1 : i == 1 ? 0 : rng_below (&rng, pages);
     assert_int_equal (put (&f, indexes[i], slot_same (indexes[i])), 0);
   }
-  assert_true (f.budget.used <= 40 * OS_PAGE_SIZE);
+  assert_true (f.budget.used <= 60 * OS_PAGE_SIZE);
   reopen_table (&f);
   for (unsigned i = 0; i < 20; ++i)
     assert_true (get (&f, indexes[i]) == slot_same (indexes[i]));
-  assert_true (f.budget.used <= 40 * OS_PAGE_SIZE);
+  assert_true (f.budget.used <= 60 * OS_PAGE_SIZE);
   close_table (&f);
 }
 
@@ -289,6 +342,8 @@ main (void)
     cmocka_unit_test (empty_leaves_are_not_kept),
     cmocka_unit_test (the_limit_is_kept),
     cmocka_unit_test (damage_is_not_believed),
+    cmocka_unit_test (access_makes_a_page_young),
+    cmocka_unit_test (nothing_is_known_of_a_new_leaf),
     cmocka_unit_test (huge_and_sparse),
     cmocka_unit_test (as_an_array),
     cmocka_unit_test (locks_of_a_leaf),

@@ -91,7 +91,7 @@ uint64_t unit_file_bytes (const struct pool *pool);
 /* What the slots of all devices say. */
 struct unit_sums {
   uint64_t objects, bytes, huge, same_inline, same_stored, bad;
-  uint64_t devices, leaves, map_pages;
+  uint64_t devices, leaves, map_pages, info_pages;
 };
 
 /* Check objects_check's invariants, and that each object named by a

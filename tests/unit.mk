@@ -8,6 +8,7 @@ unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
 unit_programs = \
+	tests/unit-age \
 	tests/unit-arena \
 	tests/unit-attach \
 	tests/unit-bits \
@@ -28,6 +29,8 @@ unit_programs = \
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 
+tests_unit_age_SOURCES = tests/unit-age.c $(unit_help)
+tests_unit_age_LDADD = $(unit_libs)
 tests_unit_arena_SOURCES = tests/unit-arena.c $(unit_help)
 tests_unit_arena_LDADD = $(unit_libs)
 tests_unit_attach_SOURCES = tests/unit-attach.c $(unit_help)

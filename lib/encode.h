@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between a page's bytes and what a slot says: makes objects, reads
+ * them, frees them.  What is published where is for others (page.h).
+ *
+ * A STORED object is a checksum of the page, then codec output; a HUGE
+ * one is the page; for a GROUP see group.h.
+ */
+
+#ifndef NBDZRAM_ENCODE_H
+#define NBDZRAM_ENCODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "stream.h"
+
+/* What lies before the codec's output in a STORED object. */
+typedef uint32_t object_sum;
+#define OBJECT_HEADER_SIZE sizeof (object_sum)
+
+static inline uint32_t
+device_page_size (const struct device *d)
+{
+  return d->pool->sizes.page_size;
+}
+
+static inline uint8_t *
+object_at (const struct device *d, uint64_t offset)
+{
+  return d->pool->arena.base + offset;
+}
+
+/* Bytes of the object that SLOT names. */
+static inline uint32_t
+object_bytes (const struct device *d, slot_t slot)
+{
+  if (slot_is_huge (slot))
+    return device_page_size (d);
+  return slot_length (slot)
+    + (slot_is_stored (slot) ? (uint32_t) OBJECT_HEADER_SIZE : 0);
+}
+
+/* Its size class. */
+static inline uint32_t
+object_class (const struct device *d, slot_t slot)
+{
+  return size_class_of (&d->pool->sizes, object_bytes (d, slot));
+}
+
+static inline bool
+slot_is_same_stored (slot_t slot)
+{
+  return slot_is_stored (slot) && slot_codec (slot) == CODEC_FILL;
+}
+
+/* Does the object of SLOT, which names one in the arena, lie within it? */
+bool object_fits (const struct device *d, slot_t slot);
+
+/* The checksum that an object keeps of PAGE; 0 where they are off. */
+uint64_t checksum_of (const struct device *d, const void *page, size_t size);
+
+/* Count damage and return -1 with errno EIO. */
+int damaged (struct device *d);
+
+/* Make the object for PAGE by the algorithm for new pages, and put what
+ * the slot is to be in *SLOT.  Nobody knows of it yet.  0, or -1 with
+ * errno ENOSPC.
+ */
+int encode_page (struct device *d, struct stream *stream, const void *page,
+                 slot_t *slot);
+
+/* The same from LENGTH bytes of output of codec number CODEC. */
+int encode_stored (struct device *d, unsigned codec, const void *page,
+                   const void *data, uint32_t length, slot_t *slot);
+
+/* Write the page of SLOT, whose object is in the arena if there is one,
+ * and whose lock is held, to DST.  0, or -1 with errno EIO.
+ */
+int decode_slot (struct device *d, struct stream *stream, slot_t slot,
+                 void *dst);
+
+/* The same from a copy of its OBJECT, wherever that was. */
+int decode_object (struct device *d, struct stream *stream, slot_t slot,
+                   const uint8_t *object, void *dst);
+
+/* SLOT has been replaced, or was never published: its page no longer
+ * refers to its object.  One that lies about its object frees nothing.
+ */
+void release_slot (struct device *d, slot_t slot);
+
+/* Attach: SLOT's page refers to its object.  False when there can't be
+ * such an object.  Single-threaded.
+ */
+bool claim_slot (struct device *d, slot_t slot);
+
+/* Count SLOT as coming to be (BY 1) or ceasing to be (BY -1). */
+void count_slot (struct device *d, slot_t slot, int by);
+
+#endif /* NBDZRAM_ENCODE_H */
