@@ -87,6 +87,30 @@ group_leave (uint8_t *object, unsigned place)
 }
 
 void
+group_built (struct device *d, slot_t slot)
+{
+  if (group_leave (object_at (d, slot_offset (slot)), GROUP_BUILDER))
+    object_free (&d->pool->objects, object_class (d, slot),
+                 slot_offset (slot), object_bytes (d, slot));
+}
+
+unsigned
+group_remains (struct device *d, uint64_t index, slot_t slot)
+{
+  const struct group_header *header;
+  unsigned live;
+
+  LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+  if (table_get (&d->table, index) != slot || !object_fits (d, slot))
+    return 0;
+  header = header_of (object_at (d, slot_offset (slot)));
+  live = (unsigned) __builtin_popcount (atomic_load (&header->live)
+                                        & (GROUP_BUILDING - 1));
+  return 2 * live <= header->pages ? live : 0;
+}
+
+void
 group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
             uint8_t *dst)
 {

@@ -83,6 +83,14 @@ group_slot (slot_t slot, unsigned place)
  */
 bool group_leave (uint8_t *object, unsigned place);
 
+/* The builder has published what it could. */
+void group_built (struct device *d, slot_t slot);
+
+/* How many pages share the group of SLOT, the page at INDEX, if they are
+ * at most half of those it was built of; else 0.  Takes the slot's lock.
+ */
+unsigned group_remains (struct device *d, uint64_t index, slot_t slot);
+
 /* Attach: SLOT refers to its group. */
 bool group_claim (struct device *d, slot_t slot);
 

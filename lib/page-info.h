@@ -30,6 +30,8 @@ typedef uint16_t page_info;
 #define INFO_INCOMPRESSIBLE ((page_info) 0x1000) /* by any of them */
 #define INFO_STALE ((page_info) 0x2000) /* the algorithm for new pages has
                                          * changed since it was written */
+#define INFO_GROUP_TRIED ((page_info) 0x4000) /* together with neighbours,
+                                               * to no avail */
 
 /* What an access ends. */
 #define INFO_UNTIL_ACCESS (INFO_AGE | INFO_CLAIMED | INFO_IDLE)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "device-internal.h"
+#include "group.h"
 #include "os.h"
 #include "pool.h"
 
@@ -24,22 +25,45 @@ fixed_bytes (const struct pool_file *file)
     + sizeof (struct pool) + sizeof (struct slot_locks);
 }
 
+/* Streams, and the workbench, for all algorithms. */
+static int
+open_scratch (struct pool *pool)
+{
+  const struct pool_options *o = &pool->options;
+  uint32_t page_size = pool->sizes.page_size;
+  size_t group_bytes = group_pages_max (&pool->sizes) * (size_t) page_size;
+
+  if (streams_open (&pool->streams, &o->algorithm, page_size, &pool->budget)
+      == -1)
+    return -1;
+  for (unsigned i = 0; i < o->recompress_count; ++i)
+    if (streams_add_codec (&pool->streams, o->recompress[i].codec->id) == -1)
+      return -1;
+  if (o->recompress_count > 0
+      && streams_add_groups (&pool->streams, GROUP_BYTES_MAX) == -1)
+    return -1;
+  return workbench_open (&pool->workbench, o->recompress, o->recompress_count,
+                         page_size, group_bytes, &pool->budget);
+}
+
 uint64_t
 pool_mem_limit_min (const struct pool_options *options)
 {
-  struct budget budget = { .limit = 0 };
-  struct pool_file file = { .granule = OS_PAGE_SIZE };
-  struct streams streams;
-  uint64_t stream_bytes;
+  struct pool pool = {
+    .options = *options,
+    .file.granule = OS_PAGE_SIZE,
+  };
+  uint64_t scratch = UINT64_MAX;
 
-  if (streams_open (&streams, &options->algorithm,
-                    options->geometry.page_size, &budget) == -1)
-    return UINT64_MAX;
-  stream_bytes = budget.used;
-  streams_close (&streams);
-  return align_up (fixed_bytes (&file) + stream_bytes
-                   + (uint64_t) MIN_ZSPAGES * ZSPAGE_PAGES
-                     * options->geometry.page_size, 64 * KIB);
+  size_classes_init (&pool.sizes, options->geometry.page_size);
+  if (open_scratch (&pool) == 0)
+    scratch = pool.budget.used;
+  workbench_close (&pool.workbench);
+  streams_close (&pool.streams);
+  return scratch == UINT64_MAX ? UINT64_MAX
+    : align_up (fixed_bytes (&pool.file) + scratch
+                + (uint64_t) MIN_ZSPAGES * ZSPAGE_PAGES
+                  * options->geometry.page_size, 64 * KIB);
 }
 
 static int
@@ -65,8 +89,7 @@ open_parts (struct pool *pool, const struct pool_options *options)
   if (!pool->locks)
     return -1;
   slot_locks_init (pool->locks);
-  return streams_open (&pool->streams, &options->algorithm,
-                       pool->sizes.page_size, &pool->budget);
+  return open_scratch (pool);
 }
 
 struct pool *
@@ -150,6 +173,7 @@ pool_close (struct pool *pool)
     device_free (pool->devices[n]);
   objects_close (&pool->objects);
   arena_close (&pool->arena);
+  workbench_close (&pool->workbench);
   streams_close (&pool->streams);
   if (pool->locks)
     slot_locks_destroy (pool->locks);

@@ -2,7 +2,7 @@
 /* A pool: memory in which one or more devices keep their pages.
  *
  * Order of locks, first to last:
- *   pool->maintenance   one compaction at a time
+ *   pool->maintenance   one job at a time (walk.h)
  *   slots               table.h; at most one, or all of one leaf
  *   classes             objects.h; one
  *   arena               arena.h
@@ -25,6 +25,7 @@
 #include "size-class.h"
 #include "stream.h"
 #include "table.h"
+#include "workbench.h"
 
 struct device;
 
@@ -32,6 +33,8 @@ struct pool_options {
   const char *path;             /* of the pool file; NULL: a memfd */
   struct pool_geometry geometry; /* of a new pool */
   struct algorithm algorithm;   /* for what is written from now on */
+  struct algorithm recompress[RECOMPRESS_MAX]; /* by priority, from 1 on */
+  unsigned recompress_count;
   uint64_t mem_limit;           /* bytes; 0: none */
 };
 
@@ -55,6 +58,7 @@ struct pool {
   struct objects objects;
   struct slot_locks *locks;
   struct streams streams;
+  struct workbench workbench;   /* used under maintenance */
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;

@@ -121,39 +121,55 @@ unit_file_bytes (const struct pool *pool)
 
 #define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
 
+struct named {
+  uint64_t offset;
+  slot_t slot;                  /* that named it; of groups, place 0 */
+};
+
 struct walk {
   struct pool *pool;
   struct unit_sums *sums;
-  uint64_t *offsets;            /* of all objects */
+  struct named *objects;        /* as often as a slot names them */
   size_t count, room;
 };
 
 static int
-by_value (const void *a, const void *b)
+by_offset (const void *a, const void *b)
 {
-  uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+  uint64_t x = ((const struct named *) a)->offset;
+  uint64_t y = ((const struct named *) b)->offset;
 
   return x < y ? -1 : x > y;
 }
 
 static void
-remember (struct walk *w, uint64_t offset)
+remember (struct walk *w, slot_t slot)
 {
+  if (slot_is_group (slot))
+    slot = slot_group (slot_offset (slot), slot_length (slot), 0);
   if (w->count == w->room) {
     w->room = w->room * 2 + 1024;
-    w->offsets = realloc (w->offsets, w->room * sizeof w->offsets[0]);
-    if (!w->offsets)
+    w->objects = realloc (w->objects, w->room * sizeof w->objects[0]);
+    if (!w->objects)
       abort ();
   }
-  w->offsets[w->count++] = offset;
+  w->objects[w->count++] = (struct named) { slot_offset (slot), slot };
+}
+
+static uint32_t
+bytes_of (const struct pool *pool, slot_t slot)
+{
+  if (slot_is_huge (slot))
+    return pool->sizes.page_size;
+  return slot_length (slot)
+    + (slot_is_stored (slot) ? (uint32_t) OBJECT_HEADER_SIZE : 0);
 }
 
 static const char *
 walk_object (struct walk *w, slot_t slot)
 {
   const struct size_classes *sizes = &w->pool->sizes;
-  uint32_t bytes = slot_is_huge (slot)
-    ? sizes->page_size : slot_length (slot) + (uint32_t) OBJECT_HEADER_SIZE;
+  uint32_t bytes = bytes_of (w->pool, slot);
   uint64_t offset = slot_offset (slot);
   uint64_t frame = offset / sizes->zspage_size;
   uint64_t within = offset % sizes->zspage_size;
@@ -169,10 +185,10 @@ walk_object (struct walk *w, slot_t slot)
   CHECK ((z->free[within / sc->size / 64] >> within / sc->size % 64 & 1) == 0);
   CHECK (within + sc->size <= z->committed);
 
-  remember (w, offset);
-  w->sums->objects++;
-  w->sums->bytes += bytes;
+  remember (w, slot);
+  w->sums->pages++;
   w->sums->huge += slot_is_huge (slot);
+  w->sums->group += slot_is_group (slot);
   w->sums->same_stored += slot_is_stored (slot)
                           && slot_codec (slot) == CODEC_FILL;
   return NULL;
@@ -230,6 +246,24 @@ walk_device (struct walk *w, const struct device *d)
   return NULL;
 }
 
+/* Only the pages of a group share an object. */
+static const char *
+count_objects (struct walk *w)
+{
+  if (w->count > 0)
+    qsort (w->objects, w->count, sizeof w->objects[0], by_offset);
+  for (size_t i = 0; i < w->count; ++i) {
+    if (i > 0 && w->objects[i - 1].offset == w->objects[i].offset) {
+      CHECK (slot_is_group (w->objects[i].slot));
+      CHECK (w->objects[i - 1].slot == w->objects[i].slot);
+      continue;
+    }
+    w->sums->objects++;
+    w->sums->bytes += bytes_of (w->pool, w->objects[i].slot);
+  }
+  return NULL;
+}
+
 static const char *
 walk_pool (struct walk *w)
 {
@@ -241,11 +275,7 @@ walk_pool (struct walk *w)
   if (wrong)
     return wrong;
 
-  if (w->count > 0)
-    qsort (w->offsets, w->count, sizeof w->offsets[0], by_value);
-  for (size_t i = 1; i < w->count; ++i)
-    CHECK (w->offsets[i - 1] != w->offsets[i]);
-  return NULL;
+  return count_objects (w);
 }
 
 const char *
@@ -256,7 +286,7 @@ unit_walk (struct pool *pool, struct unit_sums *sums)
 
   *sums = (struct unit_sums) { .objects = 0 };
   wrong = walk_pool (&w);
-  free (w.offsets);
+  free (w.objects);
   return wrong;
 }
 
@@ -301,7 +331,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (os.huge == s->huge);
   CHECK (s->bad == 0);
   CHECK (pool->budget.used
-         == fixed + stream_bytes (pool)
+         == fixed + stream_bytes (pool) + pool->workbench.bytes
             + (s->devices + s->leaves + s->map_pages + s->info_pages)
               * OS_PAGE_SIZE
             + pool->objects.high_water * sizeof (struct zspage)
@@ -315,8 +345,9 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   pool_get_stats (pool, &st);
   CHECK (st.same_pages == s->same_inline + s->same_stored);
   CHECK (st.huge_pages == s->huge);
+  CHECK (st.group_pages == s->group);
   CHECK (st.orig_data_size
-         == (s->objects + s->same_inline) * pool->sizes.page_size);
+         == (s->pages + s->same_inline) * pool->sizes.page_size);
   CHECK (st.compr_data_size + st.mem_waste + st.mem_bookkeeping
          == st.mem_used_total);
   CHECK (st.mem_used_total == pool->budget.used);

@@ -19,6 +19,7 @@ unit_programs = \
 	tests/unit-limit \
 	tests/unit-objects \
 	tests/unit-pool-file \
+	tests/unit-recompress \
 	tests/unit-same \
 	tests/unit-size-class \
 	tests/unit-slot \
@@ -51,6 +52,8 @@ tests_unit_objects_SOURCES = tests/unit-objects.c $(unit_help)
 tests_unit_objects_LDADD = $(unit_libs)
 tests_unit_pool_file_SOURCES = tests/unit-pool-file.c $(unit_help)
 tests_unit_pool_file_LDADD = $(unit_libs)
+tests_unit_recompress_SOURCES = tests/unit-recompress.c $(unit_help)
+tests_unit_recompress_LDADD = $(unit_libs)
 tests_unit_same_SOURCES = tests/unit-same.c $(unit_help)
 tests_unit_same_LDADD = $(unit_libs)
 tests_unit_size_class_SOURCES = tests/unit-size-class.c $(unit_help)
