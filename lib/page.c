@@ -150,6 +150,16 @@ page_zero (struct device *d, struct stream *stream, uint64_t index,
   return write_part (d, stream, index, NULL, offset, count);
 }
 
+/* The slot's lock is held, and the slot is not empty. */
+static slot_t
+forget (struct device *d, uint64_t index)
+{
+  slot_t old = table_set (&d->table, index, SLOT_EMPTY, 0);
+
+  count_slot (d, old, -1);
+  return old;
+}
+
 void
 page_trim (struct device *d, uint64_t index)
 {
@@ -158,15 +168,27 @@ page_trim (struct device *d, uint64_t index)
   {
     LOCK_FOR_SCOPE (table_lock (&d->table, index));
 
-    old = table_get (&d->table, index);
-    if (old == SLOT_EMPTY)
+    if (table_get (&d->table, index) == SLOT_EMPTY)
       return;
-    table_set (&d->table, index, SLOT_EMPTY, 0);
-    count_slot (d, old, -1);
+    old = forget (d, index);
   }
   release_slot (d, old);
   atomic_fetch_add_explicit (&d->pool->counters.notify_free, 1,
                              memory_order_relaxed);
+}
+
+bool
+page_trim_if (struct device *d, uint64_t index, slot_t slot)
+{
+  {
+    LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+    if (slot == SLOT_EMPTY || table_get (&d->table, index) != slot)
+      return false;
+    forget (d, index);
+  }
+  release_slot (d, slot);
+  return true;
 }
 
 /* ---- attach ---- */

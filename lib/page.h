@@ -30,6 +30,9 @@ int page_zero (struct device *d, struct stream *stream, uint64_t index,
 /* Forget a whole page, damaged or not. */
 void page_trim (struct device *d, uint64_t index);
 
+/* The same, of a page whose slot still is SLOT.  Returns whether. */
+bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
+
 /* Attach: take what SLOT says into account.  A slot that can't be true
  * becomes BAD.  Single-threaded.  Returns -1 with errno ENOTSUP when its
  * codec is not built in, ENOMEM or ENOSPC when there is no memory to

@@ -62,6 +62,8 @@ struct pool {
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;
+  uint64_t swept_at;            /* seconds (idle.h); under maintenance */
+  bool swept;                   /* ... if ever */
   uint32_t attach_sign;         /* by chance; 15 bits (group.c) */
 };
 

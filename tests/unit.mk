@@ -26,6 +26,7 @@ unit_programs = \
 	tests/unit-stats \
 	tests/unit-stream \
 	tests/unit-table \
+	tests/unit-tidy \
 	tests/unit-threads
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
@@ -66,6 +67,8 @@ tests_unit_stream_SOURCES = tests/unit-stream.c $(unit_help)
 tests_unit_stream_LDADD = $(unit_libs)
 tests_unit_table_SOURCES = tests/unit-table.c $(unit_help)
 tests_unit_table_LDADD = $(unit_libs)
+tests_unit_tidy_SOURCES = tests/unit-tidy.c $(unit_help)
+tests_unit_tidy_LDADD = $(unit_libs)
 tests_unit_threads_SOURCES = tests/unit-threads.c $(unit_help)
 tests_unit_threads_LDADD = $(unit_libs)
 endif

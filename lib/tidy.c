@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include "page.h"
+#include "tidy.h"
+
+static uint64_t
+trim_empty_in_leaf (struct device *d, uint64_t leaf)
+{
+  slot_t slots[LEAF_SLOTS];
+  uint64_t first = leaf * LEAF_SLOTS, trimmed = 0;
+
+  if (!table_copy_leaf (&d->table, leaf, slots))
+    return 0;
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i)
+    if (slots[i] == slot_same (0))
+      trimmed += page_trim_if (d, first + i, slots[i]);
+  table_release_leaf (&d->table, leaf);
+  return trimmed;
+}
+
+uint64_t
+pool_trim_empty (struct pool *pool, const struct job *job)
+{
+  uint64_t trimmed = 0;
+
+  LOCK_FOR_SCOPE (&pool->maintenance);
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    struct device *d = pool->devices[n];
+
+    if (!d)
+      continue;
+    for (uint64_t leaf = table_next_leaf (&d->table, 0);
+         leaf < d->table.leaves && job_goes_on (job);
+         leaf = table_next_leaf (&d->table, leaf + 1))
+      trimmed += trim_empty_in_leaf (d, leaf);
+  }
+  return trimmed;
+}
+
+void
+pool_reset (struct pool *pool)
+{
+  LOCK_FOR_SCOPE (&pool->maintenance);
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
+    if (pool->devices[n])
+      device_zero (pool->devices[n], pool->devices[n]->size, 0);
+  objects_compaction_done (&pool->objects);
+}
