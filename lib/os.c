@@ -29,7 +29,14 @@ map (int fd, int flags, uint64_t offset, size_t len)
 void *
 os_map_anon (size_t len)
 {
-  return map (-1, MAP_PRIVATE | MAP_ANONYMOUS, 0, len);
+  void *p = map (-1, MAP_PRIVATE | MAP_ANONYMOUS, 0, len);
+
+  /* Where huge pages come unasked for, touching a byte would take 2 MiB.
+   * A kernel that has none refuses this.
+   */
+  if (p)
+    madvise (p, len, MADV_NOHUGEPAGE);
+  return p;
 }
 
 void *

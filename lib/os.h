@@ -14,7 +14,7 @@
 /* The unit in which the kernel gives and takes ordinary memory. */
 #define OS_PAGE_SIZE 4096
 
-/* Reserve zeroed private memory; nothing is resident until touched.
+/* Reserve zeroed private memory; no OS page is resident until touched.
  * NULL with errno ENOMEM when there is no address space.
  */
 void *os_map_anon (size_t len);
