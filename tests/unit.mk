@@ -15,6 +15,7 @@ unit_programs = \
 	tests/unit-budget \
 	tests/unit-codec \
 	tests/unit-compact \
+	tests/unit-dedup \
 	tests/unit-device \
 	tests/unit-limit \
 	tests/unit-objects \
@@ -45,6 +46,8 @@ tests_unit_codec_SOURCES = tests/unit-codec.c $(unit_help)
 tests_unit_codec_LDADD = $(unit_libs)
 tests_unit_compact_SOURCES = tests/unit-compact.c $(unit_help)
 tests_unit_compact_LDADD = $(unit_libs)
+tests_unit_dedup_SOURCES = tests/unit-dedup.c $(unit_help)
+tests_unit_dedup_LDADD = $(unit_libs)
 tests_unit_device_SOURCES = tests/unit-device.c $(unit_help)
 tests_unit_device_LDADD = $(unit_libs)
 tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)

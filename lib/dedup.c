@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+
+#include "dedup-internal.h"
+
+/* How many chains dedup_forget looks at before it lets others go first. */
+#define FORGET_BATCH 16
+
+int
+dedup_open (struct dedup *x, struct budget *budget, uint64_t limit)
+{
+  int r = 0;
+
+  *x = (struct dedup) { .budget = budget, .held.limit = limit };
+  for (unsigned i = 0; i < DEDUP_SHARDS; ++i)
+    if (shard_open (&x->shards[i], limit) == -1)
+      r = -1;
+  if (r == -1) {
+    dedup_close (x);
+    errno = ENOMEM;
+  }
+  return r;
+}
+
+void
+dedup_close (struct dedup *x)
+{
+  if (!x->budget)
+    return;
+  for (unsigned i = 0; i < DEDUP_SHARDS; ++i)
+    shard_close (x, &x->shards[i]);
+  x->budget = NULL;
+}
+
+void
+dedup_prefetch (struct dedup *x, uint32_t fp)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+  /* A guess: another thread may be changing it. */
+  uint32_t buckets = atomic_load_explicit (&s->buckets, memory_order_relaxed);
+
+  if (buckets > 0)
+    PREFETCH (first_line (s, bucket_of (buckets, dedup_hash (fp))),
+              sizeof (struct dedup_line), 1);
+}
+
+/* The first line of nodes that may have FP, or NULL. */
+static struct dedup_line *
+start (const struct dedup_shard *s, uint32_t fp)
+{
+  return s->buckets == 0
+    ? NULL : first_line (s, bucket_of (s->buckets, dedup_hash (fp)));
+}
+
+/* The node of the object of SLOT, or NULL, and its position. */
+static struct dedup_node *
+find (const struct dedup_shard *s, uint32_t fp, slot_t slot, unsigned *pos)
+{
+  uint64_t place = place_of_slot (slot);
+
+  *pos = 0;
+  for (struct dedup_line *line = start (s, fp); line;
+       line = next_line (s, line), *pos += LINE_NODES) {
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < LINE_NODES; ++i)
+      found |= (unsigned) ((node_place (&line->nodes[i]) == place)
+                           & (node_refs (&line->nodes[i]) > 0)) << i;
+    if (found) {
+      unsigned i = (unsigned) __builtin_ctz (found);
+
+      *pos += i;
+      return &line->nodes[i];
+    }
+  }
+  return NULL;
+}
+
+static bool
+chain_is_full (const struct dedup_shard *s, uint32_t fp)
+{
+  const struct dedup_line *line;
+  unsigned full = 0;
+
+  for (line = start (s, fp); line; line = next_line (s, line))
+    full += node_refs (&line->nodes[LINE_NODES - 1]) > 0;
+  return full >= DEDUP_CHAIN_MAX / LINE_NODES;
+}
+
+static void
+add_ref (struct dedup_shard *s, struct dedup_node *n)
+{
+  node_set_refs (n, node_refs (n) + 1);
+  s->shared++;
+}
+
+/* Bit by node of LINE: has it this hash and scope?  (Or is it none?) */
+static unsigned
+like (const struct dedup_line *line, uint32_t hash, unsigned scope)
+{
+  unsigned found = 0;
+
+  for (unsigned i = 0; i < LINE_NODES; ++i)
+    found |= (unsigned) ((line->nodes[i].hash_high == hash >> HASH_LOW_BITS)
+                         & (line->nodes[i].scope == scope)) << i;
+  return found;
+}
+
+static bool
+may_be_shared (const struct dedup_node *n,
+               bool (*usable) (slot_t slot, void *opaque), void *opaque)
+{
+  return node_refs (n) > 0 && node_refs (n) < DEDUP_REFS_MAX
+    && (!usable || usable (slot_of_place (node_place (n)), opaque));
+}
+
+slot_t
+dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
+            bool (*usable) (slot_t slot, void *opaque), void *opaque)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+  struct dedup_line *line;
+
+  LOCK_FOR_SCOPE (&s->lock);
+  for (line = start (s, fp); line; line = next_line (s, line))
+    for (unsigned found = like (line, dedup_hash (fp), scope); found;
+         found &= found - 1) {
+      struct dedup_node *n = &line->nodes[__builtin_ctz (found)];
+
+      if (may_be_shared (n, usable, opaque)) {
+        add_ref (s, n);
+        return slot_of_place (node_place (n));
+      }
+    }
+  return SLOT_EMPTY;
+}
+
+static int
+add (struct dedup *x, struct dedup_shard *s, uint32_t fp, unsigned scope,
+     slot_t slot, bool force)
+{
+  struct dedup_node node = {
+    .hash_high = dedup_hash (fp) >> HASH_LOW_BITS,
+    .scope = scope & DEDUP_SCOPE_POOL,
+  };
+
+  node_set_place (&node, place_of_slot (slot));
+  node_set_refs (&node, 1);
+  return shard_add (x, s, dedup_hash (fp), &node, force);
+}
+
+int
+dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+
+  LOCK_FOR_SCOPE (&s->lock);
+  if (chain_is_full (s, fp)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return add (x, s, fp, scope, slot, false);
+}
+
+bool
+dedup_drop (struct dedup *x, uint32_t fp, slot_t slot)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+  struct dedup_node *n;
+  unsigned pos;
+
+  LOCK_FOR_SCOPE (&s->lock);
+  n = find (s, fp, slot, &pos);
+  if (!n)
+    return true;
+  if (node_refs (n) > 1) {
+    node_set_refs (n, node_refs (n) - 1);
+    s->shared--;
+    return false;
+  }
+  shard_remove (x, s, bucket_of (s->buckets, dedup_hash (fp)), pos);
+  return true;
+}
+
+bool
+dedup_move (struct dedup *x, uint32_t fp, slot_t from, slot_t to)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+  struct dedup_node *n;
+  unsigned pos;
+
+  LOCK_FOR_SCOPE (&s->lock);
+  n = find (s, fp, from, &pos);
+  if (!n)
+    return true;
+  if (node_refs (n) > 1)
+    return false;
+  node_set_place (n, place_of_slot (to));
+  return true;
+}
+
+int
+dedup_claim (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+  struct dedup_node *n;
+  unsigned pos;
+
+  LOCK_FOR_SCOPE (&s->lock);
+  n = find (s, fp, slot, &pos);
+  if (!n) {
+    if (add (x, s, fp, scope, slot, true) == 0)
+      return 0;
+    errno = ENOMEM;
+    return -1;
+  }
+  if (node_refs (n) == DEDUP_REFS_MAX) {
+    errno = EUCLEAN;
+    return -1;
+  }
+  add_ref (s, n);
+  return 1;
+}
+
+/* Forget what isn't shared in a chain.  With the last node of a shard,
+ * its chains are gone.
+ */
+static void
+forget_chain (struct dedup *x, struct dedup_shard *s, uint32_t bucket)
+{
+  struct chain_at at;
+  struct dedup_node *n = chain_start (s, bucket, &at);
+
+  while (n)
+    if (node_refs (n) > 1)
+      n = chain_next (s, &at);
+    else {
+      shard_remove (x, s, bucket, at.pos);
+      /* From the start, since lines may have moved. */
+      n = bucket < s->buckets ? chain_start (s, bucket, &at) : NULL;
+    }
+}
+
+/* Look at the chains below *BUCKET, a batch of them, until the shard
+ * holds no more than BYTES.  False when there is nothing more to do.
+ * What merging chains moves goes to a lower one, so nothing is missed.
+ */
+static bool
+forget_batch (struct dedup *x, struct dedup_shard *s, uint64_t bytes,
+              uint32_t *bucket)
+{
+  LOCK_FOR_SCOPE (&s->lock);
+  for (unsigned i = 0; i < FORGET_BATCH; ++i) {
+    *bucket = MIN (*bucket, s->buckets);
+    if (*bucket == 0 || s->firsts.committed + s->others.committed <= bytes)
+      return false;
+    forget_chain (x, s, --*bucket);
+  }
+  return true;
+}
+
+void
+dedup_forget (struct dedup *x, uint64_t bytes)
+{
+  for (unsigned i = 0; i < DEDUP_SHARDS; ++i) {
+    uint32_t bucket = UINT32_MAX;
+
+    while (forget_batch (x, &x->shards[i], bytes / DEDUP_SHARDS, &bucket))
+      ;
+  }
+}
+
+void
+dedup_get_stats (struct dedup *x, struct dedup_stats *st)
+{
+  *st = (struct dedup_stats) { .bytes = x->held.used };
+  for (unsigned i = 0; i < DEDUP_SHARDS; ++i) {
+    LOCK_FOR_SCOPE (&x->shards[i].lock);
+
+    st->nodes += x->shards[i].nodes;
+    st->shared += x->shards[i].shared;
+  }
+}
