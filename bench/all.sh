@@ -23,6 +23,8 @@ everything () {
     echo
     store --seconds=2 "$data"
     echo
+    dedup
+    echo
     "$here/nbd.sh" "$data"
     echo
     "$here/memory.sh" "$data"

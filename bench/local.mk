@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Benchmarks; nothing here is built or run but by "make bench".
 
-bench_programs = bench/compact bench/dump-pages bench/store
+bench_programs = bench/compact bench/dedup bench/dump-pages bench/store
 if HAVE_LIBNBD
 bench_programs += bench/nbd-load
 endif
@@ -12,6 +12,8 @@ bench_measure = bench/measure.c bench/measure.h
 
 bench_compact_SOURCES = bench/compact.c $(bench_measure)
 bench_compact_LDADD = lib/libstore.la
+bench_dedup_SOURCES = bench/dedup.c $(bench_measure)
+bench_dedup_LDADD = lib/libstore.la
 bench_dump_pages_SOURCES = bench/dump-pages.c
 bench_nbd_load_SOURCES = bench/nbd-load.c $(bench_measure)
 bench_nbd_load_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
