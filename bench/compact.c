@@ -69,7 +69,7 @@ warm_up (struct device *d, const struct data *data)
   if (device_read (d, page, DATA_PAGE, 0) == -1)
     err (EXIT_FAILURE, "device_read");
   must_trim (d, 0);
-  pool_compact (d->pool);
+  pool_compact (d->pool, NULL);
 }
 
 static void
@@ -110,7 +110,7 @@ measure (const struct data *data, const struct algorithm *algorithm,
     must_trim (d, order[i]);
   before = measure_memory (pool);
   ms = now ();
-  pool_compact (pool);
+  pool_compact (pool, NULL);
   ms = (now () - ms) * 1e3;
   after = measure_memory (pool);
   pool_get_stats (pool, &st);

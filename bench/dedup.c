@@ -60,7 +60,8 @@ write_page (struct disk *d, struct write w)
   if (dedup_insert (&d->index, w.fp, 0, slot) == -1)
     err (EXIT_FAILURE, "dedup_insert");
   if (d->slots[w.page] != SLOT_EMPTY
-      && !dedup_drop (&d->index, d->fps[w.page], d->slots[w.page]))
+      && dedup_drop (&d->index, d->fps[w.page], d->slots[w.page])
+         == DEDUP_SHARED)
     errx (EXIT_FAILURE, "an object is shared");
   d->slots[w.page] = slot;
   d->fps[w.page] = w.fp;

@@ -28,23 +28,92 @@ find_new_place (struct device *d, slot_t slot, bool sink, uint64_t *offset)
                        offset) == 0;
 }
 
+/* Another object of the same page that is not to move. */
+struct twin {
+  struct device *d;
+  slot_t old;
+};
+
+static bool
+is_twin (slot_t slot, void *opaque)
+{
+  const struct twin *t = opaque;
+  const struct objects *objects = &t->d->pool->objects;
+
+  return slot != t->old && slot_moved (slot, slot_offset (t->old)) == t->old
+    && !object_is_isolated ((struct objects *) objects, slot_offset (slot));
+}
+
+/* Several slots name the object of OLD, and nobody knows which: each is
+ * moved when the walk comes to it, the first to a copy, the others to
+ * the same copy, which dedup finds for them.
+ */
+static slot_t
+move_shared (struct device *d, slot_t old)
+{
+  struct pool *pool = d->pool;
+  uint32_t fp = slot_fingerprint (d, old), bytes = object_bytes (d, old);
+  struct twin twin = { d, old };
+  slot_t new = dedup_take (&pool->dedup, fp, dedup_scope (d), is_twin, &twin);
+  uint64_t offset;
+
+  if (new != SLOT_EMPTY) {
+    object_share (&pool->objects, object_class (d, new), slot_offset (new));
+    if (memcmp (object_at (d, slot_offset (new)),
+                object_at (d, slot_offset (old)), bytes) == 0)
+      return new;
+    release_slot (d, new);
+  }
+  if (!find_new_place (d, old, false, &offset))
+    return SLOT_EMPTY;
+  memcpy (object_at (d, offset), object_at (d, slot_offset (old)), bytes);
+  new = slot_moved (old, offset);
+  dedup_insert (&pool->dedup, fp, dedup_scope (d), new);
+  return new;
+}
+
+/* Copy the object of OLD elsewhere.  Its slot for there, or SLOT_EMPTY. */
+static slot_t
+move_object (struct device *d, slot_t old, bool sink)
+{
+  struct pool *pool = d->pool;
+  uint64_t offset;
+  slot_t new;
+
+  if (pool->has_dedup && is_dedupable (old)
+      && object_is_shared (&pool->objects, object_class (d, old),
+                           slot_offset (old)))
+    return sink ? SLOT_EMPTY : move_shared (d, old);
+  if (!find_new_place (d, old, sink, &offset))
+    return SLOT_EMPTY;
+  memcpy (object_at (d, offset), object_at (d, slot_offset (old)),
+          object_bytes (d, old));
+  new = slot_moved (old, offset);
+  if (pool->has_dedup && is_dedupable (old)
+      && !dedup_move (&pool->dedup, slot_fingerprint (d, old), old, new)) {
+    /* Somebody has just begun to share it. */
+    object_free (&pool->objects, object_class (d, new), offset,
+                 object_bytes (d, new));
+    return SLOT_EMPTY;
+  }
+  return new;
+}
+
 static void
 compact_page (struct device *d, uint64_t index, bool sink)
 {
-  slot_t old;
-  uint64_t offset;
+  slot_t old, new;
 
   {
     LOCK_FOR_SCOPE (table_lock (&d->table, index));
 
     old = table_get (&d->table, index);
-    if (!slot_has_object (old) || slot_is_group (old) || !object_fits (d, old)
-        || !find_new_place (d, old, sink, &offset))
+    if (!slot_has_object (old) || slot_is_group (old) || !object_fits (d, old))
       return;
-    memcpy (object_at (d, offset), object_at (d, slot_offset (old)),
-            object_bytes (d, old));
-    table_set (&d->table, index, slot_moved (old, offset),
-               table_info (&d->table, index));
+    new = move_object (d, old, sink);
+    if (new == SLOT_EMPTY)
+      return;
+    table_set (&d->table, index, new, table_info (&d->table, index));
   }
   release_slot (d, old);
 }
@@ -126,32 +195,35 @@ is_candidate (struct pool *pool, slot_t slot, bool sink)
 }
 
 static void
-compact_device (struct device *d, bool sink)
+compact_leaf (struct device *d, uint64_t leaf, bool sink)
 {
   slot_t slots[LEAF_SLOTS];
+  uint64_t first = leaf * LEAF_SLOTS;
 
-  for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
-       leaf = table_next_leaf (&d->table, leaf + 1)) {
-    uint64_t first = leaf * LEAF_SLOTS;
-
-    if (!table_copy_leaf (&d->table, leaf, slots))
+  if (!table_copy_leaf (&d->table, leaf, slots))
+    return;
+  for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
+    if (!is_candidate (d->pool, slots[i], sink))
       continue;
-    for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
-      if (!is_candidate (d->pool, slots[i], sink))
-        continue;
-      else if (slot_is_group (slots[i]))
-        compact_group (d, first + i, slots[i], sink);
-      else
-        compact_page (d, first + i, sink);
-  }
+    else if (slot_is_group (slots[i]))
+      compact_group (d, first + i, slots[i], sink);
+    else
+      compact_page (d, first + i, sink);
 }
 
 static void
-compact_devices (struct pool *pool, bool sink)
+compact_devices (struct pool *pool, const struct job *job, bool sink)
 {
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n])
-      compact_device (pool->devices[n], sink);
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    struct device *d = pool->devices[n];
+
+    if (!d)
+      continue;
+    for (uint64_t leaf = table_next_leaf (&d->table, 0);
+         leaf < d->table.leaves && job_goes_on (job);
+         leaf = table_next_leaf (&d->table, leaf + 1))
+      compact_leaf (d, leaf, sink);
+  }
 }
 
 static uint64_t
@@ -164,15 +236,15 @@ committed (struct pool *pool)
 }
 
 uint64_t
-pool_compact (struct pool *pool)
+pool_compact (struct pool *pool, const struct job *job)
 {
   uint64_t before, after;
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   before = committed (pool);
   if (objects_isolate (&pool->objects) > 0)
-    compact_devices (pool, false);
-  compact_devices (pool, true);
+    compact_devices (pool, job, false);
+  compact_devices (pool, job, true);
   objects_compaction_done (&pool->objects);
   after = committed (pool);
 

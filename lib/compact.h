@@ -8,11 +8,11 @@
 
 #include <stdint.h>
 
-#include "pool.h"
+#include "walk.h"
 
-/* Compact all of the pool, while requests go on.  Returns the bytes
- * given back.
+/* Compact all of the pool, or as much as JOB allows, while requests go
+ * on.  Returns the bytes given back.
  */
-uint64_t pool_compact (struct pool *pool);
+uint64_t pool_compact (struct pool *pool, const struct job *job);
 
 #endif /* NBDZRAM_COMPACT_H */

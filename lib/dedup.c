@@ -165,7 +165,7 @@ dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
   return add (x, s, fp, scope, slot, false);
 }
 
-bool
+enum dedup_owners
 dedup_drop (struct dedup *x, uint32_t fp, slot_t slot)
 {
   struct dedup_shard *s = dedup_shard_of (x, fp);
@@ -175,14 +175,14 @@ dedup_drop (struct dedup *x, uint32_t fp, slot_t slot)
   LOCK_FOR_SCOPE (&s->lock);
   n = find (s, fp, slot, &pos);
   if (!n)
-    return true;
+    return DEDUP_UNKNOWN;
   if (node_refs (n) > 1) {
     node_set_refs (n, node_refs (n) - 1);
     s->shared--;
-    return false;
+    return DEDUP_SHARED;
   }
   shard_remove (x, s, bucket_of (s->buckets, dedup_hash (fp)), pos);
-  return true;
+  return DEDUP_LAST;
 }
 
 bool

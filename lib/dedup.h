@@ -125,10 +125,16 @@ slot_t dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
  */
 int dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot);
 
-/* Give up a reference to the object of SLOT.  True when nobody else has
- * one, as when the object is not in the index: the caller frees it.
+enum dedup_owners {
+  DEDUP_UNKNOWN,                /* it is not in the index */
+  DEDUP_LAST,                   /* nobody else: it has left the index */
+  DEDUP_SHARED,                 /* others still name it */
+};
+
+/* Give up a reference to the object of SLOT, and say who else has one:
+ * the caller frees what nobody has.
  */
-bool dedup_drop (struct dedup *x, uint32_t fp, slot_t slot);
+enum dedup_owners dedup_drop (struct dedup *x, uint32_t fp, slot_t slot);
 
 /* The caller, who has a reference to the object of FROM, has copied it
  * to TO (another place, all else equal) and is about to publish that.

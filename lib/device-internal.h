@@ -6,8 +6,8 @@
 
 #include "device.h"
 
-/* NULL with errno ENOMEM. */
-struct device *device_new (struct pool *pool,
+/* From record number N.  NULL with errno ENOMEM. */
+struct device *device_new (struct pool *pool, unsigned n,
                            const struct device_record *record);
 
 /* Take all that the table names into account.  0, or -1 with errno

@@ -12,13 +12,14 @@
 /* ---- opening ---- */
 
 struct device *
-device_new (struct pool *pool, const struct device_record *record)
+device_new (struct pool *pool, unsigned n, const struct device_record *record)
 {
   struct device *d = calloc (1, sizeof *d);
 
   if (!d)
     return NULL;
   d->pool = pool;
+  d->number = n;
   d->size = record->size;
   d->pages = div_up (d->size, pool->sizes.page_size);
   memcpy (d->name, record->name, sizeof d->name);
@@ -78,7 +79,7 @@ create (struct pool *pool, const char *name, uint64_t size)
     budget_give (&pool->budget, OS_PAGE_SIZE);
     return NULL;
   }
-  pool->devices[n] = device_new (pool, &record);
+  pool->devices[n] = device_new (pool, n, &record);
   if (!pool->devices[n] && pool_file_remove_device (&pool->file, n) == 0)
     budget_give (&pool->budget, OS_PAGE_SIZE);
   return pool->devices[n];

@@ -24,6 +24,7 @@
 
 struct device {
   struct pool *pool;
+  unsigned number;              /* of its record */
   char name[DEVICE_NAME_MAX + 1];
   uint64_t size;                /* bytes */
   uint64_t pages;               /* the last one may be cut short */

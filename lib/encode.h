@@ -74,6 +74,30 @@ int encode_page (struct device *d, struct stream *stream, const void *page,
 int encode_stored (struct device *d, unsigned codec, const void *page,
                    const void *data, uint32_t length, slot_t *slot);
 
+/* Share the object of a page identical to PAGE, if dedup is on and finds
+ * one of a smaller size class than BELOW; the slot for it, or SLOT_EMPTY.
+ */
+slot_t encode_shared (struct device *d, struct stream *stream,
+                      const void *page, uint32_t below);
+
+/* Can the object of SLOT be in dedup's index? */
+static inline bool
+is_dedupable (slot_t slot)
+{
+  return slot_has_object (slot) && !slot_is_group (slot)
+    && !slot_is_same_stored (slot);
+}
+
+/* By what dedup finds the object of SLOT, which it may know. */
+uint32_t slot_fingerprint (const struct device *d, slot_t slot);
+
+static inline unsigned
+dedup_scope (const struct device *d)
+{
+  return d->pool->options.dedup == DEDUP_DEVICE ? d->number
+                                                : DEDUP_SCOPE_POOL;
+}
+
 /* Write the page of SLOT, whose object is in the arena if there is one,
  * and whose lock is held, to DST.  0, or -1 with errno EIO.
  */
@@ -89,10 +113,11 @@ int decode_object (struct device *d, struct stream *stream, slot_t slot,
  */
 void release_slot (struct device *d, slot_t slot);
 
-/* Attach: SLOT's page refers to its object.  False when there can't be
- * such an object.  Single-threaded.
+/* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1
+ * with errno EUCLEAN when there can't be such an object, ENOMEM when it
+ * could not be noted.
  */
-bool claim_slot (struct device *d, slot_t slot);
+int claim_slot (struct device *d, slot_t slot);
 
 /* Count SLOT as coming to be (BY 1) or ceasing to be (BY -1). */
 void count_slot (struct device *d, slot_t slot, int by);

@@ -2,6 +2,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "checksum.h"
@@ -127,28 +128,29 @@ group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
 
 /* ---- attach ---- */
 
-bool
+int
 group_claim (struct device *d, slot_t slot)
 {
   struct objects *objects = &d->pool->objects;
   struct group_header *header = header_of (object_at (d, slot_offset (slot)));
-  uint32_t sign = (uint32_t) d->pool->attach_sign << SIGN_SHIFT;
+  uint32_t sign = d->pool->attach_sign << SIGN_SHIFT;
   uint32_t bit = UINT32_C (1) << slot_place (slot), live;
 
+  errno = EUCLEAN;
   if (slot_length (slot) <= sizeof *header)
-    return false;
+    return -1;
   if (object_claim (objects, object_class (d, slot), slot_offset (slot),
                     object_bytes (d, slot)) == 0) {
     atomic_store (&header->live, sign | bit);
-    return true;
+    return 0;
   }
   /* Another page of the group has claimed it, or something else has. */
   live = atomic_load (&header->live);
   if (!object_is_taken (objects, object_class (d, slot), slot_offset (slot))
       || (live & ~LIVE_BITS) != sign || (live & bit) != 0)
-    return false;
+    return -1;
   atomic_store (&header->live, live | bit);
-  return true;
+  return 0;
 }
 
 int

@@ -91,8 +91,8 @@ void group_built (struct device *d, slot_t slot);
  */
 unsigned group_remains (struct device *d, uint64_t index, slot_t slot);
 
-/* Attach: SLOT refers to its group. */
-bool group_claim (struct device *d, slot_t slot);
+/* Attach: SLOT refers to its group.  0, or -1 with errno EUCLEAN. */
+int group_claim (struct device *d, slot_t slot);
 
 /* Then: let streams read it.  Errors as of streams_add_codec. */
 int group_attach_codec (struct device *d, slot_t slot);

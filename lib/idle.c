@@ -33,7 +33,7 @@ pool_mark_idle (struct pool *pool, uint64_t seconds)
   const struct job always = { NULL, NULL };
   uint64_t marked = 0;
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   walk_selected (pool, &all, &always, mark_page, &marked);
   return marked;
 }
@@ -43,7 +43,7 @@ pool_sweep (struct pool *pool, uint64_t now)
 {
   uint8_t older[AGE_CODES];
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   if (pool->swept && now > pool->swept_at) {
     age_steps (pool->swept_at, now, older);
     for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)

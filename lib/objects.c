@@ -68,6 +68,7 @@ zspage_init (struct zspage *z, uint32_t cls, uint32_t objects,
   z->free[0] = objects >= 64 ? ~UINT64_C (0) : (UINT64_C (1) << objects) - 1;
   z->free[1] = objects >= 128 ? ~UINT64_C (0)
     : objects > 64 ? (UINT64_C (1) << (objects - 64)) - 1 : 0;
+  z->shared[0] = z->shared[1] = 0;
 }
 
 void
@@ -297,6 +298,7 @@ object_free (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
     goto damaged;
   }
   z->free[n / 64] |= UINT64_C (1) << n % 64;
+  z->shared[n / 64] &= ~z->free[n / 64];
   z->used--;
   oc->used--;
   oc->bytes -= bytes;
@@ -334,6 +336,29 @@ object_is_taken (struct objects *o, uint32_t cls, uint64_t offset)
 
   LOCK_FOR_SCOPE (&o->classes[cls].lock);
   return z->class_plus_1 == cls + 1 && !object_is_free (z, n);
+}
+
+void
+object_share (struct objects *o, uint32_t cls, uint64_t offset)
+{
+  uint32_t n = object_number (o, cls, offset);
+  struct zspage *z = &o->zspages[offset / o->sizes->zspage_size];
+
+  LOCK_FOR_SCOPE (&o->classes[cls].lock);
+  z->shared[n / 64] |= UINT64_C (1) << n % 64;
+}
+
+bool
+object_is_shared (struct objects *o, uint32_t cls, uint64_t offset)
+{
+  uint32_t n = object_number (o, cls, offset);
+  const struct zspage *z = &o->zspages[offset / o->sizes->zspage_size];
+
+  if (n == NO_OBJECT)
+    return false;
+
+  LOCK_FOR_SCOPE (&o->classes[cls].lock);
+  return z->class_plus_1 == cls + 1 && (z->shared[n / 64] >> n % 64 & 1) != 0;
 }
 
 /* ---- attach ---- */

@@ -41,6 +41,7 @@ enum zspage_group {
 
 struct zspage {
   uint64_t free[2];             /* bit set: this object is free */
+  uint64_t shared[2];           /* ... was once named by several slots */
   uint32_t next, prev;          /* in the list of its group */
   uint32_t committed;           /* bytes from its start, by memory */
   uint8_t used;                 /* objects; = bits clear in free */
@@ -94,6 +95,13 @@ int object_free (struct objects *o, uint32_t cls, uint64_t offset,
 
 /* Is an object of class CLS taken at OFFSET? */
 bool object_is_taken (struct objects *o, uint32_t cls, uint64_t offset);
+
+/* The object at OFFSET is named by several slots now, and stays marked
+ * until it is freed: whoever lets go of such a one without knowing of
+ * the others, since its fingerprint is damaged, must not free it.
+ */
+void object_share (struct objects *o, uint32_t cls, uint64_t offset);
+bool object_is_shared (struct objects *o, uint32_t cls, uint64_t offset);
 
 /* Attach: a slot says that an object of class CLS and BYTES bytes lies
  * at OFFSET.  -1 with errno EUCLEAN when it can't: out of range, not at

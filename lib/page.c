@@ -210,7 +210,12 @@ attach_codec (struct device *d, slot_t slot)
 int
 page_attach (struct device *d, uint64_t index, slot_t slot)
 {
-  if (slot_has_object (slot) ? !claim_slot (d, slot) : !slot_is_same (slot)) {
+  if (slot_has_object (slot) && claim_slot (d, slot) == -1) {
+    if (errno != EUCLEAN)
+      return -1;
+    slot = SLOT_BAD;
+  }
+  if (!slot_has_object (slot) && !slot_is_same (slot)) {
     atomic_fetch_add (&d->pool->counters.bad_slots, 1);
     table_set (&d->table, index, SLOT_BAD, 0);
     slot = SLOT_BAD;

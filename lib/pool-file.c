@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -42,6 +43,18 @@ struct superblock {
   uint64_t arena_size;
   uint32_t page_size;
   uint32_t checksum;
+  uint8_t id[POOL_ID_SIZE];
+};
+
+/* What changes later, at an offset in the same OS page.  Zero says that
+ * there is nothing of the kind.
+ */
+#define LATER_OFFSET 2048
+
+struct later {
+  _Atomic uint64_t shared;
+  _Atomic uint64_t has_backing; /* stored last */
+  uint8_t backing[POOL_ID_SIZE];
 };
 
 struct record {
@@ -69,6 +82,12 @@ static struct superblock *
 superblock_of (const struct pool_file *file)
 {
   return file->head;
+}
+
+static struct later *
+later_of (const struct pool_file *file)
+{
+  return (struct later *) ((char *) file->head + LATER_OFFSET);
 }
 
 static struct record *
@@ -169,6 +188,8 @@ create (struct pool_file *file, const struct pool_geometry *geometry)
   sb->arena_size = file->arena_size;
   sb->page_size = geometry->page_size;
   sb->checksum = geometry->checksum;
+  if (getrandom (sb->id, sizeof sb->id, 0) != sizeof sb->id)
+    return -1;
   sb->sum = SUM_OF (sb);
   atomic_store (&sb->magic, SUPERBLOCK_MAGIC);
   return 0;
@@ -368,6 +389,42 @@ pool_file_remove_device (struct pool_file *file, unsigned n)
   if (file->granule != OS_PAGE_SIZE)
     return 0;
   return os_punch (file->fd, (n + 1) * OS_PAGE_SIZE, OS_PAGE_SIZE);
+}
+
+const uint8_t *
+pool_file_id (const struct pool_file *file)
+{
+  return superblock_of (file)->id;
+}
+
+bool
+pool_file_is_shared (const struct pool_file *file)
+{
+  return atomic_load (&later_of (file)->shared) != 0;
+}
+
+void
+pool_file_set_shared (struct pool_file *file)
+{
+  atomic_store (&later_of (file)->shared, 1);
+}
+
+bool
+pool_file_get_backing (const struct pool_file *file, uint8_t id[POOL_ID_SIZE])
+{
+  memcpy (id, later_of (file)->backing, POOL_ID_SIZE);
+  return atomic_load (&later_of (file)->has_backing) != 0;
+}
+
+void
+pool_file_set_backing (struct pool_file *file, const uint8_t id[POOL_ID_SIZE])
+{
+  struct later *later = later_of (file);
+
+  /* Killed in between, there is none: nothing is in it yet. */
+  atomic_store (&later->has_backing, 0);
+  memcpy (later->backing, id, POOL_ID_SIZE);
+  atomic_store (&later->has_backing, 1);
 }
 
 bool

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #define POOL_DEVICES_MAX 511
+#define POOL_ID_SIZE 16
 #define DEVICE_NAME_MAX 255
 
 /* What a pool is made with and can't change later. */
@@ -81,6 +82,23 @@ int pool_file_add_device (struct pool_file *file, unsigned n,
  * opened.  Keeps errno when it succeeds.
  */
 int pool_file_remove_device (struct pool_file *file, unsigned n);
+
+/* By chance, for others to tell this pool from all; constant. */
+const uint8_t *pool_file_id (const struct pool_file *file);
+
+/* May several slots name one object?  Said before the first do, and
+ * never taken back.
+ */
+bool pool_file_is_shared (const struct pool_file *file);
+void pool_file_set_shared (struct pool_file *file);
+
+/* The id of the backing file in which pages of this pool may lie: false
+ * when there is none.  Set before the first does.
+ */
+bool pool_file_get_backing (const struct pool_file *file,
+                            uint8_t id[POOL_ID_SIZE]);
+void pool_file_set_backing (struct pool_file *file,
+                            const uint8_t id[POOL_ID_SIZE]);
 
 /* The next part of the file at or after OFFSET, before END, in which
  * something may have been written: its bounds are put in *START and

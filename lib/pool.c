@@ -39,7 +39,7 @@ open_scratch (struct pool *pool)
   for (unsigned i = 0; i < o->recompress_count; ++i)
     if (streams_add_codec (&pool->streams, o->recompress[i].codec->id) == -1)
       return -1;
-  if (o->recompress_count > 0
+  if ((o->recompress_count > 0 || o->dedup != DEDUP_OFF)
       && streams_add_groups (&pool->streams, GROUP_BYTES_MAX) == -1)
     return -1;
   return workbench_open (&pool->workbench, o->recompress, o->recompress_count,
@@ -144,10 +144,27 @@ open_devices (struct pool *pool)
       return -1;
     }
     budget_force (&pool->budget, OS_PAGE_SIZE);
-    pool->devices[n] = device_new (pool, &record);
+    pool->devices[n] = device_new (pool, n, &record);
     if (!pool->devices[n] || device_attach (pool->devices[n]) == -1)
       return -1;
   }
+  return 0;
+}
+
+/* Where objects are shared, the index knows how often; so there must be
+ * one as long as any are, whatever is wanted from now on.
+ */
+static int
+open_dedup (struct pool *pool)
+{
+  const struct pool_options *o = &pool->options;
+
+  pool->has_dedup = o->dedup != DEDUP_OFF || pool_file_is_shared (&pool->file);
+  if (!pool->has_dedup)
+    return 0;
+  if (dedup_open (&pool->dedup, &pool->budget, o->dedup_limit) == -1)
+    return -1;
+  pool_file_set_shared (&pool->file);
   return 0;
 }
 
@@ -157,8 +174,12 @@ pool_start (struct pool *pool)
   if (arena_open (&pool->arena, &pool->file, &pool->budget,
                   pool->sizes.zspage_size) == -1
       || objects_open (&pool->objects, &pool->sizes, &pool->arena) == -1
+      || open_dedup (pool) == -1
       || open_devices (pool) == -1)
     return -1;
+  if (pool->has_dedup)
+    dedup_forget (&pool->dedup, pool->options.dedup == DEDUP_OFF
+                                ? 0 : pool->options.dedup_limit);
   if (!pool->file.created)
     objects_attach_done (&pool->objects);
   return 0;
@@ -171,6 +192,7 @@ pool_close (struct pool *pool)
     return;
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     device_free (pool->devices[n]);
+  dedup_close (&pool->dedup);
   objects_close (&pool->objects);
   arena_close (&pool->arena);
   workbench_close (&pool->workbench);

@@ -4,6 +4,7 @@
  * Order of locks, first to last:
  *   pool->maintenance   one job at a time (walk.h)
  *   slots               table.h; at most one, or all of one leaf
+ *   dedup's shards      dedup.h; one
  *   classes             objects.h; one
  *   arena               arena.h
  * Streams are taken before any slot's lock and have a lock of their own
@@ -20,6 +21,7 @@
 #include "arena.h"
 #include "budget.h"
 #include "codec.h"
+#include "dedup.h"
 #include "objects.h"
 #include "pool-file.h"
 #include "size-class.h"
@@ -29,6 +31,13 @@
 
 struct device;
 
+/* Who shares the objects of identical pages. */
+enum dedup_mode {
+  DEDUP_OFF,
+  DEDUP_DEVICE,                 /* the pages of a device */
+  DEDUP_POOL,                   /* all of them */
+};
+
 struct pool_options {
   const char *path;             /* of the pool file; NULL: a memfd */
   struct pool_geometry geometry; /* of a new pool */
@@ -36,6 +45,8 @@ struct pool_options {
   struct algorithm recompress[RECOMPRESS_MAX]; /* by priority, from 1 on */
   unsigned recompress_count;
   uint64_t mem_limit;           /* bytes; 0: none */
+  enum dedup_mode dedup;        /* needs checksums */
+  uint64_t dedup_limit;         /* most bytes of its index; 0: none */
 };
 
 /* Events since the process began; what can be derived is not counted. */
@@ -59,9 +70,12 @@ struct pool {
   struct slot_locks *locks;
   struct streams streams;
   struct workbench workbench;   /* used under maintenance */
+  struct dedup dedup;
+  bool has_dedup;               /* some objects may be in it */
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;
+  _Atomic unsigned maintenance_wanted; /* who has it, and who waits */
   uint64_t swept_at;            /* seconds (idle.h); under maintenance */
   bool swept;                   /* ... if ever */
   uint32_t attach_sign;         /* by chance; 15 bits (group.c) */
@@ -103,5 +117,33 @@ void pool_close (struct pool *pool);
  * -1 with errno ENOENT (there is none), EINVAL (a record is damaged).
  */
 int pool_find_device (struct pool *pool, const char *name, uint64_t *size);
+
+/* Maintenance: one job at a time, from here to the end of the block. */
+#define MAINTENANCE_FOR_SCOPE(pool)                                     \
+  __attribute__ ((cleanup (maintenance_end), unused))                   \
+  struct pool *scope_maintenance_ = maintenance_begin (pool)
+
+static inline struct pool *
+maintenance_begin (struct pool *pool)
+{
+  atomic_fetch_add (&pool->maintenance_wanted, 1);
+  pthread_mutex_lock (&pool->maintenance);
+  return pool;
+}
+
+static inline void
+maintenance_end (struct pool **pool)
+{
+  pthread_mutex_unlock (&(*pool)->maintenance);
+  atomic_fetch_sub (&(*pool)->maintenance_wanted, 1);
+}
+
+/* Is somebody else waiting for the job at hand to end? */
+static inline bool
+maintenance_is_wanted (const struct pool *pool)
+{
+  return atomic_load_explicit (&pool->maintenance_wanted,
+                               memory_order_relaxed) > 1;
+}
 
 #endif /* NBDZRAM_POOL_H */

@@ -83,26 +83,21 @@ give_up (struct recompressor *r, struct device *d, uint64_t index,
   r->result->incompressible += by_any;
 }
 
-/* Publish what is on the workbench, LENGTH bytes of algorithm P. */
-static int
+/* Publish NEW, which algorithm P made. */
+static void
 replace (struct recompressor *r, struct device *d, uint64_t index,
-         slot_t slot, page_info info, unsigned p, size_t length)
+         slot_t slot, page_info info, unsigned p, slot_t new)
 {
-  struct workbench *bench = &r->pool->workbench;
   page_info now = (page_info) (info_age (info) | p << INFO_TRIED_SHIFT);
-  slot_t new;
+  uint32_t size = class_size (r->pool, object_bytes (d, slot));
+  uint32_t new_size = class_size (r->pool, object_bytes (d, new));
 
-  if (encode_stored (d, bench->algorithms[p - 1].codec->id, bench->pages,
-                     bench->out, (uint32_t) length, &new) == -1)
-    return -1;
   if (!page_replace (d, index, new, now)) {
     release_slot (d, new);
-    return 0;
+    return;
   }
   r->result->recompressed++;
-  r->result->saved += class_size (r->pool, object_bytes (d, slot))
-                      - class_size (r->pool, object_bytes (d, new));
-  return 0;
+  r->result->saved += size - new_size;
 }
 
 static int
@@ -110,8 +105,9 @@ recompress_page (struct recompressor *r, struct device *d, uint64_t index,
                  slot_t slot, page_info info)
 {
   struct workbench *bench = &r->pool->workbench;
+  unsigned p = first_priority (r, info);
   size_t length;
-  unsigned p;
+  slot_t new;
 
   if (!page_claim (d, index, slot, bench->object))
     return 0;
@@ -120,10 +116,21 @@ recompress_page (struct recompressor *r, struct device *d, uint64_t index,
     page_unclaim (d, index, 0, 0); /* whoever reads it will know */
     return 0;
   }
-  p = find_better (r, d, slot, info, &length);
-  if (p != 0)
-    return replace (r, d, index, slot, info, p, length);
-  give_up (r, d, index, info);
+  /* A page like it may have been here before. */
+  new = encode_shared (d, r->stream, bench->pages, object_class (d, slot));
+  if (new == SLOT_EMPTY) {
+    p = find_better (r, d, slot, info, &length);
+    if (p == 0) {
+      give_up (r, d, index, info);
+      return 0;
+    }
+    if (encode_stored (d, bench->algorithms[p - 1].codec->id, bench->pages,
+                       bench->out, (uint32_t) length, &new) == -1) {
+      page_unclaim (d, index, 0, 0);
+      return -1;
+    }
+  }
+  replace (r, d, index, slot, info, p, new);
   return 0;
 }
 
@@ -172,7 +179,7 @@ pool_recompress (struct pool *pool, const struct recompress_request *req,
   if (check_request (pool, req) == -1)
     return -1;
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   r.stream = stream_get (&pool->streams);
   r.to = page_size + 1;
   while (r.to > MAX (req->threshold, 1) && wants_more (&r, job)) {

@@ -47,7 +47,8 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
     return 0;
   size = d->pool->sizes.classes[object_class (d, slot)].size;
   if (!slot_is_group (slot))
-    return size;
+    return object_is_shared (&d->pool->objects, object_class (d, slot),
+                             slot_offset (slot)) ? 0 : size;
   remain = group_remains (d, index, slot);
   return remain > 0 ? size / remain : 0;
 }
@@ -232,7 +233,7 @@ pool_group (struct pool *pool, const struct recompress_request *req,
   if (group_pages_max (&pool->sizes) < 2)
     return 0;
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   g.stream = stream_get (&pool->streams);
   walk_leaves (pool, &req->which, job, each_leaf, &g);
   stream_put (&pool->streams, g.stream);

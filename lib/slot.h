@@ -216,6 +216,12 @@ slot_huge (uint64_t offset, uint64_t sum)
                     | SLOT_KIND_HUGE);
 }
 
+static inline uint32_t
+slot_huge_sum (slot_t s)
+{
+  return s >> SLOT_PAYLOAD_SHIFT & ((1U << SLOT_SUM_BITS) - 1);
+}
+
 static inline bool
 slot_huge_sum_matches (slot_t s, uint64_t sum)
 {

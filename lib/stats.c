@@ -31,6 +31,8 @@ const struct stats_field stats_fields[] = {
          "Pages stored raw since the server started."),
   FIELD (group_pages, "pages",
          "Pages compressed together with their neighbours."),
+  FIELD (dup_pages, "pages",
+         "Pages that share the object of an identical one."),
   FIELD (failed_reads, "requests",
          "Reads answered with an error."),
   FIELD (failed_writes, "requests",
@@ -45,8 +47,10 @@ const struct stats_field stats_fields[] = {
          "Groups of OS pages that hold objects."),
   FIELD (mem_waste, "bytes",
          "Memory beside objects in zspages, spare ones included."),
+  FIELD (mem_dedup, "bytes",
+         "The index by which identical pages are found."),
   FIELD (mem_bookkeeping, "bytes",
-         "Tables, streams, and all else."),
+         "Tables, streams, indexes, and all else."),
   FIELD (checksum_errors, "events",
          "Times a page was found damaged."),
   FIELD (bad_slots, "pages",
@@ -83,12 +87,15 @@ pool_get_stats (struct pool *pool, struct stats *st)
 {
   const struct pool_counters *c = &pool->counters;
   struct objects_stats os;
+  struct dedup_stats dedup = { .nodes = 0 };
   struct page_counts pages;
   uint64_t in_zspages, stored = 0;
 
   objects_get_stats (&pool->objects, &os);
   in_zspages = os.committed + arena_spare_bytes (&pool->arena);
   sum_counts (pool, &pages);
+  if (pool->has_dedup)
+    dedup_get_stats (&pool->dedup, &dedup);
   for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
     if (k != SLOT_KIND_BAD)
       stored += pages.kinds[k];
@@ -104,6 +111,8 @@ pool_get_stats (struct pool *pool, struct stats *st)
     .huge_pages = pages.kinds[SLOT_KIND_HUGE],
     .huge_pages_since = c->huge_pages_since,
     .group_pages = pages.kinds[SLOT_KIND_GROUP],
+    .dup_pages = dedup.shared,
+    .mem_dedup = dedup.bytes,
     .failed_reads = c->failed_reads,
     .failed_writes = c->failed_writes,
     .notify_free = c->notify_free,

@@ -20,6 +20,7 @@ struct stats {
   uint64_t huge_pages;
   uint64_t huge_pages_since;
   uint64_t group_pages;
+  uint64_t dup_pages;
   /* As in zram's io_stat. */
   uint64_t failed_reads;
   uint64_t failed_writes;
@@ -28,10 +29,11 @@ struct stats {
   uint64_t objects_up_to_half;
   uint64_t objects_above_half;
   /* Where the rest of the memory is: with compr_data_size, these sum up
-   * to mem_used_total.
+   * to mem_used_total; that of dedup is one part of bookkeeping.
    */
   uint64_t zspages;
   uint64_t mem_waste;
+  uint64_t mem_dedup;
   uint64_t mem_bookkeeping;
   /* Damage. */
   uint64_t checksum_errors;

@@ -211,12 +211,15 @@ stream_get (struct streams *s)
   LOCK_FOR_SCOPE (&s->lock);
   while ((stream = s->idle) == NULL) {
     stream = make_another (s);
-    if (stream)
+    if (stream) {
+      s->in_use++;
       return stream;
+    }
     if (!s->idle)
       pthread_cond_wait (&s->returned, &s->lock);
   }
   s->idle = stream->next;
+  s->in_use++;
   return stream;
 }
 
@@ -226,6 +229,7 @@ stream_put (struct streams *s, struct stream *stream)
   LOCK_FOR_SCOPE (&s->lock);
   stream->next = s->idle;
   s->idle = stream;
+  s->in_use--;
   pthread_cond_signal (&s->returned);
 }
 

@@ -12,6 +12,7 @@
 #define NBDZRAM_STREAM_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "budget.h"
@@ -39,6 +40,7 @@ struct streams {
   pthread_cond_t returned;
   struct stream *idle, *made;
   unsigned count, max;
+  _Atomic unsigned in_use;      /* may be read at any time */
 };
 
 /* Make the first stream, so that stream_get can't fail.  0, or -1 with
@@ -64,6 +66,13 @@ void streams_close (struct streams *s);
  */
 struct stream *stream_get (struct streams *s);
 void stream_put (struct streams *s, struct stream *stream);
+
+/* How many streams somebody has: a guess at how much is going on. */
+static inline unsigned
+streams_in_use (const struct streams *s)
+{
+  return atomic_load_explicit (&s->in_use, memory_order_relaxed);
+}
 
 /* Compress one page.  The result, at stream->out, is valid until the
  * next call.  Returns its length, or 0 when the codec failed.

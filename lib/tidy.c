@@ -25,7 +25,7 @@ pool_trim_empty (struct pool *pool, const struct job *job)
 {
   uint64_t trimmed = 0;
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
     struct device *d = pool->devices[n];
 
@@ -42,7 +42,7 @@ pool_trim_empty (struct pool *pool, const struct job *job)
 void
 pool_reset (struct pool *pool)
 {
-  LOCK_FOR_SCOPE (&pool->maintenance);
+  MAINTENANCE_FOR_SCOPE (pool);
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     if (pool->devices[n])
       device_zero (pool->devices[n], pool->devices[n]->size, 0);

@@ -24,8 +24,8 @@ enum page_type {
   PAGE_TYPES,
 };
 
-/* Whether to go on, for who limits or cancels a job; it may sleep.  NULL
- * stands for always.
+/* Whether to go on, for who limits or cancels a job; it may sleep.  No
+ * job, or no function, stands for always.
  */
 struct job {
   bool (*go_on) (void *opaque);
@@ -35,7 +35,7 @@ struct job {
 static inline bool
 job_goes_on (const struct job *job)
 {
-  return !job->go_on || job->go_on (job->opaque);
+  return !job || !job->go_on || job->go_on (job->opaque);
 }
 
 struct selection {

@@ -338,7 +338,7 @@ run_requests (void)
   open_devices ();
   use (60);
   check_all ();
-  pool_compact (u.pool);
+  pool_compact (u.pool, NULL);
   check_all ();
 }
 

@@ -191,7 +191,7 @@ flip_slots_live (void)
       REQUIRE (check_pages (index) == 1);
       /* It must not be moved on the damaged slot's word. */
       if (bit % 16 == 0)
-        pool_compact (u.pool);
+        pool_compact (u.pool, NULL);
       check_invariants (false);
       flip (at, bit % 8);
       REQUIRE (check_pages (PAGES) == 0);
@@ -294,7 +294,7 @@ compact_damaged_objects (void)
             + rng_below (&rng, 12), 3);
   for (uint64_t index = 0; index < PAGES; index += 3)
     REQUIRE (device_zero (device, PAGE, index * PAGE) == 0);
-  pool_compact (u.pool);
+  pool_compact (u.pool, NULL);
   check_invariants (true);
   for (uint64_t index = 0; index < PAGES; ++index)
     if (index % 3 != 0)
@@ -382,7 +382,7 @@ shower (void)
     for (uint64_t index = 0; index < PAGES; ++index)
       check_page (index);
     if (round % 4 == 0)
-      pool_compact (u.pool);
+      pool_compact (u.pool, NULL);
     heal ();
     attach ();
     REQUIRE (check_pages (PAGES) == 0);

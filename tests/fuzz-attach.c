@@ -179,10 +179,10 @@ use (struct pool *pool)
   if (!d)
     return;
   read_all (d);
-  pool_compact (pool);
+  pool_compact (pool, NULL);
   REQUIRE (objects_check (&pool->objects) == NULL);
   write_some (d, DATA_TEXT);
-  pool_compact (pool);
+  pool_compact (pool, NULL);
   write_some (d, DATA_RANDOM);
   REQUIRE (objects_check (&pool->objects) == NULL);
   read_all (d);

@@ -141,7 +141,7 @@ every_algorithm_is_read (void **state)
 
         put (d, i, tags[i] = rng_next (&rng));
       }
-      pool_compact (u.pool);
+      pool_compact (u.pool, NULL);
       assert_pool_ok (u.pool);
     }
   unit_close (&u);
@@ -199,7 +199,7 @@ slots_behind_the_end (void **state)
   slot = b->table.slots[5];
   a->table.slots[100] = slot;
   assert_int_equal (device_zero (b, PAGE, 0), 0);
-  pool_compact (u.pool);
+  pool_compact (u.pool, NULL);
   assert_true (a->table.slots[100] == slot);
   for (uint64_t i = 1; i < 10; ++i) {
     data_fill (page, PAGE, DATA_RANDOM, i);
@@ -234,7 +234,7 @@ write_until_killed (const struct unit_pool *u, struct diary *diary,
     uint64_t i = rng_below (&r, VICTIMS), tag = rng_next (&r);
 
     if (tag % 64 == 0)
-      pool_compact (pool);
+      pool_compact (pool, NULL);
     if (tag % 4 == 0)
       tag = 0;
     diary->new[i] = tag;

@@ -85,7 +85,7 @@ try_packing (const char *algorithm, uint32_t page_size, uint64_t pages)
   objects_get_stats (&f.u.pool->objects, &before);
   file = unit_file_bytes (f.u.pool);
   spare = arena_spare_bytes (&f.u.pool->arena);
-  given = pool_compact (f.u.pool);
+  given = pool_compact (f.u.pool, NULL);
   objects_get_stats (&f.u.pool->objects, &after);
   assert_pool_ok (f.u.pool);
 
@@ -124,9 +124,9 @@ it_comes_to_rest (void **state)
   (void) state;
   fill (&f, "lz4", 4096, unit_scaled (5000));
   trim_randomly (&f, 50);
-  while (pool_compact (f.u.pool) > 0)
+  while (pool_compact (f.u.pool, NULL) > 0)
     assert_true (++rounds < 20);
-  assert_true (pool_compact (f.u.pool) == 0);
+  assert_true (pool_compact (f.u.pool, NULL) == 0);
   assert_pool_ok (f.u.pool);
   compare (&f);
   done (&f);
@@ -145,7 +145,7 @@ it_works_at_the_limit (void **state)
   used = f.u.pool->budget.used;
   f.u.pool->budget.limit = used;
   f.u.pool->budget.used_max = used;
-  assert_true (pool_compact (f.u.pool) > 0);
+  assert_true (pool_compact (f.u.pool, NULL) > 0);
   assert_true (f.u.pool->budget.used_max <= used);
   assert_pool_ok (f.u.pool);
   compare (&f);
@@ -159,9 +159,9 @@ an_empty_pool (void **state)
 
   (void) state;
   assert_int_equal (unit_open (&u, "lz4", 4096, true, 0), 0);
-  assert_true (pool_compact (u.pool) == 0);
+  assert_true (pool_compact (u.pool, NULL) == 0);
   assert_non_null (device_open (u.pool, "", GIB));
-  assert_true (pool_compact (u.pool) == 0);
+  assert_true (pool_compact (u.pool, NULL) == 0);
   assert_pool_ok (u.pool);
   unit_close (&u);
 }

@@ -26,6 +26,13 @@
 
 #define FP_MASK ((1U << SLOT_SUM_BITS) - 1)
 
+/* Was it the caller's alone? */
+static bool
+drop (struct dedup *x, uint32_t fp, slot_t slot)
+{
+  return dedup_drop (x, fp, slot) != DEDUP_SHARED;
+}
+
 static struct rng rng;
 
 struct fixture {
@@ -122,15 +129,15 @@ shared_and_dropped (void **state)
   assert_true (take (&f, 42, 3) == slot);
   assert_true (take (&f, 42, 3) == slot);
   assert_stats (&f, 1, 2);
-  assert_false (dedup_drop (&f.x, 42, slot));
-  assert_false (dedup_drop (&f.x, 42, slot));
+  assert_false (drop (&f.x, 42, slot));
+  assert_false (drop (&f.x, 42, slot));
   assert_stats (&f, 1, 0);
-  assert_true (dedup_drop (&f.x, 42, slot));
+  assert_true (drop (&f.x, 42, slot));
   assert_stats (&f, 0, 0);
   assert_true (take (&f, 42, 3) == SLOT_EMPTY);
 
   /* Not in the index: its owner's. */
-  assert_true (dedup_drop (&f.x, 42, slot));
+  assert_true (drop (&f.x, 42, slot));
   close_index (&f);
 }
 
@@ -202,13 +209,13 @@ references_are_bounded (void **state)
   for (unsigned i = 2; i < DEDUP_REFS_MAX; ++i)
     assert_true (take (&f, 9, 0) == b);
   assert_true (take (&f, 9, 0) == SLOT_EMPTY);
-  assert_false (dedup_drop (&f.x, 9, a));
+  assert_false (drop (&f.x, 9, a));
   assert_true (take (&f, 9, 0) == a);
   assert_index_ok (&f.x);
 
   for (unsigned i = 1; i < DEDUP_REFS_MAX; ++i)
-    assert_false (dedup_drop (&f.x, 9, a));
-  assert_true (dedup_drop (&f.x, 9, a));
+    assert_false (drop (&f.x, 9, a));
+  assert_true (drop (&f.x, 9, a));
   assert_stats (&f, 1, DEDUP_REFS_MAX - 1);
   close_index (&f);
 }
@@ -253,13 +260,13 @@ moved_unless_shared (void **state)
   assert_true (take (&f, 6, 0) == from);
   assert_false (dedup_move (&f.x, 6, from, to));
   assert_true (take (&f, 6, 0) == from);
-  assert_false (dedup_drop (&f.x, 6, from));
-  assert_false (dedup_drop (&f.x, 6, from));
+  assert_false (drop (&f.x, 6, from));
+  assert_false (drop (&f.x, 6, from));
 
   assert_true (dedup_move (&f.x, 6, from, to));
   assert_true (take (&f, 6, 0) == to);
-  assert_false (dedup_drop (&f.x, 6, to));
-  assert_true (dedup_drop (&f.x, 6, to));
+  assert_false (drop (&f.x, 6, to));
+  assert_true (drop (&f.x, 6, to));
   assert_stats (&f, 0, 0);
   close_index (&f);
 }
@@ -279,8 +286,8 @@ claimed_at_attach (void **state)
   assert_int_equal (dedup_claim (&f.x, 8, 2, slot), 1);
   assert_int_equal (dedup_claim (&f.x, 8, 1, slot_of (4, 8)), 0);
   assert_stats (&f, 2, 1);
-  assert_false (dedup_drop (&f.x, 8, slot));
-  assert_true (dedup_drop (&f.x, 8, slot));
+  assert_false (drop (&f.x, 8, slot));
+  assert_true (drop (&f.x, 8, slot));
 
   assert_int_equal (dedup_claim (&f.x, 8, 1, slot), 0);
   for (unsigned i = 1; i < DEDUP_REFS_MAX; ++i)
@@ -320,10 +327,10 @@ claims_exceed_limits (void **state)
   dedup_forget (&f.x, 10 * OS_PAGE_SIZE);
   assert_stats (&f, shared, shared);
   for (unsigned i = 0; i < nodes; ++i)
-    assert_int_equal (dedup_drop (&f.x, fp_of (i), slot_of (i, fp_of (i))),
+    assert_int_equal (drop (&f.x, fp_of (i), slot_of (i, fp_of (i))),
                       i >= shared);
   for (unsigned i = 0; i < shared; ++i)
-    assert_true (dedup_drop (&f.x, fp_of (i), slot_of (i, fp_of (i))));
+    assert_true (drop (&f.x, fp_of (i), slot_of (i, fp_of (i))));
   assert_stats (&f, 0, 0);
   close_index (&f);
 }
@@ -342,7 +349,7 @@ static void
 drop_many (struct fixture *f, unsigned from, unsigned to)
 {
   for (unsigned i = from; i < to; ++i)
-    assert_true (dedup_drop (&f->x, fp_of (i), slot_of (i, fp_of (i))));
+    assert_true (drop (&f->x, fp_of (i), slot_of (i, fp_of (i))));
 }
 
 static double
@@ -407,7 +414,7 @@ nothing_is_lost (void **state)
 
       assert_true (dedup_take (&f.x, fp_of (i), 0, is_this, &slot)
                    == (i < gone ? SLOT_EMPTY : slot));
-      assert_true (i < gone || !dedup_drop (&f.x, fp_of (i), slot));
+      assert_true (i < gone || !drop (&f.x, fp_of (i), slot));
     }
     drop_many (&f, gone, gone + nodes / 10);
     assert_index_ok (&f.x);
@@ -463,9 +470,9 @@ limits_are_kept (void **state)
     assert_true (f.budget.used_max - ALREADY_USED <= limit);
     assert_true (take (&f, fp_of (n - 1), 0)
                  == slot_of (n - 1, fp_of (n - 1)));
-    assert_true (dedup_drop (&f.x, fp_of (n), slot_of (n, fp_of (n))));
+    assert_true (drop (&f.x, fp_of (n), slot_of (n, fp_of (n))));
     assert_index_ok (&f.x);
-    assert_false (dedup_drop (&f.x, fp_of (n - 1),
+    assert_false (drop (&f.x, fp_of (n - 1),
                               slot_of (n - 1, fp_of (n - 1))));
     drop_many (&f, 0, n);
     assert_stats (&f, 0, 0);
@@ -597,7 +604,7 @@ a_flood_of_one_fingerprint (void **state)
   assert_int_equal (dedup_insert (&f.x, 78, 0, slot_of (n, 78)), 0);
   assert_int_equal (dedup_insert (&f.x, 77 + DEDUP_SHARDS, 0,
                                   slot_of (n + 1, 77 + DEDUP_SHARDS)), 0);
-  assert_true (dedup_drop (&f.x, 77, slot_of (5, 77)));
+  assert_true (drop (&f.x, 77, slot_of (5, 77)));
   assert_int_equal (dedup_insert (&f.x, 77, 0, slot_of (n, 77)), 0);
   assert_index_ok (&f.x);
 
@@ -626,7 +633,7 @@ drop_from_chain (struct fixture *f, unsigned low, unsigned n,
                  const uint32_t *fps)
 {
   for (unsigned i = 0; i < n; ++i)
-    assert_true (dedup_drop (&f->x, fps[i],
+    assert_true (drop (&f->x, fps[i],
                              slot_of (low * 1000 + i, fps[i])));
 }
 
@@ -742,7 +749,7 @@ model_take (struct model *m)
 static void
 model_drop (struct model *m, struct object *o)
 {
-  assert_int_equal (dedup_drop (&m->f.x, o->fp, o->slot), o->refs == 1);
+  assert_int_equal (drop (&m->f.x, o->fp, o->slot), o->refs == 1);
   if (--o->refs == 0)
     *o = m->objects[--m->count];
 }
@@ -934,7 +941,7 @@ let_go (slot_t slot)
 
   must (o->taken, "freed while held");
   o->holders--;
-  if (dedup_drop (&shared.f.x, o->fp, slot))
+  if (drop (&shared.f.x, o->fp, slot))
     fake_free (slot);
 }
 

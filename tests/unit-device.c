@@ -190,7 +190,7 @@ run (struct scene *s, unsigned requests)
     if (i % 256 == 0)
       assert_pool_ok (s->u.pool);
     if (i % 512 == 0) {
-      pool_compact (s->u.pool);
+      pool_compact (s->u.pool, NULL);
       assert_pool_ok (s->u.pool);
     }
     if (i % 1024 == 0) {
@@ -510,7 +510,7 @@ one_pebibyte (void **state)
   }
   assert_true (u.pool->budget.used < MIB);
   assert_pool_ok (u.pool);
-  pool_compact (u.pool);
+  pool_compact (u.pool, NULL);
   assert_int_equal (unit_reopen (&u), 0);
   assert_pool_ok (u.pool);
   d = device_open (u.pool, "", 0);

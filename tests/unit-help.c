@@ -246,7 +246,9 @@ walk_device (struct walk *w, const struct device *d)
   return NULL;
 }
 
-/* Only the pages of a group share an object. */
+/* Only the pages of a group share an object, and those that dedup has
+ * found to be the same.
+ */
 static const char *
 count_objects (struct walk *w)
 {
@@ -254,8 +256,9 @@ count_objects (struct walk *w)
     qsort (w->objects, w->count, sizeof w->objects[0], by_offset);
   for (size_t i = 0; i < w->count; ++i) {
     if (i > 0 && w->objects[i - 1].offset == w->objects[i].offset) {
-      CHECK (slot_is_group (w->objects[i].slot));
+      CHECK (slot_is_group (w->objects[i].slot) || w->pool->has_dedup);
       CHECK (w->objects[i - 1].slot == w->objects[i].slot);
+      w->sums->shared += !slot_is_group (w->objects[i].slot);
       continue;
     }
     w->sums->objects++;
@@ -317,6 +320,30 @@ huge_pages_in_files (void)
   return !off;
 }
 
+static uint64_t
+dedup_bytes (struct pool *pool)
+{
+  struct dedup_stats st = { .bytes = 0 };
+
+  if (pool->has_dedup)
+    dedup_get_stats (&pool->dedup, &st);
+  return st.bytes;
+}
+
+static const char *
+check_dedup (struct pool *pool, const struct unit_sums *s)
+{
+  struct dedup_stats st;
+  const char *wrong = dedup_check (&pool->dedup);
+
+  if (wrong)
+    return wrong;
+  dedup_get_stats (&pool->dedup, &st);
+  CHECK (st.shared == s->shared);
+  CHECK (st.nodes <= s->objects);
+  return NULL;
+}
+
 static const char *
 check_sums (struct pool *pool, const struct unit_sums *s)
 {
@@ -328,10 +355,11 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   objects_get_stats (&pool->objects, &os);
   CHECK (os.used == s->objects);
   CHECK (os.bytes == s->bytes);
-  CHECK (os.huge == s->huge);
+  CHECK (os.huge <= s->huge);
   CHECK (s->bad == 0);
   CHECK (pool->budget.used
          == fixed + stream_bytes (pool) + pool->workbench.bytes
+            + dedup_bytes (pool)
             + (s->devices + s->leaves + s->map_pages + s->info_pages)
               * OS_PAGE_SIZE
             + pool->objects.high_water * sizeof (struct zspage)
@@ -351,8 +379,9 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (st.compr_data_size + st.mem_waste + st.mem_bookkeeping
          == st.mem_used_total);
   CHECK (st.mem_used_total == pool->budget.used);
-  CHECK (st.objects_up_to_half + st.objects_above_half + st.huge_pages
+  CHECK (st.objects_up_to_half + st.objects_above_half + os.huge
          == s->objects);
+  CHECK (st.dup_pages == s->shared);
   CHECK (st.compr_data_size == s->bytes);
   return NULL;
 }
@@ -363,5 +392,7 @@ unit_check (struct pool *pool)
   struct unit_sums sums;
   const char *wrong = unit_walk (pool, &sums);
 
+  if (!wrong && pool->has_dedup)
+    wrong = check_dedup (pool, &sums);
   return wrong ? wrong : check_sums (pool, &sums);
 }

@@ -102,7 +102,7 @@ fill_and_fight (struct unit_pool *u, struct device *d)
   for (unsigned i = 0; i < unit_scaled (4000); ++i) {
     put (d, rng_below (&rng, PAGES));
     if (i % 1000 == 0) {
-      pool_compact (u->pool);
+      pool_compact (u->pool, NULL);
       assert_pool_ok (u->pool);
     }
   }
@@ -163,7 +163,7 @@ attach_above_the_limit (void **state)
     compare (d, index);
   assert_int_equal (device_zero (d, (PAGES - 100) * PAGE, 0), 0);
   memset (tags, 0, (PAGES - 100) * sizeof tags[0]);
-  pool_compact (u.pool);
+  pool_compact (u.pool, NULL);
   assert_true (u.pool->budget.used < 2 * MIB);
   d->pool->budget.used_max = d->pool->budget.used;
   assert_true (put (d, 5));

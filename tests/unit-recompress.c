@@ -360,7 +360,7 @@ writing_one_keeps_its_neighbours (void **state)
     if (round % 4 == 0)
       group (&f, PAGES_ALL);
     if (round % 4 == 1)
-      pool_compact (f.u.pool);
+      pool_compact (f.u.pool, NULL);
     if (round % 4 == 2)
       reattach (&f);
     assert_pool_ok (f.u.pool);

@@ -199,7 +199,7 @@ maintain (void *unused)
 {
   (void) unused;
   while (!stop) {
-    pool_compact (pool);
+    pool_compact (pool, NULL);
     for (unsigned i = 0; i < DEVICES; ++i) {
       uint64_t next = 0;
 

@@ -91,12 +91,13 @@ uint64_t unit_file_bytes (const struct pool *pool);
 /* What the slots of all devices say. */
 struct unit_sums {
   uint64_t pages;               /* that have an object */
+  uint64_t shared;              /* ... which is another's, too */
   uint64_t objects, bytes, huge, group, same_inline, same_stored, bad;
   uint64_t devices, leaves, map_pages, info_pages;
 };
 
 /* Check objects_check's invariants, and that each object named by a
- * slot exists and is named once, or by the pages of a group.  Returns
+ * slot exists and is named once, or by pages that share it.  Returns
  * NULL, or what is wrong.
  */
 const char *unit_walk (struct pool *pool, struct unit_sums *sums);

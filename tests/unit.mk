@@ -22,6 +22,7 @@ unit_programs = \
 	tests/unit-pool-file \
 	tests/unit-recompress \
 	tests/unit-same \
+	tests/unit-share \
 	tests/unit-size-class \
 	tests/unit-slot \
 	tests/unit-stats \
@@ -60,6 +61,8 @@ tests_unit_recompress_SOURCES = tests/unit-recompress.c $(unit_help)
 tests_unit_recompress_LDADD = $(unit_libs)
 tests_unit_same_SOURCES = tests/unit-same.c $(unit_help)
 tests_unit_same_LDADD = $(unit_libs)
+tests_unit_share_SOURCES = tests/unit-share.c $(unit_help)
+tests_unit_share_LDADD = $(unit_libs)
 tests_unit_size_class_SOURCES = tests/unit-size-class.c $(unit_help)
 tests_unit_size_class_LDADD = $(unit_libs)
 tests_unit_slot_SOURCES = tests/unit-slot.c $(unit_help)
