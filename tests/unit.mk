@@ -19,6 +19,7 @@ unit_programs = \
 	tests/unit-device \
 	tests/unit-limit \
 	tests/unit-objects \
+	tests/unit-policy \
 	tests/unit-pool-file \
 	tests/unit-recompress \
 	tests/unit-same \
@@ -55,6 +56,8 @@ tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
 tests_unit_limit_LDADD = $(unit_libs)
 tests_unit_objects_SOURCES = tests/unit-objects.c $(unit_help)
 tests_unit_objects_LDADD = $(unit_libs)
+tests_unit_policy_SOURCES = tests/unit-policy.c $(unit_help)
+tests_unit_policy_LDADD = $(unit_libs)
 tests_unit_pool_file_SOURCES = tests/unit-pool-file.c $(unit_help)
 tests_unit_pool_file_LDADD = $(unit_libs)
 tests_unit_recompress_SOURCES = tests/unit-recompress.c $(unit_help)

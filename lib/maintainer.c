@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "compact.h"
+#include "idle.h"
+#include "maintainer.h"
+#include "recompress.h"
+
+#define TICK_NS UINT64_C (1000000000)   /* between two looks at the pool:
+                                         * a second, as ages want it */
+#define SLICE_NS UINT64_C (2000000)     /* of work between two rests */
+#define YIELD_NS UINT64_C (1000000)     /* to let requests pass */
+#define YIELDS_MAX 8
+
+/* ---- time ---- */
+
+static uint64_t
+clock_ns (clockid_t clock)
+{
+  struct timespec ts;
+
+  clock_gettime (clock, &ts);
+  return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
+}
+
+/* Sleep, unless it is time to stop.  Returns false then. */
+static bool
+rest (struct maintainer *m, uint64_t ns)
+{
+  uint64_t until = clock_ns (CLOCK_MONOTONIC) + ns;
+  struct timespec ts = {
+    .tv_sec = (time_t) (until / 1000000000),
+    .tv_nsec = (long) (until % 1000000000),
+  };
+
+  LOCK_FOR_SCOPE (&m->lock);
+  while (!m->stop
+         && pthread_cond_timedwait (&m->wake, &m->lock, &ts) != ETIMEDOUT)
+    ;
+  return !m->stop;
+}
+
+/* ---- within its share ---- */
+
+/* Rest for as long as the share demands after what was done. */
+static bool
+pay_for_work (struct maintainer *m)
+{
+  uint64_t now = clock_ns (CLOCK_THREAD_CPUTIME_ID);
+  uint64_t worked = now - m->worked_until;
+  struct maintainer_settings s;
+
+  if (worked < SLICE_NS)
+    return true;
+  maintainer_get_settings (m, &s);
+  m->worked_until = now;
+  atomic_store_explicit (&m->counters.cpu_ns, now, memory_order_relaxed);
+  return s.cpu >= 100 || rest (m, worked * (100 - s.cpu) / s.cpu);
+}
+
+/* The maintainer has a stream itself. */
+static bool
+is_busy (struct maintainer *m)
+{
+  return streams_in_use (&m->pool->streams) > m->processors;
+}
+
+static bool
+let_requests_pass (struct maintainer *m)
+{
+  for (int i = 0; i < YIELDS_MAX && is_busy (m); ++i)
+    if (!rest (m, YIELD_NS))
+      return false;
+  return true;
+}
+
+/* A user's command is not to wait for all the rests of a job: that ends,
+ * and goes on another time.
+ */
+static bool
+go_on (void *opaque)
+{
+  struct maintainer *m = opaque;
+
+  return !maintenance_is_wanted (m->pool) && pay_for_work (m)
+    && let_requests_pass (m);
+}
+
+/* ---- jobs ---- */
+
+void
+maintainer_view (struct pool *pool, struct policy_view *v)
+{
+  struct objects_stats os;
+
+  objects_get_stats (&pool->objects, &os);
+  *v = (struct policy_view) {
+    .mem_used = pool->budget.used,
+    .mem_limit = pool->budget.limit,
+    .in_zspages = os.committed + arena_spare_bytes (&pool->arena),
+    .in_objects = os.bytes,
+    .can_recompress = pool->workbench.count > 0,
+  };
+}
+
+static struct selection
+idle_for (uint64_t seconds)
+{
+  return (struct selection) {
+    .type = PAGES_IDLE,
+    .idle_age = MAX (1, age_of_seconds (seconds)),
+  };
+}
+
+static void
+perform (struct pool *pool, const struct policy_decision *what,
+         const struct job *job)
+{
+  struct recompress_request req = { .which = idle_for (what->age) };
+  struct recompress_result result;
+
+  switch (what->action) {
+  case POLICY_RECOMPRESS:
+    pool_recompress (pool, &req, job, &result);
+    break;
+  case POLICY_GROUP:
+    pool_group (pool, &req, job, &result);
+    break;
+  case POLICY_COMPACT:
+    pool_compact (pool, job);
+    break;
+  default:
+    break;
+  }
+}
+
+enum policy_action
+maintainer_step (struct pool *pool, struct policy *policy,
+                 const struct policy_settings *s, const struct job *job,
+                 uint64_t now)
+{
+  struct policy_decision what;
+  struct policy_view view;
+
+  maintainer_view (pool, &view);
+  what = policy_decide (policy, s, &view, now);
+  perform (pool, &what, job);
+  return what.action;
+}
+
+/* Everything that is due at this second. */
+static void
+work (struct maintainer *m)
+{
+  uint64_t now = clock_ns (CLOCK_MONOTONIC) / TICK_NS;
+  const struct job job = { go_on, m };
+  struct maintainer_settings s;
+  enum policy_action done;
+
+  pool_sweep (m->pool, now);
+  do {
+    maintainer_get_settings (m, &s);
+    done = maintainer_step (m->pool, &m->policy, &s.policy, &job, now);
+    atomic_fetch_add (&m->counters.runs[done], 1);
+  } while (done != POLICY_REST && go_on (m));
+}
+
+/* ---- the thread ---- */
+
+static void *
+maintain (void *opaque)
+{
+  struct maintainer *m = opaque;
+
+  m->worked_until = clock_ns (CLOCK_THREAD_CPUTIME_ID);
+  do
+    work (m);
+  while (rest (m, TICK_NS));
+  return NULL;
+}
+
+void
+maintainer_settings_init (struct maintainer_settings *s)
+{
+  *s = (struct maintainer_settings) {
+    .policy = {
+      .on = true,
+      .group = true,
+      .recompress_age = RECOMPRESS_AGE_DEFAULT,
+      .writeback_age = WRITEBACK_AGE_DEFAULT,
+      .watermark = WATERMARK_DEFAULT,
+    },
+    .cpu = MAINTENANCE_CPU_DEFAULT,
+  };
+}
+
+static int
+start_thread (struct maintainer *m)
+{
+  sigset_t all, old;
+  int err;
+
+  /* Signals are for the program that this runs in. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &old);
+  err = pthread_create (&m->thread, NULL, maintain, m);
+  pthread_sigmask (SIG_SETMASK, &old, NULL);
+  if (err == 0) {
+    m->running = true;
+    return 0;
+  }
+  errno = err;
+  return -1;
+}
+
+int
+maintainer_start (struct maintainer *m, struct pool *pool,
+                  const struct maintainer_settings *s)
+{
+  pthread_condattr_t attr;
+
+  *m = (struct maintainer) {
+    .pool = pool,
+    .settings = *s,
+    .processors = (unsigned) MAX (1, sysconf (_SC_NPROCESSORS_ONLN)),
+  };
+  pthread_mutex_init (&m->lock, NULL);
+  pthread_condattr_init (&attr);
+  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
+  pthread_cond_init (&m->wake, &attr);
+  pthread_condattr_destroy (&attr);
+  return start_thread (m);
+}
+
+void
+maintainer_stop (struct maintainer *m)
+{
+  if (!m->running)
+    return;
+  pthread_mutex_lock (&m->lock);
+  m->stop = true;
+  pthread_cond_signal (&m->wake);
+  pthread_mutex_unlock (&m->lock);
+  pthread_join (m->thread, NULL);
+  m->running = false;
+  pthread_cond_destroy (&m->wake);
+  pthread_mutex_destroy (&m->lock);
+}
+
+void
+maintainer_get_settings (struct maintainer *m, struct maintainer_settings *s)
+{
+  LOCK_FOR_SCOPE (&m->lock);
+  *s = m->settings;
+}
+
+void
+maintainer_set_settings (struct maintainer *m,
+                         const struct maintainer_settings *s)
+{
+  LOCK_FOR_SCOPE (&m->lock);
+  m->settings = *s;
+}
