@@ -1,14 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-PODS = man/nbdkit-zram-plugin.pod
-EXTRA_DIST += $(PODS)
+man1_pages = \
+	man/nbdkit-zram-plugin.1 \
+	man/nbdzram.1 \
+	man/nbdzram-compact.1 \
+	man/nbdzram-status.1
+man7_pages = \
+	man/nbdzram-control.7
+EXTRA_DIST += $(man1_pages:.1=.pod) $(man7_pages:.7=.pod)
 
 if HAVE_POD2MAN
-man_MANS = man/nbdkit-zram-plugin.1
+man_MANS = $(man1_pages) $(man7_pages)
 CLEANFILES += $(man_MANS)
-
-man/nbdkit-zram-plugin.1: man/nbdkit-zram-plugin.pod
-	$(AM_V_GEN)$(MKDIR_P) man && $(POD2MAN) --section=1 --utf8 \
-	  --center="nbdzram" --release="nbdzram $(PACKAGE_VERSION)" \
-	  --name=nbdkit-zram-plugin --errors=die $< $@
 endif
+
+# A page with errors must not look made.
+.DELETE_ON_ERROR:
+
+SUFFIXES = .pod .1 .7
+pod_to_man = $(AM_V_GEN)$(MKDIR_P) man && $(POD2MAN) --utf8 \
+	--center="nbdzram" --release="nbdzram $(PACKAGE_VERSION)" \
+	--name=`basename $< .pod` --errors=die
+.pod.1:
+	$(pod_to_man) --section=1 $< $@
+.pod.7:
+	$(pod_to_man) --section=7 $< $@

@@ -9,6 +9,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "control-path.h"
 #include "device.h"
 #include "options.h"
 #include "util.h"
@@ -25,7 +26,11 @@ const char options_help[] =
   "checksum=<BOOL>           Verify every page read (default: on).\n"
   "dedup=<MODE>              Share identical pages: off (default).\n"
   "pool=<PATH>               Keep the pages in a file on tmpfs or hugetlbfs,\n"
-  "                          where they outlive the server.";
+  "                          where they outlive the server.\n"
+  "name=<NAME>               What the command nbdzram calls this server\n"
+  "                          (default: zram0, or the next that is free).\n"
+  "control=<PATH>            The control socket, or off (default: NAME.ctl in\n"
+  "                          $XDG_RUNTIME_DIR/nbdzram or /run/nbdzram).";
 
 void
 options_init (struct options *o)
@@ -42,7 +47,9 @@ void
 options_free (struct options *o)
 {
   free (o->pool_path);
-  o->pool_path = NULL;
+  free (o->control_path);
+  free (o->name);
+  o->pool_path = o->control_path = o->name = NULL;
 }
 
 static int
@@ -128,6 +135,34 @@ set_pool (struct options *o, const char *value)
   return o->pool_path ? 0 : -1;
 }
 
+static int
+set_name (struct options *o, const char *value)
+{
+  if (!control_name_valid (value)) {
+    nbdkit_error ("name=%s: up to %d letters, digits, and '.', '_', '-' but "
+                  "for the first", value, CONTROL_NAME_MAX);
+    return -1;
+  }
+  free (o->name);
+  o->control.name = o->name = strdup (value);
+  if (o->name)
+    return 0;
+  nbdkit_error ("name: %m");
+  return -1;
+}
+
+static int
+set_control (struct options *o, const char *value)
+{
+  free (o->control_path);
+  o->control.path = o->control_path = NULL;
+  o->control.off = strcmp (value, "off") == 0;
+  if (o->control.off)
+    return 0;
+  o->control.path = o->control_path = nbdkit_absolute_path (value);
+  return o->control_path ? 0 : -1;
+}
+
 int
 options_set (struct options *o, const char *key, const char *value)
 {
@@ -145,6 +180,10 @@ options_set (struct options *o, const char *key, const char *value)
     return set_dedup (value);
   if (strcmp (key, "pool") == 0)
     return set_pool (o, value);
+  if (strcmp (key, "name") == 0)
+    return set_name (o, value);
+  if (strcmp (key, "control") == 0)
+    return set_control (o, value);
   nbdkit_error ("unknown parameter '%s'", key);
   return -1;
 }

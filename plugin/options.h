@@ -6,12 +6,15 @@
 
 #include <stdint.h>
 
+#include "control.h"
 #include "pool.h"
 
 struct options {
   uint64_t size;                /* of the disk, bytes; 0: not given */
   char *pool_path;              /* absolute, allocated; NULL: a memfd */
   struct pool_options pool;
+  char *control_path, *name;    /* allocated; what control points to */
+  struct control_options control;
 };
 
 extern const char options_help[];

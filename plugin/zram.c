@@ -12,6 +12,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "control.h"
 #include "device.h"
 #include "options.h"
 #include "os.h"
@@ -25,6 +26,7 @@
 static struct options options;
 static struct pool *pool;
 static struct device *device;
+static struct control *control;
 
 /* ---- life of the server ---- */
 
@@ -105,6 +107,23 @@ check_geometry (const char *path)
   return 0;
 }
 
+static int
+open_control (void)
+{
+  char error[512];
+
+  if (control_open (&control, &options.control, error, sizeof error) == -1) {
+    nbdkit_error ("control: %s", error);
+    return -1;
+  }
+  if (control)
+    nbdkit_debug ("this is %s, controlled at %s", control_name (control),
+                  control_socket_path (control));
+  else
+    nbdkit_debug ("no control socket: %s", error);
+  return 0;
+}
+
 /* Here errors can still be seen, and nothing large is mapped yet that
  * nbdkit's --swap would lock into memory.
  */
@@ -122,7 +141,9 @@ zram_get_ready (void)
                   options.size);
     return -1;
   }
-  return pool->file.created ? 0 : check_geometry (options.pool_path);
+  if (!pool->file.created && check_geometry (options.pool_path) == -1)
+    return -1;
+  return open_control ();
 }
 
 static int
@@ -148,6 +169,10 @@ zram_after_fork (void)
   if (pool->counters.bad_slots > 0)
     nbdkit_error ("%" PRIu64 " pages of the pool are damaged and read as "
                   "errors until they are written", pool->counters.bad_slots);
+  if (control && control_start (control, pool) == -1) {
+    nbdkit_error ("starting the control socket: %m");
+    return -1;
+  }
   return 0;
 }
 
@@ -162,8 +187,16 @@ debug_stats (void)
 }
 
 static void
+close_control (void)
+{
+  control_close (control);
+  control = NULL;
+}
+
+static void
 zram_unload (void)
 {
+  close_control ();             /* if the server did not come to serving */
   if (device)
     debug_stats ();
   pool_close (pool);
@@ -357,6 +390,7 @@ static struct nbdkit_plugin plugin = {
   .magic_config_key  = "size",
   .get_ready         = zram_get_ready,
   .after_fork        = zram_after_fork,
+  .cleanup           = close_control,
   .open              = zram_open,
   .get_size          = zram_get_size,
   .block_size        = zram_block_size,

@@ -4,14 +4,16 @@
 
 packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     nbdkit nbdkit-plugin-dev libnbd-dev libnbd-bin
-    liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev"
+    liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev
+    libjansson-dev libsmartcols-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
-    libclang-rt-dev util-linux procps python3"
+    libclang-rt-dev util-linux procps python3 socat"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
-    lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel"
+    lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
+    jansson-devel libsmartcols-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
-    libasan libubsan libtsan util-linux procps-ng python3"
+    libasan libubsan libtsan util-linux procps-ng python3 socat"
 
 # Is everything of a group (build or tests) there?
 have_group () {
@@ -19,9 +21,10 @@ have_group () {
     case $1 in
         build)
             set -- gcc make autoreconf libtoolize pod2man nbdkit nbdcopy nbdinfo
-            module="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash" ;;
+            module="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash
+                    jansson smartcols" ;;
         tests)
-            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3
+            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 socat
             module="cmocka" ;;
     esac
     for command; do

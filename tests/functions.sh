@@ -25,6 +25,10 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbdzram-test.XXXXXX")
 pools=()
 servers=()
 
+# Control sockets, too, are this test's own.
+export XDG_RUNTIME_DIR=$tmp/run
+mkdir "$XDG_RUNTIME_DIR"
+
 cleanup ()
 {
     local status=$? pid
@@ -145,6 +149,22 @@ stop_nbdkit ()
 check_logs ()
 {
     ! grep -h -A 30 'Sanitizer\|runtime error:' "$tmp"/*.log || fail "see above"
+}
+
+# nbdzram ARGS...: the command of this tree.
+nbdzram ()
+{
+    "$bin/../server/nbdzram" "$@"
+}
+
+# ask NAME REQUEST...: lines to a control socket, and the replies.
+ask ()
+{
+    local name=$1
+    shift
+
+    printf '%s\n' "$@" |
+        socat -t 60 - "UNIX-CONNECT:$XDG_RUNTIME_DIR/nbdzram/$name.ctl"
 }
 
 uri ()

@@ -7,6 +7,9 @@ nbd_tests = \
 	tests/client-fio.sh \
 	tests/client-nbdcopy.sh \
 	tests/client-qemu.sh \
+	tests/command-help.sh \
+	tests/control-requests.sh \
+	tests/control-socket.sh \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
 	tests/filter-checkwrite.sh \

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control-path.h"
+
+bool
+control_name_valid (const char *name)
+{
+  static const char valid[] = "abcdefghijklmnopqrstuvwxyz"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ" "0123456789" "._-";
+  size_t len = strlen (name);
+
+  return len > 0 && len <= CONTROL_NAME_MAX && strspn (name, valid) == len
+    && name[0] != '.' && name[0] != '-';
+}
+
+const char *
+control_directory (char *buf, size_t size)
+{
+  const char *runtime = getenv ("XDG_RUNTIME_DIR");
+
+  /* The specification says to ignore relative ones. */
+  if (!runtime || runtime[0] != '/')
+    runtime = "/run";
+  snprintf (buf, size, "%s/nbdzram", runtime);
+  return buf;
+}
+
+int
+control_path (char path[CONTROL_PATH_SIZE], const char *directory,
+              const char *name)
+{
+  int len = snprintf (path, CONTROL_PATH_SIZE, "%s/%s%s", directory, name,
+                      CONTROL_SUFFIX);
+
+  if (len >= 0 && (size_t) len < CONTROL_PATH_SIZE)
+    return 0;
+  errno = ENAMETOOLONG;
+  return -1;
+}

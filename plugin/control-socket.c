@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control-socket.h"
+
+#define BACKLOG 16
+#define LOCK_TRIES 50           /* of a tenth of a second */
+
+static int
+address_of (struct sockaddr_un *addr, const char *path)
+{
+  if (strlen (path) >= sizeof addr->sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  *addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
+  strcpy (addr->sun_path, path);
+  return 0;
+}
+
+/* Looking for a living server and taking its place are two steps: the
+ * lock of the directory makes them one.  Returns a descriptor to close.
+ */
+static int
+lock_directory_of (const char *path)
+{
+  static const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+  char dir[CONTROL_PATH_SIZE], *slash;
+  int fd;
+
+  strcpy (dir, path);
+  slash = strrchr (dir, '/');
+  slash[slash == dir] = '\0';
+  fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd == -1)
+    return -1;
+  for (int i = 0; i < LOCK_TRIES; ++i) {
+    if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+      return fd;
+    nanosleep (&pause, NULL);
+  }
+  close (fd);
+  errno = EBUSY;
+  return -1;
+}
+
+static int
+new_socket (void)
+{
+  return socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Does somebody listen at ADDR? */
+static int
+is_alive (const struct sockaddr_un *addr)
+{
+  int fd = new_socket (), r, err;
+
+  if (fd == -1)
+    return -1;
+  r = connect (fd, (const struct sockaddr *) addr, sizeof *addr);
+  err = errno;
+  close (fd);
+  errno = err;
+  if (r == 0 || err == EAGAIN)
+    return 1;
+  return err == ECONNREFUSED ? 0 : -1;
+}
+
+/* Make room at ADDR, in a locked directory. */
+static int
+remove_dead (const struct sockaddr_un *addr)
+{
+  struct stat st;
+
+  if (lstat (addr->sun_path, &st) == -1)
+    return errno == ENOENT ? 0 : -1;
+  if (!S_ISSOCK (st.st_mode)) {
+    errno = EEXIST;
+    return -1;
+  }
+  switch (is_alive (addr)) {
+  case 0: return unlink (addr->sun_path);
+  case 1: errno = EADDRINUSE; /* fallthrough */
+  default: return -1;
+  }
+}
+
+static int
+bind_and_listen (struct control_socket *s, const struct sockaddr_un *addr)
+{
+  struct stat st;
+
+  s->fd = new_socket ();
+  /* Linux takes the mode of the file from the socket, so there is no
+   * moment at which others could connect.
+   */
+  if (s->fd == -1 || fchmod (s->fd, S_IRUSR | S_IWUSR) == -1
+      || bind (s->fd, (const struct sockaddr *) addr, sizeof *addr) == -1)
+    return -1;
+  if (listen (s->fd, BACKLOG) == -1 || lstat (addr->sun_path, &st) == -1) {
+    unlink (addr->sun_path);
+    return -1;
+  }
+  strcpy (s->path, addr->sun_path);
+  s->dev = st.st_dev;
+  s->ino = st.st_ino;
+  return 0;
+}
+
+int
+control_socket_open (struct control_socket *s, const char *path)
+{
+  struct sockaddr_un addr;
+  int lock, r, err;
+
+  *s = (struct control_socket) { .fd = -1 };
+  if (address_of (&addr, path) == -1)
+    return -1;
+  lock = lock_directory_of (path);
+  if (lock == -1)
+    return -1;
+  r = remove_dead (&addr);
+  if (r == 0)
+    r = bind_and_listen (s, &addr);
+  err = errno;
+  close (lock);
+  if (r == -1 && s->fd != -1) {
+    close (s->fd);
+    s->fd = -1;
+  }
+  errno = err;
+  return r;
+}
+
+void
+control_socket_close (struct control_socket *s)
+{
+  struct stat st;
+
+  if (s->fd == -1)
+    return;
+  /* While it still listens nobody else takes it for dead. */
+  if (lstat (s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+    unlink (s->path);
+  close (s->fd);
+  s->fd = -1;
+}

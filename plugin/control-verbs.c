@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control-verbs.h"
+
+#define ERROR_SIZE 512
+
+static const struct verb verbs[] = {
+  { .name = "status", .run = verb_status },
+  { .name = "compact", .slow = true, .run = verb_compact },
+  { 0 },
+};
+
+json_t *
+verb_error (const char *format, ...)
+{
+  char error[ERROR_SIZE];
+  va_list ap;
+
+  va_start (ap, format);
+  vsnprintf (error, sizeof error, format, ap);
+  va_end (ap);
+  /* One line, that a terminal may see. */
+  for (char *p = error; *p != '\0'; ++p)
+    if ((unsigned char) *p < ' ' || *p == 0x7f)
+      *p = '?';
+  /* What a peer sent may have been cut within a character. */
+  while (error[0] != '\0') {
+    json_t *text = json_string (error);
+
+    if (text)
+      return json_pack ("{s:b, s:o}", "ok", 0, "error", text);
+    error[strlen (error) - 1] = '\0';
+  }
+  return NULL;
+}
+
+/* ---- is it what a verb takes? ---- */
+
+static bool
+is_choice (const struct argument *a, const char *value)
+{
+  if (!a->choices)
+    return true;
+  for (const char *const *c = a->choices; *c; ++c)
+    if (strcmp (*c, value) == 0)
+      return true;
+  return false;
+}
+
+static json_t *
+wrong_choice (const struct argument *a, const char *value)
+{
+  char list[ERROR_SIZE / 2] = "";
+
+  for (const char *const *c = a->choices; *c; ++c)
+    snprintf (list + strlen (list), sizeof list - strlen (list), "%s%s",
+              c == a->choices ? "" : ", ", *c);
+  return verb_error ("\"%s\" can't be \"%.64s\", but one of: %s", a->name,
+                     value, list);
+}
+
+/* Each returns whether VALUE is right, or else sets *REPLY. */
+static bool
+check_number (const struct argument *a, json_t *value, json_t **reply)
+{
+  json_int_t n = json_integer_value (value);
+
+  if (json_is_integer (value) && n >= a->min && n <= a->max)
+    return true;
+  *reply = json_is_integer (value)
+    ? verb_error ("\"%s\" must be from %" JSON_INTEGER_FORMAT " to %"
+                  JSON_INTEGER_FORMAT, a->name, a->min, a->max)
+    : verb_error ("\"%s\" must be a whole number", a->name);
+  return false;
+}
+
+static bool
+check_string (const struct argument *a, json_t *value, json_t **reply)
+{
+  if (json_is_string (value) && is_choice (a, json_string_value (value)))
+    return true;
+  *reply = json_is_string (value)
+    ? wrong_choice (a, json_string_value (value))
+    : verb_error ("\"%s\" must be a string", a->name);
+  return false;
+}
+
+static bool
+check_boolean (const struct argument *a, json_t *value, json_t **reply)
+{
+  if (json_is_boolean (value))
+    return true;
+  *reply = verb_error ("\"%s\" must be true or false", a->name);
+  return false;
+}
+
+static bool
+check_value (const struct argument *a, json_t *value, json_t **reply)
+{
+  switch (a->type) {
+  case ARGUMENT_NUMBER: return check_number (a, value, reply);
+  case ARGUMENT_STRING: return check_string (a, value, reply);
+  case ARGUMENT_BOOLEAN: return check_boolean (a, value, reply);
+  }
+  return false;
+}
+
+static const struct argument *
+find_argument (const struct verb *verb, const char *name)
+{
+  const struct argument *a = verb->arguments;
+
+  while (a && a->name && strcmp (a->name, name) != 0)
+    ++a;
+  return a && a->name ? a : NULL;
+}
+
+static bool
+check_key (const struct verb *verb, const char *key, json_t *value,
+           json_t **reply)
+{
+  const struct argument *a = find_argument (verb, key);
+
+  if (a)
+    return check_value (a, value, reply);
+  if (strcmp (key, "verb") == 0)
+    return true;
+  *reply = verb_error ("%s has no key \"%.64s\"", verb->name, key);
+  return false;
+}
+
+static bool
+check_arguments (const struct verb *verb, json_t *args, json_t **reply)
+{
+  const char *key;
+  json_t *value;
+
+  json_object_foreach (args, key, value)
+    if (!check_key (verb, key, value, reply))
+      return false;
+  for (const struct argument *a = verb->arguments; a && a->name; ++a)
+    if (a->required && !json_object_get (args, a->name)) {
+      *reply = verb_error ("%s needs \"%s\"", verb->name, a->name);
+      return false;
+    }
+  return true;
+}
+
+/* ---- requests ---- */
+
+static const struct verb *
+find_verb (const json_t *args, json_t **reply)
+{
+  json_t *value = json_object_get (args, "verb");
+  const char *name = json_string_value (value);
+
+  if (!json_is_object (args)) {
+    *reply = verb_error ("a request is an object: {\"verb\": \"status\"}");
+    return NULL;
+  }
+  if (!name) {
+    *reply = verb_error ("a request needs \"verb\", a string");
+    return NULL;
+  }
+  for (const struct verb *v = verbs; v->name; ++v)
+    if (strcmp (v->name, name) == 0)
+      return v;
+  *reply = verb_error ("unknown verb \"%.64s\"", name);
+  return NULL;
+}
+
+const struct verb *
+verb_parse (const char *line, size_t length, json_t **args, json_t **reply)
+{
+  const struct verb *verb;
+  json_error_t error;
+
+  *reply = NULL;
+  *args = json_loadb (line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                      &error);
+  if (!*args) {
+    *reply = verb_error ("not JSON: %s", error.text);
+    return NULL;
+  }
+  verb = find_verb (*args, reply);
+  if (verb && check_arguments (verb, *args, reply))
+    return verb;
+  json_decref (*args);
+  return NULL;
+}
+
+json_t *
+verb_run (const struct verb *verb, struct control_context *context,
+          json_t *args, const _Atomic bool *cancelled)
+{
+  return verb->run (context, args, cancelled);
+}

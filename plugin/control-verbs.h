@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verbs: what can be asked of a server.  A table says which there are
+ * and which keys each takes, so that whatever else is asked is refused
+ * before anything is done.
+ *
+ * Replies are JSON objects with "ok" first.  NULL stands for "no
+ * memory" everywhere.
+ */
+
+#ifndef NBDZRAM_CONTROL_VERBS_H
+#define NBDZRAM_CONTROL_VERBS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "pool.h"
+
+/* What verbs are about. */
+struct control_context {
+  struct pool *pool;
+  const char *name;
+  struct timespec started;      /* CLOCK_MONOTONIC */
+};
+
+enum argument_type {
+  ARGUMENT_NUMBER,              /* an integer from MIN to MAX */
+  ARGUMENT_STRING,              /* one of CHOICES, where there are any */
+  ARGUMENT_BOOLEAN,
+};
+
+struct argument {
+  const char *name;
+  enum argument_type type;
+  json_int_t min, max;
+  const char *const *choices;   /* ended by NULL */
+  bool required;
+};
+
+struct verb {
+  const char *name;
+  bool slow;                    /* for the worker */
+  const struct argument *arguments; /* ended by a NULL name; or NULL */
+
+  /* ARGS has been checked against the table.  A slow verb ends soon
+   * after *CANCELLED becomes true; its reply is then lost.
+   */
+  json_t *(*run) (struct control_context *context, json_t *args,
+                  const _Atomic bool *cancelled);
+};
+
+/* What a line of LENGTH bytes asks for.  NULL when that is nothing that
+ * can be done: then *REPLY says why.  Otherwise *ARGS is the caller's.
+ */
+const struct verb *verb_parse (const char *line, size_t length,
+                               json_t **args, json_t **reply);
+
+json_t *verb_run (const struct verb *verb, struct control_context *context,
+                  json_t *args, const _Atomic bool *cancelled);
+
+/* A refusal: one sentence. */
+json_t *verb_error (const char *format, ...)
+  __attribute__ ((format (printf, 1, 2)));
+
+/* ---- what they do, by file ---- */
+
+/* control-status.c */
+json_t *verb_status (struct control_context *context, json_t *args,
+                     const _Atomic bool *cancelled);
+
+/* control-maintain.c */
+json_t *verb_compact (struct control_context *context, json_t *args,
+                      const _Atomic bool *cancelled);
+
+#endif /* NBDZRAM_CONTROL_VERBS_H */

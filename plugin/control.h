@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The control socket of a server: requests and replies, a line of JSON
+ * each, as nbdzram-control(7) describes them.
+ *
+ *   control-path    where sockets are; shared with the command nbdzram
+ *   control-socket  one that is listened at
+ *   control-peers   those who are connected: a thread that polls them
+ *   control-worker  a thread for verbs that take long
+ *   control-verbs   what can be asked, and whether it was asked properly
+ *   control-status  ... and the answers, a file for each group of verbs
+ *
+ * Nothing here is on the path of an NBD request.  Nothing here knows
+ * nbdkit either: errors come back as sentences.
+ */
+
+#ifndef NBDZRAM_CONTROL_H
+#define NBDZRAM_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pool.h"
+
+struct control;
+
+struct control_options {
+  bool off;
+  const char *path;             /* absolute; NULL: by name */
+  const char *name;             /* valid; NULL: the first free zramN */
+};
+
+/* Bind the socket; before a fork.  0, or -1 with a sentence in ERROR.
+ * Where nothing was asked for and the default directory can't be used,
+ * *C is NULL and the sentence says why.
+ */
+int control_open (struct control **c, const struct control_options *o,
+                  char *error, size_t size);
+
+/* What the server is called, and where its socket is. */
+const char *control_name (const struct control *c);
+const char *control_socket_path (const struct control *c);
+
+/* Serve, with threads that no signal wakes; after the fork.  The pool
+ * has been started and stays until control_close.  0, or -1 with errno.
+ */
+int control_start (struct control *c, struct pool *pool);
+
+/* Interrupt what is going on, and remove the socket.  NULL does
+ * nothing.
+ */
+void control_close (struct control *c);
+
+#endif /* NBDZRAM_CONTROL_H */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asking servers through their control sockets. */
+
+#ifndef NBDZRAM_CLIENT_H
+#define NBDZRAM_CLIENT_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "command.h"
+#include "control-path.h"
+
+/* A server that was found; it may have ended since. */
+struct server {
+  char name[CONTROL_PATH_SIZE]; /* or the path, where that was given */
+  char path[CONTROL_PATH_SIZE];
+};
+
+/* The server called NAME, or the one with its socket at CONTROL; both
+ * may be NULL: then the only one that runs.  EXIT_OK, or another code
+ * after a message.
+ */
+int server_find (struct server *s, const char *name, const char *control);
+
+/* All that run, by name, in a list to be freed. */
+struct server *servers_find (size_t *count);
+
+/* Seconds after which a server that should reply at once does not. */
+#define TIMEOUT 10
+
+/* Ask S, giving up after TIMEOUT seconds (0: never), and put the reply
+ * of a server that was willing in *REPLY.  REQUEST is taken over, and
+ * may be NULL (no memory).  EXIT_OK, or another code after a message.
+ */
+int server_ask (const struct server *s, json_t *request, int timeout,
+                json_t **reply);
+
+/* Likewise, but the message goes to ERROR, SIZE bytes, instead. */
+int server_try (const struct server *s, json_t *request, int timeout,
+                json_t **reply, char *error, size_t size);
+
+#endif /* NBDZRAM_CLIENT_H */

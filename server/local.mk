@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The command nbdzram: a file for each verb.
+
+bin_PROGRAMS = server/nbdzram
+server_nbdzram_SOURCES = \
+	plugin/control-path.c plugin/control-path.h \
+	server/client.c server/client.h \
+	server/command.h \
+	server/compact.c \
+	server/main.c \
+	server/options.c server/options.h \
+	server/output.c server/output.h \
+	server/status.c
+server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
+server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
+server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS)

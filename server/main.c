@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command nbdzram: finds its verb. */
+
+#include <config.h>
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+const struct command commands[] = {
+  { "status", "[NAME]",
+    "Show what servers hold, in a table.",
+    command_status, status_columns },
+  { "compact", "[NAME]",
+    "Move pages together and give the memory between them back.",
+    command_compact, NULL },
+  { 0 },
+};
+
+static void
+help (FILE *out)
+{
+  fputs ("usage: nbdzram VERB [OPTION...] [ARGUMENT...]\n"
+         "Watch and steer the servers of compressed RAM disks.\n"
+         "\n"
+         "Verbs:\n", out);
+  for (const struct command *c = commands; c->name; ++c)
+    fprintf (out, "  %-12s %s\n", c->name, c->summary);
+  fputs ("\n"
+         "Options:\n"
+         "  -h, --help     show this, or with a verb what it takes\n"
+         "  -V, --version  show the version\n"
+         "\n"
+         "NAME is what name= gave the server, or zram0, zram1, ...; where\n"
+         "only one server runs it may be left out.\n", out);
+}
+
+static int
+usage_error (const char *what, const char *word)
+{
+  fprintf (stderr, "nbdzram: %s%s; try: nbdzram --help\n", what, word);
+  return EXIT_USAGE;
+}
+
+int
+main (int argc, char *argv[])
+{
+  const char *verb = argc > 1 ? argv[1] : NULL;
+
+  setlocale (LC_ALL, "");
+  setlocale (LC_NUMERIC, "C");  /* scripts read it, too */
+  if (!verb)
+    return usage_error ("a verb is missing", "");
+  if (strcmp (verb, "--help") == 0 || strcmp (verb, "-h") == 0) {
+    help (stdout);
+    return EXIT_OK;
+  }
+  if (strcmp (verb, "--version") == 0 || strcmp (verb, "-V") == 0) {
+    puts (PACKAGE_STRING);
+    return EXIT_OK;
+  }
+  for (const struct command *c = commands; c->name; ++c)
+    if (strcmp (c->name, verb) == 0)
+      return c->run (c, argc - 1, argv + 1);
+  return usage_error ("unknown verb ", verb);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+#define OPTIONS_MAX 32
+#define FIRST_VALUE 256         /* of getopt_long, beyond all letters */
+#define VALUE_HELP (FIRST_VALUE + OPTIONS_MAX)
+#define HELP_COLUMN 26
+
+void
+usage_error (const struct command *command, const char *format, ...)
+{
+  va_list ap;
+
+  fprintf (stderr, "nbdzram %s: ", command->name);
+  va_start (ap, format);
+  vfprintf (stderr, format, ap);
+  va_end (ap);
+  fprintf (stderr, "; try: nbdzram %s --help\n", command->name);
+  exit (EXIT_USAGE);
+}
+
+/* ---- help ---- */
+
+static void
+help_entry (const struct option_entry *e)
+{
+  int width = e->letter ? printf ("  -%c, ", e->letter) : printf ("      ");
+
+  width += printf ("--%s", e->name);
+  if (e->argument)
+    width += printf ("=%s", e->argument);
+  printf ("%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "",
+          e->help);
+}
+
+static _Noreturn void
+help (const struct command *command, const struct option_entry *entries)
+{
+  static const struct option_entry own = {
+    .name = "help", .letter = 'h', .help = "show this",
+  };
+
+  printf ("usage: nbdzram %s [OPTION...] %s\n%s\n\nOptions:\n",
+          command->name, command->arguments, command->summary);
+  for (const struct option_entry *e = entries; e->name; ++e)
+    help_entry (e);
+  help_entry (&own);
+  if (command->columns)
+    printf ("\nColumns (* those shown by default):\n");
+  for (const struct column *c = command->columns; c && c->name; ++c)
+    printf ("  %c %-*s%s\n", c->hidden ? ' ' : '*', HELP_COLUMN - 4, c->name,
+            c->help);
+  exit (EXIT_OK);
+}
+
+/* ---- values ---- */
+
+bool
+parse_number (const char *s, bool size, uint64_t *n)
+{
+  static const char suffixes[] = "KMGTP";
+  const char *suffix;
+  unsigned shift = 0;
+  char *end;
+
+  if (*s < '0' || *s > '9')
+    return false;
+  errno = 0;
+  *n = strtoull (s, &end, 10);
+  if (errno != 0)
+    return false;
+  suffix = size && *end ? strchr (suffixes, *end) : NULL;
+  if (suffix) {
+    shift = 10 * (unsigned) (suffix - suffixes + 1);
+    ++end;
+  }
+  if (*end != '\0' || *n > UINT64_MAX >> shift)
+    return false;
+  *n <<= shift;
+  return true;
+}
+
+static void
+set_value (const struct command *command, const struct option_entry *e)
+{
+  if (e->flag)
+    *e->flag = true;
+  else if (e->string)
+    *e->string = optarg;
+  else if (e->number && !parse_number (optarg, false, e->number))
+    usage_error (command, "--%s=%s: not a whole number", e->name, optarg);
+  else if (e->size && !parse_number (optarg, true, e->size))
+    usage_error (command, "--%s=%s: not a size", e->name, optarg);
+}
+
+/* ---- parsing ---- */
+
+/* What getopt_long wants to know. */
+struct tables {
+  struct option longs[OPTIONS_MAX + 2];
+  char shorts[2 * OPTIONS_MAX + 4];
+};
+
+static void
+make_tables (struct tables *t, const struct option_entry *entries)
+{
+  char *s = t->shorts;
+  int i;
+
+  memset (t, 0, sizeof *t);
+  *s++ = ':';
+  *s++ = 'h';
+  for (i = 0; entries[i].name && i < OPTIONS_MAX; ++i) {
+    t->longs[i] = (struct option) {
+      .name = entries[i].name,
+      .has_arg = entries[i].argument ? required_argument : no_argument,
+      .val = FIRST_VALUE + i,
+    };
+    if (entries[i].letter) {
+      *s++ = entries[i].letter;
+      if (entries[i].argument)
+        *s++ = ':';
+    }
+  }
+  t->longs[i] = (struct option) { .name = "help", .val = VALUE_HELP };
+}
+
+static const struct option_entry *
+find_entry (const struct option_entry *entries, int value)
+{
+  const struct option_entry *e = entries;
+
+  if (value >= FIRST_VALUE)
+    return &entries[value - FIRST_VALUE];
+  while (e->letter != value)
+    ++e;
+  return e;
+}
+
+int
+options_parse (const struct command *command, int argc, char *argv[],
+               const struct option_entry *entries)
+{
+  struct tables t;
+  int value;
+
+  make_tables (&t, entries);
+  while ((value = getopt_long (argc, argv, t.shorts, t.longs, NULL)) != -1) {
+    if (value == 'h' || value == VALUE_HELP)
+      help (command, entries);
+    if (value == ':')
+      usage_error (command, "%s needs a value", argv[optind - 1]);
+    if (value == '?')
+      usage_error (command, "unknown option %s", argv[optind - 1]);
+    set_value (command, find_entry (entries, value));
+  }
+  return optind;
+}
+
+const char *
+last_argument (const struct command *command, int index, int argc,
+               char *argv[])
+{
+  if (index + 1 < argc)
+    usage_error (command, "%s is one argument too many", argv[index + 1]);
+  return index < argc ? argv[index] : NULL;
+}

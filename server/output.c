@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "output.h"
+#include "util.h"
+
+/* ---- numbers ---- */
+
+const char *
+text_of_size (char text[TEXT_SIZE], uint64_t bytes)
+{
+  static const char suffixes[] = "BKMGTPE";
+  const char *suffix = suffixes;
+  double n = (double) bytes;
+  char *zero;
+
+  for (; n >= 1024; n /= 1024)
+    ++suffix;
+  snprintf (text, TEXT_SIZE, "%.1f%c", n, *suffix);
+  zero = strstr (text, ".0");
+  if (zero)
+    memmove (zero, zero + 2, strlen (zero + 2) + 1);
+  return text;
+}
+
+uint64_t
+json_number (const json_t *object, const char *key)
+{
+  return (uint64_t) json_integer_value (json_object_get (object, key));
+}
+
+int
+print_json (json_t *value)
+{
+  int r = value ? json_dumpf (value, stdout, JSON_INDENT (2)) : -1;
+
+  json_decref (value);
+  if (r == 0 && putchar ('\n') != EOF && fflush (stdout) != EOF)
+    return EXIT_OK;
+  fprintf (stderr, "nbdzram: writing the output failed\n");
+  return EXIT_FAILED;
+}
+
+/* ---- tables ---- */
+
+static _Noreturn void
+no_memory (void)
+{
+  fprintf (stderr, "nbdzram: out of memory\n");
+  exit (EXIT_FAILED);
+}
+
+static void
+show (struct output *o, unsigned column)
+{
+  if (o->count == ARRAY_SIZE (o->shown))
+    no_memory ();
+  o->shown[o->count++] = column;
+}
+
+static void
+show_named (struct output *o, const struct command *command, const char *name,
+            size_t length)
+{
+  for (unsigned i = 0; o->columns[i].name; ++i)
+    if (strlen (o->columns[i].name) == length
+        && strncasecmp (o->columns[i].name, name, length) == 0) {
+      show (o, i);
+      return;
+    }
+  usage_error (command, "unknown column %.*s", (int) length, name);
+}
+
+static void
+choose_columns (struct output *o, const struct command *command,
+                const struct table_options *options)
+{
+  const char *name = options->output;
+
+  if (!name) {
+    for (unsigned i = 0; o->columns[i].name; ++i)
+      if (options->all || !o->columns[i].hidden)
+        show (o, i);
+    return;
+  }
+  for (;;) {
+    size_t length = strcspn (name, ",");
+
+    show_named (o, command, name, length);
+    if (name[length] == '\0')
+      return;
+    name += length + 1;
+  }
+}
+
+void
+output_begin (struct output *o, const struct command *command,
+              const struct table_options *options)
+{
+  *o = (struct output) { .columns = command->columns };
+  choose_columns (o, command, options);
+  o->table = scols_new_table ();
+  if (!o->table)
+    no_memory ();
+  scols_table_enable_raw (o->table, options->raw);
+  scols_table_enable_noheadings (o->table, options->noheadings);
+  for (unsigned i = 0; i < o->count; ++i) {
+    const struct column *c = &o->columns[o->shown[i]];
+
+    if (!scols_table_new_column (o->table, c->name, 0,
+                                 c->number ? SCOLS_FL_RIGHT : 0))
+      no_memory ();
+  }
+}
+
+void
+output_line (struct output *o,
+             void (*cell) (void *opaque, unsigned column,
+                           char text[TEXT_SIZE]),
+             void *opaque)
+{
+  struct libscols_line *line = scols_table_new_line (o->table, NULL);
+  char text[TEXT_SIZE];
+
+  if (!line)
+    no_memory ();
+  for (unsigned i = 0; i < o->count; ++i) {
+    cell (opaque, o->shown[i], text);
+    if (scols_line_set_data (line, i, text) != 0)
+      no_memory ();
+  }
+}
+
+int
+output_end (struct output *o)
+{
+  int r = scols_print_table (o->table);
+
+  scols_unref_table (o->table);
+  if (r == 0 && fflush (stdout) != EOF)
+    return EXIT_OK;
+  fprintf (stderr, "nbdzram: writing the output failed\n");
+  return EXIT_FAILED;
+}

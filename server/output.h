@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Printing what servers say: numbers, JSON, and tables with the options
+ * of zramctl(8).
+ */
+
+#ifndef NBDZRAM_OUTPUT_H
+#define NBDZRAM_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <libsmartcols.h>
+
+#include "options.h"
+
+/* ---- numbers ---- */
+
+#define TEXT_SIZE 64
+
+/* "512", "4K", "1.2G": at most one digit after the point. */
+const char *text_of_size (char text[TEXT_SIZE], uint64_t bytes);
+
+/* A number at KEY of OBJECT; 0 where there is none. */
+uint64_t json_number (const json_t *object, const char *key);
+
+/* Print VALUE, which is taken over, as JSON.  Returns the exit code. */
+int print_json (json_t *value);
+
+/* ---- tables ---- */
+
+struct table_options {
+  bool bytes, raw, noheadings, all;
+  const char *output;
+};
+
+#define OPTIONS_TABLE(t)                                                \
+  { .name = "bytes", .letter = 'b', .flag = &(t)->bytes,                \
+    .help = "sizes in bytes, not for people" },                         \
+  { .name = "noheadings", .letter = 'n', .flag = &(t)->noheadings,      \
+    .help = "leave the line of headings out" },                         \
+  { .name = "output", .letter = 'o', .argument = "COL,...",             \
+    .string = &(t)->output, .help = "the columns, in this order" },     \
+  { .name = "output-all", .flag = &(t)->all, .help = "all columns" },   \
+  { .name = "raw", .flag = &(t)->raw, .help = "for scripts" }
+
+struct output {
+  struct libscols_table *table;
+  const struct column *columns; /* ended by a NULL name */
+  unsigned shown[64];           /* which, by position */
+  unsigned count;
+};
+
+/* Begin the command's table.  What can't be shown ends the program. */
+void output_begin (struct output *o, const struct command *command,
+                   const struct table_options *options);
+
+/* Add a line, its cells filled by CELL, which writes what column number
+ * COLUMN (in the list of all) has to say of OPAQUE.
+ */
+void output_line (struct output *o,
+                  void (*cell) (void *opaque, unsigned column,
+                                char text[TEXT_SIZE]),
+                  void *opaque);
+
+/* Print it.  Returns the exit code. */
+int output_end (struct output *o);
+
+#endif /* NBDZRAM_OUTPUT_H */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram status: a table of what servers hold. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "output.h"
+
+enum status_column {
+  NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
+  ERRORS, MEM_LIMIT, MEM_USED, MIGRATED, PAGE_SIZE, DAMAGED, PID, UPTIME,
+};
+
+const struct column status_columns[] = {
+  [NAME] = { "NAME", "what the server is called", false, false },
+  [ALGORITHM] = { "ALGORITHM", "how pages are compressed", false, false },
+  [DISKSIZE] = { "DISKSIZE", "what could be written", true, false },
+  [DATA] = { "DATA", "what was", true, false },
+  [COMPR] = { "COMPR", "the same compressed", true, false },
+  [TOTAL] = { "TOTAL", "memory held, bookkeeping included", true, false },
+  [RATIO] = { "RATIO", "DATA by TOTAL", true, false },
+  [SAME] = { "SAME", "pages that repeat one word", true, false },
+  [HUGE_PAGES] = { "HUGE", "pages stored raw", true, false },
+  [ERRORS] = { "ERRORS", "requests that failed", true, false },
+  [MEM_LIMIT] = { "MEM-LIMIT", "the most memory that may be held", true,
+                  true },
+  [MEM_USED] = { "MEM-USED", "the most memory that was held", true, true },
+  [MIGRATED] = { "MIGRATED", "OS pages given back by compaction", true, true },
+  [PAGE_SIZE] = { "PAGE-SIZE", "unit of compression", true, true },
+  [DAMAGED] = { "DAMAGED", "times a page was found damaged", true, true },
+  [PID] = { "PID", "the process", true, true },
+  [UPTIME] = { "UPTIME", "seconds since it started", true, true },
+  { 0 },
+};
+
+/* What a line is about. */
+struct line {
+  const char *name;             /* as it was found */
+  const json_t *reply, *statistics;
+  bool bytes;
+};
+
+static uint64_t
+disk_size (const json_t *reply)
+{
+  const json_t *list = json_object_get (reply, "devices");
+  uint64_t size = 0;
+
+  for (size_t i = 0; i < json_array_size (list); ++i)
+    size += json_number (json_array_get (list, i), "size");
+  return size;
+}
+
+static void
+put_number (char text[TEXT_SIZE], uint64_t n)
+{
+  snprintf (text, TEXT_SIZE, "%" PRIu64, n);
+}
+
+static void
+put_size (const struct line *l, char text[TEXT_SIZE], uint64_t n)
+{
+  if (l->bytes)
+    put_number (text, n);
+  else
+    text_of_size (text, n);
+}
+
+static void
+put_ratio (const struct line *l, char text[TEXT_SIZE])
+{
+  uint64_t total = json_number (l->statistics, "mem_used_total");
+
+  snprintf (text, TEXT_SIZE, "%.2f", total == 0 ? 0.0
+            : (double) json_number (l->statistics, "orig_data_size")
+              / (double) total);
+}
+
+/* Columns that are one number of the server. */
+struct source {
+  const char *key;
+  bool size;                    /* in bytes */
+};
+
+static const struct source sources[] = {
+  [DATA] = { "orig_data_size", true },
+  [COMPR] = { "compr_data_size", true },
+  [TOTAL] = { "mem_used_total", true },
+  [SAME] = { "same_pages", false },
+  [HUGE_PAGES] = { "huge_pages", false },
+  [MEM_LIMIT] = { "mem_limit", true },
+  [MEM_USED] = { "mem_used_max", true },
+  [MIGRATED] = { "pages_compacted", false },
+  [DAMAGED] = { "checksum_errors", false },
+  [UPTIME] = { NULL, false },
+};
+
+static void
+cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+{
+  const struct line *l = opaque;
+  const struct source *s = &sources[column];
+
+  switch (column) {
+  case NAME:
+    snprintf (text, TEXT_SIZE, "%s", l->name);
+    break;
+  case ALGORITHM:
+    snprintf (text, TEXT_SIZE, "%s", json_string_value (
+                json_object_get (l->reply, "algorithm")) ?: "");
+    break;
+  case DISKSIZE: put_size (l, text, disk_size (l->reply)); break;
+  case RATIO: put_ratio (l, text); break;
+  case ERRORS:
+    put_number (text, json_number (l->statistics, "failed_reads")
+                      + json_number (l->statistics, "failed_writes"));
+    break;
+  case PAGE_SIZE: put_size (l, text, json_number (l->reply, "page_size"));
+    break;
+  case PID: put_number (text, json_number (l->reply, "pid")); break;
+  case UPTIME: put_number (text, json_number (l->reply, "uptime")); break;
+  default:
+    if (s->size)
+      put_size (l, text, json_number (l->statistics, s->key));
+    else
+      put_number (text, json_number (l->statistics, s->key));
+  }
+}
+
+/* ---- asking ---- */
+
+static int
+ask_all (const struct server *servers, size_t count, json_t *replies)
+{
+  int code = EXIT_OK;
+
+  for (size_t i = 0; i < count; ++i) {
+    json_t *reply;
+    int r = server_ask (&servers[i], json_pack ("{s:s}", "verb", "status"),
+                        TIMEOUT, &reply);
+
+    if (r == EXIT_OK)
+      json_array_append_new (replies, reply);
+    else
+      code = r;
+  }
+  return code;
+}
+
+static int
+print_table (struct output *o, const json_t *replies, bool bytes)
+{
+  for (size_t i = 0; i < json_array_size (replies); ++i) {
+    const json_t *reply = json_array_get (replies, i);
+    struct line l = {
+      .name = json_string_value (json_object_get (reply, "name")) ?: "",
+      .reply = reply,
+      .statistics = json_object_get (reply, "statistics"),
+      .bytes = bytes,
+    };
+
+    output_line (o, cell, &l);
+  }
+  return output_end (o);
+}
+
+/* NAME, or all servers; in a list to be freed. */
+static int
+find (const char *name, const char *control, struct server **list,
+      size_t *count)
+{
+  if (!name && !control) {
+    *list = servers_find (count);
+    if (*count > 0)
+      return EXIT_OK;
+    fprintf (stderr, "nbdzram: no server is running\n");
+    return EXIT_NO_SERVER;
+  }
+  *count = 1;
+  *list = malloc (sizeof **list);
+  return *list ? server_find (*list, name, control) : EXIT_FAILED;
+}
+
+/* Ask and print. */
+static int
+show (struct output *o, const char *name, const char *control, bool json,
+      bool bytes)
+{
+  json_t *replies = json_array ();
+  struct server *list = NULL;
+  size_t count = 0;
+  int code = find (name, control, &list, &count), printed = EXIT_OK;
+
+  if (code == EXIT_OK)
+    code = ask_all (list, count, replies);
+  free (list);
+  if (json_array_size (replies) > 0)
+    printed = json ? print_json (json_pack ("{s:O}", "servers", replies))
+                   : print_table (o, replies, bytes);
+  json_decref (replies);
+  return code != EXIT_OK ? code : printed;
+}
+
+int
+command_status (const struct command *command, int argc, char *argv[])
+{
+  struct table_options table = { 0 };
+  const char *control = NULL;
+  bool json = false;
+  const struct option_entry entries[] = {
+    OPTIONS_TABLE (&table),
+    { .name = "json", .letter = 'J', .flag = &json,
+      .help = "all that servers say, as JSON" },
+    OPTION_CONTROL (&control),
+    { 0 },
+  };
+  int index = options_parse (command, argc, argv, entries);
+  const char *name = last_argument (command, index, argc, argv);
+  struct output o;
+
+  if (json && (table.output || table.all || table.raw))
+    usage_error (command, "--json prints no table");
+  output_begin (&o, command, &table);
+  return show (&o, name, control, json, table.bytes);
+}

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The verbs of the command, what --help says of them, and the manual pages
+# agree.
+. "${srcdir:-.}/tests/functions.sh"
+
+requires socat pod2man
+man=$srcdir/man
+
+nbdzram --help >"$tmp/help"
+nbdzram --version | grep -q '^nbdzram [0-9]'
+sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$tmp/help" >"$tmp/verbs"
+[ "$(wc -l <"$tmp/verbs")" -ge 2 ] || fail "$(cat "$tmp/help")"
+
+[ -e "$man/nbdzram.pod" ] || skip "the manual is not there"
+
+# Each verb: in the overview, and a page of its own with its options and
+# columns, no more and no less.
+sed -n 's/^=item L<nbdzram-\([a-z-]*\)(1)>/\1/p' "$man/nbdzram.pod" |
+    sort >"$tmp/overview"
+sort "$tmp/verbs" | diff - "$tmp/overview" ||
+    fail "--help (<) and the manual (>) have different verbs"
+while read -r verb; do
+    nbdzram "$verb" --help >"$tmp/help"
+    nbdzram "$verb" -h | cmp - "$tmp/help"
+    head -n 1 "$tmp/help" | grep -q "^usage: nbdzram $verb "
+    awk 'length > 79 { exit 1 }' "$tmp/help" || fail "$verb --help is wide"
+    pod=$man/nbdzram-$verb.pod
+
+    sed -n -E '/^Options:/,/^$/s/^  (-., |    )(--[a-z-]+).*/\1\2/p' \
+        "$tmp/help" | tr -d ' ,' | sort >"$tmp/options"
+    grep -q -- '-h--help' "$tmp/options"
+    sed -n -E 's/^=item (B<(-[A-Za-z])>( [A-Z,.]+)?, )?B<(--[a-z-]+)=?>.*/\2\4/p' \
+        "$pod" | sort >"$tmp/items"
+    diff "$tmp/options" "$tmp/items" ||
+        fail "$verb: options of --help (<) and the manual (>)"
+
+    sed -n -E '/^Columns/,/^$/s/^  . ([A-Z-]+) .*/\1/p' "$tmp/help" |
+        sort >"$tmp/columns"
+    sed -n '/^=head1 COLUMNS/,/^=head1 [^C]/s/^=item //p' "$pod" |
+        tr -s ', ' '\n' | sort >"$tmp/items"
+    diff "$tmp/columns" "$tmp/items" ||
+        fail "$verb: columns of --help (<) and the manual (>)"
+    ! pod2man --errors=die "$pod" 2>&1 >/dev/null | grep . || fail "$pod"
+done <"$tmp/verbs"
+
+# What is described is known.
+sed -n 's/^=head2 //p' "$man/nbdzram-control.pod" | sort >"$tmp/documented"
+start_nbdkit zram zram 1M
+while read -r verb; do
+    ask zram0 "{\"verb\": \"$verb\", \"nonsense\": 1}" |
+        grep -q "$verb has no key" || fail "the server does not know $verb"
+done <"$tmp/documented"
+stop_nbdkit "$pid"
+
+# ---- usage errors ----
+
+# exits CODE PATTERN ARGS...
+exits ()
+{
+    local code=0 wanted=$1 pattern=$2
+    shift 2
+    nbdzram "$@" >"$tmp/out" 2>&1 || code=$?
+    [ $code = "$wanted" ] || fail "nbdzram $*: $code: $(cat "$tmp/out")"
+    [ "$(wc -l <"$tmp/out")" = 1 ] && grep -q -e "$pattern" "$tmp/out" ||
+        fail "nbdzram $* does not say '$pattern': $(cat "$tmp/out")"
+}
+exits 2 'a verb is missing'
+exits 2 'unknown verb explode' explode
+exits 2 'unknown verb --frob' --frob
+exits 2 'unknown option --frob' status --frob
+exits 2 'unknown option -z' status -z
+exits 2 'needs a value' status --output
+exits 2 'unknown column X' status -o NAME,X
+exits 2 'one argument too many' status a b
+exits 2 'prints no table' status --json --raw
+exits 2 'both say which' compact a --control b
+exits 2 "can't be the name" compact a/b
+exits 3 'no server is running' status
+exits 3 'no server is running' compact
+exits 3 'zram7: there is no such server' status zram7
+exits 3 'there is no such server' status --control "$tmp/none"
+exits 3 'none: there is no such server' compact --control "$tmp/none"
+
+# Somebody else's socket.
+socat "UNIX-LISTEN:$tmp/hello.ctl,fork" "SYSTEM:echo hello" &
+servers+=("$!")
+eventually [ -S "$tmp/hello.ctl" ]
+exits 3 'this is no server of nbdzram' status --control "$tmp/hello.ctl"
