@@ -14,151 +14,49 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-/* From Documentation/admin-guide/mm/pagemap.rst. */
-#define PAGEMAP_PRESENT ((uint64_t) 1 << 63)
-
-#define BATCH 512               /* entries of pagemap read at once */
-
-static size_t page_size;
+#include "process-memory.h"
 
 struct dump {
   FILE *out;
+  size_t page_size;
   uint64_t left;                /* of what the limit allows a process */
   uint64_t written;             /* of this process */
-  uint64_t skipped;
 };
 
-struct process {
-  const char *pid;
-  FILE *maps;
-  int pagemap, mem;
-};
-
-/* ---- one process ---- */
-
-static int
-open_proc (const char *pid, const char *name)
-{
-  char path[64];
-
-  snprintf (path, sizeof path, "/proc/%s/%s", pid, name);
-  return open (path, O_RDONLY | O_CLOEXEC);
-}
-
-static void
-process_close (struct process *p)
-{
-  if (p->maps)
-    fclose (p->maps);
-  if (p->pagemap != -1)
-    close (p->pagemap);
-  if (p->mem != -1)
-    close (p->mem);
-}
-
-/* Returns false when this process may not be looked into. */
 static bool
-process_open (struct process *p, const char *pid)
+dump_page (void *opaque, const void *page)
 {
-  int maps = open_proc (pid, "maps");
+  struct dump *d = opaque;
 
-  *p = (struct process) {
-    .pid = pid,
-    .maps = maps == -1 ? NULL : fdopen (maps, "r"),
-    .pagemap = open_proc (pid, "pagemap"),
-    .mem = open_proc (pid, "mem"),
-  };
-  if (p->maps && p->pagemap != -1 && p->mem != -1)
-    return true;
-  warn ("process %s: skipped", pid);
-  process_close (p);
-  return false;
-}
-
-/* ---- its mappings ---- */
-
-/* Is a line of maps a mapping of the kind wanted?  [heap], [stack] and
- * [anon:...] have no file behind them; [vdso] and its like belong to the
- * kernel, and are not writable.
- */
-static bool
-parse_mapping (const char *line, uint64_t *start, uint64_t *end)
-{
-  char perms[5], name[2] = "";
-  uint64_t inode;
-
-  if (sscanf (line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %" SCNu64 " %1s",
-              start, end, perms, &inode, name) < 4)
-    return false;
-  return perms[1] == 'w' && perms[3] == 'p' && inode == 0
-    && (name[0] == '\0' || name[0] == '[');
-}
-
-static void
-dump_page (struct dump *d, const struct process *p, uint64_t addr, void *buf)
-{
-  if (pread (p->mem, buf, page_size, (off_t) addr) != (ssize_t) page_size) {
-    ++d->skipped;
-    return;
-  }
-  if (fwrite (buf, page_size, 1, d->out) != 1)
+  if (fwrite (page, d->page_size, 1, d->out) != 1)
     err (EXIT_FAILURE, "write");
   ++d->written;
-  --d->left;
+  return --d->left > 0;
 }
 
-/* Dump the pages present of those that ENTRIES, COUNT of them from ADDR
- * on, are about.
- */
-static void
-dump_batch (struct dump *d, const struct process *p, uint64_t addr,
-            const uint64_t *entries, size_t count, void *buf)
+/* Returns how many pages of this process there are. */
+static uint64_t
+dump_process (struct dump *d, const char *pid, uint64_t max_pages)
 {
-  for (size_t i = 0; i < count && d->left > 0; ++i)
-    if (entries[i] & PAGEMAP_PRESENT)
-      dump_page (d, p, addr + i * page_size, buf);
-}
+  struct process_memory p;
 
-static void
-dump_mapping (struct dump *d, const struct process *p, uint64_t start,
-              uint64_t end, void *buf)
-{
-  uint64_t entries[BATCH];
-
-  while (start < end && d->left > 0) {
-    size_t want = (size_t) ((end - start) / page_size);
-    ssize_t got;
-
-    if (want > BATCH)
-      want = BATCH;
-    got = pread (p->pagemap, entries, want * sizeof entries[0],
-                 (off_t) (start / page_size * sizeof entries[0]));
-    if (got < (ssize_t) sizeof entries[0])
-      return;
-    want = (size_t) got / sizeof entries[0];
-    dump_batch (d, p, start, entries, want, buf);
-    start += want * page_size;
+  if (process_memory_open (&p, pid) == -1) {
+    warn ("process %s: skipped", pid);
+    return 0;
   }
-}
-
-static void
-dump_process (struct dump *d, const struct process *p)
-{
-  void *buf = malloc (page_size);
-  char *line = NULL;
-  size_t size = 0;
-  uint64_t start, end;
-
-  if (!buf)
-    err (EXIT_FAILURE, "malloc");
-  while (d->left > 0 && getline (&line, &size, p->maps) != -1)
-    if (parse_mapping (line, &start, &end))
-      dump_mapping (d, p, start, end, buf);
-  free (line);
-  free (buf);
+  d->page_size = p.page_size;
+  d->left = max_pages;
+  d->written = 0;
+  if (process_memory_walk (&p, dump_page, d) == -1)
+    err (EXIT_FAILURE, "process %s", pid);
+  fprintf (stderr, "process %s: %" PRIu64 " pages", pid, d->written);
+  if (p.skipped > 0)
+    fprintf (stderr, ", %" PRIu64 " unreadable", p.skipped);
+  fprintf (stderr, "\n");
+  process_memory_close (&p);
+  return d->written;
 }
 
 /* ---- all of it ---- */
@@ -234,24 +132,11 @@ main (int argc, char *argv[])
   struct arguments args = parse (argc, argv);
   struct dump d = { .out = args.output ? open_output (args.output) : stdout };
   uint64_t total = 0;
-  struct process p;
 
-  page_size = (size_t) sysconf (_SC_PAGESIZE);
-  for (int i = optind; i < argc; ++i) {
-    if (!process_open (&p, argv[i]))
-      continue;
-    d.left = args.max_pages;
-    d.written = d.skipped = 0;
-    dump_process (&d, &p);
-    fprintf (stderr, "process %s: %" PRIu64 " pages", p.pid, d.written);
-    if (d.skipped > 0)
-      fprintf (stderr, ", %" PRIu64 " unreadable", d.skipped);
-    fprintf (stderr, "\n");
-    total += d.written;
-    process_close (&p);
-  }
+  for (int i = optind; i < argc; ++i)
+    total += dump_process (&d, argv[i], args.max_pages);
   if (fclose (d.out) == EOF)
     err (EXIT_FAILURE, "%s", args.output ? args.output : "stdout");
-  fprintf (stderr, "%" PRIu64 " pages of %zu bytes\n", total, page_size);
+  fprintf (stderr, "%" PRIu64 " pages of %zu bytes\n", total, d.page_size);
   return total > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -14,7 +14,9 @@ bench_compact_SOURCES = bench/compact.c $(bench_measure)
 bench_compact_LDADD = lib/libstore.la
 bench_dedup_SOURCES = bench/dedup.c $(bench_measure)
 bench_dedup_LDADD = lib/libstore.la
-bench_dump_pages_SOURCES = bench/dump-pages.c
+bench_dump_pages_SOURCES = bench/dump-pages.c \
+	server/process-memory.c server/process-memory.h
+bench_dump_pages_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 bench_nbd_load_SOURCES = bench/nbd-load.c $(bench_measure)
 bench_nbd_load_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)

@@ -3,6 +3,7 @@
 man1_pages = \
 	man/nbdkit-zram-plugin.1 \
 	man/nbdzram.1 \
+	man/nbdzram-analyze.1 \
 	man/nbdzram-compact.1 \
 	man/nbdzram-status.1
 man7_pages = \

@@ -34,9 +34,11 @@ struct command {
 
 extern const struct command commands[]; /* ended by a NULL name */
 
+int command_analyze (const struct command *command, int argc, char *argv[]);
 int command_compact (const struct command *command, int argc, char *argv[]);
 int command_status (const struct command *command, int argc, char *argv[]);
 
+extern const struct column analyze_columns[];
 extern const struct column status_columns[];
 
 #endif /* NBDZRAM_COMMAND_H */

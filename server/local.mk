@@ -4,12 +4,15 @@
 bin_PROGRAMS = server/nbdzram
 server_nbdzram_SOURCES = \
 	plugin/control-path.c plugin/control-path.h \
+	server/analysis.c server/analysis.h \
+	server/analyze.c \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \
 	server/main.c \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
+	server/process-memory.c server/process-memory.h \
 	server/status.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)

@@ -16,6 +16,9 @@ const struct command commands[] = {
   { "compact", "[NAME]",
     "Move pages together and give the memory between them back.",
     command_compact, NULL },
+  { "analyze", "FILE | --pid PID",
+    "Tell what memory would cost, before anything is set up.",
+    command_analyze, analyze_columns },
   { 0 },
 };
 

@@ -35,7 +35,7 @@ while read -r verb; do
     diff "$tmp/options" "$tmp/items" ||
         fail "$verb: options of --help (<) and the manual (>)"
 
-    sed -n -E '/^Columns/,/^$/s/^  . ([A-Z-]+) .*/\1/p' "$tmp/help" |
+    sed -n -E '/^Columns/,/^$/s/^  . ([A-Z%-]+) .*/\1/p' "$tmp/help" |
         sort >"$tmp/columns"
     sed -n '/^=head1 COLUMNS/,/^=head1 [^C]/s/^=item //p' "$pod" |
         tr -s ', ' '\n' | sort >"$tmp/items"

@@ -2,6 +2,7 @@
 # The server as its clients see it.
 
 nbd_tests = \
+	tests/analyze.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
 	tests/client-fio.sh \

@@ -9,6 +9,7 @@ unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA
 unit_programs = \
 	tests/unit-age \
+	tests/unit-analysis \
 	tests/unit-arena \
 	tests/unit-attach \
 	tests/unit-bits \
@@ -36,6 +37,10 @@ TESTS += $(unit_programs)
 
 tests_unit_age_SOURCES = tests/unit-age.c $(unit_help)
 tests_unit_age_LDADD = $(unit_libs)
+tests_unit_analysis_SOURCES = tests/unit-analysis.c server/analysis.c \
+	server/analysis.h $(unit_help)
+tests_unit_analysis_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_unit_analysis_LDADD = $(unit_libs)
 tests_unit_arena_SOURCES = tests/unit-arena.c $(unit_help)
 tests_unit_arena_LDADD = $(unit_libs)
 tests_unit_attach_SOURCES = tests/unit-attach.c $(unit_help)
