@@ -5,7 +5,12 @@ man1_pages = \
 	man/nbdzram.1 \
 	man/nbdzram-analyze.1 \
 	man/nbdzram-compact.1 \
-	man/nbdzram-status.1
+	man/nbdzram-idle.1 \
+	man/nbdzram-pages.1 \
+	man/nbdzram-recompress.1 \
+	man/nbdzram-reset.1 \
+	man/nbdzram-status.1 \
+	man/nbdzram-trim-empty.1
 man7_pages = \
 	man/nbdzram-control.7
 EXTRA_DIST += $(man1_pages:.1=.pod) $(man7_pages:.7=.pod)

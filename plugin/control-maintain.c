@@ -3,15 +3,133 @@
 
 #include <config.h>
 
+#include <errno.h>
+#include <string.h>
+
 #include "compact.h"
 #include "control-verbs.h"
+#include "idle.h"
+#include "recompress.h"
+#include "tidy.h"
 
-json_t *
-verb_compact (struct control_context *context, json_t *args,
-              const _Atomic bool *cancelled)
+static bool
+is_wanted (void *opaque)
+{
+  const _Atomic bool *cancelled = opaque;
+
+  return !*cancelled;
+}
+
+static struct job
+job_until (const _Atomic bool *cancelled)
+{
+  return (struct job) { is_wanted, (void *) cancelled };
+}
+
+VERB (idle)
+{
+  uint64_t age = (uint64_t) verb_number (args, "age", 0);
+
+  (void) cancelled;
+  return json_pack ("{s:b, s:I}", "ok", 1, "idle_pages",
+                    (json_int_t) pool_mark_idle (context->pool, age));
+}
+
+VERB (compact)
 {
   (void) args;
   (void) cancelled;
   return json_pack ("{s:b, s:I}", "ok", 1, "freed_bytes",
                     (json_int_t) pool_compact (context->pool));
+}
+
+VERB (trim_empty)
+{
+  struct job job = job_until (cancelled);
+
+  (void) args;
+  return json_pack ("{s:b, s:I}", "ok", 1, "trimmed_pages",
+                    (json_int_t) pool_trim_empty (context->pool, &job));
+}
+
+VERB (reset)
+{
+  unsigned clients = *context->clients;
+
+  (void) args;
+  (void) cancelled;
+  if (clients > 0)
+    return verb_error ("the disk is in use: %u %s", clients,
+                       clients == 1 ? "connection" : "connections");
+  pool_reset (context->pool);
+  return json_pack ("{s:b}", "ok", 1);
+}
+
+/* ---- recompress ---- */
+
+static enum page_type
+page_type_of (const char *name)
+{
+  static const char *const names[PAGE_TYPES] = {
+    [PAGES_ALL] = "all",
+    [PAGES_IDLE] = "idle",
+    [PAGES_HUGE] = "huge",
+    [PAGES_HUGE_IDLE] = "huge_idle",
+    [PAGES_INCOMPRESSIBLE] = "incompressible",
+  };
+  unsigned i = 0;
+
+  while (i < PAGES_INCOMPRESSIBLE && strcmp (names[i], name) != 0)
+    ++i;
+  return i;
+}
+
+/* The pages that ARGS name; false as verb_range. */
+static bool
+selection_of (const struct control_context *context, const json_t *args,
+              struct selection *s, json_t **reply)
+{
+  *s = select_type (page_type_of (verb_string (args, "type", "all")));
+  if (!json_object_get (args, "device") && !json_object_get (args, "first")
+      && !json_object_get (args, "end"))
+    return true;
+  return verb_range (context, args, &s->device, &s->first, &s->end, reply);
+}
+
+static json_t *
+recompress_failed (const struct recompress_request *req)
+{
+  if (errno == EINVAL && req->priority > 0)
+    return verb_error ("there is no algorithm of priority %u", req->priority);
+  if (errno == EINVAL)
+    return verb_error ("the server was started without recompress=");
+  return verb_error ("no memory for the new objects; what has been done "
+                     "stays");
+}
+
+VERB (recompress)
+{
+  struct recompress_request req = {
+    .threshold = (uint32_t) verb_number (args, "threshold", 0),
+    .max_pages = (uint64_t) verb_number (args, "max_pages", 0),
+    .priority = (unsigned) verb_number (args, "priority", 0),
+  };
+  struct job job = job_until (cancelled);
+  bool group = json_is_true (json_object_get (args, "group"));
+  struct recompress_result r;
+  json_t *reply;
+
+  if (!selection_of (context, args, &req.which, &reply))
+    return reply;
+  if (group && (req.threshold != 0 || req.max_pages != 0))
+    return verb_error ("\"group\" goes without \"threshold\" and "
+                       "\"max_pages\"");
+  if ((group ? pool_group : pool_recompress) (context->pool, &req, &job, &r)
+      == -1)
+    return recompress_failed (&req);
+  return json_pack ("{s:b, s:I, s:I, s:I, s:I}", "ok", 1,
+                    "tried_pages", (json_int_t) r.tried,
+                    "recompressed_pages", (json_int_t) r.recompressed,
+                    "incompressible_pages", (json_int_t) r.incompressible,
+                    "saved_bytes", (json_int_t) r.saved);
 }

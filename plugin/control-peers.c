@@ -28,7 +28,7 @@ struct peer {
   bool ended;                   /* it will send no more */
   char *out;                    /* the rest of a reply, or NULL */
   size_t out_length, out_done;
-  struct job *job;              /* what it waits for, or NULL */
+  struct task *task;              /* what it waits for, or NULL */
 };
 
 struct peers {
@@ -36,7 +36,7 @@ struct peers {
   struct worker *worker;
   pthread_t thread;
   int listener;
-  int event_fd;                 /* a job is done, or the end has come */
+  int event_fd;                 /* a task is done, or the end has come */
   _Atomic bool stop;
   bool pausing;                 /* no accept for a moment */
   uint64_t clock;               /* counts what peers do */
@@ -48,8 +48,8 @@ struct peers {
 static void
 peer_close (struct peers *ps, struct peer *p)
 {
-  if (p->job)
-    worker_cancel (ps->worker, p->job);
+  if (p->task)
+    worker_cancel (ps->worker, p->task);
   close (p->fd);
   free (p->in);
   free (p->out);
@@ -60,7 +60,7 @@ peer_close (struct peers *ps, struct peer *p)
 static bool
 peer_is_ready (const struct peer *p)
 {
-  return p->fd != -1 && !p->out && !p->job;
+  return p->fd != -1 && !p->out && !p->task;
 }
 
 /* Nobody is to wait for a reply that could not be made. */
@@ -119,8 +119,8 @@ peer_request (struct peers *ps, struct peer *p, const char *line,
   json_t *args, *reply;
   const struct verb *verb = verb_parse (line, length, &args, &reply);
 
-  if (verb && verb->slow && (p->job = job_new (verb, args)) != NULL) {
-    worker_add (ps->worker, p->job);
+  if (verb && verb->slow && (p->task = task_new (verb, args)) != NULL) {
+    worker_add (ps->worker, p->task);
     return;
   }
   if (verb) {
@@ -220,7 +220,7 @@ find_place (struct peers *ps)
 
     if (p->fd == -1)
       return p;
-    if (!p->job && (!best || p->active < best->active))
+    if (!p->task && (!best || p->active < best->active))
       best = p;
   }
   return best;
@@ -250,20 +250,20 @@ take_in (struct peers *ps)
 }
 
 static void
-jobs_done (struct peers *ps)
+tasks_done (struct peers *ps)
 {
-  struct job *job;
+  struct task *task;
   eventfd_t count;
 
   eventfd_read (ps->event_fd, &count);
-  while ((job = worker_done (ps->worker)) != NULL) {
+  while ((task = worker_done (ps->worker)) != NULL) {
     for (unsigned i = 0; i < PEERS_MAX; ++i)
-      if (ps->peers[i].job == job) {
-        ps->peers[i].job = NULL;
-        peer_reply (ps, &ps->peers[i], job->reply);
-        job->reply = NULL;
+      if (ps->peers[i].task == task) {
+        ps->peers[i].task = NULL;
+        peer_reply (ps, &ps->peers[i], task->reply);
+        task->reply = NULL;
       }
-    job_free (job);
+    task_free (task);
   }
 }
 
@@ -304,7 +304,7 @@ events_wanted (const struct peer *p)
 {
   if (p->out)
     return POLLOUT;
-  return p->job || p->ended ? 0 : POLLIN;
+  return p->task || p->ended ? 0 : POLLIN;
 }
 
 static void
@@ -330,7 +330,7 @@ round_of (struct peers *ps, bool more)
     if (fds[i].revents != 0)
       serve_peer (ps, &ps->peers[i], fds[i].revents);
   if (fds[PEERS_MAX].revents != 0)
-    jobs_done (ps);
+    tasks_done (ps);
   if (fds[PEERS_MAX + 1].revents != 0)
     take_in (ps);
 }

@@ -46,9 +46,7 @@ statistics (struct pool *pool)
   return list;
 }
 
-json_t *
-verb_status (struct control_context *context, json_t *args,
-             const _Atomic bool *cancelled)
+VERB (status)
 {
   struct pool *pool = context->pool;
   const struct algorithm *a = &pool->streams.algorithm;

@@ -2,17 +2,58 @@
 
 #include <config.h>
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "control-verbs.h"
+#include "device.h"
 
 #define ERROR_SIZE 512
 
+#define NUMBER(key, from, to) \
+  { .name = key, .type = ARGUMENT_NUMBER, .min = from, .max = to }
+#define STRING(key) { .name = key, .type = ARGUMENT_STRING }
+#define BOOLEAN(key) { .name = key, .type = ARGUMENT_BOOLEAN }
+
+/* Part of a device; verb_range says what is past its end. */
+#define RANGE                                                           \
+  STRING ("device"), NUMBER ("first", 0, INT64_MAX),                    \
+  NUMBER ("end", 0, INT64_MAX)
+
+static const struct argument pages_arguments[] = {
+  RANGE, NUMBER ("count", 1, PAGES_COUNT_MAX), { 0 },
+};
+
+static const struct argument idle_arguments[] = {
+  { .name = "age", .type = ARGUMENT_NUMBER, .max = INT64_MAX,
+    .required = true },
+  { 0 },
+};
+
+static const struct argument recompress_arguments[] = {
+  RANGE,
+  { .name = "type", .type = ARGUMENT_STRING,
+    .choices = (const char *const []) { "all", "idle", "huge", "huge_idle",
+                                        NULL } },
+  NUMBER ("threshold", 1, UINT32_MAX),
+  NUMBER ("max_pages", 1, INT64_MAX),
+  NUMBER ("priority", 1, RECOMPRESS_MAX),
+  BOOLEAN ("group"),
+  { 0 },
+};
+
 static const struct verb verbs[] = {
   { .name = "status", .run = verb_status },
+  { .name = "pages", .arguments = pages_arguments, .run = verb_pages },
+  { .name = "idle", .slow = true, .arguments = idle_arguments,
+    .run = verb_idle },
+  { .name = "recompress", .slow = true, .arguments = recompress_arguments,
+    .run = verb_recompress },
   { .name = "compact", .slow = true, .run = verb_compact },
+  { .name = "trim-empty", .slow = true, .run = verb_trim_empty },
+  { .name = "reset", .slow = true, .run = verb_reset },
   { 0 },
 };
 
@@ -200,4 +241,53 @@ verb_run (const struct verb *verb, struct control_context *context,
           json_t *args, const _Atomic bool *cancelled)
 {
   return verb->run (context, args, cancelled);
+}
+
+/* ---- for verbs ---- */
+
+json_int_t
+verb_number (const json_t *args, const char *name, json_int_t otherwise)
+{
+  const json_t *value = json_object_get (args, name);
+
+  return value ? json_integer_value (value) : otherwise;
+}
+
+const char *
+verb_string (const json_t *args, const char *name, const char *otherwise)
+{
+  const json_t *value = json_object_get (args, name);
+
+  return value ? json_string_value (value) : otherwise;
+}
+
+static struct device *
+find_device (const struct pool *pool, const char *name)
+{
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
+    if (pool->devices[n] && strcmp (pool->devices[n]->name, name) == 0)
+      return pool->devices[n];
+  return NULL;
+}
+
+bool
+verb_range (const struct control_context *context, const json_t *args,
+            struct device **device, uint64_t *first, uint64_t *end,
+            json_t **reply)
+{
+  const char *name = verb_string (args, "device", "");
+
+  *device = find_device (context->pool, name);
+  if (!*device) {
+    *reply = verb_error ("there is no device \"%.64s\"", name);
+    return false;
+  }
+  *first = (uint64_t) verb_number (args, "first", 0);
+  *end = (uint64_t) verb_number (args, "end", (json_int_t) (*device)->pages);
+  if (*first <= *end && *end <= (*device)->pages)
+    return true;
+  *reply = *end > (*device)->pages
+    ? verb_error ("the device has only %" PRIu64 " pages", (*device)->pages)
+    : verb_error ("\"first\" must not be above \"end\"");
+  return false;
 }

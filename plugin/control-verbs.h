@@ -22,8 +22,11 @@
 struct control_context {
   struct pool *pool;
   const char *name;
+  const _Atomic unsigned *clients;
   struct timespec started;      /* CLOCK_MONOTONIC */
 };
+
+#define PAGES_COUNT_MAX 4096    /* in one reply to "pages" */
 
 enum argument_type {
   ARGUMENT_NUMBER,              /* an integer from MIN to MAX */
@@ -66,12 +69,36 @@ json_t *verb_error (const char *format, ...)
 
 /* ---- what they do, by file ---- */
 
+#define VERB(name)                                                      \
+  json_t *verb_##name (struct control_context *context, json_t *args,   \
+                       const _Atomic bool *cancelled)
+
 /* control-status.c */
-json_t *verb_status (struct control_context *context, json_t *args,
-                     const _Atomic bool *cancelled);
+VERB (status);
+
+/* control-pages.c */
+VERB (pages);
 
 /* control-maintain.c */
-json_t *verb_compact (struct control_context *context, json_t *args,
-                      const _Atomic bool *cancelled);
+VERB (idle);
+VERB (recompress);
+VERB (compact);
+VERB (trim_empty);
+VERB (reset);
+
+/* ---- for them ---- */
+
+/* A number or a string of ARGS, or what stands for none. */
+json_int_t verb_number (const json_t *args, const char *name,
+                        json_int_t otherwise);
+const char *verb_string (const json_t *args, const char *name,
+                         const char *otherwise);
+
+/* The range of pages that "device", "first" and "end" of ARGS name: all
+ * of the device where they don't.  False: *REPLY says why it can't be.
+ */
+bool verb_range (const struct control_context *context, const json_t *args,
+                 struct device **device, uint64_t *first, uint64_t *end,
+                 json_t **reply);
 
 #endif /* NBDZRAM_CONTROL_VERBS_H */

@@ -17,65 +17,65 @@ struct worker {
 
   pthread_mutex_t lock;         /* of what follows */
   pthread_cond_t changed;
-  struct job *waiting, *running, *done;
+  struct task *waiting, *running, *done;
   bool stop;
 };
 
-struct job *
-job_new (const struct verb *verb, json_t *args)
+struct task *
+task_new (const struct verb *verb, json_t *args)
 {
-  struct job *job = calloc (1, sizeof *job);
+  struct task *task = calloc (1, sizeof *task);
 
-  if (!job)
+  if (!task)
     return NULL;
-  job->verb = verb;
-  job->args = args;
-  return job;
+  task->verb = verb;
+  task->args = args;
+  return task;
 }
 
 void
-job_free (struct job *job)
+task_free (struct task *task)
 {
-  json_decref (job->args);
-  json_decref (job->reply);
-  free (job);
+  json_decref (task->args);
+  json_decref (task->reply);
+  free (task);
 }
 
 static void
-append (struct job **list, struct job *job)
+append (struct task **list, struct task *task)
 {
   while (*list)
     list = &(*list)->next;
-  job->next = NULL;
-  *list = job;
+  task->next = NULL;
+  *list = task;
 }
 
 static bool
-take_out (struct job **list, struct job *job)
+take_out (struct task **list, struct task *task)
 {
   for (; *list; list = &(*list)->next)
-    if (*list == job) {
-      *list = job->next;
+    if (*list == task) {
+      *list = task->next;
       return true;
     }
   return false;
 }
 
-static struct job *
-take_first (struct job **list)
+static struct task *
+take_first (struct task **list)
 {
-  struct job *job = *list;
+  struct task *task = *list;
 
-  if (job)
-    *list = job->next;
-  return job;
+  if (task)
+    *list = task->next;
+  return task;
 }
 
 /* ---- the thread ---- */
 
-/* The next job, or NULL at the end. */
-static struct job *
-next_job (struct worker *w)
+/* The next task, or NULL at the end. */
+static struct task *
+next_task (struct worker *w)
 {
   LOCK_FOR_SCOPE (&w->lock);
   while (!w->waiting && !w->stop)
@@ -85,11 +85,11 @@ next_job (struct worker *w)
 }
 
 static void
-job_is_done (struct worker *w, struct job *job)
+task_is_done (struct worker *w, struct task *task)
 {
   LOCK_FOR_SCOPE (&w->lock);
   w->running = NULL;
-  append (&w->done, job);
+  append (&w->done, task);
   eventfd_write (w->event_fd, 1);
 }
 
@@ -97,13 +97,13 @@ static void *
 work (void *arg)
 {
   struct worker *w = arg;
-  struct job *job;
+  struct task *task;
 
   pthread_setname_np (pthread_self (), "control-worker");
-  while ((job = next_job (w)) != NULL) {
-    job->reply = verb_run (job->verb, w->context, job->args,
-                           &job->cancelled);
-    job_is_done (w, job);
+  while ((task = next_task (w)) != NULL) {
+    task->reply = verb_run (task->verb, w->context, task->args,
+                           &task->cancelled);
+    task_is_done (w, task);
   }
   return NULL;
 }
@@ -129,12 +129,12 @@ worker_start (int event_fd, struct control_context *context)
 }
 
 static void
-free_all (struct job **list)
+free_all (struct task **list)
 {
-  struct job *job;
+  struct task *task;
 
-  while ((job = take_first (list)) != NULL)
-    job_free (job);
+  while ((task = take_first (list)) != NULL)
+    task_free (task);
 }
 
 void
@@ -159,23 +159,23 @@ worker_stop (struct worker *w)
 }
 
 void
-worker_add (struct worker *w, struct job *job)
+worker_add (struct worker *w, struct task *task)
 {
   LOCK_FOR_SCOPE (&w->lock);
-  append (&w->waiting, job);
+  append (&w->waiting, task);
   pthread_cond_signal (&w->changed);
 }
 
 void
-worker_cancel (struct worker *w, struct job *job)
+worker_cancel (struct worker *w, struct task *task)
 {
   LOCK_FOR_SCOPE (&w->lock);
-  job->cancelled = true;
-  if (take_out (&w->waiting, job))
-    job_free (job);
+  task->cancelled = true;
+  if (take_out (&w->waiting, task))
+    task_free (task);
 }
 
-struct job *
+struct task *
 worker_done (struct worker *w)
 {
   LOCK_FOR_SCOPE (&w->lock);

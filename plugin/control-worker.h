@@ -2,7 +2,7 @@
 /* The worker: a thread that runs the verbs which take long, one after
  * the other, so that the others are answered meanwhile.
  *
- * A job belongs to the worker from worker_add on, until worker_done
+ * A task belongs to the worker from worker_add on, until worker_done
  * returns it or worker_cancel takes it back.  All functions are called
  * by one thread.
  */
@@ -17,8 +17,8 @@
 
 #include "control-verbs.h"
 
-struct job {
-  struct job *next;
+struct task {
+  struct task *next;
   const struct verb *verb;
   json_t *args;
   json_t *reply;                /* once it is done; NULL: no memory */
@@ -27,7 +27,7 @@ struct job {
 
 struct worker;
 
-/* EVENT_FD, an eventfd, becomes readable when a job is done.  NULL with
+/* EVENT_FD, an eventfd, becomes readable when a task is done.  NULL with
  * errno.
  */
 struct worker *worker_start (int event_fd, struct control_context *context);
@@ -35,16 +35,16 @@ struct worker *worker_start (int event_fd, struct control_context *context);
 /* Cancel what runs and forget what waits.  NULL does nothing. */
 void worker_stop (struct worker *w);
 
-/* A job that takes over ARGS; NULL with errno ENOMEM, ARGS untouched. */
-struct job *job_new (const struct verb *verb, json_t *args);
-void job_free (struct job *job);
+/* A task that takes over ARGS; NULL with errno ENOMEM, ARGS untouched. */
+struct task *task_new (const struct verb *verb, json_t *args);
+void task_free (struct task *task);
 
-void worker_add (struct worker *w, struct job *job);
+void worker_add (struct worker *w, struct task *task);
 
-/* Nobody waits for this job any more. */
-void worker_cancel (struct worker *w, struct job *job);
+/* Nobody waits for this task any more. */
+void worker_cancel (struct worker *w, struct task *task);
 
-/* A job that is done, cancelled ones included, or NULL. */
-struct job *worker_done (struct worker *w);
+/* A task that is done, cancelled ones included, or NULL. */
+struct task *worker_done (struct worker *w);
 
 #endif /* NBDZRAM_CONTROL_WORKER_H */

@@ -16,6 +16,7 @@
 #ifndef NBDZRAM_CONTROL_H
 #define NBDZRAM_CONTROL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -41,9 +42,11 @@ const char *control_name (const struct control *c);
 const char *control_socket_path (const struct control *c);
 
 /* Serve, with threads that no signal wakes; after the fork.  The pool
- * has been started and stays until control_close.  0, or -1 with errno.
+ * has been started, and stays until control_close; CLIENTS is how many
+ * use its disks at the moment.  0, or -1 with errno.
  */
-int control_start (struct control *c, struct pool *pool);
+int control_start (struct control *c, struct pool *pool,
+                   const _Atomic unsigned *clients);
 
 /* Interrupt what is going on, and remove the socket.  NULL does
  * nothing.

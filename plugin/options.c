@@ -21,6 +21,8 @@ const char options_help[] =
   "[size=]<SIZE>  (required) Size of the disk, up to 1P.\n"
   "algorithm=<NAME>[:level=<N>]\n"
   "                          How pages are compressed (default: lz4).\n"
+  "recompress=<NAME>[:level=<N>]\n"
+  "                          For idle pages; up to three, each stronger.\n"
   "mem-limit=<SIZE>          Most memory to hold (default: no limit).\n"
   "page-size=<SIZE>          Unit of compression, 4K to 64K (default: 4K).\n"
   "checksum=<BOOL>           Verify every page read (default: on).\n"
@@ -107,6 +109,26 @@ set_algorithm (struct options *o, const char *value)
   return -1;
 }
 
+/* Each use of the parameter adds one. */
+static int
+add_recompress (struct options *o, const char *value)
+{
+  char error[256];
+
+  if (o->pool.recompress_count == RECOMPRESS_MAX) {
+    nbdkit_error ("recompress=%s: at most %d further algorithms", value,
+                  RECOMPRESS_MAX);
+    return -1;
+  }
+  if (algorithm_parse (value, &o->pool.recompress[o->pool.recompress_count],
+                       error, sizeof error) == -1) {
+    nbdkit_error ("recompress=%s: %s", value, error);
+    return -1;
+  }
+  ++o->pool.recompress_count;
+  return 0;
+}
+
 static int
 set_checksum (struct options *o, const char *value)
 {
@@ -170,6 +192,8 @@ options_set (struct options *o, const char *key, const char *value)
     return set_size (o, value);
   if (strcmp (key, "algorithm") == 0)
     return set_algorithm (o, value);
+  if (strcmp (key, "recompress") == 0)
+    return add_recompress (o, value);
   if (strcmp (key, "mem-limit") == 0)
     return set_mem_limit (o, value);
   if (strcmp (key, "page-size") == 0)

@@ -27,6 +27,7 @@ static struct options options;
 static struct pool *pool;
 static struct device *device;
 static struct control *control;
+static _Atomic unsigned clients; /* connected */
 
 /* ---- life of the server ---- */
 
@@ -169,7 +170,7 @@ zram_after_fork (void)
   if (pool->counters.bad_slots > 0)
     nbdkit_error ("%" PRIu64 " pages of the pool are damaged and read as "
                   "errors until they are written", pool->counters.bad_slots);
-  if (control && control_start (control, pool) == -1) {
+  if (control && control_start (control, pool, &clients) == -1) {
     nbdkit_error ("starting the control socket: %m");
     return -1;
   }
@@ -209,7 +210,15 @@ static void *
 zram_open (int readonly)
 {
   (void) readonly;
+  ++clients;
   return NBDKIT_HANDLE_NOT_NEEDED;
+}
+
+static void
+zram_close (void *handle)
+{
+  (void) handle;
+  --clients;
 }
 
 static int64_t
@@ -392,6 +401,7 @@ static struct nbdkit_plugin plugin = {
   .after_fork        = zram_after_fork,
   .cleanup           = close_control,
   .open              = zram_open,
+  .close             = zram_close,
   .get_size          = zram_get_size,
   .block_size        = zram_block_size,
   .is_rotational     = no,

@@ -9,8 +9,8 @@
 
 #include "analysis.h"
 #include "checksum.h"
+#include "encode.h"
 #include "objects.h"
-#include "page.h"
 #include "same.h"
 #include "slot.h"
 #include "util.h"

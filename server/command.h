@@ -34,9 +34,17 @@ struct command {
 
 extern const struct command commands[]; /* ended by a NULL name */
 
-int command_analyze (const struct command *command, int argc, char *argv[]);
-int command_compact (const struct command *command, int argc, char *argv[]);
-int command_status (const struct command *command, int argc, char *argv[]);
+#define COMMAND(verb)                                                   \
+  int command_##verb (const struct command *command, int argc, char *argv[])
+
+COMMAND (analyze);
+COMMAND (compact);
+COMMAND (idle);
+COMMAND (pages);
+COMMAND (recompress);
+COMMAND (reset);
+COMMAND (status);
+COMMAND (trim_empty);
 
 extern const struct column analyze_columns[];
 extern const struct column status_columns[];

@@ -9,11 +9,18 @@ server_nbdzram_SOURCES = \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \
+	server/idle.c \
 	server/main.c \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
+	server/pages.c \
 	server/process-memory.c server/process-memory.h \
-	server/status.c
+	server/question.c server/question.h \
+	server/range.c server/range.h \
+	server/recompress.c \
+	server/reset.c \
+	server/status.c \
+	server/trim-empty.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
 server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS)

@@ -11,7 +11,7 @@ grep -qx 'magic_config_key=size' "$tmp/dump"
 
 nbdkit_zram zram --help >"$tmp/help"
 sed -n -E 's/^\[?([a-z-]+)=.*/\1/p' "$tmp/help" | sort -u >"$tmp/keys"
-for key in size algorithm mem-limit page-size checksum dedup pool \
+for key in size algorithm recompress mem-limit page-size checksum dedup pool \
         name control; do
     grep -qx "$key" "$tmp/keys" || fail "--help does not know $key"
 done
