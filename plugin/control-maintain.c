@@ -37,10 +37,11 @@ VERB (idle)
 
 VERB (compact)
 {
+  struct job job = job_until (cancelled);
+
   (void) args;
-  (void) cancelled;
   return json_pack ("{s:b, s:I}", "ok", 1, "freed_bytes",
-                    (json_int_t) pool_compact (context->pool));
+                    (json_int_t) pool_compact (context->pool, &job));
 }
 
 VERB (trim_empty)

@@ -17,6 +17,15 @@
 #define PAGE_SIZE_MIN 4096
 #define PAGE_SIZE_MAX 65536
 
+/* Older than this all pages look alike (age.h). */
+#define AGE_SECONDS_MAX (5 * 86400)
+
+/* Of the index in which dedup finds pages, by default: enough for a disk
+ * of which no two pages are the same.
+ */
+#define DEDUP_INDEX_PART 200
+#define DEDUP_INDEX_MIN MIB
+
 const char options_help[] =
   "[size=]<SIZE>  (required) Size of the disk, up to 1P.\n"
   "algorithm=<NAME>[:level=<N>]\n"
@@ -26,7 +35,13 @@ const char options_help[] =
   "mem-limit=<SIZE>          Most memory to hold (default: no limit).\n"
   "page-size=<SIZE>          Unit of compression, 4K to 64K (default: 4K).\n"
   "checksum=<BOOL>           Verify every page read (default: on).\n"
-  "dedup=<MODE>              Share identical pages: off (default).\n"
+  "dedup=<MODE>              Share identical pages: off (default), device, pool.\n"
+  "dedup-index=<SIZE>        Most memory to find them by (default: size/200).\n"
+  "policy=<BOOL>             Maintain pages without being told (default: on).\n"
+  "recompress-age=<SECONDS>  ... recompress what is idle so long (default: 300).\n"
+  "recompress-group=<BOOL>   ... with its neighbours, when four times as old\n"
+  "                          (default: on).\n"
+  "maintenance-cpu=<PERCENT> ... within this share of a processor (default: 10).\n"
   "pool=<PATH>               Keep the pages in a file on tmpfs or hugetlbfs,\n"
   "                          where they outlive the server.\n"
   "name=<NAME>               What the command nbdzram calls this server\n"
@@ -43,6 +58,7 @@ options_init (struct options *o)
       .algorithm = { codecs[0], codecs[0]->default_level },
     },
   };
+  maintainer_settings_init (&o->maintenance);
 }
 
 void
@@ -141,12 +157,89 @@ set_checksum (struct options *o, const char *value)
 }
 
 static int
-set_dedup (const char *value)
+set_dedup (struct options *o, const char *value)
 {
-  if (strcmp (value, "off") == 0)
-    return 0;
-  nbdkit_error ("dedup=%s: this version knows only dedup=off", value);
+  static const char *const modes[] = {
+    [DEDUP_OFF] = "off",
+    [DEDUP_DEVICE] = "device",
+    [DEDUP_POOL] = "pool",
+  };
+
+  for (unsigned i = 0; i < ARRAY_SIZE (modes); ++i)
+    if (strcmp (value, modes[i]) == 0) {
+      o->pool.dedup = (enum dedup_mode) i;
+      return 0;
+    }
+  nbdkit_error ("dedup=%s: must be off, device or pool", value);
   return -1;
+}
+
+static int
+set_dedup_index (struct options *o, const char *value)
+{
+  int64_t size = nbdkit_parse_size (value);
+
+  if (size == -1)
+    return -1;
+  if (size == 0) {
+    nbdkit_error ("dedup-index=%s: must be more than nothing", value);
+    return -1;
+  }
+  o->pool.dedup_limit = (uint64_t) size;
+  return 0;
+}
+
+/* ---- policy ---- */
+
+static int
+set_bool (bool *flag, const char *value)
+{
+  int on = nbdkit_parse_bool (value);
+
+  if (on == -1)
+    return -1;
+  *flag = on;
+  return 0;
+}
+
+static int
+set_number (uint64_t *number, const char *key, const char *value,
+            uint64_t min, uint64_t max)
+{
+  uint64_t n;
+
+  if (nbdkit_parse_uint64_t (key, value, &n) == -1)
+    return -1;
+  if (n < min || n > max) {
+    nbdkit_error ("%s=%s: must be from %" PRIu64 " to %" PRIu64,
+                  key, value, min, max);
+    return -1;
+  }
+  *number = n;
+  return 0;
+}
+
+/* "10" or "10%". */
+static int
+set_percent (unsigned *percent, const char *key, const char *value,
+             uint64_t min, uint64_t max)
+{
+  size_t length = strlen (value);
+  char number[32];
+  uint64_t n;
+
+  if (length > 0 && value[length - 1] == '%')
+    length--;
+  if (length >= sizeof number) {
+    nbdkit_error ("%s=%s: is not a percentage", key, value);
+    return -1;
+  }
+  memcpy (number, value, length);
+  number[length] = '\0';
+  if (set_number (&n, key, number, min, max) == -1)
+    return -1;
+  *percent = (unsigned) n;
+  return 0;
 }
 
 static int
@@ -201,7 +294,18 @@ options_set (struct options *o, const char *key, const char *value)
   if (strcmp (key, "checksum") == 0)
     return set_checksum (o, value);
   if (strcmp (key, "dedup") == 0)
-    return set_dedup (value);
+    return set_dedup (o, value);
+  if (strcmp (key, "dedup-index") == 0)
+    return set_dedup_index (o, value);
+  if (strcmp (key, "policy") == 0)
+    return set_bool (&o->maintenance.policy.on, value);
+  if (strcmp (key, "recompress-age") == 0)
+    return set_number (&o->maintenance.policy.recompress_age, key, value,
+                       1, AGE_SECONDS_MAX);
+  if (strcmp (key, "recompress-group") == 0)
+    return set_bool (&o->maintenance.policy.group, value);
+  if (strcmp (key, "maintenance-cpu") == 0)
+    return set_percent (&o->maintenance.cpu, key, value, 1, 100);
   if (strcmp (key, "pool") == 0)
     return set_pool (o, value);
   if (strcmp (key, "name") == 0)
@@ -221,6 +325,13 @@ options_check (struct options *o)
     nbdkit_error ("the size of the disk is missing: nbdkit zram size=8G");
     return -1;
   }
+  if (o->pool.dedup != DEDUP_OFF && !o->pool.geometry.checksum) {
+    nbdkit_error ("dedup finds pages by their checksums: checksum=off does "
+                  "not go with it");
+    return -1;
+  }
+  if (o->pool.dedup_limit == 0)
+    o->pool.dedup_limit = MAX (DEDUP_INDEX_MIN, o->size / DEDUP_INDEX_PART);
   if (o->pool.mem_limit == 0)
     return 0;
   min = pool_mem_limit_min (&o->pool);

@@ -7,12 +7,14 @@
 #include <stdint.h>
 
 #include "control.h"
+#include "maintainer.h"
 #include "pool.h"
 
 struct options {
   uint64_t size;                /* of the disk, bytes; 0: not given */
   char *pool_path;              /* absolute, allocated; NULL: a memfd */
   struct pool_options pool;
+  struct maintainer_settings maintenance;
   char *control_path, *name;    /* allocated; what control points to */
   struct control_options control;
 };

@@ -14,6 +14,7 @@
 
 #include "control.h"
 #include "device.h"
+#include "maintainer.h"
 #include "options.h"
 #include "os.h"
 #include "stats.h"
@@ -27,6 +28,7 @@ static struct options options;
 static struct pool *pool;
 static struct device *device;
 static struct control *control;
+static struct maintainer maintainer;
 static _Atomic unsigned clients; /* connected */
 
 /* ---- life of the server ---- */
@@ -170,6 +172,10 @@ zram_after_fork (void)
   if (pool->counters.bad_slots > 0)
     nbdkit_error ("%" PRIu64 " pages of the pool are damaged and read as "
                   "errors until they are written", pool->counters.bad_slots);
+  if (maintainer_start (&maintainer, pool, &options.maintenance) == -1) {
+    nbdkit_error ("starting maintenance: %m");
+    return -1;
+  }
   if (control && control_start (control, pool, &clients) == -1) {
     nbdkit_error ("starting the control socket: %m");
     return -1;
@@ -187,17 +193,19 @@ debug_stats (void)
     nbdkit_debug ("%s=%" PRIu64, f->name, stats_value (&st, f));
 }
 
+/* Threads end before what they work on. */
 static void
-close_control (void)
+stop_threads (void)
 {
   control_close (control);
   control = NULL;
+  maintainer_stop (&maintainer);
 }
 
 static void
 zram_unload (void)
 {
-  close_control ();             /* if the server did not come to serving */
+  stop_threads ();              /* if the server did not come to serving */
   if (device)
     debug_stats ();
   pool_close (pool);
@@ -399,7 +407,7 @@ static struct nbdkit_plugin plugin = {
   .magic_config_key  = "size",
   .get_ready         = zram_get_ready,
   .after_fork        = zram_after_fork,
-  .cleanup           = close_control,
+  .cleanup           = stop_threads,
   .open              = zram_open,
   .close             = zram_close,
   .get_size          = zram_get_size,

@@ -58,8 +58,23 @@ refuses 'mem-limit: must be at least' zram 1M mem-limit=64K page-size=64K
 refuses '' zram 1M mem-limit=-1
 refuses '' zram 1M mem-limit=much
 refuses 'maybe' zram 1M checksum=maybe
-refuses 'dedup=pool' zram 1M dedup=pool
-refuses 'dedup=' zram 1M dedup=
+refuses 'dedup=on: must be off, device or pool' zram 1M dedup=on
+refuses 'dedup=: must be' zram 1M dedup=
+refuses 'by their checksums' zram 1M dedup=pool checksum=off
+refuses 'more than nothing' zram 1M dedup=pool dedup-index=0
+refuses 'maybe' zram 1M policy=maybe
+refuses 'maybe' zram 1M recompress-group=maybe
+refuses 'recompress-age=0: .*from 1 to' zram 1M recompress-age=0
+refuses 'recompress-age=432001: ' zram 1M recompress-age=432001
+refuses '' zram 1M recompress-age=1h
+refuses 'maintenance-cpu=0' zram 1M maintenance-cpu=0
+refuses 'maintenance-cpu=101: ' zram 1M maintenance-cpu=101%
+refuses '' zram 1M maintenance-cpu=%
+refuses '' zram 1M maintenance-cpu=1%%
+nbdkit_zram -U - zram 1M maintenance-cpu=100% --run true
+refuses "recompress=gzip: unknown algorithm" zram 1M recompress=gzip
+refuses 'at most 3' zram 1M recompress=lz4hc recompress=lz4hc:level=9 \
+    recompress=lz4hc:level=10 recompress=lz4hc:level=11
 
 # Found out before the fork, where it can be said.
 (ulimit -v 12000000; refuses 'no address space' zram 1G)
