@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The backing file: where the objects of cold pages lie when they have
+ * left memory.  A regular file or a block device.
+ *
+ *   0      header, one block: whose file this is
+ *   4096   blocks of objects
+ *
+ * An object here is the same bytes as in the arena.  A small one never
+ * crosses a block, so that reading it is one block; one of more than a
+ * block begins at a block, and others may follow in its last.  Several
+ * slots may name the same object.
+ *
+ * What is free is not in the file.  The process keeps a number a block:
+ * the sum, over the slots that name bytes of the block, of the units of
+ * 32 bytes that they name.  It only ever adds and subtracts, so slots
+ * come and go in any order, from any thread, and attaching adds up all
+ * slots again.  A block with the sum 0 is free.
+ *
+ * Bytes that a slot names are never written to: new objects go to free
+ * blocks only.  A block that was freed is not written to, either, while
+ * a reader is at work that may have seen a slot that named it.  So who
+ * finds the slot unchanged after reading has read that slot's object.
+ *
+ * Content matters no longer than the pool in memory lives, so nothing
+ * is ever synced.
+ *
+ * Threads: backing_claim, backing_release, reading, backing_is_victim,
+ * backing_get_state and backing_get_stats may be called by any thread at
+ * any time.  The rest is for one thread at a time, the one that holds
+ * pool->maintenance.  There are no locks in here.
+ */
+
+#ifndef NBDZRAM_BACKING_H
+#define NBDZRAM_BACKING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bits.h"
+#include "budget.h"
+#include "util.h"
+
+#define BACKING_BLOCK 4096
+#define BACKING_UNIT 32
+#define BACKING_ID_SIZE 16
+
+/* Bytes of a backing file that a slot can name: 2 TiB. */
+#define BACKING_SIZE_MAX (2 * TIB)
+
+/* A page that shares its object with others up to this many counts as
+ * this part of it.
+ */
+#define BACKING_GROUP 16
+
+struct backing_options {
+  const char *path;
+  uint64_t size;                /* bytes to use at most; 0: all of a
+                                 * device */
+  uint32_t page_size;
+  uint8_t pool_id[BACKING_ID_SIZE];
+  const uint8_t *expected_id;   /* of the file in which the pool's pages
+                                 * are; NULL: there are none */
+  int pool_fd;                  /* this file is refused; or -1 */
+  struct budget *budget;
+};
+
+enum backing_state {
+  BACKING_OK,
+  BACKING_FULL,                 /* the last flush found too little space */
+  BACKING_FAILED,               /* the last write failed */
+};
+
+/* Counted since the process began. */
+struct backing_counters {
+  _Atomic uint64_t reads;       /* objects */
+  _Atomic uint64_t read_bytes;  /* of whole blocks, as are the next two */
+  _Atomic uint64_t write_bytes; /* all that was written */
+  _Atomic uint64_t clean_bytes; /* the part written by cleaning batches */
+  _Atomic uint64_t object_bytes; /* of objects in other batches */
+  _Atomic uint64_t read_errors, write_errors;
+};
+
+/* The system calls, so that tests can let them fail. */
+struct backing_io {
+  ssize_t (*pread) (int fd, void *buf, size_t len, off_t offset);
+  ssize_t (*pwrite) (int fd, const void *buf, size_t len, off_t offset);
+  uint64_t (*now) (void);       /* milliseconds, monotonic */
+};
+
+struct backing {
+  const struct backing_io *io;
+  struct budget *budget;
+  int fd;
+  bool is_device;
+  bool taken_over;              /* it was another pool's, or new */
+  uint8_t id[BACKING_ID_SIZE];
+  uint32_t blocks;              /* that slots may name */
+  uint32_t limit;               /* blocks that may be written */
+
+  _Atomic uint16_t *live;       /* by block: units that slots name */
+  bits_word *backed;            /* by block: may have space on disk */
+  bits_word *victims;           /* by block: is to be emptied */
+  _Atomic uint16_t *group_used; /* by group of blocks: how many not free */
+  _Atomic uint32_t high_water;  /* blocks ever used, whole groups: only
+                                 * below it the arrays are resident, and
+                                 * taken from the budget */
+  _Atomic uint32_t used;        /* blocks not free, the header too */
+  _Atomic uint64_t live_units;  /* the sum of live[] */
+  uint32_t backed_count;        /* bits set in backed */
+
+  struct {                      /* readers at work, by phase */
+    _Alignas (CACHE_LINE) _Atomic uint32_t count;
+  } readers[2];
+  _Atomic uint32_t phase;
+
+  _Atomic int state;            /* enum backing_state */
+  _Atomic int error;            /* errno of the last failed write */
+  uint64_t retry_at, retry_delay; /* milliseconds */
+  struct backing_counters counters;
+};
+
+/* Open or create the file.  A regular file is created (mode 0600), or
+ * must be empty, or ours; a block device must begin with 1 MiB of
+ * zeroes, or be ours.  One that is ours is cleared and becomes this
+ * pool's when expected_id is NULL, since then no page is in it.
+ * 0, or -1 with errno, and the file is as it was:
+ *   EEXIST    something else is in the file
+ *   EBUSY     another process uses it
+ *   ESTALE    it is not the file that expected_id names
+ *   ELOOP     it is the pool file
+ *   ENOTBLK   neither a regular file nor a block device
+ *   EINVAL    a regular file needs a size; or no room for one page
+ *   EFBIG     size is above BACKING_SIZE_MAX
+ *   ENOMEM, ENOSPC (the budget), and what open(2) and write(2) give
+ */
+int backing_open (struct backing *b, const struct backing_options *o);
+
+/* Safe on a zeroed struct, and on one whose opening failed.  The file
+ * stays as it is.
+ */
+void backing_close (struct backing *b);
+
+/* Attach: all slots were claimed.  Finds what to give back. */
+void backing_attach_done (struct backing *b);
+
+/* ---- slots that come and go ---- */
+
+/* Can there be an object of LENGTH bytes at OFFSET?  Ask before claiming
+ * what a slot says at attach.
+ */
+bool backing_contains (const struct backing *b, uint64_t offset,
+                       uint32_t length);
+
+/* A slot that names LENGTH bytes at OFFSET comes: before it is
+ * published, or at attach.  SHARE is 1, or BACKING_GROUP when its page
+ * is one of several in the object.  Needs contains.
+ */
+void backing_claim (struct backing *b, uint64_t offset, uint32_t length,
+                    unsigned share);
+
+/* It is gone: after another slot was published in its place. */
+void backing_release (struct backing *b, uint64_t offset, uint32_t length,
+                      unsigned share);
+
+/* ---- reading ---- */
+
+/* From enter, called before the slot is looked at under its lock, until
+ * leave, called when the slot was looked at again, nothing is written
+ * over what the slot named.  No lock may be held that the maintenance
+ * thread waits for.  Give leave what enter returned.
+ */
+unsigned backing_enter (struct backing *b);
+void backing_leave (struct backing *b, unsigned phase);
+
+/* Room needed to read an object of LENGTH bytes. */
+static inline size_t
+backing_read_size (uint32_t length)
+{
+  return align_up (length, BACKING_BLOCK) + BACKING_BLOCK;
+}
+
+/* Read the object of LENGTH bytes at OFFSET into BUF, which has room for
+ * backing_read_size and is aligned to a block.  Returns where in BUF the
+ * object begins, or NULL with errno EIO.
+ */
+void *backing_read (struct backing *b, uint64_t offset, uint32_t length,
+                    void *buf);
+
+/* ---- writing ---- */
+
+/* Objects that are written together. */
+struct backing_batch;
+
+/* Make a batch with room for BYTES, 1 MiB being a good number.  CLEANING
+ * says that what it will hold comes from the backing file itself: keep
+ * that apart from new objects, since it will live longer.  NULL with
+ * errno ENOMEM, or ENOSPC (the budget).
+ */
+struct backing_batch *backing_batch_new (struct backing *b, uint32_t bytes,
+                                         bool cleaning);
+void backing_batch_free (struct backing_batch *batch);
+
+/* Copy an object to the batch.  Add neighbours one after the other: they
+ * will lie together, and often die together.  An ALIGNED one begins at a
+ * block.  Returns its number in the batch, counted from 0, or -1 with
+ * errno EAGAIN: no room, flush and reset first.
+ */
+int backing_batch_add (struct backing_batch *batch, const void *object,
+                       uint32_t length, bool aligned);
+
+/* Write the batch to free blocks.  0, or -1 with errno, and nothing has
+ * changed:
+ *   ENOSPC    the backing file, its file system or the budget is full
+ *   others    as pwrite(2) gives; until some time has passed, the same
+ *             error again without another try
+ * Then, for each object: claim its place, publish the slot, and release
+ * the place again if that was not to be.  Its blocks stay the batch's
+ * until the reset.
+ */
+int backing_flush (struct backing_batch *batch);
+
+/* Where object number N is now; 0 if there was no room for it. */
+uint64_t backing_batch_offset (const struct backing_batch *batch, unsigned n);
+
+/* Make the batch empty.  Blocks that nobody claimed are free. */
+void backing_batch_reset (struct backing_batch *batch);
+
+/* Would a flush try to write, or is it too early after an error? */
+bool backing_may_write (const struct backing *b);
+
+/* ---- cleaning ---- */
+
+/* Is so much of the used blocks dead that cleaning is due? */
+bool backing_needs_cleaning (const struct backing *b);
+
+/* Mark the emptiest blocks as victims, as many as cleaning now needs and
+ * at most so many that MAX_BYTES are alive in them.  Returns how many
+ * are alive in them; 0: nothing is worth it.  Then read each object for
+ * which backing_is_victim is true, put it in a cleaning batch, and
+ * publish its new place.
+ */
+uint64_t backing_choose_victims (struct backing *b, uint64_t max_bytes);
+
+bool backing_is_victim (const struct backing *b, uint64_t offset,
+                        uint32_t length);
+
+/* Forget who is a victim. */
+void backing_cleaning_done (struct backing *b);
+
+/* Give space of free blocks back to the file system, but for KEEP bytes
+ * that are soon written again, and the memory that described them.
+ * Does nothing on a device.
+ */
+void backing_give_back (struct backing *b, uint64_t keep);
+
+/* ---- what there is ---- */
+
+/* *ERROR is the errno behind BACKING_FAILED. */
+enum backing_state backing_get_state (const struct backing *b, int *error);
+
+struct backing_stats {
+  uint64_t size;                /* bytes that may be used */
+  uint64_t used;                /* bytes of blocks that are not free */
+  uint64_t live;                /* bytes that slots name */
+  uint64_t file;                /* bytes on disk; of a device: used */
+};
+void backing_get_stats (const struct backing *b, struct backing_stats *st);
+
+/* Check every invariant written in this file, while nobody uses it; for
+ * tests.  Returns NULL, or what is wrong.
+ */
+const char *backing_check (const struct backing *b);
+
+#endif /* NBDZRAM_BACKING_H */
