@@ -7,8 +7,8 @@
  *
  * An object here is the same bytes as in the arena.  A small one never
  * crosses a block, so that reading it is one block; one of more than a
- * block begins at a block, and others may follow in its last.  Several
- * slots may name the same object.
+ * block may begin behind another of that kind.  Several slots may name
+ * the same object.
  *
  * What is free is not in the file.  The process keeps a number a block:
  * the sum, over the slots that name bytes of the block, of the units of
@@ -107,8 +107,12 @@ struct backing {
                                  * below it the arrays are resident, and
                                  * taken from the budget */
   _Atomic uint32_t used;        /* blocks not free, the header too */
-  _Atomic uint64_t live_units;  /* the sum of live[] */
+  _Atomic uint64_t live_units;  /* the sum of live[], where each block
+                                 * counts as one block at most */
   uint32_t backed_count;        /* bits set in backed */
+  uint32_t cursor;              /* where to look for free blocks first */
+  bool no_long_runs;            /* since the cursor was put to the start */
+
 
   struct {                      /* readers at work, by phase */
     _Alignas (CACHE_LINE) _Atomic uint32_t count;
@@ -211,7 +215,7 @@ int backing_batch_add (struct backing_batch *batch, const void *object,
                        uint32_t length, bool aligned);
 
 /* Write the batch to free blocks.  0, or -1 with errno, and nothing has
- * changed:
+ * changed, but the batch must be reset:
  *   ENOSPC    the backing file, its file system or the budget is full
  *   others    as pwrite(2) gives; until some time has passed, the same
  *             error again without another try

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+#include <xxhash.h>
+
+#include "backing.h"
+#include "backing-internal.h"
+#include "os.h"
+
+/* "nbdzbak" and a byte. */
+#define HEADER_MAGIC UINT64_C (0x6e62647a62616b01)
+#define HEADER_VERSION 1
+
+/* So much of a device must be zeroes: partition tables, file systems and
+ * the like have something there.
+ */
+#define BLANK_BYTES MIB
+
+struct header {
+  uint64_t magic;
+  uint64_t sum;                 /* of what follows */
+  uint32_t version;
+  uint32_t page_size;
+  uint8_t id[BACKING_ID_SIZE];
+  uint8_t pool_id[BACKING_ID_SIZE];
+};
+
+static uint64_t
+header_sum (const struct header *h)
+{
+  return XXH3_64bits (&h->version,
+                      sizeof *h - offsetof (struct header, version));
+}
+
+static bool
+header_valid (const struct header *h)
+{
+  return h->magic == HEADER_MAGIC && h->sum == header_sum (h)
+    && h->version == HEADER_VERSION;
+}
+
+/* ---- the kinds of file ---- */
+
+static int
+open_path (const char *path)
+{
+  struct stat st;
+
+  /* A device that is mounted, or part of an array, is busy. */
+  if (stat (path, &st) == 0 && S_ISBLK (st.st_mode))
+    return open (path, O_RDWR | O_EXCL | O_CLOEXEC);
+  return open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+               0600);
+}
+
+static int
+check_kind (struct backing *b, const struct backing_options *o,
+            struct stat *st)
+{
+  struct stat pool;
+
+  if (fstat (b->fd, st) == -1)
+    return -1;
+  if (!S_ISREG (st->st_mode) && !S_ISBLK (st->st_mode)) {
+    errno = ENOTBLK;
+    return -1;
+  }
+  b->is_device = S_ISBLK (st->st_mode);
+  if (o->pool_fd != -1) {
+    if (fstat (o->pool_fd, &pool) == -1)
+      return -1;
+    if (pool.st_dev == st->st_dev && pool.st_ino == st->st_ino) {
+      errno = ELOOP;
+      return -1;
+    }
+  }
+  if (flock (b->fd, LOCK_EX | LOCK_NB) == -1) {
+    errno = errno == EWOULDBLOCK ? EBUSY : errno;
+    return -1;
+  }
+  return 0;
+}
+
+/* Slots may name all that a file has, even if less is now to be used. */
+static int
+find_size (struct backing *b, const struct backing_options *o,
+           uint64_t file_size)
+{
+  uint64_t size = o->size;
+
+  if (size > BACKING_SIZE_MAX) {
+    errno = EFBIG;
+    return -1;
+  }
+  if (b->is_device) {
+    if (ioctl (b->fd, BLKGETSIZE64, &file_size) == -1)
+      return -1;
+    size = size == 0 ? file_size : MIN (size, file_size);
+  }
+  size = MIN (size, BACKING_SIZE_MAX);
+  if (size < BACKING_BLOCK + o->page_size) {
+    errno = EINVAL;
+    return -1;
+  }
+  b->limit = (uint32_t) (size / BACKING_BLOCK);
+  b->blocks = b->limit;
+  if (o->expected_id)
+    b->blocks = MAX (b->limit, (uint32_t) (MIN (file_size, BACKING_SIZE_MAX)
+                                           / BACKING_BLOCK));
+  return 0;
+}
+
+/* ---- what is in it ---- */
+
+static int
+read_all (struct backing *b, void *buf, size_t len)
+{
+  ssize_t r = b->io->pread (b->fd, buf, len, 0);
+
+  if (r >= 0 && (size_t) r < len)
+    errno = EIO;
+  return r == (ssize_t) len ? 0 : -1;
+}
+
+/* 1: yes, 0: no, -1 with errno. */
+static int
+is_blank (struct backing *b, uint64_t file_size)
+{
+  size_t len = MIN (BLANK_BYTES, (uint64_t) b->blocks * BACKING_BLOCK);
+  char *buf;
+  int blank;
+
+  if (!b->is_device)
+    return file_size == 0;
+  buf = os_map_anon (len);
+  if (!buf)
+    return -1;
+  blank = read_all (b, buf, len) == -1
+    ? -1 : buf[0] == 0 && memcmp (buf, buf + 1, len - 1) == 0;
+  os_unmap (buf, len);
+  return blank;
+}
+
+/* With an id of its own, since what slots of another pool say of it is
+ * no longer true.
+ */
+static int
+take_over (struct backing *b, const struct backing_options *o, void *block)
+{
+  struct header *h = block;
+
+  if (getrandom (b->id, sizeof b->id, 0) != sizeof b->id)
+    return -1;
+  memset (block, 0, BACKING_BLOCK);
+  h->magic = HEADER_MAGIC;
+  h->version = HEADER_VERSION;
+  h->page_size = o->page_size;
+  memcpy (h->id, b->id, sizeof h->id);
+  memcpy (h->pool_id, o->pool_id, sizeof h->pool_id);
+  h->sum = header_sum (h);
+  b->taken_over = true;
+  if (io_write (b, block, BACKING_BLOCK, 0) == -1)
+    return -1;
+  return b->is_device ? 0 : ftruncate (b->fd, BACKING_BLOCK);
+}
+
+static int
+examine (struct backing *b, const struct backing_options *o,
+         uint64_t file_size, void *block)
+{
+  const struct header *h = block;
+  int blank = 0;
+  bool ours;
+
+  if (!b->is_device && file_size < BACKING_BLOCK)
+    ours = false;
+  else if (read_all (b, block, BACKING_BLOCK) == -1)
+    return -1;
+  else
+    ours = header_valid (h);
+
+  if (o->expected_id) {
+    if (ours && h->page_size == o->page_size
+        && memcmp (h->id, o->expected_id, BACKING_ID_SIZE) == 0
+        && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) == 0) {
+      memcpy (b->id, h->id, sizeof b->id);
+      return 0;
+    }
+    errno = ESTALE;
+    return -1;
+  }
+  if (!ours)
+    blank = is_blank (b, file_size);
+  if (blank == -1)
+    return -1;
+  if (!ours && !blank) {
+    errno = EEXIST;
+    return -1;
+  }
+  return take_over (b, o, block);
+}
+
+/* ---- opening ---- */
+
+/* Not on every file system; where it is there, memory is not filled with
+ * what was just moved out of it.
+ */
+static void
+try_direct (struct backing *b, void *block)
+{
+  int flags = fcntl (b->fd, F_GETFL);
+
+  if (flags == -1 || fcntl (b->fd, F_SETFL, flags | O_DIRECT) == -1)
+    return;
+  if (pread (b->fd, block, BACKING_BLOCK, 0) == -1 && errno == EINVAL)
+    fcntl (b->fd, F_SETFL, flags);
+}
+
+static int
+open_locked (struct backing *b, const struct backing_options *o,
+             const struct stat *st)
+{
+  void *block = os_map_anon (BACKING_BLOCK);
+  int r = -1;
+
+  if (!block)
+    return -1;
+  try_direct (b, block);
+  /* What can fail without a trace comes before the header is written. */
+  if (find_size (b, o, (uint64_t) st->st_size) == 0
+      && space_open (b) == 0)
+    r = examine (b, o, (uint64_t) st->st_size, block);
+  os_unmap (block, BACKING_BLOCK);
+  return r;
+}
+
+int
+backing_open (struct backing *b, const struct backing_options *o)
+{
+  bool existed = access (o->path, F_OK) == 0, mine = false;
+  struct stat st;
+  int err;
+
+  *b = (struct backing) {
+    .io = &backing_system_io, .budget = o->budget, .fd = open_path (o->path),
+  };
+  if (b->fd == -1)
+    return -1;
+  if (check_kind (b, o, &st) == 0) {
+    mine = !existed && st.st_size == 0;
+    if (open_locked (b, o, &st) == 0)
+      return 0;
+  }
+  err = errno;
+  if (mine)
+    unlink (o->path);
+  backing_close (b);
+  errno = err;
+  return -1;
+}
+
+void
+backing_close (struct backing *b)
+{
+  if (b->io && b->fd != -1)
+    close (b->fd);
+  b->fd = -1;
+  space_close (b);
+}
+
+void
+backing_attach_done (struct backing *b)
+{
+  uint64_t end = (uint64_t) b->blocks * BACKING_BLOCK;
+  off_t data = BACKING_BLOCK, hole;
+
+  if (b->is_device)
+    return;
+  /* Where the file system does not tell, all of the file counts. */
+  while ((uint64_t) data < end) {
+    data = lseek (b->fd, data, SEEK_DATA);
+    if (data == -1 || (uint64_t) data >= end)
+      return;
+    hole = lseek (b->fd, data, SEEK_HOLE);
+    if (hole == -1)
+      return;
+    hole = (off_t) MIN (end, align_up ((uint64_t) hole, BACKING_BLOCK));
+    space_raise (b, (uint32_t) MIN (b->blocks,
+                                    align_up ((uint64_t) hole / BACKING_BLOCK,
+                                              GROUP_BLOCKS)), true);
+    space_set_backed (b, (uint32_t) (data / BACKING_BLOCK),
+                      (uint32_t) (hole / BACKING_BLOCK));
+    data = hole;
+  }
+}
