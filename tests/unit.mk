@@ -4,6 +4,7 @@
 # NBDZRAM_QUICK=1 does a tenth of the work.
 
 unit_help = tests/data.c tests/unit-help.c tests/unit.h
+backing_help = tests/backing-help.c tests/backing-help.h $(unit_help)
 unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
@@ -12,6 +13,9 @@ unit_programs = \
 	tests/unit-analysis \
 	tests/unit-arena \
 	tests/unit-attach \
+	tests/unit-backing \
+	tests/unit-backing-faults \
+	tests/unit-backing-threads \
 	tests/unit-bits \
 	tests/unit-budget \
 	tests/unit-codec \
@@ -45,6 +49,14 @@ tests_unit_arena_SOURCES = tests/unit-arena.c $(unit_help)
 tests_unit_arena_LDADD = $(unit_libs)
 tests_unit_attach_SOURCES = tests/unit-attach.c $(unit_help)
 tests_unit_attach_LDADD = $(unit_libs)
+tests_unit_backing_SOURCES = tests/unit-backing.c $(backing_help)
+tests_unit_backing_LDADD = $(unit_libs)
+tests_unit_backing_faults_SOURCES = tests/unit-backing-faults.c \
+	$(backing_help)
+tests_unit_backing_faults_LDADD = $(unit_libs)
+tests_unit_backing_threads_SOURCES = tests/unit-backing-threads.c \
+	$(backing_help)
+tests_unit_backing_threads_LDADD = $(unit_libs)
 tests_unit_bits_SOURCES = tests/unit-bits.c $(unit_help)
 tests_unit_bits_LDADD = $(unit_libs)
 tests_unit_budget_SOURCES = tests/unit-budget.c $(unit_help)

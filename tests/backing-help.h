@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A store of nothing but slots and a backing file, for its tests. */
+
+#ifndef NBDZRAM_TESTS_BACKING_HELP_H
+#define NBDZRAM_TESTS_BACKING_HELP_H
+
+#include "unit.h"
+#include "backing.h"
+
+#define OBJECT_MAX (65536 + 4)
+#define STORE_SLOTS 16384
+
+struct store_slot {
+  uint64_t offset;              /* 0: not in the file */
+  uint32_t length;
+  uint32_t tag;                 /* what is in it */
+};
+
+struct store {
+  struct backing backing;
+  struct backing_options options;
+  struct budget budget;
+  uint8_t id[BACKING_ID_SIZE];  /* of the file that slots name */
+  char dir[64], path[80];
+  struct rng rng;
+  struct store_slot slots[STORE_SLOTS];
+  struct backing_batch *fresh, *cleaning;
+  uint32_t pending[2][STORE_SLOTS]; /* slots by number in a batch */
+};
+
+/* Open a new file of SIZE bytes in the directory PARENT. */
+struct store *store_open (const char *parent, uint64_t size);
+/* Close and open again, as a process does that attaches. */
+void store_reopen (struct store *s);
+void store_close (struct store *s);
+
+/* Bytes of an object, determined by TAG. */
+void object_fill (void *buf, uint32_t length, uint32_t tag);
+
+/* As sizes of compressed pages are: 200 to 3800, 1200 on average. */
+uint32_t object_length (struct rng *rng);
+
+/* Put a new object of LENGTH bytes into slot N; it is written when the
+ * batch is full, or by store_flush.  -1 with errno when that failed: the
+ * slots of the batch then have no object.
+ */
+int store_put (struct store *s, uint32_t n, uint32_t length);
+int store_flush (struct store *s);
+void store_drop (struct store *s, uint32_t n);
+
+/* Clean as long as there is need, and progress. */
+void store_clean (struct store *s);
+
+/* Is what slot N names its object? */
+bool store_slot_ok (struct store *s, uint32_t n);
+
+/* Check all slots and all invariants. */
+void store_check (struct store *s);
+
+/* Used blocks, and bytes written, for each byte alive or new. */
+double store_space (struct store *s);
+double store_writes (struct store *s);
+
+#endif /* NBDZRAM_TESTS_BACKING_HELP_H */
