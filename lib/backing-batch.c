@@ -24,7 +24,13 @@
 /* Blocks with room that are kept from one window to the next. */
 #define OPEN_BLOCKS 16
 
-/* Blocks that large objects, one behind the other, may make together. */
+/* Objects of more than half a block, of which no two fit one, lie one
+ * behind the other, as larger ones do: of real pages, compressed by lz4,
+ * they are so many that a quarter of the space would be lost otherwise.
+ * Many blocks together lose less, few are more easily found free.
+ */
+#define MEDIUM (BACKING_BLOCK / 2)
+#define MEDIUM_CHAIN_BLOCKS 4
 #define CHAIN_BLOCKS 16
 
 /* As the smallest objects have 32 bytes, a few times more than there
@@ -275,18 +281,19 @@ add_small (struct backing_batch *t, const void *object, uint32_t length)
 }
 
 /* The last block, if there is room left in it and an object that begins
- * there, of LENGTH bytes, makes no longer extent than CHAIN_BLOCKS: runs
- * of so many free blocks must be found.  Else a new one.
+ * there, of LENGTH bytes, makes no longer extent than may be: runs of so
+ * many free blocks must be found.  Else a new one.
  */
 static struct open_block
 last_block (struct backing_batch *t, uint32_t length)
 {
   struct open_block none = { t->blocks, 0 };
+  uint32_t max = length > BACKING_BLOCK ? CHAIN_BLOCKS : MEDIUM_CHAIN_BLOCKS;
 
   for (uint32_t i = 0; i < t->open_count; ++i)
     if (t->open[i].block + 1 == t->blocks
         && t->extents[t->last_extent] - 1
-           + div_up (t->open[i].used + length, BACKING_BLOCK) <= CHAIN_BLOCKS)
+           + div_up (t->open[i].used + length, BACKING_BLOCK) <= max)
       return t->open[i];
   return none;
 }
@@ -351,7 +358,7 @@ backing_batch_add (struct backing_batch *t, const void *object,
     errno = EAGAIN;
     return -1;
   }
-  if ((aligned || length > BACKING_BLOCK
+  if ((aligned || length > MEDIUM
        ? add_large (t, object, length, aligned)
        : add_small (t, object, length)) == -1)
     return -1;

@@ -5,9 +5,9 @@
  *   0      header, one block: whose file this is
  *   4096   blocks of objects
  *
- * An object here is the same bytes as in the arena.  A small one never
- * crosses a block, so that reading it is one block; one of more than a
- * block may begin behind another of that kind.  Several slots may name
+ * An object here is the same bytes as in the arena.  One of up to half
+ * a block never crosses one, so that reading it is one block; a larger
+ * one may begin behind another of that kind.  Several slots may name
  * the same object.
  *
  * What is free is not in the file.  The process keeps a number a block:

@@ -121,7 +121,7 @@ first_piece (const struct device *d, uint64_t offset, uint64_t count)
 }
 
 static int
-read_pieces (struct device *d, struct stream *stream, uint8_t *buf,
+read_pieces (struct device *d, struct stream **stream, uint8_t *buf,
              uint32_t count, uint64_t offset)
 {
   while (count > 0) {
@@ -137,7 +137,7 @@ read_pieces (struct device *d, struct stream *stream, uint8_t *buf,
 }
 
 static int
-write_pieces (struct device *d, struct stream *stream, const uint8_t *buf,
+write_pieces (struct device *d, struct stream **stream, const uint8_t *buf,
               uint32_t count, uint64_t offset)
 {
   while (count > 0) {
@@ -156,7 +156,7 @@ int
 device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
 {
   struct stream *stream = stream_get (&d->pool->streams);
-  int r = read_pieces (d, stream, buf, count, offset);
+  int r = read_pieces (d, &stream, buf, count, offset);
 
   stream_put (&d->pool->streams, stream);
   if (r == -1)
@@ -169,7 +169,7 @@ device_write (struct device *d, const void *buf, uint32_t count,
               uint64_t offset)
 {
   struct stream *stream = stream_get (&d->pool->streams);
-  int r = write_pieces (d, stream, buf, count, offset);
+  int r = write_pieces (d, &stream, buf, count, offset);
 
   stream_put (&d->pool->streams, stream);
   if (r == -1)
@@ -205,7 +205,7 @@ zero_part (struct device *d, uint64_t offset, uint32_t count)
 {
   struct piece p = first_piece (d, offset, count);
   struct stream *stream = stream_get (&d->pool->streams);
-  int r = page_zero (d, stream, p.index, p.offset, p.count);
+  int r = page_zero (d, &stream, p.index, p.offset, p.count);
 
   stream_put (&d->pool->streams, stream);
   if (r == -1)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backing.h"
 #include "checksum.h"
 #include "encode.h"
 #include "group.h"
@@ -306,9 +307,41 @@ is_last_owner (struct device *d, slot_t slot)
   }
 }
 
+/* A page of a group counts as a part of its object. */
+static unsigned
+share_of (slot_t slot)
+{
+  return slot_is_group (slot) ? BACKING_GROUP : 1;
+}
+
+static bool
+backing_has (const struct device *d, slot_t slot)
+{
+  return object_bytes (d, slot) <= device_page_size (d)
+    && backing_contains (d->pool->backing, slot_offset (slot),
+                         object_bytes (d, slot));
+}
+
+void
+claim_written_back (struct device *d, slot_t slot)
+{
+  backing_claim (d->pool->backing, slot_offset (slot), object_bytes (d, slot),
+                 share_of (slot));
+}
+
+static void
+release_written_back (struct device *d, slot_t slot)
+{
+  if (backing_has (d, slot))
+    backing_release (d->pool->backing, slot_offset (slot),
+                     object_bytes (d, slot), share_of (slot));
+}
+
 void
 release_slot (struct device *d, slot_t slot)
 {
+  if (slot_is_written_back (slot) && d->pool->backing)
+    release_written_back (d, slot);
   if (!slot_has_object (slot) || !object_fits (d, slot))
     return;
   if (slot_is_group (slot) ? is_last_of_group (d, slot)
@@ -344,9 +377,26 @@ claim_shared (struct device *d, slot_t slot)
   return -1;
 }
 
+static int
+attach_written_back (struct device *d, slot_t slot)
+{
+  if (!d->pool->backing) {
+    errno = ENXIO;
+    return -1;
+  }
+  if (!backing_has (d, slot)) {
+    errno = EUCLEAN;
+    return -1;
+  }
+  claim_written_back (d, slot);
+  return 0;
+}
+
 int
 claim_slot (struct device *d, slot_t slot)
 {
+  if (slot_is_written_back (slot))
+    return attach_written_back (d, slot);
   if (!object_fits (d, slot)) {
     errno = EUCLEAN;
     return -1;

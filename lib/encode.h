@@ -113,9 +113,15 @@ int decode_object (struct device *d, struct stream *stream, slot_t slot,
  */
 void release_slot (struct device *d, slot_t slot);
 
+/* SLOT, which names an object in the backing file, is about to be
+ * published: its place is taken.
+ */
+void claim_written_back (struct device *d, slot_t slot);
+
 /* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1
  * with errno EUCLEAN when there can't be such an object, ENOMEM when it
- * could not be noted.
+ * could not be noted, ENXIO when it is in a backing file, of which there
+ * is none.
  */
 int claim_slot (struct device *d, slot_t slot);
 

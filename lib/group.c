@@ -96,19 +96,19 @@ group_built (struct device *d, slot_t slot)
 }
 
 unsigned
-group_remains (struct device *d, uint64_t index, slot_t slot)
+group_live (struct device *d, uint64_t index, slot_t slot, unsigned *pages)
 {
   const struct group_header *header;
-  unsigned live;
 
   LOCK_FOR_SCOPE (table_lock (&d->table, index));
 
+  *pages = 0;
   if (table_get (&d->table, index) != slot || !object_fits (d, slot))
     return 0;
   header = header_of (object_at (d, slot_offset (slot)));
-  live = (unsigned) __builtin_popcount (atomic_load (&header->live)
+  *pages = header->pages;
+  return (unsigned) __builtin_popcount (atomic_load (&header->live)
                                         & (GROUP_BUILDING - 1));
-  return 2 * live <= header->pages ? live : 0;
 }
 
 void
@@ -163,5 +163,16 @@ group_attach_codec (struct device *d, slot_t slot)
   if (header->codec < CODEC_IDS
       && streams_add_codec (streams, header->codec) == -1)
     return -1;
+  return streams_add_groups (streams, GROUP_BYTES_MAX);
+}
+
+int
+group_attach_any_codec (struct device *d)
+{
+  struct streams *streams = &d->pool->streams;
+
+  for (const struct codec *const *c = codecs; *c; ++c)
+    if (streams_add_codec (streams, (*c)->id) == -1)
+      return -1;
   return streams_add_groups (streams, GROUP_BYTES_MAX);
 }

@@ -86,15 +86,18 @@ bool group_leave (uint8_t *object, unsigned place);
 /* The builder has published what it could. */
 void group_built (struct device *d, slot_t slot);
 
-/* How many pages share the group of SLOT, the page at INDEX, if they are
- * at most half of those it was built of; else 0.  Takes the slot's lock.
+/* How many pages share the group of SLOT, the page at INDEX, and in
+ * *PAGES, how many it was built of; 0 if the slot has changed.  Takes the
+ * slot's lock.
  */
-unsigned group_remains (struct device *d, uint64_t index, slot_t slot);
+unsigned group_live (struct device *d, uint64_t index, slot_t slot,
+                     unsigned *pages);
 
 /* Attach: SLOT refers to its group.  0, or -1 with errno EUCLEAN. */
 int group_claim (struct device *d, slot_t slot);
 
 /* Then: let streams read it.  Errors as of streams_add_codec. */
 int group_attach_codec (struct device *d, slot_t slot);
+int group_attach_any_codec (struct device *d);
 
 #endif /* NBDZRAM_GROUP_H */

@@ -5,35 +5,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backing.h"
 #include "encode.h"
 #include "group.h"
 #include "page.h"
+#include "writeback.h"
 
-/* ---- reading ---- */
+/* ---- publishing ---- */
 
-int
-page_read (struct device *d, struct stream *stream, uint64_t index,
-           void *buf, uint32_t offset, uint32_t count)
-{
-  bool whole = count == device_page_size (d);
-  void *page = whole ? buf : stream->page;
-  slot_t slot;
-
-  {
-    LOCK_FOR_SCOPE (table_lock (&d->table, index));
-
-    slot = table_get (&d->table, index);
-    if (decode_slot (d, stream, slot, page) == -1)
-      return -1;
-    if (slot != SLOT_EMPTY)
-      table_touch (&d->table, index);
-  }
-  if (!whole)
-    memcpy (buf, stream->page + offset, count);
-  return 0;
-}
-
-/* ---- writing ---- */
 
 /* Mostly a page is replaced by another of its kind. */
 static void
@@ -72,6 +51,135 @@ publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
   return -1;
 }
 
+/* ---- reading from the backing file ---- */
+
+/* While there is this much room, a page that was read stays in memory. */
+static bool
+has_room (struct pool *pool)
+{
+  uint64_t limit = pool->budget.limit;
+
+  return limit == 0
+    || pool->budget.used < limit / 100 * PROMOTE_BELOW_PERCENT;
+}
+
+/* Read and decode the page of SLOT to DST, or to (*STREAM)->page if that
+ * is NULL.  A reader of the backing file has been entered.
+ */
+static int
+read_back (struct device *d, struct stream **stream, slot_t slot, void *dst)
+{
+  struct pool *pool = d->pool;
+  uint8_t room[backing_read_size (device_page_size (d)) + BACKING_BLOCK];
+  void *buf = (void *) align_up ((uintptr_t) room, BACKING_BLOCK);
+  const uint8_t *object;
+
+  if (object_bytes (d, slot) > device_page_size (d)
+      || !backing_contains (pool->backing, slot_offset (slot),
+                            object_bytes (d, slot)))
+    return damaged (d);
+  stream_put (&pool->streams, *stream);
+  object = backing_read (pool->backing, slot_offset (slot),
+                         object_bytes (d, slot), buf);
+  *stream = stream_get (&pool->streams);
+  if (!object) {
+    errno = EIO;
+    return -1;
+  }
+  atomic_fetch_add_explicit (&pool->counters.bd_reads, 1,
+                             memory_order_relaxed);
+  return decode_object (d, *stream, slot, object, dst ? dst : (*stream)->page);
+}
+
+/* Keep PAGE, which SLOT says is in the backing file, in memory.  0, or -1
+ * with errno ENOSPC.
+ */
+static int
+promote (struct device *d, struct stream *stream, uint64_t index, slot_t slot,
+         const void *page)
+{
+  slot_t new;
+
+  if (encode_page (d, stream, page, &new) == -1)
+    return -1;
+  if (page_replace_if (d, index, slot, new, 0))
+    atomic_fetch_add_explicit (&d->pool->counters.promoted, 1,
+                               memory_order_relaxed);
+  else
+    release_slot (d, new);
+  return 0;
+}
+
+static slot_t
+current_slot (struct device *d, uint64_t index)
+{
+  LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+  return table_get (&d->table, index);
+}
+
+/* Page INDEX was found written back: read it as read_back does.  With
+ * MUST_STAY it comes to memory, or it is an error.  Returns 1 when it is
+ * there already.
+ */
+static int
+fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
+       bool must_stay)
+{
+  struct pool *pool = d->pool;
+  unsigned phase;
+  slot_t slot;
+  int r = 1;
+
+  if (!pool->backing)           /* a damaged slot may say anything */
+    return damaged (d);
+  phase = backing_enter (pool->backing);
+  slot = current_slot (d, index);
+  if (slot_is_written_back (slot)) {
+    r = read_back (d, stream, slot, dst);
+    if (r == 0 && (must_stay || has_room (pool))
+        && promote (d, *stream, index, slot, dst ? dst : (*stream)->page) == -1
+        && must_stay)
+      r = -1;
+  }
+  backing_leave (pool->backing, phase);
+  return r;
+}
+
+/* ---- reading ---- */
+
+/* Returns 1 when the page is in the backing file. */
+static int
+read_here (struct device *d, struct stream *stream, uint64_t index, void *page)
+{
+  slot_t slot;
+
+  LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+  slot = table_get (&d->table, index);
+  if (slot != SLOT_EMPTY)
+    table_touch (&d->table, index);
+  return slot_is_written_back (slot) ? 1 : decode_slot (d, stream, slot, page);
+}
+
+int
+page_read (struct device *d, struct stream **stream, uint64_t index,
+           void *buf, uint32_t offset, uint32_t count)
+{
+  bool whole = count == device_page_size (d);
+  int r;
+
+  do
+    r = read_here (d, *stream, index, whole ? buf : (*stream)->page);
+  while (r == 1
+         && (r = fetch (d, stream, index, whole ? buf : NULL, false)) == 1);
+  if (r == 0 && !whole)
+    memcpy (buf, (*stream)->page + offset, count);
+  return r;
+}
+
+/* ---- writing ---- */
+
 static int
 write_whole (struct device *d, struct stream *stream, uint64_t index,
              const void *page)
@@ -92,11 +200,11 @@ write_whole (struct device *d, struct stream *stream, uint64_t index,
 
 /* Read, change and write back under the slot's lock: of two that change
  * different bytes of a page, neither may lose the other's.  BUF NULL
- * stands for zeroes.
+ * stands for zeroes.  Returns 1 when the page is in the backing file.
  */
 static int
-write_part (struct device *d, struct stream *stream, uint64_t index,
-            const void *buf, uint32_t offset, uint32_t count)
+change_here (struct device *d, struct stream *stream, uint64_t index,
+             const void *buf, uint32_t offset, uint32_t count)
 {
   slot_t slot, old;
 
@@ -106,6 +214,8 @@ write_part (struct device *d, struct stream *stream, uint64_t index,
     old = table_get (&d->table, index);
     if (!buf && old == SLOT_EMPTY)
       return 0;
+    if (slot_is_written_back (old))
+      return 1;
     if (decode_slot (d, stream, old, stream->page) == -1)
       return -1;
     if (buf)
@@ -121,6 +231,18 @@ write_part (struct device *d, struct stream *stream, uint64_t index,
   return 0;
 }
 
+static int
+write_part (struct device *d, struct stream **stream, uint64_t index,
+            const void *buf, uint32_t offset, uint32_t count)
+{
+  int r;
+
+  while ((r = change_here (d, *stream, index, buf, offset, count)) == 1)
+    if (fetch (d, stream, index, NULL, true) == -1)
+      return -1;
+  return r;
+}
+
 /* Bytes of the device in page INDEX: fewer in the last one. */
 static uint32_t
 page_extent (const struct device *d, uint64_t index)
@@ -129,22 +251,22 @@ page_extent (const struct device *d, uint64_t index)
 }
 
 int
-page_write (struct device *d, struct stream *stream, uint64_t index,
+page_write (struct device *d, struct stream **stream, uint64_t index,
             const void *buf, uint32_t offset, uint32_t count)
 {
   if (count == device_page_size (d))
-    return write_whole (d, stream, index, buf);
+    return write_whole (d, *stream, index, buf);
   if (count < page_extent (d, index))
     return write_part (d, stream, index, buf, offset, count);
 
   /* All there is of the last page. */
-  memcpy (stream->page, buf, count);
-  memset (stream->page + count, 0, device_page_size (d) - count);
-  return write_whole (d, stream, index, stream->page);
+  memcpy ((*stream)->page, buf, count);
+  memset ((*stream)->page + count, 0, device_page_size (d) - count);
+  return write_whole (d, *stream, index, (*stream)->page);
 }
 
 int
-page_zero (struct device *d, struct stream *stream, uint64_t index,
+page_zero (struct device *d, struct stream **stream, uint64_t index,
            uint32_t offset, uint32_t count)
 {
   return write_part (d, stream, index, NULL, offset, count);
@@ -193,14 +315,17 @@ page_trim_if (struct device *d, uint64_t index, slot_t slot)
 
 /* ---- attach ---- */
 
-/* Let streams read what SLOT names. */
+/* Let streams read what SLOT names.  What codec a group in the backing
+ * file is of, only the file knows.
+ */
 static int
 attach_codec (struct device *d, slot_t slot)
 {
   struct streams *streams = &d->pool->streams;
 
   if (slot_is_group (slot))
-    return group_attach_codec (d, slot);
+    return slot_is_written_back (slot) ? group_attach_any_codec (d)
+                                       : group_attach_codec (d, slot);
   if (slot_is_stored (slot) && slot_codec (slot) != CODEC_FILL
       && slot_codec (slot) < CODEC_IDS)
     return streams_add_codec (streams, slot_codec (slot));
@@ -210,12 +335,12 @@ attach_codec (struct device *d, slot_t slot)
 int
 page_attach (struct device *d, uint64_t index, slot_t slot)
 {
-  if (slot_has_object (slot) && claim_slot (d, slot) == -1) {
+  if (slot_names_object (slot) && claim_slot (d, slot) == -1) {
     if (errno != EUCLEAN)
       return -1;
     slot = SLOT_BAD;
   }
-  if (!slot_has_object (slot) && !slot_is_same (slot)) {
+  if (!slot_names_object (slot) && !slot_is_same (slot)) {
     atomic_fetch_add (&d->pool->counters.bad_slots, 1);
     table_set (&d->table, index, SLOT_BAD, 0);
     slot = SLOT_BAD;
@@ -257,6 +382,14 @@ is_claimed (struct device *d, uint64_t index)
 }
 
 bool
+page_is_claimed (struct device *d, uint64_t index, slot_t slot)
+{
+  LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+  return is_claimed (d, index) && table_get (&d->table, index) == slot;
+}
+
+bool
 page_replace (struct device *d, uint64_t index, slot_t slot, page_info info)
 {
   slot_t old;
@@ -268,6 +401,22 @@ page_replace (struct device *d, uint64_t index, slot_t slot, page_info info)
       return false;
     old = table_set (&d->table, index, slot, info);
     recount (d, old, slot);
+  }
+  release_slot (d, old);
+  return true;
+}
+
+bool
+page_replace_if (struct device *d, uint64_t index, slot_t old, slot_t new,
+                 page_info keep)
+{
+  {
+    LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+    if (table_get (&d->table, index) != old)
+      return false;
+    table_set (&d->table, index, new, table_info (&d->table, index) & keep);
+    recount (d, old, new);
   }
   release_slot (d, old);
   return true;

@@ -6,7 +6,9 @@
  * the page has its old or its new content; failing anywhere, its old.
  *
  * Parameters: INDEX is the page; OFFSET and COUNT are bytes within it,
- * and a stream is the caller's.  Errors as in device.h.
+ * and *STREAM is the caller's, who gets another one where the page must
+ * be read from the backing file: streams are not to wait for a disk.
+ * Errors as in device.h.
  */
 
 #ifndef NBDZRAM_PAGE_H
@@ -18,13 +20,13 @@
 #include "device.h"
 #include "stream.h"
 
-int page_read (struct device *d, struct stream *stream, uint64_t index,
+int page_read (struct device *d, struct stream **stream, uint64_t index,
                void *buf, uint32_t offset, uint32_t count);
-int page_write (struct device *d, struct stream *stream, uint64_t index,
+int page_write (struct device *d, struct stream **stream, uint64_t index,
                 const void *buf, uint32_t offset, uint32_t count);
 
 /* Write zeroes to part of a page. */
-int page_zero (struct device *d, struct stream *stream, uint64_t index,
+int page_zero (struct device *d, struct stream **stream, uint64_t index,
                uint32_t offset, uint32_t count);
 
 /* Forget a whole page, damaged or not. */
@@ -49,12 +51,22 @@ int page_attach (struct device *d, uint64_t index, slot_t slot);
 bool page_claim (struct device *d, uint64_t index, slot_t slot,
                  uint8_t *copy);
 
+/* Does the claim of the page whose slot is SLOT still hold? */
+bool page_is_claimed (struct device *d, uint64_t index, slot_t slot);
+
 /* Publish SLOT if the claim still holds, and free the old object; INFO is
  * what is known of the page from then on.  False when it does not:
  * SLOT's object is the caller's to release.
  */
 bool page_replace (struct device *d, uint64_t index, slot_t slot,
                    page_info info);
+
+/* Publish NEW in the place of OLD, if that is still there, and free it.
+ * Of what is known of the page, KEEP stays.  False: NEW's object is the
+ * caller's.
+ */
+bool page_replace_if (struct device *d, uint64_t index, slot_t old,
+                      slot_t new, page_info keep);
 
 /* Give up a claim, if it still holds, with some bits added to what is
  * known of the page and others removed.

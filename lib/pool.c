@@ -12,6 +12,7 @@
 #include "group.h"
 #include "os.h"
 #include "pool.h"
+#include "writeback.h"
 
 /* What a pool needs before it keeps its first page, besides a stream:
  * the head of the file, and some zspages with their bookkeeping.
@@ -182,6 +183,8 @@ pool_start (struct pool *pool)
                                 ? 0 : pool->options.dedup_limit);
   if (!pool->file.created)
     objects_attach_done (&pool->objects);
+  if (pool->backing)
+    backing_attach_done (pool->backing);
   return 0;
 }
 
@@ -195,6 +198,7 @@ pool_close (struct pool *pool)
   dedup_close (&pool->dedup);
   objects_close (&pool->objects);
   arena_close (&pool->arena);
+  pool_close_writeback (pool);
   workbench_close (&pool->workbench);
   streams_close (&pool->streams);
   if (pool->locks)

@@ -29,7 +29,9 @@
 #include "table.h"
 #include "workbench.h"
 
+struct backing;
 struct device;
+struct writeback;
 
 /* Who shares the objects of identical pages. */
 enum dedup_mode {
@@ -58,6 +60,9 @@ struct pool_counters {
   _Atomic uint64_t huge_pages_since;
   _Atomic uint64_t pages_compacted; /* OS pages given back */
   _Atomic uint64_t bad_slots;       /* found damaged at attach */
+  _Atomic uint64_t bd_reads;        /* pages read from the backing file */
+  _Atomic uint64_t bd_writes;       /* pages written back */
+  _Atomic uint64_t promoted;        /* pages that came back to memory */
 };
 
 struct pool {
@@ -72,6 +77,8 @@ struct pool {
   struct workbench workbench;   /* used under maintenance */
   struct dedup dedup;
   bool has_dedup;               /* some objects may be in it */
+  struct backing *backing;      /* NULL: there is none (writeback.h) */
+  struct writeback *writeback;  /* used under maintenance */
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;
@@ -103,7 +110,8 @@ int pool_try_map (struct pool *pool, uint64_t size);
 
 /* Map the pool and find all that it holds.  From here on devices can be
  * opened.  0, or -1 with errno ENOMEM or ENOSPC, EINVAL (a record is
- * damaged), ENOTSUP (pages of a codec that is not built in).
+ * damaged), ENOTSUP (pages of a codec that is not built in), ENXIO
+ * (pages in a backing file, and none was given).
  */
 int pool_start (struct pool *pool);
 

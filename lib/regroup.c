@@ -40,7 +40,7 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
                 page_info info)
 {
   uint32_t size;
-  unsigned remain;
+  unsigned live, pages;
 
   if (slot == SLOT_EMPTY || slot_is_huge (slot) || slot_is_same_stored (slot)
       || (info & (INFO_INCOMPRESSIBLE | INFO_GROUP_TRIED)) != 0)
@@ -49,8 +49,8 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
   if (!slot_is_group (slot))
     return object_is_shared (&d->pool->objects, object_class (d, slot),
                              slot_offset (slot)) ? 0 : size;
-  remain = group_remains (d, index, slot);
-  return remain > 0 ? size / remain : 0;
+  live = group_live (d, index, slot, &pages);
+  return live > 0 && 2 * live <= pages ? size / live : 0;
 }
 
 static void

@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "stats.h"
+#include "writeback.h"
 
 #define FIELD(name, unit, meaning) \
   { #name, unit, meaning, offsetof (struct stats, name) }
@@ -39,6 +40,30 @@ const struct stats_field stats_fields[] = {
          "Writes answered with an error."),
   FIELD (notify_free, "pages",
          "Pages trimmed."),
+  FIELD (bd_count, "pages",
+         "Pages that are in the backing file."),
+  FIELD (bd_reads, "pages",
+         "Pages read from it."),
+  FIELD (bd_writes, "pages",
+         "Pages written back to it."),
+  FIELD (bd_promoted, "pages",
+         "Pages that were read from it and stayed in memory."),
+  FIELD (bd_read_errors, "events",
+         "Times that it could not be read."),
+  FIELD (bd_write_errors, "events",
+         "Times that it could not be written."),
+  FIELD (bd_size, "bytes",
+         "Room in it."),
+  FIELD (bd_used, "bytes",
+         "Room taken."),
+  FIELD (bd_live, "bytes",
+         "... by pages that are still there."),
+  FIELD (bd_written, "bytes",
+         "Written to it, cleaning included."),
+  FIELD (writeback_limit, "bytes",
+         "The most that may be written back in a day; 0 is no limit."),
+  FIELD (writeback_left, "bytes",
+         "... and is left of this day's."),
   FIELD (objects_up_to_half, "objects",
          "Objects of up to half a page."),
   FIELD (objects_above_half, "objects",
@@ -82,6 +107,24 @@ sum_counts (struct pool *pool, struct page_counts *sum)
     }
 }
 
+static void
+get_backing_stats (struct pool *pool, struct stats *st)
+{
+  const struct backing *b = pool->backing;
+  struct backing_stats bs;
+
+  if (!b)
+    return;
+  backing_get_stats (b, &bs);
+  st->bd_read_errors = b->counters.read_errors;
+  st->bd_write_errors = b->counters.write_errors;
+  st->bd_size = bs.size;
+  st->bd_used = bs.used;
+  st->bd_live = bs.live;
+  st->bd_written = b->counters.write_bytes;
+  pool_get_writeback_limit (pool, &st->writeback_limit, &st->writeback_left);
+}
+
 void
 pool_get_stats (struct pool *pool, struct stats *st)
 {
@@ -111,6 +154,12 @@ pool_get_stats (struct pool *pool, struct stats *st)
     .huge_pages = pages.kinds[SLOT_KIND_HUGE],
     .huge_pages_since = c->huge_pages_since,
     .group_pages = pages.kinds[SLOT_KIND_GROUP],
+    .bd_count = pages.kinds[SLOT_KIND_STORED | SLOT_WRITTEN_BACK]
+                + pages.kinds[SLOT_KIND_HUGE | SLOT_WRITTEN_BACK]
+                + pages.kinds[SLOT_KIND_GROUP | SLOT_WRITTEN_BACK],
+    .bd_reads = c->bd_reads,
+    .bd_writes = c->bd_writes,
+    .bd_promoted = c->promoted,
     .dup_pages = dedup.shared,
     .mem_dedup = dedup.bytes,
     .failed_reads = c->failed_reads,
@@ -123,5 +172,6 @@ pool_get_stats (struct pool *pool, struct stats *st)
     .checksum_errors = c->checksum_errors,
     .bad_slots = c->bad_slots,
   };
+  get_backing_stats (pool, st);
   st->mem_bookkeeping = monus (st->mem_used_total, in_zspages);
 }

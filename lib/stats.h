@@ -25,6 +25,19 @@ struct stats {
   uint64_t failed_reads;
   uint64_t failed_writes;
   uint64_t notify_free;
+  /* As in zram's bd_stat, but for the units. */
+  uint64_t bd_count;
+  uint64_t bd_reads;
+  uint64_t bd_writes;
+  uint64_t bd_promoted;
+  uint64_t bd_read_errors;
+  uint64_t bd_write_errors;
+  uint64_t bd_size;
+  uint64_t bd_used;
+  uint64_t bd_live;
+  uint64_t bd_written;
+  uint64_t writeback_limit;
+  uint64_t writeback_left;
   /* Compressed sizes. */
   uint64_t objects_up_to_half;
   uint64_t objects_above_half;

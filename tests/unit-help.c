@@ -206,6 +206,7 @@ walk_leaf (struct walk *w, const struct device *d, uint64_t leaf)
 
     if (wrong)
       return wrong;
+    w->sums->written_back += slot_is_written_back (slots[i]);
     w->sums->same_inline += slot_is_same (slots[i]);
     w->sums->bad += slots[i] == SLOT_BAD;
     CHECK (slots[i] == SLOT_EMPTY || leaf * LEAF_SLOTS + i < d->pages);
@@ -349,7 +350,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
 {
   struct objects_stats os;
   struct stats st;
-  uint64_t fixed = 2 * OS_PAGE_SIZE + sizeof (struct pool)
+  uint64_t sum, fixed = 2 * OS_PAGE_SIZE + sizeof (struct pool)
     + sizeof (struct slot_locks);
 
   objects_get_stats (&pool->objects, &os);
@@ -357,13 +358,14 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (os.bytes == s->bytes);
   CHECK (os.huge <= s->huge);
   CHECK (s->bad == 0);
-  CHECK (pool->budget.used
-         == fixed + stream_bytes (pool) + pool->workbench.bytes
-            + dedup_bytes (pool)
-            + (s->devices + s->leaves + s->map_pages + s->info_pages)
-              * OS_PAGE_SIZE
-            + pool->objects.high_water * sizeof (struct zspage)
-            + os.committed + arena_spare_bytes (&pool->arena));
+  sum = fixed + stream_bytes (pool) + pool->workbench.bytes
+    + dedup_bytes (pool)
+    + (s->devices + s->leaves + s->map_pages + s->info_pages)
+      * OS_PAGE_SIZE
+    + pool->objects.high_water * sizeof (struct zspage)
+    + os.committed + arena_spare_bytes (&pool->arena);
+  /* What a backing file needs has tests of its own. */
+  CHECK (pool->backing ? pool->budget.used > sum : pool->budget.used == sum);
   CHECK (pool->budget.used <= pool->budget.used_max);
   CHECK (huge_pages_in_files ()
          || unit_file_bytes (pool)
@@ -375,7 +377,9 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (st.huge_pages == s->huge);
   CHECK (st.group_pages == s->group);
   CHECK (st.orig_data_size
-         == (s->pages + s->same_inline) * pool->sizes.page_size);
+         == (s->pages + s->written_back + s->same_inline)
+            * pool->sizes.page_size);
+  CHECK (st.bd_count == s->written_back);
   CHECK (st.compr_data_size + st.mem_waste + st.mem_bookkeeping
          == st.mem_used_total);
   CHECK (st.mem_used_total == pool->budget.used);

@@ -90,7 +90,8 @@ uint64_t unit_file_bytes (const struct pool *pool);
 
 /* What the slots of all devices say. */
 struct unit_sums {
-  uint64_t pages;               /* that have an object */
+  uint64_t pages;               /* that have an object here */
+  uint64_t written_back;        /* ... in the backing file */
   uint64_t shared;              /* ... which is another's, too */
   uint64_t objects, bytes, huge, group, same_inline, same_stored, bad;
   uint64_t devices, leaves, map_pages, info_pages;

@@ -35,7 +35,8 @@ unit_programs = \
 	tests/unit-stream \
 	tests/unit-table \
 	tests/unit-tidy \
-	tests/unit-threads
+	tests/unit-threads \
+	tests/unit-writeback
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 
@@ -97,6 +98,8 @@ tests_unit_tidy_SOURCES = tests/unit-tidy.c $(unit_help)
 tests_unit_tidy_LDADD = $(unit_libs)
 tests_unit_threads_SOURCES = tests/unit-threads.c $(unit_help)
 tests_unit_threads_LDADD = $(unit_libs)
+tests_unit_writeback_SOURCES = tests/unit-writeback.c $(unit_help)
+tests_unit_writeback_LDADD = $(unit_libs)
 endif
 
 # ---- faults ----

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "encode.h"
+#include "group.h"
+#include "os.h"
+#include "page.h"
+#include "writeback-internal.h"
+
+#define ANY_INFO ((page_info) ~0)
+#define DAY 86400               /* seconds */
+
+/* Space that cleaning keeps, since it is soon written again. */
+#define KEEP_BYTES (8 * MIB)
+
+/* ---- opening ---- */
+
+static struct moves *
+moves_new (struct backing *b, bool cleaning)
+{
+  struct moves *m = calloc (1, sizeof *m);
+
+  if (!m)
+    return NULL;
+  m->batch = backing_batch_new (b, WRITEBACK_BATCH, cleaning);
+  if (m->batch)
+    return m;
+  free (m);
+  return NULL;
+}
+
+static void
+moves_free (struct moves *m)
+{
+  if (!m)
+    return;
+  backing_batch_free (m->batch);
+  free (m);
+}
+
+void
+pool_close_writeback (struct pool *pool)
+{
+  struct writeback *w = pool->writeback;
+
+  if (w) {
+    moves_free (w->out);
+    moves_free (w->cleaning);
+    free (w->object);
+    budget_give (&pool->budget, w->bytes);
+    free (w);
+    pool->writeback = NULL;
+  }
+  if (pool->backing) {
+    backing_close (pool->backing);
+    free (pool->backing);
+    pool->backing = NULL;
+  }
+}
+
+static int
+open_file (struct pool *pool, const struct writeback_options *o)
+{
+  uint8_t id[POOL_ID_SIZE];
+  bool expected = pool_file_get_backing (&pool->file, id);
+  struct backing_options bo = {
+    .path = o->path,
+    .size = o->size,
+    .page_size = pool->sizes.page_size,
+    .expected_id = expected ? id : NULL,
+    .pool_fd = pool->file.fd,
+    .budget = &pool->budget,
+  };
+  struct backing *b = aligned_alloc (CACHE_LINE,
+                                     align_up (sizeof *b, CACHE_LINE));
+
+  if (!b)
+    return -1;
+  memset (b, 0, sizeof *b);
+  memcpy (bo.pool_id, pool_file_id (&pool->file), sizeof bo.pool_id);
+  if (backing_open (b, &bo) == -1) {
+    free (b);
+    return -1;
+  }
+  pool->backing = b;
+  if (!expected)
+    pool_file_set_backing (&pool->file, b->id);
+  return 0;
+}
+
+static int
+open_scratch (struct pool *pool)
+{
+  struct writeback *w = calloc (1, sizeof *w);
+  size_t object = backing_read_size (pool->sizes.page_size);
+  size_t bytes = sizeof *w + 2 * sizeof (struct moves) + object;
+
+  if (!w)
+    return -1;
+  pool->writeback = w;
+  if (budget_take (&pool->budget, bytes) == -1)
+    return -1;
+  w->bytes = bytes;
+  w->object = aligned_alloc (BACKING_BLOCK, object);
+  w->out = moves_new (pool->backing, false);
+  w->cleaning = moves_new (pool->backing, true);
+  return w->object && w->out && w->cleaning ? 0 : -1;
+}
+
+int
+pool_open_writeback (struct pool *pool, const struct writeback_options *o)
+{
+  if (open_file (pool, o) == 0 && open_scratch (pool) == 0) {
+    pool_set_writeback_limit (pool, o->daily_limit);
+    return 0;
+  }
+  int err = errno;
+
+  pool_close_writeback (pool);
+  errno = err;
+  return -1;
+}
+
+/* ---- the limit ---- */
+
+void
+pool_set_writeback_limit (struct pool *pool, uint64_t bytes)
+{
+  if (!pool->writeback)
+    return;
+  pool->writeback->daily_limit = bytes;
+  pool->writeback->left = bytes;
+}
+
+void
+pool_get_writeback_limit (struct pool *pool, uint64_t *bytes, uint64_t *left)
+{
+  *bytes = pool->writeback ? pool->writeback->daily_limit : 0;
+  *left = pool->writeback ? pool->writeback->left : 0;
+}
+
+void
+pool_writeback_clock (struct pool *pool, uint64_t now)
+{
+  struct writeback *w = pool->writeback;
+
+  if (!w)
+    return;
+
+  MAINTENANCE_FOR_SCOPE (pool);
+  if (w->began && now - w->day_began < DAY)
+    return;
+  if (w->began)
+    w->left = w->daily_limit;
+  w->began = true;
+  w->day_began = now;
+}
+
+/* May an object of so many bytes go today?  Then it is counted. */
+static bool
+take_from_limit (struct writeback *w, uint32_t bytes)
+{
+  uint64_t left = w->left;
+
+  if (w->daily_limit == 0)
+    return true;
+  do
+    if (left < bytes)
+      return false;
+  while (!atomic_compare_exchange_weak (&w->left, &left, left - bytes));
+  return true;
+}
+
+/* It did not go. */
+static void
+return_to_limit (struct writeback *w, uint32_t bytes)
+{
+  if (w->daily_limit != 0)
+    atomic_fetch_add (&w->left, bytes);
+}
+
+/* ---- from memory ---- */
+
+struct writer {
+  struct pool *pool;
+  const struct job *job;
+  struct writeback_result *result;
+  int error;
+};
+
+static void
+publish_out (const struct move *move, slot_t slot, void *opaque)
+{
+  struct writer *w = opaque;
+  struct device *d = move->device;
+
+  if (slot == SLOT_EMPTY) {
+    page_unclaim (d, move->index, 0, 0);
+    return_to_limit (w->pool->writeback, move->charged);
+    return;
+  }
+  claim_written_back (d, slot);
+  if (!page_replace (d, move->index, slot, move->info)) {
+    release_slot (d, slot);
+    return;
+  }
+  w->result->written++;
+  w->result->bytes += move->charged;
+  atomic_fetch_add (&w->pool->counters.bd_writes, 1);
+}
+
+static int
+flush (struct writer *w)
+{
+  if (moves_flush (w->pool->writeback->out, publish_out, w) == 0)
+    return 0;
+  w->error = errno;
+  return -1;
+}
+
+/* The page of the batch that shares the object of SLOT.  That it had the
+ * same slot is not enough: it may have been written since, and its object
+ * freed and taken by the page at hand.  While its claim holds, it has
+ * not.
+ */
+static const struct move *
+find_twin (struct writeback *wb, slot_t slot)
+{
+  const struct move *twin = moves_find (wb->out, slot);
+
+  return twin && page_is_claimed (twin->device, twin->index, twin->slot)
+    ? twin : NULL;
+}
+
+/* Put a page, whose object is claimed and copied, in the batch. */
+static int
+add (struct writer *w, struct move *move)
+{
+  struct writeback *wb = w->pool->writeback;
+  const struct move *twin = find_twin (wb, move->slot);
+
+  move->charged = twin ? 0 : object_bytes (move->device, move->slot);
+  if (!take_from_limit (wb, move->charged)) {
+    errno = EDQUOT;
+    return -1;
+  }
+  if (moves_add (wb->out, move, wb->object, twin) == 0)
+    return 0;
+  if (flush (w) == 0 && moves_add (wb->out, move, wb->object, NULL) == 0)
+    return 0;
+  return_to_limit (wb, move->charged);
+  return -1;
+}
+
+static int
+write_page (struct writer *w, struct device *d, uint64_t index, slot_t slot,
+            page_info info)
+{
+  struct move move = {
+    .device = d,
+    .index = index,
+    .slot = slot,
+    .info = info & ~INFO_CLAIMED,
+  };
+
+  if (!page_claim (d, index, slot, w->pool->writeback->object))
+    return 0;
+  w->result->tried++;
+  if (add (w, &move) == 0)
+    return 0;
+  w->error = errno;
+  page_unclaim (d, index, 0, 0);
+  return -1;
+}
+
+/* Do all pages that live of the group of SLOT, one of SLOTS, go? */
+static bool
+whole_group_goes (struct device *d, uint64_t index, slot_t slot,
+                  const slot_t slots[LEAF_SLOTS])
+{
+  unsigned i = index % LEAF_SLOTS / GROUP_PAGES_MAX * GROUP_PAGES_MAX;
+  unsigned end = i + GROUP_PAGES_MAX, going = 0, pages;
+
+  for (; i < end; ++i)
+    going += slot_is_group (slots[i])
+      && group_slot (slots[i], 0) == group_slot (slot, 0);
+  return going >= group_live (d, index, slot, &pages);
+}
+
+static bool
+goes (struct device *d, uint64_t index, slot_t slot,
+      const slot_t slots[LEAF_SLOTS])
+{
+  if (slot == SLOT_EMPTY || slot_is_same_stored (slot))
+    return false;
+  return !slot_is_group (slot) || whole_group_goes (d, index, slot, slots);
+}
+
+static bool
+write_leaf (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
+            const page_info infos[LEAF_SLOTS], void *opaque)
+{
+  struct writer *w = opaque;
+
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i) {
+    if (!goes (d, first + i, slots[i], slots))
+      continue;
+    if (write_page (w, d, first + i, slots[i], infos[i]) == -1
+        || !job_goes_on (w->job))
+      return false;
+  }
+  return true;
+}
+
+int
+pool_write_back (struct pool *pool, const struct selection *which,
+                 const struct job *job, struct writeback_result *result)
+{
+  struct writer w = { .pool = pool, .job = job, .result = result };
+
+  *result = (struct writeback_result) { .tried = 0 };
+  if (!pool->writeback) {
+    errno = ENXIO;
+    return -1;
+  }
+
+  MAINTENANCE_FOR_SCOPE (pool);
+  walk_leaves (pool, which, job, write_leaf, &w);
+  flush (&w);
+  if (w.error == 0)
+    return 0;
+  errno = w.error;
+  return -1;
+}
+
+/* ---- cleaning ---- */
+
+struct cleaner {
+  struct pool *pool;
+  const struct job *job;
+  int error;
+};
+
+static void
+publish_moved (const struct move *move, slot_t slot, void *opaque)
+{
+  (void) opaque;
+  if (slot == SLOT_EMPTY)
+    return;
+  claim_written_back (move->device, slot);
+  if (!page_replace_if (move->device, move->index, move->slot, slot,
+                        ANY_INFO))
+    release_slot (move->device, slot);
+}
+
+static int
+flush_cleaned (struct cleaner *c)
+{
+  if (moves_flush (c->pool->writeback->cleaning, publish_moved, c) == 0)
+    return 0;
+  c->error = errno;
+  return -1;
+}
+
+/* Nothing can come to be where this object is before the batch is
+ * written, so its slot tells whether it is still the same.
+ */
+static int
+clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
+{
+  struct writeback *wb = c->pool->writeback;
+  struct move move = { .device = d, .index = index, .slot = slot };
+  const struct move *twin = moves_find (wb->cleaning, slot);
+  const uint8_t *object = wb->object;
+
+  if (!twin) {
+    object = backing_read (c->pool->backing, slot_offset (slot),
+                           object_bytes (d, slot), wb->object);
+    if (!object)
+      return 0;                 /* who reads it will know */
+  }
+  if (moves_add (wb->cleaning, &move, object, twin) == 0)
+    return 0;
+  return flush_cleaned (c);     /* it waits for the next time */
+}
+
+static int
+clean_leaf (struct cleaner *c, struct device *d, uint64_t leaf)
+{
+  slot_t slots[LEAF_SLOTS];
+
+  if (!table_copy_leaf (&d->table, leaf, slots))
+    return 0;
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i) {
+    if (!slot_is_written_back (slots[i])
+        || !backing_contains (c->pool->backing, slot_offset (slots[i]),
+                              object_bytes (d, slots[i]))
+        || !backing_is_victim (c->pool->backing, slot_offset (slots[i]),
+                               object_bytes (d, slots[i])))
+      continue;
+    if (clean_page (c, d, leaf * LEAF_SLOTS + i, slots[i]) == -1
+        || !job_goes_on (c->job))
+      return -1;
+  }
+  return 0;
+}
+
+static void
+clean_devices (struct cleaner *c)
+{
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    struct device *d = c->pool->devices[n];
+
+    if (!d)
+      continue;
+    for (uint64_t leaf = table_next_leaf (&d->table, 0);
+         leaf < d->table.leaves; leaf = table_next_leaf (&d->table, leaf + 1))
+      if (clean_leaf (c, d, leaf) == -1)
+        return;
+  }
+}
+
+static uint64_t
+used_bytes (const struct pool *pool)
+{
+  struct backing_stats st;
+
+  backing_get_stats (pool->backing, &st);
+  return st.used;
+}
+
+int
+pool_clean (struct pool *pool, const struct job *job)
+{
+  struct cleaner c = { .pool = pool, .job = job };
+  uint64_t used;
+
+  if (!pool->writeback) {
+    errno = ENXIO;
+    return -1;
+  }
+
+  MAINTENANCE_FOR_SCOPE (pool);
+  do {
+    used = used_bytes (pool);
+    if (!backing_needs_cleaning (pool->backing)
+        || backing_choose_victims (pool->backing, WRITEBACK_BATCH / 2) == 0)
+      break;
+    clean_devices (&c);
+    flush_cleaned (&c);
+    backing_cleaning_done (pool->backing);
+    /* Where sizes are such that they can't be packed any better, moving
+     * them would go on forever.
+     */
+  } while (used_bytes (pool) < used && c.error == 0 && job_goes_on (job));
+  backing_give_back (pool->backing, KEEP_BYTES);
+  if (c.error == 0)
+    return 0;
+  errno = c.error;
+  return -1;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writeback: cold pages leave memory for the backing file, as the
+ * objects that they are, and come back when they are read.
+ *
+ * Objects are gathered in a batch, written in large runs, and only then
+ * are their slots changed, one by one, for pages that nobody has accessed
+ * meanwhile.  When anything fails, they stay where they are.
+ *
+ * The cleaner does the same with objects of the backing file that lie in
+ * blocks with much dead space, so that these can be used again.
+ */
+
+#ifndef NBDZRAM_WRITEBACK_H
+#define NBDZRAM_WRITEBACK_H
+
+#include <stdint.h>
+
+#include "backing.h"
+#include "walk.h"
+
+/* Written together. */
+#define WRITEBACK_BATCH (1024 * 1024)
+
+/* Pages read back stay in memory while less than this part of mem_limit
+ * is used.
+ */
+#define PROMOTE_BELOW_PERCENT 90
+
+struct writeback;
+
+struct writeback_options {
+  const char *path;             /* of the backing file or device */
+  uint64_t size;                /* bytes; 0: all of a device */
+  uint64_t daily_limit;         /* bytes a day; 0: any number */
+};
+
+/* Give the pool a backing file: after pool_open, before pool_start.
+ * Errors are backing_open's; and ENOMEM, ENOSPC (the budget).
+ */
+int pool_open_writeback (struct pool *pool, const struct writeback_options *o);
+
+/* For pool_close: safe when there is none. */
+void pool_close_writeback (struct pool *pool);
+
+struct writeback_result {
+  uint64_t tried;               /* pages */
+  uint64_t written;             /* pages */
+  uint64_t bytes;               /* of their objects */
+};
+
+/* Write the pages of WHICH back.  0, or -1 with errno, and what has been
+ * done stays:
+ *   ENXIO   there is no backing file
+ *   EDQUOT  the day's limit is used up
+ *   ENOSPC  the backing file is full
+ *   others  it failed, as pwrite(2) says
+ * Sets *R in either case.
+ */
+int pool_write_back (struct pool *pool, const struct selection *which,
+                     const struct job *job, struct writeback_result *r);
+
+/* Clean the backing file, if it is due, and give back space that is free.
+ * Errors as above.
+ */
+int pool_clean (struct pool *pool, const struct job *job);
+
+/* The limit of bytes a day, 0 for none, and what is left of today's. */
+void pool_set_writeback_limit (struct pool *pool, uint64_t bytes);
+void pool_get_writeback_limit (struct pool *pool, uint64_t *bytes,
+                               uint64_t *left);
+
+/* The maintainer tells the time, in seconds: days begin with the first. */
+void pool_writeback_clock (struct pool *pool, uint64_t now);
+
+#endif /* NBDZRAM_WRITEBACK_H */
