@@ -27,8 +27,9 @@
 #endif
 
 /* "nbdzram" and the version of the layout. */
-#define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d01)
+#define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
 #define RECORD_MAGIC UINT64_C (0x6e62647a72646576)
+#define DICTIONARY_MAGIC UINT64_C (0x6e62647a72646963)
 
 /* Address space is cheap, but not everywhere: a resource limit may bound
  * it, and valgrind has less than the kernel.
@@ -66,7 +67,20 @@ struct record {
   char name[DEVICE_NAME_MAX + 1];
 };
 
-_Static_assert (sizeof (struct superblock) <= OS_PAGE_SIZE, "superblock");
+/* Beside the superblock too, in memory that is always there. */
+#define DICTIONARY_RECORDS 1024
+
+struct dictionary_entry {
+  _Atomic uint64_t magic;
+  uint64_t sum;                 /* of what follows */
+  uint64_t length;
+  uint64_t content_sum;
+};
+
+_Static_assert (sizeof (struct superblock) <= DICTIONARY_RECORDS, "superblock");
+_Static_assert (DICTIONARY_RECORDS
+                + POOL_DICTIONARIES * sizeof (struct dictionary_entry)
+                <= LATER_OFFSET, "dictionaries");
 _Static_assert (sizeof (struct record) <= OS_PAGE_SIZE, "record");
 
 /* What a new pool has at once: its superblock and room for a record, so
@@ -94,6 +108,21 @@ static struct record *
 record_of (const struct pool_file *file, unsigned n)
 {
   return (struct record *) ((char *) file->head + (n + 1) * OS_PAGE_SIZE);
+}
+
+static struct dictionary_entry *
+dictionary_entry_of (const struct pool_file *file, unsigned n)
+{
+  return (struct dictionary_entry *) ((char *) file->head
+                                      + DICTIONARY_RECORDS) + n;
+}
+
+/* Where the arena begins. */
+static uint64_t
+data_offset (const struct pool_file *file)
+{
+  return align_up (pool_file_dictionary_offset (file, POOL_DICTIONARIES),
+                   file->granule);
 }
 
 static bool
@@ -174,7 +203,7 @@ create (struct pool_file *file, const struct pool_geometry *geometry)
 
   file->geometry = *geometry;
   file->created = true;
-  file->arena_offset = file->head_size;
+  file->arena_offset = data_offset (file);
   file->arena_size = choose_arena_size (file->fd);
   if (ftruncate (file->fd, (off_t) (file->arena_offset + file->arena_size))
       == -1
@@ -204,7 +233,7 @@ superblock_valid (const struct pool_file *file, const struct superblock *sb,
     && is_power_of_2 (sb->page_size)
     && sb->page_size >= 4096 && sb->page_size <= 65536
     && sb->checksum <= 1
-    && sb->arena_offset == file->head_size
+    && sb->arena_offset == data_offset (file)
     && is_power_of_2 (sb->arena_size)
     && sb->arena_size >= ARENA_SIZE_MIN && sb->arena_size <= SLOT_ARENA_MAX
     && file_size >= sb->arena_offset + sb->arena_size;
@@ -245,7 +274,7 @@ is_blank (const struct pool_file *file, uint64_t file_size)
 
   if (file_size == 0)
     return true;
-  if (file_size < file->head_size + ARENA_SIZE_MIN)
+  if (file_size < data_offset (file) + ARENA_SIZE_MIN)
     return false;
   if (pread (file->fd, &magic, sizeof magic, 0) != sizeof magic || magic != 0)
     return false;
@@ -425,6 +454,44 @@ pool_file_set_backing (struct pool_file *file, const uint8_t id[POOL_ID_SIZE])
   atomic_store (&later->has_backing, 0);
   memcpy (later->backing, id, POOL_ID_SIZE);
   atomic_store (&later->has_backing, 1);
+}
+
+int
+pool_file_get_dictionary (const struct pool_file *file, unsigned n,
+                          struct dictionary_record *record)
+{
+  const struct dictionary_entry *e = dictionary_entry_of (file, n);
+
+  if (e->magic == 0) {
+    errno = ENOENT;
+    return -1;
+  }
+  if (e->magic != DICTIONARY_MAGIC || e->sum != SUM_OF (e)
+      || e->length == 0 || e->length > POOL_DICTIONARY_MAX) {
+    errno = EINVAL;
+    return -1;
+  }
+  record->length = e->length;
+  record->sum = e->content_sum;
+  return 0;
+}
+
+void
+pool_file_set_dictionary (struct pool_file *file, unsigned n,
+                          const struct dictionary_record *record)
+{
+  struct dictionary_entry *e = dictionary_entry_of (file, n);
+
+  e->length = record->length;
+  e->content_sum = record->sum;
+  e->sum = SUM_OF (e);
+  atomic_store (&e->magic, DICTIONARY_MAGIC);
+}
+
+void
+pool_file_clear_dictionary (struct pool_file *file, unsigned n)
+{
+  atomic_store (&dictionary_entry_of (file, n)->magic, 0);
 }
 
 bool

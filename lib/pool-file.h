@@ -5,6 +5,7 @@
  *
  *   0          superblock, one OS page
  *   4096       records of devices, one OS page each
+ *   head       dictionaries, in areas of a fixed size
  *   data       the arena, where objects lie
  *   data+arena tables of slots, one a device, in the order of creation
  *
@@ -33,6 +34,10 @@
 #define POOL_ID_SIZE 16
 #define DEVICE_NAME_MAX 255
 
+/* As many as a slot can tell apart, of so many bytes. */
+#define POOL_DICTIONARIES 8
+#define POOL_DICTIONARY_MAX (256 * 1024)
+
 /* What a pool is made with and can't change later. */
 struct pool_geometry {
   uint32_t page_size;
@@ -46,7 +51,7 @@ struct pool_file {
   uint64_t arena_offset;
   uint64_t arena_size;
   void *head;                   /* superblock and records, mapped */
-  uint64_t head_size;
+  uint64_t head_size;           /* there the dictionaries begin */
   bool created;                 /* by this process, or found */
 };
 
@@ -99,6 +104,35 @@ bool pool_file_get_backing (const struct pool_file *file,
                             uint8_t id[POOL_ID_SIZE]);
 void pool_file_set_backing (struct pool_file *file,
                             const uint8_t id[POOL_ID_SIZE]);
+
+/* What is known of the dictionary in area N. */
+struct dictionary_record {
+  size_t length;                /* 1 to POOL_DICTIONARY_MAX bytes */
+  uint64_t sum;                 /* XXH3 of them */
+};
+
+/* Where area N begins in the file. */
+static inline uint64_t
+pool_file_dictionary_offset (const struct pool_file *file, unsigned n)
+{
+  return file->head_size + (uint64_t) n * POOL_DICTIONARY_MAX;
+}
+
+/* Read the record of area N to *RECORD: 0, or -1 with ENOENT when the
+ * area is free, EINVAL when the record is damaged.  That says nothing
+ * of the content.
+ */
+int pool_file_get_dictionary (const struct pool_file *file, unsigned n,
+                              struct dictionary_record *record);
+
+/* Publish RECORD for area N, which is free and has its whole content:
+ * one store, so that who attaches after a kill finds all or nothing.
+ */
+void pool_file_set_dictionary (struct pool_file *file, unsigned n,
+                               const struct dictionary_record *record);
+
+/* Make area N free, whatever its record was. */
+void pool_file_clear_dictionary (struct pool_file *file, unsigned n);
 
 /* The next part of the file at or after OFFSET, before END, in which
  * something may have been written: its bounds are put in *START and
