@@ -169,7 +169,9 @@ main (int argc, char *argv[])
   char error[256];
 
   if (optind + 1 == argc) {
-    algorithm = (struct algorithm) { codecs[0], codecs[0]->default_level };
+    algorithm = (struct algorithm) {
+      .codec = codecs[0], .level = codecs[0]->default_level,
+    };
     measure (&data, &algorithm, percent);
   }
   for (int i = optind + 1; i < argc; ++i) {

@@ -99,6 +99,159 @@ decompressor_new (size_t *bytes)
   return ctx;
 }
 
+/* ---- dictionaries ---- */
+
+/* What is not in the format of the library is raw content.  That needs
+ * nothing but itself to decompress with; what is has tables, which take
+ * long to read.
+ */
+struct decoder {
+  const void *content;
+  size_t length;
+  ZSTD_DDict *tables;           /* NULL: raw content */
+};
+
+static bool
+is_formatted (const void *content, size_t length)
+{
+  uint32_t magic;
+
+  if (length < sizeof magic)
+    return false;
+  memcpy (&magic, content, sizeof magic);
+  return le32toh (magic) == ZSTD_MAGIC_DICTIONARY;
+}
+
+/* Before 1.5.6 the library does not look whether it got the memory for
+ * an encoder: look before it does, for as much as any level wants.
+ */
+static bool
+may_be_memory_for_encoder (size_t length)
+{
+  void *p = malloc (64 * 1024 + 40 * length);
+  bool is = p != NULL;
+
+  __asm__ volatile ("" : : "r" (p)); /* or the pair is optimized away */
+  free (p);
+  return is;
+}
+
+static void *
+encoder_new (const void *content, size_t length, int level, size_t *bytes)
+{
+  ZSTD_CDict *encoder;
+
+  if (!may_be_memory_for_encoder (length))
+    return NULL;
+  encoder = ZSTD_createCDict (content, length, level);
+  if (encoder)
+    *bytes = ZSTD_sizeof_CDict (encoder);
+  else
+    errno = is_formatted (content, length) ? EINVAL : ENOMEM;
+  return encoder;
+}
+
+static void
+encoder_free (void *encoder)
+{
+  ZSTD_freeCDict (encoder);
+}
+
+static size_t
+compress_with_dictionary (void *ctx, const void *src, size_t size, void *dst)
+{
+  size_t r = ZSTD_compress2 (ctx, dst, bound (size), src, size);
+
+  return ZSTD_isError (r) ? 0 : r;
+}
+
+/* The slot says which dictionary it is, so the frame need not.  The
+ * level is the encoder's.
+ */
+static bool
+bind (ZSTD_CCtx *ctx, const ZSTD_CDict *encoder)
+{
+  return !ZSTD_isError (ZSTD_CCtx_refCDict (ctx, encoder))
+    && !ZSTD_isError (ZSTD_CCtx_setParameter (ctx, ZSTD_c_dictIDFlag, 0));
+}
+
+static void *
+dictionary_compressor_new (void *encoder, size_t page_size, size_t *bytes)
+{
+  ZSTD_CCtx *ctx = ZSTD_createCCtx ();
+  void *page = calloc (1, page_size);
+  void *out = malloc (bound (page_size));
+
+  if (ctx && page && out && bind (ctx, encoder)
+      && compress_with_dictionary (ctx, page, page_size, out) != 0)
+    *bytes = ZSTD_sizeof_CCtx (ctx);
+  else {
+    ZSTD_freeCCtx (ctx);
+    ctx = NULL;
+    errno = ENOMEM;
+  }
+  free (page);
+  free (out);
+  return ctx;
+}
+
+static void
+decoder_free (void *opaque)
+{
+  struct decoder *decoder = opaque;
+
+  ZSTD_freeDDict (decoder->tables);
+  free (decoder);
+}
+
+static void *
+decoder_new (const void *content, size_t length, size_t *bytes)
+{
+  struct decoder *decoder = malloc (sizeof *decoder);
+
+  if (!decoder)
+    return NULL;
+  *decoder = (struct decoder) { .content = content, .length = length };
+  *bytes = sizeof *decoder;
+  if (!is_formatted (content, length))
+    return decoder;
+
+  decoder->tables = ZSTD_createDDict (content, length);
+  if (decoder->tables) {
+    *bytes += ZSTD_sizeof_DDict (decoder->tables);
+    return decoder;
+  }
+  free (decoder);
+  errno = EINVAL;
+  return NULL;
+}
+
+static int
+decompress_with_dictionary (void *ctx, const void *opaque, const void *src,
+                            size_t length, void *dst, size_t size)
+{
+  const struct decoder *decoder = opaque;
+  size_t r;
+
+  if (!is_one_frame (src, length))
+    return -1;
+  r = decoder->tables
+    ? ZSTD_decompress_usingDDict (ctx, dst, size, src, length, decoder->tables)
+    : ZSTD_decompress_usingDict (ctx, dst, size, src, length,
+                                 decoder->content, decoder->length);
+  return r == size ? 0 : -1;
+}
+
+static const struct codec_dictionaries dictionaries = {
+  .encoder_new = encoder_new,
+  .encoder_free = encoder_free,
+  .compressor_new = dictionary_compressor_new,
+  .compress = compress_with_dictionary,
+  .decoder_new = decoder_new,
+  .decoder_free = decoder_free,
+  .decompress = decompress_with_dictionary,
+};
+
 const struct codec codec_zstd = {
   .name = "zstd",
   .id = CODEC_ZSTD,
@@ -112,4 +265,5 @@ const struct codec codec_zstd = {
   .decompressor_new = decompressor_new,
   .decompressor_free = decompressor_free,
   .decompress = decompress,
+  .dictionaries = &dictionaries,
 };

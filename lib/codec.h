@@ -3,8 +3,9 @@
  * registry of those that were built in.
  *
  * Three lifetimes.  A codec is constant.  Parameters are set once, then
- * shared by all threads and never change.  A context is the scratch
- * memory of one stream, made with it and used by one thread at a time.
+ * shared by all threads and never change; a dictionary that was made
+ * ready for a codec is one of them.  A context is the scratch memory of
+ * one stream, made with it and used by one thread at a time.
  */
 
 #ifndef NBDZRAM_CODEC_H
@@ -23,6 +24,40 @@ enum codec_id {
   CODEC_ZSTD = 4,
   CODEC_DEFLATE = 5,
   CODEC_IDS,
+
+  /* From here to the end of what a slot can name: CODEC_ZSTD with the
+   * dictionary of generation (number - CODEC_DICTIONARY).
+   */
+  CODEC_DICTIONARY = 8,
+};
+
+/* The part of a codec that knows dictionaries.  CONTENT is any bytes at
+ * all, or the codec's own format.
+ */
+struct codec_dictionaries {
+  /* A dictionary made ready for compressing at LEVEL; CONTENT may go
+   * afterwards.  NULL with errno ENOMEM, or EINVAL when it is in the
+   * codec's format, but damaged.  Sets *BYTES to what it holds.
+   */
+  void *(*encoder_new) (const void *content, size_t length, int level,
+                        size_t *bytes);
+  void (*encoder_free) (void *encoder);
+
+  /* As in struct codec, for one encoder, which must stay.  The context
+   * is freed by the codec's compressor_free.
+   */
+  void *(*compressor_new) (void *encoder, size_t page_size, size_t *bytes);
+  size_t (*compress) (void *ctx, const void *src, size_t size, void *dst);
+
+  /* A dictionary made ready for decompressing; CONTENT must stay.
+   * Errors as in encoder_new.
+   */
+  void *(*decoder_new) (const void *content, size_t length, size_t *bytes);
+  void (*decoder_free) (void *decoder);
+
+  /* As in struct codec, with a context of its decompressor_new. */
+  int (*decompress) (void *ctx, const void *decoder, const void *src,
+                     size_t length, void *dst, size_t size);
 };
 
 struct codec {
@@ -59,6 +94,8 @@ struct codec {
    */
   int (*decompress) (void *ctx, const void *src, size_t length,
                      void *dst, size_t size);
+
+  const struct codec_dictionaries *dictionaries; /* NULL: knows none */
 };
 
 /* The built-in codecs, ended by NULL; lz4, the default, is first. */
@@ -68,16 +105,36 @@ extern const struct codec *const codecs[];
 const struct codec *codec_by_name (const char *name);
 const struct codec *codec_by_id (unsigned id);
 
+/* The codec's own number for ID, which a slot has. */
+static inline unsigned
+codec_without_dictionary (unsigned id)
+{
+  return id >= CODEC_DICTIONARY ? CODEC_ZSTD : id;
+}
+
+/* The content of a dictionary. */
+struct dictionary_content {
+  size_t length;
+  uint8_t bytes[];
+};
+
 /* What a user names: an algorithm and its parameters. */
 struct algorithm {
   const struct codec *codec;
   int level;
+  bool auto_dictionary;         /* dict=auto */
+  struct dictionary_content *dictionary; /* of dict=FILE, or NULL */
 };
 
-/* Parse "zstd" or "zstd:level=1" to *A.  0, or -1 with errno EINVAL and
- * in ERROR (SIZE bytes) a sentence that names what would be valid.
+/* Parse "zstd" or "zstd:level=1:dict=FILE" to *A, which is then the
+ * caller's to free.  0, or -1 with errno EINVAL and in ERROR (SIZE
+ * bytes) a sentence that names what would be valid; then there is
+ * nothing to free.
  */
 int algorithm_parse (const char *spec, struct algorithm *a,
                      char *error, size_t size);
+
+/* Free what parsing allocated.  Safe on a zeroed one, and twice. */
+void algorithm_free (struct algorithm *a);
 
 #endif /* NBDZRAM_CODEC_H */

@@ -28,7 +28,7 @@
 
 const char options_help[] =
   "[size=]<SIZE>  (required) Size of the disk, up to 1P.\n"
-  "algorithm=<NAME>[:level=<N>]\n"
+  "algorithm=<NAME>[:level=<N>][:dict=<FILE>|auto]\n"
   "                          How pages are compressed (default: lz4).\n"
   "recompress=<NAME>[:level=<N>]\n"
   "                          For idle pages; up to three, each stronger.\n"
@@ -55,7 +55,9 @@ options_init (struct options *o)
   *o = (struct options) {
     .pool = {
       .geometry = { .page_size = PAGE_SIZE_MIN, .checksum = true },
-      .algorithm = { codecs[0], codecs[0]->default_level },
+      .algorithm = {
+        .codec = codecs[0], .level = codecs[0]->default_level,
+      },
     },
   };
   maintainer_settings_init (&o->maintenance);
@@ -64,6 +66,7 @@ options_init (struct options *o)
 void
 options_free (struct options *o)
 {
+  algorithm_free (&o->pool.algorithm);
   free (o->pool_path);
   free (o->control_path);
   free (o->name);
@@ -119,6 +122,7 @@ set_algorithm (struct options *o, const char *value)
 {
   char error[256];
 
+  algorithm_free (&o->pool.algorithm);
   if (algorithm_parse (value, &o->pool.algorithm, error, sizeof error) == 0)
     return 0;
   nbdkit_error ("algorithm=%s: %s", value, error);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "unit.h"
 
@@ -14,6 +15,7 @@
 
 #include "codec.h"
 #include "os.h"
+#include "pool-file.h"
 
 static struct rng rng;
 
@@ -91,7 +93,7 @@ errors_name_what_is_valid (void **state)
     assert_non_null (strstr (error, (*c)->name));
   parse ("lz4:level=0", &a, error);
   assert_non_null (strstr (error, codecs[0]->levels));
-  parse ("lz4:dict=1", &a, error);
+  parse ("lz4:speed=1", &a, error);
   assert_non_null (strstr (error, "level=N"));
 
   memset (endless, 'z', sizeof endless - 1);
@@ -100,6 +102,103 @@ errors_name_what_is_valid (void **state)
   assert_int_equal (algorithm_parse ("lz5", &a, tiny, 4), -1);
   assert_int_equal (tiny[3], '\0');
 }
+
+#ifdef HAVE_ZSTD
+
+/* A file without a name that holds SIZE bytes, of which the first are
+ * those of START; PATH is where to find it.
+ */
+static int
+file_of (const char *start, size_t size, char path[32])
+{
+  int fd = memfd_create ("unit", MFD_CLOEXEC);
+
+  assert_true (fd >= 0);
+  assert_int_equal (ftruncate (fd, (off_t) size), 0);
+  assert_int_equal (pwrite (fd, start, strlen (start), 0), strlen (start));
+  snprintf (path, 32, "/proc/self/fd/%d", fd);
+  return fd;
+}
+
+static void
+dictionaries_from_files (void **state)
+{
+  static const char *const forms[] = {
+    "zstd:level=3:dict=%s", "zstd:dict=%s:level=3",
+    "zstd:dict=auto:level=3:dict=%s",
+  };
+  struct algorithm a;
+  char error[256], spec[128], path[32];
+
+  (void) state;
+  for (unsigned i = 0; i < ARRAY_SIZE (forms); ++i)
+    for (size_t size = 1; size <= POOL_DICTIONARY_MAX; size *= 512) {
+      int fd = file_of ("d", size, path);
+
+      snprintf (spec, sizeof spec, forms[i], path);
+      assert_int_equal (parse (spec, &a, error), 0);
+      assert_int_equal (a.level, 3);
+      assert_false (a.auto_dictionary);
+      assert_int_equal (a.dictionary->length, size);
+      assert_int_equal (a.dictionary->bytes[0], 'd');
+      algorithm_free (&a);
+      algorithm_free (&a);
+      assert_null (a.dictionary);
+      snprintf (spec, sizeof spec, "zstd:dict=%s:dict=auto", path);
+      assert_int_equal (parse (spec, &a, error), 0);
+      assert_true (a.auto_dictionary);
+      assert_null (a.dictionary);
+      close (fd);
+    }
+}
+
+static void
+refuses_file (const char *path, const char *why)
+{
+  struct algorithm a;
+  char error[256], spec[128];
+
+  snprintf (spec, sizeof spec, "zstd:dict=%s", path);
+  assert_int_equal (parse (spec, &a, error), -1);
+  assert_int_equal (errno, EINVAL);
+  if (!strstr (error, why))
+    fail_msg ("'%s' does not say '%s'", error, why);
+  assert_null (a.dictionary);
+}
+
+static void
+refuses_other_dictionaries (void **state)
+{
+  struct algorithm a;
+  char error[256], path[32];
+  int fd;
+
+  (void) state;
+  refuses_file ("", "No such file");
+  refuses_file ("/nonexistent/x", "No such file");
+  refuses_file ("/", "Is a directory");
+  refuses_file ("/dev/zero", "larger than 256K");
+  fd = file_of ("", 0, path);
+  refuses_file (path, "empty");
+  close (fd);
+  fd = file_of ("", POOL_DICTIONARY_MAX + 1, path);
+  refuses_file (path, "larger than 256K");
+  close (fd);
+  fd = file_of ("\x37\xa4\x30\xec\x01", 1000, path);
+  refuses_file (path, "damaged");
+  close (fd);
+  for (const struct codec *const *c = codecs; *c; ++c) {
+    char spec[32];
+
+    snprintf (spec, sizeof spec, "%s:dict=auto", (*c)->name);
+    if ((*c)->dictionaries)
+      continue;
+    assert_int_equal (parse (spec, &a, error), -1);
+    assert_non_null (strstr (error, "only zstd"));
+  }
+}
+
+#endif
 
 static void
 fill_is_no_codec (void **state)
@@ -358,6 +457,10 @@ main (void)
     cmocka_unit_test (parses_every_codec),
     cmocka_unit_test (refuses_the_rest),
     cmocka_unit_test (errors_name_what_is_valid),
+#ifdef HAVE_ZSTD
+    cmocka_unit_test (dictionaries_from_files),
+    cmocka_unit_test (refuses_other_dictionaries),
+#endif
     cmocka_unit_test (fill_is_no_codec),
     cmocka_unit_test (every_codec),
     cmocka_unit_test (codecs_read_each_other),

@@ -21,7 +21,7 @@ every_codec (void **state)
 {
   (void) state;
   for (const struct codec *const *c = codecs; *c; ++c) {
-    struct algorithm a = { *c, (*c)->default_level };
+    struct algorithm a = { .codec = *c, .level = (*c)->default_level };
     struct budget budget = { .limit = 0 };
     struct streams s;
     struct stream *stream;
