@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include <xxhash.h>
@@ -306,21 +307,52 @@ dictionaries_let_go (struct dictionaries *d, int generation)
   atomic_fetch_sub (&d->generations[generation].holders, 1);
 }
 
+/* Added to the holders of a generation that is being dropped. */
+#define DROPPING (UINT_MAX / 2 + 1)
+
+bool
+dictionaries_try_hold (struct dictionaries *d, unsigned id)
+{
+  struct dictionary *g = &d->generations[id - CODEC_DICTIONARY];
+  unsigned holders = atomic_load (&g->holders);
+
+  do
+    if (holders >= DROPPING)
+      return false;
+  while (!atomic_compare_exchange_weak (&g->holders, &holders, holders + 1));
+  if (atomic_load (&g->decoder))
+    return true;
+  atomic_fetch_sub (&g->holders, 1);
+  return false;
+}
+
+/* From here on nobody can hold it; then it is known whether slots need
+ * it, since they are counted while their writers hold.
+ */
+static bool
+drop (struct dictionaries *d, unsigned n)
+{
+  struct dictionary *g = &d->generations[n];
+  unsigned none = 0;
+  bool unused;
+
+  if (g->length == 0
+      || !atomic_compare_exchange_strong (&g->holders, &none, DROPPING))
+    return false;
+  unused = atomic_load (&g->slots) == 0;
+  if (unused)
+    clear (d, n);
+  atomic_fetch_sub (&g->holders, DROPPING);
+  return unused;
+}
+
 unsigned
 dictionaries_drop_unused (struct dictionaries *d)
 {
   unsigned dropped = 0;
 
-  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n) {
-    struct dictionary *g = &d->generations[n];
-
-    /* In this order: a slot is counted while its writer holds. */
-    if (g->length == 0 || atomic_load (&g->holders) > 0
-        || atomic_load (&g->slots) > 0)
-      continue;
-    clear (d, n);
-    dropped++;
-  }
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    dropped += drop (d, n);
   return dropped;
 }
 

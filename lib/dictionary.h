@@ -14,8 +14,8 @@
  * Locks: none.  Any thread may count, hold and decompress; opening,
  * adding and dropping are for one thread at a time.  Who decompresses a
  * page keeps its slot from being counted down meanwhile, by the slot's
- * lock, and who compresses one holds the generation until its slot is
- * counted.
+ * lock, or holds its generation; and who compresses one, or comes to
+ * share its object, holds the generation until the new slot is counted.
  */
 
 #ifndef NBDZRAM_DICTIONARY_H
@@ -32,7 +32,7 @@
 
 struct dictionary {
   _Atomic uint64_t slots;       /* pages that need it */
-  _Atomic unsigned holders;     /* methods that compress with it */
+  _Atomic unsigned holders;     /* who need it besides */
   void *_Atomic decoder;        /* NULL: there is none */
   const uint8_t *content;       /* in the pool file */
   size_t length;                /* 0: the area is free */
@@ -75,6 +75,11 @@ int dictionaries_find_used (struct dictionaries *d);
 /* Keep GENERATION, which is there, from being dropped. */
 void dictionaries_hold (struct dictionaries *d, int generation);
 void dictionaries_let_go (struct dictionaries *d, int generation);
+
+/* The same for codec number ID, at least CODEC_DICTIONARY, of which it is
+ * not known that it is still there: false when it is not.
+ */
+bool dictionaries_try_hold (struct dictionaries *d, unsigned id);
 
 /* A slot with codec number ID comes (BY 1) or goes (BY -1). */
 static inline void

@@ -140,6 +140,16 @@ is_smaller (slot_t slot, void *opaque)
   return object_class (w->d, slot) < w->below;
 }
 
+/* The last page that is counted for the dictionary of SLOT may go before
+ * ours is.
+ */
+static bool
+pin_dictionary (struct device *d, struct stream *stream, slot_t slot)
+{
+  return !slot_is_stored (slot)
+    || stream_pin (&d->pool->streams, stream, slot_codec (slot));
+}
+
 static slot_t
 share (struct device *d, struct stream *stream, const void *page, uint64_t sum,
        uint32_t below)
@@ -152,7 +162,8 @@ share (struct device *d, struct stream *stream, const void *page, uint64_t sum,
   if (slot == SLOT_EMPTY)
     return SLOT_EMPTY;
   object_share (&pool->objects, object_class (d, slot), slot_offset (slot));
-  if (decode_slot (d, stream, slot, stream->group) == 0
+  if (pin_dictionary (d, stream, slot)
+      && decode_slot (d, stream, slot, stream->group) == 0
       && memcmp (stream->group, page, pool->sizes.page_size) == 0)
     return slot;
   release_slot (d, slot);
@@ -243,7 +254,7 @@ compress (struct device *d, struct stream *stream, const void *page,
   if (length == 0
       || length + sizeof (object_sum) > size_class_largest (&pool->sizes))
     return encode_huge (d, page, sum, slot);
-  return store (d, pool->streams.algorithm.codec->id, page, sum, stream->out,
+  return store (d, method_id (stream->method), page, sum, stream->out,
                 (uint32_t) length, slot);
 }
 
@@ -417,4 +428,6 @@ count_slot (struct device *d, slot_t slot, int by)
   if (slot_is_same_stored (slot))
     atomic_fetch_add_explicit (&d->same_stored, (uint64_t) by,
                                memory_order_relaxed);
+  if (slot_is_stored (slot))
+    dictionaries_count (&d->pool->dictionaries, slot_codec (slot), by);
 }

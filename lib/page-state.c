@@ -38,7 +38,7 @@ describe_object (struct device *d, slot_t slot, struct page_state *state)
 
   state->bytes = object_bytes (d, slot);
   if (slot_is_stored (slot))
-    state->codec = codec_by_id (slot_codec (slot));
+    state->codec = codec_by_id (codec_without_dictionary (slot_codec (slot)));
   if (!slot_is_group (slot) || !slot_has_object (slot)
       || !object_fits (d, slot))
     return;

@@ -322,14 +322,15 @@ static int
 attach_codec (struct device *d, slot_t slot)
 {
   struct streams *streams = &d->pool->streams;
+  unsigned id;
 
   if (slot_is_group (slot))
     return slot_is_written_back (slot) ? group_attach_any_codec (d)
                                        : group_attach_codec (d, slot);
-  if (slot_is_stored (slot) && slot_codec (slot) != CODEC_FILL
-      && slot_codec (slot) < CODEC_IDS)
-    return streams_add_codec (streams, slot_codec (slot));
-  return 0;
+  if (!slot_is_stored (slot) || slot_codec (slot) == CODEC_FILL)
+    return 0;
+  id = codec_without_dictionary (slot_codec (slot));
+  return id < CODEC_IDS ? streams_add_codec (streams, id) : 0;
 }
 
 int

@@ -47,6 +47,18 @@ open_scratch (struct pool *pool)
                          page_size, group_bytes, &pool->budget);
 }
 
+/* Bytes for the dictionaries that OPTIONS bring, and to use them. */
+static uint64_t
+dictionary_bytes (const struct pool_options *o)
+{
+  uint32_t page_size = o->geometry.page_size;
+  uint64_t bytes = method_cost (&o->algorithm, page_size);
+
+  for (unsigned i = 0; i < o->recompress_count; ++i)
+    bytes += method_cost (&o->recompress[i], page_size);
+  return bytes;
+}
+
 uint64_t
 pool_mem_limit_min (const struct pool_options *options)
 {
@@ -63,6 +75,7 @@ pool_mem_limit_min (const struct pool_options *options)
   streams_close (&pool.streams);
   return scratch == UINT64_MAX ? UINT64_MAX
     : align_up (fixed_bytes (&pool.file) + scratch
+                + dictionary_bytes (options)
                 + (uint64_t) MIN_ZSPAGES * ZSPAGE_PAGES
                   * options->geometry.page_size, 64 * KIB);
 }
@@ -169,9 +182,101 @@ open_dedup (struct pool *pool)
   return 0;
 }
 
-int
-pool_start (struct pool *pool)
+/* ---- dictionaries ---- */
+
+/* The generation for ALGORITHM to begin with, held. */
+static int
+first_generation (struct pool *pool, const struct algorithm *a,
+                  int *generation)
 {
+  *generation = NO_GENERATION;
+  if (a->dictionary) {
+    *generation = dictionaries_add (&pool->dictionaries,
+                                    a->dictionary->bytes,
+                                    a->dictionary->length);
+    return *generation == -1 ? -1 : 0;
+  }
+  if (a->auto_dictionary)
+    *generation = dictionaries_find_used (&pool->dictionaries);
+  return 0;
+}
+
+/* Algorithm number PRIORITY, 0 for that of new pages, with GENERATION. */
+static int
+use_generation (struct pool *pool, unsigned priority, int generation)
+{
+  const struct pool_options *o = &pool->options;
+
+  if (priority > 0)
+    return workbench_change (&pool->workbench, priority, &pool->dictionaries,
+                             generation);
+  return streams_change (&pool->streams, &o->algorithm, &pool->dictionaries,
+                         generation);
+}
+
+static const struct algorithm *
+algorithm_of (const struct pool *pool, unsigned priority)
+{
+  return priority == 0 ? &pool->options.algorithm
+                       : &pool->options.recompress[priority - 1];
+}
+
+/* Of the dictionaries in the file, keep what pages need or what is to be
+ * used from now on.
+ */
+static int
+start_dictionaries (struct pool *pool)
+{
+  dictionaries_drop_unused (&pool->dictionaries);
+  for (unsigned p = 0; p <= pool->options.recompress_count; ++p) {
+    int generation;
+
+    if (first_generation (pool, algorithm_of (pool, p), &generation) == -1
+        || (generation != NO_GENERATION
+            && use_generation (pool, p, generation) == -1))
+      return -1;
+  }
+  return 0;
+}
+
+bool
+pool_wants_dictionary (const struct pool *pool)
+{
+  for (unsigned p = 0; p <= pool->options.recompress_count; ++p)
+    if (algorithm_of (pool, p)->auto_dictionary)
+      return true;
+  return false;
+}
+
+int
+pool_use_dictionary (struct pool *pool, const void *content, size_t length)
+{
+  struct dictionaries *d = &pool->dictionaries;
+  int generation, r = 0;
+
+  LOCK_FOR_SCOPE (&pool->maintenance);
+
+  dictionaries_drop_unused (d);
+  generation = dictionaries_add (d, content, length);
+  if (generation == -1)
+    return -1;
+  for (unsigned p = 0; r == 0 && p <= pool->options.recompress_count; ++p)
+    if (algorithm_of (pool, p)->auto_dictionary) {
+      dictionaries_hold (d, generation);
+      r = use_generation (pool, p, generation);
+    }
+  dictionaries_let_go (d, generation);
+  dictionaries_drop_unused (d);
+  return r;
+}
+
+static int
+start_parts (struct pool *pool)
+{
+  if (dictionaries_open (&pool->dictionaries, &pool->file, &pool->budget)
+      == -1)
+    return -1;
+  pool->streams.dictionaries = &pool->dictionaries;
   if (arena_open (&pool->arena, &pool->file, &pool->budget,
                   pool->sizes.zspage_size) == -1
       || objects_open (&pool->objects, &pool->sizes, &pool->arena) == -1
@@ -188,6 +293,22 @@ pool_start (struct pool *pool)
   return 0;
 }
 
+/* A pool that is full of pages must start all the same: what it needs to
+ * do so is taken without regard to the limit.
+ */
+int
+pool_start (struct pool *pool)
+{
+  int r;
+
+  if (start_parts (pool) == -1)
+    return -1;
+  pool->budget.limit = 0;
+  r = start_dictionaries (pool);
+  pool->budget.limit = pool->options.mem_limit;
+  return r;
+}
+
 void
 pool_close (struct pool *pool)
 {
@@ -201,6 +322,7 @@ pool_close (struct pool *pool)
   pool_close_writeback (pool);
   workbench_close (&pool->workbench);
   streams_close (&pool->streams);
+  dictionaries_close (&pool->dictionaries);
   if (pool->locks)
     slot_locks_destroy (pool->locks);
   free (pool->locks);

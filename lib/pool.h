@@ -22,6 +22,7 @@
 #include "budget.h"
 #include "codec.h"
 #include "dedup.h"
+#include "dictionary.h"
 #include "objects.h"
 #include "pool-file.h"
 #include "size-class.h"
@@ -73,6 +74,7 @@ struct pool {
   struct arena arena;
   struct objects objects;
   struct slot_locks *locks;
+  struct dictionaries dictionaries;
   struct streams streams;
   struct workbench workbench;   /* used under maintenance */
   struct dedup dedup;
@@ -110,10 +112,25 @@ int pool_try_map (struct pool *pool, uint64_t size);
 
 /* Map the pool and find all that it holds.  From here on devices can be
  * opened.  0, or -1 with errno ENOMEM or ENOSPC, EINVAL (a record is
- * damaged), ENOTSUP (pages of a codec that is not built in), ENXIO
- * (pages in a backing file, and none was given).
+ * damaged), ENOTSUP (pages of a codec that is not built in), EMLINK (no
+ * room for another dictionary), ENXIO (pages in a backing file, and none
+ * was given).
  */
 int pool_start (struct pool *pool);
+
+/* Does any algorithm say dict=auto?  Then pool_use_dictionary gives it
+ * one.
+ */
+bool pool_wants_dictionary (const struct pool *pool);
+
+/* Compress with LENGTH bytes of CONTENT as dictionary wherever the
+ * algorithm says dict=auto, while requests go on; and drop the
+ * dictionaries that nobody needs.  A job (walk.h).  0, or -1 with errno
+ * as in dictionaries_add; then some algorithms may have it, and the
+ * others what they had.
+ */
+int pool_use_dictionary (struct pool *pool, const void *content,
+                         size_t length);
 
 /* All devices are closed with it.  Memory goes back when the last holder
  * of the pool file lets go of it.  NULL does nothing.

@@ -62,7 +62,7 @@ find_better (struct recompressor *r, struct device *d, slot_t slot,
   struct workbench *bench = &r->pool->workbench;
 
   for (unsigned p = first_priority (r, info); p <= last_priority (r); ++p) {
-    *length = workbench_compress (bench, p, 0, device_page_size (d));
+    *length = workbench_compress_page (bench, p);
     if (*length != 0 && is_better (r, d, slot, *length + OBJECT_HEADER_SIZE))
       return p;
   }
@@ -124,7 +124,7 @@ recompress_page (struct recompressor *r, struct device *d, uint64_t index,
       give_up (r, d, index, info);
       return 0;
     }
-    if (encode_stored (d, bench->algorithms[p - 1].codec->id, bench->pages,
+    if (encode_stored (d, workbench_page_id (bench, p), bench->pages,
                        bench->out, (uint32_t) length, &new) == -1) {
       page_unclaim (d, index, 0, 0);
       return -1;

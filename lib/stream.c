@@ -18,7 +18,7 @@ static void
 stream_free (struct streams *s, struct stream *stream)
 {
   if (stream->compressor)
-    s->algorithm.codec->compressor_free (stream->compressor);
+    method_compressor_free (stream->method, stream->compressor);
   for (const struct codec *const *c = codecs; *c; ++c)
     if (stream->decompressors[(*c)->id])
       (*c)->decompressor_free (stream->decompressors[(*c)->id]);
@@ -64,21 +64,44 @@ make_decompressors (struct streams *s, struct stream *stream)
   return 0;
 }
 
+/* Of any codec, since the method may change. */
+static size_t
+largest_bound (size_t page_size)
+{
+  size_t bound = 0;
+
+  for (const struct codec *const *c = codecs; *c; ++c)
+    bound = MAX (bound, (*c)->bound (page_size));
+  return bound;
+}
+
 static int
 make_buffers (struct streams *s, struct stream *stream)
 {
-  const struct codec *codec = s->algorithm.codec;
-  size_t bound = codec->bound (s->page_size), bytes;
+  size_t bound = largest_bound (s->page_size);
 
   if (account (s, stream, sizeof *stream + bound + s->page_size) == -1)
     return -1;
   stream->out = malloc (bound);
   stream->page = aligned_alloc (OS_PAGE_SIZE, s->page_size);
-  stream->compressor = codec->compressor_new (s->algorithm.level,
-                                              s->page_size, &bytes);
-  if (!stream->out || !stream->page || !stream->compressor)
-    return -1;
-  return account (s, stream, bytes);
+  return stream->out && stream->page ? 0 : -1;
+}
+
+static int
+make_compressor (struct streams *s, struct stream *stream,
+                 const struct method *method, void **ctx)
+{
+  size_t bytes;
+
+  *ctx = method_compressor_new (method, s->page_size, &bytes);
+  if (*ctx && account (s, stream, bytes) == 0) {
+    stream->compressor_bytes[method - s->methods] = bytes;
+    return 0;
+  }
+  if (*ctx)
+    method_compressor_free (method, *ctx);
+  *ctx = NULL;
+  return -1;
 }
 
 static int
@@ -93,13 +116,17 @@ make_group (struct streams *s, struct stream *stream)
 }
 
 static struct stream *
-stream_new (struct streams *s)
+stream_new (struct streams *s, const struct method *method)
 {
   struct stream *stream = calloc (1, sizeof *stream);
 
   if (!stream)
     return NULL;
-  if (make_buffers (s, stream) == -1 || make_decompressors (s, stream) == -1
+  stream->method = method;
+  stream->pinned = NO_GENERATION;
+  if (make_buffers (s, stream) == -1
+      || make_compressor (s, stream, method, &stream->compressor) == -1
+      || make_decompressors (s, stream) == -1
       || make_group (s, stream) == -1) {
     int err = errno;
 
@@ -118,19 +145,21 @@ streams_open (struct streams *s, const struct algorithm *algorithm,
 
   *s = (struct streams) {
     .budget = budget,
-    .algorithm = *algorithm,
     .page_size = page_size,
     .codecs = 1U << algorithm->codec->id,
     .max = (unsigned) MAX (STREAMS_MIN, STREAMS_PER_CPU * cpus),
     .count = 1,
   };
-  s->made = s->idle = stream_new (s);
+  s->method = &s->methods[0];
+  method_open (&s->methods[0], algorithm, NULL, NO_GENERATION, budget);
+  s->made = s->idle = stream_new (s, s->method);
   if (!s->made) {
     s->count = 0;
     return -1;
   }
   pthread_mutex_init (&s->lock, NULL);
   pthread_cond_init (&s->returned, NULL);
+  pthread_cond_init (&s->changed, NULL);
   return 0;
 }
 
@@ -175,13 +204,148 @@ streams_close (struct streams *s)
     s->made = stream->next_made;
     stream_free (s, stream);
   }
+  method_close (&s->methods[0]);
+  method_close (&s->methods[1]);
+  pthread_cond_destroy (&s->changed);
   pthread_cond_destroy (&s->returned);
   pthread_mutex_destroy (&s->lock);
   s->count = 0;
 }
 
+/* ---- changing the method ---- */
+
+/* The stream is nobody's, or the caller's; the lock is held. */
+static void
+change_stream (struct streams *s, struct stream *stream)
+{
+  void *old = stream->compressor;
+
+  if (stream->method == s->method)
+    return;
+  stream->compressor = stream->other_compressor;
+  stream->other_compressor = old;
+  stream->method = s->method;
+  pthread_cond_signal (&s->changed);
+}
+
+/* What STREAM, which may be in use, needs for METHOD. */
+static int
+prepare_stream (struct streams *s, struct stream *stream,
+                const struct method *method)
+{
+  if (!stream->decompressors[method->codec->id]
+      && make_decompressor (s, stream, method->codec) == -1)
+    return -1;
+  return stream->other_compressor
+    ? 0 : make_compressor (s, stream, method, &stream->other_compressor);
+}
+
+/* Prepare all streams, those that are made meanwhile too; then, with the
+ * lock held, there is none that is not.
+ */
+static int
+prepare_all (struct streams *s, const struct method *method)
+{
+  const struct stream *prepared = NULL;
+
+  pthread_mutex_lock (&s->lock);
+  while (s->made != prepared) {
+    struct stream *newest = s->made;
+
+    pthread_mutex_unlock (&s->lock);
+    for (struct stream *stream = newest; stream != prepared;
+         stream = stream->next_made)
+      if (prepare_stream (s, stream, method) == -1)
+        return -1;
+    prepared = newest;
+    pthread_mutex_lock (&s->lock);
+  }
+  return 0;
+}
+
+static bool
+all_changed (const struct streams *s)
+{
+  for (const struct stream *stream = s->made; stream;
+       stream = stream->next_made)
+    if (stream->method != s->method)
+      return false;
+  return s->making == 0;
+}
+
+/* Nobody uses the contexts for METHOD any more, or does so yet. */
+static void
+free_others (struct streams *s, struct method *method)
+{
+  size_t *bytes;
+
+  pthread_mutex_lock (&s->lock);
+  for (struct stream *stream = s->made; stream; stream = stream->next_made)
+    if (stream->other_compressor) {
+      method_compressor_free (method, stream->other_compressor);
+      stream->other_compressor = NULL;
+      bytes = &stream->compressor_bytes[method - s->methods];
+      budget_give (s->budget, *bytes);
+      stream->bytes -= *bytes;
+    }
+  pthread_mutex_unlock (&s->lock);
+  method_close (method);
+}
+
+int
+streams_change (struct streams *s, const struct algorithm *algorithm,
+                struct dictionaries *dictionaries, int generation)
+{
+  bool second = s->method == &s->methods[1];
+  struct method *old = &s->methods[second], *new = &s->methods[!second];
+
+  if (method_open (new, algorithm, dictionaries, generation, s->budget) == -1)
+    return -1;
+  /* Streams that are made from here on can decompress what it writes. */
+  s->codecs |= 1U << algorithm->codec->id;
+  if (prepare_all (s, new) == -1) {
+    int err = errno;
+
+    free_others (s, new);
+    errno = err;
+    return -1;
+  }
+  s->method = new;
+  for (struct stream *stream = s->idle; stream; stream = stream->next)
+    change_stream (s, stream);
+  while (!all_changed (s))
+    pthread_cond_wait (&s->changed, &s->lock);
+  pthread_mutex_unlock (&s->lock);
+  free_others (s, old);
+  return 0;
+}
+
+/* ---- taking ---- */
+
+/* A new stream, made without holding the lock; NULL when there is no
+ * memory, or when the method has changed meanwhile.
+ */
+static struct stream *
+make_unlocked (struct streams *s)
+{
+  const struct method *method = s->method;
+  struct stream *stream;
+
+  s->making++;
+  pthread_mutex_unlock (&s->lock);
+  stream = stream_new (s, method);
+  pthread_mutex_lock (&s->lock);
+  if (stream && method != s->method) {
+    stream_free (s, stream);
+    stream = NULL;
+  }
+  s->making--;
+  pthread_cond_signal (&s->changed);
+  return stream;
+}
+
 /* Called with the lock held and no stream idle: make one, if there may
- * be another, without holding the lock.
+ * be another.
  */
 static struct stream *
 make_another (struct streams *s)
@@ -191,9 +355,7 @@ make_another (struct streams *s)
   if (s->count == s->max)
     return NULL;
   s->count++;
-  pthread_mutex_unlock (&s->lock);
-  stream = stream_new (s);
-  pthread_mutex_lock (&s->lock);
+  stream = make_unlocked (s);
   if (stream) {
     stream->next_made = s->made;
     s->made = stream;
@@ -201,6 +363,26 @@ make_another (struct streams *s)
   else
     s->count--;                 /* wait for one of those that are */
   return stream;
+}
+
+static void
+unpin (struct streams *s, struct stream *stream)
+{
+  if (stream->pinned != NO_GENERATION)
+    dictionaries_let_go (s->dictionaries, stream->pinned);
+  stream->pinned = NO_GENERATION;
+}
+
+bool
+stream_pin (struct streams *s, struct stream *stream, unsigned id)
+{
+  if (id < CODEC_DICTIONARY)
+    return true;
+  unpin (s, stream);
+  if (!dictionaries_try_hold (s->dictionaries, id))
+    return false;
+  stream->pinned = (int) (id - CODEC_DICTIONARY);
+  return true;
 }
 
 struct stream *
@@ -226,7 +408,10 @@ stream_get (struct streams *s)
 void
 stream_put (struct streams *s, struct stream *stream)
 {
+  unpin (s, stream);
+
   LOCK_FOR_SCOPE (&s->lock);
+  change_stream (s, stream);
   stream->next = s->idle;
   s->idle = stream;
   s->in_use--;
@@ -236,19 +421,38 @@ stream_put (struct streams *s, struct stream *stream)
 size_t
 stream_compress (struct streams *s, struct stream *stream, const void *page)
 {
-  return s->algorithm.codec->compress (stream->compressor, s->algorithm.level,
-                                       page, s->page_size, stream->out);
+  return method_compress (stream->method, stream->compressor,
+                          page, s->page_size, stream->out);
+}
+
+static int
+decompress_with_dictionary (struct streams *s, struct stream *stream,
+                            unsigned id, const void *src, size_t length,
+                            void *dst, size_t size)
+{
+  void *ctx = stream->decompressors[CODEC_ZSTD];
+
+  return ctx && s->dictionaries
+    ? dictionaries_decompress (s->dictionaries, ctx, id, src, length,
+                               dst, size)
+    : -1;
 }
 
 int
 stream_decompress (struct streams *s, struct stream *stream, unsigned id,
                    const void *src, size_t length, void *dst, size_t size)
 {
-  /* A damaged slot may name any number. */
-  const struct codec *codec = id < CODEC_IDS && (s->codecs >> id & 1) != 0
-    ? codec_by_id (id) : NULL;
+  const struct codec *codec;
 
-  return codec && size <= MAX (s->page_size, s->group_bytes)
-    ? codec->decompress (stream->decompressors[id], src, length, dst, size)
-    : -1;
+  if (size > MAX (s->page_size, s->group_bytes))
+    return -1;
+  if (id >= CODEC_DICTIONARY && id < CODEC_DICTIONARY + POOL_DICTIONARIES)
+    return decompress_with_dictionary (s, stream, id, src, length, dst, size);
+
+  /* A damaged slot may name any number. */
+  codec = id < CODEC_IDS && (s->codecs >> id & 1) != 0
+    ? codec_by_id (id) : NULL;
+  if (!codec || (codec->decompressor_new && !stream->decompressors[id]))
+    return -1;
+  return codec->decompress (stream->decompressors[id], src, length, dst, size);
 }

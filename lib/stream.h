@@ -17,30 +17,40 @@
 
 #include "budget.h"
 #include "codec.h"
+#include "dictionary.h"
+#include "method.h"
 
 struct stream {
   struct stream *next;          /* of those that nobody uses */
   struct stream *next_made;
-  void *compressor;
+  const struct method *method;  /* that it compresses by */
+  void *compressor;             /* its context for that */
+  void *other_compressor;       /* for the method that is coming or going */
   void *decompressors[CODEC_IDS];
   uint8_t *out;                 /* room for the result of compress */
   uint8_t *page;                /* room for a page */
   uint8_t *group;               /* room for the pages of a group, or NULL */
+  int pinned;                   /* generation, or NO_GENERATION */
   size_t bytes;                 /* taken from the budget */
+  size_t compressor_bytes[2];   /* of these, by number of the method */
 };
 
 struct streams {
   struct budget *budget;
-  struct algorithm algorithm;
+  struct dictionaries *dictionaries; /* NULL: none */
   size_t page_size;
-  unsigned codecs;              /* bit by id: what streams can decompress */
+  _Atomic unsigned codecs;      /* bit by id: what streams can decompress */
   size_t group_bytes;           /* room for that; 0: no groups */
 
   pthread_mutex_t lock;         /* of what follows */
   pthread_cond_t returned;
+  pthread_cond_t changed;       /* one more compresses by the method */
+  struct method methods[2];
+  const struct method *method;  /* the one for new pages */
   struct stream *idle, *made;
   unsigned count, max;
   _Atomic unsigned in_use;      /* may be read at any time */
+  unsigned making;              /* of them, not yet made */
 };
 
 /* Make the first stream, so that stream_get can't fail.  0, or -1 with
@@ -58,6 +68,15 @@ int streams_add_codec (struct streams *s, unsigned id);
 /* Likewise, room for groups of so many bytes. */
 int streams_add_groups (struct streams *s, size_t bytes);
 
+/* Compress by ALGORITHM from now on, with the dictionary of GENERATION
+ * or NO_GENERATION, as in method_open.  Streams may be in use: each
+ * changes when it is put back, and this waits for the last one.  For one
+ * thread at a time.  0, or -1 with errno ENOMEM, ENOSPC; then all is as
+ * it was, and the generation is let go.
+ */
+int streams_change (struct streams *s, const struct algorithm *algorithm,
+                    struct dictionaries *dictionaries, int generation);
+
 /* All streams must have been put back. */
 void streams_close (struct streams *s);
 
@@ -67,6 +86,12 @@ void streams_close (struct streams *s);
 struct stream *stream_get (struct streams *s);
 void stream_put (struct streams *s, struct stream *stream);
 
+/* Keep the dictionary of codec number ID, which a slot of somebody else
+ * named a moment ago, until the stream is put back or pins another.
+ * False when it is gone; true for other codecs.
+ */
+bool stream_pin (struct streams *s, struct stream *stream, unsigned id);
+
 /* How many streams somebody has: a guess at how much is going on. */
 static inline unsigned
 streams_in_use (const struct streams *s)
@@ -74,8 +99,9 @@ streams_in_use (const struct streams *s)
   return atomic_load_explicit (&s->in_use, memory_order_relaxed);
 }
 
-/* Compress one page.  The result, at stream->out, is valid until the
- * next call.  Returns its length, or 0 when the codec failed.
+/* Compress one page by the stream's method.  The result, at stream->out,
+ * is valid until the next call.  Returns its length, or 0 when the codec
+ * failed.
  */
 size_t stream_compress (struct streams *s, struct stream *stream,
                         const void *page);

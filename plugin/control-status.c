@@ -49,7 +49,7 @@ statistics (struct pool *pool)
 VERB (status)
 {
   struct pool *pool = context->pool;
-  const struct algorithm *a = &pool->streams.algorithm;
+  const struct algorithm *a = &pool->options.algorithm;
 
   (void) args;
   (void) cancelled;

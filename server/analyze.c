@@ -186,13 +186,15 @@ read_process (struct run *r, const char *pid)
 static void
 add_algorithm (struct run *r, const char *spec)
 {
+  struct algorithm *a = &r->verdicts[r->count].algorithm;
   char error[256];
 
   if (r->count == VERDICTS_MAX)
     usage_error (r->command, "more than %d algorithms", VERDICTS_MAX);
-  if (algorithm_parse (spec, &r->verdicts[r->count].algorithm,
-                       error, sizeof error) == -1)
+  if (algorithm_parse (spec, a, error, sizeof error) == -1)
     usage_error (r->command, "%s: %s", spec, error);
+  if (a->dictionary || a->auto_dictionary)
+    usage_error (r->command, "%s: dictionaries can't be analyzed", spec);
   ++r->count;
 }
 

@@ -10,6 +10,7 @@
 
 #include <config.h>
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,6 +23,9 @@
 #include <unistd.h>
 
 #include <linux/falloc.h>
+#ifdef HAVE_ZSTD
+#include <zstd.h>
+#endif
 
 #include "compact.h"
 #include "unit.h"
@@ -69,6 +73,29 @@ fails (int err)
 }
 
 #define REPLACED __attribute__ ((visibility ("default")))
+
+#ifdef HAVE_ZSTD
+
+/* Before 1.5.6 it does not look whether it got memory, so here it fails
+ * as a whole.
+ */
+REPLACED ZSTD_CDict *
+ZSTD_createCDict (const void *content, size_t length, int level)
+{
+  ZSTD_CDict *(*next) (const void *, size_t, int), *made;
+  bool was_armed = armed;
+
+  if (fails (ENOMEM))
+    return NULL;
+  armed = armed && ZSTD_versionNumber () >= 10506;
+  next = (ZSTD_CDict *(*) (const void *, size_t, int))
+    dlsym (RTLD_NEXT, "ZSTD_createCDict");
+  made = next (content, length, level);
+  armed = was_armed;
+  return made;
+}
+
+#endif
 
 extern void *__libc_malloc (size_t size);
 extern void *__libc_calloc (size_t n, size_t size);
@@ -332,11 +359,34 @@ use (unsigned requests)
   }
 }
 
+/* What the pool compresses with; NULL: no dictionary. */
+static struct dictionary_content *dictionary;
+
+static void
+bring_dictionary (struct algorithm *a)
+{
+  a->dictionary = dictionary;
+  a->auto_dictionary = dictionary != NULL;
+}
+
+/* Another one, a part of it, while the pool is in use. */
+static void
+change_dictionary (void)
+{
+  if (dictionary
+      && pool_use_dictionary (u.pool, dictionary->bytes,
+                              dictionary->length / 2) == -1)
+    REQUIRE (failures > 0 && (errno == ENOMEM || errno == ENOSPC
+                              || errno == EINVAL));
+}
+
 static void
 run_requests (void)
 {
   open_devices ();
-  use (60);
+  use (30);
+  change_dictionary ();
+  use (30);
   check_all ();
   pool_compact (u.pool, NULL);
   check_all ();
@@ -353,12 +403,14 @@ run (const char *algorithm, const char *second)
   unit_detach (&u);
   REQUIRE (syscall (SYS_ftruncate, u.fd, 0) == 0);
   u.options.mem_limit = 64 * MIB;
+  bring_dictionary (&u.options.algorithm);
 
   armed = true;
   attach ();
   run_requests ();
   unit_detach (&u);
   u.options.algorithm = unit_algorithm (second);
+  bring_dictionary (&u.options.algorithm);
   attach ();
   run_requests ();
   for (unsigned n = 0; n < 2; ++n)
@@ -401,6 +453,27 @@ fail_in_turn (const char *algorithm, const char *second, uint64_t seed,
   } while (failures > 0);
   return runs;
 }
+
+#ifdef HAVE_ZSTD
+
+static void
+fail_with_dictionary (uint64_t seed)
+{
+  dictionary = malloc (sizeof *dictionary + 4 * PAGE);
+  if (!dictionary)
+    abort ();
+  dictionary->length = 4 * PAGE;
+  for (size_t at = 0; at < 4 * PAGE; at += PAGE)
+    data_fill (dictionary->bytes + at, PAGE, DATA_TEXT, at);
+  for (int all_after = 0; all_after < 2; ++all_after)
+    printf ("with a dictionary: %u runs\n",
+            fail_in_turn ("zstd", "zstd:level=3", seed, all_after,
+                          unit_quick () ? 50 : 5));
+  free (dictionary);
+  dictionary = NULL;
+}
+
+#endif
 
 /* ---- decompression ---- */
 
@@ -453,6 +526,9 @@ main (void)
                             all_after,
                             unit_quick () ? 50
                             : c == codecs && !all_after ? 1 : 20));
+#ifdef HAVE_ZSTD
+  fail_with_dictionary (seed);
+#endif
   return 0;
 }
 

@@ -299,10 +299,20 @@ unit_walk (struct pool *pool, struct unit_sums *sums)
 static uint64_t
 stream_bytes (const struct pool *pool)
 {
-  uint64_t bytes = 0;
+  uint64_t bytes = pool->streams.method->bytes;
 
   for (const struct stream *s = pool->streams.made; s; s = s->next_made)
     bytes += s->bytes;
+  return bytes;
+}
+
+static uint64_t
+dictionary_file_bytes (const struct pool *pool)
+{
+  uint64_t bytes = 0;
+
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    bytes += align_up (pool->dictionaries.generations[n].length, OS_PAGE_SIZE);
   return bytes;
 }
 
@@ -358,8 +368,8 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (os.bytes == s->bytes);
   CHECK (os.huge <= s->huge);
   CHECK (s->bad == 0);
-  sum = fixed + stream_bytes (pool) + pool->workbench.bytes
-    + dedup_bytes (pool)
+  sum = fixed + stream_bytes (pool) + workbench_bytes (&pool->workbench)
+    + dedup_bytes (pool) + dictionaries_bytes (&pool->dictionaries)
     + (s->devices + s->leaves + s->map_pages + s->info_pages)
       * OS_PAGE_SIZE
     + pool->objects.high_water * sizeof (struct zspage)
@@ -370,6 +380,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (huge_pages_in_files ()
          || unit_file_bytes (pool)
             == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed
+               + dictionary_file_bytes (pool)
                + arena_spare_bytes (&pool->arena));
 
   pool_get_stats (pool, &st);
