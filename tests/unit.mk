@@ -23,6 +23,7 @@ unit_programs = \
 	tests/unit-dedup \
 	tests/unit-device \
 	tests/unit-dictionary \
+	tests/unit-dictionary-train \
 	tests/unit-limit \
 	tests/unit-objects \
 	tests/unit-policy \
@@ -73,6 +74,9 @@ tests_unit_device_SOURCES = tests/unit-device.c $(unit_help)
 tests_unit_device_LDADD = $(unit_libs)
 tests_unit_dictionary_SOURCES = tests/unit-dictionary.c $(unit_help)
 tests_unit_dictionary_LDADD = $(unit_libs)
+tests_unit_dictionary_train_SOURCES = tests/unit-dictionary-train.c \
+	$(unit_help)
+tests_unit_dictionary_train_LDADD = $(unit_libs)
 tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
 tests_unit_limit_LDADD = $(unit_libs)
 tests_unit_objects_SOURCES = tests/unit-objects.c $(unit_help)
@@ -137,6 +141,7 @@ tests_libfuzz_attach_SOURCES = tests/fuzz-attach.c tests/fuzz.h $(unit_help)
 tests_libfuzz_attach_LDADD = lib/libstore.la
 tests_libfuzz_attach_LDFLAGS = -fsanitize=fuzzer,address
 tests_libfuzz_decompress_SOURCES = tests/fuzz-decompress.c tests/fuzz.h \
+	$(unit_help)
 tests_libfuzz_decompress_LDADD = lib/libstore.la
 tests_libfuzz_decompress_LDFLAGS = -fsanitize=fuzzer,address
 if ENABLE_FUZZER
