@@ -30,7 +30,7 @@ const char options_help[] =
   "[size=]<SIZE>  (required) Size of the disk, up to 1P.\n"
   "algorithm=<NAME>[:level=<N>][:dict=<FILE>|auto]\n"
   "                          How pages are compressed (default: lz4).\n"
-  "recompress=<NAME>[:level=<N>]\n"
+  "recompress=<NAME>[:level=<N>][:dict=<FILE>|auto]\n"
   "                          For idle pages; up to three, each stronger.\n"
   "mem-limit=<SIZE>          Most memory to hold (default: no limit).\n"
   "page-size=<SIZE>          Unit of compression, 4K to 64K (default: 4K).\n"
@@ -67,6 +67,8 @@ void
 options_free (struct options *o)
 {
   algorithm_free (&o->pool.algorithm);
+  for (unsigned i = 0; i < RECOMPRESS_MAX; ++i)
+    algorithm_free (&o->pool.recompress[i]);
   free (o->pool_path);
   free (o->control_path);
   free (o->name);

@@ -149,6 +149,23 @@ zram_get_ready (void)
   return open_control ();
 }
 
+static void
+report_start_error (void)
+{
+  switch (errno) {
+  case ENOTSUP:
+    nbdkit_error ("the pool holds pages of an algorithm that is not "
+                  "built in");
+    break;
+  case EMLINK:
+    nbdkit_error ("the pool has pages of %d dictionaries, and no room for "
+                  "another one", POOL_DICTIONARIES);
+    break;
+  default:
+    nbdkit_error ("mapping the pool: %m");
+  }
+}
+
 static int
 zram_after_fork (void)
 {
@@ -157,11 +174,7 @@ zram_after_fork (void)
     return -1;
   }
   if (pool_start (pool) == -1) {
-    if (errno == ENOTSUP)
-      nbdkit_error ("the pool holds pages of an algorithm that is not "
-                    "built in");
-    else
-      nbdkit_error ("mapping the pool: %m");
+    report_start_error ();
     return -1;
   }
   device = device_open (pool, DEFAULT_EXPORT, options.size);

@@ -50,6 +50,24 @@ for name in $list; do
     nbdkit_zram -U - zram 1M "algorithm=$name" --run true
 done
 
+for name in $list; do
+    [ "$name" = zstd ] || refuses 'only zstd has dictionaries' \
+        zram 1M "algorithm=$name:dict=auto"
+done
+if requires_algorithm zstd; then
+    head -c 262145 /dev/zero >"$tmp/large"
+    : >"$tmp/empty"
+    printf '\067\244\060\354damaged' >"$tmp/damaged"
+    refuses 'dict=/nonexistent: No such file' \
+        zram 1M algorithm=zstd:dict=/nonexistent:level=3
+    refuses "dict=$tmp/large: .*larger than 256K" \
+        zram 1M "algorithm=zstd:dict=$tmp/large"
+    refuses 'the file is empty' zram 1M "algorithm=zstd:dict=$tmp/empty"
+    refuses 'the dictionary is damaged' \
+        zram 1M "algorithm=zstd:dict=$tmp/damaged"
+    refuses 'Is a directory' zram 1M "algorithm=zstd:dict=$tmp"
+fi
+
 refuses "unknown parameter 'colour'" zram 1M colour=green
 refuses "unknown parameter 'Size'" zram Size=1M
 refuses 'mem-limit: must be at least' zram 1M mem-limit=1

@@ -12,6 +12,7 @@ nbd_tests = \
 	tests/control-pages.sh \
 	tests/control-requests.sh \
 	tests/control-socket.sh \
+	tests/dictionary.sh \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
 	tests/filter-checkwrite.sh \
