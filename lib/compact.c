@@ -246,6 +246,7 @@ pool_compact (struct pool *pool, const struct job *job)
     compact_devices (pool, job, false);
   compact_devices (pool, job, true);
   objects_compaction_done (&pool->objects);
+  dictionaries_drop_unused (&pool->dictionaries);
   after = committed (pool);
 
   if (after >= before)

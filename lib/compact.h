@@ -11,7 +11,8 @@
 #include "walk.h"
 
 /* Compact all of the pool, or as much as JOB allows, while requests go
- * on.  Returns the bytes given back.
+ * on, and drop the dictionaries that nobody needs.  Returns the bytes
+ * that objects gave back.
  */
 uint64_t pool_compact (struct pool *pool, const struct job *job);
 

@@ -254,8 +254,7 @@ pool_use_dictionary (struct pool *pool, const void *content, size_t length)
   struct dictionaries *d = &pool->dictionaries;
   int generation, r = 0;
 
-  LOCK_FOR_SCOPE (&pool->maintenance);
-
+  MAINTENANCE_FOR_SCOPE (pool);
   dictionaries_drop_unused (d);
   generation = dictionaries_add (d, content, length);
   if (generation == -1)

@@ -46,5 +46,6 @@ pool_reset (struct pool *pool)
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     if (pool->devices[n])
       device_zero (pool->devices[n], pool->devices[n]->size, 0);
+  dictionaries_drop_unused (&pool->dictionaries);
   objects_compaction_done (&pool->objects);
 }

@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "compact.h"
 #include "encode.h"
 #include "os.h"
 #include "recompress.h"
@@ -44,6 +45,7 @@ main (void)
 #define LENGTH 20000            /* of a dictionary */
 
 static struct rng rng;
+static const struct job always;
 static struct unit_pool u;
 static struct device *device;
 
@@ -254,6 +256,15 @@ the_last_page_drops_it (void **state)
   compare_all (0);
   assert_pool_ok (u.pool);
 
+  /* Maintenance does the same. */
+  put_all (1);
+  assert_int_equal (use_dictionary (10), 0);
+  trim_all (1);
+  assert_int_equal (dictionaries_alive (d), 3);
+  pool_compact (u.pool, &always);
+  assert_int_equal (dictionaries_alive (d), 2);
+  assert_pool_ok (u.pool);
+
   /* What nobody needs goes when nobody uses it either: at attach. */
   reopen ();
   assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
@@ -374,7 +385,6 @@ recompression_has_its_own (void **state)
 {
   struct recompress_request req = { .which = select_type (PAGES_ALL) };
   struct recompress_result with, without;
-  const struct job always = { .go_on = NULL };
   uint64_t bytes;
 
   (void) state;
