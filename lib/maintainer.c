@@ -7,10 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backing.h"
 #include "compact.h"
 #include "idle.h"
+#include "live.h"
 #include "maintainer.h"
 #include "recompress.h"
+#include "writeback.h"
 
 #define TICK_NS UINT64_C (1000000000)   /* between two looks at the pool:
                                          * a second, as ages want it */
@@ -106,6 +109,11 @@ maintainer_view (struct pool *pool, struct policy_view *v)
     .in_zspages = os.committed + arena_spare_bytes (&pool->arena),
     .in_objects = os.bytes,
     .can_recompress = pool->workbench.count > 0,
+    .can_write_back = pool->backing && backing_may_write (pool->backing),
+    .needs_cleaning = pool->backing && backing_may_write (pool->backing)
+                      && backing_needs_cleaning (pool->backing),
+    .has_stale = pool_has_stale (pool),
+    .needs_training = pool_needs_training (pool),
   };
 }
 
@@ -124,6 +132,8 @@ perform (struct pool *pool, const struct policy_decision *what,
 {
   struct recompress_request req = { .which = idle_for (what->age) };
   struct recompress_result result;
+  struct writeback_result written;
+  uint64_t refreshed;
 
   switch (what->action) {
   case POLICY_RECOMPRESS:
@@ -131,6 +141,18 @@ perform (struct pool *pool, const struct policy_decision *what,
     break;
   case POLICY_GROUP:
     pool_group (pool, &req, job, &result);
+    break;
+  case POLICY_WRITE_BACK:
+    pool_write_back (pool, &req.which, job, &written);
+    break;
+  case POLICY_CLEAN:
+    pool_clean (pool, job);
+    break;
+  case POLICY_REFRESH:
+    pool_refresh (pool, job, &refreshed);
+    break;
+  case POLICY_TRAIN:
+    pool_train (pool, job);
     break;
   case POLICY_COMPACT:
     pool_compact (pool, job);
@@ -164,6 +186,7 @@ work (struct maintainer *m)
   enum policy_action done;
 
   pool_sweep (m->pool, now);
+  pool_writeback_clock (m->pool, now);
   do {
     maintainer_get_settings (m, &s);
     done = maintainer_step (m->pool, &m->policy, &s.policy, &job, now);

@@ -67,6 +67,8 @@ policy_decide (struct policy *p, const struct policy_settings *s,
   if (writeback_age != UINT64_MAX
       && is_due (p, POLICY_WRITE_BACK, now, interval (writeback_age)))
     return (struct policy_decision) { POLICY_WRITE_BACK, writeback_age };
+  if (v->needs_training && is_due (p, POLICY_TRAIN, now, TRAIN_INTERVAL))
+    return (struct policy_decision) { POLICY_TRAIN, 0 };
   if (v->can_recompress && s->group
       && is_due (p, POLICY_GROUP, now, interval (group_age)))
     return (struct policy_decision) { POLICY_GROUP, group_age };

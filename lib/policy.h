@@ -13,6 +13,8 @@
  *               writeback_age to WRITEBACK_AGE_MIN
  *   clean       the backing file, when it says that it is due
  *   refresh     pages of an algorithm that was replaced
+ *   train       a dictionary, when there are twice as many pages as the
+ *               last time
  *   compact     when so much lies beside objects that it is worth it
  *
  * Walking over all pages to find a few is work, too, so nothing is
@@ -39,6 +41,7 @@
 #define WASTE_PART 8
 #define WASTE_BYTES (1024 * 1024)
 #define COMPACT_INTERVAL 30     /* seconds */
+#define TRAIN_INTERVAL 60       /* seconds, if it did not work out */
 
 struct policy_settings {
   bool on;
@@ -56,6 +59,7 @@ struct policy_view {
   bool can_write_back;
   bool needs_cleaning;
   bool has_stale;
+  bool needs_training;
 };
 
 enum policy_action {
@@ -65,6 +69,7 @@ enum policy_action {
   POLICY_WRITE_BACK,
   POLICY_CLEAN,
   POLICY_REFRESH,
+  POLICY_TRAIN,
   POLICY_COMPACT,
   POLICY_ACTIONS,
 };

@@ -269,6 +269,21 @@ pool_use_dictionary (struct pool *pool, const void *content, size_t length)
   return r;
 }
 
+int
+pool_change_algorithm (struct pool *pool, const struct algorithm *algorithm)
+{
+  int generation;
+
+  if (first_generation (pool, algorithm, &generation) == -1
+      || streams_change (&pool->streams, algorithm, &pool->dictionaries,
+                         generation) == -1)
+    return -1;
+  pool->options.algorithm = *algorithm;
+  pool->options.algorithm.dictionary = NULL; /* it is in the pool file */
+  dictionaries_drop_unused (&pool->dictionaries);
+  return 0;
+}
+
 static int
 start_parts (struct pool *pool)
 {

@@ -87,6 +87,9 @@ struct pool {
   _Atomic unsigned maintenance_wanted; /* who has it, and who waits */
   uint64_t swept_at;            /* seconds (idle.h); under maintenance */
   bool swept;                   /* ... if ever */
+  uint64_t trained_pages;       /* pages stored when the last dictionary
+                                 * was made; of the maintainer */
+  _Atomic bool has_stale;       /* some pages may be stale */
   uint32_t attach_sign;         /* by chance; 15 bits (group.c) */
 };
 
@@ -131,6 +134,12 @@ bool pool_wants_dictionary (const struct pool *pool);
  */
 int pool_use_dictionary (struct pool *pool, const void *content,
                          size_t length);
+
+/* Compress new pages by ALGORITHM, whose dictionary is the caller's to
+ * free.  Maintenance is held.  Errors as in live.h.
+ */
+int pool_change_algorithm (struct pool *pool,
+                           const struct algorithm *algorithm);
 
 /* All devices are closed with it.  Memory goes back when the last holder
  * of the pool file lets go of it.  NULL does nothing.

@@ -19,6 +19,8 @@ is_selected (const struct selection *s, slot_t slot, page_info info)
     return slot_is_huge (slot) && idle;
   case PAGES_INCOMPRESSIBLE:
     return (info & INFO_INCOMPRESSIBLE) != 0;
+  case PAGES_STALE:
+    return (info & INFO_STALE) != 0;
   default:
     return true;
   }

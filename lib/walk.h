@@ -21,6 +21,7 @@ enum page_type {
   PAGES_HUGE,
   PAGES_HUGE_IDLE,
   PAGES_INCOMPRESSIBLE,
+  PAGES_STALE,                  /* of an algorithm that was replaced */
   PAGE_TYPES,
 };
 

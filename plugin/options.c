@@ -41,6 +41,14 @@ const char options_help[] =
   "recompress-age=<SECONDS>  ... recompress what is idle so long (default: 300).\n"
   "recompress-group=<BOOL>   ... with its neighbours, when four times as old\n"
   "                          (default: on).\n"
+  "backing=<PATH>            File or block device for cold pages.\n"
+  "backing-size=<SIZE>       Most to use of it (required for a file).\n"
+  "writeback-age=<SECONDS>   ... write back what is idle so long\n"
+  "                          (default: 3600).\n"
+  "writeback-watermark=<PERCENT>\n"
+  "                          ... or sooner, from this share of mem-limit on\n"
+  "                          (default: 80); below it nothing.\n"
+  "writeback-limit=<SIZE>    Most to write back in a day (default: no limit).\n"
   "maintenance-cpu=<PERCENT> ... within this share of a processor (default: 10).\n"
   "pool=<PATH>               Keep the pages in a file on tmpfs or hugetlbfs,\n"
   "                          where they outlive the server.\n"
@@ -70,6 +78,8 @@ options_free (struct options *o)
   for (unsigned i = 0; i < RECOMPRESS_MAX; ++i)
     algorithm_free (&o->pool.recompress[i]);
   free (o->pool_path);
+  free (o->backing_path);
+  o->backing_path = NULL;
   free (o->control_path);
   free (o->name);
   o->pool_path = o->control_path = o->name = NULL;
@@ -195,6 +205,27 @@ set_dedup_index (struct options *o, const char *value)
   return 0;
 }
 
+/* ---- writeback ---- */
+
+static int
+set_backing (struct options *o, const char *value)
+{
+  free (o->backing_path);
+  o->backing_path = nbdkit_absolute_path (value);
+  return o->backing_path ? 0 : -1;
+}
+
+static int
+set_bytes (uint64_t *bytes, const char *value)
+{
+  int64_t size = nbdkit_parse_size (value);
+
+  if (size == -1)
+    return -1;
+  *bytes = (uint64_t) size;
+  return 0;
+}
+
 /* ---- policy ---- */
 
 static int
@@ -310,6 +341,17 @@ options_set (struct options *o, const char *key, const char *value)
                        1, AGE_SECONDS_MAX);
   if (strcmp (key, "recompress-group") == 0)
     return set_bool (&o->maintenance.policy.group, value);
+  if (strcmp (key, "backing") == 0)
+    return set_backing (o, value);
+  if (strcmp (key, "backing-size") == 0)
+    return set_bytes (&o->writeback.size, value);
+  if (strcmp (key, "writeback-limit") == 0)
+    return set_bytes (&o->writeback.daily_limit, value);
+  if (strcmp (key, "writeback-age") == 0)
+    return set_number (&o->maintenance.policy.writeback_age, key, value,
+                       1, AGE_SECONDS_MAX);
+  if (strcmp (key, "writeback-watermark") == 0)
+    return set_percent (&o->maintenance.policy.watermark, key, value, 0, 99);
   if (strcmp (key, "maintenance-cpu") == 0)
     return set_percent (&o->maintenance.cpu, key, value, 1, 100);
   if (strcmp (key, "pool") == 0)
@@ -336,6 +378,12 @@ options_check (struct options *o)
                   "not go with it");
     return -1;
   }
+  if (!o->backing_path && (o->writeback.size || o->writeback.daily_limit)) {
+    nbdkit_error ("backing-size and writeback-limit say something about "
+                  "backing=, which is missing");
+    return -1;
+  }
+  o->writeback.path = o->backing_path;
   if (o->pool.dedup_limit == 0)
     o->pool.dedup_limit = MAX (DEDUP_INDEX_MIN, o->size / DEDUP_INDEX_PART);
   if (o->pool.mem_limit == 0)

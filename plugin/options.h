@@ -9,12 +9,15 @@
 #include "control.h"
 #include "maintainer.h"
 #include "pool.h"
+#include "writeback.h"
 
 struct options {
   uint64_t size;                /* of the disk, bytes; 0: not given */
   char *pool_path;              /* absolute, allocated; NULL: a memfd */
   struct pool_options pool;
   struct maintainer_settings maintenance;
+  char *backing_path;           /* absolute, allocated; NULL: none */
+  struct writeback_options writeback;
   char *control_path, *name;    /* allocated; what control points to */
   struct control_options control;
 };

@@ -111,6 +111,47 @@ check_geometry (const char *path)
 }
 
 static int
+open_backing (void)
+{
+  const char *path = options.backing_path;
+
+  if (!path)
+    return 0;
+  /* Its bookkeeping is mapped here, and must not be filled at once. */
+  if (os_lock_on_fault () == -1) {
+    nbdkit_error ("mlockall: %m");
+    return -1;
+  }
+  if (pool_open_writeback (pool, &options.writeback) == 0)
+    return 0;
+  switch (errno) {
+  case EEXIST:
+    nbdkit_error ("backing=%s: there is something else in it; a file must be "
+                  "new or empty, a device begin with 1M of zeroes", path);
+    break;
+  case EBUSY:
+    nbdkit_error ("backing=%s: another process is using it", path);
+    break;
+  case ESTALE:
+    nbdkit_error ("backing=%s: it is not the one that this pool used", path);
+    break;
+  case ELOOP:
+    nbdkit_error ("backing=%s: it is the pool itself", path);
+    break;
+  case ENOTBLK:
+    nbdkit_error ("backing=%s: must be a file or a block device", path);
+    break;
+  case EINVAL:
+    nbdkit_error ("backing=%s: a file needs backing-size=, with room for more "
+                  "than a page", path);
+    break;
+  default:
+    nbdkit_error ("backing=%s: %m", path);
+  }
+  return -1;
+}
+
+static int
 open_control (void)
 {
   char error[512];
@@ -145,6 +186,8 @@ zram_get_ready (void)
     return -1;
   }
   if (!pool->file.created && check_geometry (options.pool_path) == -1)
+    return -1;
+  if (open_backing () == -1)
     return -1;
   return open_control ();
 }

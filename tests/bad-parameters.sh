@@ -85,6 +85,18 @@ refuses 'maybe' zram 1M recompress-group=maybe
 refuses 'recompress-age=0: .*from 1 to' zram 1M recompress-age=0
 refuses 'recompress-age=432001: ' zram 1M recompress-age=432001
 refuses '' zram 1M recompress-age=1h
+refuses 'backing=, which is missing' zram 1M backing-size=1M
+refuses 'backing=, which is missing' zram 1M writeback-limit=1M
+refuses 'a file needs backing-size=' zram 1M backing="$tmp/b"
+refuses 'a file needs backing-size=' zram 1M backing="$tmp/b" backing-size=1
+refuses 'must be a file or a block device' zram 1M backing=/dev/null
+refuses 'No such file' zram 1M backing="$tmp/none/b" backing-size=1M
+refuses 'writeback-watermark=100: ' zram 1M writeback-watermark=100
+refuses 'writeback-age=0: ' zram 1M writeback-age=0
+echo precious > "$tmp/full"
+refuses 'something else in it' zram 1M backing="$tmp/full" backing-size=1M
+[ "$(cat "$tmp/full")" = precious ] || fail "a file was overwritten"
+[ ! -e "$tmp/b" ] || fail "a file was left behind"
 refuses 'maintenance-cpu=0' zram 1M maintenance-cpu=0
 refuses 'maintenance-cpu=101: ' zram 1M maintenance-cpu=101%
 refuses '' zram 1M maintenance-cpu=%

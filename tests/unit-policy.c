@@ -42,7 +42,7 @@ off_is_off (void **state)
   struct policy_view v = {
     .mem_used = 100, .mem_limit = 100, .in_zspages = GIB,
     .can_recompress = true, .can_write_back = true, .needs_cleaning = true,
-    .has_stale = true,
+    .has_stale = true, .needs_training = true,
   };
 
   (void) state;
@@ -101,6 +101,7 @@ a_week_of_decisions (void **state)
   struct policy_view v = {
     .in_zspages = GIB, .in_objects = GIB / 2, .can_recompress = true,
     .can_write_back = true, .needs_cleaning = true, .has_stale = true,
+    .needs_training = true,
   };
   uint64_t runs[POLICY_ACTIONS] = { 0 }, last[POLICY_ACTIONS] = { 0 };
 
@@ -124,6 +125,7 @@ a_week_of_decisions (void **state)
   assert_in_range (runs[POLICY_GROUP], WEEK / 62, WEEK / 60);
   assert_in_range (runs[POLICY_WRITE_BACK], WEEK / 62, WEEK / 60);
   assert_in_range (runs[POLICY_COMPACT], WEEK / 32, WEEK / 30);
+  assert_in_range (runs[POLICY_TRAIN], WEEK / 62, WEEK / 60);
   assert_in_range (runs[POLICY_CLEAN], WEEK / 2, WEEK);
   assert_in_range (runs[POLICY_REFRESH], WEEK / 2, WEEK);
 }

@@ -25,6 +25,7 @@ unit_programs = \
 	tests/unit-dictionary \
 	tests/unit-dictionary-train \
 	tests/unit-limit \
+	tests/unit-live \
 	tests/unit-objects \
 	tests/unit-policy \
 	tests/unit-pool-file \
@@ -79,6 +80,8 @@ tests_unit_dictionary_train_SOURCES = tests/unit-dictionary-train.c \
 tests_unit_dictionary_train_LDADD = $(unit_libs)
 tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
 tests_unit_limit_LDADD = $(unit_libs)
+tests_unit_live_SOURCES = tests/unit-live.c $(unit_help)
+tests_unit_live_LDADD = $(unit_libs)
 tests_unit_objects_SOURCES = tests/unit-objects.c $(unit_help)
 tests_unit_objects_LDADD = $(unit_libs)
 tests_unit_policy_SOURCES = tests/unit-policy.c $(unit_help)
