@@ -155,9 +155,11 @@ write_pieces (struct device *d, struct stream **stream, const uint8_t *buf,
 int
 device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
 {
+  uint64_t start = latency_clock ();
   struct stream *stream = stream_get (&d->pool->streams);
   int r = read_pieces (d, &stream, buf, count, offset);
 
+  latency_record (&stream->latency[REQUEST_READ], start, count);
   stream_put (&d->pool->streams, stream);
   if (r == -1)
     atomic_fetch_add (&d->pool->counters.failed_reads, 1);
@@ -168,9 +170,11 @@ int
 device_write (struct device *d, const void *buf, uint32_t count,
               uint64_t offset)
 {
+  uint64_t start = latency_clock ();
   struct stream *stream = stream_get (&d->pool->streams);
   int r = write_pieces (d, &stream, buf, count, offset);
 
+  latency_record (&stream->latency[REQUEST_WRITE], start, count);
   stream_put (&d->pool->streams, stream);
   if (r == -1)
     atomic_fetch_add (&d->pool->counters.failed_writes, 1);

@@ -448,3 +448,12 @@ objects_get_stats (struct objects *o, struct objects_stats *st)
       st->up_to_half += oc->used;
   }
 }
+
+void
+objects_get_counts (struct objects *o, uint64_t counts[SIZE_CLASSES_MAX])
+{
+  for (uint32_t c = 0; c < o->sizes->count; ++c) {
+    LOCK_FOR_SCOPE (&o->classes[c].lock);
+    counts[c] = o->classes[c].used;
+  }
+}

@@ -150,6 +150,9 @@ struct objects_stats {
 };
 void objects_get_stats (struct objects *o, struct objects_stats *st);
 
+/* How many objects each class has. */
+void objects_get_counts (struct objects *o, uint64_t counts[SIZE_CLASSES_MAX]);
+
 /* Check every invariant written in this file; for tests.  Returns NULL,
  * or what is wrong.
  */

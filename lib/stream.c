@@ -418,6 +418,22 @@ stream_put (struct streams *s, struct stream *stream)
   pthread_cond_signal (&s->returned);
 }
 
+void
+streams_latency (struct streams *s, enum request_kind kind,
+                 struct latency *sum)
+{
+  *sum = (struct latency) { .bytes = 0 };
+  LOCK_FOR_SCOPE (&s->lock);
+  for (struct stream *stream = s->made; stream; stream = stream->next_made) {
+    struct latency *l = &stream->latency[kind];
+
+    for (unsigned i = 0; i < LATENCY_BUCKETS; ++i)
+      latency_add (&sum->counts[i], l->counts[i]);
+    latency_add (&sum->nanoseconds, l->nanoseconds);
+    latency_add (&sum->bytes, l->bytes);
+  }
+}
+
 size_t
 stream_compress (struct streams *s, struct stream *stream, const void *page)
 {

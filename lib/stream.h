@@ -19,6 +19,7 @@
 #include "codec.h"
 #include "dictionary.h"
 #include "method.h"
+#include "latency.h"
 
 struct stream {
   struct stream *next;          /* of those that nobody uses */
@@ -33,6 +34,7 @@ struct stream {
   int pinned;                   /* generation, or NO_GENERATION */
   size_t bytes;                 /* taken from the budget */
   size_t compressor_bytes[2];   /* of these, by number of the method */
+  struct latency latency[REQUEST_KINDS]; /* of requests it served */
 };
 
 struct streams {
@@ -98,6 +100,10 @@ streams_in_use (const struct streams *s)
 {
   return atomic_load_explicit (&s->in_use, memory_order_relaxed);
 }
+
+/* The sum of all streams' latencies, in *SUM. */
+void streams_latency (struct streams *s, enum request_kind kind,
+                      struct latency *sum);
 
 /* Compress one page by the stream's method.  The result, at stream->out,
  * is valid until the next call.  Returns its length, or 0 when the codec

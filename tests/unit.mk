@@ -24,6 +24,7 @@ unit_programs = \
 	tests/unit-device \
 	tests/unit-dictionary \
 	tests/unit-dictionary-train \
+	tests/unit-latency \
 	tests/unit-limit \
 	tests/unit-live \
 	tests/unit-objects \
@@ -78,6 +79,8 @@ tests_unit_dictionary_LDADD = $(unit_libs)
 tests_unit_dictionary_train_SOURCES = tests/unit-dictionary-train.c \
 	$(unit_help)
 tests_unit_dictionary_train_LDADD = $(unit_libs)
+tests_unit_latency_SOURCES = tests/unit-latency.c $(unit_help)
+tests_unit_latency_LDADD = $(unit_libs)
 tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
 tests_unit_limit_LDADD = $(unit_libs)
 tests_unit_live_SOURCES = tests/unit-live.c $(unit_help)
