@@ -6,6 +6,7 @@ man1_pages = \
 	man/nbdzram-analyze.1 \
 	man/nbdzram-compact.1 \
 	man/nbdzram-idle.1 \
+	man/nbdzram-metrics.1 \
 	man/nbdzram-pages.1 \
 	man/nbdzram-recompress.1 \
 	man/nbdzram-reset.1 \

@@ -3,11 +3,11 @@
 
 #include <config.h>
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "control-verbs.h"
 #include "device.h"
+#include "latency.h"
 #include "stats.h"
 
 /* Whole seconds since the server started. */
@@ -46,6 +46,64 @@ statistics (struct pool *pool)
   return list;
 }
 
+/* ---- requests ---- */
+
+static const char *const request_names[REQUEST_KINDS] = { "read", "write" };
+
+static json_t *
+requests (struct pool *pool)
+{
+  json_t *list = json_object ();
+
+  for (unsigned kind = 0; kind < REQUEST_KINDS; ++kind) {
+    struct latency l;
+    uint64_t count = 0;
+    json_t *counts = json_array ();
+
+    streams_latency (&pool->streams, kind, &l);
+    for (unsigned i = 0; i < LATENCY_BUCKETS; ++i) {
+      count += l.counts[i];
+      json_array_append_new (counts, json_integer ((json_int_t) l.counts[i]));
+    }
+    json_object_set_new (list, request_names[kind], json_pack (
+      "{s:I, s:I, s:I, s:o}", "count", (json_int_t) count,
+      "bytes", (json_int_t) l.bytes,
+      "nanoseconds", (json_int_t) l.nanoseconds, "latency", counts));
+  }
+  return list;
+}
+
+/* The upper ends of the counts of latencies, but for the last. */
+static json_t *
+latency_bounds (void)
+{
+  json_t *list = json_array ();
+
+  for (unsigned i = 0; i < LATENCY_BUCKETS - 1; ++i)
+    json_array_append_new (list, json_integer ((json_int_t) 1
+                                               << (i + LATENCY_SHIFT)));
+  return list;
+}
+
+/* Objects by size: pairs of the largest size that is counted, and how
+ * many there are.
+ */
+static json_t *
+object_sizes (struct pool *pool)
+{
+  uint64_t counts[SIZE_CLASSES_MAX];
+  json_t *list = json_array ();
+
+  objects_get_counts (&pool->objects, counts);
+  for (uint32_t c = 0; c < pool->sizes.count; ++c)
+    json_array_append_new (list, json_pack (
+      "[I, I]", (json_int_t) pool->sizes.classes[c].size,
+      (json_int_t) counts[c]));
+  return list;
+}
+
+/* ---- the verbs ---- */
+
 VERB (status)
 {
   struct pool *pool = context->pool;
@@ -53,7 +111,8 @@ VERB (status)
 
   (void) args;
   (void) cancelled;
-  return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:o, s:o}",
+  return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:o, "
+                    "s:o}",
                     "ok", 1,
                     "name", context->name,
                     "version", PACKAGE_VERSION,
@@ -63,6 +122,19 @@ VERB (status)
                     "level", a->level,
                     "page_size", (json_int_t) pool->sizes.page_size,
                     "checksum", (int) pool->file.geometry.checksum,
+                    "clients", (int) *context->clients,
                     "devices", devices (pool),
                     "statistics", statistics (pool));
+}
+
+VERB (metrics)
+{
+  json_t *reply = verb_status (context, args, cancelled);
+
+  if (reply)
+    json_object_update_new (reply, json_pack (
+      "{s:o, s:o, s:o}", "requests", requests (context->pool),
+      "latency_bounds", latency_bounds (),
+      "object_sizes", object_sizes (context->pool)));
+  return reply;
 }

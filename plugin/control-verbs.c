@@ -46,6 +46,7 @@ static const struct argument recompress_arguments[] = {
 
 static const struct verb verbs[] = {
   { .name = "status", .run = verb_status },
+  { .name = "metrics", .run = verb_metrics },
   { .name = "pages", .arguments = pages_arguments, .run = verb_pages },
   { .name = "idle", .slow = true, .arguments = idle_arguments,
     .run = verb_idle },

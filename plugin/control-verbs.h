@@ -75,6 +75,7 @@ json_t *verb_error (const char *format, ...)
 
 /* control-status.c */
 VERB (status);
+VERB (metrics);
 
 /* control-pages.c */
 VERB (pages);

@@ -358,3 +358,46 @@ server_find (struct server *s, const char *name, const char *control)
     return find_path (s, control);
   return name ? find_name (s, name) : find_only (s);
 }
+
+/* ---- asking many ---- */
+
+/* NAME, CONTROL, or all servers, in a list to be freed. */
+static int
+find_all (const char *name, const char *control, struct server **list,
+          size_t *count)
+{
+  if (!name && !control) {
+    *list = servers_find (count);
+    if (*count > 0)
+      return EXIT_OK;
+    fprintf (stderr, "nbdzram: no server is running\n");
+    return EXIT_NO_SERVER;
+  }
+  *count = 1;
+  *list = malloc (sizeof **list);
+  return *list ? server_find (*list, name, control) : EXIT_FAILED;
+}
+
+int
+servers_ask (const char *name, const char *control, const char *verb,
+             json_t *replies)
+{
+  struct server *list = NULL;
+  size_t count = 0;
+  int code = find_all (name, control, &list, &count);
+
+  if (code != EXIT_OK)
+    count = 0;
+  for (size_t i = 0; i < count; ++i) {
+    json_t *reply;
+    int r = server_ask (&list[i], json_pack ("{s:s}", "verb", verb), TIMEOUT,
+                        &reply);
+
+    if (r == EXIT_OK)
+      json_array_append_new (replies, reply);
+    else
+      code = r;
+  }
+  free (list);
+  return code;
+}

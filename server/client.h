@@ -36,7 +36,14 @@ struct server *servers_find (size_t *count);
 int server_ask (const struct server *s, json_t *request, int timeout,
                 json_t **reply);
 
-/* Likewise, but the message goes to ERROR, SIZE bytes, instead. */
+/* Ask the server NAME or CONTROL says, or all that run, for VERB, which
+ * takes no arguments, and append what those say that do to the list
+ * REPLIES.
+ */
+int servers_ask (const char *name, const char *control, const char *verb,
+                 json_t *replies);
+
+/* As server_ask, but the message goes to ERROR, SIZE bytes, instead. */
 int server_try (const struct server *s, json_t *request, int timeout,
                 json_t **reply, char *error, size_t size);
 

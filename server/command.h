@@ -40,6 +40,7 @@ extern const struct command commands[]; /* ended by a NULL name */
 COMMAND (analyze);
 COMMAND (compact);
 COMMAND (idle);
+COMMAND (metrics);
 COMMAND (pages);
 COMMAND (recompress);
 COMMAND (reset);

@@ -11,6 +11,7 @@ server_nbdzram_SOURCES = \
 	server/compact.c \
 	server/idle.c \
 	server/main.c \
+	server/metrics.c \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
 	server/pages.c \

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
@@ -13,7 +12,7 @@
 
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
-  ERRORS, MEM_LIMIT, MEM_USED, MIGRATED, PAGE_SIZE, DAMAGED, PID, UPTIME,
+  ERRORS, MEM_LIMIT, MEM_USED, MIGRATED, PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME,
 };
 
 const struct column status_columns[] = {
@@ -33,6 +32,7 @@ const struct column status_columns[] = {
   [MIGRATED] = { "MIGRATED", "OS pages given back by compaction", true, true },
   [PAGE_SIZE] = { "PAGE-SIZE", "unit of compression", true, true },
   [DAMAGED] = { "DAMAGED", "times a page was found damaged", true, true },
+  [CLIENTS] = { "CLIENTS", "connections at this moment", true, true },
   [PID] = { "PID", "the process", true, true },
   [UPTIME] = { "UPTIME", "seconds since it started", true, true },
   { 0 },
@@ -122,6 +122,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
     break;
   case PAGE_SIZE: put_size (l, text, json_number (l->reply, "page_size"));
     break;
+  case CLIENTS: put_number (text, json_number (l->reply, "clients")); break;
   case PID: put_number (text, json_number (l->reply, "pid")); break;
   case UPTIME: put_number (text, json_number (l->reply, "uptime")); break;
   default:
@@ -133,24 +134,6 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 }
 
 /* ---- asking ---- */
-
-static int
-ask_all (const struct server *servers, size_t count, json_t *replies)
-{
-  int code = EXIT_OK;
-
-  for (size_t i = 0; i < count; ++i) {
-    json_t *reply;
-    int r = server_ask (&servers[i], json_pack ("{s:s}", "verb", "status"),
-                        TIMEOUT, &reply);
-
-    if (r == EXIT_OK)
-      json_array_append_new (replies, reply);
-    else
-      code = r;
-  }
-  return code;
-}
 
 static int
 print_table (struct output *o, const json_t *replies, bool bytes)
@@ -169,36 +152,15 @@ print_table (struct output *o, const json_t *replies, bool bytes)
   return output_end (o);
 }
 
-/* NAME, or all servers; in a list to be freed. */
-static int
-find (const char *name, const char *control, struct server **list,
-      size_t *count)
-{
-  if (!name && !control) {
-    *list = servers_find (count);
-    if (*count > 0)
-      return EXIT_OK;
-    fprintf (stderr, "nbdzram: no server is running\n");
-    return EXIT_NO_SERVER;
-  }
-  *count = 1;
-  *list = malloc (sizeof **list);
-  return *list ? server_find (*list, name, control) : EXIT_FAILED;
-}
-
 /* Ask and print. */
 static int
 show (struct output *o, const char *name, const char *control, bool json,
       bool bytes)
 {
   json_t *replies = json_array ();
-  struct server *list = NULL;
-  size_t count = 0;
-  int code = find (name, control, &list, &count), printed = EXIT_OK;
+  int code = servers_ask (name, control, "status", replies);
+  int printed = EXIT_OK;
 
-  if (code == EXIT_OK)
-    code = ask_all (list, count, replies);
-  free (list);
   if (json_array_size (replies) > 0)
     printed = json ? print_json (json_pack ("{s:O}", "servers", replies))
                    : print_table (o, replies, bytes);

@@ -42,6 +42,7 @@ nbd_tests = \
 	tests/kill-at-start.sh \
 	tests/map-64T.sh \
 	tests/mem-limit.sh \
+	tests/metrics.sh \
 	tests/model-algorithms.sh \
 	tests/model-page-sizes.sh \
 	tests/model-pool.sh \
@@ -53,7 +54,7 @@ nbd_tests = \
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-EXTRA_DIST += tests/functions.sh
+EXTRA_DIST += tests/functions.sh tests/prometheus.py
 
 if HAVE_LIBNBD
 check_PROGRAMS += tests/nbd-kill tests/nbd-model

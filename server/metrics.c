@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram metrics: in the text format of Prometheus.  A family is
+ * described once and then has samples of all servers, so all of them are
+ * asked before anything is printed.
+ */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "output.h"
+#include "util.h"
+
+struct family {
+  const char *key;              /* in the server's statistics */
+  const char *name;             /* after "nbdzram_" */
+  const char *type;
+  const char *help;
+};
+
+static const struct family families[] = {
+  { "orig_data_size", "data_bytes", "gauge",
+    "Pages stored, before compression." },
+  { "compr_data_size", "compressed_bytes", "gauge",
+    "The same pages compressed." },
+  { "mem_used_total", "memory_bytes", "gauge",
+    "Memory held, bookkeeping included." },
+  { "mem_limit", "memory_limit_bytes", "gauge",
+    "The most memory that may be held; 0 is no limit." },
+  { "mem_used_max", "memory_max_bytes", "gauge",
+    "The most memory held since the server started." },
+  { "mem_waste", "memory_waste_bytes", "gauge",
+    "Memory between objects, spare memory included." },
+  { "mem_bookkeeping", "memory_bookkeeping_bytes", "gauge",
+    "Tables, streams and all else." },
+  { "same_pages", "same_pages", "gauge", "Pages that repeat one word." },
+  { "huge_pages", "huge_pages", "gauge", "Pages stored raw." },
+  { "huge_pages_since", "huge_pages_stored_total", "counter",
+    "Pages that were stored raw." },
+  { "group_pages", "group_pages", "gauge",
+    "Pages in groups with neighbours." },
+  { "pages_compacted", "compacted_os_pages_total", "counter",
+    "OS pages given back by compaction." },
+  { "failed_reads", "failed_reads_total", "counter",
+    "Reads answered with an error." },
+  { "failed_writes", "failed_writes_total", "counter",
+    "Writes answered with an error." },
+  { "notify_free", "trimmed_pages_total", "counter", "Pages trimmed." },
+  { "objects_up_to_half", "small_objects", "gauge",
+    "Objects of up to half a page." },
+  { "objects_above_half", "large_objects", "gauge",
+    "Objects above half a page that are not raw." },
+  { "zspages", "zspages", "gauge",
+    "Groups of OS pages that hold objects." },
+  { "checksum_errors", "damage_found_total", "counter",
+    "Times a page was found damaged." },
+  { "bad_slots", "damaged_at_start_pages", "gauge",
+    "Pages found damaged when the pool was attached." },
+};
+
+/* ---- the format ---- */
+
+static void
+describe (const char *name, const char *type, const char *help)
+{
+  printf ("# HELP nbdzram_%s %s\n# TYPE nbdzram_%s %s\n", name, help, name,
+          type);
+}
+
+/* A label's value, in quotes. */
+static void
+print_quoted (const char *value)
+{
+  putchar ('"');
+  for (; *value != '\0'; ++value)
+    if (*value == '\n')
+      fputs ("\\n", stdout);
+    else {
+      if (*value == '"' || *value == '\\')
+        putchar ('\\');
+      putchar (*value);
+    }
+  putchar ('"');
+}
+
+static const char *
+string_of (const json_t *reply, const char *key)
+{
+  const char *value = json_string_value (json_object_get (reply, key));
+
+  return value ? value : "";
+}
+
+static void
+print_server (const json_t *reply)
+{
+  fputs ("server=", stdout);
+  print_quoted (string_of (reply, "name"));
+}
+
+/* Without a value, for whoever prints it. */
+static void
+begin_sample (const char *name, const char *suffix, const json_t *reply)
+{
+  printf ("nbdzram_%s%s{", name, suffix);
+  print_server (reply);
+}
+
+static void
+print_sample (const char *name, const char *suffix, const json_t *reply,
+              uint64_t value)
+{
+  begin_sample (name, suffix, reply);
+  printf ("} %" PRIu64 "\n", value);
+}
+
+static void
+print_seconds (const char *name, const char *suffix, const json_t *reply,
+               uint64_t nanoseconds)
+{
+  begin_sample (name, suffix, reply);
+  printf ("} %" PRIu64 ".%09" PRIu64 "\n", nanoseconds / 1000000000,
+          nanoseconds % 1000000000);
+}
+
+/* ---- what the servers are ---- */
+
+static void
+print_infos (const json_t *replies)
+{
+  size_t i;
+  json_t *reply;
+
+  describe ("info", "gauge", "What the server is.");
+  json_array_foreach (replies, i, reply) {
+    begin_sample ("info", "", reply);
+    fputs (",version=", stdout);
+    print_quoted (string_of (reply, "version"));
+    fputs (",algorithm=", stdout);
+    print_quoted (string_of (reply, "algorithm"));
+    fputs ("} 1\n", stdout);
+  }
+  describe ("uptime_seconds", "gauge", "For how long it has been serving.");
+  json_array_foreach (replies, i, reply)
+    print_sample ("uptime_seconds", "", reply, json_number (reply, "uptime"));
+  describe ("page_size_bytes", "gauge", "Unit of compression.");
+  json_array_foreach (replies, i, reply)
+    print_sample ("page_size_bytes", "", reply,
+                  json_number (reply, "page_size"));
+  describe ("clients", "gauge", "Connections to its disks.");
+  json_array_foreach (replies, i, reply)
+    print_sample ("clients", "", reply, json_number (reply, "clients"));
+}
+
+static void
+print_disks (const json_t *replies)
+{
+  size_t i, j;
+  json_t *reply, *device;
+
+  describe ("disk_size_bytes", "gauge", "What could be written.");
+  json_array_foreach (replies, i, reply)
+    json_array_foreach (json_object_get (reply, "devices"), j, device) {
+      begin_sample ("disk_size_bytes", "", reply);
+      fputs (",export=", stdout);
+      print_quoted (string_of (device, "name"));
+      printf ("} %" PRIu64 "\n", json_number (device, "size"));
+    }
+}
+
+/* ---- statistics ---- */
+
+static void
+print_family (const struct family *f, const json_t *replies)
+{
+  size_t i;
+  json_t *reply;
+
+  describe (f->name, f->type, f->help);
+  json_array_foreach (replies, i, reply) {
+    const json_t *statistics = json_object_get (reply, "statistics");
+
+    if (json_object_get (statistics, f->key))
+      print_sample (f->name, "", reply, json_number (statistics, f->key));
+  }
+}
+
+static bool
+is_known (const char *key)
+{
+  for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
+    if (strcmp (families[i].key, key) == 0)
+      return true;
+  return false;
+}
+
+/* What a newer server counts. */
+static void
+print_unknown (const json_t *replies)
+{
+  json_t *reply, *value, *names = json_object ();
+  const char *key;
+  size_t i;
+
+  json_array_foreach (replies, i, reply)
+    json_object_foreach (json_object_get (reply, "statistics"), key, value)
+      if (!is_known (key))
+        json_object_set_new (names, key, json_true ());
+  json_object_foreach (names, key, value) {
+    struct family f = { key, key, "untyped", "See nbdkit-zram-plugin(1)." };
+
+    print_family (&f, replies);
+  }
+  json_decref (names);
+}
+
+/* ---- histograms ---- */
+
+static void
+print_latency (const char *request, const char *name, const char *help,
+               const json_t *replies)
+{
+  size_t i, b;
+  json_t *reply, *count;
+
+  describe (name, "histogram", help);
+  json_array_foreach (replies, i, reply) {
+    const json_t *bounds = json_object_get (reply, "latency_bounds");
+    const json_t *r = json_object_get (json_object_get (reply, "requests"),
+                                       request);
+    uint64_t sum = 0;
+
+    json_array_foreach (json_object_get (r, "latency"), b, count) {
+      sum += (uint64_t) json_integer_value (count);
+      begin_sample (name, "_bucket", reply);
+      if (b < json_array_size (bounds))
+        printf (",le=\"%.10g\"} %" PRIu64 "\n", 1e-9 * (double)
+                json_integer_value (json_array_get (bounds, b)), sum);
+      else
+        printf (",le=\"+Inf\"} %" PRIu64 "\n", sum);
+    }
+    print_seconds (name, "_sum", reply, json_number (r, "nanoseconds"));
+    print_sample (name, "_count", reply, sum);
+  }
+}
+
+static void
+print_bytes (const char *request, const char *name, const char *help,
+             const json_t *replies)
+{
+  size_t i;
+  json_t *reply;
+
+  describe (name, "counter", help);
+  json_array_foreach (replies, i, reply)
+    print_sample (name, "", reply, json_number (
+      json_object_get (json_object_get (reply, "requests"), request),
+      "bytes"));
+}
+
+/* Sizes of objects by size class: the page size divided by them is the
+ * ratio.
+ */
+static void
+print_objects (const json_t *replies)
+{
+  const char *name = "object_size_bytes";
+  size_t i, b;
+  json_t *reply, *pair;
+
+  describe (name, "histogram",
+            "Sizes of compressed objects, rounded up to their size class.");
+  json_array_foreach (replies, i, reply) {
+    uint64_t count = 0, sum = 0;
+
+    json_array_foreach (json_object_get (reply, "object_sizes"), b, pair) {
+      uint64_t size = (uint64_t) json_integer_value (json_array_get (pair, 0));
+      uint64_t n = (uint64_t) json_integer_value (json_array_get (pair, 1));
+
+      count += n;
+      sum += n * size;
+      begin_sample (name, "_bucket", reply);
+      printf (",le=\"%" PRIu64 "\"} %" PRIu64 "\n", size, count);
+    }
+    begin_sample (name, "_bucket", reply);
+    printf (",le=\"+Inf\"} %" PRIu64 "\n", count);
+    print_sample (name, "_sum", reply, sum);
+    print_sample (name, "_count", reply, count);
+  }
+}
+
+/* ---- all of it ---- */
+
+static void
+print_all (const json_t *replies)
+{
+  print_infos (replies);
+  print_disks (replies);
+  for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
+    print_family (&families[i], replies);
+  print_unknown (replies);
+  print_bytes ("read", "read_bytes_total", "Bytes read.", replies);
+  print_bytes ("write", "written_bytes_total", "Bytes written.", replies);
+  print_latency ("read", "read_duration_seconds", "How long reads took.",
+                 replies);
+  print_latency ("write", "write_duration_seconds", "How long writes took.",
+                 replies);
+  print_objects (replies);
+}
+
+int
+command_metrics (const struct command *command, int argc, char *argv[])
+{
+  const char *control = NULL;
+  const struct option_entry entries[] = { OPTION_CONTROL (&control), { 0 } };
+  int index = options_parse (command, argc, argv, entries);
+  const char *name = last_argument (command, index, argc, argv);
+  json_t *replies = json_array ();
+  int code = servers_ask (name, control, "metrics", replies);
+
+  if (json_array_size (replies) > 0)
+    print_all (replies);
+  json_decref (replies);
+  if (fflush (stdout) == EOF || ferror (stdout)) {
+    fprintf (stderr, "nbdzram: writing the output failed\n");
+    return EXIT_FAILED;
+  }
+  return code;
+}
