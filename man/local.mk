@@ -11,6 +11,7 @@ man1_pages = \
 	man/nbdzram-recompress.1 \
 	man/nbdzram-reset.1 \
 	man/nbdzram-status.1 \
+	man/nbdzram-top.1 \
 	man/nbdzram-trim-empty.1
 man7_pages = \
 	man/nbdzram-control.7

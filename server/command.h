@@ -45,6 +45,7 @@ COMMAND (pages);
 COMMAND (recompress);
 COMMAND (reset);
 COMMAND (status);
+COMMAND (top);
 COMMAND (trim_empty);
 
 extern const struct column analyze_columns[];

@@ -21,7 +21,11 @@ server_nbdzram_SOURCES = \
 	server/recompress.c \
 	server/reset.c \
 	server/status.c \
+	server/top.c \
+	server/top-sample.c server/top-sample.h \
 	server/trim-empty.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
-server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
-server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS)
+server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
+	$(NCURSESW_CFLAGS)
+server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \
+	$(NCURSESW_LIBS)

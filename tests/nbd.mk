@@ -50,11 +50,12 @@ nbd_tests = \
 	tests/pool-hugetlbfs.sh \
 	tests/stats.sh \
 	tests/swap.sh \
+	tests/top.sh \
 	tests/trim-memory.sh
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-EXTRA_DIST += tests/functions.sh tests/prometheus.py
+EXTRA_DIST += tests/functions.sh tests/prometheus.py tests/terminal.py
 
 if HAVE_LIBNBD
 check_PROGRAMS += tests/nbd-kill tests/nbd-model

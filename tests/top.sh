@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nbdzram top: plain lines, and a terminal that is left as it was.
+. "${srcdir:-.}/tests/functions.sh"
+
+requires python3 qemu-io
+
+start_nbdkit zram zram 64M
+server=$pid
+
+# ---- plain lines ----
+
+nbdzram top --iterations 3 --delay 0.1 >"$tmp/lines"
+[ "$(wc -l <"$tmp/lines")" = 4 ] || fail "$(cat "$tmp/lines")"
+head -n 1 "$tmp/lines" | grep -q 'DATA.*MEMORY.*READS/s.*WRITES/s'
+awk 'NR > 1 && NF != 8 { exit 1 }' "$tmp/lines" || fail "$(cat "$tmp/lines")"
+
+# What is written while it looks is seen, in size and as a rate.
+head -c 1M /dev/urandom >"$tmp/random"
+"$bin/../server/nbdzram" top --delay 0.2 >"$tmp/lines" &
+top=$!
+servers+=("$top")
+eventually grep -q ' 0.00 ' "$tmp/lines"
+io "$(uri zram)" "write -s $tmp/random 0 1M"
+eventually grep -q '^  *1M ' "$tmp/lines" || fail "$(cat "$tmp/lines")"
+awk 'NR > 1 && $6 > 0 && $7 != "0B" { n++ } END { exit n != 1 }' \
+    "$tmp/lines" || fail "$(cat "$tmp/lines")"
+kill -TERM "$top"
+wait "$top" && fail "SIGTERM" || [ $? = 143 ] || fail "ended by $?"
+
+# ---- a terminal ----
+
+if infocmp xterm >/dev/null 2>&1; then
+    python3 "$srcdir/tests/terminal.py" \
+        "$bin/../server/nbdzram" top --delay 0.2 zram0
+else
+    echo "the terminal xterm is not known here"
+fi
+
+# ---- the server ends, and others never were ----
+
+"$bin/../server/nbdzram" top --delay 0.1 >"$tmp/lines" 2>"$tmp/error" &
+top=$!
+servers+=("$top")
+eventually grep -q '^  *1M ' "$tmp/lines"
+stop_nbdkit "$server"
+code=0
+wait "$top" || code=$?
+[ $code = 3 ] && grep -q '^nbdzram: zram0: ' "$tmp/error" ||
+    fail "$code: $(cat "$tmp/error")"
+
+# exits CODE PATTERN ARGS...
+exits ()
+{
+    local code=0 wanted=$1 pattern=$2
+    shift 2
+    nbdzram top "$@" >"$tmp/out" 2>&1 || code=$?
+    [ $code = "$wanted" ] && grep -q -e "$pattern" "$tmp/out" &&
+        [ "$(wc -l <"$tmp/out")" = 1 ] || fail "$*: $code: $(cat "$tmp/out")"
+}
+exits 3 'no server is running'
+exits 3 'no such server' zram0
+for delay in 0 -1 x nan 1e9 1x ''; do
+    exits 2 'from 0.1 to 3600' --delay="$delay"
+done
+exits 2 'not a whole number' --iterations=x
