@@ -29,3 +29,12 @@ server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
 	$(NCURSESW_CFLAGS)
 server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \
 	$(NCURSESW_LIBS)
+
+# bash looks for the name of the command.
+EXTRA_DIST += server/nbdzram.bash
+install-data-local:
+	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
+	$(INSTALL_DATA) $(srcdir)/server/nbdzram.bash \
+	  $(DESTDIR)$(bashcompletiondir)/nbdzram
+uninstall-local:
+	rm -f $(DESTDIR)$(bashcompletiondir)/nbdzram

@@ -9,6 +9,7 @@ nbd_tests = \
 	tests/client-nbdcopy.sh \
 	tests/client-qemu.sh \
 	tests/command-help.sh \
+	tests/completion.sh \
 	tests/control-pages.sh \
 	tests/control-requests.sh \
 	tests/control-socket.sh \

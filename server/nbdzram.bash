@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion for the command nbdzram.  What it knows of verbs, options and
+# columns comes from --help, so it can't be out of date.
+
+# Names of servers, by their sockets; those of dead ones may be among them.
+_nbdzram_names ()
+{
+    local dir socket
+
+    for dir in "${XDG_RUNTIME_DIR:-/run}" "/run/user/$UID" /run; do
+        for socket in "$dir"/nbdzram/*.ctl; do
+            [ ! -S "$socket" ] || basename "$socket" .ctl
+        done
+    done
+}
+
+# What may follow the option $2 of verb $3; $1 is the command.  Fails where
+# the option takes no value.
+_nbdzram_values ()
+{
+    case $2 in
+        --type|-t)
+            echo all idle huge huge_idle incompressible ;;
+        --output|-o)
+            "$1" "$3" --help |
+                sed -n '/^Columns/,$s/^  [* ] \([^ ]*\) .*/\1/p' ;;
+        --pid|-p)
+            (cd /proc && printf '%s\n' [0-9]*) ;;
+        --page-size)
+            echo 4K 8K 16K 32K 64K ;;
+        *)
+            "$1" "$3" --help | grep -q -e " $2=" ;;
+    esac
+}
+
+_nbdzram_arguments ()
+{
+    case $2 in
+        idle) echo all; _nbdzram_names ;;
+        analyze) compgen -f -- "$3" ;;
+        *) _nbdzram_names ;;
+    esac
+}
+
+_nbdzram ()
+{
+    local command=$1 current=$2 option=$3 verb=${COMP_WORDS[1]} words
+
+    # Readline cuts --type=idle at the equals sign.
+    if [ "$current" = = ]; then
+        current=
+    elif [ "$option" = = ]; then
+        option=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+
+    if [ "$COMP_CWORD" = 1 ]; then
+        words=$("$command" --help |
+            sed -n -e '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p' \
+                -e 's/^  -., \(--[a-z]*\) .*/\1/p')
+    elif [[ $option = -* ]] &&
+            words=$(_nbdzram_values "$command" "$option" "$verb"); then
+        [ "$words" ] || words=$(compgen -f -- "$current")
+    elif [[ $current = -* ]]; then
+        words=$("$command" "$verb" --help |
+            sed -n -E 's/^  (-., |    )(--[a-z-]+).*/\2/p')
+    else
+        words=$(_nbdzram_arguments "$command" "$verb" "$current")
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+} 2>/dev/null
+
+complete -F _nbdzram nbdzram
