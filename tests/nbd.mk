@@ -10,6 +10,7 @@ nbd_tests = \
 	tests/client-qemu.sh \
 	tests/command-help.sh \
 	tests/completion.sh \
+	tests/control-hostile.sh \
 	tests/control-pages.sh \
 	tests/control-requests.sh \
 	tests/control-socket.sh \
@@ -56,7 +57,7 @@ nbd_tests = \
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-EXTRA_DIST += tests/functions.sh tests/prometheus.py tests/terminal.py
+EXTRA_DIST += tests/functions.sh tests/hostile.py tests/prometheus.py tests/terminal.py
 
 if HAVE_LIBNBD
 check_PROGRAMS += tests/nbd-kill tests/nbd-model
