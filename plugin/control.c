@@ -27,7 +27,7 @@ struct control {
 static int
 say (char *error, size_t size, const char *path)
 {
-  const char *what = strerror (errno);
+  const char *what;
 
   switch (errno) {
   case EADDRINUSE:
@@ -39,6 +39,8 @@ say (char *error, size_t size, const char *path)
   case ENAMETOOLONG:
     what = "the path is too long for a socket";
     break;
+  default:
+    what = strerror (errno);
   }
   snprintf (error, size, "%s: %s", path, what);
   return -1;

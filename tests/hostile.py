@@ -38,7 +38,7 @@ VALUES = (b"1", b"-1", b"1e400", b"-0", b"9" * 400, b'"\xff"', b'"\\u0000"',
           b"18446744073709551615", b"9223372036854775807",
           b"-9223372036854775808", b'"\\ud800"')
 VERBS = (b"status", b"metrics", b"pages", b"idle", b"recompress", b"compact",
-         b"trim-empty", b"Status", b"", b"status\\n", b"reset")
+         b"trim-empty", b"Status", b"", b"status\\n")
 KEYS = (b"age", b"first", b"end", b"count", b"type", b"threshold", b"group",
         b"max_pages", b"priority", b"device", b"verb", b"", b"x\\n\x01")
 
