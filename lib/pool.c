@@ -80,6 +80,23 @@ pool_mem_limit_min (const struct pool_options *options)
                   * options->geometry.page_size, 64 * KIB);
 }
 
+int
+pool_set_mem_limit (struct pool *pool, uint64_t limit)
+{
+  uint64_t least = limit == 0 ? 0 : pool_mem_limit_min (&pool->options);
+
+  if (least == UINT64_MAX) {
+    errno = ENOMEM;
+    return -1;
+  }
+  if (limit < least) {
+    errno = ERANGE;
+    return -1;
+  }
+  pool->budget.limit = limit;
+  return 0;
+}
+
 static int
 open_parts (struct pool *pool, const struct pool_options *options)
 {

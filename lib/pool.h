@@ -107,6 +107,12 @@ struct pool *pool_open (const struct pool_options *options);
  */
 uint64_t pool_mem_limit_min (const struct pool_options *options);
 
+/* Another limit from now on; 0: none.  What is held already stays, even
+ * beyond it.  0, or -1 with errno ERANGE (below pool_mem_limit_min), or
+ * ENOMEM.
+ */
+int pool_set_mem_limit (struct pool *pool, uint64_t limit);
+
 /* Try whether there is address space for the pool and a device of SIZE
  * bytes, since after a fork it is late to find out.  Nothing stays
  * mapped.  0, or -1 with errno ENOMEM.

@@ -10,9 +10,11 @@ man1_pages = \
 	man/nbdzram-pages.1 \
 	man/nbdzram-recompress.1 \
 	man/nbdzram-reset.1 \
+	man/nbdzram-set.1 \
 	man/nbdzram-status.1 \
 	man/nbdzram-top.1 \
-	man/nbdzram-trim-empty.1
+	man/nbdzram-trim-empty.1 \
+	man/nbdzram-writeback.1
 man7_pages = \
 	man/nbdzram-control.7
 EXTRA_DIST += $(man1_pages:.1=.pod) $(man7_pages:.7=.pod)

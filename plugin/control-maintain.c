@@ -11,6 +11,7 @@
 #include "idle.h"
 #include "recompress.h"
 #include "tidy.h"
+#include "writeback.h"
 
 static bool
 is_wanted (void *opaque)
@@ -133,4 +134,41 @@ VERB (recompress)
                     "recompressed_pages", (json_int_t) r.recompressed,
                     "incompressible_pages", (json_int_t) r.incompressible,
                     "saved_bytes", (json_int_t) r.saved);
+}
+
+/* ---- writeback ---- */
+
+static json_t *
+writeback_failed (void)
+{
+  char text[128];
+
+  switch (errno) {
+  case ENXIO:
+    return verb_error ("the server was started without backing=");
+  case EDQUOT:
+    return verb_error ("the day's writeback-limit is used up");
+  case ENOSPC:
+    return verb_error ("the backing file is full");
+  default:
+    return verb_error ("the backing file: %s",
+                       strerror_r (errno, text, sizeof text));
+  }
+}
+
+VERB (writeback)
+{
+  struct job job = job_until (cancelled);
+  struct writeback_result r;
+  struct selection which;
+  json_t *reply;
+
+  if (!selection_of (context, args, &which, &reply))
+    return reply;
+  if (pool_write_back (context->pool, &which, &job, &r) == -1)
+    return writeback_failed ();
+  return json_pack ("{s:b, s:I, s:I, s:I}", "ok", 1,
+                    "tried_pages", (json_int_t) r.tried,
+                    "written_pages", (json_int_t) r.written,
+                    "written_bytes", (json_int_t) r.bytes);
 }

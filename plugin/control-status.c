@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "backing.h"
 #include "control-verbs.h"
 #include "device.h"
 #include "latency.h"
@@ -44,6 +45,46 @@ statistics (struct pool *pool)
     json_object_set_new (list, f->name,
                          json_integer ((json_int_t) stats_value (&st, f)));
   return list;
+}
+
+/* ---- maintenance ---- */
+
+static const char *const action_names[POLICY_ACTIONS] = {
+  [POLICY_RECOMPRESS] = "recompress",
+  [POLICY_GROUP] = "group",
+  [POLICY_WRITE_BACK] = "writeback",
+  [POLICY_CLEAN] = "clean",
+  [POLICY_REFRESH] = "refresh",
+  [POLICY_COMPACT] = "compact",
+};
+
+/* What it has done by itself. */
+static json_t *
+maintenance (const struct maintainer *m)
+{
+  json_t *runs = json_object ();
+
+  for (unsigned i = 0; i < POLICY_ACTIONS; ++i)
+    if (action_names[i])
+      json_object_set_new (runs, action_names[i],
+                           json_integer ((json_int_t) m->counters.runs[i]));
+  return json_pack ("{s:I, s:o}", "cpu_nanoseconds",
+                    (json_int_t) m->counters.cpu_ns, "runs", runs);
+}
+
+/* NULL: there is none. */
+static const char *
+backing_state (const struct pool *pool)
+{
+  int error;
+
+  if (!pool->backing)
+    return NULL;
+  switch (backing_get_state (pool->backing, &error)) {
+  case BACKING_FULL: return "full";
+  case BACKING_FAILED: return "failed";
+  default: return "ok";
+  }
 }
 
 /* ---- requests ---- */
@@ -111,8 +152,8 @@ VERB (status)
 
   (void) args;
   (void) cancelled;
-  return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:o, "
-                    "s:o}",
+  return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
+                    "s:o, s:o, s:o, s:o}",
                     "ok", 1,
                     "name", context->name,
                     "version", PACKAGE_VERSION,
@@ -123,6 +164,9 @@ VERB (status)
                     "page_size", (json_int_t) pool->sizes.page_size,
                     "checksum", (int) pool->file.geometry.checksum,
                     "clients", (int) *context->clients,
+                    "backing", backing_state (pool),
+                    "settings", verb_settings (context),
+                    "maintenance", maintenance (context->maintainer),
                     "devices", devices (pool),
                     "statistics", statistics (pool));
 }

@@ -12,6 +12,9 @@
 
 #define ERROR_SIZE 512
 
+/* Older than this all pages look alike (age.h). */
+#define AGE_SECONDS_MAX (5 * 86400)
+
 #define NUMBER(key, from, to) \
   { .name = key, .type = ARGUMENT_NUMBER, .min = from, .max = to }
 #define STRING(key) { .name = key, .type = ARGUMENT_STRING }
@@ -44,6 +47,26 @@ static const struct argument recompress_arguments[] = {
   { 0 },
 };
 
+static const struct argument writeback_arguments[] = {
+  RANGE,
+  { .name = "type", .type = ARGUMENT_STRING,
+    .choices = (const char *const []) { "all", "idle", "huge", "huge_idle",
+                                        "incompressible", NULL } },
+  { 0 },
+};
+
+static const struct argument set_arguments[] = {
+  NUMBER ("mem_limit", 0, INT64_MAX),
+  BOOLEAN ("policy"),
+  NUMBER ("recompress_age", 1, AGE_SECONDS_MAX),
+  BOOLEAN ("recompress_group"),
+  NUMBER ("writeback_age", 1, AGE_SECONDS_MAX),
+  NUMBER ("writeback_watermark", 0, 99),
+  NUMBER ("maintenance_cpu", 1, 100),
+  NUMBER ("writeback_limit", 0, INT64_MAX),
+  { 0 },
+};
+
 static const struct verb verbs[] = {
   { .name = "status", .run = verb_status },
   { .name = "metrics", .run = verb_metrics },
@@ -52,9 +75,12 @@ static const struct verb verbs[] = {
     .run = verb_idle },
   { .name = "recompress", .slow = true, .arguments = recompress_arguments,
     .run = verb_recompress },
+  { .name = "writeback", .slow = true, .arguments = writeback_arguments,
+    .run = verb_writeback },
   { .name = "compact", .slow = true, .run = verb_compact },
   { .name = "trim-empty", .slow = true, .run = verb_trim_empty },
   { .name = "reset", .slow = true, .run = verb_reset },
+  { .name = "set", .arguments = set_arguments, .run = verb_set },
   { 0 },
 };
 

@@ -16,11 +16,13 @@
 
 #include <jansson.h>
 
+#include "maintainer.h"
 #include "pool.h"
 
 /* What verbs are about. */
 struct control_context {
   struct pool *pool;
+  struct maintainer *maintainer;
   const char *name;
   const _Atomic unsigned *clients;
   struct timespec started;      /* CLOCK_MONOTONIC */
@@ -83,9 +85,14 @@ VERB (pages);
 /* control-maintain.c */
 VERB (idle);
 VERB (recompress);
+VERB (writeback);
 VERB (compact);
 VERB (trim_empty);
 VERB (reset);
+
+/* control-set.c */
+VERB (set);
+json_t *verb_settings (struct control_context *context);
 
 /* ---- for them ---- */
 

@@ -156,10 +156,11 @@ control_socket_path (const struct control *c)
 
 int
 control_start (struct control *c, struct pool *pool,
-               const _Atomic unsigned *clients)
+               struct maintainer *maintainer, const _Atomic unsigned *clients)
 {
   c->context = (struct control_context) {
-    .pool = pool, .name = c->name, .clients = clients,
+    .pool = pool, .maintainer = maintainer, .name = c->name,
+    .clients = clients,
   };
   clock_gettime (CLOCK_MONOTONIC, &c->context.started);
   c->peers = peers_start (c->socket.fd, &c->context);

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "maintainer.h"
 #include "pool.h"
 
 struct control;
@@ -41,11 +42,12 @@ int control_open (struct control **c, const struct control_options *o,
 const char *control_name (const struct control *c);
 const char *control_socket_path (const struct control *c);
 
-/* Serve, with threads that no signal wakes; after the fork.  The pool
- * has been started, and stays until control_close; CLIENTS is how many
+/* Serve, with threads that no signal wakes; after the fork.  The pool and
+ * its maintainer have been started, and stay until control_close; CLIENTS is how many
  * use its disks at the moment.  0, or -1 with errno.
  */
 int control_start (struct control *c, struct pool *pool,
+                   struct maintainer *maintainer,
                    const _Atomic unsigned *clients);
 
 /* Interrupt what is going on, and remove the socket.  NULL does

@@ -232,7 +232,7 @@ zram_after_fork (void)
     nbdkit_error ("starting maintenance: %m");
     return -1;
   }
-  if (control && control_start (control, pool, &clients) == -1) {
+  if (control && control_start (control, pool, &maintainer, &clients) == -1) {
     nbdkit_error ("starting the control socket: %m");
     return -1;
   }

@@ -296,11 +296,25 @@ algorithm_text (char text[TEXT_SIZE], const struct algorithm *a)
   return text;
 }
 
+/* What dedup would bring, where that is worth it. */
+static const char *
+dedup_advice (const struct verdict *v, char text[2 * TEXT_SIZE])
+{
+  char memory[TEXT_SIZE];
+
+  if (v->memory_dedup > v->memory * (1 - WORTH))
+    return "";
+  snprintf (text, 2 * TEXT_SIZE, ", or %s with dedup=device",
+            text_of_size (memory, (uint64_t) v->memory_dedup));
+  return text;
+}
+
 static void
 recommend (const struct run *r, char *text, size_t size)
 {
   const struct verdict *v = best_verdict (r);
   char name[TEXT_SIZE], whole[TEXT_SIZE], memory[TEXT_SIZE];
+  char dedup[2 * TEXT_SIZE];
 
   text_of_size (whole, r->analysis.pages * r->page_size);
   text_of_size (memory, (uint64_t) v->memory);
@@ -310,9 +324,10 @@ recommend (const struct run *r, char *text, size_t size)
               "take %s of memory.", whole, memory);
   else
     snprintf (text, size, "Use algorithm=%s: these %s would take %s of memory "
-              "(%.1f : 1), at %.1f µs to write a page and %.1f µs to read it.",
-              name, whole, memory, ratio (r, v->memory),
-              v->compress * 1e6, v->decompress * 1e6);
+              "(%.1f : 1)%s, at %.1f µs to write a page and %.1f µs to read "
+              "it.", name, whole, memory, ratio (r, v->memory),
+              dedup_advice (v, dedup), v->compress * 1e6,
+              v->decompress * 1e6);
 }
 
 /* ---- printing ---- */

@@ -44,9 +44,11 @@ COMMAND (metrics);
 COMMAND (pages);
 COMMAND (recompress);
 COMMAND (reset);
+COMMAND (set);
 COMMAND (status);
 COMMAND (top);
 COMMAND (trim_empty);
+COMMAND (writeback);
 
 extern const struct column analyze_columns[];
 extern const struct column status_columns[];

@@ -20,10 +20,12 @@ server_nbdzram_SOURCES = \
 	server/range.c server/range.h \
 	server/recompress.c \
 	server/reset.c \
+	server/set.c \
 	server/status.c \
 	server/top.c \
 	server/top-sample.c server/top-sample.h \
-	server/trim-empty.c
+	server/trim-empty.c \
+	server/writeback.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
 	$(NCURSESW_CFLAGS)

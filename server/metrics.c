@@ -43,6 +43,34 @@ static const struct family families[] = {
     "Pages that were stored raw." },
   { "group_pages", "group_pages", "gauge",
     "Pages in groups with neighbours." },
+  { "dup_pages", "duplicate_pages", "gauge",
+    "Pages that share the object of an identical one." },
+  { "mem_dedup", "memory_dedup_bytes", "gauge",
+    "The index by which identical pages are found." },
+  { "bd_count", "backing_pages", "gauge",
+    "Pages that are in the backing file." },
+  { "bd_reads", "backing_read_pages_total", "counter",
+    "Pages read from the backing file." },
+  { "bd_writes", "backing_written_pages_total", "counter",
+    "Pages written back." },
+  { "bd_promoted", "backing_promoted_pages_total", "counter",
+    "Pages that were read back and stayed in memory." },
+  { "bd_read_errors", "backing_read_errors_total", "counter",
+    "Times that the backing file could not be read." },
+  { "bd_write_errors", "backing_write_errors_total", "counter",
+    "Times that the backing file could not be written." },
+  { "bd_size", "backing_size_bytes", "gauge",
+    "Room in the backing file." },
+  { "bd_used", "backing_used_bytes", "gauge",
+    "Room taken in the backing file." },
+  { "bd_live", "backing_live_bytes", "gauge",
+    "Room in it taken by pages that are still there." },
+  { "bd_written", "backing_written_bytes_total", "counter",
+    "Written to the backing file, cleaning included." },
+  { "writeback_limit", "writeback_limit_bytes", "gauge",
+    "The most that may be written back in a day; 0 is no limit." },
+  { "writeback_left", "writeback_left_bytes", "gauge",
+    "What is left of it today." },
   { "pages_compacted", "compacted_os_pages_total", "counter",
     "OS pages given back by compaction." },
   { "failed_reads", "failed_reads_total", "counter",
@@ -218,6 +246,32 @@ print_unknown (const json_t *replies)
   json_decref (names);
 }
 
+/* ---- maintenance ---- */
+
+static void
+print_maintenance (const json_t *replies)
+{
+  const char *name = "maintenance_runs_total";
+  json_t *reply, *runs;
+  const char *action;
+  size_t i;
+
+  describe ("maintenance_cpu_seconds_total", "counter",
+            "Processor time that maintenance took by itself.");
+  json_array_foreach (replies, i, reply)
+    print_seconds ("maintenance_cpu_seconds_total", "", reply, json_number (
+      json_object_get (reply, "maintenance"), "cpu_nanoseconds"));
+  describe (name, "counter", "Jobs that maintenance did by itself.");
+  json_array_foreach (replies, i, reply)
+    json_object_foreach (json_object_get (json_object_get (
+                           reply, "maintenance"), "runs"), action, runs) {
+      begin_sample (name, "", reply);
+      fputs (",action=", stdout);
+      print_quoted (action);
+      printf ("} %" JSON_INTEGER_FORMAT "\n", json_integer_value (runs));
+    }
+}
+
 /* ---- histograms ---- */
 
 static void
@@ -303,6 +357,7 @@ print_all (const json_t *replies)
   for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
     print_family (&families[i], replies);
   print_unknown (replies);
+  print_maintenance (replies);
   print_bytes ("read", "read_bytes_total", "Bytes read.", replies);
   print_bytes ("write", "written_bytes_total", "Bytes written.", replies);
   print_latency ("read", "read_duration_seconds", "How long reads took.",

@@ -12,7 +12,7 @@
 
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
-  ERRORS, MEM_LIMIT, MEM_USED, MIGRATED, PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME,
+  DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED, PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME,
 };
 
 const struct column status_columns[] = {
@@ -25,6 +25,9 @@ const struct column status_columns[] = {
   [RATIO] = { "RATIO", "DATA by TOTAL", true, false },
   [SAME] = { "SAME", "pages that repeat one word", true, false },
   [HUGE_PAGES] = { "HUGE", "pages stored raw", true, false },
+  [DUP] = { "DUP", "pages that share the memory of others", true, false },
+  [BACKED] = { "BACKED", "pages written back", true, false },
+  [BACKING] = { "BACKING", "state of the backing file", false, true },
   [ERRORS] = { "ERRORS", "requests that failed", true, false },
   [MEM_LIMIT] = { "MEM-LIMIT", "the most memory that may be held", true,
                   true },
@@ -93,6 +96,8 @@ static const struct source sources[] = {
   [TOTAL] = { "mem_used_total", true },
   [SAME] = { "same_pages", false },
   [HUGE_PAGES] = { "huge_pages", false },
+  [DUP] = { "dup_pages", false },
+  [BACKED] = { "bd_count", false },
   [MEM_LIMIT] = { "mem_limit", true },
   [MEM_USED] = { "mem_used_max", true },
   [MIGRATED] = { "pages_compacted", false },
@@ -113,6 +118,10 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case ALGORITHM:
     snprintf (text, TEXT_SIZE, "%s", json_string_value (
                 json_object_get (l->reply, "algorithm")) ?: "");
+    break;
+  case BACKING:
+    snprintf (text, TEXT_SIZE, "%s", json_string_value (
+                json_object_get (l->reply, "backing")) ?: "none");
     break;
   case DISKSIZE: put_size (l, text, disk_size (l->reply)); break;
   case RATIO: put_ratio (l, text); break;

@@ -162,10 +162,13 @@ put_sizes (struct top *t)
   if (history_statistic (h, "mem_limit") > 0)
     put_line (t, "limit %s", text_of_size (a, history_statistic (h,
                                                         "mem_limit")));
-  put_line (t, "pages: same %" PRIu64 "  huge %" PRIu64 "  grouped %" PRIu64,
+  put_line (t, "pages: same %" PRIu64 "  huge %" PRIu64 "  grouped %" PRIu64
+            "  duplicate %" PRIu64 "  written back %" PRIu64,
             history_statistic (h, "same_pages"),
             history_statistic (h, "huge_pages"),
-            history_statistic (h, "group_pages"));
+            history_statistic (h, "group_pages"),
+            history_statistic (h, "dup_pages"),
+            history_statistic (h, "bd_count"));
   put_line (t, "errors %" PRIu64 "  damaged %" PRIu64,
             history_statistic (h, "failed_reads")
             + history_statistic (h, "failed_writes"),
@@ -195,6 +198,9 @@ put_maintenance (struct top *t)
             history_statistic_rate (h, "notify_free"));
   put_line (t, "%-8s %10.0f/s OS pages given back", "compact",
             history_statistic_rate (h, "pages_compacted"));
+  put_line (t, "%-8s %10.0f/s pages written back, %.0f/s read",
+            "backing", history_statistic_rate (h, "bd_writes"),
+            history_statistic_rate (h, "bd_reads"));
   put_line (t, "%s", "");
 }
 

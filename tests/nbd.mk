@@ -13,6 +13,7 @@ nbd_tests = \
 	tests/control-hostile.sh \
 	tests/control-pages.sh \
 	tests/control-requests.sh \
+	tests/control-set.sh \
 	tests/control-socket.sh \
 	tests/dictionary.sh \
 	tests/filter-blocksize.sh \

@@ -64,9 +64,10 @@ def check_name (family, type):
            "is a counter and does not end in _total")
     check (type == "counter" or not family.endswith ("_total"), family,
            "ends in _total and is no counter")
-    for unit in ("_ms", "_us", "_milliseconds", "_microseconds", "_kib",
-                 "_nanoseconds", "_kilobytes", "_mib"):
-        check (unit not in family, family, "is not in a base unit")
+    for unit in ("ms", "us", "ns", "milliseconds", "microseconds",
+                 "nanoseconds", "kib", "mib", "kilobytes", "megabytes"):
+        check (unit not in family.split ("_"), family,
+               "is not in a base unit")
 
 
 def check_text (text):
@@ -122,7 +123,7 @@ h_count 2
 """
 
 BAD = (("a_total", "a"), ("# HELP a_total x\n", ""), ("counter", "number"),
-       ("} 3", "} x"), ("} 3", "} -3"), ("# TYPE h", "# TYPE a_total"),
+       ("} 3", "} x"), ("a_total", "a_ms_total"), ("} 3", "} -3"), ("# TYPE h", "# TYPE a_total"),
        ('le="+Inf"', 'le="2"'), ('"+Inf"} 2', '"+Inf"} 0'),
        ("h_sum 1.5\n", ""), ("h_count 2", "h_count 3"), ('t="2"', 't="2'),
        ('t="2"', 's="2"'), ("h_count 2\n", "h_count 2"),
