@@ -113,20 +113,3 @@ pool_refresh (struct pool *pool, const struct job *job, uint64_t *refreshed)
   errno = r.error;
   return -1;
 }
-
-/* ---- the limit ---- */
-
-int
-pool_set_mem_limit (struct pool *pool, uint64_t bytes)
-{
-  uint64_t least = bytes != 0 ? pool_mem_limit_min (&pool->options) : 0;
-
-  if (least == UINT64_MAX)
-    return -1;
-  if (bytes < least) {
-    errno = ERANGE;
-    return -1;
-  }
-  atomic_store (&pool->budget.limit, bytes);
-  return 0;
-}

@@ -15,12 +15,6 @@
  */
 int pool_set_algorithm (struct pool *pool, const struct algorithm *algorithm);
 
-/* Hold no more than BYTES; 0: no limit.  What is held already stays: who
- * writes waits for less.  0, or -1 with errno ERANGE when that is below
- * pool_mem_limit_min, ENOMEM when this could not be told.
- */
-int pool_set_mem_limit (struct pool *pool, uint64_t bytes);
-
 /* May some pages be stale? */
 bool pool_has_stale (const struct pool *pool);
 
