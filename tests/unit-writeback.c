@@ -515,6 +515,13 @@ struct racer {
   bool failed;
 };
 
+/* Did it work, or was there no memory, and the page is as it was? */
+static bool
+written (int r)
+{
+  return r == 0 || errno == ENOSPC;
+}
+
 static void *
 race (void *opaque)
 {
@@ -523,17 +530,22 @@ race (void *opaque)
   uint8_t page[PAGE], expected[PAGE];
 
   while (!*r->stop && !r->failed) {
-    uint64_t i = r->first + rng_below (&own, r->end - r->first);
+    uint64_t i = r->first + rng_below (&own, r->end - r->first), tag;
+    int done;
 
     switch (rng_below (&own, 8)) {
     case 0:
-      r->f->tags[i] = 1 + rng_below (&own, 5000);
-      page_of_tag (page, r->f->tags[i]);
-      r->failed |= device_write (r->f->d, page, PAGE, i * PAGE) == -1;
+      tag = 1 + rng_below (&own, 5000);
+      page_of_tag (page, tag);
+      done = device_write (r->f->d, page, PAGE, i * PAGE);
+      r->failed |= !written (done);
+      if (done == 0)
+        r->f->tags[i] = tag;
       break;
     case 1:
       page_of_tag (page, r->f->tags[i]);
-      r->failed |= device_write (r->f->d, page + 64, 100, i * PAGE + 64) == -1;
+      r->failed |= !written (device_write (r->f->d, page + 64, 100,
+                                           i * PAGE + 64));
       break;
     case 2:
       r->failed |= device_zero (r->f->d, PAGE, i * PAGE) == -1;
