@@ -46,3 +46,10 @@ used=$(statistic mem_used_total)
      $(statistic mem_bookkeeping))) = "$used" ] ||
     fail "the parts of mem_used_total=$used don't sum up"
 [ "$(statistic mem_used_max)" -ge "$used" ] || fail "mem_used_max"
+
+# Each is in the manual, and nothing else is.
+sed -n 's/.*debug: \([a-z_]*\)=[0-9]*$/\1/p' "$tmp/zram.log" | sort > "$tmp/said"
+sed -n '/^=head1 STATISTICS/,/^=head1 FILES/s/^=item //p' \
+    "$srcdir/man/nbdkit-zram-plugin.pod" | grep -o 'C<[a-z_]*>' |
+    tr -d 'C<>' | sort > "$tmp/written"
+diff "$tmp/said" "$tmp/written" || fail "the manual has other statistics"
