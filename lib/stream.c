@@ -320,6 +320,14 @@ streams_change (struct streams *s, const struct algorithm *algorithm,
   return 0;
 }
 
+void
+streams_get_method (struct streams *s, const struct codec **codec, int *level)
+{
+  LOCK_FOR_SCOPE (&s->lock);
+  *codec = s->method->codec;
+  *level = s->method->level;
+}
+
 /* ---- taking ---- */
 
 /* A new stream, made without holding the lock; NULL when there is no

@@ -79,6 +79,10 @@ int streams_add_groups (struct streams *s, size_t bytes);
 int streams_change (struct streams *s, const struct algorithm *algorithm,
                     struct dictionaries *dictionaries, int generation);
 
+/* The codec and level of what is compressed now, at any time. */
+void streams_get_method (struct streams *s, const struct codec **codec,
+                         int *level);
+
 /* All streams must have been put back. */
 void streams_close (struct streams *s);
 

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "control-verbs.h"
 #include "maintainer.h"
@@ -17,11 +19,17 @@ json_t *
 verb_settings (struct control_context *context)
 {
   struct maintainer_settings s;
+  const struct codec *codec;
   uint64_t limit, left;
+  char algorithm[64];
+  int level;
 
   maintainer_get_settings (context->maintainer, &s);
+  streams_get_method (&context->pool->streams, &codec, &level);
+  snprintf (algorithm, sizeof algorithm, "%s:level=%d", codec->name, level);
   pool_get_writeback_limit (context->pool, &limit, &left);
-  return json_pack ("{s:I, s:b, s:I, s:b, s:I, s:i, s:i, s:I}",
+  return json_pack ("{s:s, s:I, s:b, s:I, s:b, s:I, s:i, s:i, s:I}",
+                    "algorithm", algorithm,
                     "mem_limit", (json_int_t) context->pool->budget.limit,
                     "policy", (int) s.policy.on,
                     "recompress_age", (json_int_t) s.policy.recompress_age,
@@ -59,6 +67,35 @@ change_maintenance (struct maintainer *m, const json_t *args)
   maintainer_set_settings (m, &s);
 }
 
+/* Likewise below.  0, or -1 after *REPLY. */
+static int
+change_algorithm (struct pool *pool, const json_t *args, json_t **reply)
+{
+  const char *spec = verb_string (args, "algorithm", NULL);
+  struct algorithm a = { .codec = NULL };
+  char error[256];
+  int r;
+
+  if (!spec)
+    return 0;
+  /* A file would be read by the server, with its rights. */
+  if (strstr (spec, ":dict=")) {
+    *reply = verb_error ("a dictionary is for the server's start");
+    return -1;
+  }
+  if (algorithm_parse (spec, &a, error, sizeof error) == -1) {
+    *reply = verb_error ("\"algorithm\": %s", error);
+    return -1;
+  }
+  r = pool_set_algorithm (pool, &a);
+  if (r == -1)
+    *reply = errno == ENOTSUP
+      ? verb_error ("an algorithm with a dictionary can't be replaced")
+      : verb_error ("no memory for another algorithm");
+  algorithm_free (&a);
+  return r;
+}
+
 /* All that can fail, before anything is changed; false after *REPLY. */
 static bool
 change_limit (struct pool *pool, const json_t *args, json_t **reply)
@@ -81,6 +118,7 @@ change_limit (struct pool *pool, const json_t *args, json_t **reply)
 
 VERB (set)
 {
+  uint64_t limit = context->pool->budget.limit;
   json_t *reply;
 
   (void) cancelled;
@@ -88,6 +126,10 @@ VERB (set)
     return verb_error ("set needs something to set");
   if (!change_limit (context->pool, args, &reply))
     return reply;
+  if (change_algorithm (context->pool, args, &reply) == -1) {
+    context->pool->budget.limit = limit;
+    return reply;
+  }
   if (json_object_get (args, "writeback_limit"))
     pool_set_writeback_limit (context->pool, (uint64_t) verb_number (
                                 args, "writeback_limit", 0));

@@ -148,10 +148,12 @@ object_sizes (struct pool *pool)
 VERB (status)
 {
   struct pool *pool = context->pool;
-  const struct algorithm *a = &pool->options.algorithm;
+  const struct codec *codec;
+  int level;
 
   (void) args;
   (void) cancelled;
+  streams_get_method (&pool->streams, &codec, &level);
   return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
                     "s:o, s:o, s:o, s:o}",
                     "ok", 1,
@@ -159,8 +161,8 @@ VERB (status)
                     "version", PACKAGE_VERSION,
                     "pid", (int) getpid (),
                     "uptime", uptime (context),
-                    "algorithm", a->codec->name,
-                    "level", a->level,
+                    "algorithm", codec->name,
+                    "level", level,
                     "page_size", (json_int_t) pool->sizes.page_size,
                     "checksum", (int) pool->file.geometry.checksum,
                     "clients", (int) *context->clients,

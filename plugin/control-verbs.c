@@ -56,6 +56,7 @@ static const struct argument writeback_arguments[] = {
 };
 
 static const struct argument set_arguments[] = {
+  STRING ("algorithm"),
   NUMBER ("mem_limit", 0, INT64_MAX),
   BOOLEAN ("policy"),
   NUMBER ("recompress_age", 1, AGE_SECONDS_MAX),
@@ -80,7 +81,7 @@ static const struct verb verbs[] = {
   { .name = "compact", .slow = true, .run = verb_compact },
   { .name = "trim-empty", .slow = true, .run = verb_trim_empty },
   { .name = "reset", .slow = true, .run = verb_reset },
-  { .name = "set", .arguments = set_arguments, .run = verb_set },
+  { .name = "set", .slow = true, .arguments = set_arguments, .run = verb_set },
   { 0 },
 };
 

@@ -11,12 +11,13 @@
 #include "question.h"
 #include "util.h"
 
-enum kind { SIZE, SECONDS, PERCENT, BOOLEAN };
+enum kind { TEXT, SIZE, SECONDS, PERCENT, BOOLEAN };
 
 static const struct {
   const char *name;             /* with dashes; in JSON with underscores */
   enum kind kind;
 } settings[] = {
+  { "algorithm", TEXT },
   { "mem-limit", SIZE },
   { "policy", BOOLEAN },
   { "recompress-age", SECONDS },
@@ -61,6 +62,8 @@ parse_value (enum kind kind, const char *s)
   char number[32];
   uint64_t n;
 
+  if (kind == TEXT)
+    return json_string (s);
   if (kind == BOOLEAN)
     return parse_boolean (s);
   if (kind == PERCENT && length > 0 && s[length - 1] == '%')
@@ -107,7 +110,9 @@ print (const json_t *reply)
     char key[KEY_SIZE];
     const json_t *value = json_object_get (all, json_key (name, key));
 
-    if (json_is_boolean (value))
+    if (json_is_string (value))
+      printf ("%s=%s\n", name, json_string_value (value));
+    else if (json_is_boolean (value))
       printf ("%s=%s\n", name, json_is_true (value) ? "on" : "off");
     else if (value)
       printf ("%s=%" PRIu64 "\n", name, json_number (all, key));

@@ -21,11 +21,11 @@ is ()
 is mem-limit=2097152 policy=off maintenance-cpu=11
 nbdzram set policy=on recompress-age=17 recompress-group=off \
     writeback-age=23 writeback-watermark=42% zram0 >"$tmp/settings"
-[ "$(wc -l <"$tmp/settings")" = 8 ] || fail "$(cat "$tmp/settings")"
+[ "$(wc -l <"$tmp/settings")" = 9 ] || fail "$(cat "$tmp/settings")"
 is policy=on recompress-age=17 recompress-group=off writeback-age=23 \
     writeback-watermark=42 mem-limit=2097152
 nbdzram set --json policy=no | tr -d ' \n' |
-    grep -q '"settings":{"mem_limit":2097152,"policy":false,'
+    grep -q '"mem_limit":2097152,"policy":false,'
 
 # A limit: what is above it is refused, until it is lifted.
 head -c 4M /dev/urandom >"$tmp/random"
@@ -43,6 +43,25 @@ io "$(uri zram)" "discard 0 4M" "write -s $tmp/random 8M 1M"
 nbdzram set mem-limit=0 >/dev/null
 io "$(uri zram)" "write -s $tmp/random 16M 4M"
 
+# ---- the algorithm ----
+
+{ seq 100000 999999 || :; } | head -c 256K >"$tmp/text"
+codec_of ()
+{
+    nbdzram pages -n --range "$1" | awk '{ print $5 }'
+}
+io "$(uri zram)" "discard 0 64M" "write -s $tmp/text 0 256k"
+[ "$(codec_of 0)" = lz4 ] || fail "$(codec_of 0)"
+nbdzram set algorithm=lz4hc:level=4 mem-limit=16M >"$tmp/settings"
+is algorithm=lz4hc:level=4 mem-limit=16777216
+[ "$(nbdzram status -n --raw -o ALGORITHM)" = lz4hc ] || fail "status"
+io "$(uri zram)" "write -s $tmp/text 256k 256k"
+[ "$(codec_of 0) $(codec_of 64)" = 'lz4 lz4hc' ] ||
+    fail "$(codec_of 0) $(codec_of 64)"
+nbdcopy "$(uri zram)" "$tmp/copy"
+cmp -n 262144 "$tmp/copy" "$tmp/text"
+cmp -n 262144 -i 262144:0 "$tmp/copy" "$tmp/text"
+
 # ---- nothing is changed ----
 
 # refused PATTERN REQUEST
@@ -58,6 +77,10 @@ refused ()
 refused 'something to set' '{"verb": "set"}'
 refused 'at least' '{"verb": "set", "mem_limit": 1000, "policy": true}'
 refused 'from 0 to' '{"verb": "set", "mem_limit": -1}'
+refused 'algorithm' '{"verb": "set", "mem_limit": 0, "algorithm": "lz5"}'
+refused 'level' '{"verb": "set", "policy": true, "algorithm": "lz4:level=0"}'
+refused 'dictionary' \
+    '{"verb": "set", "mem_limit": 0, "algorithm": "zstd:dict=/etc/passwd"}'
 refused 'from 1 to 100' '{"verb": "set", "policy": true, "maintenance_cpu": 0}'
 refused 'from 0 to 99' '{"verb": "set", "writeback_watermark": 100}'
 refused 'from 1 to' '{"verb": "set", "recompress_age": 0}'

@@ -124,6 +124,9 @@ def hanging_up (r):
                 b'{"verb": "compact"}\n', b'{"verb": "recompress"}\n',
                 b'{"verb": "recompress", "group": true}\n',
                 b'{"verb": "trim-empty"}\n',
+                b'{"verb": "set", "algorithm": "lz4hc"}\n',
+                b'{"verb": "set", "algorithm": "zstd"}\n',
+                b'{"verb": "set", "algorithm": "lz4"}\n',
                 b'{"verb": "idle", "age": 0}\n')))
             time.sleep (r.random () * .01)
 
