@@ -79,9 +79,12 @@ rm "$tmp/s.ctl"
 
 # ---- ways to start ----
 
-nbdkit_zram -U - zram 1M --run "$bin/../server/nbdzram status zram0" |
-    grep -q ^zram0
-[ ! -e "$dir/zram0.ctl" ] || fail "left by --run"
+# Under a sanitizer, nbdkit can't run a command.
+[ "${NBDZRAM_PRELOAD:-}" ] || {
+    nbdkit_zram -U - zram 1M --run "$bin/../server/nbdzram status zram0" |
+        grep -q ^zram0
+    [ ! -e "$dir/zram0.ctl" ] || fail "left by --run"
+}
 
 (cd "$tmp" && nbdkit_zram -P "$tmp/daemon.pid" -U "$tmp/daemon.sock" zram 1M \
     control=relative.ctl)
@@ -94,14 +97,15 @@ check_logs
 
 # Without a directory there is no socket, which matters only to those who
 # asked for one.
-XDG_RUNTIME_DIR=$tmp/none nbdkit_zram -U - zram 1M --run true
 [ "${NBDZRAM_PRELOAD:-}" ] || {
     XDG_RUNTIME_DIR=$tmp/none
+    nbdkit_zram -U - zram 1M --run true
     refuses 'none/nbdzram: No such file' zram 1M name=x
     XDG_RUNTIME_DIR=$tmp/run
 }
-nbdkit_zram -U - zram 1M control=off --run "ls $dir" | grep . &&
-    fail "control=off makes a socket"
+start_nbdkit off zram 1M control=off
+[ ! "$(ls "$dir")" ] || fail "control=off makes a socket"
+stop_nbdkit "$pid"
 
 # ---- many at once ----
 
