@@ -39,10 +39,10 @@ fi
 
 # ---- the server ends, and others never were ----
 
-"$bin/../server/nbdzram" top --delay 0.1 >"$tmp/lines" 2>"$tmp/error" &
+"$bin/../server/nbdzram" top --delay 0.1 >"$tmp/more-lines" 2>"$tmp/error" &
 top=$!
 servers+=("$top")
-eventually grep -q '^  *1M ' "$tmp/lines"
+eventually grep -q '^  *1M ' "$tmp/more-lines"
 stop_nbdkit "$server"
 code=0
 wait "$top" || code=$?
