@@ -256,29 +256,6 @@ start_dictionaries (struct pool *pool)
   return 0;
 }
 
-static bool
-has_dictionary (const struct algorithm *a)
-{
-  return a->dictionary || a->auto_dictionary;
-}
-
-int
-pool_set_algorithm (struct pool *pool, const struct algorithm *a)
-{
-  struct algorithm *own = &pool->options.algorithm;
-
-  MAINTENANCE_FOR_SCOPE (pool);
-  if (has_dictionary (own) || has_dictionary (a)) {
-    errno = ENOTSUP;
-    return -1;
-  }
-  if (streams_change (&pool->streams, a, NULL, NO_GENERATION) == -1)
-    return -1;
-  own->codec = a->codec;
-  own->level = a->level;
-  return 0;
-}
-
 bool
 pool_wants_dictionary (const struct pool *pool)
 {

@@ -113,13 +113,6 @@ uint64_t pool_mem_limit_min (const struct pool_options *options);
  */
 int pool_set_mem_limit (struct pool *pool, uint64_t limit);
 
-/* Compress by A, which has no dictionary, what is written from now on,
- * while requests go on.  Waits for a job of maintenance.  0, or -1 with
- * errno ENOTSUP (a dictionary is in use, or is asked for), ENOMEM, ENOSPC;
- * then all is as it was.
- */
-int pool_set_algorithm (struct pool *pool, const struct algorithm *a);
-
 /* Try whether there is address space for the pool and a device of SIZE
  * bytes, since after a fork it is late to find out.  Nothing stays
  * mapped.  0, or -1 with errno ENOMEM.

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "control-verbs.h"
+#include "live.h"
 #include "maintainer.h"
 #include "util.h"
 #include "writeback.h"
@@ -89,9 +90,7 @@ change_algorithm (struct pool *pool, const json_t *args, json_t **reply)
   }
   r = pool_set_algorithm (pool, &a);
   if (r == -1)
-    *reply = errno == ENOTSUP
-      ? verb_error ("an algorithm with a dictionary can't be replaced")
-      : verb_error ("no memory for another algorithm");
+    *reply = verb_error ("no memory for another algorithm");
   algorithm_free (&a);
   return r;
 }
