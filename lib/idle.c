@@ -2,7 +2,7 @@
 
 #include <config.h>
 
-#include "device.h"
+#include "encode.h"
 #include "idle.h"
 #include "walk.h"
 
@@ -36,6 +36,32 @@ pool_mark_idle (struct pool *pool, uint64_t seconds)
   MAINTENANCE_FOR_SCOPE (pool);
   walk_selected (pool, &all, &always, mark_page, &marked);
   return marked;
+}
+
+static bool
+count_page (struct device *d, uint64_t index, slot_t slot, page_info info,
+            void *opaque)
+{
+  uint64_t *count = opaque;
+
+  (void) d;
+  (void) index;
+  (void) info;
+  *count += !slot_is_same_stored (slot);
+  return true;
+}
+
+uint64_t
+pool_count_idle (struct pool *pool)
+{
+  struct selection idle = {
+    .type = PAGES_IDLE,
+    .idle_age = age_of_seconds (pool->idle_age),
+  };
+  uint64_t count = 0;
+
+  walk_selected (pool, &idle, NULL, count_page, &count);
+  return count;
 }
 
 void

@@ -16,6 +16,11 @@
  */
 uint64_t pool_mark_idle (struct pool *pool, uint64_t seconds);
 
+/* How many pages have an object in the arena, and are marked idle, or were
+ * not accessed for pool->idle_age seconds.
+ */
+uint64_t pool_count_idle (struct pool *pool);
+
 /* Make all pages as old as they are at NOW, seconds of a clock that never
  * goes back.  The first call only sets the clock.
  */

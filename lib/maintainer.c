@@ -253,6 +253,7 @@ maintainer_start (struct maintainer *m, struct pool *pool,
     .settings = *s,
     .processors = (unsigned) MAX (1, sysconf (_SC_NPROCESSORS_ONLN)),
   };
+  atomic_store (&pool->idle_age, s->policy.recompress_age);
   pthread_mutex_init (&m->lock, NULL);
   pthread_condattr_init (&attr);
   pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
@@ -287,6 +288,8 @@ void
 maintainer_set_settings (struct maintainer *m,
                          const struct maintainer_settings *s)
 {
+  atomic_store (&m->pool->idle_age, s->policy.recompress_age);
+
   LOCK_FOR_SCOPE (&m->lock);
   m->settings = *s;
 }

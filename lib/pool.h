@@ -85,6 +85,8 @@ struct pool {
   struct pool_counters counters;
   pthread_mutex_t maintenance;
   _Atomic unsigned maintenance_wanted; /* who has it, and who waits */
+  _Atomic uint64_t idle_age;    /* seconds from which a page counts as
+                                 * idle in statistics; 0: if marked */
   uint64_t swept_at;            /* seconds (idle.h); under maintenance */
   bool swept;                   /* ... if ever */
   uint64_t trained_pages;       /* pages stored when the last dictionary

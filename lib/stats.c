@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "device.h"
+#include "idle.h"
 #include "stats.h"
 #include "writeback.h"
 
@@ -30,6 +31,8 @@ const struct stats_field stats_fields[] = {
          "Pages stored raw."),
   FIELD (huge_pages_since, "pages",
          "Pages stored raw since the server started."),
+  FIELD (idle_pages, "pages",
+         "Pages in memory that are marked idle, or as old as recompress-age."),
   FIELD (group_pages, "pages",
          "Pages compressed together with their neighbours."),
   FIELD (dup_pages, "pages",
@@ -153,6 +156,7 @@ pool_get_stats (struct pool *pool, struct stats *st)
     .pages_compacted = c->pages_compacted,
     .huge_pages = pages.kinds[SLOT_KIND_HUGE],
     .huge_pages_since = c->huge_pages_since,
+    .idle_pages = pool_count_idle (pool),
     .group_pages = pages.kinds[SLOT_KIND_GROUP],
     .bd_count = pages.kinds[SLOT_KIND_STORED | SLOT_WRITTEN_BACK]
                 + pages.kinds[SLOT_KIND_HUGE | SLOT_WRITTEN_BACK]

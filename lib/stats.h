@@ -19,6 +19,7 @@ struct stats {
   uint64_t pages_compacted;
   uint64_t huge_pages;
   uint64_t huge_pages_since;
+  uint64_t idle_pages;
   uint64_t group_pages;
   uint64_t dup_pages;
   /* As in zram's io_stat. */

@@ -55,6 +55,7 @@ static const char *const action_names[POLICY_ACTIONS] = {
   [POLICY_WRITE_BACK] = "writeback",
   [POLICY_CLEAN] = "clean",
   [POLICY_REFRESH] = "refresh",
+  [POLICY_TRAIN] = "train",
   [POLICY_COMPACT] = "compact",
 };
 

@@ -41,6 +41,8 @@ static const struct family families[] = {
   { "huge_pages", "huge_pages", "gauge", "Pages stored raw." },
   { "huge_pages_since", "huge_pages_stored_total", "counter",
     "Pages that were stored raw." },
+  { "idle_pages", "idle_pages", "gauge",
+    "Pages in memory that nobody has accessed for long." },
   { "group_pages", "group_pages", "gauge",
     "Pages in groups with neighbours." },
   { "dup_pages", "duplicate_pages", "gauge",

@@ -12,7 +12,8 @@
 
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
-  DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED, PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME,
+  IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
+  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME,
 };
 
 const struct column status_columns[] = {
@@ -25,6 +26,7 @@ const struct column status_columns[] = {
   [RATIO] = { "RATIO", "DATA by TOTAL", true, false },
   [SAME] = { "SAME", "pages that repeat one word", true, false },
   [HUGE_PAGES] = { "HUGE", "pages stored raw", true, false },
+  [IDLE] = { "IDLE", "pages that nobody has accessed for long", true, false },
   [DUP] = { "DUP", "pages that share the memory of others", true, false },
   [BACKED] = { "BACKED", "pages written back", true, false },
   [BACKING] = { "BACKING", "state of the backing file", false, true },
@@ -96,6 +98,7 @@ static const struct source sources[] = {
   [TOTAL] = { "mem_used_total", true },
   [SAME] = { "same_pages", false },
   [HUGE_PAGES] = { "huge_pages", false },
+  [IDLE] = { "idle_pages", false },
   [DUP] = { "dup_pages", false },
   [BACKED] = { "bd_count", false },
   [MEM_LIMIT] = { "mem_limit", true },

@@ -71,7 +71,9 @@ idle_until_accessed (void **state)
   for (uint64_t i = 0; i < 10; ++i)
     put (i, DATA_TEXT);
   put (10, DATA_SAME);
+  assert_int_equal (stats_now ().idle_pages, 0);
   assert_int_equal (pool_mark_idle (u.pool, 0), 10);
+  assert_int_equal (stats_now ().idle_pages, 10);
   assert_int_equal (state_of (3).flags, PAGE_IDLE);
   assert_int_equal (state_of (10).flags, PAGE_SAME);
   device_read (d, page, PAGE, 3 * PAGE);
@@ -98,6 +100,9 @@ idle_by_age (void **state)
   pool_sweep (u.pool, 1030);
   assert_int_equal (state_of (0).age, 30);
   assert_int_equal (state_of (7).age, 10);
+  u.pool->idle_age = 30;
+  assert_int_equal (stats_now ().idle_pages, 8);
+  u.pool->idle_age = 0;
   assert_int_equal (pool_mark_idle (u.pool, 31), 0);
   assert_int_equal (pool_mark_idle (u.pool, 30), 8);
   assert_int_equal (state_of (7).flags | state_of (8).flags, 0);
