@@ -9,6 +9,7 @@
 #include "compact.h"
 #include "control-verbs.h"
 #include "idle.h"
+#include "live.h"
 #include "recompress.h"
 #include "tidy.h"
 #include "writeback.h"
@@ -109,6 +110,24 @@ recompress_failed (const struct recompress_request *req)
                      "stays");
 }
 
+/* Pages of an algorithm that was replaced: by today's, all of them. */
+static json_t *
+refresh (const struct control_context *context, const json_t *args,
+         const struct job *job)
+{
+  uint64_t refreshed;
+
+  if (json_object_size (args) != 2) /* the verb and the type */
+    return verb_error ("\"stale\" goes without other keys");
+  if (pool_refresh (context->pool, job, &refreshed) == -1)
+    return recompress_failed (&(struct recompress_request) { .priority = 0 });
+  return json_pack ("{s:b, s:I, s:I, s:I, s:I}", "ok", 1,
+                    "tried_pages", (json_int_t) refreshed,
+                    "recompressed_pages", (json_int_t) refreshed,
+                    "incompressible_pages", (json_int_t) 0,
+                    "saved_bytes", (json_int_t) 0);
+}
+
 VERB (recompress)
 {
   struct recompress_request req = {
@@ -121,6 +140,8 @@ VERB (recompress)
   struct recompress_result r;
   json_t *reply;
 
+  if (strcmp (verb_string (args, "type", "all"), "stale") == 0)
+    return refresh (context, args, &job);
   if (!selection_of (context, args, &req.which, &reply))
     return reply;
   if (group && (req.threshold != 0 || req.max_pages != 0))

@@ -39,7 +39,7 @@ static const struct argument recompress_arguments[] = {
   RANGE,
   { .name = "type", .type = ARGUMENT_STRING,
     .choices = (const char *const []) { "all", "idle", "huge", "huge_idle",
-                                        NULL } },
+                                        "stale", NULL } },
   NUMBER ("threshold", 1, UINT32_MAX),
   NUMBER ("max_pages", 1, INT64_MAX),
   NUMBER ("priority", 1, RECOMPRESS_MAX),

@@ -20,7 +20,10 @@ _nbdzram_values ()
 {
     case $2 in
         --type|-t)
-            echo all idle huge huge_idle incompressible ;;
+            case $3 in
+                recompress) echo all idle huge huge_idle stale ;;
+                *) echo all idle huge huge_idle incompressible ;;
+            esac ;;
         --output|-o)
             "$1" "$3" --help |
                 sed -n '/^Columns/,$s/^  [* ] \([^ ]*\) .*/\1/p' ;;

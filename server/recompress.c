@@ -42,7 +42,7 @@ command_recompress (const struct command *command, int argc, char *argv[])
   bool group = false;
   const struct option_entry entries[] = {
     { .name = "type", .letter = 't', .argument = "TYPE", .string = &type,
-      .help = "idle, huge, huge_idle, or all (the default)" },
+      .help = "idle, huge, huge_idle, stale, or all (the default)" },
     { .name = "threshold", .argument = "BYTES", .size = &threshold,
       .help = "only pages that take so much or more" },
     { .name = "max-pages", .argument = "N", .number = &max_pages,

@@ -83,7 +83,7 @@ exits 3 'there is no such server' status --control "$tmp/none"
 exits 3 'none: there is no such server' compact --control "$tmp/none"
 
 # Somebody else's socket.
-socat "UNIX-LISTEN:$tmp/hello.ctl,fork" "SYSTEM:echo hello" &
+socat "UNIX-LISTEN:$tmp/hello.ctl,fork" "SYSTEM:read line; echo hello" &
 servers+=("$!")
 eventually [ -S "$tmp/hello.ctl" ]
 exits 3 'this is no server of nbdzram' status --control "$tmp/hello.ctl"

@@ -46,7 +46,8 @@ completes 'nbdzram status --output' --output --output-all
 completes 'nbdzram status --output R' RATIO
 completes 'nbdzram status -o MEM' MEM-LIMIT MEM-USED
 completes 'nbdzram status --bytes sw' swap
-completes 'nbdzram recompress --type ' all huge huge_idle idle incompressible
+completes 'nbdzram recompress --type ' all huge huge_idle idle stale
+completes 'nbdzram writeback --type ' all huge huge_idle idle incompressible
 completes 'nbdzram recompress --type = hu' huge huge_idle
 completes 'nbdzram analyze --page-size = 6' 64K
 completes "nbdzram analyze --pid $$" "$$"
