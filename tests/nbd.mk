@@ -16,6 +16,7 @@ nbd_tests = \
 	tests/control-set.sh \
 	tests/control-socket.sh \
 	tests/dictionary.sh \
+	tests/control-writeback.sh \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
 	tests/filter-checkwrite.sh \

@@ -59,7 +59,8 @@ class Terminal:
             if pid:
                 break
             if time.monotonic () > end:
-                sys.exit ("it does not end: %r" % self.output)
+                sys.exit ("%s: it does not end: %r" % (check.__name__,
+                                                       self.output))
         self.read (0.1)
         if not check (status):
             sys.exit ("it ended with %d: %r" % (status, self.output))
@@ -78,8 +79,10 @@ def exited_well (status):
 
 
 def killed_by (sig):
-    return lambda status: os.WIFSIGNALED (status) and \
-        os.WTERMSIG (status) == sig
+    def check (status):
+        return os.WIFSIGNALED (status) and os.WTERMSIG (status) == sig
+    check.__name__ = sig.name
+    return check
 
 
 command = sys.argv[1:]
