@@ -256,13 +256,20 @@ start_dictionaries (struct pool *pool)
   return 0;
 }
 
+static void
+look_for_wants (struct pool *pool)
+{
+  bool wants = false;
+
+  for (unsigned p = 0; p <= pool->options.recompress_count; ++p)
+    wants |= algorithm_of (pool, p)->auto_dictionary;
+  pool->wants_dictionary = wants;
+}
+
 bool
 pool_wants_dictionary (const struct pool *pool)
 {
-  for (unsigned p = 0; p <= pool->options.recompress_count; ++p)
-    if (algorithm_of (pool, p)->auto_dictionary)
-      return true;
-  return false;
+  return pool->wants_dictionary;
 }
 
 int
@@ -297,6 +304,7 @@ pool_change_algorithm (struct pool *pool, const struct algorithm *algorithm)
     return -1;
   pool->options.algorithm = *algorithm;
   pool->options.algorithm.dictionary = NULL; /* it is in the pool file */
+  look_for_wants (pool);
   dictionaries_drop_unused (&pool->dictionaries);
   return 0;
 }
@@ -334,6 +342,7 @@ pool_start (struct pool *pool)
 
   if (start_parts (pool) == -1)
     return -1;
+  look_for_wants (pool);
   pool->budget.limit = 0;
   r = start_dictionaries (pool);
   pool->budget.limit = pool->options.mem_limit;

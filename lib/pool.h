@@ -92,6 +92,7 @@ struct pool {
   uint64_t trained_pages;       /* pages stored when the last dictionary
                                  * was made; of the maintainer */
   _Atomic bool has_stale;       /* some pages may be stale */
+  _Atomic bool wants_dictionary; /* some algorithm has dict=auto */
   uint32_t attach_sign;         /* by chance; 15 bits (group.c) */
 };
 
