@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,15 +44,28 @@ catch (int sig)
   caught = sig;
 }
 
+static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
 static void
 catch_signals (void)
 {
-  static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
   /* Without SA_RESTART: whatever waits is to look at it. */
   struct sigaction action = { .sa_handler = catch };
 
-  for (size_t i = 0; i < ARRAY_SIZE (signals); ++i)
-    sigaction (signals[i], &action, NULL);
+  for (size_t i = 0; i < ARRAY_SIZE (end_signals); ++i)
+    sigaction (end_signals[i], &action, NULL);
+}
+
+/* Keep them from coming between a look at CAUGHT and waiting. */
+static void
+hold_signals (sigset_t *old)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  for (size_t i = 0; i < ARRAY_SIZE (end_signals); ++i)
+    sigaddset (&set, end_signals[i]);
+  sigprocmask (SIG_BLOCK, &set, old);
 }
 
 static double
@@ -236,23 +250,40 @@ draw (struct top *t)
   refresh ();
 }
 
+/* Wait so many seconds for a key; ERR when there is none. */
+static int
+get_key (double seconds, const sigset_t *unblocked)
+{
+  struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+  struct timespec ts = {
+    .tv_sec = (time_t) seconds,
+    .tv_nsec = (long) ((seconds - (double) (time_t) seconds) * 1e9),
+  };
+
+  ppoll (&input, 1, &ts, unblocked);
+  if ((input.revents & (POLLHUP | POLLERR)) != 0)
+    return 'q';                 /* nobody is there any more */
+  return getch ();              /* which waits for nothing, see timeout */
+}
+
 /* Wait for the next sample's time.  Returns whether to go on. */
 static bool
 wait_for_key (struct top *t)
 {
   double until = now () + t->delay, left;
+  bool quit = false;
+  sigset_t old;
 
-  while ((left = until - now ()) > 0) {
-    int key;
+  hold_signals (&old);
+  while (!caught && !quit && (left = until - now ()) > 0) {
+    int key = get_key (left, &old);
 
-    timeout ((int) (left * 1000) + 1);
-    key = getch ();
-    if (caught || key == 'q' || key == 'Q')
-      return false;
+    quit = key == 'q' || key == 'Q';
     if (key == KEY_RESIZE)
       draw (t);
   }
-  return true;
+  sigprocmask (SIG_SETMASK, &old, NULL);
+  return !caught && !quit;
 }
 
 static int
@@ -286,6 +317,7 @@ top_screen (struct top *t)
   cbreak ();
   noecho ();
   keypad (stdscr, TRUE);
+  timeout (0);
   curs_set (0);
   code = run_screen (t, error, sizeof error);
   endwin ();
