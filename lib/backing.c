@@ -35,6 +35,9 @@ struct header {
   uint32_t page_size;
   uint8_t id[BACKING_ID_SIZE];
   uint8_t pool_id[BACKING_ID_SIZE];
+  uint8_t boot_id[OS_BOOT_ID_SIZE];
+  uint32_t pool_is_kept;
+  uint32_t reserved;
 };
 
 static uint64_t
@@ -169,11 +172,24 @@ take_over (struct backing *b, const struct backing_options *o, void *block)
   h->page_size = o->page_size;
   memcpy (h->id, b->id, sizeof h->id);
   memcpy (h->pool_id, o->pool_id, sizeof h->pool_id);
+  os_boot_id (h->boot_id);
+  h->pool_is_kept = o->pool_is_kept;
   h->sum = header_sum (h);
   b->taken_over = true;
   if (io_write (b, block, BACKING_BLOCK, 0) == -1)
     return -1;
   return b->is_device ? 0 : ftruncate (b->fd, BACKING_BLOCK);
+}
+
+static bool
+may_be_needed (const struct header *h, const struct backing_options *o)
+{
+  uint8_t boot_id[OS_BOOT_ID_SIZE];
+
+  os_boot_id (boot_id);
+  return h->pool_is_kept
+    && memcmp (h->boot_id, boot_id, sizeof boot_id) == 0
+    && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) != 0;
 }
 
 static int
@@ -207,6 +223,10 @@ examine (struct backing *b, const struct backing_options *o,
     return -1;
   if (!ours && !blank) {
     errno = EEXIST;
+    return -1;
+  }
+  if (ours && may_be_needed (h, o)) {
+    errno = ENOTEMPTY;
     return -1;
   }
   return take_over (b, o, block);

@@ -60,6 +60,7 @@ struct backing_options {
                                  * device */
   uint32_t page_size;
   uint8_t pool_id[BACKING_ID_SIZE];
+  bool pool_is_kept;            /* in a file, and may outlive us */
   const uint8_t *expected_id;   /* of the file in which the pool's pages
                                  * are; NULL: there are none */
   int pool_fd;                  /* this file is refused; or -1 */
@@ -128,9 +129,12 @@ struct backing {
 /* Open or create the file.  A regular file is created (mode 0600), or
  * must be empty, or ours; a block device must begin with 1 MiB of
  * zeroes, or be ours.  One that is ours is cleared and becomes this
- * pool's when expected_id is NULL, since then no page is in it.
+ * pool's when expected_id is NULL, since then no page of it is there; but
+ * not when another pool, that is kept in a file, has used it since this
+ * machine was started: that may still be there, and need it.
  * 0, or -1 with errno, and the file is as it was:
  *   EEXIST    something else is in the file
+ *   ENOTEMPTY another pool may need it
  *   EBUSY     another process uses it
  *   ESTALE    it is not the file that expected_id names
  *   ELOOP     it is the pool file

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
@@ -112,6 +113,26 @@ os_lock_on_fault (void)
   if (locked_kib () == 0)
     return 0;
   return mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+
+void
+os_boot_id (uint8_t id[OS_BOOT_ID_SIZE])
+{
+  FILE *fp = fopen ("/proc/sys/kernel/random/boot_id", "re");
+  unsigned n = 0, byte;
+  int c;
+
+  memset (id, 0, OS_BOOT_ID_SIZE);
+  if (!fp)
+    return;
+  while (n < OS_BOOT_ID_SIZE && (c = getc (fp)) != EOF)
+    if (c != '-') {
+      ungetc (c, fp);
+      if (fscanf (fp, "%2x", &byte) != 1)
+        break;
+      id[n++] = (uint8_t) byte;
+    }
+  fclose (fp);
 }
 
 uint64_t

@@ -47,6 +47,12 @@ int os_give_back (void *addr, size_t len);
  */
 int os_lock_on_fault (void);
 
+/* What tells this run of the machine from all others: memory does not
+ * outlive it.  Zeroes where the system does not say.
+ */
+#define OS_BOOT_ID_SIZE 16
+void os_boot_id (uint8_t id[OS_BOOT_ID_SIZE]);
+
 /* Memory of this machine in bytes, swap included: no pool in RAM can
  * become larger.
  */

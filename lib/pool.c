@@ -134,6 +134,7 @@ pool_open (const struct pool_options *options)
   memset (pool, 0, sizeof *pool);
   pool->options = *options;
   pool->options.path = NULL;    /* the caller's */
+  pool->is_kept = options->path != NULL;
   pool->file.fd = -1;
   pthread_mutex_init (&pool->maintenance, NULL);
   if (getrandom (&pool->attach_sign, sizeof pool->attach_sign, 0) == -1)

@@ -69,6 +69,7 @@ struct pool_counters {
 struct pool {
   struct pool_options options;
   struct pool_file file;
+  bool is_kept;                 /* in a file with a name */
   struct budget budget;
   struct size_classes sizes;
   struct arena arena;

@@ -72,6 +72,7 @@ open_file (struct pool *pool, const struct writeback_options *o)
     .path = o->path,
     .size = o->size,
     .page_size = pool->sizes.page_size,
+    .pool_is_kept = pool->is_kept,
     .expected_id = expected ? id : NULL,
     .pool_fd = pool->file.fd,
     .budget = &pool->budget,

@@ -129,6 +129,10 @@ open_backing (void)
     nbdkit_error ("backing=%s: there is something else in it; a file must be "
                   "new or empty, a device begin with 1M of zeroes", path);
     break;
+  case ENOTEMPTY:
+    nbdkit_error ("backing=%s: it has pages of another pool; remove it if "
+                  "that is gone", path);
+    break;
   case EBUSY:
     nbdkit_error ("backing=%s: another process is using it", path);
     break;

@@ -149,6 +149,41 @@ not_the_expected (void **state)
   store_close (s);
 }
 
+/* A pool that is kept in a file may come back for its pages. */
+static void
+needed_by_another (void **state)
+{
+  struct store *s = store_open (".", 8 * MIB);
+  struct budget budget = { 0 };
+  struct backing_options o = s->options;
+  struct backing b;
+
+  (void) state;
+  backing_batch_free (s->fresh);
+  backing_batch_free (s->cleaning);
+  s->fresh = s->cleaning = NULL;
+  backing_close (&s->backing);
+  o.budget = &budget;
+  o.expected_id = NULL;
+  o.pool_is_kept = true;
+  o.pool_id[0] ^= 1;
+  assert_int_equal (backing_open (&b, &o), 0);
+  backing_close (&b);
+
+  o.pool_id[0] ^= 1;
+  assert_refused (&o, ENOTEMPTY);
+  o.pool_is_kept = false;
+  assert_refused (&o, ENOTEMPTY);
+  o.pool_id[0] ^= 1;            /* the same again */
+  assert_int_equal (backing_open (&b, &o), 0);
+  assert_true (b.taken_over);
+  backing_close (&b);
+  o.pool_id[0] ^= 1;            /* that one was not kept */
+  assert_int_equal (backing_open (&b, &o), 0);
+  backing_close (&b);
+  store_close (s);
+}
+
 static void
 others_are_left_alone (void **state)
 {
@@ -758,6 +793,7 @@ main (void)
     cmocka_unit_test (made_and_found),
     cmocka_unit_test (taken_over),
     cmocka_unit_test (not_the_expected),
+    cmocka_unit_test (needed_by_another),
     cmocka_unit_test (others_are_left_alone),
     cmocka_unit_test (block_device),
     cmocka_unit_test (packing),
