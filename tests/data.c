@@ -9,24 +9,20 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "chance.h"
 #include "unit.h"
 #include "util.h"
 
-/* splitmix64: any state is as good as any other. */
 uint64_t
 rng_next (struct rng *r)
 {
-  uint64_t z = (r->state += UINT64_C (0x9e3779b97f4a7c15));
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
+  return next (&r->state);
 }
 
 uint64_t
 rng_below (struct rng *r, uint64_t n)
 {
-  return rng_next (r) % n;
+  return below (&r->state, n);
 }
 
 uint64_t

@@ -37,6 +37,8 @@
 
 #include <libnbd.h>
 
+#include "chance.h"
+
 #define DEPTH 6                 /* requests in flight, per thread */
 #define RUN 8                   /* pages in a row of one owner */
 #define READY_SECONDS 60
@@ -88,22 +90,6 @@ fail (const char *fmt, ...)
   fputc ('\n', stderr);
   va_end (args);
   exit (1);
-}
-
-static uint64_t
-next (uint64_t *random)
-{
-  uint64_t z = *random += UINT64_C (0x9e3779b97f4a7c15);
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
-static uint64_t
-below (uint64_t *random, uint64_t end)
-{
-  return next (random) % end;
 }
 
 static void *

@@ -30,6 +30,8 @@
 
 #include <libnbd.h>
 
+#include "chance.h"
+
 #define CONNECTIONS 2                   /* of each thread */
 #define DEPTH 8
 #define LENGTH_MAX (256 * 1024)
@@ -111,22 +113,6 @@ max (uint64_t a, uint64_t b)
 }
 
 /* ---- random ---- */
-
-static uint64_t
-next (uint64_t *random)
-{
-  uint64_t z = *random += UINT64_C (0x9e3779b97f4a7c15);
-
-  z = (z ^ z >> 30) * UINT64_C (0xbf58476d1ce4e5b9);
-  z = (z ^ z >> 27) * UINT64_C (0x94d049bb133111eb);
-  return z ^ z >> 31;
-}
-
-static uint64_t
-below (uint64_t *random, uint64_t end)
-{
-  return next (random) % end;
-}
 
 /* From 1 to LIMIT, each order of magnitude as likely as the others, whole
  * pages and a byte more or less more likely than the rest.

@@ -65,10 +65,10 @@ if HAVE_LIBNBD
 check_PROGRAMS += tests/nbd-kill tests/nbd-model
 endif
 
-tests_nbd_model_SOURCES = tests/nbd-model.c
+tests_nbd_model_SOURCES = tests/chance.h tests/nbd-model.c
 tests_nbd_model_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
 
-tests_nbd_kill_SOURCES = tests/nbd-kill.c
+tests_nbd_kill_SOURCES = tests/chance.h tests/nbd-kill.c
 tests_nbd_kill_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread

@@ -3,7 +3,7 @@
 #   SEED=12345 ./tests/unit-device
 # NBDZRAM_QUICK=1 does a tenth of the work.
 
-unit_help = tests/data.c tests/unit-help.c tests/unit.h
+unit_help = tests/chance.h tests/data.c tests/unit-help.c tests/unit.h
 backing_help = tests/backing-help.c tests/backing-help.h $(unit_help)
 unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 
