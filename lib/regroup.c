@@ -53,12 +53,18 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
   return live > 0 && 2 * live <= pages ? size / live : 0;
 }
 
-static void
-find_candidates (struct run *run, uint64_t first, const slot_t *slots,
-                 const page_info *infos)
+/* The candidates of a leaf from slot FROM on that may be in one group, as
+ * many as the workbench has room for.  Returns where to go on.
+ */
+static unsigned
+find_candidates (struct run *run, uint64_t first, unsigned from,
+                 const slot_t *slots, const page_info *infos)
 {
+  unsigned max = group_pages_max (&run->d->pool->sizes), i;
+  unsigned end = from - from % GROUP_PAGES_MAX + GROUP_PAGES_MAX;
+
   run->count = 0;
-  for (unsigned i = 0; i < GROUP_PAGES_MAX; ++i) {
+  for (i = from; i < end && run->count < max; ++i) {
     uint32_t cost = candidate_cost (run->d, first + i, slots[i], infos[i]);
 
     if (cost == 0)
@@ -68,6 +74,7 @@ find_candidates (struct run *run, uint64_t first, const slot_t *slots,
     run->pages[run->count].info = infos[i];
     run->pages[run->count++].cost = cost;
   }
+  return i;
 }
 
 /* Claim the pages of a run and put them on the workbench, one behind the
@@ -198,10 +205,10 @@ each_leaf (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
   struct grouper *g = opaque;
   struct run run = { .d = d };
 
-  for (unsigned i = 0; i < LEAF_SLOTS; i += GROUP_PAGES_MAX) {
+  for (unsigned i = 0; i < LEAF_SLOTS; ) {
     if (!job_goes_on (g->job))
       return false;
-    find_candidates (&run, first + i, slots + i, infos + i);
+    i = find_candidates (&run, first, i, slots, infos);
     if (run.count < 2)
       continue;
     gather (g, &run);

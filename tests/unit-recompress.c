@@ -328,6 +328,35 @@ groups_are_smaller_still (void **state)
   close_disk (&f);
 }
 
+/* Of larger pages fewer make a group, but as many are candidates. */
+static void
+large_pages_are_grouped (void **state)
+{
+  (void) state;
+  for (uint32_t size = 2 * PAGE; size <= 16 * PAGE; size *= 2) {
+    uint8_t page[16 * PAGE], expected[16 * PAGE];
+    struct fixture f = { .tags = { 0 } };
+
+    assert_int_equal (unit_open (&f.u, "lz4", size, true, 0), 0);
+    f.u.options.recompress[0] = unit_algorithm (strong ());
+    f.u.options.recompress_count = 1;
+    assert_int_equal (unit_reopen (&f.u), 0);
+    f.d = device_open (f.u.pool, "", 200 * (uint64_t) size);
+    for (uint64_t i = 0; i < 200; ++i) {
+      data_fill (page, size, i % 3 ? DATA_TEXT : DATA_RECORDS, i);
+      assert_int_equal (device_write (f.d, page, size, i * size), 0);
+    }
+    group (&f, PAGES_ALL);
+    assert_true ((stats_of (&f).group_pages > 0) == (size < 16 * PAGE));
+    for (uint64_t i = 0; i < 200; ++i) {
+      data_fill (expected, size, i % 3 ? DATA_TEXT : DATA_RECORDS, i);
+      assert_int_equal (device_read (f.d, page, size, i * size), 0);
+      assert_memory_equal (page, expected, size);
+    }
+    close_disk (&f);
+  }
+}
+
 static void
 writing_one_keeps_its_neighbours (void **state)
 {
@@ -476,6 +505,7 @@ main (void)
     cmocka_unit_test (noise_is_incompressible),
     cmocka_unit_test (what_there_is_not_is_refused),
     cmocka_unit_test (groups_are_smaller_still),
+    cmocka_unit_test (large_pages_are_grouped),
     cmocka_unit_test (writing_one_keeps_its_neighbours),
     cmocka_unit_test (half_dead_groups_are_made_anew),
     cmocka_unit_test (damage_in_a_group_is_noticed),
