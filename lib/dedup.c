@@ -117,14 +117,13 @@ may_be_shared (const struct dedup_node *n,
     && (!usable || usable (slot_of_place (node_place (n)), opaque));
 }
 
-slot_t
-dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
-            bool (*usable) (slot_t slot, void *opaque), void *opaque)
+/* As dedup_take; the lock is held. */
+static slot_t
+take (struct dedup_shard *s, uint32_t fp, unsigned scope,
+      bool (*usable) (slot_t slot, void *opaque), void *opaque)
 {
-  struct dedup_shard *s = dedup_shard_of (x, fp);
   struct dedup_line *line;
 
-  LOCK_FOR_SCOPE (&s->lock);
   for (line = start (s, fp); line; line = next_line (s, line))
     for (unsigned found = like (line, dedup_hash (fp), scope); found;
          found &= found - 1) {
@@ -136,6 +135,16 @@ dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
       }
     }
   return SLOT_EMPTY;
+}
+
+slot_t
+dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
+            bool (*usable) (slot_t slot, void *opaque), void *opaque)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+
+  LOCK_FOR_SCOPE (&s->lock);
+  return take (s, fp, scope, usable, opaque);
 }
 
 static int
@@ -163,6 +172,20 @@ dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
     return -1;
   }
   return add (x, s, fp, scope, slot, false);
+}
+
+slot_t
+dedup_take_or_insert (struct dedup *x, uint32_t fp, unsigned scope,
+                      slot_t slot)
+{
+  struct dedup_shard *s = dedup_shard_of (x, fp);
+  slot_t other;
+
+  LOCK_FOR_SCOPE (&s->lock);
+  other = take (s, fp, scope, NULL, NULL);
+  if (other == SLOT_EMPTY && !chain_is_full (s, fp))
+    add (x, s, fp, scope, slot, false);
+  return other;
 }
 
 enum dedup_owners

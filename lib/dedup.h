@@ -125,6 +125,13 @@ slot_t dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
  */
 int dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot);
 
+/* Both: take a reference to any other object with FP and SCOPE, or insert
+ * SLOT if there is none and that is possible.  Returns the other, or
+ * SLOT_EMPTY.
+ */
+slot_t dedup_take_or_insert (struct dedup *x, uint32_t fp, unsigned scope,
+                             slot_t slot);
+
 enum dedup_owners {
   DEDUP_UNKNOWN,                /* it is not in the index */
   DEDUP_LAST,                   /* nobody else: it has left the index */

@@ -116,17 +116,6 @@ slot_fingerprint (const struct device *d, slot_t slot)
   return sum & FINGERPRINT_MASK;
 }
 
-/* The object of SLOT is complete: others may share it. */
-static void
-offer (struct device *d, slot_t slot, uint64_t sum)
-{
-  struct pool *pool = d->pool;
-
-  /* If there is no room for it, it is not shared. */
-  if (pool->options.dedup != DEDUP_OFF)
-    dedup_insert (&pool->dedup, sum & FINGERPRINT_MASK, dedup_scope (d), slot);
-}
-
 struct wanted {
   const struct device *d;
   uint32_t below;               /* size class */
@@ -150,24 +139,34 @@ pin_dictionary (struct device *d, struct stream *stream, slot_t slot)
     || stream_pin (&d->pool->streams, stream, slot_codec (slot));
 }
 
-static slot_t
-share (struct device *d, struct stream *stream, const void *page, uint64_t sum,
-       uint32_t below)
+/* A reference was taken to SLOT: is its page the same as PAGE?  If not,
+ * it is given up.
+ */
+static bool
+is_same_page (struct device *d, struct stream *stream, const void *page,
+              slot_t slot)
 {
   struct pool *pool = d->pool;
-  struct wanted wanted = { d, below };
-  slot_t slot = dedup_take (&pool->dedup, sum & FINGERPRINT_MASK,
-                            dedup_scope (d), is_smaller, &wanted);
 
-  if (slot == SLOT_EMPTY)
-    return SLOT_EMPTY;
   object_share (&pool->objects, object_class (d, slot), slot_offset (slot));
   if (pin_dictionary (d, stream, slot)
       && decode_slot (d, stream, slot, stream->group) == 0
       && memcmp (stream->group, page, pool->sizes.page_size) == 0)
-    return slot;
+    return true;
   release_slot (d, slot);
-  return SLOT_EMPTY;
+  return false;
+}
+
+static slot_t
+share (struct device *d, struct stream *stream, const void *page, uint64_t sum,
+       uint32_t below)
+{
+  struct wanted wanted = { d, below };
+  slot_t slot = dedup_take (&d->pool->dedup, sum & FINGERPRINT_MASK,
+                            dedup_scope (d), is_smaller, &wanted);
+
+  return slot != SLOT_EMPTY && is_same_page (d, stream, page, slot)
+    ? slot : SLOT_EMPTY;
 }
 
 slot_t
@@ -182,107 +181,36 @@ encode_shared (struct device *d, struct stream *stream, const void *page,
 
 /* ---- encoding ---- */
 
-/* Take an object for LENGTH bytes of DATA; the checksum is still to come. */
-static uint8_t *
-start_stored (struct device *d, unsigned codec, uint32_t length, slot_t *slot)
-{
-  struct pool *pool = d->pool;
-  uint32_t bytes = length + (uint32_t) sizeof (object_sum);
-  uint64_t offset;
+/* Compressing a page that turns out to be a duplicate costs more than
+ * looking for it in vain, unless duplicates are rare.  So for this many
+ * pages after one, it is looked first.
+ */
+#define LOOK_FIRST 16
 
-  if (object_alloc (&pool->objects, size_class_of (&pool->sizes, bytes), bytes,
-                    true, &offset) == -1)
-    return NULL;
-  *slot = slot_stored (offset, length, codec);
-  return object_at (d, offset);
+/* Set e->sum, once. */
+static void
+sum_up (struct device *d, struct encoding *e)
+{
+  if (e->has_sum)
+    return;
+  e->sum = checksum_of (d, e->page, device_page_size (d));
+  e->has_sum = true;
+  if (e->may_share)
+    dedup_prefetch (&d->pool->dedup, (uint32_t) e->sum);
 }
 
-static int
-store (struct device *d, unsigned codec, const void *page, const uint64_t *sum,
-       const void *data, uint32_t length, slot_t *slot)
+static slot_t
+look (struct device *d, struct stream *stream, struct encoding *e)
 {
-  uint8_t *object = start_stored (d, codec, length, slot);
-  uint64_t page_sum;
-  object_sum kept;
+  slot_t slot = share (d, stream, e->page, e->sum, SIZE_CLASSES_MAX);
 
-  if (!object)
-    return -1;
-  PREFETCH (object, length + sizeof kept, 1); /* during the checksum */
-  page_sum = sum ? *sum : checksum_of (d, page, device_page_size (d));
-  kept = (object_sum) page_sum;
-  memcpy (object, &kept, sizeof kept);
-  memcpy (object + sizeof kept, data, length);
-  if (codec != CODEC_FILL)
-    offer (d, *slot, page_sum);
-  return 0;
+  e->has_looked = true;
+  if (slot != SLOT_EMPTY)
+    stream->look_first = LOOK_FIRST;
+  else if (stream->look_first > 0)
+    stream->look_first--;
+  return slot;
 }
-
-int
-encode_stored (struct device *d, unsigned codec, const void *page,
-               const void *data, uint32_t length, slot_t *slot)
-{
-  return store (d, codec, page, NULL, data, length, slot);
-}
-
-static int
-encode_huge (struct device *d, const void *page, const uint64_t *sum,
-             slot_t *slot)
-{
-  struct pool *pool = d->pool;
-  uint32_t size = pool->sizes.page_size;
-  uint64_t offset, page_sum;
-
-  if (object_alloc (&pool->objects, size_class_huge (&pool->sizes), size,
-                    true, &offset) == -1)
-    return -1;
-  memcpy (object_at (d, offset), page, size);
-  page_sum = sum ? *sum : checksum_of (d, page, size);
-  *slot = slot_huge (offset, page_sum);
-  atomic_fetch_add_explicit (&pool->counters.huge_pages_since, 1,
-                             memory_order_relaxed);
-  offer (d, *slot, page_sum);
-  return 0;
-}
-
-static int
-compress (struct device *d, struct stream *stream, const void *page,
-          const uint64_t *sum, slot_t *slot)
-{
-  struct pool *pool = d->pool;
-  size_t length = stream_compress (&pool->streams, stream, page);
-
-  if (length == 0
-      || length + sizeof (object_sum) > size_class_largest (&pool->sizes))
-    return encode_huge (d, page, sum, slot);
-  return store (d, method_id (stream->method), page, sum, stream->out,
-                (uint32_t) length, slot);
-}
-
-int
-encode_page (struct device *d, struct stream *stream, const void *page,
-             slot_t *slot)
-{
-  struct pool *pool = d->pool;
-  uint64_t word, sum;
-
-  if (same_filled (page, pool->sizes.page_size, &word)) {
-    if (!slot_same_fits (word))
-      return encode_stored (d, CODEC_FILL, page, &word, sizeof word, slot);
-    *slot = slot_same (word);
-    return 0;
-  }
-  /* Without dedup the checksum can wait until the object's memory is on
-   * its way to the cache, which is worth 4 % of a write.
-   */
-  if (pool->options.dedup == DEDUP_OFF)
-    return compress (d, stream, page, NULL, slot);
-  sum = checksum_of (d, page, pool->sizes.page_size);
-  dedup_prefetch (&pool->dedup, (uint32_t) sum);
-  *slot = share (d, stream, page, sum, SIZE_CLASSES_MAX);
-  return *slot != SLOT_EMPTY ? 0 : compress (d, stream, page, &sum, slot);
-}
-
-/* ---- objects that come and go ---- */
 
 static void
 free_object (struct device *d, slot_t slot)
@@ -290,6 +218,181 @@ free_object (struct device *d, slot_t slot)
   object_free (&d->pool->objects, object_class (d, slot), slot_offset (slot),
                object_bytes (d, slot));
 }
+
+/* The object of SLOT is complete: let others share it, or take that of an
+ * identical page instead.  If there is no room for it in the index, it
+ * is not shared.
+ */
+static slot_t
+offer (struct device *d, struct stream *stream, struct encoding *e,
+       slot_t slot)
+{
+  struct dedup *dedup = &d->pool->dedup;
+  uint32_t fp = e->sum & FINGERPRINT_MASK;
+  slot_t other = SLOT_EMPTY;
+
+  if (!e->has_looked)
+    other = dedup_take_or_insert (dedup, fp, dedup_scope (d), slot);
+  if (other != SLOT_EMPTY && is_same_page (d, stream, e->page, other)) {
+    stream->look_first = LOOK_FIRST;
+    free_object (d, slot);
+    return other;
+  }
+  if (other != SLOT_EMPTY || e->has_looked)
+    dedup_insert (dedup, fp, dedup_scope (d), slot);
+  return slot;
+}
+
+/* Take an object and write it. */
+static int
+store (struct device *d, struct encoding *e, slot_t *slot)
+{
+  struct pool *pool = d->pool;
+  uint32_t bytes = e->length + (uint32_t) sizeof (object_sum);
+  uint64_t offset;
+  object_sum kept;
+  uint8_t *object;
+
+  if (object_alloc (&pool->objects, size_class_of (&pool->sizes, bytes), bytes,
+                    true, &offset) == -1)
+    return -1;
+  object = object_at (d, offset);
+  PREFETCH (object, bytes, 1);  /* during the checksum */
+  sum_up (d, e);
+  kept = (object_sum) e->sum;
+  memcpy (object, &kept, sizeof kept);
+  memcpy (object + sizeof kept, e->data, e->length);
+  *slot = slot_stored (offset, e->length, e->codec);
+  return 0;
+}
+
+static int
+store_huge (struct device *d, struct encoding *e, slot_t *slot)
+{
+  struct pool *pool = d->pool;
+  uint32_t size = pool->sizes.page_size;
+  uint64_t offset;
+
+  if (object_alloc (&pool->objects, size_class_huge (&pool->sizes), size,
+                    true, &offset) == -1)
+    return -1;
+  memcpy (object_at (d, offset), e->page, size);
+  sum_up (d, e);
+  *slot = slot_huge (offset, e->sum);
+  atomic_fetch_add_explicit (&pool->counters.huge_pages_since, 1,
+                             memory_order_relaxed);
+  return 0;
+}
+
+int
+encode_stored (struct device *d, unsigned codec, const void *page,
+               const void *data, uint32_t length, slot_t *slot)
+{
+  struct encoding e = {
+    .page = page, .data = data, .length = length, .codec = codec,
+    .may_share = codec != CODEC_FILL && d->pool->options.dedup != DEDUP_OFF,
+    .has_looked = true,
+  };
+
+  if (store (d, &e, slot) == -1)
+    return -1;
+  if (e.may_share)
+    *slot = offer (d, NULL, &e, *slot);
+  return 0;
+}
+
+static void
+compress (struct device *d, struct stream *stream, struct encoding *e)
+{
+  struct pool *pool = d->pool;
+  size_t length = stream_compress (&pool->streams, stream, e->page);
+
+  e->data = stream->out;
+  e->length = (uint32_t) length;
+  e->codec = method_id (stream->method);
+  if (length == 0
+      || length + sizeof (object_sum) > size_class_largest (&pool->sizes))
+    e->data = NULL;
+}
+
+static void
+begin_fill (struct encoding *e)
+{
+  e->data = &e->word;
+  e->length = sizeof e->word;
+  e->codec = CODEC_FILL;
+  e->may_share = false;
+  if (slot_same_fits (e->word))
+    e->slot = slot_same (e->word);
+}
+
+void
+encode_begin (struct device *d, struct stream *stream, const void *page,
+              struct encoding *e)
+{
+  e->page = page;
+  e->slot = SLOT_EMPTY;
+  e->has_sum = e->has_looked = false;
+  e->may_share = d->pool->options.dedup != DEDUP_OFF;
+  if (same_filled (page, device_page_size (d), &e->word)) {
+    begin_fill (e);
+    return;
+  }
+  /* What the index has of it comes to the cache during compression. */
+  if (e->may_share)
+    sum_up (d, e);
+  if (e->may_share && stream->look_first > 0)
+    e->slot = look (d, stream, e);
+  if (e->slot == SLOT_EMPTY)
+    compress (d, stream, e);
+}
+
+int
+encode_end (struct device *d, struct stream *stream, struct encoding *e,
+            slot_t *slot)
+{
+  *slot = e->slot;
+  if (e->slot != SLOT_EMPTY)
+    return 0;
+  if ((e->data ? store (d, e, slot) : store_huge (d, e, slot)) == 0) {
+    if (e->may_share)
+      *slot = offer (d, stream, e, *slot);
+    return 0;
+  }
+  /* There is no room for an object, but one may be there. */
+  if (e->may_share && !e->has_looked)
+    *slot = look (d, stream, e);
+  if (*slot != SLOT_EMPTY)
+    return 0;
+  errno = ENOSPC;
+  return -1;
+}
+
+int
+encode_page (struct device *d, struct stream *stream, const void *page,
+             slot_t *slot)
+{
+  struct encoding e;
+
+  encode_begin (d, stream, page, &e);
+  return encode_end (d, stream, &e, slot);
+}
+
+void
+foresee_header (struct device *d, slot_t old)
+{
+  if (is_dedupable (old) && object_fits (d, old) && !slot_is_huge (old))
+    PREFETCH (object_at (d, slot_offset (old)), sizeof (object_sum), 0);
+}
+
+void
+foresee_release (struct device *d, slot_t old)
+{
+  if (is_dedupable (old) && object_fits (d, old))
+    dedup_prefetch (&d->pool->dedup, slot_fingerprint (d, old));
+}
+
+/* ---- objects that come and go ---- */
 
 /* A slot that lies must not clear a bit of somebody else's object. */
 static bool

@@ -70,6 +70,32 @@ int damaged (struct device *d);
 int encode_page (struct device *d, struct stream *stream, const void *page,
                  slot_t *slot);
 
+/* The same in two steps, of which the first takes nearly all the time and
+ * no memory, and can't fail.  The stream stays the caller's between them,
+ * and is used for nothing else; PAGE stays as it is.
+ */
+struct encoding {
+  const void *page;
+  const void *data;             /* of the object; NULL: it is HUGE */
+  uint32_t length;
+  unsigned codec;
+  slot_t slot;                  /* no object is needed for it, or EMPTY */
+  uint64_t word, sum;
+  bool may_share;               /* the object of an identical page */
+  bool has_sum, has_looked;     /* for that */
+};
+void encode_begin (struct device *d, struct stream *stream, const void *page,
+                   struct encoding *e);
+int encode_end (struct device *d, struct stream *stream, struct encoding *e,
+                slot_t *slot);
+
+/* A slot, OLD now and locked, is going to be replaced, in a few
+ * microseconds and in a fraction of one: bring to the cache what dedup
+ * will look at then.
+ */
+void foresee_header (struct device *d, slot_t old);
+void foresee_release (struct device *d, slot_t old);
+
 /* The same from LENGTH bytes of output of codec number CODEC. */
 int encode_stored (struct device *d, unsigned codec, const void *page,
                    const void *data, uint32_t length, slot_t *slot);

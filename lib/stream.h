@@ -31,6 +31,8 @@ struct stream {
   uint8_t *out;                 /* room for the result of compress */
   uint8_t *page;                /* room for a page */
   uint8_t *group;               /* room for the pages of a group, or NULL */
+  unsigned look_first;          /* pages to look for before they are
+                                 * compressed (encode.c) */
   int pinned;                   /* generation, or NO_GENERATION */
   size_t bytes;                 /* taken from the budget */
   size_t compressor_bytes[2];   /* of these, by number of the method */
