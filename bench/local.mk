@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Benchmarks; nothing here is built or run but by "make bench".
 
-bench_programs = bench/compact bench/dedup bench/dump-pages bench/store
+bench_programs = bench/compact bench/dedup bench/dedup-store bench/dump-pages \
+	bench/store
 if HAVE_LIBNBD
 bench_programs += bench/nbd-load
 endif
@@ -14,6 +15,8 @@ bench_compact_SOURCES = bench/compact.c $(bench_measure)
 bench_compact_LDADD = lib/libstore.la
 bench_dedup_SOURCES = bench/dedup.c $(bench_measure)
 bench_dedup_LDADD = lib/libstore.la
+bench_dedup_store_SOURCES = bench/dedup-store.c $(bench_measure)
+bench_dedup_store_LDADD = lib/libstore.la
 bench_dump_pages_SOURCES = bench/dump-pages.c \
 	server/process-memory.c server/process-memory.h
 bench_dump_pages_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
