@@ -166,19 +166,48 @@ device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
   return r;
 }
 
+/* A write that failed for want of memory may be worth trying again, for
+ * what one request can take from others that make room for it.
+ */
+#define TRIES_MAX 64
+
+static bool
+try_again (struct device *d, unsigned *tries)
+{
+  if (errno != ENOSPC)
+    return false;
+  if (++*tries < TRIES_MAX && reclaim_wait (&d->pool->reclaim))
+    return true;
+  errno = ENOSPC;
+  return false;
+}
+
+static int
+write_once (struct device *d, const void *buf, uint32_t count,
+            uint64_t offset, uint64_t start)
+{
+  struct stream *stream = stream_get (&d->pool->streams);
+  int r = write_pieces (d, &stream, buf, count, offset);
+
+  if (r == 0)
+    latency_record (&stream->latency[REQUEST_WRITE], start, count);
+  stream_put (&d->pool->streams, stream);
+  return r;
+}
+
 int
 device_write (struct device *d, const void *buf, uint32_t count,
               uint64_t offset)
 {
   uint64_t start = latency_clock ();
-  struct stream *stream = stream_get (&d->pool->streams);
-  int r = write_pieces (d, &stream, buf, count, offset);
+  unsigned tries = 0;
 
-  latency_record (&stream->latency[REQUEST_WRITE], start, count);
-  stream_put (&d->pool->streams, stream);
-  if (r == -1)
-    atomic_fetch_add (&d->pool->counters.failed_writes, 1);
-  return r;
+  do
+    if (write_once (d, buf, count, offset, start) == 0)
+      return 0;
+  while (try_again (d, &tries));
+  atomic_fetch_add (&d->pool->counters.failed_writes, 1);
+  return -1;
 }
 
 /* ---- zeroes ---- */
@@ -208,10 +237,15 @@ static int
 zero_part (struct device *d, uint64_t offset, uint32_t count)
 {
   struct piece p = first_piece (d, offset, count);
-  struct stream *stream = stream_get (&d->pool->streams);
-  int r = page_zero (d, &stream, p.index, p.offset, p.count);
+  unsigned tries = 0;
+  int r;
 
-  stream_put (&d->pool->streams, stream);
+  do {
+    struct stream *stream = stream_get (&d->pool->streams);
+
+    r = page_zero (d, &stream, p.index, p.offset, p.count);
+    stream_put (&d->pool->streams, stream);
+  } while (r == -1 && try_again (d, &tries));
   if (r == -1)
     atomic_fetch_add (&d->pool->counters.failed_writes, 1);
   return r;

@@ -32,7 +32,9 @@ clock_ns (clockid_t clock)
   return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
-/* Sleep, unless it is time to stop.  Returns false then. */
+/* Sleep, unless it is time to stop, when it returns false, or somebody
+ * waits for memory.
+ */
 static bool
 rest (struct maintainer *m, uint64_t ns)
 {
@@ -43,7 +45,7 @@ rest (struct maintainer *m, uint64_t ns)
   };
 
   LOCK_FOR_SCOPE (&m->lock);
-  while (!m->stop
+  while (!m->stop && !reclaim_is_wanted (&m->pool->reclaim)
          && pthread_cond_timedwait (&m->wake, &m->lock, &ts) != ETIMEDOUT)
     ;
   return !m->stop;
@@ -83,16 +85,103 @@ let_requests_pass (struct maintainer *m)
   return true;
 }
 
-/* A user's command is not to wait for all the rests of a job: that ends,
- * and goes on another time.
+/* A user's command is not to wait for all the rests of a job, nor is a
+ * write for memory: the job ends, and goes on another time.
  */
 static bool
 go_on (void *opaque)
 {
   struct maintainer *m = opaque;
 
-  return !maintenance_is_wanted (m->pool) && pay_for_work (m)
+  return !maintenance_is_wanted (m->pool)
+    && !reclaim_is_wanted (&m->pool->reclaim) && pay_for_work (m)
     && let_requests_pass (m);
+}
+
+static struct selection
+idle_for (uint64_t seconds)
+{
+  return (struct selection) {
+    .type = PAGES_IDLE,
+    .idle_age = MAX (1, age_of_seconds (seconds)),
+  };
+}
+
+/* ---- for writes that wait for memory ---- */
+
+/* What a round frees: so much of the limit, and at least so many bytes. */
+#define ROUND_PART 16
+#define ROUND_BYTES MIB
+
+static bool
+is_stopped (struct maintainer *m)
+{
+  LOCK_FOR_SCOPE (&m->lock);
+  return m->stop;
+}
+
+static bool
+needs_more (void *opaque)
+{
+  struct maintainer *m = opaque;
+
+  return m->pool->budget.used > m->goal && !is_stopped (m);
+}
+
+/* Write pages of SECONDS or older back until there is room.  Returns how
+ * many went, or -1 when no more can.
+ */
+static int64_t
+write_back_until_goal (struct maintainer *m, uint64_t seconds)
+{
+  const struct job job = { needs_more, m };
+  struct selection which = seconds > 0 ? idle_for (seconds)
+                                       : select_type (PAGES_ALL);
+  struct writeback_result r;
+
+  if (pool_write_back (m->pool, &which, &job, &r) == 0
+      || (errno == ENOSPC && pool_clean (m->pool, &job) == 0))
+    return (int64_t) r.written;
+  return r.written > 0 ? (int64_t) r.written : -1;
+}
+
+/* The oldest first, as far as a few steps tell. */
+static void
+make_room (struct maintainer *m)
+{
+  struct budget *b = &m->pool->budget;
+  uint64_t used = b->used, round = MAX (ROUND_BYTES, b->limit / ROUND_PART);
+  struct maintainer_settings s;
+  int64_t written = 0, r = 0;
+
+  maintainer_get_settings (m, &s);
+  m->goal = used - MIN (used, round);
+  for (uint64_t age = s.policy.writeback_age; r != -1; age /= 4) {
+    r = write_back_until_goal (m, age);
+    written += MAX (r, 0);
+    if (age == 0 || !needs_more (m))
+      break;
+  }
+  /* Another job may have made room since. */
+  reclaim_done (&m->pool->reclaim,
+                written > 0 || b->used + ROUND_BYTES / 4 <= b->limit);
+}
+
+/* Called by a write that waits. */
+static void
+wake (void *opaque)
+{
+  struct maintainer *m = opaque;
+
+  LOCK_FOR_SCOPE (&m->lock);
+  pthread_cond_signal (&m->wake);
+}
+
+/* With the policy off, all is left to the user. */
+static void
+offer_reclaim (struct maintainer *m, bool on)
+{
+  reclaim_set (&m->pool->reclaim, on && m->pool->backing ? wake : NULL, m);
 }
 
 /* ---- jobs ---- */
@@ -114,15 +203,6 @@ maintainer_view (struct pool *pool, struct policy_view *v)
                       && backing_needs_cleaning (pool->backing),
     .has_stale = pool_has_stale (pool),
     .needs_training = pool_needs_training (pool),
-  };
-}
-
-static struct selection
-idle_for (uint64_t seconds)
-{
-  return (struct selection) {
-    .type = PAGES_IDLE,
-    .idle_age = MAX (1, age_of_seconds (seconds)),
   };
 }
 
@@ -187,6 +267,10 @@ work (struct maintainer *m)
 
   pool_sweep (m->pool, now);
   pool_writeback_clock (m->pool, now);
+  if (reclaim_is_wanted (&m->pool->reclaim)) {
+    make_room (m);
+    return;
+  }
   do {
     maintainer_get_settings (m, &s);
     done = maintainer_step (m->pool, &m->policy, &s.policy, &job, now);
@@ -259,7 +343,10 @@ maintainer_start (struct maintainer *m, struct pool *pool,
   pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_cond_init (&m->wake, &attr);
   pthread_condattr_destroy (&attr);
-  return start_thread (m);
+  if (start_thread (m) == -1)
+    return -1;
+  offer_reclaim (m, s->policy.on);
+  return 0;
 }
 
 void
@@ -267,6 +354,7 @@ maintainer_stop (struct maintainer *m)
 {
   if (!m->running)
     return;
+  offer_reclaim (m, false);
   pthread_mutex_lock (&m->lock);
   m->stop = true;
   pthread_cond_signal (&m->wake);
@@ -289,6 +377,7 @@ maintainer_set_settings (struct maintainer *m,
                          const struct maintainer_settings *s)
 {
   atomic_store (&m->pool->idle_age, s->policy.recompress_age);
+  offer_reclaim (m, s->policy.on);
 
   LOCK_FOR_SCOPE (&m->lock);
   m->settings = *s;

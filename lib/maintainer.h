@@ -2,6 +2,9 @@
 /* The maintainer: the thread that keeps pages' ages, and does what the
  * policy says, within a share of one processor.
  *
+ * When a write waits for memory (reclaim.h), all else waits, and pages are
+ * written back, the oldest first, until there is some.
+ *
  * Between two pages it looks how much it has worked, and rests as long
  * as its share demands; while as many requests are at work as there are
  * processors, it lets them pass for a while.
@@ -43,6 +46,7 @@ struct maintainer {
   unsigned processors;          /* constant */
   struct policy policy;         /* the thread's own, as is the next */
   uint64_t worked_until;        /* ns of its processor time, paid for */
+  uint64_t goal;                /* bytes used, while writes wait */
 };
 
 void maintainer_settings_init (struct maintainer_settings *s);

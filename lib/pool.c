@@ -137,6 +137,7 @@ pool_open (const struct pool_options *options)
   pool->is_kept = options->path != NULL;
   pool->file.fd = -1;
   pthread_mutex_init (&pool->maintenance, NULL);
+  reclaim_init (&pool->reclaim);
   if (getrandom (&pool->attach_sign, sizeof pool->attach_sign, 0) == -1)
     pool->attach_sign = (uint32_t) getpid ();
 
@@ -368,6 +369,7 @@ pool_close (struct pool *pool)
     slot_locks_destroy (pool->locks);
   free (pool->locks);
   pool_file_close (&pool->file);
+  reclaim_destroy (&pool->reclaim);
   pthread_mutex_destroy (&pool->maintenance);
   free (pool);
 }

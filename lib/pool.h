@@ -25,6 +25,7 @@
 #include "dictionary.h"
 #include "objects.h"
 #include "pool-file.h"
+#include "reclaim.h"
 #include "size-class.h"
 #include "stream.h"
 #include "table.h"
@@ -82,6 +83,7 @@ struct pool {
   bool has_dedup;               /* some objects may be in it */
   struct backing *backing;      /* NULL: there is none (writeback.h) */
   struct writeback *writeback;  /* used under maintenance */
+  struct reclaim reclaim;
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;

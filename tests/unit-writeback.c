@@ -18,6 +18,7 @@
 
 #include "compact.h"
 #include "encode.h"
+#include "maintainer.h"
 #include "page-state.h"
 #include "recompress.h"
 #include "stats.h"
@@ -505,6 +506,85 @@ cleaning_keeps_it_dense (void **state)
   close_disk (&f);
 }
 
+/* More is written than fits in memory, faster than pages grow old. */
+static void
+writes_wait_for_room (void **state)
+{
+  struct fixture f;
+  struct maintainer m;
+  struct maintainer_settings s;
+  uint8_t page[PAGE];
+  uint64_t limit;
+
+  (void) state;
+  open_disk (&f);
+  limit = f.u.pool->budget.used + MIB;
+  f.u.pool->budget.limit = limit;
+  maintainer_settings_init (&s);
+  assert_int_equal (maintainer_start (&m, f.u.pool, &s), 0);
+  fill (&f);
+  assert_true (f.u.pool->budget.used_max <= limit);
+  assert_true (stats_of (&f).bd_count > PAGES / 4);
+  assert_int_equal (stats_of (&f).failed_writes, 0);
+  assert_content (&f);
+
+  /* A part of a page that is there, and memory as full as can be. */
+  for (uint64_t i = 0; i < PAGES; i += 7) {
+    page_of_tag (page, f.tags[i]);
+    assert_int_equal (device_write (f.d, page + 9, 90, i * PAGE + 9), 0);
+  }
+  assert_content (&f);
+
+  /* Where nobody makes room, there is none. */
+  s.policy.on = false;
+  maintainer_set_settings (&m, &s);
+  f.u.pool->budget.limit = f.u.pool->budget.used;
+  data_fill (page, PAGE, DATA_RANDOM, 1);
+  for (uint64_t i = 0; i < PAGES; ++i)
+    if (device_write (f.d, page, PAGE, i * PAGE) == -1) {
+      assert_int_equal (errno, ENOSPC);
+      break;
+    }
+  assert_true (stats_of (&f).failed_writes > 0);
+  maintainer_stop (&m);
+  f.u.pool->budget.limit = 0;
+  close_disk (&f);
+}
+
+/* And when the file is full, too, a write fails, and soon. */
+static void
+no_room_anywhere (void **state)
+{
+  struct fixture f;
+  struct maintainer m;
+  struct maintainer_settings s;
+  uint8_t page[PAGE];
+  uint64_t i;
+
+  (void) state;
+  open_with (&f, DEDUP_OFF, MIB);
+  f.u.pool->budget.limit = f.u.pool->budget.used + MIB;
+  maintainer_settings_init (&s);
+  assert_int_equal (maintainer_start (&m, f.u.pool, &s), 0);
+  for (i = 0; i < PAGES; ++i) {
+    data_fill (page, PAGE, DATA_RANDOM, i + 1);
+    if (device_write (f.d, page, PAGE, i * PAGE) == -1)
+      break;
+  }
+  assert_int_equal (errno, ENOSPC);
+  assert_in_range (i, 300, 500);
+  while (i-- > 0) {
+    uint8_t got[PAGE];
+
+    data_fill (page, PAGE, DATA_RANDOM, i + 1);
+    assert_int_equal (device_read (f.d, got, PAGE, i * PAGE), 0);
+    assert_memory_equal (got, page, PAGE);
+  }
+  maintainer_stop (&m);
+  unit_close (&f.u);
+  unlink (path);
+}
+
 /* Requests while pages go out, are cleaned, and come back. */
 struct racer {
   struct fixture *f;
@@ -621,6 +701,8 @@ main (void)
     cmocka_unit_test (damage_is_noticed),
     cmocka_unit_test (the_wrong_file_is_refused),
     cmocka_unit_test (cleaning_keeps_it_dense),
+    cmocka_unit_test (writes_wait_for_room),
+    cmocka_unit_test (no_room_anywhere),
     cmocka_unit_test (everything_at_once),
   };
 
