@@ -37,6 +37,21 @@ resident_bytes (uint32_t high_water)
     + align_up (groups_of (high_water) * sizeof (uint16_t), OS_PAGE_SIZE);
 }
 
+/* What GROUP_BLOCKS more can take.  So much is kept back, since memory is
+ * written back when there is none left, and that must not take any.
+ */
+#define SPARE_BYTES (4 * OS_PAGE_SIZE)
+
+_Static_assert (GROUP_BLOCKS * sizeof (uint16_t) <= OS_PAGE_SIZE, "spare");
+
+static void
+keep_spare (struct backing *b)
+{
+  if (b->spare < SPARE_BYTES
+      && budget_take (b->budget, SPARE_BYTES - b->spare) == 0)
+    b->spare = SPARE_BYTES;
+}
+
 static size_t
 live_size (const struct backing *b)
 {
@@ -65,8 +80,11 @@ space_raise (struct backing *b, uint32_t high_water, bool force)
   more = resident_bytes (high_water) - resident_bytes (b->high_water);
   if (force)
     budget_force (b->budget, more);
-  else if (budget_take (b->budget, more) == -1)
-    return -1;
+  else if (budget_take (b->budget, more) == -1) {
+    if (b->spare < more)
+      return -1;
+    b->spare -= more;
+  }
   b->high_water = high_water;
   return 0;
 }
@@ -81,6 +99,7 @@ space_open (struct backing *b)
   if (!b->live || !b->backed || !b->victims || !b->group_used
       || space_raise (b, MIN (GROUP_BLOCKS, b->blocks), false) == -1)
     return -1;
+  keep_spare (b);
   block_claim (b, 0, BLOCK_UNITS);      /* the header */
   return 0;
 }
@@ -97,7 +116,9 @@ space_close (struct backing *b)
   b->group_used = NULL;
   if (b->high_water != 0)
     budget_give (b->budget, resident_bytes (b->high_water));
+  budget_give (b->budget, b->spare);
   b->high_water = 0;
+  b->spare = 0;
 }
 
 /* ---- claims ---- */
@@ -302,6 +323,7 @@ space_choose (struct backing *b, const uint16_t *extents, uint32_t count,
     .max = MIN (count, available (b, cleaning)),
   };
 
+  keep_spare (b);
   for (uint32_t i = 0; i < count; ++i)
     places[i] = 0;
   if (!b->no_long_runs) {

@@ -111,6 +111,7 @@ struct backing {
   _Atomic uint64_t live_units;  /* the sum of live[], where each block
                                  * counts as one block at most */
   uint32_t backed_count;        /* bits set in backed */
+  uint64_t spare;               /* bytes of the budget, for more of it */
   uint32_t cursor;              /* where to look for free blocks first */
   bool no_long_runs;            /* since the cursor was put to the start */
 
