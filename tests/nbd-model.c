@@ -169,6 +169,19 @@ fill_text (uint64_t *random, uint8_t *p, uint32_t length)
   }
 }
 
+/* Where it covers whole pages, they are as others, somewhere, are. */
+static void
+fill_as_elsewhere (uint64_t *random, uint8_t *p, uint32_t length,
+                   uint64_t offset)
+{
+  uint64_t text = below (random, 16);
+  uint8_t page[page_size];
+
+  fill_text (&text, page, page_size);
+  for (uint32_t i = 0; i < length; ++i)
+    p[i] = page[(offset + i) % page_size];
+}
+
 /* A word of the kinds that a page may repeat. */
 static uint64_t
 pick_word (uint64_t *random)
@@ -187,7 +200,7 @@ pick_word (uint64_t *random)
 static void
 fill (uint64_t *random, uint8_t *p, uint32_t length, uint64_t offset)
 {
-  switch (below (random, 8)) {
+  switch (below (random, 9)) {
   case 0:
     memset (p, 0, length);
     break;
@@ -202,7 +215,10 @@ fill (uint64_t *random, uint8_t *p, uint32_t length, uint64_t offset)
     fill_random (random, p, length);
     break;
   case 4:
+    fill_as_elsewhere (random, p, length, offset);
+    break;
   case 5:
+  case 6:
     fill_text (random, p, length);
     break;
   default:                      /* some of everything */

@@ -48,6 +48,7 @@ nbd_tests = \
 	tests/mem-limit.sh \
 	tests/metrics.sh \
 	tests/model-algorithms.sh \
+	tests/model-maintenance.sh \
 	tests/model-page-sizes.sh \
 	tests/model-pool.sh \
 	tests/pool-full-tmpfs.sh \
