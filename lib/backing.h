@@ -25,8 +25,8 @@
  * is ever synced.
  *
  * Threads: backing_claim, backing_release, reading, backing_is_victim,
- * backing_get_state and backing_get_stats may be called by any thread at
- * any time.  The rest is for one thread at a time, the one that holds
+ * backing_may_write, backing_needs_cleaning, backing_get_state and
+ * backing_get_stats may be called by any thread at any time.  The rest is for one thread at a time, the one that holds
  * pool->maintenance.  There are no locks in here.
  */
 
@@ -123,7 +123,7 @@ struct backing {
 
   _Atomic int state;            /* enum backing_state */
   _Atomic int error;            /* errno of the last failed write */
-  uint64_t retry_at, retry_delay; /* milliseconds */
+  _Atomic uint64_t retry_at, retry_delay; /* milliseconds */
   struct backing_counters counters;
 };
 
