@@ -2,7 +2,7 @@
 /* Kill the server again and again: what was acknowledged is there.
  *
  *   nbd-kill [-s SEED] [-n ROUNDS] [-t THREADS] [-p PAGE_SIZE]
- *            SOCKET POOL COMMAND...
+ *            [-m CONTROL] SOCKET POOL COMMAND...
  *   nbd-kill -S ...              kill it while it starts, too
  *
  * COMMAND serves the pool file POOL at SOCKET.  Threads write, trim and
@@ -10,6 +10,10 @@
  * SIGKILL.  The next server must show every page as it was acknowledged
  * or, if a request on it was in flight, as it would have become: whole,
  * one or the other.
+ *
+ * With -m another thread has the server maintain its pages meanwhile, by
+ * its control socket CONTROL; and of pages written back, in groups, and
+ * that share an object, some must be there after kills.
  *
  * With -S each round is a new pool, whose first server is killed at some
  * moment between fork and readiness, and so is the second; the third
@@ -30,7 +34,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,7 +81,8 @@ static uint64_t seed = 1, disk_size, n_pages, acknowledged, in_flight_seen;
 static unsigned rounds = 100, threads = 3, round_now;
 static uint32_t page_size = 4096;
 static bool during_start;
-static const char *socket_path, *pool;
+static const char *socket_path, *pool, *control;
+static atomic_bool killed;
 static char **command;
 static struct page *pages;
 
@@ -185,8 +192,23 @@ connect_to (pid_t server)
 
 /* ---- what pages hold ---- */
 
+/* From few phrases, which a dictionary would know. */
+static void
+fill_phrases (uint64_t random, uint8_t *p)
+{
+  for (uint32_t i = 0; i < page_size; i += 64) {
+    uint64_t phrase = below (&random, 200), word;
+
+    for (unsigned k = 0; k < 64; k += sizeof word) {
+      word = next (&phrase);
+      memcpy (p + i + k, &word, sizeof word);
+    }
+  }
+}
+
 /* Version VERSION of page INDEX: incompressible, text, half of each, or
- * one word all over, but never that of another page or version.
+ * one word all over, but never that of another page or version; or, now
+ * and then, the same as that of others.
  */
 static void
 fill_page (uint64_t index, uint32_t version, uint8_t *p)
@@ -195,13 +217,21 @@ fill_page (uint64_t index, uint32_t version, uint8_t *p)
   uint64_t words[2] = { index, version };
   uint32_t noise = 0;
 
-  switch (below (&random, 5)) {
+  switch (below (&random, 8)) {
   case 0: noise = page_size; break;
   case 1: noise = page_size / 2; break;
   case 2: noise = page_size * 3 / 4; break;
   case 3:                       /* a word that a slot can't hold */
     words[0] = words[1] = UINT64_C (0x4000000000000000) | index << 32 | version;
     break;
+  case 4:
+    fill_phrases (random % 64, p);
+    return;
+  case 5:
+  case 6:
+    fill_phrases (random, p);
+    memcpy (p, words, sizeof words);
+    return;
   default:
     break;
   }
@@ -435,13 +465,138 @@ check_disk (struct nbd_handle *nbd)
       fail ("block status: %s", nbd_get_error ());
 }
 
+/* ---- maintenance ---- */
+
+/* -1 when nobody listens. */
+static int
+connect_control (void)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  if (fd == -1)
+    fail ("socket: %m");
+  strncpy (address.sun_path, control, sizeof address.sun_path - 1);
+  if (connect (fd, (struct sockaddr *) &address, sizeof address) == 0)
+    return fd;
+  close (fd);
+  return -1;
+}
+
+/* One request, and its reply, a line.  -1 when the server is gone. */
+static int
+ask (int fd, const char *request, char *reply, size_t size)
+{
+  size_t length = strlen (request), done = 0;
+  ssize_t r;
+
+  if (send (fd, request, length, MSG_NOSIGNAL) != (ssize_t) length)
+    return -1;
+  while (done == 0 || reply[done - 1] != '\n') {
+    r = recv (fd, reply + done, size - 1 - done, 0);
+    if (r <= 0)
+      return -1;
+    done += (size_t) r;
+  }
+  reply[done] = '\0';
+  return 0;
+}
+
+/* Have pages maintained, until the server is killed. */
+static void *
+maintain (void *opaque)
+{
+  static const char *const requests[] = {
+    "{\"verb\": \"writeback\", \"type\": \"all\"}\n",
+    "{\"verb\": \"writeback\", \"type\": \"huge\"}\n",
+    "{\"verb\": \"writeback\", \"end\": 500}\n",
+    "{\"verb\": \"recompress\"}\n",
+    "{\"verb\": \"recompress\", \"group\": true}\n",
+    "{\"verb\": \"recompress\", \"group\": true, \"end\": 500}\n",
+    "{\"verb\": \"compact\"}\n",
+    "{\"verb\": \"trim-empty\"}\n",
+  };
+  uint64_t *random = opaque;
+  char reply[16384];
+
+  while (!killed) {
+    int fd = connect_control ();
+
+    if (fd == -1)
+      continue;
+    while (ask (fd, requests[below (random, sizeof requests
+                                            / sizeof requests[0])],
+                reply, sizeof reply) == 0)
+      if (strstr (reply, "\"ok\": true") == NULL
+          && strstr (reply, "is full") == NULL)
+        fail ("maintenance: %s", reply);
+    close (fd);
+  }
+  return NULL;
+}
+
+/* What a server found in its pool, of which some must have survived, and
+ * what must not be.
+ */
+static uint64_t survived[3];
+static const char *const survivors[3] = {
+  "bd_count", "group_pages", "dup_pages",
+};
+
+static uint64_t
+number_in (const char *reply, const char *key)
+{
+  char quoted[64];
+  const char *found;
+
+  snprintf (quoted, sizeof quoted, "\"%s\": ", key);
+  found = strstr (reply, quoted);
+  if (!found)
+    fail ("no %s in %s", key, reply);
+  return strtoull (found + strlen (quoted), NULL, 10);
+}
+
+static void
+look_at_status (void)
+{
+  static const char *const errors[] = {
+    "checksum_errors", "bad_slots", "failed_reads", "bd_read_errors",
+    "bd_write_errors",
+  };
+  char reply[16384];
+  int fd = connect_control ();
+
+  if (fd == -1 || ask (fd, "{\"verb\": \"status\"}\n", reply,
+                       sizeof reply) == -1)
+    fail ("no status from %s", control);
+  close (fd);
+  for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; ++i)
+    if (number_in (reply, errors[i]) != 0)
+      fail ("%" PRIu64 " %s", number_in (reply, errors[i]), errors[i]);
+  for (unsigned i = 0; i < 3; ++i)
+    survived[i] += number_in (reply, survivors[i]);
+}
+
+static void
+report_survivors (void)
+{
+  for (unsigned i = 0; i < 3; ++i) {
+    printf ("%s%s %" PRIu64, i ? ", " : "on average: ", survivors[i],
+            survived[i] / rounds);
+    if (survived[i] == 0)
+      fail ("no %s after any kill", survivors[i]);
+  }
+  printf ("\n");
+}
+
 /* ---- rounds ---- */
 
 static void
 work_until_killed (pid_t server, uint64_t *random)
 {
   struct worker *workers = allocate (threads * sizeof *workers);
-  pthread_t ids[threads];
+  pthread_t ids[threads], maintainer;
+  uint64_t chance = next (random);
 
   for (unsigned i = 0; i < threads; ++i) {
     struct worker *w = &workers[i];
@@ -454,8 +609,14 @@ work_until_killed (pid_t server, uint64_t *random)
     if (pthread_create (&ids[i], NULL, work, w) != 0)
       fail ("pthread_create");
   }
-  sleep_us (below (random, 1U << below (random, 16)));
+  killed = false;
+  if (control && pthread_create (&maintainer, NULL, maintain, &chance) != 0)
+    fail ("pthread_create");
+  sleep_us (below (random, 1U << (below (random, 16) + (control ? 3 : 0))));
   kill_server (server);
+  killed = true;
+  if (control)
+    pthread_join (maintainer, NULL);
   for (unsigned i = 0; i < threads; ++i) {
     pthread_join (ids[i], NULL);
     nbd_close (workers[i].nbd);
@@ -508,7 +669,11 @@ kill_at_work (uint64_t *random)
     work_until_killed (server, random);
     server = start_server ();
     nbd = connect_to (server);
+    if (control)
+      look_at_status ();
     check_disk (nbd);
+    if (control)
+      look_at_status ();
     if (round_now + 1 == rounds)
       check_nothing_leaked (nbd);
     nbd_close (nbd);
@@ -516,6 +681,8 @@ kill_at_work (uint64_t *random)
   kill_server (server);
   printf ("%u kills, %" PRIu64 " requests acknowledged, %" PRIu64
           " pages new without it\n", rounds, acknowledged, in_flight_seen);
+  if (control)
+    report_survivors ();
 }
 
 static uint64_t
@@ -582,12 +749,13 @@ main (int argc, char *argv[])
   uint64_t random;
   int c;
 
-  while ((c = getopt (argc, argv, "+s:n:t:p:S")) != -1)
+  while ((c = getopt (argc, argv, "+s:n:t:p:m:S")) != -1)
     switch (c) {
     case 's': seed = strtoull (optarg, NULL, 0); break;
     case 'n': rounds = (unsigned) atoi (optarg); break;
     case 't': threads = (unsigned) atoi (optarg); break;
     case 'p': page_size = (uint32_t) atoi (optarg); break;
+    case 'm': control = optarg; break;
     case 'S': during_start = true; break;
     default: return 2;
     }

@@ -44,6 +44,7 @@ nbd_tests = \
 	tests/help.sh \
 	tests/kill.sh \
 	tests/kill-at-start.sh \
+	tests/kill-maintenance.sh \
 	tests/map-64T.sh \
 	tests/mem-limit.sh \
 	tests/metrics.sh \
