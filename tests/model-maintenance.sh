@@ -4,7 +4,7 @@
 # pages works on them, by itself and by command.
 . "${srcdir:-.}/tests/functions.sh"
 
-requires qemu-io
+requires qemu-io perl
 requires_algorithm zstd || skip "built without zstd"
 
 # Each of these in turn, until the server ends.  What it may answer
@@ -30,19 +30,18 @@ commands=(
     "status --json"
 )
 
-# The loop ends with the server's socket; DIR/maintained says how often it
-# went round.
+# Until $tmp/enough is there; $tmp/rounds says how often it went round.
 maintain ()
 {
     local control=$XDG_RUNTIME_DIR/nbdzram/torture.ctl command rounds=0
 
     trap - EXIT HUP INT TERM
     until [ -S "$control" ] || [ ! -d "$tmp" ]; do sleep 0.01; done
-    while [ -S "$control" ]; do
+    while [ -S "$control" ] && [ ! -e "$tmp/enough" ]; do
         for command in "${commands[@]}"; do
             # shellcheck disable=SC2086
             nbdzram $command torture >>"$tmp/replies" 2>"$tmp/said" ||
-                ! [ -S "$control" ] || cat "$tmp/said" >>"$tmp/refused"
+                cat "$tmp/said" >>"$tmp/refused"
         done
         rounds=$((rounds + 1))
         echo $rounds >"$tmp/rounds"
@@ -77,15 +76,20 @@ never_happened ()
     done
 }
 
-# Half of what is in the backing file is trimmed, here and there: there
-# must be something to clean.
+# Every other page leaves the backing file: there must be something to
+# clean.
 leave_holes ()
 {
     local trims=() offset
 
-    for ((offset = 0; offset < 12582912; offset += 32768)); do
-        trims+=("discard $offset 16k")
+    for ((offset = 0; offset < 12582912; offset += 2 * page)); do
+        trims+=("discard $offset $page")
     done
+    perl -e 'srand $ARGV[0]; print map { chr rand 256 } 1 .. 1024 and
+             print "\0" x 3072 for 1 .. 1536' "$seed" >"$tmp/quarters"
+    io "$(uri zram)" "write -s $tmp/quarters 0 6M"
+    io "$(uri oracle)" "write -s $tmp/quarters 0 6M"
+    nbdzram set policy=on torture >/dev/null
     nbdzram writeback --type all torture >/dev/null 2>&1 || :
     io "$(uri zram)" "${trims[@]}"
     io "$(uri oracle)" "${trims[@]/discard/write -z}"
@@ -101,13 +105,15 @@ is_cleaned ()
 # Before the server ends: what has it come to?
 look_back ()
 {
+    touch "$tmp/enough"
+    wait "$loop"
     leave_holes
     nbdzram status --json torture >>"$tmp/replies"
     echo "  rounds of commands: $(cat "$tmp/rounds")"
     ! grep -v 'no memory\|is full' "$tmp/refused" ||
         fail "SEED=$seed: a command failed"
     happened recompressed_pages group_pages dup_pages bd_count bd_writes \
-        bd_promoted pages_compacted recompress group writeback clean compact
+        bd_promoted pages_compacted recompress group writeback clean
     never_happened checksum_errors failed_reads failed_writes bad_slots \
         bd_read_errors bd_write_errors
     "$bin/nbd-model" -s "$seed" -n 20 -T "$(uri zram)" "$(uri oracle)" ||
@@ -116,24 +122,25 @@ look_back ()
     never_happened orig_data_size compr_data_size bd_count dup_pages
 }
 
-# torture DISK PARAMETERS...
+# torture PAGE_SIZE PARAMETERS...
 torture ()
 {
-    local size=$1
+    page=$1
     shift
 
-    rm -f "$tmp/backing"
+    rm -f "$tmp/backing" "$tmp/enough"
     : >"$tmp/replies" >"$tmp/refused"
     maintain &
-    servers+=("$!")
-    model "$size" name=torture mem-limit=48M maintenance-cpu=100 \
-        recompress-age=1 writeback-age=1 writeback-watermark=5 \
-        backing="$tmp/backing" backing-size=2M "$@"
+    loop=$!
+    servers+=("$loop")
+    model 12582913 name=torture page-size="$page" mem-limit=48M \
+        maintenance-cpu=100 recompress-age=1 writeback-age=1 \
+        writeback-watermark=5 backing="$tmp/backing" backing-size=2M "$@"
 }
 
-batches=${quick:+150}
+batches=${quick:+200}
 batches=${batches:-2000}
 after_model=look_back
-torture 12582913 dedup=pool recompress=lz4hc recompress=zstd:level=3:dict=auto
-torture 12582913 dedup=device page-size=16K algorithm=zstd:level=-5 \
+torture 4096 dedup=pool recompress=lz4hc recompress=zstd:level=3:dict=auto
+torture 16384 dedup=device algorithm=zstd:level=-5 \
     recompress=zstd:level=9
