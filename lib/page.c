@@ -63,32 +63,62 @@ has_room (struct pool *pool)
     || pool->budget.used < limit / 100 * PROMOTE_BELOW_PERCENT;
 }
 
+/* Does page INDEX still have SLOT?  Then no block of its object was freed
+ * while that was read, which may have made a hole of it; and its
+ * dictionary, if it has one, is held until let_go.
+ */
+static bool
+hold_written_back (struct device *d, uint64_t index, slot_t slot)
+{
+  LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+  if (table_get (&d->table, index) != slot)
+    return false;
+  if (slot_is_stored (slot) && slot_codec (slot) >= CODEC_DICTIONARY)
+    dictionaries_hold (&d->pool->dictionaries,
+                       (int) (slot_codec (slot) - CODEC_DICTIONARY));
+  return true;
+}
+
+static void
+let_go (struct device *d, slot_t slot)
+{
+  if (slot_is_stored (slot) && slot_codec (slot) >= CODEC_DICTIONARY)
+    dictionaries_let_go (&d->pool->dictionaries,
+                         (int) (slot_codec (slot) - CODEC_DICTIONARY));
+}
+
 /* Read and decode the page of SLOT to DST, or to (*STREAM)->page if that
- * is NULL.  A reader of the backing file has been entered.
+ * is NULL.  A reader of the backing file has been entered.  Returns 1 when
+ * the page is no longer there.
  */
 static int
-read_back (struct device *d, struct stream **stream, slot_t slot, void *dst)
+read_back (struct device *d, struct stream **stream, uint64_t index,
+           slot_t slot, void *dst)
 {
   struct pool *pool = d->pool;
   uint8_t room[backing_read_size (device_page_size (d)) + BACKING_BLOCK];
   void *buf = (void *) align_up ((uintptr_t) room, BACKING_BLOCK);
+  uint32_t bytes = object_bytes (d, slot);
   const uint8_t *object;
+  int r = -1;
 
-  if (object_bytes (d, slot) > device_page_size (d)
-      || !backing_contains (pool->backing, slot_offset (slot),
-                            object_bytes (d, slot)))
+  if (bytes > device_page_size (d)
+      || !backing_contains (pool->backing, slot_offset (slot), bytes))
     return damaged (d);
   stream_put (&pool->streams, *stream);
-  object = backing_read (pool->backing, slot_offset (slot),
-                         object_bytes (d, slot), buf);
+  object = backing_read (pool->backing, slot_offset (slot), bytes, buf);
   *stream = stream_get (&pool->streams);
-  if (!object) {
-    errno = EIO;
-    return -1;
+  if (!hold_written_back (d, index, slot))
+    return 1;
+  if (object) {
+    atomic_fetch_add_explicit (&pool->counters.bd_reads, 1,
+                               memory_order_relaxed);
+    r = decode_object (d, *stream, slot, object, dst ? dst : (*stream)->page);
   }
-  atomic_fetch_add_explicit (&pool->counters.bd_reads, 1,
-                             memory_order_relaxed);
-  return decode_object (d, *stream, slot, object, dst ? dst : (*stream)->page);
+  let_go (d, slot);
+  errno = EIO;
+  return r;
 }
 
 /* Keep PAGE, which SLOT says is in the backing file, in memory.  0, or -1
@@ -119,8 +149,8 @@ current_slot (struct device *d, uint64_t index)
 }
 
 /* Page INDEX was found written back: read it as read_back does.  With
- * MUST_STAY it comes to memory, or it is an error.  Returns 1 when it is
- * there already.
+ * MUST_STAY it comes to memory, or it is an error.  Returns 1 when it has
+ * changed meanwhile, and is to be looked at again.
  */
 static int
 fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
@@ -136,7 +166,7 @@ fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
   phase = backing_enter (pool->backing);
   slot = current_slot (d, index);
   if (slot_is_written_back (slot)) {
-    r = read_back (d, stream, slot, dst);
+    r = read_back (d, stream, index, slot, dst);
     if (r == 0 && (must_stay || has_room (pool))
         && promote (d, *stream, index, slot, dst ? dst : (*stream)->page) == -1
         && must_stay)

@@ -16,9 +16,11 @@
 
 #include <cmocka.h>
 
+#include "backing.h"
 #include "compact.h"
 #include "encode.h"
 #include "maintainer.h"
+#include "live.h"
 #include "page-state.h"
 #include "recompress.h"
 #include "stats.h"
@@ -684,6 +686,140 @@ everything_at_once (void **state)
   close_disk (&f);
 }
 
+/* ---- pages that change while they are read ---- */
+
+static struct fixture *changing;
+static void (*change) (struct fixture *f);
+
+/* The read that is on its way takes long enough for CHANGE. */
+static ssize_t
+slow_pread (int fd, void *buf, size_t len, off_t offset)
+{
+  void (*fn) (struct fixture *) = change;
+
+  change = NULL;
+  if (fn)
+    fn (changing);
+  return pread (fd, buf, len, offset);
+}
+
+static uint64_t
+no_time (void)
+{
+  return 0;
+}
+
+static const struct backing_io slow_io = { slow_pread, pwrite, no_time };
+
+/* A compressed page that is in the file. */
+static uint64_t
+find_written_back (struct fixture *f)
+{
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    slot_t slot;
+
+    LOCK_FOR_SCOPE (table_lock (&f->d->table, i));
+    slot = table_get (&f->d->table, i);
+    if (slot_is_written_back (slot) && slot_is_stored (slot))
+      return i;
+  }
+  fail_msg ("no page was written back");
+  return 0;
+}
+
+/* Read a page, which FN changes in the middle of it. */
+static void
+assert_read_during (struct fixture *f, void (*fn) (struct fixture *))
+{
+  const struct backing_io *io = f->u.pool->backing->io;
+  uint64_t index = find_written_back (f);
+  uint8_t page[PAGE], expected[PAGE];
+
+  changing = f;
+  change = fn;
+  f->u.pool->backing->io = &slow_io;
+  assert_int_equal (device_read (f->d, page, PAGE, index * PAGE), 0);
+  assert_null (change);
+  f->u.pool->backing->io = io;
+  page_of_tag (expected, f->tags[index]);
+  assert_memory_equal (page, expected, PAGE);
+  assert_int_equal (f->u.pool->counters.checksum_errors, 0);
+}
+
+static void
+write_back_all (struct fixture *f)
+{
+  struct selection all = select_type (PAGES_ALL);
+  struct writeback_result r;
+
+  assert_int_equal (pool_write_back (f->u.pool, &all, NULL, &r), 0);
+  assert_true (r.written > 0);
+}
+
+/* As pool_clean does when much is free. */
+static void
+free_the_file (struct fixture *f)
+{
+  for (uint64_t i = 0; i < 64; ++i)
+    put_tag (f, i, 2000 + i);
+  backing_give_back (f->u.pool->backing, 0);
+}
+
+static void
+a_hole_is_no_damage (void **state)
+{
+  struct fixture *f = calloc (1, sizeof *f);
+
+  (void) state;
+  open_disk (f);
+  for (uint64_t i = 0; i < 64; ++i)
+    put_tag (f, i, 1000 + i);
+  write_back_all (f);
+  assert_read_during (f, free_the_file);
+  close_disk (f);
+  free (f);
+}
+
+static void
+drop_the_dictionary (struct fixture *f)
+{
+  struct algorithm lz4 = unit_algorithm ("lz4");
+
+  assert_int_equal (pool_set_algorithm (f->u.pool, &lz4), 0);
+  for (uint64_t i = 0; i < 64; ++i)
+    put_tag (f, i, 2000 + i);
+  pool_compact (f->u.pool, NULL);
+  assert_int_equal (dictionaries_alive (&f->u.pool->dictionaries), 0);
+}
+
+static void
+a_dictionary_may_go_meanwhile (void **state)
+{
+  struct fixture *f = calloc (1, sizeof *f);
+  uint8_t content[16 * PAGE];
+
+  (void) state;
+  if (!codec_by_name ("zstd")) {
+    print_message ("zstd is not built in\n");
+    free (f);
+    skip ();
+  }
+  open_disk (f);
+  unit_detach (&f->u);
+  f->u.options.algorithm = unit_algorithm ("zstd:dict=auto");
+  assert_int_equal (try_attach (f, path, 16 * MIB), 0);
+  for (uint64_t i = 0; i < 16; ++i)
+    page_of_tag (content + i * PAGE, 1000 + i);
+  assert_int_equal (pool_use_dictionary (f->u.pool, content, sizeof content),
+                    0);
+  for (uint64_t i = 0; i < 64; ++i)
+    put_tag (f, i, 1000 + i);
+  write_back_all (f);
+  assert_read_during (f, drop_the_dictionary);
+  close_disk (f);
+  free (f);
+}
+
 int
 main (void)
 {
@@ -703,6 +839,8 @@ main (void)
     cmocka_unit_test (cleaning_keeps_it_dense),
     cmocka_unit_test (writes_wait_for_room),
     cmocka_unit_test (no_room_anywhere),
+    cmocka_unit_test (a_hole_is_no_damage),
+    cmocka_unit_test (a_dictionary_may_go_meanwhile),
     cmocka_unit_test (everything_at_once),
   };
 
