@@ -46,35 +46,49 @@ pool_has_stale (const struct pool *pool)
 }
 
 struct refresher {
-  struct stream *stream;
+  struct stream *stream;        /* for one page */
   uint8_t *object, *page;
   uint64_t *refreshed;
   int error;
 };
 
-static bool
-refresh_page (struct device *d, uint64_t index, slot_t slot, page_info info,
-              void *opaque)
+/* 0, or -1 with errno ENOSPC. */
+static int
+refresh_page (struct refresher *r, struct device *d, uint64_t index,
+              slot_t slot, page_info info)
 {
-  struct refresher *r = opaque;
   slot_t new;
 
   if (!page_claim (d, index, slot, r->object))
-    return true;
+    return 0;
   if (decode_object (d, r->stream, slot, r->object, r->page) == -1) {
     page_unclaim (d, index, 0, INFO_STALE); /* whoever reads it will know */
-    return true;
+    return 0;
   }
   if (encode_page (d, r->stream, r->page, &new) == -1) {
-    r->error = errno;
     page_unclaim (d, index, 0, 0);
-    return false;
+    errno = ENOSPC;
+    return -1;
   }
   if (page_replace (d, index, new, info_age (info)))
     ++*r->refreshed;
   else
     release_slot (d, new);
-  return true;
+  return 0;
+}
+
+static bool
+each_stale (struct device *d, uint64_t index, slot_t slot, page_info info,
+            void *opaque)
+{
+  struct streams *streams = &d->pool->streams;
+  struct refresher *r = opaque;
+
+  r->stream = stream_get (streams);
+  if (refresh_page (r, d, index, slot, info) == -1)
+    r->error = errno;
+  stream_put (streams, r->stream);
+  return r->error == 0;
 }
 
 static void
@@ -82,9 +96,7 @@ refresh_all (struct pool *pool, const struct job *job, struct refresher *r)
 {
   struct selection stale = select_type (PAGES_STALE);
 
-  r->stream = stream_get (&pool->streams);
-  walk_selected (pool, &stale, job, refresh_page, r);
-  stream_put (&pool->streams, r->stream);
+  walk_selected (pool, &stale, job, each_stale, r);
   if (r->error == 0 && job_goes_on (job))
     atomic_store (&pool->has_stale, false);
 }

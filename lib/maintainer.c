@@ -69,11 +69,10 @@ pay_for_work (struct maintainer *m)
   return s.cpu >= 100 || rest (m, worked * (100 - s.cpu) / s.cpu);
 }
 
-/* The maintainer has a stream itself. */
 static bool
 is_busy (struct maintainer *m)
 {
-  return streams_in_use (&m->pool->streams) > m->processors;
+  return streams_in_use (&m->pool->streams) >= m->processors;
 }
 
 static bool

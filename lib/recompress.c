@@ -15,7 +15,7 @@
 struct recompressor {
   struct pool *pool;
   const struct recompress_request *req;
-  struct stream *stream;        /* for decompressing */
+  struct stream *stream;        /* for decompressing one page */
   struct recompress_result *result;
   uint32_t from, to;            /* bytes of the objects of this band */
   int error;
@@ -140,15 +140,19 @@ each_page (struct device *d, uint64_t index, slot_t slot, page_info info,
 {
   struct recompressor *r = opaque;
   uint32_t bytes = object_bytes (d, slot);
+  int done;
 
   if (slot_is_group (slot) || slot_is_same_stored (slot)
       || bytes < r->from || bytes >= r->to
       || first_priority (r, info) > last_priority (r))
     return true;
-  if (recompress_page (r, d, index, slot, info) == -1) {
+  r->stream = stream_get (&r->pool->streams);
+  done = recompress_page (r, d, index, slot, info);
+  if (done == -1)
     r->error = errno;
+  stream_put (&r->pool->streams, r->stream);
+  if (done == -1)
     return false;
-  }
   return r->req->max_pages == 0 || r->result->tried < r->req->max_pages;
 }
 
@@ -180,7 +184,6 @@ pool_recompress (struct pool *pool, const struct recompress_request *req,
     return -1;
 
   MAINTENANCE_FOR_SCOPE (pool);
-  r.stream = stream_get (&pool->streams);
   r.to = page_size + 1;
   while (r.to > MAX (req->threshold, 1) && wants_more (&r, job)) {
     r.from = MAX (MAX (req->threshold, 1),
@@ -188,7 +191,6 @@ pool_recompress (struct pool *pool, const struct recompress_request *req,
     walk_selected (pool, &req->which, job, each_page, &r);
     r.to = r.from;
   }
-  stream_put (&pool->streams, r.stream);
 
   if (r.error == 0)
     return 0;

@@ -26,7 +26,6 @@ struct run {
 struct grouper {
   struct pool *pool;
   unsigned priority;
-  struct stream *stream;
   const struct job *job;
   struct recompress_result *result;
   int error;
@@ -85,6 +84,7 @@ gather (struct grouper *g, struct run *run)
 {
   struct workbench *bench = &g->pool->workbench;
   uint32_t page_size = g->pool->sizes.page_size;
+  struct stream *stream = stream_get (&g->pool->streams);
   unsigned kept = 0;
 
   for (unsigned i = 0; i < run->count; ++i) {
@@ -93,7 +93,7 @@ gather (struct grouper *g, struct run *run)
 
     if (!page_claim (run->d, index, slot, bench->object))
       continue;
-    if (decode_object (run->d, g->stream, slot, bench->object,
+    if (decode_object (run->d, stream, slot, bench->object,
                        bench->pages + (size_t) kept * page_size) == -1) {
       page_unclaim (run->d, index, 0, 0);
       continue;
@@ -101,6 +101,7 @@ gather (struct grouper *g, struct run *run)
     run->pages[kept++] = run->pages[i];
   }
   run->count = kept;
+  stream_put (&g->pool->streams, stream);
 }
 
 /* How many pages of the run, from FROM on, fit in one object, compressed
@@ -241,9 +242,7 @@ pool_group (struct pool *pool, const struct recompress_request *req,
     return 0;
 
   MAINTENANCE_FOR_SCOPE (pool);
-  g.stream = stream_get (&pool->streams);
   walk_leaves (pool, &req->which, job, each_leaf, &g);
-  stream_put (&pool->streams, g.stream);
   if (g.error == 0)
     return 0;
   errno = g.error;

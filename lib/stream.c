@@ -393,21 +393,38 @@ stream_pin (struct streams *s, struct stream *stream, unsigned id)
   return true;
 }
 
+/* Called with the lock held: wait for one that is put back.  It is handed
+ * over in turn, since who put it back may want it again sooner than we
+ * wake up.
+ */
+static struct stream *
+wait_for_stream (struct streams *s)
+{
+  uint64_t turn = s->turns++;
+  struct stream *stream;
+
+  while (s->served <= turn)
+    pthread_cond_wait (&s->returned, &s->lock);
+  stream = s->handed;
+  s->handed = stream->next;
+  return stream;
+}
+
 struct stream *
 stream_get (struct streams *s)
 {
   struct stream *stream;
 
   LOCK_FOR_SCOPE (&s->lock);
-  while ((stream = s->idle) == NULL) {
-    stream = make_another (s);
-    if (stream) {
-      s->in_use++;
-      return stream;
-    }
-    if (!s->idle)
-      pthread_cond_wait (&s->returned, &s->lock);
+  stream = s->idle;
+  if (!stream && (stream = make_another (s)) != NULL) {
+    s->in_use++;
+    return stream;
   }
+  /* While one was not to be made, another may have come. */
+  stream = s->idle;
+  if (!stream)
+    return wait_for_stream (s);
   s->idle = stream->next;
   s->in_use++;
   return stream;
@@ -420,10 +437,16 @@ stream_put (struct streams *s, struct stream *stream)
 
   LOCK_FOR_SCOPE (&s->lock);
   change_stream (s, stream);
+  if (s->served < s->turns) {
+    stream->next = s->handed;
+    s->handed = stream;
+    s->served++;
+    pthread_cond_broadcast (&s->returned);
+    return;
+  }
   stream->next = s->idle;
   s->idle = stream;
   s->in_use--;
-  pthread_cond_signal (&s->returned);
 }
 
 void

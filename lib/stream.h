@@ -5,7 +5,8 @@
  * They are made once and handed from request to request, the one used
  * last first, since its memory is in the cache.  There are never more
  * than a few per processor: a stream is held for work, not for waiting,
- * so more would only cost memory.
+ * so more would only cost memory.  Where memory is short there may be
+ * only one: nobody holds it for longer than it takes to work on a page.
  */
 
 #ifndef NBDZRAM_STREAM_H
@@ -52,6 +53,8 @@ struct streams {
   struct method methods[2];
   const struct method *method;  /* the one for new pages */
   struct stream *idle, *made;
+  struct stream *handed;        /* to those who waited */
+  uint64_t turns, served;       /* of waiting: begun, and ended by that */
   unsigned count, max;
   _Atomic unsigned in_use;      /* may be read at any time */
   unsigned making;              /* of them, not yet made */

@@ -34,7 +34,6 @@ pool_needs_training (struct pool *pool)
 
 /* Every STRIDE-th page. */
 struct sample {
-  struct stream *stream;
   uint8_t *pages;
   uint64_t stride, seen;
   unsigned count;
@@ -46,16 +45,22 @@ take_page (struct device *d, uint64_t index, slot_t slot, page_info info,
 {
   struct sample *s = opaque;
   uint8_t *page = s->pages + (size_t) s->count * device_page_size (d);
+  struct stream *stream;
 
   (void) info;
   if (slot_is_huge (slot) || slot_is_same_stored (slot)
       || s->seen++ % s->stride != 0)
     return true;
 
-  LOCK_FOR_SCOPE (table_lock (&d->table, index));
-  if (table_get (&d->table, index) == slot
-      && decode_slot (d, s->stream, slot, page) == 0)
-    s->count++;
+  stream = stream_get (&d->pool->streams);
+  {
+    LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+    if (table_get (&d->table, index) == slot
+        && decode_slot (d, stream, slot, page) == 0)
+      s->count++;
+  }
+  stream_put (&d->pool->streams, stream);
   return s->count < DICTIONARY_TRAIN_PAGES;
 }
 
@@ -67,9 +72,7 @@ take_sample (struct pool *pool, struct sample *s, const struct job *job)
   MAINTENANCE_FOR_SCOPE (pool);
   pool->trained_pages = pages_stored (pool);
   s->stride = MAX (1, pool->trained_pages / DICTIONARY_TRAIN_PAGES);
-  s->stream = stream_get (&pool->streams);
   walk_selected (pool, &all, job, take_page, s);
-  stream_put (&pool->streams, s->stream);
 }
 
 static int

@@ -15,6 +15,7 @@
 
 #include "compact.h"
 #include "encode.h"
+#include "live.h"
 #include "page.h"
 #include "recompress.h"
 #include "stats.h"
@@ -494,6 +495,45 @@ who_accesses_wins (void **state)
   close_disk (&f);
 }
 
+/* Where memory is short there is one stream: a job that rests must not
+ * keep it.
+ */
+static bool
+others_can_read (void *opaque)
+{
+  struct fixture *f = opaque;
+  uint8_t page[PAGE];
+
+  assert_int_equal (streams_in_use (&f->u.pool->streams), 0);
+  assert_int_equal (device_read (f->d, page, PAGE, 0), 0);
+  return true;
+}
+
+static void
+jobs_keep_no_stream (void **state)
+{
+  struct fixture f;
+  const struct job job = { others_can_read, &f };
+  const struct recompress_request req = { .threshold = 0 };
+  struct algorithm lz4hc = unit_algorithm ("lz4hc");
+  struct recompress_result r;
+  uint64_t refreshed;
+
+  (void) state;
+  open_disk (&f, strong (), NULL);
+  fill (&f);
+  assert_int_equal (pool_set_algorithm (f.u.pool, &lz4hc), 0);
+  assert_int_equal (pool_refresh (f.u.pool, &job, &refreshed), 0);
+  assert_true (refreshed > 0);
+  assert_int_equal (pool_recompress (f.u.pool, &req, &job, &r), 0);
+  assert_true (r.tried > 0);
+  assert_int_equal (pool_group (f.u.pool, &req, &job, &r), 0);
+  assert_true (r.tried > 0);
+  assert_int_equal (pool_train (f.u.pool, &job), 0);
+  assert_content (&f);
+  close_disk (&f);
+}
+
 int
 main (void)
 {
@@ -510,6 +550,7 @@ main (void)
     cmocka_unit_test (half_dead_groups_are_made_anew),
     cmocka_unit_test (damage_in_a_group_is_noticed),
     cmocka_unit_test (who_accesses_wins),
+    cmocka_unit_test (jobs_keep_no_stream),
   };
 
   rng.state = unit_seed ();

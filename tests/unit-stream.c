@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -178,6 +179,59 @@ threads_wait_for_memory (void **state)
   run_threads (2 * one + one / 2);
 }
 
+static _Atomic bool served;
+
+static void *
+be_served (void *opaque)
+{
+  struct streams *s = opaque;
+  struct stream *stream = stream_get (s);
+
+  served = true;
+  stream_put (s, stream);
+  return NULL;
+}
+
+static bool
+somebody_waits (struct streams *s)
+{
+  LOCK_FOR_SCOPE (&s->lock);
+  return s->turns > s->served;
+}
+
+/* Who puts a stream back and wants it again does not get it before those
+ * who wait.
+ */
+static void
+who_waits_is_served (void **state)
+{
+  struct algorithm a = unit_algorithm ("lz4");
+  struct budget budget = { .limit = 0 };
+  struct streams s;
+  struct stream *stream;
+  pthread_t thread;
+
+  (void) state;
+  assert_int_equal (streams_open (&s, &a, PAGE, &budget), 0);
+  budget.limit = budget.used;
+  for (unsigned i = 0; i < 20; ++i) {
+    served = false;
+    stream = stream_get (&s);
+    assert_int_equal (pthread_create (&thread, NULL, be_served, &s), 0);
+    while (!somebody_waits (&s))
+      sched_yield ();
+    stream_put (&s, stream);
+    stream = stream_get (&s);
+    assert_true (served);
+    stream_put (&s, stream);
+    pthread_join (thread, NULL);
+  }
+  assert_int_equal (streams_in_use (&s), 0);
+  assert_null (s.handed);
+  streams_close (&s);
+  assert_true (budget.used == 0);
+}
+
 int
 main (void)
 {
@@ -188,6 +242,7 @@ main (void)
     cmocka_unit_test (no_memory_for_the_first),
     cmocka_unit_test (threads_share),
     cmocka_unit_test (threads_wait_for_memory),
+    cmocka_unit_test (who_waits_is_served),
   };
 
   return cmocka_run_group_tests_name ("stream", tests, NULL, NULL);
