@@ -7,6 +7,12 @@
 
 #include "objects-internal.h"
 
+/* Requests want the lock of a class, too, and a class may have hundreds
+ * of thousands of zspages: no more than so many are looked at before it
+ * is let go, and one when memory is given back.
+ */
+#define LOCKED_STEPS 64
+
 /* Objects of a zspage behind which memory stands, free ones included. */
 static uint32_t
 objects_committed (const struct zspage *z, const struct size_class *sc)
@@ -14,56 +20,93 @@ objects_committed (const struct zspage *z, const struct size_class *sc)
   return MIN (z->committed / sc->size, sc->objects);
 }
 
-/* How many more objects a class can hold in the memory that it has. */
-static uint64_t
-free_committed (const struct objects *o, const struct object_class *oc,
-                const struct size_class *sc)
+/* The class of the zspage in FRAME, locked, if objects are taken from
+ * there; or NULL.
+ */
+static struct object_class *
+lock_frame (struct objects *o, uint32_t frame)
 {
-  uint64_t free = 0;
+  struct zspage *z = &o->zspages[frame];
+  uint8_t class_plus_1 = z->class_plus_1;
+  struct object_class *oc;
 
-  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    for (uint32_t f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
-      free += objects_committed (&o->zspages[f], sc) - o->zspages[f].used;
-  return free;
+  if (class_plus_1 == 0
+      || atomic_load_explicit (&z->group, memory_order_relaxed)
+         >= GROUPS_TAKEN_FROM)
+    return NULL;
+  oc = &o->classes[class_plus_1 - 1];
+  pthread_mutex_lock (&oc->lock);
+  if (z->class_plus_1 == class_plus_1 && z->group < GROUPS_TAKEN_FROM)
+    return oc;
+  pthread_mutex_unlock (&oc->lock);
+  return NULL;
+}
+
+/* How many more objects each class can hold in the memory that it has. */
+static void
+count_free (struct objects *o, uint64_t free[SIZE_CLASSES_MAX])
+{
+  uint32_t high_water = o->high_water;
+
+  for (uint32_t c = 0; c < SIZE_CLASSES_MAX; ++c)
+    free[c] = 0;
+  for (uint32_t f = 0; f < high_water; ++f) {
+    struct object_class *oc = lock_frame (o, f);
+
+    if (oc) {
+      uint32_t cls = (uint32_t) (oc - o->classes);
+
+      free[cls] += objects_committed (&o->zspages[f], size_class_at (o, cls))
+                   - o->zspages[f].used;
+      pthread_mutex_unlock (&oc->lock);
+    }
+  }
+}
+
+/* Isolate what may be of the first zspages of a list. */
+static uint32_t
+isolate_some (struct objects *o, uint32_t cls, int group, uint64_t *free)
+{
+  struct object_class *oc = &o->classes[cls];
+  uint32_t isolated = 0, next;
+
+  LOCK_FOR_SCOPE (&oc->lock);
+  next = oc->heads[group];
+  for (unsigned i = 0; i < LOCKED_STEPS && next != NIL; ++i) {
+    uint32_t f = next;
+    uint32_t committed = objects_committed (&o->zspages[f],
+                                            size_class_at (o, cls));
+
+    next = o->zspages[f].next;
+    if (*free < committed)
+      continue;
+    zspage_unlink (o, oc, f);
+    zspage_link (o, oc, f, GROUP_ISOLATED);
+    isolated++;
+    *free -= committed;
+  }
+  return isolated;
 }
 
 /* Emptiest first, as long as the zspages that stay have room for what
  * the isolated ones hold: that is, as long as all that a zspage has is
  * free.  Only room with memory behind it counts, since compaction must
- * not need any.
+ * not need any.  Where requests take that room meanwhile, some objects
+ * will stay where they are.
  */
-static uint32_t
-isolate_class (struct objects *o, uint32_t cls)
-{
-  struct object_class *oc = &o->classes[cls];
-  const struct size_class *sc = size_class_at (o, cls);
-  uint32_t isolated = 0, next;
-  uint64_t free;
-
-  LOCK_FOR_SCOPE (&oc->lock);
-  free = free_committed (o, oc, sc);
-  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    for (uint32_t f = oc->heads[g]; f != NIL; f = next) {
-      uint32_t committed = objects_committed (&o->zspages[f], sc);
-
-      next = o->zspages[f].next;
-      if (free < committed)
-        continue;
-      zspage_unlink (o, oc, f);
-      zspage_link (o, oc, f, GROUP_ISOLATED);
-      isolated++;
-      free -= committed;
-    }
-  return isolated;
-}
-
 uint32_t
 objects_isolate (struct objects *o)
 {
-  uint32_t isolated = 0;
+  uint64_t free[SIZE_CLASSES_MAX];
+  uint32_t isolated = 0, some;
 
+  count_free (o, free);
   for (uint32_t c = 0; c < o->sizes->count; ++c)
-    isolated += isolate_class (o, c);
+    for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
+      do {
+        some = isolate_some (o, c, g, &free[c]);
+        isolated += some;
+      } while (some > 0);
   return isolated;
 }
 
@@ -114,27 +157,38 @@ trim_tail (struct objects *o, struct object_class *oc, uint32_t frame,
   z->committed = keep;
 }
 
-static void
-class_compaction_done (struct objects *o, uint32_t cls)
+/* Put some isolated zspages back to use; false: there is none. */
+static bool
+unisolate_some (struct objects *o, uint32_t cls)
 {
   struct object_class *oc = &o->classes[cls];
   const struct size_class *sc = size_class_at (o, cls);
-  uint32_t f;
+  uint32_t f = NIL;
 
   LOCK_FOR_SCOPE (&oc->lock);
-  while ((f = oc->heads[GROUP_ISOLATED]) != NIL) {
+  for (unsigned i = 0;
+       i < LOCKED_STEPS && (f = oc->heads[GROUP_ISOLATED]) != NIL; ++i) {
     zspage_unlink (o, oc, f);
     zspage_link (o, oc, f, group_of (&o->zspages[f], sc->objects));
   }
-  for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
-    for (f = oc->heads[g]; f != NIL; f = o->zspages[f].next)
-      trim_tail (o, oc, f, sc);
+  return f != NIL;
 }
 
 void
 objects_compaction_done (struct objects *o)
 {
+  uint32_t high_water = o->high_water;
+
   for (uint32_t c = 0; c < o->sizes->count; ++c)
-    class_compaction_done (o, c);
+    while (unisolate_some (o, c))
+      ;
+  for (uint32_t f = 0; f < high_water; ++f) {
+    struct object_class *oc = lock_frame (o, f);
+
+    if (oc) {
+      trim_tail (o, oc, f, size_class_at (o, (uint32_t) (oc - o->classes)));
+      pthread_mutex_unlock (&oc->lock);
+    }
+  }
   arena_drain (o->arena);
 }
