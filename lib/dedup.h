@@ -94,7 +94,9 @@ struct dedup {
 };
 
 /* LIMIT is the most bytes that dedup_insert lets the index grow to; 0:
- * none.  BUDGET must stay.  0, or -1 with errno ENOMEM.
+ * none.  No more address space is had than that takes; who attaches, and
+ * may need more, sets held.limit later.  BUDGET must stay.  0, or -1 with
+ * errno ENOMEM.
  */
 int dedup_open (struct dedup *x, struct budget *budget, uint64_t limit);
 

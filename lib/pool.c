@@ -195,8 +195,11 @@ open_dedup (struct pool *pool)
   pool->has_dedup = o->dedup != DEDUP_OFF || pool_file_is_shared (&pool->file);
   if (!pool->has_dedup)
     return 0;
-  if (dedup_open (&pool->dedup, &pool->budget, o->dedup_limit) == -1)
+  /* A pool that was there before may need more than the limit. */
+  if (dedup_open (&pool->dedup, &pool->budget,
+                  pool->file.created ? o->dedup_limit : 0) == -1)
     return -1;
+  pool->dedup.held.limit = o->dedup_limit;
   pool_file_set_shared (&pool->file);
   return 0;
 }
@@ -342,11 +345,9 @@ pool_start (struct pool *pool)
 {
   int r;
 
-  if (start_parts (pool) == -1)
-    return -1;
   look_for_wants (pool);
   pool->budget.limit = 0;
-  r = start_dictionaries (pool);
+  r = start_parts (pool) == -1 ? -1 : start_dictionaries (pool);
   pool->budget.limit = pool->options.mem_limit;
   return r;
 }
