@@ -101,6 +101,37 @@ old_pages_follow_the_algorithm (void **state)
   unit_close (&u);
 }
 
+/* A pool that is full must start, also if today's options alone would
+ * not read all of its pages.
+ */
+static void
+a_full_pool_starts (void **state)
+{
+  const char *other = codec_by_name ("zstd") ? "zstd" : "deflate";
+  uint8_t page[PAGE];
+
+  (void) state;
+  if (!codec_by_name (other)) {
+    print_message ("no codec with a context is built in\n");
+    skip ();
+  }
+  open_disk (other);
+  for (uint64_t i = 0; i < 1000; ++i)
+    put (i, DATA_RANDOM);
+  put (1000, DATA_TEXT);        /* the first that takes a codec */
+  u.options.algorithm = unit_algorithm ("lz4");
+  u.options.mem_limit = pool_mem_limit_min (&u.options);
+  assert_true (u.pool->budget.used > u.options.mem_limit);
+  assert_int_equal (unit_reopen (&u), 0);
+  d = device_open (u.pool, "", PAGES * PAGE);
+  assert_int_equal (u.pool->budget.limit, u.options.mem_limit);
+  assert_content (1000, DATA_RANDOM);
+  assert_true (codec_at (1000) != CODEC_LZ4);
+  assert_int_equal (device_read (d, page, PAGE, 1000 * PAGE), 0);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
 static void
 the_limit_moves (void **state)
 {
@@ -170,6 +201,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (old_pages_follow_the_algorithm),
+    cmocka_unit_test (a_full_pool_starts),
     cmocka_unit_test (the_limit_moves),
     cmocka_unit_test (dictionaries_are_trained),
   };
