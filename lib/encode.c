@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "backing.h"
@@ -116,17 +117,22 @@ slot_fingerprint (const struct device *d, slot_t slot)
   return sum & FINGERPRINT_MASK;
 }
 
+#define ANY_CODEC UINT_MAX
+
 struct wanted {
   const struct device *d;
   uint32_t below;               /* size class */
+  unsigned codec;
 };
 
 static bool
-is_smaller (slot_t slot, void *opaque)
+is_wanted (slot_t slot, void *opaque)
 {
   const struct wanted *w = opaque;
 
-  return object_class (w->d, slot) < w->below;
+  return object_class (w->d, slot) < w->below
+    && (w->codec == ANY_CODEC
+        || (slot_is_stored (slot) && slot_codec (slot) == w->codec));
 }
 
 /* The last page that is counted for the dictionary of SLOT may go before
@@ -159,11 +165,11 @@ is_same_page (struct device *d, struct stream *stream, const void *page,
 
 static slot_t
 share (struct device *d, struct stream *stream, const void *page, uint64_t sum,
-       uint32_t below)
+       uint32_t below, unsigned codec)
 {
-  struct wanted wanted = { d, below };
+  struct wanted wanted = { d, below, codec };
   slot_t slot = dedup_take (&d->pool->dedup, sum & FINGERPRINT_MASK,
-                            dedup_scope (d), is_smaller, &wanted);
+                            dedup_scope (d), is_wanted, &wanted);
 
   return slot != SLOT_EMPTY && is_same_page (d, stream, page, slot)
     ? slot : SLOT_EMPTY;
@@ -176,7 +182,8 @@ encode_shared (struct device *d, struct stream *stream, const void *page,
   if (d->pool->options.dedup == DEDUP_OFF)
     return SLOT_EMPTY;
   return share (d, stream, page,
-                checksum_of (d, page, device_page_size (d)), below);
+                checksum_of (d, page, device_page_size (d)), below,
+                ANY_CODEC);
 }
 
 /* ---- encoding ---- */
@@ -202,7 +209,8 @@ sum_up (struct device *d, struct encoding *e)
 static slot_t
 look (struct device *d, struct stream *stream, struct encoding *e)
 {
-  slot_t slot = share (d, stream, e->page, e->sum, SIZE_CLASSES_MAX);
+  slot_t slot = share (d, stream, e->page, e->sum, SIZE_CLASSES_MAX,
+                       ANY_CODEC);
 
   e->has_looked = true;
   if (slot != SLOT_EMPTY)
@@ -326,14 +334,14 @@ begin_fill (struct encoding *e)
     e->slot = slot_same (e->word);
 }
 
-void
-encode_begin (struct device *d, struct stream *stream, const void *page,
-              struct encoding *e)
+static void
+begin (struct device *d, struct stream *stream, const void *page,
+       bool may_share, struct encoding *e)
 {
   e->page = page;
   e->slot = SLOT_EMPTY;
   e->has_sum = e->has_looked = false;
-  e->may_share = d->pool->options.dedup != DEDUP_OFF;
+  e->may_share = may_share;
   if (same_filled (page, device_page_size (d), &e->word)) {
     begin_fill (e);
     return;
@@ -345,6 +353,13 @@ encode_begin (struct device *d, struct stream *stream, const void *page,
     e->slot = look (d, stream, e);
   if (e->slot == SLOT_EMPTY)
     compress (d, stream, e);
+}
+
+void
+encode_begin (struct device *d, struct stream *stream, const void *page,
+              struct encoding *e)
+{
+  begin (d, stream, page, d->pool->options.dedup != DEDUP_OFF, e);
 }
 
 int
@@ -375,6 +390,24 @@ encode_page (struct device *d, struct stream *stream, const void *page,
   struct encoding e;
 
   encode_begin (d, stream, page, &e);
+  return encode_end (d, stream, &e, slot);
+}
+
+int
+encode_anew (struct device *d, struct stream *stream, const void *page,
+             slot_t *slot)
+{
+  struct encoding e;
+  bool dedup = d->pool->options.dedup != DEDUP_OFF;
+
+  begin (d, stream, page, false, &e);
+  if (dedup && e.slot == SLOT_EMPTY && e.codec != CODEC_FILL && e.data) {
+    e.may_share = e.has_looked = true;
+    sum_up (d, &e);
+    *slot = share (d, stream, page, e.sum, SIZE_CLASSES_MAX, e.codec);
+    if (*slot != SLOT_EMPTY)
+      return 0;
+  }
   return encode_end (d, stream, &e, slot);
 }
 

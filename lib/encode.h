@@ -70,6 +70,12 @@ int damaged (struct device *d);
 int encode_page (struct device *d, struct stream *stream, const void *page,
                  slot_t *slot);
 
+/* The same, of a page that has an object of another algorithm: that is not
+ * shared, nor are others like it.
+ */
+int encode_anew (struct device *d, struct stream *stream, const void *page,
+                 slot_t *slot);
+
 /* The same in two steps, of which the first takes nearly all the time and
  * no memory, and can't fail.  The stream stays the caller's between them,
  * and is used for nothing else; PAGE stays as it is.

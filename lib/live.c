@@ -65,7 +65,7 @@ refresh_page (struct refresher *r, struct device *d, uint64_t index,
     page_unclaim (d, index, 0, INFO_STALE); /* whoever reads it will know */
     return 0;
   }
-  if (encode_page (d, r->stream, r->page, &new) == -1) {
+  if (encode_anew (d, r->stream, r->page, &new) == -1) {
     page_unclaim (d, index, 0, 0);
     errno = ENOSPC;
     return -1;

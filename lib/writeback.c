@@ -252,6 +252,9 @@ add (struct writer *w, struct move *move)
   }
   if (moves_add (wb->out, move, wb->object, twin) == 0)
     return 0;
+  /* Its twin has gone without it. */
+  if (twin && take_from_limit (wb, object_bytes (move->device, move->slot)))
+    move->charged = object_bytes (move->device, move->slot);
   if (flush (w) == 0 && moves_add (wb->out, move, wb->object, NULL) == 0)
     return 0;
   return_to_limit (wb, move->charged);
@@ -397,7 +400,8 @@ clean_leaf (struct cleaner *c, struct device *d, uint64_t leaf)
 
   if (!table_copy_leaf (&d->table, leaf, slots))
     return 0;
-  for (unsigned i = 0; i < LEAF_SLOTS; ++i) {
+  for (unsigned i = 0; i < LEAF_SLOTS && leaf * LEAF_SLOTS + i < d->pages;
+       ++i) {
     if (!slot_is_written_back (slots[i])
         || !backing_contains (c->pool->backing, slot_offset (slots[i]),
                               object_bytes (d, slots[i]))

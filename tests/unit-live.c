@@ -160,6 +160,37 @@ the_limit_moves (void **state)
   unit_close (&u);
 }
 
+/* With dedup, a page is not its own duplicate. */
+static void
+shared_pages_follow_too (void **state)
+{
+  struct algorithm lz4hc = unit_algorithm ("lz4hc:level=9");
+  uint64_t refreshed;
+  struct stats st;
+
+  (void) state;
+  assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
+  u.options.dedup = DEDUP_POOL;
+  assert_int_equal (unit_reopen (&u), 0);
+  d = device_open (u.pool, "", PAGES * PAGE);
+  for (uint64_t i = 0; i < 100; ++i) {
+    uint8_t page[PAGE];
+
+    data_fill (page, PAGE, DATA_TEXT, i % 10 + 1);
+    assert_int_equal (device_write (d, page, PAGE, i * PAGE), 0);
+  }
+  assert_int_equal (pool_set_algorithm (u.pool, &lz4hc), 0);
+  assert_int_equal (pool_refresh (u.pool, NULL, &refreshed), 0);
+  assert_int_equal (refreshed, 100);
+  for (uint64_t i = 0; i < 100; ++i)
+    assert_int_equal (codec_at (i), CODEC_LZ4HC);
+  pool_get_stats (u.pool, &st);
+  assert_int_equal (st.dup_pages, 90);
+  assert_content (10, DATA_TEXT);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
 static void
 dictionaries_are_trained (void **state)
 {
@@ -203,6 +234,7 @@ main (void)
     cmocka_unit_test (old_pages_follow_the_algorithm),
     cmocka_unit_test (a_full_pool_starts),
     cmocka_unit_test (the_limit_moves),
+    cmocka_unit_test (shared_pages_follow_too),
     cmocka_unit_test (dictionaries_are_trained),
   };
 
