@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compact.h"
+#include "control.h"
 #include "control-verbs.h"
 #include "idle.h"
 #include "live.h"
@@ -57,14 +58,17 @@ VERB (trim_empty)
 
 VERB (reset)
 {
-  unsigned clients = *context->clients;
+  unsigned clients = 0;
 
   (void) args;
   (void) cancelled;
-  if (clients > 0)
+  /* Who comes now is turned away: what it wrote would be lost. */
+  if (!atomic_compare_exchange_strong (context->clients, &clients,
+                                       CLIENTS_BARRED))
     return verb_error ("the disk is in use: %u %s", clients,
                        clients == 1 ? "connection" : "connections");
   pool_reset (context->pool);
+  atomic_fetch_sub (context->clients, CLIENTS_BARRED);
   return json_pack ("{s:b}", "ok", 1);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backing.h"
+#include "control.h"
 #include "control-verbs.h"
 #include "device.h"
 #include "latency.h"
@@ -166,7 +167,7 @@ VERB (status)
                     "level", level,
                     "page_size", (json_int_t) pool->sizes.page_size,
                     "checksum", (int) pool->file.geometry.checksum,
-                    "clients", (int) *context->clients,
+                    "clients", (int) (*context->clients & ~CLIENTS_BARRED),
                     "backing", backing_state (pool),
                     "settings", verb_settings (context),
                     "maintenance", maintenance (context->maintainer),

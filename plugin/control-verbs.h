@@ -24,7 +24,7 @@ struct control_context {
   struct pool *pool;
   struct maintainer *maintainer;
   const char *name;
-  const _Atomic unsigned *clients;
+  _Atomic unsigned *clients;
   struct timespec started;      /* CLOCK_MONOTONIC */
 };
 

@@ -156,7 +156,7 @@ control_socket_path (const struct control *c)
 
 int
 control_start (struct control *c, struct pool *pool,
-               struct maintainer *maintainer, const _Atomic unsigned *clients)
+               struct maintainer *maintainer, _Atomic unsigned *clients)
 {
   c->context = (struct control_context) {
     .pool = pool, .maintainer = maintainer, .name = c->name,

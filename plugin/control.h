@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "maintainer.h"
 #include "pool.h"
@@ -42,13 +43,16 @@ int control_open (struct control **c, const struct control_options *o,
 const char *control_name (const struct control *c);
 const char *control_socket_path (const struct control *c);
 
+/* Added to the number of clients while there may be none. */
+#define CLIENTS_BARRED (UINT32_C (1) << 31)
+
 /* Serve, with threads that no signal wakes; after the fork.  The pool and
  * its maintainer have been started, and stay until control_close; CLIENTS is how many
  * use its disks at the moment.  0, or -1 with errno.
  */
 int control_start (struct control *c, struct pool *pool,
                    struct maintainer *maintainer,
-                   const _Atomic unsigned *clients);
+                   _Atomic unsigned *clients);
 
 /* Interrupt what is going on, and remove the socket.  NULL does
  * nothing.

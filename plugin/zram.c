@@ -278,7 +278,14 @@ static void *
 zram_open (int readonly)
 {
   (void) readonly;
-  ++clients;
+  unsigned now = clients;
+
+  do
+    if (now >= CLIENTS_BARRED) {
+      nbdkit_error ("the disk is being reset");
+      return NULL;
+    }
+  while (!atomic_compare_exchange_weak (&clients, &now, now + 1));
   return NBDKIT_HANDLE_NOT_NEEDED;
 }
 
