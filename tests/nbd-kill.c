@@ -583,7 +583,7 @@ report_survivors (void)
   for (unsigned i = 0; i < 3; ++i) {
     printf ("%s%s %" PRIu64, i ? ", " : "on average: ", survivors[i],
             survived[i] / rounds);
-    if (survived[i] == 0)
+    if (survived[i] == 0 && rounds >= 20)
       fail ("no %s after any kill", survivors[i]);
   }
   printf ("\n");
