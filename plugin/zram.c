@@ -200,6 +200,10 @@ static void
 report_start_error (void)
 {
   switch (errno) {
+  case ENXIO:
+    nbdkit_error ("pool=%s: some of its pages are in a backing file, and "
+                  "backing= is missing", options.pool_path);
+    break;
   case ENOTSUP:
     nbdkit_error ("the pool holds pages of an algorithm that is not "
                   "built in");

@@ -3,6 +3,7 @@
 
 nbd_tests = \
 	tests/analyze.sh \
+	tests/backing-faults.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
 	tests/client-fio.sh \
