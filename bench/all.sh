@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# All benchmarks, in some four to six minutes, to the standard output and to
+# All benchmarks, in some ten to fifteen minutes, to the standard output and to
 # a file.
 #   all.sh DATA RESULTS
 # DATA is made when it is not there.  Nothing fails on a slow machine:
@@ -25,9 +25,17 @@ everything () {
     echo
     dedup
     echo
+    dedup-store "$data"
+    echo
+    stall "$data"
+    echo
+    churn "$data" "${BACKING_DIR:-/var/tmp}"
+    echo
     "$here/nbd.sh" "$data"
     echo
     "$here/memory.sh" "$data"
+    echo
+    "$here/life.sh" "$data"
 }
 
 everything | tee "$results"

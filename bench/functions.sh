@@ -36,6 +36,25 @@ stop_server () {
     rm -f "$tmp/$1.pid" "$tmp/$1.sock"
 }
 
+# Resident bytes of a server, and of its pool file.
+rss () {
+    awk '$1 == "Rss:" { print $2 * 1024 }' \
+        "/proc/${server_pids[$1]}/smaps_rollup"
+}
+
+pool_file () {
+    local fd
+    for fd in /proc/"${server_pids[$1]}"/fd/*; do
+        if [[ $(readlink "$fd") == /memfd:* ]]; then
+            echo $(($(stat -L -c %b "$fd") * 512))
+            return
+        fi
+    done
+    echo 0
+}
+
+mib () { awk "BEGIN { printf \"%.2f\", ($1) / 1048576 }"; }
+
 # field NAME LINE: the value in "... NAME=value ..."
 field () {
     local line=" $2"

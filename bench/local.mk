@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Benchmarks; nothing here is built or run but by "make bench".
 
-bench_programs = bench/compact bench/dedup bench/dedup-store bench/dump-pages \
-	bench/store
+bench_programs = bench/ask bench/churn bench/compact bench/dedup bench/dedup-store \
+	bench/dump-pages bench/stall bench/store
 if HAVE_LIBNBD
 bench_programs += bench/nbd-load
 endif
@@ -11,6 +11,9 @@ CLEANFILES += $(bench_programs)
 
 bench_measure = bench/measure.c bench/measure.h
 
+bench_ask_SOURCES = bench/ask.c $(bench_measure)
+bench_churn_SOURCES = bench/churn.c $(bench_measure)
+bench_churn_LDADD = lib/libstore.la
 bench_compact_SOURCES = bench/compact.c $(bench_measure)
 bench_compact_LDADD = lib/libstore.la
 bench_dedup_SOURCES = bench/dedup.c $(bench_measure)
@@ -23,12 +26,15 @@ bench_dump_pages_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 bench_nbd_load_SOURCES = bench/nbd-load.c $(bench_measure)
 bench_nbd_load_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)
+bench_stall_SOURCES = bench/stall.c $(bench_measure)
+bench_stall_LDADD = lib/libstore.la
 bench_store_SOURCES = bench/store.c $(bench_measure)
 bench_store_LDADD = lib/libstore.la
 
 dist_noinst_SCRIPTS += \
-	bench/all.sh bench/make-pages.sh bench/memory.sh bench/nbd.sh
-EXTRA_DIST += bench/functions.sh
+	bench/all.sh bench/life.sh bench/make-pages.sh bench/memory.sh \
+	bench/nbd.sh
+EXTRA_DIST += bench/functions.sh bench/kernel-zram.sh
 
 # The data set is made once; BENCH_PAGES=FILE takes another.
 BENCH_PAGES = bench/pages.bin

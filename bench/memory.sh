@@ -5,31 +5,13 @@
 #   memory.sh DATA
 set -e
 . "$(dirname "$0")/functions.sh"
+. "$(dirname "$0")/kernel-zram.sh"
 
 data=$1
 size=$(stat -c %s "$data")
 pages=$((size / 4096))
-zram=/sys/block/zram0
 
 us_a_page () { awk "BEGIN { printf \"%.1f\", $1 / $pages * 1e6 }"; }
-mib () { awk "BEGIN { printf \"%.2f\", ($1) / 1048576 }"; }
-
-# Resident bytes of a server, and of its pool file.
-rss () {
-    awk '$1 == "Rss:" { print $2 * 1024 }' \
-        "/proc/${server_pids[$1]}/smaps_rollup"
-}
-
-pool_file () {
-    local fd
-    for fd in /proc/"${server_pids[$1]}"/fd/*; do
-        if [[ $(readlink "$fd") == /memfd:* ]]; then
-            echo $(($(stat -L -c %b "$fd") * 512))
-            return
-        fi
-    done
-    echo 0
-}
 
 load () {
     local name=$1
@@ -50,42 +32,11 @@ rewrite () {
 
 # ---- the kernel's zram ----
 
-restore=
-reset_kernel_zram () {
-    echo 1 > $zram/reset
-    echo "$restore" > $zram/comp_algorithm
-    restore=
-}
-
-# Why the kernel's zram can't be used; nothing when it can.
-kernel_zram_missing () {
-    if [ ! -e $zram ]; then
-        echo "no /dev/zram0 (modprobe zram)"
-    elif [ ! -w $zram/disksize ]; then
-        echo "only root may use /dev/zram0"
-    elif [ "$(cat $zram/initstate)" != 0 ]; then
-        echo "/dev/zram0 is in use"
-    elif ! grep -qw "$1" $zram/comp_algorithm; then
-        echo "this kernel's zram has no $1"
-    fi
-}
-
-seconds_of_dd () { awk '/copied/ { print $(NF - 3) }'; }
-
-# A slot is 16 bytes of memory that mm_stat leaves out.
-kernel_zram_used () {
-    awk -v n="$pages" '{ print $3 + 16 * n }' $zram/mm_stat
-}
-
 # Sets kernel_filled and kernel_rewritten, bytes, and kernel_speed.
 use_kernel_zram () {
     local w r
-    restore=$(sed 's/.*\[\(.*\)\].*/\1/' $zram/comp_algorithm)
     trap 'cleanup; reset_kernel_zram' EXIT
-    echo "$1" > $zram/comp_algorithm
-    echo "$size" > $zram/disksize
-    w=$(dd if="$data" of=/dev/zram0 bs=4k oflag=direct conv=notrunc 2>&1 |
-            seconds_of_dd)
+    w=$(fill_kernel_zram "$1" | seconds_of_dd)
     r=$(dd if=/dev/zram0 of=/dev/null bs=4k iflag=direct 2>&1 | seconds_of_dd)
     kernel_speed="write $(us_a_page "$w") us, read $(us_a_page "$r") us"
     kernel_filled=$(kernel_zram_used)
