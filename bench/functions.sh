@@ -7,6 +7,7 @@ export LC_ALL=C
 : "${RUN:=./run}"
 
 tmp=$(mktemp -d)
+export XDG_RUNTIME_DIR=$tmp      # servers here are nobody else's
 declare -A server_pids
 
 cleanup () {

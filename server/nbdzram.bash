@@ -11,7 +11,7 @@ _nbdzram_names ()
         for socket in "$dir"/nbdzram/*.ctl; do
             [ ! -S "$socket" ] || basename "$socket" .ctl
         done
-    done
+    done | sort -u
 }
 
 # What may follow the option $2 of verb $3; $1 is the command.  Fails where

@@ -38,9 +38,9 @@ start_nbdkit b zram 1M name=swap
 [ -e /run/nbdzram ] || [ -e "/run/user/$UID/nbdzram" ] || {
     completes 'nbdzram status ' swap zram0
     completes 'nbdzram idle ' all swap zram0
+    completes 'nbdzram compact zram' zram0
 }
 completes 'nbdzram status sw' swap
-completes 'nbdzram compact zram' zram0
 completes 'nbdzram status --no' --noheadings
 completes 'nbdzram status --output' --output --output-all
 completes 'nbdzram status --output R' RATIO
