@@ -29,10 +29,10 @@ compressed_size ()
 {
     local file=$1
     shift
-    nbdkit_zram -U - -v zram $size "$@" \
-        --run "nbdcopy '$file' \"\$uri\"" >"$tmp/stats.log" 2>&1 ||
-        fail "$(tail -n 5 "$tmp/stats.log")"
-    sed -n 's/.*compr_data_size=//p' "$tmp/stats.log"
+    start_nbdkit stats zram $size "$@" name=stats >&2
+    nbdcopy "$file" "$(uri stats)"
+    nbdzram status --noheadings --raw --bytes --output COMPR stats
+    stop_nbdkit "$pid" >&2
 }
 
 plain=$(compressed_size "$tmp/a" algorithm=zstd:level=3)
