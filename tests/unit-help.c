@@ -52,6 +52,14 @@ unit_algorithm (const char *spec)
   return a;
 }
 
+const char *
+unit_strong (void)
+{
+  if (!codec_by_name ("zstd"))
+    return "lz4hc:level=12";
+  return unit_quick () ? "zstd:level=2" : "zstd:level=9";
+}
+
 int
 unit_attach (struct unit_pool *u)
 {

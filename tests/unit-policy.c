@@ -141,8 +141,7 @@ static void
 open_disk (void)
 {
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
-  u.options.recompress[0] = unit_algorithm
-    (codec_by_name ("zstd") ? "zstd:level=9" : "lz4hc:level=12");
+  u.options.recompress[0] = unit_algorithm (unit_strong ());
   u.options.recompress_count = 1;
   assert_int_equal (unit_reopen (&u), 0);
   d = device_open (u.pool, "", PAGES * PAGE);

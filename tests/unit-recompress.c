@@ -34,13 +34,6 @@ struct fixture {
   uint64_t tags[PAGES];         /* 0: never written */
 };
 
-/* The strongest that is built in. */
-static const char *
-strong (void)
-{
-  return codec_by_name ("zstd") ? "zstd:level=9" : "lz4hc:level=12";
-}
-
 static void
 open_disk (struct fixture *f, const char *first, const char *second)
 {
@@ -158,7 +151,7 @@ idle_pages_get_smaller (void **state)
   struct stats before, after;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   before = stats_of (&f);
   r = recompress (&f, (struct recompress_request) {
@@ -194,7 +187,7 @@ the_largest_come_first (void **state)
   uint64_t huge;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   huge = stats_of (&f).huge_pages;
   assert_true (huge > 20);
@@ -217,7 +210,7 @@ the_threshold_spares_the_small (void **state)
   uint64_t tried = 0;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   r = recompress (&f, (struct recompress_request) { .threshold = 3000 });
   for (uint64_t i = 0; i < PAGES; ++i) {
@@ -240,7 +233,7 @@ algorithms_follow_each_other (void **state)
   struct recompress_result r;
 
   (void) state;
-  open_disk (&f, "lz4hc", strong ());
+  open_disk (&f, "lz4hc", unit_strong ());
   fill (&f);
   r = recompress (&f, (struct recompress_request) { .priority = 1 });
   assert_true (r.recompressed > 0 && r.incompressible == 0);
@@ -260,7 +253,7 @@ noise_is_incompressible (void **state)
   uint8_t page[PAGE];
 
   (void) state;
-  open_disk (&f, "lz4hc", strong ());
+  open_disk (&f, "lz4hc", unit_strong ());
   data_fill (page, PAGE, DATA_RANDOM, 7);
   assert_int_equal (device_write (f.d, page, PAGE, 5 * PAGE), 0);
   r = recompress (&f, (struct recompress_request) {
@@ -289,7 +282,7 @@ what_there_is_not_is_refused (void **state)
   struct recompress_result r;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   assert_int_equal (pool_recompress (f.u.pool, &req, &always, &r), -1);
   assert_int_equal (errno, EINVAL);
   assert_int_equal (pool_group (f.u.pool, &req, &always, &r), -1);
@@ -312,7 +305,7 @@ groups_are_smaller_still (void **state)
   uint64_t alone;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   recompress (&f, (struct recompress_request) { .max_pages = 0 });
   alone = stats_of (&f).compr_data_size;
@@ -339,7 +332,7 @@ large_pages_are_grouped (void **state)
     struct fixture f = { .tags = { 0 } };
 
     assert_int_equal (unit_open (&f.u, "lz4", size, true, 0), 0);
-    f.u.options.recompress[0] = unit_algorithm (strong ());
+    f.u.options.recompress[0] = unit_algorithm (unit_strong ());
     f.u.options.recompress_count = 1;
     assert_int_equal (unit_reopen (&f.u), 0);
     f.d = device_open (f.u.pool, "", 200 * (uint64_t) size);
@@ -364,7 +357,7 @@ writing_one_keeps_its_neighbours (void **state)
   struct fixture f;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   group (&f, PAGES_ALL);
   for (int round = 0; round < 20; ++round) {
@@ -409,7 +402,7 @@ half_dead_groups_are_made_anew (void **state)
   uint64_t before;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   group (&f, PAGES_ALL);
   for (uint64_t i = 0; i < PAGES; ++i)
@@ -431,7 +424,7 @@ damage_in_a_group_is_noticed (void **state)
   uint64_t failed = 0;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   group (&f, PAGES_ALL);
   for (uint64_t i = 0; i < PAGES; ++i) {
@@ -467,7 +460,7 @@ who_accesses_wins (void **state)
   slot_t slot;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   for (uint64_t i = 0; i < 40; ++i) {
     bool claimed;
@@ -520,7 +513,7 @@ jobs_keep_no_stream (void **state)
   uint64_t refreshed;
 
   (void) state;
-  open_disk (&f, strong (), NULL);
+  open_disk (&f, unit_strong (), NULL);
   fill (&f);
   assert_int_equal (pool_set_algorithm (f.u.pool, &lz4hc), 0);
   assert_int_equal (pool_refresh (f.u.pool, &job, &refreshed), 0);

@@ -44,8 +44,7 @@ open_disks (struct fixture *f, enum dedup_mode mode, uint64_t limit)
   assert_int_equal (unit_open (&f->u, "lz4", PAGE, true, 0), 0);
   f->u.options.dedup = mode;
   f->u.options.dedup_limit = limit;
-  f->u.options.recompress[0] = unit_algorithm
-    (codec_by_name ("zstd") ? "zstd:level=9" : "lz4hc:level=12");
+  f->u.options.recompress[0] = unit_algorithm (unit_strong ());
   f->u.options.recompress_count = 1;
   assert_int_equal (unit_reopen (&f->u), 0);
   find_devices (f);

@@ -73,6 +73,9 @@ struct unit_pool {
 
 struct algorithm unit_algorithm (const char *spec);
 
+/* What to recompress by: strong, but not where everything is slow. */
+const char *unit_strong (void);
+
 /* Open a pool in a file without a name, which lives as long as fd.
  * LIMIT is mem_limit.  0, or -1 with errno.
  */
