@@ -122,8 +122,10 @@ shard_close (struct dedup *x, struct dedup_shard *s)
 static void
 give_back (struct dedup *x, struct dedup_shard *s)
 {
-  if (s->nodes == 0)
-    s->end = s->holes = s->buckets = 0;
+  if (s->nodes == 0) {
+    s->end = s->holes = 0;
+    s->buckets = 0;
+  }
   area_shrink (x, &s->others, s->end * sizeof (struct dedup_line));
   area_shrink (x, &s->firsts, s->buckets * sizeof (struct dedup_line));
 }

@@ -67,8 +67,8 @@ find (const struct dedup_shard *s, uint32_t fp, slot_t slot, unsigned *pos)
     unsigned found = 0;
 
     for (unsigned i = 0; i < LINE_NODES; ++i)
-      found |= (unsigned) ((node_place (&line->nodes[i]) == place)
-                           & (node_refs (&line->nodes[i]) > 0)) << i;
+      found |= ((unsigned) (node_place (&line->nodes[i]) == place)
+                & (unsigned) (node_refs (&line->nodes[i]) > 0)) << i;
     if (found) {
       unsigned i = (unsigned) __builtin_ctz (found);
 

@@ -331,7 +331,7 @@ on_small_tmpfs (void)
     return 1;
   if ((unshare (CLONE_NEWNS) == -1
        && unshare (CLONE_NEWUSER | CLONE_NEWNS) == -1)
-      || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+      || mount ("none", "/", "", MS_REC | MS_PRIVATE, NULL) == -1
       || mount ("none", dir, "tmpfs", 0, "size=4m,mode=0777") == -1) {
     rmdir (dir);
     return SKIPPED;
