@@ -41,7 +41,7 @@ is_twin (slot_t slot, void *opaque)
   const struct objects *objects = &t->d->pool->objects;
 
   return slot != t->old && slot_moved (slot, slot_offset (t->old)) == t->old
-    && !object_is_isolated ((struct objects *) objects, slot_offset (slot));
+    && !object_is_isolated (objects, slot_offset (slot));
 }
 
 /* Several slots name the object of OLD, and nobody knows which: each is
@@ -194,36 +194,29 @@ is_candidate (struct pool *pool, slot_t slot, bool sink)
     : object_is_isolated (&pool->objects, slot_offset (slot));
 }
 
-static void
-compact_leaf (struct device *d, uint64_t leaf, bool sink)
+static bool
+compact_leaf (struct device *d, uint64_t leaf, void *opaque)
 {
+  const bool *sink = opaque;
   slot_t slots[LEAF_SLOTS];
   uint64_t first = leaf * LEAF_SLOTS;
 
   if (!table_copy_leaf (&d->table, leaf, slots))
-    return;
+    return true;
   for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
-    if (!is_candidate (d->pool, slots[i], sink))
+    if (!is_candidate (d->pool, slots[i], *sink))
       continue;
     else if (slot_is_group (slots[i]))
-      compact_group (d, first + i, slots[i], sink);
+      compact_group (d, first + i, slots[i], *sink);
     else
-      compact_page (d, first + i, sink);
+      compact_page (d, first + i, *sink);
+  return true;
 }
 
 static void
 compact_devices (struct pool *pool, const struct job *job, bool sink)
 {
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
-    struct device *d = pool->devices[n];
-
-    if (!d)
-      continue;
-    for (uint64_t leaf = table_next_leaf (&d->table, 0);
-         leaf < d->table.leaves && job_goes_on (job);
-         leaf = table_next_leaf (&d->table, leaf + 1))
-      compact_leaf (d, leaf, sink);
-  }
+  walk_all_leaves (pool, job, compact_leaf, &sink);
 }
 
 static uint64_t

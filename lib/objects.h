@@ -119,7 +119,7 @@ uint32_t objects_isolate (struct objects *o);
 
 /* Does the object at OFFSET lie in an isolated zspage? */
 static inline bool
-object_is_isolated (struct objects *o, uint64_t offset)
+object_is_isolated (const struct objects *o, uint64_t offset)
 {
   uint64_t frame = offset / o->sizes->zspage_size;
 

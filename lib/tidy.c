@@ -5,19 +5,19 @@
 #include "page.h"
 #include "tidy.h"
 
-static uint64_t
-trim_empty_in_leaf (struct device *d, uint64_t leaf)
+static bool
+trim_empty_in_leaf (struct device *d, uint64_t leaf, void *opaque)
 {
   slot_t slots[LEAF_SLOTS];
-  uint64_t first = leaf * LEAF_SLOTS, trimmed = 0;
+  uint64_t first = leaf * LEAF_SLOTS, *trimmed = opaque;
 
   if (!table_copy_leaf (&d->table, leaf, slots))
-    return 0;
+    return true;
   for (unsigned i = 0; i < LEAF_SLOTS; ++i)
     if (slots[i] == slot_same (0))
-      trimmed += page_trim_if (d, first + i, slots[i]);
+      *trimmed += page_trim_if (d, first + i, slots[i]);
   table_release_leaf (&d->table, leaf);
-  return trimmed;
+  return true;
 }
 
 uint64_t
@@ -26,16 +26,7 @@ pool_trim_empty (struct pool *pool, const struct job *job)
   uint64_t trimmed = 0;
 
   MAINTENANCE_FOR_SCOPE (pool);
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
-    struct device *d = pool->devices[n];
-
-    if (!d)
-      continue;
-    for (uint64_t leaf = table_next_leaf (&d->table, 0);
-         leaf < d->table.leaves && job_goes_on (job);
-         leaf = table_next_leaf (&d->table, leaf + 1))
-      trimmed += trim_empty_in_leaf (d, leaf);
-  }
+  walk_all_leaves (pool, job, trim_empty_in_leaf, &trimmed);
   return trimmed;
 }
 

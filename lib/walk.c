@@ -26,6 +26,23 @@ is_selected (const struct selection *s, slot_t slot, page_info info)
   }
 }
 
+void
+walk_all_leaves (struct pool *pool, const struct job *job,
+                 bool (*fn) (struct device *d, uint64_t leaf, void *opaque),
+                 void *opaque)
+{
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    struct device *d = pool->devices[n];
+
+    if (!d)
+      continue;
+    for (uint64_t leaf = table_next_leaf (&d->table, 0);
+         leaf < d->table.leaves; leaf = table_next_leaf (&d->table, leaf + 1))
+      if (!job_goes_on (job) || !fn (d, leaf, opaque))
+        return;
+  }
+}
+
 /* The part of a leaf that is selected.  False: there is none. */
 static bool
 copy_selected (const struct device *d, uint64_t leaf,

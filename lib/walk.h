@@ -58,6 +58,14 @@ select_type (enum page_type type)
 /* Is a page of this slot, about which INFO is known, one of them? */
 bool is_selected (const struct selection *s, slot_t slot, page_info info);
 
+/* Call FN for each leaf that is there, of all devices; no lock is held.
+ * Ends when FN returns false, or the job is not to go on.
+ */
+void walk_all_leaves (struct pool *pool, const struct job *job,
+                      bool (*fn) (struct device *d, uint64_t leaf,
+                                  void *opaque),
+                      void *opaque);
+
 /* Call FN for each page selected that has an object in the arena, with
  * its slot as it was a moment ago; no lock is held.  Ends when FN returns
  * false, or the job is not to go on.

@@ -393,41 +393,31 @@ clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
   return flush_cleaned (c);     /* it waits for the next time */
 }
 
-static int
-clean_leaf (struct cleaner *c, struct device *d, uint64_t leaf)
+static bool
+is_victim (const struct backing *b, const struct device *d, slot_t slot)
 {
-  slot_t slots[LEAF_SLOTS];
+  uint64_t offset = slot_offset (slot);
+  uint32_t bytes = object_bytes (d, slot);
 
-  if (!table_copy_leaf (&d->table, leaf, slots))
-    return 0;
-  for (unsigned i = 0; i < LEAF_SLOTS && leaf * LEAF_SLOTS + i < d->pages;
-       ++i) {
-    if (!slot_is_written_back (slots[i])
-        || !backing_contains (c->pool->backing, slot_offset (slots[i]),
-                              object_bytes (d, slots[i]))
-        || !backing_is_victim (c->pool->backing, slot_offset (slots[i]),
-                               object_bytes (d, slots[i])))
-      continue;
-    if (clean_page (c, d, leaf * LEAF_SLOTS + i, slots[i]) == -1
-        || !job_goes_on (c->job))
-      return -1;
-  }
-  return 0;
+  return slot_is_written_back (slot) && backing_contains (b, offset, bytes)
+    && backing_is_victim (b, offset, bytes);
 }
 
-static void
-clean_devices (struct cleaner *c)
+static bool
+clean_leaf (struct device *d, uint64_t leaf, void *opaque)
 {
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
-    struct device *d = c->pool->devices[n];
+  struct cleaner *c = opaque;
+  slot_t slots[LEAF_SLOTS];
+  uint64_t first = leaf * LEAF_SLOTS;
 
-    if (!d)
-      continue;
-    for (uint64_t leaf = table_next_leaf (&d->table, 0);
-         leaf < d->table.leaves; leaf = table_next_leaf (&d->table, leaf + 1))
-      if (clean_leaf (c, d, leaf) == -1)
-        return;
-  }
+  if (!table_copy_leaf (&d->table, leaf, slots))
+    return true;
+  for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
+    if (is_victim (c->pool->backing, d, slots[i])
+        && (clean_page (c, d, first + i, slots[i]) == -1
+            || !job_goes_on (c->job)))
+      return false;
+  return true;
 }
 
 static uint64_t
@@ -456,7 +446,7 @@ pool_clean (struct pool *pool, const struct job *job)
     if (!backing_needs_cleaning (pool->backing)
         || backing_choose_victims (pool->backing, WRITEBACK_BATCH / 2) == 0)
       break;
-    clean_devices (&c);
+    walk_all_leaves (pool, NULL, clean_leaf, &c);
     flush_cleaned (&c);
     backing_cleaning_done (pool->backing);
     /* Where sizes are such that they can't be packed any better, moving
