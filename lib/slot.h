@@ -163,26 +163,31 @@ slot_same_word (slot_t s)
   return (uint64_t) ((int64_t) s >> SLOT_PAYLOAD_SHIFT);
 }
 
-/* LENGTH is 1 to 65536, OFFSET a multiple of 32 below SLOT_ARENA_MAX. */
+/* LENGTH is 1 to 65536, OFFSET a multiple of 32 below SLOT_ARENA_MAX, and
+ * LAST is codec or place.
+ */
+static inline slot_t
+slot_of_length (enum slot_kind kind, uint64_t offset, uint32_t length,
+                unsigned last)
+{
+  return slot_seal ((offset / SLOT_STORED_UNIT) << SLOT_STORED_SHIFT
+                    | (slot_t) (length - 1)
+                      << (SLOT_PAYLOAD_SHIFT + SLOT_CODEC_BITS)
+                    | (slot_t) last << SLOT_PAYLOAD_SHIFT
+                    | kind);
+}
+
 static inline slot_t
 slot_stored (uint64_t offset, uint32_t length, unsigned codec)
 {
-  return slot_seal ((offset / SLOT_STORED_UNIT) << SLOT_STORED_SHIFT
-                    | (slot_t) (length - 1)
-                      << (SLOT_PAYLOAD_SHIFT + SLOT_CODEC_BITS)
-                    | (slot_t) codec << SLOT_PAYLOAD_SHIFT
-                    | SLOT_KIND_STORED);
+  return slot_of_length (SLOT_KIND_STORED, offset, length, codec);
 }
 
-/* OFFSET and LENGTH as in slot_stored, for the whole object. */
+/* OFFSET and LENGTH are of the whole object. */
 static inline slot_t
 slot_group (uint64_t offset, uint32_t length, unsigned place)
 {
-  return slot_seal ((offset / SLOT_STORED_UNIT) << SLOT_STORED_SHIFT
-                    | (slot_t) (length - 1)
-                      << (SLOT_PAYLOAD_SHIFT + SLOT_CODEC_BITS)
-                    | (slot_t) place << SLOT_PAYLOAD_SHIFT
-                    | SLOT_KIND_GROUP);
+  return slot_of_length (SLOT_KIND_GROUP, offset, length, place);
 }
 
 static inline unsigned
