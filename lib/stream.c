@@ -42,13 +42,20 @@ static int
 make_decompressor (struct streams *s, struct stream *stream,
                    const struct codec *codec)
 {
-  void **ctx = &stream->decompressors[codec->id];
   size_t bytes;
+  void *ctx;
 
   if (!codec->decompressor_new)
     return 0;
-  *ctx = codec->decompressor_new (&bytes);
-  return *ctx ? account (s, stream, bytes) : -1;
+  ctx = codec->decompressor_new (&bytes);
+  if (!ctx)
+    return -1;
+  if (account (s, stream, bytes) == -1) {
+    codec->decompressor_free (ctx);
+    return -1;
+  }
+  stream->decompressors[codec->id] = ctx;
+  return 0;
 }
 
 /* Contexts for everything that a slot may name, since a read must not
