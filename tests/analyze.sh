@@ -98,29 +98,19 @@ fi
 
 # ---- what can't be done ----
 
-# exits CODE PATTERN ARGS...
-exits ()
-{
-    local code=0 wanted=$1 pattern=$2
-    shift 2
-    nbdzram analyze "$@" >"$tmp/out" 2>&1 || code=$?
-    [ $code = "$wanted" ] && [ "$(wc -l <"$tmp/out")" = 1 ] &&
-        grep -q -e "$pattern" "$tmp/out" ||
-        fail "analyze $*: $code: $(cat "$tmp/out")"
-}
 : >"$tmp/empty"
-exits 1 'empty: there is nothing in it' "$tmp/empty"
-exits 1 'No such file' "$tmp/none"
-exits 1 'Is a directory' "$tmp"
-exits 1 'process 999999999: there is none' --pid 999999999
-exits 2 'not a whole number' --pid self
-exits 2 'FILE or --pid' --pid 1 "$tmp/file"
-exits 2 'FILE or --pid'
-exits 2 'lz5' -a lz4,lz5 "$tmp/file"
-exits 2 'level' -a lz4:level=0 "$tmp/file"
-exits 2 'power of two' --page-size 5000 "$tmp/file"
-exits 2 'power of two' --page-size 128K "$tmp/file"
-exits 2 'not a size' --page-size 4Q "$tmp/file"
-exits 2 'from 1 to' --sample 0 "$tmp/file"
-exits 2 'from 1 to' --time 0 "$tmp/file"
-exits 2 'not a whole number' --time 1e3 "$tmp/file"
+exits 1 'empty: there is nothing in it' analyze "$tmp/empty"
+exits 1 'No such file' analyze "$tmp/none"
+exits 1 'Is a directory' analyze "$tmp"
+exits 1 'process 999999999: there is none' analyze --pid 999999999
+exits 2 'not a whole number' analyze --pid self
+exits 2 'FILE or --pid' analyze --pid 1 "$tmp/file"
+exits 2 'FILE or --pid' analyze
+exits 2 'lz5' analyze -a lz4,lz5 "$tmp/file"
+exits 2 'level' analyze -a lz4:level=0 "$tmp/file"
+exits 2 'power of two' analyze --page-size 5000 "$tmp/file"
+exits 2 'power of two' analyze --page-size 128K "$tmp/file"
+exits 2 'not a size' analyze --page-size 4Q "$tmp/file"
+exits 2 'from 1 to' analyze --sample 0 "$tmp/file"
+exits 2 'from 1 to' analyze --time 0 "$tmp/file"
+exits 2 'not a whole number' analyze --time 1e3 "$tmp/file"

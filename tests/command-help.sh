@@ -55,16 +55,6 @@ stop_nbdkit "$pid"
 
 # ---- usage errors ----
 
-# exits CODE PATTERN ARGS...
-exits ()
-{
-    local code=0 wanted=$1 pattern=$2
-    shift 2
-    nbdzram "$@" >"$tmp/out" 2>&1 || code=$?
-    [ $code = "$wanted" ] || fail "nbdzram $*: $code: $(cat "$tmp/out")"
-    [ "$(wc -l <"$tmp/out")" = 1 ] && grep -q -e "$pattern" "$tmp/out" ||
-        fail "nbdzram $* does not say '$pattern': $(cat "$tmp/out")"
-}
 exits 2 'a verb is missing'
 exits 2 'unknown verb explode' explode
 exits 2 'unknown verb --frob' --frob

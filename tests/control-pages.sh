@@ -142,15 +142,6 @@ says 'true or false' '{"verb": "recompress", "group": 1}'
 says 'without' '{"verb": "recompress", "group": true, "threshold": 3000}'
 says 'only 16384 pages' '{"verb": "recompress", "end": 99999}'
 
-# exits CODE PATTERN ARGS...
-exits ()
-{
-    local code=0 wanted=$1 pattern=$2
-    shift 2
-    nbdzram "$@" >"$tmp/out" 2>&1 || code=$?
-    [ $code = "$wanted" ] && grep -q -e "$pattern" "$tmp/out" &&
-        [ "$(wc -l <"$tmp/out")" = 1 ] || fail "$*: $code: $(cat "$tmp/out")"
-}
 exits 1 'only 16384 pages' pages --range 0-16384
 exits 2 'ends before it begins' pages --range 5-4
 for range in '' - x 1-x 1-2-3 -5 1--2 99999999999999999999; do

@@ -94,15 +94,6 @@ refused 'without backing=' \
 refused 'without backing=' '{"verb": "writeback", "type": "idle"}'
 refused 'one of' '{"verb": "writeback", "type": "frob"}'
 
-# exits CODE PATTERN ARGS...
-exits ()
-{
-    local code=0 wanted=$1 pattern=$2
-    shift 2
-    nbdzram "$@" >"$tmp/out" 2>&1 || code=$?
-    [ $code = "$wanted" ] && grep -q -e "$pattern" "$tmp/out" &&
-        [ "$(wc -l <"$tmp/out")" = 1 ] || fail "$*: $code: $(cat "$tmp/out")"
-}
 exits 1 'at least' set mem-limit=4K
 exits 1 'without backing=' writeback --type huge
 exits 2 'what is to be set' set zram0

@@ -157,6 +157,17 @@ nbdzram ()
     "$bin/../server/nbdzram" "$@"
 }
 
+# exits CODE PATTERN ARGS...: nbdzram ends so, and says why in one line.
+exits ()
+{
+    local code=0 wanted=$1 pattern=$2
+    shift 2
+    nbdzram "$@" >"$tmp/out" 2>&1 || code=$?
+    [ $code = "$wanted" ] || fail "nbdzram $*: $code: $(cat "$tmp/out")"
+    [ "$(wc -l <"$tmp/out")" = 1 ] && grep -q -e "$pattern" "$tmp/out" ||
+        fail "nbdzram $* does not say '$pattern': $(cat "$tmp/out")"
+}
+
 # ask NAME REQUEST...: lines to a control socket, and the replies.
 ask ()
 {
