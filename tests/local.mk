@@ -3,3 +3,4 @@
 
 include tests/unit.mk
 include tests/nbd.mk
+include tests/vm/local.mk
