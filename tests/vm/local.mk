@@ -3,6 +3,7 @@
 # both processors of a small machine.
 
 vm_tests = \
+	tests/vm-filesystems.sh \
 	tests/vm-nbd-client.sh
 
 dist_check_SCRIPTS += $(vm_tests)
