@@ -4,6 +4,7 @@
 
 vm_tests = \
 	tests/vm-filesystems.sh \
+	tests/vm-ltp-zram.sh \
 	tests/vm-nbd-client.sh
 
 dist_check_SCRIPTS += $(vm_tests)
