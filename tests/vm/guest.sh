@@ -60,3 +60,46 @@ eventually ()
     return 1
 }
 
+
+# ---- swap ----
+
+# One that the command sets up: swap_on SIZE [OPTION...]
+swap_on ()
+{
+    local size=$1
+    shift
+    nbdzram swapon swap0 --size "$size" "$@" >/tmp/swapon.log 2>&1 || {
+        cat /tmp/swapon.log
+        fail "swapon"
+    }
+    # A synchronous read costs a millisecond in emulation: in real
+    # machines 0 is right.
+    echo 3 >/proc/sys/vm/page-cluster
+}
+
+swap_off ()
+{
+    nbdzram swapoff swap0 >/tmp/swapoff.log 2>&1 || {
+        cat /tmp/swapoff.log
+        fail "swapoff"
+    }
+    grep -q /dev/nbd /proc/swaps && fail "still: $(cat /proc/swaps)"
+    eventually 10 nothing_left || {
+        ps
+        fail "left over: $(ls /run/nbdzram)"
+    }
+}
+
+nothing_left () { ! pgrep nbdkit >/dev/null && ! pgrep nbdzram >/dev/null; }
+
+server_pid () { nbdzram status --noheadings -o PID swap0 2>/dev/null | tr -d ' '; }
+
+# 1.6 times the memory of the machine, in MiB
+footprint () { echo $(($(meminfo MemTotal) * 16 / 10 / 1024)); }
+
+# Run pages, and say what it said.
+run_pages ()
+{
+    line=$(pages "$@") || { say "$line"; fail "pages $*"; }
+    say "$line"
+}

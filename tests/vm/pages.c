@@ -3,10 +3,12 @@
  * a seed tell, touches them again in some order, verifies every byte, and
  * writes every third anew.
  *
- *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N]
+ *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N] [hold=1]
  *
- * Of a hundred pages 8 are same-filled, 6 random, and the others compress
- * about 3 to 1 by lz4, as those of programs do.  Prints one line; the exit
+ * With hold=1 it stops itself when all is filled, until SIGCONT.
+ *
+ * Of a hundred pages 10 are same-filled, 3 random, and the others compress
+ * so that lz4 makes 3.3 to 1 of them all, as of live programs' memory.  Prints one line; the exit
  * status is 1 when a byte was wrong.
  */
 
@@ -24,6 +26,7 @@
 #include "chance.h"
 
 #define PAGE 4096
+#define RUN 64                  /* neighbours touched after each other */
 #define WORDS (PAGE / sizeof (uint64_t))
 
 /* What a worker found, in memory that all share. */
@@ -49,46 +52,51 @@ now_ms (void)
 
 /* ---- contents ---- */
 
-static uint64_t
-state_of (const struct worker *w, uint64_t page)
-{
-  uint64_t state = w->seed ^ page << 8 ^ w->versions[page];
+/* A page as it is written word by word. */
+struct content {
+  uint64_t state, first;
+  unsigned kind;                /* of a hundred */
+};
 
-  next (&state);
-  return state;
+static struct content
+content_of (const struct worker *w, uint64_t page)
+{
+  struct content c = { .state = w->seed ^ page << 8 ^ w->versions[page] };
+
+  c.kind = (unsigned) below (&c.state, 100);
+  c.first = next (&c.state);
+  return c;
 }
 
-/* Word I of a page; called for each in order. */
+/* Word I; called for each in order. */
 static uint64_t
-word_of (uint64_t *state, unsigned kind, uint64_t i, uint64_t first)
+next_word (struct content *c, uint64_t i)
 {
-  if (kind < 8)
-    return first;
-  if (kind < 14 || i % 8 < 2)
-    return next (state);
-  return i % 8 < 4 ? first : i / 64;
+  if (c->kind < 10)
+    return c->first;
+  if (c->kind < 13 || (i % 8 == 0 && (c->kind < 60 || i % 16 == 0)))
+    return next (&c->state);
+  return i % 8 < 4 ? c->first : i / 64;
 }
 
 static void
 fill (const struct worker *w, uint64_t page)
 {
-  uint64_t state = state_of (w, page), first = state * 3;
-  unsigned kind = (unsigned) (state % 100);
+  struct content c = content_of (w, page);
   uint64_t *p = w->memory + page * WORDS;
 
   for (uint64_t i = 0; i < WORDS; ++i)
-    p[i] = word_of (&state, kind, i, first);
+    p[i] = next_word (&c, i);
 }
 
 static bool
 is_right (const struct worker *w, uint64_t page)
 {
-  uint64_t state = state_of (w, page), first = state * 3;
-  unsigned kind = (unsigned) (state % 100);
+  struct content c = content_of (w, page);
   const uint64_t *p = w->memory + page * WORDS;
 
   for (uint64_t i = 0; i < WORDS; ++i)
-    if (p[i] != word_of (&state, kind, i, first)) {
+    if (p[i] != next_word (&c, i)) {
       fprintf (stderr, "page %" PRIu64 ", version %u: word %" PRIu64
                " is %016" PRIx64 "\n", page, w->versions[page], i, p[i]);
       return false;
@@ -120,15 +128,14 @@ fill_all (struct worker *w)
   w->result->fill_ms = now_ms () - start;
 }
 
-/* Each page once, in the order of a walk by a stride that meets all. */
+/* As many pages as there are, in runs of neighbours. */
 static void
 touch_all (struct worker *w, uint64_t *chance)
 {
-  uint64_t start = now_ms (), before = start, page = below (chance, w->pages);
-  bool ordered = below (chance, 2) == 0;
+  uint64_t start = now_ms (), before = start, page = 0;
 
   for (uint64_t n = 0; n < w->pages; ++n) {
-    page = ordered ? (page + 1) % w->pages : below (chance, w->pages);
+    page = n % RUN == 0 ? below (chance, w->pages) : (page + 1) % w->pages;
     if (!is_right (w, page))
       w->result->wrong++;
     if (below (chance, 3) == 0) {
@@ -168,8 +175,12 @@ map (size_t size, int flags)
   return p;
 }
 
+struct plan {
+  uint64_t rounds, seconds, hold;
+};
+
 static int
-work (uint64_t pages, uint64_t seed, uint64_t rounds, uint64_t seconds,
+work (uint64_t pages, uint64_t seed, const struct plan *plan,
       struct result *result)
 {
   struct worker w = { .pages = pages, .seed = seed, .result = result };
@@ -179,7 +190,10 @@ work (uint64_t pages, uint64_t seed, uint64_t rounds, uint64_t seconds,
   w.versions = map (pages, MAP_PRIVATE);
   madvise (w.memory, pages * PAGE, MADV_NOHUGEPAGE);
   fill_all (&w);
-  for (uint64_t n = 0; n < rounds || now_ms () - start < seconds * 1000; ++n)
+  if (plan->hold)
+    raise (SIGSTOP);
+  for (uint64_t n = 0;
+       n < plan->rounds || now_ms () - start < plan->seconds * 1000; ++n)
     touch_all (&w, &chance);
   verify_all (&w);
   return result->wrong > 0;
@@ -217,22 +231,24 @@ main (int argc, char *argv[])
   uint64_t mib = argc > 1 ? strtoull (argv[1], NULL, 10) : 0;
   uint64_t workers = argument (argc, argv, "workers", 2);
   uint64_t seed = argument (argc, argv, "seed", (uint64_t) getpid ());
-  uint64_t rounds = argument (argc, argv, "rounds", 1);
-  uint64_t seconds = argument (argc, argv, "seconds", 0);
+  const struct plan plan = {
+    .rounds = argument (argc, argv, "rounds", 1),
+    .seconds = argument (argc, argv, "seconds", 0),
+    .hold = argument (argc, argv, "hold", 0),
+  };
   struct result *r, sum = { 0 };
   int failed = 0;
 
   if (mib == 0 || workers == 0) {
     fprintf (stderr, "usage: pages MIB [workers=N] [rounds=N] [seed=N] "
-             "[seconds=N]\n");
+             "[seconds=N] [hold=1]\n");
     return 2;
   }
   r = map (workers * sizeof *r, MAP_SHARED);
   mlock (r, workers * sizeof *r);
   for (uint64_t n = 0; n < workers; ++n)
     if (fork () == 0)
-      _exit (work (mib * 256 / workers, seed + n * 1000003, rounds, seconds,
-                   &r[n]));
+      _exit (work (mib * 256 / workers, seed + n * 1000003, &plan, &r[n]));
   for (uint64_t n = 0; n < workers; ++n)
     failed |= reap ();
   for (uint64_t n = 0; n < workers; ++n) {

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# While memory of 1.6 times the machine's is in use: the watcher is killed,
+# the supervisor is killed and started again by hand, the server is stopped
+# for longer than the kernel waits, so that it must not do late what was sent
+# again meanwhile, and upgraded ten times.
+. "${srcdir:-.}/tests/vm/host.sh"
+boot 300 256M
+#### guest ####
+swap_on 500M
+mib=$(footprint)
+(pages $mib workers=2 rounds=1 seconds=100 seed="${seed:-400}" >/tmp/line 2>&1; echo $? >/tmp/code) &
+running () { [ ! -e /tmp/code ] || { cat /tmp/line; fail "it ended early"; }; }
+busy () { sleep 3; running; }
+
+# The supervisor's own line, and those of its children, by its command.
+supervisor_pid () { pgrep -f 'nbdzram serve' | head -n 1; }
+watcher_pid () { pgrep -f 'nbdzram watch' | head -n 1; }
+
+for n in 1 2; do
+    say "the watcher is killed, then the server"
+    busy
+    pid=$(watcher_pid)
+    kill -9 "$pid" || fail "no watcher"
+    another () { [ "$(watcher_pid)" ] && [ "$(watcher_pid)" != "$pid" ]; }
+    eventually 10 another || fail "no other watcher"
+    busy
+    kill -9 "$(server_pid)" || fail "no server"
+    busy
+done
+
+for n in 1 2; do
+    say "the supervisor is killed, started again, and the server killed"
+    busy
+    kill -9 "$(supervisor_pid)" || fail "no supervisor"
+    busy
+    nbdzram serve swap0 --daemon --swap --size 500M || fail "not started again"
+    busy
+    kill -9 "$(server_pid)" || fail "no server"
+    busy
+done
+
+say "the server is stopped for six seconds"
+pid=$(server_pid)
+kill -STOP "$pid"
+sleep 6
+kill -CONT "$pid" 2>/dev/null
+busy
+
+say "upgrades"
+n=0
+while [ $n -lt 10 ]; do
+    nbdzram upgrade swap0 >/tmp/upgrade.log 2>&1 || {
+        cat /tmp/upgrade.log
+        fail "upgrade $n"
+    }
+    running
+    sleep 1
+    n=$((n + 1))
+done
+cat /tmp/upgrade.log
+wait
+cat /tmp/line
+[ "$(cat /tmp/code)" = 0 ] || fail "see above"
+swap_off
+kernel_is_well

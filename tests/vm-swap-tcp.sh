@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# As vm-swap, by TCP: a server that listens, and swap on what it serves.
+. "${srcdir:-.}/tests/vm/host.sh"
+boot $((120 + 60 * ${NBDZRAM_VM_RUNS:-1})) 256M
+#### guest ####
+nbdzram serve far --daemon --swap --size 500M --listen 127.0.0.1:10809 ||
+    fail "serve"
+swap_on 500M --remote nbd://127.0.0.1:10809
+mib=$(footprint)
+run=0
+while [ $run -lt "${runs:-1}" ]; do
+    run_pages $mib workers=2 rounds=1 seed=$((${seed:-200} + run))
+    run=$((run + 1))
+done
+[ "$(vmstat_of pswpout)" -gt 20000 ] || fail "little was swapped"
+nbdzram swapoff swap0 || fail "swapoff"
+nbdzram stop far || fail "stop"
+eventually 10 nothing_left || { ps; fail "left over"; }
+kernel_is_well
