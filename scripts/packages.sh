@@ -8,14 +8,18 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     libjansson-dev libsmartcols-dev libncurses-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
     libclang-rt-dev util-linux procps python3 socat"
+packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
+    xfsprogs btrfs-progs fio util-linux"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
     jansson-devel libsmartcols-devel ncurses-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
     libasan libubsan libtsan util-linux procps-ng python3 socat"
+packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
+    btrfs-progs fio util-linux"
 
-# Is everything of a group (build or tests) there?
+# Is everything of a group (build, tests or vm) there?
 have_group () {
     local command module
     case $1 in
@@ -26,15 +30,19 @@ have_group () {
         tests)
             set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 socat
             module="cmocka" ;;
+        vm)
+            set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \
+                mkfs.xfs mkfs.btrfs fio mkswap
+            module=nbdkit ;;
     esac
     for command; do
-        type -P "$command" >/dev/null || return 1
+        PATH=$PATH:/usr/sbin:/sbin type -P "$command" >/dev/null || return 1
     done
     # shellcheck disable=SC2086
     pkg-config --exists $module 2>/dev/null
 }
 
-# install_group build|tests
+# install_group build|tests|vm
 install_group () {
     local list
     have_group "$1" && return
