@@ -7,7 +7,7 @@ trap 'rm -f "$disk"' EXIT
 truncate -s 400M "$disk"
 export NBDZRAM_VM_ARGS="-drive file=$disk,format=raw,if=virtio,cache=unsafe"
 . "${srcdir:-.}/tests/vm/host.sh"
-(boot 360 256M fs)
+(boot 360 320M fs)
 exit
 #### guest ####
 modprobe virtio_pci

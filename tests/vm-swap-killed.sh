@@ -4,7 +4,7 @@
 # times the machine's is in use: no byte is wrong, no request fails, and no
 # stall is longer than five seconds.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 300 256M
+boot 300 320M
 #### guest ####
 swap_on 500M
 mib=$(footprint)

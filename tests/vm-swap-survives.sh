@@ -5,7 +5,7 @@
 # for longer than the kernel waits, so that it must not do late what was sent
 # again meanwhile, and upgraded ten times.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 300 256M
+boot 300 320M
 #### guest ####
 swap_on 500M
 mib=$(footprint)
@@ -14,8 +14,8 @@ running () { [ ! -e /tmp/code ] || { cat /tmp/line; fail "it ended early"; }; }
 busy () { sleep 3; running; }
 
 # The supervisor's own line, and those of its children, by its command.
-supervisor_pid () { pgrep -f 'nbdzram serve' | head -n 1; }
-watcher_pid () { pgrep -f 'nbdzram watch' | head -n 1; }
+supervisor_pid () { pid_of ' serve '; }
+watcher_pid () { pid_of ' watch '; }
 
 for n in 1 2; do
     say "the watcher is killed, then the server"

@@ -4,7 +4,7 @@
 # byte verified, several times over (runs=N), and everything is as it was
 # after swapoff.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot $((120 + 60 * ${NBDZRAM_VM_RUNS:-3})) 256M
+boot $((120 + 60 * ${NBDZRAM_VM_RUNS:-3})) 320M
 #### guest ####
 for key in page-cluster swappiness min_free_kbytes; do
     cat /proc/sys/vm/$key

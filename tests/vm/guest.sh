@@ -90,12 +90,21 @@ swap_off ()
     }
 }
 
-nothing_left () { ! pgrep nbdkit >/dev/null && ! pgrep nbdzram >/dev/null; }
+nothing_left () { ! pidof nbdkit nbdzram >/dev/null; }
+
+# The process of ours whose command line has PATTERN.
+pid_of ()
+{
+    ps -o pid,args | awk -v pattern="$1" \
+        '/nbdzram|exe/ && index ($0, pattern) { print $1; exit }'
+}
 
 server_pid () { nbdzram status --noheadings -o PID swap0 2>/dev/null | tr -d ' '; }
 
-# 1.6 times the memory of the machine, in MiB
-footprint () { echo $(($(meminfo MemTotal) * 16 / 10 / 1024)); }
+# 1.6 times the memory of the machine, in MiB; the archive that it booted
+# from, which a machine would have on a disk, is none.
+ram=$(($(meminfo MemTotal) - $(meminfo Unevictable)))
+footprint () { echo $((ram * 16 / 10 / 1024)); }
 
 # Run pages, and say what it said.
 run_pages ()
