@@ -2,10 +2,18 @@
 /* What a disk and its use as swap are set to: the file NAME.conf, and the
  * options of serve and swapon, which come after it.
  *
- * The file is "key = value" a line; "#" begins a comment.  Keys are the
- * plugin's parameters, which go to the server as they are, and those of
- * the table in conf.c.  Sizes may be expressions, as "min(ram / 2, 4G)".
- * nbdzram.conf(5) describes them.
+ * The file is "key = value" a line; "#" or ";" begins a comment, at the
+ * start of a line or after a blank.  Keys are the plugin's parameters,
+ * which go to the server, and those of the command itself; all are in the
+ * table in conf.c.  Sizes may be expressions, as "min(ram / 2, 4G)" (see
+ * expression.h).  nbdzram.conf(5) describes them.
+ *
+ * Settings come in layers: a file, another one, the command line.  In a
+ * layer, a key that may be given several times adds up; what a later layer
+ * says of it replaces all that earlier ones said.  Other keys are replaced
+ * anyway, but a file may not say the same twice.
+ *
+ * Errors are one line without the name of the program.
  */
 
 #ifndef NBDZRAM_CONF_H
@@ -15,12 +23,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CONF_SUFFIX ".conf"
 #define CONF_REMOTES_MAX 8
 
+/* Of a value, in bytes: so that each fits a line that the library for such
+ * files reads.
+ */
+#define CONF_VALUE_MAX 160
+
+/* Room for any error of these functions, but for the path it begins with. */
+#define CONF_ERROR_SIZE 512
+
+/* Of the integers below. */
+#define CONF_KEEP (-1)
+#define CONF_CHOOSE (-2)
+
 struct conf {
+  uint64_t ram;                 /* what "ram" stands for, bytes: the
+                                 * machine's, from conf_init */
   uint64_t size;                /* of the disk, bytes; 0: not given */
   char **parameters;            /* "key=value" for the plugin, without
-                                 * size=, pool= and name= */
+                                 * size=, pool= and name=; sizes in bytes */
   size_t parameter_count;
 
   /* The server. */
@@ -39,26 +62,63 @@ struct conf {
   int page_cluster;             /* vm.page-cluster; -1: leave it */
   int swappiness;               /* vm.swappiness; -1: leave it */
   int64_t min_free;             /* bytes; -1: leave it, -2: choose */
+
+  uint64_t seen;                /* keys of this layer, by their bits */
 };
 
 void conf_init (struct conf *c);
 void conf_free (struct conf *c);
 
-/* The path of NAME.conf, in PATH. */
+/* What is set from here on is a layer of its own. */
+void conf_new_layer (struct conf *c);
+
+/* The path of NAME.conf, in PATH: in $NBDZRAM_CONF_DIR, or where it was
+ * configured to be (/etc/nbdzram).
+ */
 void conf_path (char *path, size_t size, const char *name);
 
-/* Read the file at PATH.  0, or -1 with a line in ERROR, which names the
- * file and the line; errno is ENOENT where there is no such file.
+/* Likewise, of what swapon was told and the server is to be: beside the
+ * control sockets, gone when the machine starts again.
+ */
+void conf_run_path (char *path, size_t size, const char *name);
+
+/* Read the file at PATH, as a layer.  0, or -1 with a line in ERROR, which
+ * names the file and the line; errno is ENOENT where there is no such
+ * file.  After an error, C is only good for conf_free.
  */
 int conf_read (struct conf *c, const char *path, char *error, size_t size);
+
+/* Read both files of NAME, as far as they exist: conf_path, then
+ * conf_run_path.  Begins a layer for what comes after them.  0, or -1 with
+ * a line in ERROR.
+ */
+int conf_load (struct conf *c, const char *name, char *error, size_t size);
+
+/* Write C to the file at PATH, whole or not at all, so that conf_read makes
+ * the same of it.  0, or -1 with a line in ERROR.
+ */
+int conf_write (const struct conf *c, const char *path, char *error,
+                size_t size);
 
 /* One setting, as from the file.  0, or -1 with a line in ERROR. */
 int conf_set (struct conf *c, const char *key, const char *value,
               char *error, size_t size);
 
-/* What makes no sense together, or on this machine, of which RAM bytes
- * of memory are known: no size, a size beyond what can make sense.
+/* The same from one word, "key=value". */
+int conf_set_word (struct conf *c, const char *word, char *error,
+                   size_t size);
+
+/* What C gives the plugin as KEY, the first time, or NULL. */
+const char *conf_parameter (const struct conf *c, const char *key);
+
+/* What makes no sense together, or on this machine: no size, a size that
+ * no SWAP can need, a local server and a remote one.
  */
-int conf_check (const struct conf *c, uint64_t ram, char *error, size_t size);
+int conf_check (const struct conf *c, bool swap, char *error, size_t size);
+
+/* The name of the Nth key that can be set, or NULL.  *PLUGIN: does it go
+ * to the plugin?
+ */
+const char *conf_key (size_t n, bool *plugin);
 
 #endif /* NBDZRAM_CONF_H */

@@ -9,6 +9,9 @@ server_nbdzram_SOURCES = \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \
+	server/conf.c server/conf.h server/conf-internal.h \
+	server/conf-file.c \
+	server/expression.c server/expression.h \
 	server/idle.c \
 	server/main.c \
 	server/metrics.c \
@@ -26,11 +29,12 @@ server_nbdzram_SOURCES = \
 	server/top-sample.c server/top-sample.h \
 	server/trim-empty.c \
 	server/writeback.c
-server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
+server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin \
+	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
-	$(NCURSESW_CFLAGS)
+	$(NCURSESW_CFLAGS) $(INIH_CFLAGS)
 server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \
-	$(NCURSESW_LIBS)
+	$(NCURSESW_LIBS) $(INIH_LIBS)
 
 # bash looks for the name of the command.
 EXTRA_DIST += server/nbdzram.bash

@@ -5,6 +5,11 @@
 
 unit_help = tests/chance.h tests/data.c tests/unit-help.c tests/unit.h
 backing_help = tests/backing-help.c tests/backing-help.h $(unit_help)
+conf_sources = server/conf.c server/conf.h server/conf-internal.h \
+	server/conf-file.c server/expression.c server/expression.h \
+	plugin/control-path.c plugin/control-path.h
+conf_cppflags = -I$(top_srcdir)/server -I$(top_srcdir)/plugin \
+	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
 unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
@@ -20,10 +25,12 @@ unit_programs = \
 	tests/unit-budget \
 	tests/unit-codec \
 	tests/unit-compact \
+	tests/unit-conf \
 	tests/unit-dedup \
 	tests/unit-device \
 	tests/unit-dictionary \
 	tests/unit-dictionary-train \
+	tests/unit-expression \
 	tests/unit-latency \
 	tests/unit-limit \
 	tests/unit-live \
@@ -70,6 +77,10 @@ tests_unit_codec_SOURCES = tests/unit-codec.c $(unit_help)
 tests_unit_codec_LDADD = $(unit_libs)
 tests_unit_compact_SOURCES = tests/unit-compact.c $(unit_help)
 tests_unit_compact_LDADD = $(unit_libs)
+tests_unit_conf_SOURCES = tests/unit-conf.c $(conf_sources) $(unit_help)
+tests_unit_conf_CPPFLAGS = $(AM_CPPFLAGS) $(conf_cppflags)
+tests_unit_conf_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
+tests_unit_conf_LDADD = $(unit_libs) $(INIH_LIBS)
 tests_unit_dedup_SOURCES = tests/unit-dedup.c $(unit_help)
 tests_unit_dedup_LDADD = $(unit_libs)
 tests_unit_device_SOURCES = tests/unit-device.c $(unit_help)
@@ -79,6 +90,10 @@ tests_unit_dictionary_LDADD = $(unit_libs)
 tests_unit_dictionary_train_SOURCES = tests/unit-dictionary-train.c \
 	$(unit_help)
 tests_unit_dictionary_train_LDADD = $(unit_libs)
+tests_unit_expression_SOURCES = tests/unit-expression.c \
+	server/expression.c server/expression.h $(unit_help)
+tests_unit_expression_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_unit_expression_LDADD = $(unit_libs)
 tests_unit_latency_SOURCES = tests/unit-latency.c $(unit_help)
 tests_unit_latency_LDADD = $(unit_libs)
 tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)

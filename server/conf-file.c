@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Settings in files.
+ *
+ * The library is built with other choices by each distribution: lines that
+ * are indented may continue the former one, comments may begin anywhere or
+ * only in front, long lines may be cut.  So it gets to see lines in which
+ * all of this is settled, and the same file means the same everywhere.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <ini.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf-internal.h"
+#include "conf.h"
+#include "control-path.h"
+
+#define BLANKS " \t\r\f\v\n"
+
+void
+conf_path (char *path, size_t size, const char *name)
+{
+  const char *directory = getenv ("NBDZRAM_CONF_DIR");
+
+  snprintf (path, size, "%s/%s" CONF_SUFFIX,
+            directory ? directory : CONF_DIRECTORY, name);
+}
+
+void
+conf_run_path (char *path, size_t size, const char *name)
+{
+  char directory[PATH_MAX];
+
+  snprintf (path, size, "%s/%s" CONF_SUFFIX,
+            control_directory (directory, sizeof directory), name);
+}
+
+/* ---- reading ---- */
+
+struct reading {
+  struct conf *conf;
+  FILE *file;
+  unsigned line;
+  bool failed;                  /* ERROR says why; nothing more is read */
+  char *error;
+  size_t size;
+};
+
+static void
+fail (struct reading *r, const char *what)
+{
+  if (!r->failed)
+    snprintf (r->error, r->size, "%s", what);
+  r->failed = true;
+}
+
+static void
+cut_comment (char *line)
+{
+  for (char *s = line; *s; ++s)
+    if ((*s == '#' || *s == ';') && (s == line || strchr (BLANKS, s[-1]))) {
+      *s = '\0';
+      return;
+    }
+}
+
+/* As fgets, for the library. */
+static char *
+next_line (char *line, int size, void *opaque)
+{
+  struct reading *r = opaque;
+  char *start;
+
+  if (r->failed || !fgets (line, size, r->file))
+    return NULL;
+  r->line++;
+  if (!strchr (line, '\n') && !feof (r->file)) {
+    fail (r, strlen (line) + 1 < (size_t) size ? "the line has a zero byte"
+          : "the line is too long");
+    return NULL;
+  }
+  cut_comment (line);
+  start = line + strspn (line, BLANKS);
+  if (*start == '[')
+    fail (r, "there are no sections in this file");
+  else if (*start && !strpbrk (start, "="))
+    fail (r, "the line is not KEY = VALUE");
+  if (r->failed)
+    return NULL;
+  memmove (line, start, strlen (start) + 1);
+  return line;
+}
+
+static int
+take (void *opaque, const char *section, const char *key, const char *value)
+{
+  const struct conf_entry *e = conf_entry (key);
+  struct reading *r = opaque;
+
+  (void) section;
+  if (r->failed)
+    return 0;
+  if (e && !e->repeats && (r->conf->seen & conf_entry_bit (e))) {
+    snprintf (r->error, r->size, "%s: the file says it a second time", key);
+    r->failed = true;
+  }
+  else if (conf_set (r->conf, key, value ? value : "", r->error,
+                     r->size) == -1)
+    r->failed = true;
+  return !r->failed;
+}
+
+static int
+read_file (struct reading *r, const char *path)
+{
+  char why[CONF_ERROR_SIZE] = "";
+  char *error = r->error;
+  size_t size = r->size;
+  int line;
+
+  r->error = why;
+  r->size = sizeof why;
+  line = ini_parse_stream (next_line, r, take, r);
+  if (r->failed) {
+    snprintf (error, size, "%s:%u: %s", path, r->line, why);
+    errno = EINVAL;
+    return -1;
+  }
+  if (line > 0) {
+    snprintf (error, size, "%s:%d: the line is not KEY = VALUE", path, line);
+    errno = EINVAL;
+    return -1;
+  }
+  if (line == 0 && !ferror (r->file))
+    return 0;
+  snprintf (error, size, "%s: %s", path,
+            strerror (ferror (r->file) ? EIO : ENOMEM));
+  errno = EIO;
+  return -1;
+}
+
+int
+conf_read (struct conf *c, const char *path, char *error, size_t size)
+{
+  struct reading r = { .conf = c, .error = error, .size = size };
+  int err, result;
+
+  conf_new_layer (c);
+  r.file = fopen (path, "re");
+  if (!r.file) {
+    err = errno;
+    snprintf (error, size, "%s: %s", path, strerror (err));
+    errno = err;
+    return -1;
+  }
+  result = read_file (&r, path);
+  err = errno;
+  fclose (r.file);
+  errno = err;
+  return result;
+}
+
+int
+conf_load (struct conf *c, const char *name, char *error, size_t size)
+{
+  char path[PATH_MAX];
+
+  conf_path (path, sizeof path, name);
+  if (conf_read (c, path, error, size) == -1 && errno != ENOENT)
+    return -1;
+  conf_run_path (path, sizeof path, name);
+  if (conf_read (c, path, error, size) == -1 && errno != ENOENT)
+    return -1;
+  conf_new_layer (c);
+  return 0;
+}
+
+/* ---- writing ---- */
+
+static void
+write_number (FILE *file, const struct conf *c, const struct conf_entry *e)
+{
+  int64_t value = conf_get_field (c, e);
+
+  /* No size, since there is a remote one. */
+  if (value == 0 && e->min > 0 && !e->words[0].name)
+    return;
+  fprintf (file, "%s = ", e->name);
+  for (unsigned i = 0; i < CONF_WORDS && e->words[i].name; ++i)
+    if (value == e->words[i].value) {
+      fprintf (file, "%s\n", e->words[i].name);
+      return;
+    }
+  fprintf (file, "%" PRId64 "\n", value);
+}
+
+static void
+write_all (FILE *file, const struct conf *c)
+{
+  const char *const *text;
+
+  for (const struct conf_entry *e = conf_entries; e->name; ++e) {
+    if (e->bytes == 0 || e->repeats)
+      continue;
+    if (e->kind != CONF_TEXT && e->kind != CONF_PATH) {
+      write_number (file, c, e);
+      continue;
+    }
+    text = (const char *const *) (const void *) ((const char *) c + e->offset);
+    if (*text)
+      fprintf (file, "%s = %s\n", e->name, *text);
+  }
+  for (size_t i = 0; i < c->parameter_count; ++i) {
+    int key = (int) strcspn (c->parameters[i], "=");
+
+    fprintf (file, "%.*s = %s\n", key, c->parameters[i],
+             c->parameters[i] + key + 1);
+  }
+  for (size_t i = 0; i < c->remote_count; ++i)
+    fprintf (file, "remote = %s\n", c->remotes[i]);
+}
+
+static int
+write_file (const char *path, const struct conf *c)
+{
+  FILE *file = fopen (path, "we");
+  bool good;
+
+  if (!file)
+    return -1;
+  write_all (file, c);
+  good = !ferror (file);
+  if (fclose (file) == 0 && good)
+    return 0;
+  return -1;
+}
+
+int
+conf_write (const struct conf *c, const char *path, char *error, size_t size)
+{
+  char temporary[PATH_MAX];
+  int err;
+
+  if (snprintf (temporary, sizeof temporary, "%s.%ld", path,
+                (long) getpid ()) >= (int) sizeof temporary)
+    errno = ENAMETOOLONG;
+  else if (write_file (temporary, c) == 0 && rename (temporary, path) == 0)
+    return 0;
+  else {
+    err = errno;
+    unlink (temporary);
+    errno = err;
+  }
+  err = errno;
+  snprintf (error, size, "%s: %s", path, strerror (err));
+  errno = err;
+  return -1;
+}
