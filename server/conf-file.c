@@ -201,8 +201,8 @@ write_number (FILE *file, const struct conf *c, const struct conf_entry *e)
   fprintf (file, "%" PRId64 "\n", value);
 }
 
-static void
-write_all (FILE *file, const struct conf *c)
+void
+conf_print (const struct conf *c, FILE *file)
 {
   const char *const *text;
 
@@ -235,7 +235,7 @@ write_file (const char *path, const struct conf *c)
 
   if (!file)
     return -1;
-  write_all (file, c);
+  conf_print (c, file);
   good = !ferror (file);
   if (fclose (file) == 0 && good)
     return 0;

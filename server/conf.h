@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define CONF_SUFFIX ".conf"
 #define CONF_REMOTES_MAX 8
@@ -99,6 +100,9 @@ int conf_load (struct conf *c, const char *name, char *error, size_t size);
  */
 int conf_write (const struct conf *c, const char *path, char *error,
                 size_t size);
+
+/* The same to FILE, which knows of errors. */
+void conf_print (const struct conf *c, FILE *file);
 
 /* One setting, as from the file.  0, or -1 with a line in ERROR. */
 int conf_set (struct conf *c, const char *key, const char *value,

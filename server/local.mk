@@ -38,9 +38,9 @@ server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \
 
 # bash looks for the name of the command.
 EXTRA_DIST += server/nbdzram.bash
-install-data-local:
+install-completion:
 	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
 	$(INSTALL_DATA) $(srcdir)/server/nbdzram.bash \
 	  $(DESTDIR)$(bashcompletiondir)/nbdzram
-uninstall-local:
+uninstall-completion:
 	rm -f $(DESTDIR)$(bashcompletiondir)/nbdzram

@@ -130,6 +130,14 @@ tests_unit_writeback_SOURCES = tests/unit-writeback.c $(unit_help)
 tests_unit_writeback_LDADD = $(unit_libs)
 endif
 
+# ---- settings ----
+
+check_PROGRAMS += tests/conf-show
+tests_conf_show_SOURCES = tests/conf-show.c $(conf_sources)
+tests_conf_show_CPPFLAGS = $(AM_CPPFLAGS) $(conf_cppflags)
+tests_conf_show_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
+tests_conf_show_LDADD = $(INIH_LIBS)
+
 # ---- faults ----
 
 fault_programs = tests/fault-alloc tests/fault-corrupt

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# systemd understands its units, no boot goes in circles, and what they run
+# is what they should.
+. "${srcdir:-.}/tests/functions.sh"
+
+requires systemd-analyze
+units=$top_builddir/systemd
+[ -e "$units/nbdzram.service" ] || skip "the units were not built"
+
+# Programs as they are here, and no units but systemd's and ours.
+dir=$tmp/units
+mkdir "$dir"
+here=$(cd "$top_builddir/server" && pwd)
+for unit in nbdzram.service nbdzram@.service nbdzram-swap@.service; do
+    ! grep -q '@[a-z]*dir@' "$units/$unit" ||
+        fail "$unit: $(grep '@[a-z]*dir@' "$units/$unit")"
+    sed "/^Exec/s|[^ =]*/nbdzram |$here/nbdzram |" "$units/$unit" \
+        >"$dir/$unit"
+done
+export SYSTEMD_UNIT_PATH=$dir:
+
+# Keys that are newer than this systemd are not errors of ours.
+verify ()
+{
+    timeout 60 systemd-analyze verify --man=no "$@" 2>&1 |
+        grep -v "Unknown key.* 'SurviveFinalKillSignal'\|Unknown key.* 'ManagedOOMPreference'" || :
+}
+
+cat >"$dir/nothing.service" <<'END'
+[Service]
+ExecStart=/bin/sh
+END
+out=$(verify "$dir/nothing.service")
+[ -z "$out" ] || skip "systemd-analyze does not work here: $out"
+sed 's/ExecStart=/ExecSrart=/' "$dir/nothing.service" >"$dir/wrong.service"
+[ "$(verify "$dir/wrong.service")" ] || fail "it finds nothing"
+
+for unit in nbdzram.service nbdzram@disk.service nbdzram-swap@swap0.service
+do
+    out=$(verify "$dir/$unit")
+    [ -z "$out" ] || fail "$unit: $out"
+done
+grep -q '^ExecStart=.*/nbdzram serve zram0$' "$dir/nbdzram.service"
+! grep -q '%' "$dir/nbdzram.service" || fail "nbdzram.service is no template"
+
+# ---- order ----
+
+# Where /tmp is a tmpfs, as in Fedora, swap comes before local-fs.target.
+cat >"$dir/tmp.mount" <<'END'
+[Unit]
+DefaultDependencies=no
+Conflicts=umount.target
+Before=local-fs.target umount.target
+After=swap.target
+[Mount]
+What=tmpfs
+Where=/tmp
+Type=tmpfs
+END
+mkdir "$dir/local-fs.target.wants" "$dir/swap.target.wants" \
+    "$dir/multi-user.target.wants"
+ln -s ../tmp.mount "$dir/local-fs.target.wants"
+ln -s ../nbdzram-swap@.service \
+    "$dir/swap.target.wants/nbdzram-swap@swap0.service"
+ln -s ../nbdzram.service "$dir/multi-user.target.wants"
+
+cycles ()
+{
+    verify sysinit.target multi-user.target | grep 'cycle' || :
+}
+[ -z "$(cycles)" ] || fail "$(cycles)"
+cp "$dir/nbdzram-swap@.service" "$tmp/right"
+sed -i 's/^Before=swap.target/&\nAfter=local-fs.target/' \
+    "$dir/nbdzram-swap@.service"
+[ "$(cycles)" ] || fail "a boot that goes in circles is not noticed"
+cp "$tmp/right" "$dir/nbdzram-swap@.service"
+
+# ---- stopping ----
+
+# The command of ExecStop, as systemd would run it, with a recorder.
+sed -n "s/^ExecStop=.*sh -c '\(.*\)'/\1/p" "$units/nbdzram-swap@.service" |
+    sed -e 's/\$\$/$/g' -e 's/%i/swap0/g' \
+        -e 's|[^ ]*/nbdzram |echo ran |' -e 's/exec //' >"$tmp/stop"
+[ -s "$tmp/stop" ] || fail "no ExecStop"
+[ "$(MAINPID=17 sh "$tmp/stop")" = "ran swapoff --no-systemd swap0" ] ||
+    fail "stopping runs '$(MAINPID=17 sh "$tmp/stop")'"
+out=$(unset MAINPID; sh "$tmp/stop") ||
+    fail "ExecStop fails when the supervisor was killed"
+[ -z "$out" ] || fail "when the supervisor was killed, ExecStop runs '$out'"
+
+# Nothing but the supervisor is ever sent a signal.
+for unit in nbdzram@.service nbdzram-swap@.service; do
+    for line in KillMode=process SendSIGKILL=no OOMPolicy=continue \
+            RuntimeDirectoryPreserve=yes; do
+        grep -qx "$line" "$dir/$unit" || fail "$unit: no $line"
+    done
+done
+
+# ---- hibernation ----
+
+drop_in=$srcdir/systemd/nbdzram.conf
+glob=$(sed -n 's/^AssertPathExistsGlob=!//p' "$drop_in")
+[ "$glob" = '/run/nbdzram/*.swap' ] || fail "$glob"
+mkdir "$dir/systemd-hibernate.service.d"
+cp "$drop_in" "$dir/systemd-hibernate.service.d"
+out=$(verify "$dir/systemd-hibernate.service.d/../nothing.service")
+[ -z "$out" ] || fail "$out"
+
+may_hibernate ()
+{
+    systemd-analyze condition "AssertPathExistsGlob=!$tmp${glob#/run}" \
+        >/dev/null 2>&1
+}
+mkdir -p "$tmp/nbdzram"
+touch "$tmp/nbdzram/swap0.attach"
+may_hibernate || fail "no hibernation, though there is no swap"
+touch "$tmp/nbdzram/swap0.swap"
+! may_hibernate || fail "hibernation, though there is swap"
