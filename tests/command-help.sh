@@ -16,7 +16,7 @@ sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$tmp/help" >"$tmp/verbs"
 
 # Each verb: in the overview, and a page of its own with its options and
 # columns, no more and no less.
-sed -n 's/^=item L<nbdzram-\([a-z-]*\)(1)>/\1/p' "$man/nbdzram.pod" |
+sed -n 's/^=item L<nbdzram-\([a-z-]*\)(8)>/\1/p' "$man/nbdzram.pod" |
     sort >"$tmp/overview"
 sort "$tmp/verbs" | diff - "$tmp/overview" ||
     fail "--help (<) and the manual (>) have different verbs"
