@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf-internal.h"
@@ -227,10 +228,26 @@ conf_print (const struct conf *c, FILE *file)
     fprintf (file, "remote = %s\n", c->remotes[i]);
 }
 
+/* The directory for what runs is made by who comes first. */
+static FILE *
+create (const char *path)
+{
+  FILE *file = fopen (path, "we");
+  char directory[PATH_MAX];
+
+  if (file || errno != ENOENT)
+    return file;
+  snprintf (directory, sizeof directory, "%s", path);
+  *strrchr (directory, '/') = '\0';
+  if (mkdir (directory, S_IRWXU) == -1 && errno != EEXIST)
+    return NULL;
+  return fopen (path, "we");
+}
+
 static int
 write_file (const char *path, const struct conf *c)
 {
-  FILE *file = fopen (path, "we");
+  FILE *file = create (path);
   bool good;
 
   if (!file)

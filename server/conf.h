@@ -95,8 +95,9 @@ int conf_read (struct conf *c, const char *path, char *error, size_t size);
  */
 int conf_load (struct conf *c, const char *name, char *error, size_t size);
 
-/* Write C to the file at PATH, whole or not at all, so that conf_read makes
- * the same of it.  0, or -1 with a line in ERROR.
+/* Write C to the file at PATH, which has a slash, whole or not at all, so
+ * that conf_read makes the same of it.  The directory is made if it is
+ * missing.  0, or -1 with a line in ERROR.
  */
 int conf_write (const struct conf *c, const char *path, char *error,
                 size_t size);

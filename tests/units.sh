@@ -80,16 +80,35 @@ cp "$tmp/right" "$dir/nbdzram-swap@.service"
 
 # ---- stopping ----
 
-# The command of ExecStop, as systemd would run it, with a recorder.
+# The command of ExecStop, as systemd would run it, with a program that
+# records what it is asked for and ends with a given code.
 sed -n "s/^ExecStop=.*sh -c '\(.*\)'/\1/p" "$units/nbdzram-swap@.service" |
     sed -e 's/\$\$/$/g' -e 's/%i/swap0/g' \
-        -e 's|[^ ]*/nbdzram |echo ran |' -e 's/exec //' >"$tmp/stop"
-[ -s "$tmp/stop" ] || fail "no ExecStop"
-[ "$(MAINPID=17 sh "$tmp/stop")" = "ran swapoff --no-systemd swap0" ] ||
-    fail "stopping runs '$(MAINPID=17 sh "$tmp/stop")'"
-out=$(unset MAINPID; sh "$tmp/stop") ||
-    fail "ExecStop fails when the supervisor was killed"
-[ -z "$out" ] || fail "when the supervisor was killed, ExecStop runs '$out'"
+        -e "s|[^ ]*/nbdzram |$tmp/recorder |" >"$tmp/stop"
+grep -q recorder "$tmp/stop" || fail "ExecStop: $(cat "$tmp/stop")"
+cat >"$tmp/recorder" <<END
+#!/bin/sh
+echo "\$*" >>"$tmp/asked"
+exit \${CODE:-0}
+END
+chmod +x "$tmp/recorder"
+
+# stops CODE WORDS: the program ends with CODE, and was asked for WORDS.
+stops ()
+{
+    local code=0
+    : >"$tmp/asked"
+    sh "$tmp/stop" || code=$?
+    [ "$code" = "$1" ] && [ "$(cat "$tmp/asked")" = "$2" ] ||
+        fail "stopping ends with $code after '$(cat "$tmp/asked")'"
+}
+unset MAINPID
+stops 0 ''
+export MAINPID=17
+stops 0 'swapoff --no-systemd swap0'
+CODE=3 stops 0 'swapoff --no-systemd swap0'
+CODE=1 stops 1 'swapoff --no-systemd swap0'
+unset MAINPID
 
 # Nothing but the supervisor is ever sent a signal.
 for unit in nbdzram@.service nbdzram-swap@.service; do
