@@ -23,7 +23,8 @@
 #include "conf.h"
 #include "control-path.h"
 
-#define BLANKS " \t\r\f\v\n"
+#define BLANKS " \t\r\n"
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 void
 conf_path (char *path, size_t size, const char *name)
@@ -72,29 +73,60 @@ cut_comment (char *line)
     }
 }
 
+static bool
+has_control_character (const char *line)
+{
+  size_t length = strcspn (line, "\n");
+
+  if (length > 0 && line[length - 1] == '\r')
+    length--;
+  for (size_t i = 0; i < length; ++i)
+    if (((unsigned char) line[i] < ' ' && line[i] != '\t') || line[i] == 127)
+      return true;
+  return false;
+}
+
+/* What is wrong with a line as it is, read with room for SIZE bytes. */
+static const char *
+wrong_with_bytes (const struct reading *r, const char *line, size_t size)
+{
+  if (!strchr (line, '\n') && !feof (r->file))
+    return strlen (line) + 1 < size ? "the line has a zero byte"
+      : "the line is too long";
+  return has_control_character (line) ? "the line has a control character"
+    : NULL;
+}
+
+static const char *
+wrong_with_text (const char *start)
+{
+  if (*start == '[')
+    return "there are no sections in this file";
+  return *start && !strchr (start, '=') ? "the line is not KEY = VALUE" : NULL;
+}
+
 /* As fgets, for the library. */
 static char *
 next_line (char *line, int size, void *opaque)
 {
   struct reading *r = opaque;
-  char *start;
+  const char *wrong;
+  char *start = line;
 
   if (r->failed || !fgets (line, size, r->file))
     return NULL;
-  r->line++;
-  if (!strchr (line, '\n') && !feof (r->file)) {
-    fail (r, strlen (line) + 1 < (size_t) size ? "the line has a zero byte"
-          : "the line is too long");
+  wrong = wrong_with_bytes (r, line, (size_t) size);
+  if (++r->line == 1 && strncmp (line, BYTE_ORDER_MARK, 3) == 0)
+    start += 3;
+  if (!wrong) {
+    cut_comment (start);
+    start += strspn (start, BLANKS);
+    wrong = wrong_with_text (start);
+  }
+  if (wrong) {
+    fail (r, wrong);
     return NULL;
   }
-  cut_comment (line);
-  start = line + strspn (line, BLANKS);
-  if (*start == '[')
-    fail (r, "there are no sections in this file");
-  else if (*start && !strpbrk (start, "="))
-    fail (r, "the line is not KEY = VALUE");
-  if (r->failed)
-    return NULL;
   memmove (line, start, strlen (start) + 1);
   return line;
 }

@@ -90,7 +90,7 @@ whole_file (void **state)
   (void) state;
   begin (&c);
   read_text (&c,
-             "# swap for this machine\n"
+             "\xef\xbb\xbf# swap for this machine\n"
              "\n"
              "size = min(ram / 2, 4G)   # with room\n"
              "  algorithm=lz4\n"
@@ -312,8 +312,10 @@ refused_lines (void **state)
     { "[swap]\nsize = 1G\n", "1", "there are no sections" },
     { "size = 1G\n [x]", "2", "there are no sections" },
     { "size = 1G\n  size = 2G\n", "2", "size: the file says it a second" },
-    { "remote = a\x01z", "1", "remote: the value has a character" },
+    { "remote = a\x01z", "1", "the line has a control character" },
     { "Size = 1G", "1", "unknown key 'Size'" },
+    { "si\033[1mze = 1G", "1", "the line has a control character" },
+    { "si\rze = 1G", "1", "the line has a control character" },
     { "mem_limit = 1G", "1", "unknown key 'mem_limit'" },
   };
 
@@ -510,6 +512,41 @@ written_and_read (void **state)
   assert_true (taken > 1000);
 }
 
+/* Any file is settings or a line that says why not. */
+static void
+random_files (void **state)
+{
+  static const char *const words[] = {
+    "size", "recompress", "remote", "min-free", "name", " ", "=", "=", "\n",
+    "\n", "\r\n", "\t", "#", ";", "[", "]", ":", "1G", "zstd", "\xef\xbb\xbf",
+    "\x80", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+  };
+  unsigned taken = 0;
+
+  (void) state;
+  for (unsigned i = 0; i < unit_scaled (20000); ++i) {
+    char text[4096] = "";
+    size_t length;
+    struct conf c;
+
+    for (uint64_t n = rng_below (&rng, 30); n > 0; --n)
+      strcat (text, words[rng_below (&rng, ARRAY_SIZE (words))]);
+    length = strlen (text);
+    if (length > 0 && rng_below (&rng, 8) == 0)
+      text[rng_below (&rng, length)] = '\0';
+    begin (&c);
+    put_file (text, length);
+    if (conf_read (&c, in_directory ("a.conf"), error, sizeof error) == 0)
+      taken++;
+    else if (strncmp (error, in_directory ("a.conf:"),
+                      strlen (in_directory ("a.conf:"))) != 0
+             || strpbrk (error, "\n\r"))
+      fail_msg ("'%s' for '%s'", error, text);
+    conf_free (&c);
+  }
+  assert_true (taken > 100);
+}
+
 static void
 written_whole_or_not (void **state)
 {
@@ -560,6 +597,7 @@ main (void)
     cmocka_unit_test (refused_files),
     cmocka_unit_test (senseless_sizes),
     cmocka_unit_test (here_or_elsewhere),
+    cmocka_unit_test (random_files),
     cmocka_unit_test (written_and_read),
     cmocka_unit_test (written_whole_or_not),
   };
