@@ -25,6 +25,11 @@
  */
 #define SWAP_RATIO_MAX 16
 
+/* Seconds.  A server keeps a request waiting up to two for room, and must
+ * not execute it after the kernel has given it up.
+ */
+#define TIMEOUT_MIN 3
+
 #define WORDS_SIZE 32
 
 #define FIELD(f)                                                        \
@@ -64,7 +69,7 @@ const struct conf_entry conf_entries[] = {
   { .name = "remote", .kind = CONF_TEXT, .repeats = true, FIELD (remotes) },
   { .name = "connections", .kind = CONF_NUMBER, .min = 2, .max = 64,
     FIELD (connections) },
-  { .name = "timeout", .kind = CONF_NUMBER, .min = 1, .max = 30,
+  { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN, .max = 30,
     FIELD (timeout) },
   { .name = "dead-timeout", .kind = CONF_NUMBER, .min = 30, .max = 86400,
     FIELD (dead_timeout) },
@@ -115,7 +120,7 @@ conf_init (struct conf *c)
     .ram = sysinfo (&si) == 0 ? (uint64_t) si.totalram * si.mem_unit : 0,
     .priority = 100,
     .connections = 2,
-    .timeout = 3,
+    .timeout = TIMEOUT_MIN,
     .dead_timeout = 300,
     .page_cluster = 0,
     .swappiness = 150,

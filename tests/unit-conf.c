@@ -104,7 +104,7 @@ whole_file (void **state)
              "; and the rest\n"
              "threads = 4\n"
              "priority = 7\n"
-             "timeout = 2\n"
+             "timeout = 5\n"
              "dead-timeout = 600\n"
              "connections = 3\n"
              "page-cluster = keep\n"
@@ -125,7 +125,7 @@ whole_file (void **state)
   assert_int_equal (c.threads, 4);
   assert_int_equal (c.priority, 7);
   assert_int_equal (c.connections, 3);
-  assert_int_equal (c.timeout, 2);
+  assert_int_equal (c.timeout, 5);
   assert_int_equal (c.dead_timeout, 600);
   assert_int_equal (c.page_cluster, CONF_KEEP);
   assert_int_equal (c.swappiness, 133);
@@ -254,7 +254,7 @@ both_files_of_a_name (void **state)
   assert_int_equal (conf_load (&c, "none", error, sizeof error), 0);
   assert_int_equal (c.size, 0);
 
-  read_text (&c, "size = 1G\nrecompress = lzo\ntimeout = 1\n");
+  read_text (&c, "size = 1G\nrecompress = lzo\ntimeout = 9\n");
   conf_free (&c);
 
   begin (&c);
@@ -303,6 +303,7 @@ refused_lines (void **state)
       " 2 to 64" },
     { "swappiness = 201", "1", "not a whole number from 0 to 200, or keep" },
     { "timeout = 99999999999999999999", "1", "timeout: '9999" },
+    { "timeout = 2", "1", "timeout: '2' is not a whole number from 3 to 30" },
     { "timeout = 1s", "1", "timeout: '1s' is not" },
     { "maintenance-cpu = %", "1", "maintenance-cpu: '%' is not" },
     { "min-free = some", "1", "(ram, min and max are known), or keep, or "
