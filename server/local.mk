@@ -13,6 +13,7 @@ server_nbdzram_SOURCES = \
 	server/conf-file.c \
 	server/expression.c server/expression.h \
 	server/idle.c \
+	server/kernel-file.c server/kernel-file.h \
 	server/main.c \
 	server/metrics.c \
 	server/options.c server/options.h \

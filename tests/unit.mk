@@ -31,6 +31,7 @@ unit_programs = \
 	tests/unit-dictionary \
 	tests/unit-dictionary-train \
 	tests/unit-expression \
+	tests/unit-kernel-file \
 	tests/unit-latency \
 	tests/unit-limit \
 	tests/unit-live \
@@ -94,6 +95,10 @@ tests_unit_expression_SOURCES = tests/unit-expression.c \
 	server/expression.c server/expression.h $(unit_help)
 tests_unit_expression_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_unit_expression_LDADD = $(unit_libs)
+tests_unit_kernel_file_SOURCES = tests/unit-kernel-file.c \
+	server/kernel-file.c server/kernel-file.h $(unit_help)
+tests_unit_kernel_file_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_unit_kernel_file_LDADD = $(unit_libs)
 tests_unit_latency_SOURCES = tests/unit-latency.c $(unit_help)
 tests_unit_latency_LDADD = $(unit_libs)
 tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
