@@ -11,9 +11,14 @@
  * next: classes grow and shrink by turns, and each turn would cost two
  * system calls and sixteen page faults.
  *
+ * With a reserve (reserve.h), whole frames are kept ready instead, so that
+ * who takes one needs nothing of the system.
+ *
  * On hugetlbfs memory comes and goes in huge pages of several frames:
  * there the first frame taken of a huge page commits all of it, and the
- * last one given back returns it.
+ * last one given back returns it.  That memory was set aside when the
+ * administrator made the huge pages; to take some allocates nothing, and
+ * there is no reserve.
  */
 
 #ifndef NBDZRAM_ARENA_H
@@ -25,7 +30,9 @@
 
 #include "bits.h"
 #include "budget.h"
+#include "os.h"
 #include "pool-file.h"
+#include "util.h"
 
 #define ARENA_SPARE_BYTES (512 * 1024) /* at most, and one frame at least */
 #define ARENA_SPARES_MAX 8
@@ -47,6 +54,18 @@ struct arena {
     uint32_t frame, committed;
   } spares[ARENA_SPARES_MAX];   /* counted as taken, the newest last */
   uint32_t spare_count, spare_max;
+
+  /* The reserve: frames that have all their memory, taken like spares,
+   * the newest last.  NULL: there is none.
+   */
+  uint32_t *reserved;
+  uint32_t reserve_room;        /* in that list */
+  uint32_t reserve_frames;      /* wanted; constant */
+  _Atomic uint32_t reserve_count; /* there are; changed under the lock */
+  _Atomic uint32_t reserve_low; /* the fewest that were left */
+  _Atomic uint64_t reserve_misses; /* commits that had to do without */
+  void (*reserve_wake) (void *opaque);
+  void *reserve_opaque;
 };
 
 /* Map the arena of FILE, with frames of FRAME_SIZE bytes, none taken.
@@ -81,13 +100,56 @@ void arena_decommit (struct arena *a, uint32_t frame,
 /* Give back a frame of which COMMITTED bytes are backed. */
 void arena_give (struct arena *a, uint32_t frame, uint32_t committed);
 
-/* Give back the memory of spare frames.  Returns whether there was any:
- * who found the budget empty may try again.
+/* Give back the memory of spare frames, and all of the reserve.  Returns
+ * whether there was any.
  */
 bool arena_drain (struct arena *a);
 
-/* Bytes behind spare frames. */
+/* Give back the memory of one of them: who found the budget empty may try
+ * again.  False when there is none.
+ */
+bool arena_shrink (struct arena *a);
+
+/* Bytes behind spare frames and those of the reserve. */
 uint64_t arena_spare_bytes (struct arena *a);
+
+/* ---- the reserve, for reserve.h ---- */
+
+static inline bool
+arena_has_reserve (const struct arena *a)
+{
+  return a->reserved != NULL;
+}
+
+/* Keep FRAMES frames from now on; before any other thread uses A.  Nothing
+ * is taken yet.  WAKE (OPAQUE) is called, with locks held, when fewer than
+ * half are left and when there are too many.  0, or -1 with errno ENOMEM,
+ * ENOSPC, or ENOTSUP (memory comes in huge pages).
+ */
+int arena_reserve_open (struct arena *a, uint32_t frames,
+                        void (*wake) (void *opaque), void *opaque);
+
+/* Bytes of the list of its frames. */
+static inline size_t
+arena_reserve_list_bytes (const struct arena *a)
+{
+  return align_up (a->reserve_room * sizeof a->reserved[0], OS_PAGE_SIZE);
+}
+
+/* Take a free frame with all its memory, to be given to the reserve: 0, or
+ * -1 with errno ENOSPC.  The budget keeps room for as much again as the
+ * reserve holds: the last of it is for requests.
+ */
+int arena_reserve_take (struct arena *a, uint32_t *frame);
+
+/* The frames more than wanted (below 0: less). */
+int64_t arena_reserve_excess (struct arena *a);
+
+/* Commit bytes FROM to TO of a frame ahead of who will want them.  Errors
+ * as arena_commit's; no miss, and the reserve is left alone.
+ */
+int arena_commit_ahead (struct arena *a, uint32_t frame, uint32_t from,
+                        uint32_t to);
 
 /* Does a commit of a part cost only that part? */
 static inline bool

@@ -103,7 +103,7 @@ shard_open (struct dedup_shard *s, uint64_t limit)
 {
   uint64_t bytes = lines_reserve (limit);
 
-  pthread_mutex_init (&s->lock, NULL);
+  mutex_init (&s->lock);
   return area_open (&s->firsts,
                     MIN (bytes, BUCKETS_MAX * sizeof (struct dedup_line))) == 0
       && area_open (&s->others, bytes) == 0

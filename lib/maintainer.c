@@ -194,7 +194,10 @@ maintainer_view (struct pool *pool, struct policy_view *v)
   *v = (struct policy_view) {
     .mem_used = pool->budget.used,
     .mem_limit = pool->budget.limit,
-    .in_zspages = os.committed + arena_spare_bytes (&pool->arena),
+    .in_zspages = os.committed
+      /* Compaction is not to fight a reserve. */
+      + (arena_has_reserve (&pool->arena)
+         ? 0 : arena_spare_bytes (&pool->arena)),
     .in_objects = os.bytes,
     .can_recompress = pool->workbench.count > 0,
     .can_write_back = pool->backing && backing_may_write (pool->backing),

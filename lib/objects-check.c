@@ -19,7 +19,7 @@ check_zspage (const struct objects *o, const struct zspage *z, uint32_t cls)
     free += object_is_free (z, n);
   }
   CHECK ((z->shared[0] & z->free[0]) == 0 && (z->shared[1] & z->free[1]) == 0);
-  CHECK (z->used > 0);
+  CHECK (z->used > 0 || z->growing);
   CHECK (z->used + free == sc->objects);
   CHECK (z->committed % OS_PAGE_SIZE == 0);
   CHECK (z->committed <= zspage_extent (sc));

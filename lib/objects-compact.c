@@ -150,7 +150,7 @@ trim_tail (struct objects *o, struct object_class *oc, uint32_t frame,
   uint32_t end = objects_reach (z, sc->objects) * sc->size;
   uint32_t keep = (uint32_t) align_up (end, OS_PAGE_SIZE);
 
-  if (keep >= z->committed)
+  if (keep >= z->committed || z->growing)
     return;
   arena_decommit (o->arena, frame, keep, z->committed);
   oc->committed -= z->committed - keep;
@@ -190,5 +190,6 @@ objects_compaction_done (struct objects *o)
       pthread_mutex_unlock (&oc->lock);
     }
   }
-  arena_drain (o->arena);
+  if (!arena_has_reserve (o->arena))
+    arena_drain (o->arena);
 }

@@ -63,6 +63,46 @@ group_of (const struct zspage *z, uint32_t objects)
   return (uint8_t) (z->used * GROUP_FULL / objects);
 }
 
+/* A class has memory ahead of its objects: this much, plus an OS page for
+ * every so many zspages that it has.  So large classes make few system
+ * calls, and what lies idle ahead of them is under 1 % of what they hold.
+ */
+#define ZSPAGES_PER_PAGE_AHEAD 8
+
+/* ... and at least so much is added ahead, where others do that. */
+#define GROW_BYTES_MIN (2 * OS_PAGE_SIZE)
+
+static inline uint32_t
+bytes_ahead (const struct object_class *oc)
+{
+  return oc->zspages / ZSPAGES_PER_PAGE_AHEAD * OS_PAGE_SIZE;
+}
+
+/* Bytes of free objects behind which memory stands. */
+static inline uint32_t
+bytes_usable (const struct zspage *z, const struct size_class *sc)
+{
+  uint32_t objects = MIN (z->committed / sc->size, sc->objects);
+
+  return objects > z->used ? (objects - z->used) * sc->size : 0;
+}
+
+/* The fullest zspage with room, or NIL. */
+static inline uint32_t
+fullest (const struct object_class *oc)
+{
+  for (int g = GROUPS_TAKEN_FROM - 1; g >= 0; --g)
+    if (oc->heads[g] != NIL)
+      return oc->heads[g];
+  return NIL;
+}
+
+/* The zspage in FRAME is empty: make the frame nobody's.  Returns how much
+ * of it is committed, for arena_give after the class's lock.
+ */
+uint32_t zspage_remove (struct objects *o, struct object_class *oc,
+                        uint32_t frame);
+
 /* Put a zspage in the list of GROUP, or take it out of its list. */
 void zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
                   uint8_t group);

@@ -6,12 +6,6 @@
 
 #include "objects-internal.h"
 
-/* A class commits one OS page at a time, plus one for every so many
- * zspages that it has: large classes make few system calls, and what
- * lies idle ahead of them is under 1 % of what they hold.
- */
-#define ZSPAGES_PER_PAGE_AHEAD 8
-
 /* A class takes a spare frame, all of which has memory, from so many
  * zspages on.  For a smaller one, what lies idle in it would weigh more
  * than the system calls saved.
@@ -38,7 +32,7 @@ objects_open (struct objects *o, const struct size_classes *sizes,
     struct object_class *oc = &o->classes[c];
 
     *oc = (struct object_class) { .zspages = 0 };
-    pthread_mutex_init (&oc->lock, NULL);
+    mutex_init (&oc->lock);
     for (int g = 0; g < ZSPAGE_GROUPS; ++g)
       oc->heads[g] = NIL;
   }
@@ -69,6 +63,7 @@ zspage_init (struct zspage *z, uint32_t cls, uint32_t objects,
   z->free[1] = objects >= 128 ? ~UINT64_C (0)
     : objects > 64 ? (UINT64_C (1) << (objects - 64)) - 1 : 0;
   z->shared[0] = z->shared[1] = 0;
+  z->growing = false;
 }
 
 void
@@ -133,7 +128,7 @@ ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
                   const struct size_class *sc, uint32_t end)
 {
   uint32_t need = (uint32_t) align_up (end, OS_PAGE_SIZE);
-  uint32_t ahead = oc->zspages / ZSPAGES_PER_PAGE_AHEAD * OS_PAGE_SIZE;
+  uint32_t ahead = bytes_ahead (oc);
   uint32_t extent = zspage_extent (sc);
 
   if (end <= o->zspages[frame].committed)
@@ -144,6 +139,18 @@ ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
       && zspage_commit (o, oc, frame, MIN (need + ahead, extent)) == 0)
     return 0;
   return zspage_commit (o, oc, frame, need);
+}
+
+/* With a reserve, somebody else is to add memory before it is wanted. */
+static void
+foresee_growth (struct objects *o, struct object_class *oc,
+                const struct zspage *z, const struct size_class *sc)
+{
+  if (z->committed >= zspage_extent (sc) || oc->hungry
+      || bytes_usable (z, sc) > bytes_ahead (oc) / 2 + OS_PAGE_SIZE)
+    return;
+  oc->hungry = true;
+  o->arena->reserve_wake (o->arena->reserve_opaque);
 }
 
 uint64_t
@@ -157,17 +164,9 @@ object_take (struct objects *o, struct object_class *oc, uint32_t frame,
   oc->used++;
   oc->bytes += bytes;
   zspage_regroup (o, oc, frame, sc->objects);
+  if (arena_has_reserve (o->arena))
+    foresee_growth (o, oc, z, sc);
   return (uint64_t) frame * o->sizes->zspage_size + (uint64_t) n * sc->size;
-}
-
-/* The fullest zspage with room, or NIL. */
-static uint32_t
-fullest (const struct object_class *oc)
-{
-  for (int g = GROUPS_TAKEN_FROM - 1; g >= 0; --g)
-    if (oc->heads[g] != NIL)
-      return oc->heads[g];
-  return NIL;
 }
 
 /* A zspage whose lowest free object needs no new memory, or NIL. */
@@ -201,11 +200,38 @@ account_frame (struct objects *o, uint32_t frame)
   return 0;
 }
 
+int
+objects_prepare_frame (struct objects *o, uint32_t frame)
+{
+  if (account_frame (o, frame) == -1)
+    return -1;
+  /* A store makes it resident, and changes nothing. */
+  atomic_store_explicit (&o->zspages[frame].group, 0, memory_order_relaxed);
+  return 0;
+}
+
+/* How much of a frame that has all its memory a class keeps: WHOLE for one
+ * that needs more faster than it is foreseen.
+ */
+static uint32_t
+bytes_to_keep (const struct object_class *oc, const struct size_class *sc,
+               bool whole)
+{
+  uint32_t extent = zspage_extent (sc);
+  uint32_t some = (uint32_t) align_up (sc->size, OS_PAGE_SIZE)
+    + GROW_BYTES_MIN;
+
+  return whole || oc->zspages >= ZSPAGES_FOR_SPARE ? extent
+    : MIN (some, extent);
+}
+
 /* A new zspage with one object's memory committed, or NIL. */
 static uint32_t
-new_zspage (struct objects *o, struct object_class *oc, uint32_t cls)
+new_zspage (struct objects *o, struct object_class *oc, uint32_t cls,
+            bool whole)
 {
   const struct size_class *sc = size_class_at (o, cls);
+  uint32_t keep = bytes_to_keep (oc, sc, whole);
   struct zspage *z;
   uint32_t frame, committed;
 
@@ -216,9 +242,9 @@ new_zspage (struct objects *o, struct object_class *oc, uint32_t cls)
     arena_give (o->arena, frame, committed);
     return NIL;
   }
-  if (committed > zspage_extent (sc)) {
-    arena_decommit (o->arena, frame, zspage_extent (sc), committed);
-    committed = zspage_extent (sc);
+  if (committed > keep) {
+    arena_decommit (o->arena, frame, keep, committed);
+    committed = keep;
   }
   z = &o->zspages[frame];
   zspage_init (z, cls, sc->objects, committed);
@@ -234,6 +260,32 @@ new_zspage (struct objects *o, struct object_class *oc, uint32_t cls)
   return frame;
 }
 
+/* Nothing is committed of the lowest free object of FRAME, the fullest
+ * zspage: commit it, or find another zspage.  NIL when there is none.
+ */
+static uint32_t
+grow (struct objects *o, struct object_class *oc, uint32_t cls,
+      uint32_t frame, bool may_grow)
+{
+  const struct size_class *sc = size_class_at (o, cls);
+  const struct zspage *z = &o->zspages[frame];
+  uint32_t other = NIL;
+
+  if (arena_has_reserve (o->arena)) {
+    other = find_committed (o, oc, sc);
+    if (other == NIL && may_grow
+        && (z->growing || o->arena->reserve_count > 0))
+      other = new_zspage (o, oc, cls, true);
+    if (other != NIL)
+      return other;
+  }
+  if (may_grow && !z->growing
+      && ensure_committed (o, oc, frame, sc,
+                           (lowest_free (z) + 1) * sc->size) == 0)
+    return frame;
+  return find_committed (o, oc, sc);
+}
+
 int
 object_alloc (struct objects *o, uint32_t cls, uint32_t bytes, bool may_grow,
               uint64_t *offset)
@@ -245,15 +297,11 @@ object_alloc (struct objects *o, uint32_t cls, uint32_t bytes, bool may_grow,
   LOCK_FOR_SCOPE (&oc->lock);
 
   frame = fullest (oc);
-  if (frame != NIL) {
-    n = lowest_free (&o->zspages[frame]);
-    if ((n + 1) * sc->size > o->zspages[frame].committed
-        && (!may_grow
-            || ensure_committed (o, oc, frame, sc, (n + 1) * sc->size) == -1))
-      frame = find_committed (o, oc, sc);
-  }
-  else if (may_grow)
-    frame = new_zspage (o, oc, cls);
+  if (frame == NIL)
+    frame = may_grow ? new_zspage (o, oc, cls, false) : NIL;
+  else if ((lowest_free (&o->zspages[frame]) + 1) * sc->size
+           > o->zspages[frame].committed)
+    frame = grow (o, oc, cls, frame, may_grow);
 
   if (frame == NIL) {
     errno = ENOSPC;
@@ -276,6 +324,18 @@ object_number (const struct objects *o, uint32_t cls, uint64_t offset)
   return offset < o->arena->size
     && offset / o->sizes->zspage_size < o->arena->frames
     && n * sc->size == within && n < sc->objects ? n : NO_OBJECT;
+}
+
+uint32_t
+zspage_remove (struct objects *o, struct object_class *oc, uint32_t frame)
+{
+  struct zspage *z = &o->zspages[frame];
+
+  zspage_unlink (o, oc, frame);
+  z->class_plus_1 = 0;
+  oc->zspages--;
+  oc->committed -= z->committed;
+  return z->committed;
 }
 
 int
@@ -302,17 +362,13 @@ object_free (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
   z->used--;
   oc->used--;
   oc->bytes -= bytes;
-  if (z->used > 0) {
+  if (z->used > 0 || z->growing) {
     zspage_regroup (o, oc, frame, objects);
     pthread_mutex_unlock (&oc->lock);
     return 0;
   }
 
-  zspage_unlink (o, oc, frame);
-  committed = z->committed;
-  z->class_plus_1 = 0;
-  oc->zspages--;
-  oc->committed -= committed;
+  committed = zspage_remove (o, oc, frame);
   pthread_mutex_unlock (&oc->lock);
 
   /* Nobody can find the frame any more: the system call needs no lock. */

@@ -47,6 +47,9 @@ struct zspage {
   uint8_t used;                 /* objects; = bits clear in free */
   _Atomic uint8_t class_plus_1; /* 0: no zspage in this frame */
   _Atomic uint8_t group;
+  bool growing;                 /* memory is being added at its end
+                                 * (objects-grow.c): it may be empty, and
+                                 * stays */
 };
 
 struct object_class {
@@ -56,6 +59,8 @@ struct object_class {
   uint64_t used;                /* objects; = sum over its zspages */
   uint64_t bytes;               /* the sum of what was asked for */
   uint64_t committed;           /* bytes; = sum over its zspages */
+  _Atomic bool hungry;          /* little memory is left in the zspage
+                                 * from which objects are taken */
 };
 
 struct objects {
@@ -135,9 +140,19 @@ bool object_may_sink (struct objects *o, uint64_t offset);
 
 /* Put zspages that are still isolated back to use, and give back the
  * memory behind the last object of each zspage that is not full, and
- * that of spare frames.
+ * that of spare frames, though not the reserve.
  */
 void objects_compaction_done (struct objects *o);
+
+/* With a reserve: add memory, ahead of who will want it, to one class that
+ * has little left.  Returns whether there was one.  For one thread.
+ */
+bool objects_grow (struct objects *o);
+
+/* Have the bookkeeping of FRAME resident, which nobody else has.  0, or -1
+ * with errno ENOSPC.
+ */
+int objects_prepare_frame (struct objects *o, uint32_t frame);
 
 /* Sums over all classes. */
 struct objects_stats {

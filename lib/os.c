@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "os.h"
 
@@ -69,6 +70,53 @@ os_populate (int fd, void *addr, uint64_t offset, size_t len)
    */
   errno = ENOSPC;
   return -1;
+}
+
+int
+os_populate_anon (void *addr, size_t len)
+{
+  volatile char *p = addr;
+
+  if (madvise (addr, len, MADV_POPULATE_WRITE) == 0)
+    return 0;
+  if (errno != EINVAL)
+    return -1;
+  /* Before Linux 5.14.  Nobody else uses it yet. */
+  for (size_t i = 0; i < len; i += OS_PAGE_SIZE)
+    p[i] = p[i];
+  return 0;
+}
+
+/* As os_populate_anon, of shared memory that is there. */
+static int
+map_data (void *addr, size_t len)
+{
+  const volatile char *p = addr;
+
+  if (madvise (addr, len, MADV_POPULATE_WRITE) == 0)
+    return 0;
+  if (errno != EINVAL)
+    return -1;
+  for (size_t i = 0; i < len; i += OS_PAGE_SIZE)
+    (void) p[i];
+  return 0;
+}
+
+int
+os_populate_data (int fd, void *addr, uint64_t offset, size_t len)
+{
+  off_t at = (off_t) offset, end = (off_t) (offset + len), hole;
+
+  while ((at = lseek (fd, at, SEEK_DATA)) != -1 && at < end) {
+    hole = lseek (fd, at, SEEK_HOLE);
+    if (hole == -1 || hole > end)
+      hole = end;
+    if (map_data ((char *) addr + (at - (off_t) offset),
+                  (size_t) (hole - at)) == -1)
+      return -1;
+    at = hole;
+  }
+  return at == -1 && errno != ENXIO ? -1 : 0;
 }
 
 int

@@ -32,6 +32,15 @@ void os_unmap (void *addr, size_t len);
  */
 int os_populate (int fd, void *addr, uint64_t offset, size_t len);
 
+/* The same for private memory, from os_map_anon. */
+int os_populate_anon (void *addr, size_t len);
+
+/* Map what the file has of LEN bytes at ADDR, a mapping of FD at OFFSET:
+ * no access to it will fault, and a lock on the mapping holds it.  Holes
+ * stay, if nobody else writes to the file meanwhile.
+ */
+int os_populate_data (int fd, void *addr, uint64_t offset, size_t len);
+
 /* Give the memory behind a range of FD back to the system: the range
  * reads as zeroes afterwards.  Works under mlock, where MADV_DONTNEED
  * fails with EINVAL.

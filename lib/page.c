@@ -31,10 +31,9 @@ recount (struct device *d, slot_t old, slot_t new)
 static int
 publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 {
-  if (table_prepare (&d->table, index) == -1
-      && (!arena_drain (&d->pool->arena)
-          || table_prepare (&d->table, index) == -1))
-    return -1;
+  while (table_prepare (&d->table, index) == -1)
+    if (!arena_shrink (&d->pool->arena))
+      return -1;
   *old = table_set (&d->table, index, slot, 0);
   recount (d, *old, slot);
   return 0;

@@ -136,7 +136,7 @@ pool_open (const struct pool_options *options)
   pool->options.path = NULL;    /* the caller's */
   pool->is_kept = options->path != NULL;
   pool->file.fd = -1;
-  pthread_mutex_init (&pool->maintenance, NULL);
+  mutex_init (&pool->maintenance);
   reclaim_init (&pool->reclaim);
   if (getrandom (&pool->attach_sign, sizeof pool->attach_sign, 0) == -1)
     pool->attach_sign = (uint32_t) getpid ();
@@ -357,6 +357,7 @@ pool_close (struct pool *pool)
 {
   if (!pool)
     return;
+  reserve_stop (&pool->reserve);
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     device_free (pool->devices[n]);
   dedup_close (&pool->dedup);

@@ -26,6 +26,7 @@
 #include "objects.h"
 #include "pool-file.h"
 #include "reclaim.h"
+#include "reserve.h"
 #include "size-class.h"
 #include "stream.h"
 #include "table.h"
@@ -84,6 +85,7 @@ struct pool {
   struct backing *backing;      /* NULL: there is none (writeback.h) */
   struct writeback *writeback;  /* used under maintenance */
   struct reclaim reclaim;
+  struct reserve reserve;       /* started by who wants one */
   struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
   struct pool_counters counters;
   pthread_mutex_t maintenance;

@@ -13,7 +13,7 @@ reclaim_init (struct reclaim *r)
   pthread_condattr_t attr;
 
   *r = (struct reclaim) { .wake = NULL };
-  pthread_mutex_init (&r->lock, NULL);
+  mutex_init (&r->lock);
   pthread_condattr_init (&attr);
   pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_cond_init (&r->ended, &attr);

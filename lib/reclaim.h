@@ -15,7 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RECLAIM_SECONDS 5
+/* The kernel gives a request up after some seconds (3, as nbdzram sets it)
+ * and sends it again on another connection.  Had the first one waited for
+ * longer, it could still be executed after the second, and after a later
+ * write to the same place, whose data it would replace: a request must be
+ * through before that.
+ */
+#define RECLAIM_SECONDS 2
 
 struct reclaim {
   pthread_mutex_t lock;         /* of what follows; taken alone */

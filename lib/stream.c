@@ -164,7 +164,7 @@ streams_open (struct streams *s, const struct algorithm *algorithm,
     s->count = 0;
     return -1;
   }
-  pthread_mutex_init (&s->lock, NULL);
+  mutex_init (&s->lock);
   pthread_cond_init (&s->returned, NULL);
   pthread_cond_init (&s->changed, NULL);
   return 0;

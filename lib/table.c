@@ -16,7 +16,7 @@ slot_locks_init (struct slot_locks *locks)
 {
   for (unsigned g = 0; g < LOCK_GROUPS; ++g)
     for (unsigned i = 0; i < LEAF_LOCKS; ++i)
-      pthread_mutex_init (&locks->groups[g][i].lock, NULL);
+      mutex_init (&locks->groups[g][i].lock);
 }
 
 void
@@ -86,6 +86,8 @@ leaf_cost (const struct table *t, uint64_t leaf)
 {
   uint64_t cost = 0;
 
+  if (t->resident)
+    return 0;
   if (!has_other_leaf (t, leaf, t->file->granule / OS_PAGE_SIZE))
     cost += t->file->granule;
   if (!has_other_leaf (t, leaf, LEAVES_PER_INFO_PAGE))
@@ -163,7 +165,7 @@ table_open (struct table *t, const struct pool_file *file,
   t->leaf_map = os_map_anon (leaf_map_bytes (t));
   t->leaf_map_map = os_map_anon (leaf_map_map_bytes (t));
   t->infos = os_map_anon (infos_bytes (t));
-  pthread_mutex_init (&t->making, NULL);
+  mutex_init (&t->making);
   if (!t->slots || !t->leaf_map || !t->leaf_map_map || !t->infos) {
     table_close (t);
     errno = ENOMEM;
@@ -195,13 +197,63 @@ make_leaf (struct table *t, uint64_t leaf)
 
   if (budget_take (t->budget, cost) == -1)
     return -1;
-  if (os_populate (t->file->fd, (char *) t->slots + offset,
-                   t->offset + offset, t->file->granule) == -1) {
+  if (!t->resident
+      && os_populate (t->file->fd, (char *) t->slots + offset,
+                      t->offset + offset, t->file->granule) == -1) {
     budget_give (t->budget, cost);
     return -1;
   }
   mark_leaf (t, leaf);
   return 0;
+}
+
+/* ---- all of it ---- */
+
+uint64_t
+table_resident_bytes (const struct table *t)
+{
+  return slots_bytes (t) + infos_bytes (t) + leaf_map_bytes (t);
+}
+
+/* How many runs of RUN leaves have any that is there? */
+static uint64_t
+count_runs (const struct table *t, uint64_t run)
+{
+  uint64_t count = 0, leaf = table_next_leaf (t, 0);
+
+  while (leaf < t->leaves) {
+    count++;
+    leaf = table_next_leaf (t, (leaf / run + 1) * run);
+  }
+  return count;
+}
+
+/* What was taken from the budget for the leaves that are there. */
+static uint64_t
+held_bytes (const struct table *t)
+{
+  return count_runs (t, t->file->granule / OS_PAGE_SIZE) * t->file->granule
+    + (count_runs (t, LEAVES_PER_INFO_PAGE)
+       + count_runs (t, LEAVES_PER_MAP_PAGE)) * OS_PAGE_SIZE;
+}
+
+int
+table_make_resident (struct table *t)
+{
+  uint64_t more = table_resident_bytes (t) - held_bytes (t);
+
+  if (budget_take (t->budget, more) == -1)
+    return -1;
+  if (os_populate (t->file->fd, t->slots, t->offset, slots_bytes (t)) == 0
+      && os_populate_anon (t->infos, infos_bytes (t)) == 0
+      && os_populate_anon (t->leaf_map, leaf_map_bytes (t)) == 0
+      && os_populate_anon (t->leaf_map_map, leaf_map_map_bytes (t)) == 0) {
+    t->resident = true;
+    return 0;
+  }
+  budget_give (t->budget, more);
+  errno = ENOSPC;
+  return -1;
 }
 
 int
@@ -239,6 +291,10 @@ drop_leaf (struct table *t, uint64_t leaf)
   uint64_t info_page = leaf / LEAVES_PER_INFO_PAGE * OS_PAGE_SIZE;
 
   LOCK_FOR_SCOPE (&t->making);
+  if (t->resident) {
+    bit_clear (t->leaf_map, leaf);
+    return;
+  }
   if (os_punch (t->file->fd, t->offset + leaf * OS_PAGE_SIZE,
                 OS_PAGE_SIZE) == -1)
     return;

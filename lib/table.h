@@ -8,6 +8,9 @@
  * leaves are there.  So the table of a huge, nearly empty disk is
  * nearly empty too, and walking it skips 64 GiB of 4 KiB pages a step.
  *
+ * A table may be made resident: then all leaves are there, so that no
+ * write has to make one, and the map says in which of them anything is.
+ *
  * Locks: a slot is read and changed under its lock, which is one of a
  * set shared by all tables of a pool.  The slots of a leaf share
  * LEAF_LOCKS of them, so that holding all of these keeps the whole leaf
@@ -51,6 +54,7 @@ struct table {
   uint64_t pages;
   uint64_t leaves;
   _Atomic slot_t *slots;
+  bool resident;                /* constant while there are threads */
   bits_word *leaf_map;          /* by leaf: is it there? */
   bits_word *leaf_map_map;      /* by OS page of leaf_map: any bit set? */
   _Atomic page_info *infos;     /* by page; resident where leaves are */
@@ -72,6 +76,16 @@ int table_open (struct table *t, const struct pool_file *file,
 
 /* Safe on a zeroed table, and on one whose opening failed. */
 void table_close (struct table *t);
+
+/* Have all of the table, and what is kept beside it, in memory from now
+ * on, whatever is written and trimmed.  Before any other thread uses it.
+ * 0, or -1 with errno ENOSPC (budget, file system or machine); then all is
+ * as it was, but for memory of the file that table_open will find empty.
+ */
+int table_make_resident (struct table *t);
+
+/* Bytes that takes in all. */
+uint64_t table_resident_bytes (const struct table *t);
 
 /* The lock of slot INDEX. */
 static inline pthread_mutex_t *

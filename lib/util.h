@@ -56,6 +56,13 @@ div_up (uint64_t n, uint64_t d)
       __builtin_prefetch ((const char *) (p) + at_, (write));           \
   } while (0)
 
+/* Make a mutex of which a thread of high priority may wait for one of low
+ * priority.  Those made after mutexes_inherit_priority () lend their owner
+ * the priority of who waits.
+ */
+void mutex_init (pthread_mutex_t *lock);
+void mutexes_inherit_priority (void);
+
 static inline void
 unlock_at_end_of_scope (pthread_mutex_t **lock)
 {

@@ -165,8 +165,12 @@ spare_frames_keep_their_memory (void **state)
   assert_int_equal (take_new (&f.arena, &frames[0]), 0);
   assert_int_not_equal (frames[0], frame);
   assert_int_equal (arena_commit (&f.arena, frames[0], 0, FRAME), 0);
+  /* One of them was enough for that. */
+  assert_holds (&f, ARENA_SPARES_MAX * FRAME);
+  assert_true (arena_drain (&f.arena));
   assert_holds (&f, 2 * FRAME);
   assert_false (arena_drain (&f.arena));
+  assert_false (arena_shrink (&f.arena));
   assert_int_equal (arena_take (&f.arena, true, &frames[1], &committed), 0);
   assert_int_equal (committed, 0);
   close_arena (&f);

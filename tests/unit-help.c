@@ -240,6 +240,7 @@ static const char *
 walk_device (struct walk *w, const struct device *d)
 {
   uint64_t map_pages = div_up (d->table.leaves, OS_PAGE_SIZE * 8);
+  uint64_t leaves = 0;
 
   for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
        leaf = table_next_leaf (&d->table, leaf + 1)) {
@@ -247,10 +248,18 @@ walk_device (struct walk *w, const struct device *d)
 
     if (wrong)
       return wrong;
+    leaves++;
   }
-  for (uint64_t n = 0; n < map_pages; ++n)
-    w->sums->map_pages += bit_test (d->table.leaf_map_map, n);
-  w->sums->info_pages += info_pages (&d->table);
+  if (d->table.resident) {
+    w->sums->leaves += d->table.leaves - leaves;
+    w->sums->map_pages += map_pages;
+    w->sums->info_pages += div_up (d->table.leaves, LEAVES_PER_INFO_PAGE);
+  }
+  else {
+    for (uint64_t n = 0; n < map_pages; ++n)
+      w->sums->map_pages += bit_test (d->table.leaf_map_map, n);
+    w->sums->info_pages += info_pages (&d->table);
+  }
   w->sums->devices++;
   return NULL;
 }
@@ -381,7 +390,8 @@ check_sums (struct pool *pool, const struct unit_sums *s)
     + (s->devices + s->leaves + s->map_pages + s->info_pages)
       * OS_PAGE_SIZE
     + pool->objects.high_water * sizeof (struct zspage)
-    + os.committed + arena_spare_bytes (&pool->arena);
+    + os.committed + arena_spare_bytes (&pool->arena)
+    + arena_reserve_list_bytes (&pool->arena);
   /* What a backing file needs has tests of its own. */
   CHECK (pool->backing ? pool->budget.used > sum : pool->budget.used == sum);
   CHECK (pool->budget.used <= pool->budget.used_max);

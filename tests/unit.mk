@@ -39,6 +39,7 @@ unit_programs = \
 	tests/unit-policy \
 	tests/unit-pool-file \
 	tests/unit-recompress \
+	tests/unit-reserve \
 	tests/unit-same \
 	tests/unit-share \
 	tests/unit-size-class \
@@ -113,6 +114,8 @@ tests_unit_pool_file_SOURCES = tests/unit-pool-file.c $(unit_help)
 tests_unit_pool_file_LDADD = $(unit_libs)
 tests_unit_recompress_SOURCES = tests/unit-recompress.c $(unit_help)
 tests_unit_recompress_LDADD = $(unit_libs)
+tests_unit_reserve_SOURCES = tests/unit-reserve.c $(unit_help)
+tests_unit_reserve_LDADD = $(unit_libs)
 tests_unit_same_SOURCES = tests/unit-same.c $(unit_help)
 tests_unit_same_LDADD = $(unit_libs)
 tests_unit_share_SOURCES = tests/unit-share.c $(unit_help)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include "util.h"
+
+/* Set before there is a second thread.  Not always, since such a lock
+ * takes about twice as long where nobody waits.
+ */
+static bool inherit;
+
+void
+mutexes_inherit_priority (void)
+{
+  inherit = true;
+}
+
+void
+mutex_init (pthread_mutex_t *lock)
+{
+  pthread_mutexattr_t attr;
+
+  pthread_mutexattr_init (&attr);
+  if (inherit)
+    pthread_mutexattr_setprotocol (&attr, PTHREAD_PRIO_INHERIT);
+  pthread_mutex_init (lock, &attr);
+  pthread_mutexattr_destroy (&attr);
+}
