@@ -287,6 +287,7 @@ maintain (void *opaque)
 {
   struct maintainer *m = opaque;
 
+  pthread_setname_np (pthread_self (), "zram-maintain");
   m->worked_until = clock_ns (CLOCK_THREAD_CPUTIME_ID);
   do
     work (m);
@@ -340,7 +341,7 @@ maintainer_start (struct maintainer *m, struct pool *pool,
     .processors = (unsigned) MAX (1, sysconf (_SC_NPROCESSORS_ONLN)),
   };
   atomic_store (&pool->idle_age, s->policy.recompress_age);
-  pthread_mutex_init (&m->lock, NULL);
+  mutex_init (&m->lock);
   pthread_condattr_init (&attr);
   pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_cond_init (&m->wake, &attr);

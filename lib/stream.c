@@ -380,6 +380,21 @@ make_another (struct streams *s)
   return stream;
 }
 
+int
+streams_make (struct streams *s, unsigned count)
+{
+  LOCK_FOR_SCOPE (&s->lock);
+  while (s->count < MIN (count, s->max)) {
+    struct stream *stream = make_another (s);
+
+    if (!stream)
+      return -1;
+    stream->next = s->idle;
+    s->idle = stream;
+  }
+  return 0;
+}
+
 static void
 unpin (struct streams *s, struct stream *stream)
 {

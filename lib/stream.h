@@ -88,6 +88,12 @@ int streams_change (struct streams *s, const struct algorithm *algorithm,
 void streams_get_method (struct streams *s, const struct codec **codec,
                          int *level);
 
+/* Make COUNT of them now, or as many as there may be at most, so that no
+ * request has to.  Before there are requests.  0, or -1 with errno ENOMEM or
+ * ENOSPC.
+ */
+int streams_make (struct streams *s, unsigned count);
+
 /* All streams must have been put back. */
 void streams_close (struct streams *s);
 

@@ -3,12 +3,14 @@
 
 #include <config.h>
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "backing.h"
 #include "control.h"
 #include "control-verbs.h"
 #include "device.h"
+#include "hardening.h"
 #include "latency.h"
 #include "stats.h"
 
@@ -89,6 +91,41 @@ backing_state (const struct pool *pool)
   }
 }
 
+/* ---- hardening ---- */
+
+static json_t *
+reserve (struct pool *pool)
+{
+  struct reserve_stats st;
+
+  reserve_get_stats (&pool->reserve, &st);
+  return json_pack ("{s:I, s:I, s:I, s:I, s:I}",
+                    "size", (json_int_t) st.size,
+                    "now", (json_int_t) st.now,
+                    "low", (json_int_t) st.low,
+                    "refills", (json_int_t) st.refills,
+                    "misses", (json_int_t) st.misses);
+}
+
+/* As the kernel says at this moment. */
+static json_t *
+hardening (struct pool *pool)
+{
+  struct hardening_state state = { .locked = 0 };
+  char scheduling[16] = "other";
+
+  hardening_get (&state);
+  if (state.real_time)
+    snprintf (scheduling, sizeof scheduling, "fifo %d", state.priority);
+  return json_pack ("{s:b, s:I, s:b, s:s, s:i, s:o}",
+                    "mlock", (int) (state.locked > 0),
+                    "locked", (json_int_t) state.locked,
+                    "io_flusher", (int) state.io_flusher,
+                    "scheduling", scheduling,
+                    "oom_score_adj", state.oom_score_adj,
+                    "reserve", reserve (pool));
+}
+
 /* ---- requests ---- */
 
 static const char *const request_names[REQUEST_KINDS] = { "read", "write" };
@@ -157,7 +194,7 @@ VERB (status)
   (void) cancelled;
   streams_get_method (&pool->streams, &codec, &level);
   return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
-                    "s:o, s:o, s:o, s:o}",
+                    "s:o, s:o, s:o, s:o, s:o}",
                     "ok", 1,
                     "name", context->name,
                     "version", PACKAGE_VERSION,
@@ -171,6 +208,7 @@ VERB (status)
                     "backing", backing_state (pool),
                     "settings", verb_settings (context),
                     "maintenance", maintenance (context->maintainer),
+                    "hardening", hardening (pool),
                     "devices", devices (pool),
                     "statistics", statistics (pool));
 }

@@ -99,7 +99,7 @@ work (void *arg)
   struct worker *w = arg;
   struct task *task;
 
-  pthread_setname_np (pthread_self (), "control-worker");
+  pthread_setname_np (pthread_self (), "zram-worker");
   while ((task = next_task (w)) != NULL) {
     task->reply = verb_run (task->verb, w->context, task->args,
                            &task->cancelled);

@@ -26,6 +26,15 @@
 #define DEDUP_INDEX_PART 200
 #define DEDUP_INDEX_MIN MIB
 
+/* What a burst of requests takes before more is made: by default this part
+ * of the disk, within bounds.
+ */
+#define RESERVE_PART 256
+#define RESERVE_DEFAULT_MIN MIB
+#define RESERVE_DEFAULT_MAX (32 * MIB)
+#define RESERVE_LEAST (64 * KIB)
+#define RESERVE_MOST (16 * GIB)
+
 const char options_help[] =
   "[size=]<SIZE>  (required) Size of the disk, up to 1P.\n"
   "algorithm=<NAME>[:level=<N>][:dict=<FILE>|auto]\n"
@@ -55,7 +64,11 @@ const char options_help[] =
   "name=<NAME>               What the command nbdzram calls this server\n"
   "                          (default: zram0, or the next that is free).\n"
   "control=<PATH>            The control socket, or off (default: NAME.ctl in\n"
-  "                          $XDG_RUNTIME_DIR/nbdzram or /run/nbdzram).";
+  "                          $XDG_RUNTIME_DIR/nbdzram or /run/nbdzram).\n"
+  "mlock=<BOOL>              Be fit to serve swap: locked in memory, with\n"
+  "                          real-time priority (default: if nbdkit --swap).\n"
+  "reserve=<SIZE>            ... with so much memory ready for pages\n"
+  "                          (default: size/256, from 1M to 32M).";
 
 void
 options_init (struct options *o)
@@ -67,6 +80,7 @@ options_init (struct options *o)
         .codec = codecs[0], .level = codecs[0]->default_level,
       },
     },
+    .mlock = -1,
   };
   maintainer_settings_init (&o->maintenance);
 }
@@ -315,6 +329,26 @@ set_control (struct options *o, const char *value)
   return o->control_path ? 0 : -1;
 }
 
+/* ---- hardening ---- */
+
+static int
+set_mlock (struct options *o, const char *value)
+{
+  o->mlock = nbdkit_parse_bool (value);
+  return o->mlock == -1 ? -1 : 0;
+}
+
+static int
+set_reserve (struct options *o, const char *value)
+{
+  if (set_bytes (&o->reserve, value) == -1)
+    return -1;
+  if (o->reserve >= RESERVE_LEAST && o->reserve <= RESERVE_MOST)
+    return 0;
+  nbdkit_error ("reserve=%s: must be from 64K to 16G", value);
+  return -1;
+}
+
 int
 options_set (struct options *o, const char *key, const char *value)
 {
@@ -360,6 +394,10 @@ options_set (struct options *o, const char *key, const char *value)
     return set_name (o, value);
   if (strcmp (key, "control") == 0)
     return set_control (o, value);
+  if (strcmp (key, "mlock") == 0)
+    return set_mlock (o, value);
+  if (strcmp (key, "reserve") == 0)
+    return set_reserve (o, value);
   nbdkit_error ("unknown parameter '%s'", key);
   return -1;
 }
@@ -384,6 +422,13 @@ options_check (struct options *o)
     return -1;
   }
   o->writeback.path = o->backing_path;
+  if (o->reserve != 0 && o->mlock == 0) {
+    nbdkit_error ("reserve says something about mlock=, which is off");
+    return -1;
+  }
+  if (o->reserve == 0)
+    o->reserve = MIN (MAX (o->size / RESERVE_PART, RESERVE_DEFAULT_MIN),
+                      RESERVE_DEFAULT_MAX);
   if (o->pool.dedup_limit == 0)
     o->pool.dedup_limit = MAX (DEDUP_INDEX_MIN, o->size / DEDUP_INDEX_PART);
   if (o->pool.mem_limit == 0)

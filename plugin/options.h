@@ -20,6 +20,8 @@ struct options {
   struct writeback_options writeback;
   char *control_path, *name;    /* allocated; what control points to */
   struct control_options control;
+  int mlock;                    /* 1, 0, or -1: as nbdkit's --swap says */
+  uint64_t reserve;             /* bytes; 0: not given */
 };
 
 extern const char options_help[];

@@ -14,10 +14,13 @@
 
 #include "control.h"
 #include "device.h"
+#include "hardening.h"
+#include "holder.h"
 #include "maintainer.h"
 #include "options.h"
 #include "os.h"
 #include "stats.h"
+#include "supervised.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -30,6 +33,12 @@ static struct device *device;
 static struct control *control;
 static struct maintainer maintainer;
 static _Atomic unsigned clients; /* connected */
+static bool hardened;
+static struct supervised supervised;
+static pid_t holder;            /* 0: there is none */
+
+/* Requests at a time that need no memory to be compressed. */
+#define STREAMS_READY 8
 
 /* ---- life of the server ---- */
 
@@ -172,18 +181,59 @@ open_control (void)
   return 0;
 }
 
+/* Whether memory can be locked shows here, where it can be said. */
+static int
+begin_hardening (void)
+{
+  if (supervised_init (&supervised) == -1) {
+    nbdkit_error ("NBDZRAM_SUPERVISED: %m");
+    return -1;
+  }
+  hardened = options.mlock == 1
+    || (options.mlock == -1 && hardening_is_locked ());
+  if (!hardened)
+    return 0;
+  hardening_prepare ();
+  if (hardening_lock () == -1) {
+    nbdkit_error ("mlock=on: memory can't be locked: %m: this needs "
+                  "CAP_IPC_LOCK, or ulimit -l unlimited");
+    return -1;
+  }
+  hardening_warm ();
+  return 0;
+}
+
+/* A standby waits here, before it opens what the other server still has;
+ * all that can be done before is done.
+ */
+static int
+open_pool (void)
+{
+  const char *path = options.pool_path;
+
+  options.pool.path = path;
+  while ((pool = pool_open (&options.pool)) == NULL) {
+    if (errno != EBUSY || !supervised.on) {
+      report_open_error (path);
+      return -1;
+    }
+    pool_mem_limit_min (&options.pool); /* makes all that codecs need */
+    if (supervised_wait (&supervised, path) == -1) {
+      nbdkit_error ("pool=%s: waiting for it: %m", path);
+      return -1;
+    }
+  }
+  return 0;
+}
+
 /* Here errors can still be seen, and nothing large is mapped yet that
  * nbdkit's --swap would lock into memory.
  */
 static int
 zram_get_ready (void)
 {
-  options.pool.path = options.pool_path;
-  pool = pool_open (&options.pool);
-  if (!pool) {
-    report_open_error (options.pool_path);
+  if (begin_hardening () == -1 || open_pool () == -1)
     return -1;
-  }
   if (pool_try_map (pool, options.size) == -1) {
     nbdkit_error ("no address space for a disk of %" PRIu64 " bytes: %m",
                   options.size);
@@ -218,12 +268,20 @@ report_start_error (void)
 }
 
 static int
-zram_after_fork (void)
+lock_memory (struct refusals *refused)
 {
-  if (os_lock_on_fault () == -1) {
+  if ((hardened ? hardening_lock () : os_lock_on_fault ()) == -1) {
     nbdkit_error ("mlockall: %m");
     return -1;
   }
+  if (hardened)
+    hardening_protect (refused);
+  return 0;
+}
+
+static int
+start_pool (void)
+{
   if (pool_start (pool) == -1) {
     report_start_error ();
     return -1;
@@ -236,12 +294,63 @@ zram_after_fork (void)
   if (pool->counters.bad_slots > 0)
     nbdkit_error ("%" PRIu64 " pages of the pool are damaged and read as "
                   "errors until they are written", pool->counters.bad_slots);
+  return 0;
+}
+
+/* Requests do without what can't be had now: they ask for it later. */
+static void
+make_ready (void)
+{
+  if (!hardened)
+    return;
+  if (pool_make_resident (pool, STREAMS_READY) == -1)
+    nbdkit_error ("mlock=on: not all that requests need is in memory: %m");
+  if (!device->table.resident)
+    nbdkit_debug ("the table of the disk is made as it is filled");
+  if (reserve_start (&pool->reserve, &pool->objects, options.reserve) == -1
+      && errno != ENOTSUP)
+    nbdkit_error ("mlock=on: there is no reserve: %m");
+}
+
+/* This thread's children are the ones that serve, so it comes last. */
+static void
+end_hardening (struct refusals *refused)
+{
+  const pthread_t threads[] = { maintainer.thread, pool->reserve.thread };
+
+  if (!hardened)
+    return;
+  if (supervised.on) {
+    holder = holder_start (supervised.hold);
+    if (holder == -1) {
+      nbdkit_error ("starting the holder: %m");
+      holder = 0;
+    }
+  }
+  hardening_schedule (threads, pool->reserve.running ? 2 : 1, refused);
+  if (refused->text[0] != '\0')
+    nbdkit_error ("mlock=on: the system refuses: %s", refused->text);
+}
+
+static int
+zram_after_fork (void)
+{
+  struct refusals refused = { "" };
+
+  if (lock_memory (&refused) == -1 || start_pool () == -1)
+    return -1;
+  make_ready ();
   if (maintainer_start (&maintainer, pool, &options.maintenance) == -1) {
     nbdkit_error ("starting maintenance: %m");
     return -1;
   }
   if (control && control_start (control, pool, &maintainer, &clients) == -1) {
     nbdkit_error ("starting the control socket: %m");
+    return -1;
+  }
+  end_hardening (&refused);
+  if (supervised.on && supervised_ready (&supervised, holder) == -1) {
+    nbdkit_error ("telling the supervisor: %m");
     return -1;
   }
   return 0;
@@ -264,6 +373,8 @@ stop_threads (void)
   control_close (control);
   control = NULL;
   maintainer_stop (&maintainer);
+  if (pool)
+    reserve_stop (&pool->reserve);
 }
 
 static void
@@ -272,6 +383,11 @@ zram_unload (void)
   stop_threads ();              /* if the server did not come to serving */
   if (device)
     debug_stats ();
+  /* What is unmapped here is unmapped for the holder, too, and no longer
+   * locked.  The process ends anyway.
+   */
+  if (holder != 0)
+    return;
   pool_close (pool);
   options_free (&options);
 }
@@ -350,6 +466,14 @@ zram_can_cache (void *handle)
 
 /* ---- requests ---- */
 
+/* What a thread of nbdkit's needs before its first one. */
+static void
+begin_request (void)
+{
+  if (hardened)
+    hardening_thread (options.pool.geometry.page_size);
+}
+
 /* A full pool fails requests by the thousand: say it once, until one
  * succeeds again.
  */
@@ -380,6 +504,7 @@ zram_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
 {
   (void) handle;
   (void) flags;
+  begin_request ();
   if (device_read (device, buf, count, offset) == 0)
     return 0;
   return report (-1, "read", count, offset);
@@ -391,6 +516,7 @@ zram_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
 {
   (void) handle;
   (void) flags;
+  begin_request ();
   return report (device_write (device, buf, count, offset),
                  "write", count, offset);
 }
@@ -400,6 +526,7 @@ zram_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   (void) handle;
   (void) flags;
+  begin_request ();
   return report (device_zero (device, count, offset), "zero", count, offset);
 }
 
@@ -408,6 +535,7 @@ zram_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   (void) handle;
   (void) flags;
+  begin_request ();
   return report (device_zero (device, count, offset), "trim", count, offset);
 }
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "supervised.h"
+
+#define VARIABLE "NBDZRAM_SUPERVISED"
+
+static int
+keep_from_children (int fd)
+{
+  int flags = fcntl (fd, F_GETFD);
+
+  return flags == -1 ? -1 : fcntl (fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+int
+supervised_init (struct supervised *s)
+{
+  const char *value = getenv (VARIABLE);
+  char end;
+
+  *s = (struct supervised) { .ready = -1, .hold = -1 };
+  if (!value)
+    return 0;
+  if (sscanf (value, "%d,%d%c", &s->ready, &s->hold, &end) != 2
+      || s->ready < 0 || s->hold < 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  unsetenv (VARIABLE);
+  if (keep_from_children (s->ready) == -1 || keep_from_children (s->hold) == -1)
+    return -1;
+  s->on = true;
+  return 0;
+}
+
+/* A line is less than a pipe takes at once. */
+static int
+say (const struct supervised *s, const char *line)
+{
+  size_t length = strlen (line);
+  ssize_t n;
+
+  do
+    n = write (s->ready, line, length);
+  while (n == -1 && errno == EINTR);
+  return n == (ssize_t) length ? 0 : -1;
+}
+
+int
+supervised_wait (const struct supervised *s, const char *path)
+{
+  int fd = open (path, O_RDWR | O_CLOEXEC), r, err;
+
+  if (fd == -1)
+    return -1;
+  r = say (s, "waiting\n");
+  if (r == 0)
+    r = flock (fd, LOCK_EX);
+  err = errno;
+  /* Who opens the pool takes a lock of its own. */
+  close (fd);
+  errno = err;
+  return r;
+}
+
+int
+supervised_ready (const struct supervised *s, pid_t holder)
+{
+  char line[128];
+
+  snprintf (line, sizeof line, "ready %s %d\n", PACKAGE_VERSION, (int) holder);
+  return say (s, line);
+}
