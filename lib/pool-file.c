@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -179,10 +180,23 @@ examine_file_system (struct pool_file *file)
   return 0;
 }
 
+/* Open the same file once more, whatever its path is by now. */
 static int
-lock_file (int fd)
+open_again (int fd)
 {
-  if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+  char path[32];
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  return open (path, O_RDWR | O_CLOEXEC);
+}
+
+static int
+lock_file (struct pool_file *file)
+{
+  file->lock_fd = open_again (file->fd);
+  /* Without /proc. */
+  if (flock (file->lock_fd != -1 ? file->lock_fd : file->fd,
+             LOCK_EX | LOCK_NB) == 0)
     return 0;
   if (errno == EWOULDBLOCK)
     errno = EBUSY;
@@ -293,7 +307,7 @@ open_locked (struct pool_file *file, const struct pool_geometry *geometry)
   struct stat st;
 
   if (examine_file_system (file) == -1
-      || lock_file (file->fd) == -1
+      || lock_file (file) == -1
       || fstat (file->fd, &st) == -1)
     return -1;
   if (is_blank (file, (uint64_t) st.st_size))
@@ -307,7 +321,7 @@ pool_file_open (struct pool_file *file, const char *path,
 {
   bool existed = path && access (path, F_OK) == 0;
 
-  *file = (struct pool_file) { .fd = open_path (path) };
+  *file = (struct pool_file) { .fd = open_path (path), .lock_fd = -1 };
   if (file->fd == -1)
     return -1;
   if (open_locked (file, geometry) == -1) {
@@ -330,9 +344,12 @@ pool_file_close (struct pool_file *file)
 {
   os_unmap (file->head, file->head_size);
   file->head = NULL;
-  if (file->fd != -1)
+  if (file->fd != -1) {
     close (file->fd);
-  file->fd = -1;
+    if (file->lock_fd != -1)
+      close (file->lock_fd);
+  }
+  file->fd = file->lock_fd = -1;
 }
 
 static bool

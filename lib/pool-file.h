@@ -46,6 +46,10 @@ struct pool_geometry {
 
 struct pool_file {
   int fd;
+  int lock_fd;                  /* of the same file, but not mapped: a lock
+                                 * goes with the last use of what was
+                                 * opened, and who shares this process's
+                                 * memory would keep it */
   struct pool_geometry geometry;
   uint64_t granule;             /* bytes that are allocated together */
   uint64_t arena_offset;

@@ -43,6 +43,7 @@ nbd_tests = \
 	tests/filter-truncate.sh \
 	tests/flags.sh \
 	tests/help.sh \
+	tests/holder.sh \
 	tests/kill.sh \
 	tests/kill-at-start.sh \
 	tests/kill-maintenance.sh \
@@ -62,7 +63,7 @@ nbd_tests = \
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-EXTRA_DIST += tests/functions.sh tests/hostile.py tests/prometheus.py tests/terminal.py
+EXTRA_DIST += tests/functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
 
 if HAVE_LIBNBD
 check_PROGRAMS += tests/nbd-kill tests/nbd-model
