@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "os.h"
@@ -380,6 +381,26 @@ make_another (struct streams *s)
   return stream;
 }
 
+/* Use what a request would, so that the memory is there. */
+static void
+warm (struct streams *s, struct stream *stream)
+{
+  uint32_t word = 1;
+  size_t length;
+
+  /* Neither constant nor random: codecs are to look for something. */
+  for (size_t i = 0; i < s->page_size; ++i) {
+    word = word * 1664525 + 1013904223;
+    stream->page[i] = (uint8_t) ("abcdefghijklmnop"[word >> 28]);
+  }
+  if (stream->group)
+    memset (stream->group, 0, s->group_bytes);
+  length = stream_compress (s, stream, stream->page);
+  if (length > 0)
+    stream_decompress (s, stream, stream->method->codec->id, stream->out,
+                       length, stream->page, s->page_size);
+}
+
 int
 streams_make (struct streams *s, unsigned count)
 {
@@ -392,6 +413,8 @@ streams_make (struct streams *s, unsigned count)
     stream->next = s->idle;
     s->idle = stream;
   }
+  for (struct stream *stream = s->idle; stream; stream = stream->next)
+    warm (s, stream);
   return 0;
 }
 

@@ -54,6 +54,7 @@ nbd_tests = \
 	tests/model-maintenance.sh \
 	tests/model-page-sizes.sh \
 	tests/model-pool.sh \
+	tests/no-allocation.sh \
 	tests/pool-full-tmpfs.sh \
 	tests/pool-hugetlbfs.sh \
 	tests/stats.sh \
@@ -66,8 +67,18 @@ dist_check_SCRIPTS += $(nbd_tests)
 EXTRA_DIST += tests/functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
 
 if HAVE_LIBNBD
-check_PROGRAMS += tests/nbd-kill tests/nbd-model
+check_PROGRAMS += tests/nbd-churn tests/nbd-kill tests/nbd-model
+check_LTLIBRARIES = tests/count-calls.la
 endif
+
+tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
+tests_nbd_churn_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
+tests_nbd_churn_LDADD = $(LIBNBD_LIBS) -lpthread
+
+# -rpath makes it shared; it is never installed.
+tests_count_calls_la_SOURCES = tests/count-calls.c
+tests_count_calls_la_LDFLAGS = -module -shared -avoid-version \
+	-rpath $(abs_top_builddir)/tests
 
 tests_nbd_model_SOURCES = tests/chance.h tests/nbd-model.c
 tests_nbd_model_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
