@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "supervised.h"
@@ -39,6 +40,10 @@ supervised_init (struct supervised *s)
   unsetenv (VARIABLE);
   if (keep_from_children (s->ready) == -1 || keep_from_children (s->hold) == -1)
     return -1;
+  /* nbdkit in the foreground asks for SIGTERM when its parent dies; but we
+   * outlive our supervisor.
+   */
+  prctl (PR_SET_PDEATHSIG, 0);
   s->on = true;
   return 0;
 }
