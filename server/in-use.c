@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "in-use.h"
+#include "kernel-file.h"
+
+#define IDENTIFIER "nbdzram:"
+
+/* "nbdzram:NAME", or "nbdzram:NAME.1" of its second attachment. */
+static bool
+is_named (const char *backend, const char *name)
+{
+  size_t len = strlen (name);
+
+  if (strncmp (backend, IDENTIFIER, strlen (IDENTIFIER)) != 0)
+    return false;
+  backend += strlen (IDENTIFIER);
+  return strncmp (backend, name, len) == 0
+    && (backend[len] == '\0'
+        || (backend[len] == '.'
+            && backend[len + 1 + strspn (backend + len + 1, "0123456789")]
+               == '\0'));
+}
+
+/* DEVICE is /dev/nbdN. */
+static bool
+is_ours (const char *device, const char *name, bool clients)
+{
+  char path[128], backend[KERNEL_VALUE_SIZE];
+
+  snprintf (path, sizeof path, "/sys/block/%s/backend",
+            device + strlen ("/dev/"));
+  if (kernel_file_read (path, backend, sizeof backend) <= 0)
+    return clients;
+  return is_named (backend, name);
+}
+
+bool
+in_use_as_swap (const char *name, bool clients, char *device, size_t size)
+{
+  FILE *f = kernel_file_open ("/proc/swaps");
+  char line[512], file[64];
+  bool found = false;
+
+  if (!f) {
+    /* A kernel without swap has no such file. */
+    snprintf (device, size, "/proc/swaps");
+    return errno != ENOENT && clients;
+  }
+  while (!found && fgets (line, sizeof line, f))
+    if (sscanf (line, "%63s", file) == 1
+        && strncmp (file, "/dev/nbd", 8) == 0
+        && is_ours (file, name, clients)) {
+      snprintf (device, size, "%s", file);
+      found = true;
+    }
+  fclose (f);
+  return found;
+}

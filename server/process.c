@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process.h"
+
+/* Newer than some C libraries, and the same on all architectures. */
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+#define START_FIELD 22
+
+/* Read /proc/PID/stat into TEXT.  Returns what follows the name, which
+ * may hold anything: " S 1 ...", fields from the third on; or NULL.
+ */
+static const char *
+read_stat (pid_t pid, char *text, size_t size)
+{
+  char path[32], *end;
+  ssize_t n;
+  int fd;
+
+  snprintf (path, sizeof path, "/proc/%d/stat", (int) pid);
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd == -1)
+    return NULL;
+  n = read (fd, text, size - 1);
+  close (fd);
+  text[n > 0 ? n : 0] = '\0';
+  end = strrchr (text, ')');
+  return end ? end + 1 : NULL;
+}
+
+uint64_t
+process_start_time (pid_t pid)
+{
+  char text[1024];
+  const char *p = read_stat (pid, text, sizeof text);
+
+  for (int field = 3; p && field < START_FIELD; ++field)
+    p = strchr (p + 1, ' ');
+  return p ? strtoull (p, NULL, 10) : 0;
+}
+
+bool
+process_stopped (const struct process *p)
+{
+  char text[1024];
+  const char *state = read_stat (p->pid, text, sizeof text);
+
+  return state && state[0] == ' ' && strchr ("Tt", state[1]) != NULL;
+}
+
+static bool
+has_ended (int fd)
+{
+  struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+  return poll (&poll_fd, 1, 0) == 1;
+}
+
+int
+process_open (struct process *p, pid_t pid, uint64_t start)
+{
+  uint64_t found;
+  int fd;
+
+  *p = NO_PROCESS;
+  if (pid <= 0) {
+    errno = ESRCH;
+    return -1;
+  }
+  fd = (int) syscall (SYS_pidfd_open, pid, 0);
+  if (fd == -1)
+    return -1;
+  fd = fd_keep (fd);
+  if (fd == -1)
+    return -1;
+  /* From here on the number can't come to mean another one unnoticed. */
+  found = process_start_time (pid);
+  if (found == 0 || (start != 0 && (found != start || has_ended (fd)))) {
+    close (fd);
+    errno = ESRCH;
+    return -1;
+  }
+  *p = (struct process) { .pid = pid, .start = found, .fd = fd };
+  return 0;
+}
+
+void
+process_close (struct process *p)
+{
+  fd_close (&p->fd);
+  *p = NO_PROCESS;
+}
+
+bool
+process_ended (const struct process *p, int *status)
+{
+  if (p->fd == -1 || !has_ended (p->fd))
+    return false;
+  if (waitpid (p->pid, status, WNOHANG) != p->pid)
+    *status = -1;
+  return true;
+}
+
+void
+process_signal (const struct process *p, int signal)
+{
+  if (p->fd != -1)
+    syscall (SYS_pidfd_send_signal, p->fd, signal, NULL, 0);
+}
+
+int
+process_take_fd (const struct process *p, int number)
+{
+  int fd = (int) syscall (SYS_pidfd_getfd, p->fd, number, 0);
+
+  return fd == -1 ? -1 : fd_keep (fd);
+}
+
+int
+fd_keep (int fd)
+{
+  int kept = fcntl (fd, F_DUPFD_CLOEXEC, KEPT_FD_MIN), err = errno;
+
+  close (fd);
+  errno = err;
+  return kept;
+}
+
+void
+fd_close (int *fd)
+{
+  if (*fd != -1)
+    close (*fd);
+  *fd = -1;
+}
+
+void
+status_text (char *text, size_t size, int status)
+{
+  if (status == -1)
+    snprintf (text, size, "ended");
+  else if (WIFSIGNALED (status))
+    snprintf (text, size, "killed by signal %d", WTERMSIG (status));
+  else
+    snprintf (text, size, "ended with status %d", WEXITSTATUS (status));
+}

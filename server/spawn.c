@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "spawn.h"
+
+extern char **environ;
+
+/* ---- before ---- */
+
+static bool
+begins_as_one_of (const char *s, const char *const *list)
+{
+  for (; *list; ++list)
+    if (strncmp (s, *list, strlen (*list)) == 0)
+      return true;
+  return false;
+}
+
+char **
+environment_make (const char *const *left_out, const char *const *added)
+{
+  size_t n = 0, room = 1;
+  char **list;
+
+  for (char **e = environ; *e; ++e)
+    ++room;
+  for (const char *const *a = added; *a; ++a)
+    ++room;
+  list = calloc (room, sizeof *list);
+  if (!list)
+    return NULL;
+  for (char **e = environ; *e; ++e)
+    if (!begins_as_one_of (*e, left_out) && !(list[n++] = strdup (*e)))
+      goto no_memory;
+  for (const char *const *a = added; *a; ++a)
+    if (!(list[n++] = strdup (*a)))
+      goto no_memory;
+  return list;
+
+ no_memory:
+  strings_free (list);
+  return NULL;
+}
+
+char *
+environment_value (char **envp, const char *name)
+{
+  size_t len = strlen (name);
+
+  for (; *envp; ++envp)
+    if (strncmp (*envp, name, len) == 0)
+      return *envp + len;
+  return NULL;
+}
+
+void
+strings_free (char **list)
+{
+  for (char **s = list; s && *s; ++s)
+    free (*s);
+  free (list);
+}
+
+/* ---- the child ---- */
+
+static void
+write_number (char *to, long n)
+{
+  char digits[24];
+  unsigned i = 0;
+
+  do
+    digits[i++] = (char) ('0' + n % 10);
+  while ((n /= 10) != 0);
+  while (i > 0)
+    *to++ = digits[--i];
+  *to = '\0';
+}
+
+/* What was ignored or blocked stays so over execve. */
+static void
+reset_signals (void)
+{
+  static const struct sigaction standard = { .sa_handler = SIG_DFL };
+  sigset_t none;
+
+  for (int s = 1; s < NSIG; ++s)
+    sigaction (s, &standard, NULL);
+  sigemptyset (&none);
+  sigprocmask (SIG_SETMASK, &none, NULL);
+}
+
+/* Runs in the parent's memory: no allocation, no lock, no return.  What
+ * it says of a failure goes to *ERROR, which is the parent's, too.
+ */
+static _Noreturn void
+child (const struct program *program, const struct spawn_fds *fds,
+       volatile int *error)
+{
+  reset_signals ();
+  setsid ();
+  for (unsigned i = 0; i < fds->count; ++i)
+    if (fds->from[i] == -1)
+      close ((int) i);
+    else if (dup2 (fds->from[i], (int) i) == -1) {
+      *error = errno;
+      _exit (127);
+    }
+  if (program->listen_pid)
+    write_number (program->listen_pid, (long) getpid ());
+  execve (program->path, program->argv, program->envp);
+  *error = errno;
+  _exit (127);
+}
+
+int
+spawn (const struct program *program, const struct spawn_fds *fds,
+       struct process *p)
+{
+  volatile int error = 0;
+  pid_t pid;
+
+  *p = NO_PROCESS;
+  pid = vfork ();
+  if (pid == -1)
+    return -1;
+  if (pid == 0)
+    child (program, fds, &error);
+  if (error == 0 && process_open (p, pid, 0) == -1) {
+    /* It must not run unwatched. */
+    error = errno;
+    kill (pid, SIGKILL);
+  }
+  if (error == 0)
+    return 0;
+  waitpid (pid, NULL, 0);
+  errno = error;
+  return -1;
+}
