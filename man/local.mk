@@ -18,10 +18,13 @@ man8_pages = \
 	man/nbdzram-pages.8 \
 	man/nbdzram-recompress.8 \
 	man/nbdzram-reset.8 \
+	man/nbdzram-serve.8 \
 	man/nbdzram-set.8 \
 	man/nbdzram-status.8 \
+	man/nbdzram-stop.8 \
 	man/nbdzram-top.8 \
 	man/nbdzram-trim-empty.8 \
+	man/nbdzram-upgrade.8 \
 	man/nbdzram-writeback.8
 EXTRA_DIST += $(man1_pages:.1=.pod) $(man5_pages:.5=.pod) \
 	$(man7_pages:.7=.pod) $(man8_pages:.8=.pod)

@@ -44,10 +44,13 @@ COMMAND (metrics);
 COMMAND (pages);
 COMMAND (recompress);
 COMMAND (reset);
+COMMAND (serve);
 COMMAND (set);
 COMMAND (status);
+COMMAND (stop);
 COMMAND (top);
 COMMAND (trim_empty);
+COMMAND (upgrade);
 COMMAND (writeback);
 
 extern const struct column analyze_columns[];

@@ -4,34 +4,56 @@
 bin_PROGRAMS = server/nbdzram
 server_nbdzram_SOURCES = \
 	plugin/control-path.c plugin/control-path.h \
+	plugin/control-socket.c plugin/control-socket.h \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \
-	server/conf.c server/conf.h server/conf-internal.h \
 	server/conf-file.c \
+	server/conf.c server/conf.h server/conf-internal.h \
 	server/expression.c server/expression.h \
 	server/idle.c \
+	server/in-use.c server/in-use.h \
 	server/kernel-file.c server/kernel-file.h \
+	server/listen.c server/listen.h \
+	server/log.c server/log.h \
 	server/main.c \
 	server/metrics.c \
+	server/notify.c server/notify.h \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
 	server/pages.c \
 	server/process-memory.c server/process-memory.h \
+	server/process.c server/process.h \
+	server/protect.c server/protect.h \
 	server/question.c server/question.h \
 	server/range.c server/range.h \
 	server/recompress.c \
 	server/reset.c \
+	server/serve.c \
 	server/set.c \
+	server/setup.c server/setup.h \
+	server/spawn.c server/spawn.h \
 	server/status.c \
-	server/top.c \
+	server/stop.c \
+	server/supervisor-adopt.c \
+	server/supervisor-control.c \
+	server/supervisor-find.c server/supervisor-find.h \
+	server/supervisor-servers.c \
+	server/supervisor-state.c \
+	server/supervisor-stop.c \
+	server/supervisor-upgrade.c \
+	server/supervisor-watchers.c \
+	server/supervisor.c server/supervisor.h \
 	server/top-sample.c server/top-sample.h \
+	server/top.c \
 	server/trim-empty.c \
+	server/upgrade.c \
 	server/writeback.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin \
-	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
+	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"' \
+	-DPLUGINDIR='"$(plugindir)"'
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
 	$(NCURSESW_CFLAGS) $(INIH_CFLAGS)
 server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram serve. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "setup.h"
+#include "supervisor-find.h"
+#include "supervisor.h"
+
+#define DEFAULT_NAME "zram0"
+#define RESUME "NBDZRAM_RESUME"
+
+static int
+say (const char *name, const char *error)
+{
+  fprintf (stderr, "nbdzram serve: %s: %s\n", name, error);
+  return EXIT_FAILED;
+}
+
+/* ---- what the user said ---- */
+
+static void
+parse (struct serve_options *o, const struct command *command, int argc,
+       char *argv[])
+{
+  const struct option_entry entries[] = {
+    { .name = "size", .argument = "SIZE", .string = &o->size,
+      .help = "of the disk: 4G, ram/2, min(ram/2,4G)" },
+    { .name = "pool", .argument = "PATH", .string = &o->pool,
+      .help = "keep the pages in this file on tmpfs" },
+    { .name = "listen", .letter = 'l', .argument = "ADDRESS",
+      .string = &o->listen,
+      .help = "for clients: HOST:PORT, or the path of a socket" },
+    { .name = "threads", .letter = 't', .argument = "N",
+      .number = &o->threads, .help = "for each connection" },
+    { .name = "swap", .flag = &o->swap,
+      .help = "harden it all; keep a standby" },
+    { .name = "standby", .flag = &o->standby,
+      .help = "keep a second server that waits to take over" },
+    { .name = "daemon", .letter = 'd', .flag = &o->daemon,
+      .help = "return when it serves, and go on in the background" },
+    { .name = "force", .letter = 'f', .flag = &o->force,
+      .help = "let SIGTERM end it even while swap uses it" },
+    { 0 },
+  };
+  int index = options_parse (command, argc, argv, entries);
+
+  o->name = DEFAULT_NAME;
+  if (index < argc && !strchr (argv[index], '='))
+    o->name = argv[index++];
+  o->words = argv + index;
+  o->word_count = argc - index;
+  for (int i = 0; i < o->word_count; ++i)
+    if (!strchr (o->words[i], '='))
+      usage_error (command, "%s is one argument too many", o->words[i]);
+  if (!control_name_valid (o->name))
+    usage_error (command, "'%s' can't be the name of a server", o->name);
+}
+
+/* ---- the background ---- */
+
+/* What the child says of its start is what we return. */
+static _Noreturn void
+parent (int fd, pid_t child)
+{
+  char byte;
+  int status;
+  ssize_t n;
+
+  do
+    n = read (fd, &byte, 1);
+  while (n == -1 && errno == EINTR);
+  if (n == 1)
+    _exit (EXIT_OK);
+  while (waitpid (child, &status, 0) == -1 && errno == EINTR)
+    ;
+  _exit (WIFEXITED (status) ? WEXITSTATUS (status) : EXIT_FAILED);
+}
+
+/* Go on in a child.  Returns the end of a pipe to say in that it serves,
+ * or -1.
+ */
+static int
+go_to_background (void)
+{
+  int fds[2];
+  pid_t pid;
+
+  if (pipe2 (fds, O_CLOEXEC) == -1)
+    return -1;
+  pid = fork ();
+  if (pid == -1)
+    return -1;
+  if (pid > 0) {
+    close (fds[1]);
+    parent (fds[0], pid);
+  }
+  close (fds[0]);
+  setsid ();
+  if (chdir ("/") == -1)
+    return -1;
+  return fd_keep (fds[1]);
+}
+
+/* ---- being NAME ---- */
+
+static int
+be_the_one (struct supervisor *s)
+{
+  char path[sizeof s->directory + 128], error[MESSAGE_SIZE];
+
+  if (mkdir (s->directory, S_IRWXU) == -1 && errno != EEXIST)
+    snprintf (error, sizeof error, "%.400s: %s", s->directory,
+              strerror (errno));
+  else {
+    supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
+    if (control_socket_open (&s->control, path) == 0) {
+      s->control.fd = fd_keep (s->control.fd);
+      return EXIT_OK;
+    }
+    snprintf (error, sizeof error, "%.400s: %s", path,
+              errno == EADDRINUSE ? "another supervisor runs"
+              : errno == ENAMETOOLONG ? "the path is too long for a socket"
+              : strerror (errno));
+  }
+  return say (s->setup.options.name, error);
+}
+
+/* Executed by the supervisor that we were: NAME.sup is open, and so is
+ * the file of its state, which is returned.
+ */
+static int
+stay_the_one (struct supervisor *s, const char *fds)
+{
+  struct stat st;
+  int state = -1;
+
+  if (sscanf (fds, "%d,%d", &state, &s->control.fd) != 2)
+    return -1;
+  unsetenv (RESUME);
+  fcntl (s->control.fd, F_SETFD, FD_CLOEXEC);
+  supervisor_path (s, s->control.path, sizeof s->control.path,
+                   SUPERVISOR_SUFFIX);
+  if (lstat (s->control.path, &st) == 0) {
+    s->control.dev = st.st_dev;
+    s->control.ino = st.st_ino;
+  }
+  return state;
+}
+
+/* ---- the verb ---- */
+
+/* Where this program is installed, even if a newer one is there now. */
+static char *
+own_path (void)
+{
+  static const char deleted[] = " (deleted)";
+  char path[PATH_MAX + sizeof deleted];
+  ssize_t n = readlink ("/proc/self/exe", path, sizeof path - 1);
+  size_t len;
+
+  if (n == -1)
+    return NULL;
+  path[n] = '\0';
+  len = (size_t) n;
+  if (len > strlen (deleted)
+      && strcmp (path + len - strlen (deleted), deleted) == 0)
+    path[len - strlen (deleted)] = '\0';
+  return strdup (path);
+}
+
+static void
+supervisor_init (struct supervisor *s, char *argv[])
+{
+  s->pool = s->null = s->signals = s->daemon_pipe = -1;
+  s->control.fd = -1;
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    s->generations[i] = (struct generation) {
+      .process = NO_PROCESS, .holder = NO_PROCESS,
+      .ready = -1, .hold = -1, .log.fd = -1,
+    };
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    s->watchers[i] = (struct watcher) {
+      .process = NO_PROCESS, .log.fd = -1,
+    };
+  s->executable = own_path ();
+  s->arguments = argv;
+  control_directory (s->directory, sizeof s->directory);
+}
+
+int
+command_serve (const struct command *command, int argc, char *argv[])
+{
+  static struct supervisor s;
+  struct serve_options options = { .name = NULL };
+  const char *fds = getenv (RESUME);
+  char error[MESSAGE_SIZE];
+  int state = -1, code;
+
+  /* The name of the program comes before that of the verb. */
+  supervisor_init (&s, argv - 1);
+  parse (&options, command, argc, argv);
+  if (setup_read (&s.setup, &options, error, sizeof error) == -1)
+    return say (options.name, error);
+  s.force = options.force;
+  log_open (options.name);
+  if (fds) {
+    state = stay_the_one (&s, fds);
+    if (options.daemon)
+      log_to_kernel ();
+    return supervise (&s, state);
+  }
+  if (options.daemon && (s.daemon_pipe = go_to_background ()) == -1)
+    return say (options.name, strerror (errno));
+  code = be_the_one (&s);
+  return code == EXIT_OK ? supervise (&s, -1) : code;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Taking over what a supervisor left that was killed: from NAME.run it is
+ * known which processes there were, and from those that live all
+ * descriptors are taken.  What may be found:
+ *
+ *   the server lives (and perhaps a standby)   all goes on
+ *   only the standby lives     it is the server by now, or will be: it
+ *                              has all descriptors, too, and its word of
+ *                              being ready still waits to be read
+ *   only a holder lives        it maps the pool: the kernel lets us open a
+ *                              file by a mapping; clients reconnect to
+ *                              sockets that are new, but called the same
+ *   nothing lives              a memfd is gone; a new disk begins
+ *
+ * An upgraded supervisor takes over from itself in the same way, but that
+ * it has the descriptors.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "supervisor.h"
+#include "util.h"
+
+struct source {
+  const json_t *state;
+  bool own;                     /* numbers are ours */
+  struct process donor;         /* who has the sockets and the pool */
+  bool refused;                 /* some descriptor, by the kernel */
+};
+
+/* ---- JSON ---- */
+
+static const char *
+text_at (const json_t *o, const char *key)
+{
+  const char *s = json_string_value (json_object_get (o, key));
+
+  return s ? s : "";
+}
+
+static int64_t
+number_at (const json_t *o, const char *key, int64_t otherwise)
+{
+  const json_t *n = json_object_get (o, key);
+
+  return json_is_integer (n) ? json_integer_value (n) : otherwise;
+}
+
+/* A list of strings, as argv; to be freed, but not what it holds. */
+static char **
+strings_at (const json_t *o, const char *key)
+{
+  const json_t *list = json_object_get (o, key), *item;
+  char **strings = calloc (json_array_size (list) + 1, sizeof *strings);
+  size_t i;
+
+  if (strings)
+    json_array_foreach (list, i, item)
+      strings[i] = (char *) (json_string_value (item)
+                             ? json_string_value (item) : "");
+  return strings;
+}
+
+/* ---- descriptors ---- */
+
+/* Number NUMBER, of process P or, after an exec, our own. */
+static int
+take (struct source *from, const struct process *p, int64_t number)
+{
+  int fd;
+
+  if (number < 0)
+    return -1;
+  if (from->own) {
+    fcntl ((int) number, F_SETFD, FD_CLOEXEC);
+    return (int) number;
+  }
+  fd = process_take_fd (p, (int) number);
+  if (fd == -1 && (errno == EPERM || errno == EACCES))
+    from->refused = true;
+  return fd;
+}
+
+static void
+open_process (struct process *p, const json_t *o)
+{
+  process_open (p, (pid_t) number_at (o, "pid", 0),
+                (uint64_t) number_at (o, "start", 1));
+}
+
+/* ---- generations ---- */
+
+static enum generation_state
+state_of (const char *name)
+{
+  if (strcmp (name, "ready") == 0)
+    return GENERATION_READY;
+  if (strcmp (name, "waiting") == 0)
+    return GENERATION_WAITING;
+  return strcmp (name, "gone") == 0 ? GENERATION_GONE : GENERATION_STARTING;
+}
+
+/* Of a dead server whose holder lives: that has the eventfd. */
+static bool
+adopt_holder (struct source *from, struct generation *g, const json_t *fds)
+{
+  if (g->holder.pid == 0)
+    return false;
+  g->state = GENERATION_GONE;
+  g->ended = true;
+  g->hold = take (from, &g->holder, number_at (fds, "hold", -1));
+  return true;
+}
+
+static void
+adopt_generation (struct supervisor *s, struct source *from,
+                  struct generation *g, const json_t *o)
+{
+  const json_t *fds = json_object_get (o, "fds");
+
+  *g = (struct generation) {
+    .process = NO_PROCESS, .holder = NO_PROCESS,
+    .ready = -1, .hold = -1, .log.fd = -1, .since = now_ms (),
+  };
+  snprintf (g->version, sizeof g->version, "%s", text_at (o, "version"));
+  open_process (&g->process, o);
+  open_process (&g->holder, json_object_get (o, "holder"));
+  if (g->process.pid == 0) {
+    if (state_of (text_at (o, "state")) == GENERATION_READY)
+      snprintf (s->last_exit, sizeof s->last_exit, "ended");
+    if (!adopt_holder (from, g, fds))
+      server_forget (g);
+    return;
+  }
+  g->state = state_of (text_at (o, "state"));
+  g->paused = json_is_true (json_object_get (o, "paused"));
+  g->ready = take (from, &g->process, number_at (fds, "ready", -1));
+  g->hold = take (from, &g->process, number_at (fds, "hold", -1));
+  g->log.fd = take (from, &g->process, number_at (fds, "log", -1));
+  /* An upgrade had come to its last step, and won't be finished. */
+  if (g->paused)
+    process_signal (&g->process, SIGCONT);
+  g->paused = false;
+  if (g->state != GENERATION_GONE)
+    from->donor = g->process;
+}
+
+static void
+adopt_generations (struct supervisor *s, struct source *from)
+{
+  const json_t *list = json_object_get (from->state, "generations"), *o;
+  size_t i;
+
+  json_array_foreach (list, i, o) {
+    struct generation *g = server_in (s, GENERATION_FREE);
+
+    if (g)
+      adopt_generation (s, from, g, o);
+  }
+}
+
+/* ---- the pool and the sockets ---- */
+
+/* Open the memfd that process P maps: a line of its maps begins with the
+ * addresses by which map_files has it.
+ */
+static int
+pool_of_mapping (const struct process *p)
+{
+  char line[512], path[128], range[64], file[64];
+  int fd = -1;
+  FILE *f;
+
+  snprintf (path, sizeof path, "/proc/%d/maps", (int) p->pid);
+  f = fopen (path, "re");
+  while (f && fd == -1 && fgets (line, sizeof line, f))
+    if (sscanf (line, "%63s %*s %*s %*s %*s %63s", range, file) == 2
+        && strcmp (file, "/memfd:nbdzram") == 0) {
+      snprintf (path, sizeof path, "/proc/%d/map_files/%s", (int) p->pid,
+                range);
+      fd = open (path, O_RDWR | O_CLOEXEC);
+      if (fd == -1)
+        break;
+      fd = fd_keep (fd);
+    }
+  if (f)
+    fclose (f);
+  return fd;
+}
+
+static void
+adopt_sockets (struct supervisor *s, struct source *from)
+{
+  const json_t *list = json_object_get (from->state, "listen"), *o;
+  size_t i;
+
+  json_array_foreach (list, i, o) {
+    struct listener *l = &s->listeners[s->listener_count];
+
+    if (s->listener_count == LISTENERS_MAX)
+      break;
+    l->fd = take (from, &from->donor, number_at (o, "fd", -1));
+    snprintf (l->path, sizeof l->path, "%s", text_at (o, "path"));
+    snprintf (l->uri, sizeof l->uri, "%s", text_at (o, "uri"));
+    if (l->fd != -1)
+      ++s->listener_count;
+  }
+}
+
+/* The pool, where nobody is left who has more than it in memory. */
+static void
+adopt_from_holder (struct supervisor *s)
+{
+  struct generation *g = server_in (s, GENERATION_GONE);
+
+  if (!g || s->pool != -1)
+    return;
+  s->pool = pool_of_mapping (&g->holder);
+  if (s->pool != -1)
+    log_line ("no server is left, but what held its memory: the pages are "
+              "there");
+  else
+    log_line ("what holds the memory of the last server can't be opened: "
+              "%s", strerror (errno));
+}
+
+static bool
+same_strings (char *const *a, char *const *b)
+{
+  while (*a && *b && strcmp (*a, *b) == 0)
+    ++a, ++b;
+  return !*a && !*b;
+}
+
+/* Servers go on as they were started, whatever the file says by now. */
+static int
+adopt_program (struct supervisor *s, const struct source *from)
+{
+  struct setup *setup = &s->setup;
+  char **argv = strings_at (from->state, "argv"), error[MESSAGE_SIZE];
+  struct child_fds fds = server_fds (s);
+  bool changed;
+  int r;
+
+  if (!argv)
+    return -1;
+  changed = setup_program (setup, s->listener_count, fds.pool,
+                           fds.ready_write, fds.hold, error, sizeof error)
+            == 0 && !same_strings (setup->program.argv, argv);
+  if (changed)
+    log_line ("the settings have changed: they take effect with nbdzram "
+              "upgrade");
+  argv[0] = (char *) text_at (from->state, "program");
+  r = setup_program_of (setup, argv, s->listener_count, fds.ready_write,
+                        fds.hold);
+  free (argv);
+  return r;
+}
+
+/* ---- watchers ---- */
+
+static void
+adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
+               const json_t *o)
+{
+  const json_t *fds = json_object_get (o, "fds");
+  char **argv = strings_at (o, "argv");
+
+  *w = (struct watcher) {
+    .used = true, .process = NO_PROCESS, .log.fd = -1,
+  };
+  snprintf (w->name, sizeof w->name, "%s", text_at (o, "name"));
+  open_process (&w->process, o);
+  if (w->process.pid != 0)
+    w->log.fd = take (from, &w->process, number_at (fds, "log", -1));
+  if (!argv || watcher_program (w, argv) == -1)
+    watcher_forget (w);
+  free (argv);
+  s->changed = true;
+}
+
+static void
+adopt_watchers (struct supervisor *s, struct source *from)
+{
+  const json_t *list = json_object_get (from->state, "watchers"), *o;
+  size_t i;
+
+  json_array_foreach (list, i, o)
+    if (i < WATCHERS)
+      adopt_watcher (s, from, &s->watchers[i], o);
+}
+
+/* ---- all of it ---- */
+
+static json_t *
+read_state (const struct supervisor *s, int resume)
+{
+  char path[sizeof s->directory + 128];
+  json_t *state;
+
+  if (resume != -1) {
+    lseek (resume, 0, SEEK_SET);
+    state = json_loadfd (resume, JSON_DISABLE_EOF_CHECK, NULL);
+    close (resume);
+    return state;
+  }
+  supervisor_path (s, path, sizeof path, ".run");
+  return json_load_file (path, 0, NULL);
+}
+
+static int
+refuse (char *error, size_t size)
+{
+  snprintf (error, size, "taking over from its running server is not "
+            "permitted: be root, or set kernel.yama.ptrace_scope to 0");
+  return -1;
+}
+
+static bool
+something_lives (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state != GENERATION_FREE)
+      return true;
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (s->watchers[i].process.pid != 0)
+      return true;
+  return false;
+}
+
+int
+adopt (struct supervisor *s, int resume, char *error, size_t size)
+{
+  json_t *state = read_state (s, resume);
+  struct source from = {
+    .state = state, .own = resume != -1, .donor = NO_PROCESS,
+  };
+  int r = 0;
+
+  if (!state)
+    return 0;
+  adopt_generations (s, &from);
+  if (from.own || from.donor.pid != 0) {
+    adopt_sockets (s, &from);
+    s->pool = take (&from, &from.donor, number_at (state, "pool", -1));
+  }
+  if (s->listener_count == 0)   /* it died meanwhile */
+    from.donor = NO_PROCESS;
+  if (from.donor.pid == 0)
+    adopt_from_holder (s);
+  adopt_watchers (s, &from);
+  if (!s->last_exit[0])
+    snprintf (s->last_exit, sizeof s->last_exit, "%s",
+              text_at (state, "last_exit"));
+  s->restarts = (uint64_t) number_at (state, "restarts", 0);
+  if (from.refused)
+    r = refuse (error, size);
+  else if (!from.own && from.donor.pid == 0 && !something_lives (s)) {
+    if (number_at (state, "pool", -1) != -1)
+      log_line ("the last supervisor and all its servers are gone, and with "
+                "them the pages");
+  }
+  else if (from.donor.pid == 0 || adopt_program (s, &from) == 0) {
+    s->served = json_is_true (json_object_get (state, "served"));
+    r = 1;
+  }
+  else {
+    snprintf (error, size, "%s", strerror (ENOMEM));
+    r = -1;
+  }
+  json_decref (state);
+  return r;
+}

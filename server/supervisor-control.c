@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* NAME.sup: one JSON object a line, as NAME.ctl of the server. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "supervisor.h"
+
+#define REQUEST_MAX 8192
+#define REPLY_MAX 16384
+
+enum waiting { NOTHING, A_DEATH, AN_UPGRADE, THE_END };
+
+struct peer {
+  int fd;                       /* -1: this entry is free */
+  char request[REQUEST_MAX];
+  size_t length;
+  char reply[REPLY_MAX];
+  size_t reply_length, sent;
+  enum waiting waiting;
+  pid_t pid;                    /* whose death */
+};
+
+int
+control_start (struct supervisor *s)
+{
+  s->peers = calloc (PEERS_MAX, sizeof *s->peers);
+  if (!s->peers)
+    return -1;
+  for (unsigned i = 0; i < PEERS_MAX; ++i)
+    s->peers[i].fd = -1;
+  return 0;
+}
+
+unsigned
+control_polls (const struct supervisor *s, struct pollfd *polls)
+{
+  unsigned count = 0;
+  bool room = false;
+
+  for (unsigned i = 0; i < PEERS_MAX; ++i) {
+    const struct peer *p = &s->peers[i];
+
+    room |= p->fd == -1;
+    /* Who asked something waits, and has nothing to say. */
+    if (p->fd != -1)
+      polls[count++] = (struct pollfd) {
+        .fd = p->fd,
+        .events = p->sent < p->reply_length ? POLLOUT
+                  : p->waiting == NOTHING ? POLLIN : 0,
+      };
+  }
+  /* Others wait in the queue of the socket. */
+  if (room)
+    polls[count++] = (struct pollfd) {
+      .fd = s->control.fd, .events = POLLIN,
+    };
+  return count;
+}
+
+bool
+control_pending (const struct supervisor *s)
+{
+  for (unsigned i = 0; i < PEERS_MAX; ++i)
+    if (s->peers[i].fd != -1 && s->peers[i].sent < s->peers[i].reply_length)
+      return true;
+  return false;
+}
+
+/* ---- replies ---- */
+
+/* REPLY is taken over. */
+static void
+reply (struct peer *p, json_t *object)
+{
+  size_t n = object
+    ? json_dumpb (object, p->reply, REPLY_MAX - 1, JSON_COMPACT) : 0;
+
+  json_decref (object);
+  if (n == 0 || n >= REPLY_MAX) {
+    strcpy (p->reply, "{\"ok\":false,\"error\":\"out of memory\"}");
+    n = strlen (p->reply);
+  }
+  p->reply[n] = '\n';
+  p->reply_length = n + 1;
+  p->sent = 0;
+  p->waiting = NOTHING;
+}
+
+static void
+reply_ok (struct peer *p)
+{
+  reply (p, json_pack ("{s:b}", "ok", 1));
+}
+
+static void
+reply_error (struct peer *p, const char *error)
+{
+  reply (p, json_pack ("{s:b, s:s}", "ok", 0, "error", error));
+}
+
+/* ---- status ---- */
+
+static json_t *
+server_status (struct supervisor *s)
+{
+  const struct generation *g = server_in (s, GENERATION_READY);
+
+  if (!g)
+    g = server_in (s, GENERATION_STARTING);
+  if (!g)
+    return json_null ();
+  return json_pack ("{s:i, s:b, s:s}", "pid", (int) g->process.pid,
+                    "ready", g->state == GENERATION_READY,
+                    "version", g->version);
+}
+
+static json_t *
+standby_status (struct supervisor *s)
+{
+  const struct generation *g = server_in (s, GENERATION_WAITING);
+  bool waiting = g != NULL;
+
+  if (!g && server_in (s, GENERATION_READY))
+    g = server_in (s, GENERATION_STARTING);
+  return g ? json_pack ("{s:i, s:b}", "pid", (int) g->process.pid,
+                        "waiting", waiting)
+           : json_null ();
+}
+
+/* That of the server, or, until another one is ready, of the last. */
+static json_t *
+holder_status (struct supervisor *s)
+{
+  const struct generation *g = server_in (s, GENERATION_READY);
+
+  if (!g)
+    g = server_in (s, GENERATION_GONE);
+  return g && g->holder.pid
+    ? json_pack ("{s:i}", "pid", (int) g->holder.pid) : json_null ();
+}
+
+static json_t *
+listen_status (const struct supervisor *s)
+{
+  json_t *list = json_array ();
+
+  for (unsigned i = 0; i < s->listener_count; ++i)
+    json_array_append_new (list, json_string (s->listeners[i].uri));
+  return list;
+}
+
+static json_t *
+watchers_status (const struct supervisor *s)
+{
+  json_t *list = json_array ();
+
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (s->watchers[i].used)
+      json_array_append_new (list, json_pack (
+        "{s:s, s:i}", "name", s->watchers[i].name,
+        "pid", (int) s->watchers[i].process.pid));
+  return list;
+}
+
+static const char *
+state_name (struct supervisor *s)
+{
+  if (s->stop.asked)
+    return "stopped";
+  if (!s->setup.serves || server_in (s, GENERATION_READY))
+    return "running";
+  return s->failing ? "failing" : "starting";
+}
+
+static void
+verb_status (struct supervisor *s, struct peer *p, const json_t *args)
+{
+  const char *pool = !s->setup.serves ? NULL
+    : s->setup.conf.pool ? s->setup.conf.pool : "memfd";
+
+  (void) args;
+  reply (p, json_pack (
+    "{s:b, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:I, s:s*, s:o, s:s*, s:b, "
+    "s:o}", "ok", 1, "name", s->setup.options.name,
+    "version", PACKAGE_VERSION, "pid", (int) getpid (),
+    "state", state_name (s), "server", server_status (s),
+    "standby", standby_status (s), "holder", holder_status (s),
+    "restarts", (json_int_t) s->restarts,
+    "last_exit", s->last_exit[0] ? s->last_exit : NULL,
+    "listen", listen_status (s), "pool", pool,
+    "swap", s->setup.options.swap, "watchers", watchers_status (s)));
+}
+
+/* ---- other verbs ---- */
+
+/* Who was the server, and is not any more, may still be dying: then it
+ * can still execute a request.
+ */
+static void
+verb_fence (struct supervisor *s, struct peer *p, const json_t *args)
+{
+  pid_t pid = (pid_t) json_integer_value (json_object_get (args, "pid"));
+  struct generation *g = pid ? server_of_pid (s, pid)
+                             : server_in (s, GENERATION_READY);
+
+  if (!g || g->ended) {
+    reply_ok (p);
+    return;
+  }
+  if (g->state == GENERATION_READY || g->state == GENERATION_GONE) {
+    log_line ("the server (%d) is killed: the kernel gave requests up that "
+              "it may still have", (int) g->process.pid);
+    process_signal (&g->process, SIGKILL);
+    p->waiting = A_DEATH;
+    p->pid = g->process.pid;
+  }
+  else
+    reply_ok (p);               /* it never had a request */
+}
+
+static void
+verb_upgrade (struct supervisor *s, struct peer *p, const json_t *args)
+{
+  char error[MESSAGE_SIZE];
+
+  (void) args;
+  if (upgrade_begin (s, error, sizeof error) == -1)
+    reply_error (p, error);
+  else
+    p->waiting = AN_UPGRADE;
+}
+
+static void
+verb_stop (struct supervisor *s, struct peer *p, const json_t *args)
+{
+  bool force = json_is_true (json_object_get (args, "force"));
+  char error[MESSAGE_SIZE];
+
+  if (stop_begin (s, force, error, sizeof error) == -1)
+    reply_error (p, error);
+  else
+    p->waiting = THE_END;
+}
+
+static uint64_t
+number_of (const json_t *args, const char *key, uint64_t otherwise)
+{
+  const json_t *n = json_object_get (args, key);
+
+  return json_is_integer (n) && json_integer_value (n) > 0
+    ? (uint64_t) json_integer_value (n) : otherwise;
+}
+
+static void
+verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
+{
+  const struct conf *c = &s->setup.conf;
+  struct watch_request request = {
+    .name = json_string_value (json_object_get (args, "name")),
+    .uri = json_string_value (json_object_get (args, "uri")),
+    .connections = number_of (args, "connections", c->connections),
+    .timeout = number_of (args, "timeout", c->timeout),
+    .dead_timeout = number_of (args, "dead_timeout", c->dead_timeout),
+  };
+  char error[MESSAGE_SIZE];
+  struct watcher *w;
+
+  if (!request.uri)
+    request.uri = s->listener_count > 0 ? s->listeners[0].uri : NULL;
+  if (!request.uri)
+    reply_error (p, "uri is missing");
+  else if (!s->setup.options.swap)
+    reply_error (p, "it was not started with --swap");
+  else if (watcher_add (s, &request, &w, error, sizeof error) == -1)
+    reply_error (p, error);
+  else
+    reply (p, json_pack ("{s:b, s:s, s:i}", "ok", 1, "name", w->name,
+                         "pid", (int) w->process.pid));
+}
+
+static const struct {
+  const char *name;
+  void (*run) (struct supervisor *s, struct peer *p, const json_t *args);
+  const char *keys[6];
+} verbs[] = {
+  { "status", verb_status, { NULL } },
+  { "fence", verb_fence, { "pid" } },
+  { "upgrade", verb_upgrade, { NULL } },
+  { "stop", verb_stop, { "force" } },
+  { "watch", verb_watch,
+    { "name", "uri", "connections", "timeout", "dead_timeout" } },
+  { NULL, NULL, { NULL } },
+};
+
+/* ---- requests ---- */
+
+static bool
+knows_key (const char *const *keys, const char *key)
+{
+  for (; *keys; ++keys)
+    if (strcmp (*keys, key) == 0)
+      return true;
+  return strcmp (key, "verb") == 0;
+}
+
+static void
+answer (struct supervisor *s, struct peer *p, json_t *args)
+{
+  const char *verb = json_string_value (json_object_get (args, "verb"));
+  const char *key;
+  json_t *value;
+  unsigned i = 0;
+
+  if (!verb) {
+    reply_error (p, "not a JSON object with a verb");
+    return;
+  }
+  while (verbs[i].name && strcmp (verbs[i].name, verb) != 0)
+    ++i;
+  if (!verbs[i].name) {
+    reply_error (p, "unknown verb");
+    return;
+  }
+  json_object_foreach (args, key, value)
+    if (!knows_key (verbs[i].keys, key)) {
+      reply_error (p, "unknown key");
+      return;
+    }
+  verbs[i].run (s, p, args);
+}
+
+static void
+drop (struct peer *p)
+{
+  fd_close (&p->fd);
+  p->length = p->reply_length = p->sent = 0;
+  p->waiting = NOTHING;
+}
+
+/* A request, if one is complete. */
+static void
+take_request (struct supervisor *s, struct peer *p)
+{
+  char *end = memchr (p->request, '\n', p->length);
+  json_t *args;
+  size_t used;
+
+  if (!end) {
+    if (p->length == REQUEST_MAX)
+      drop (p);
+    return;
+  }
+  used = (size_t) (end + 1 - p->request);
+  args = json_loadb (p->request, used, JSON_REJECT_DUPLICATES, NULL);
+  p->length -= used;
+  memmove (p->request, p->request + used, p->length);
+  answer (s, p, args);
+  json_decref (args);
+}
+
+static bool
+is_busy (const struct peer *p)
+{
+  return p->waiting != NOTHING || p->sent < p->reply_length;
+}
+
+static bool
+is_gone (int fd)
+{
+  struct pollfd p = { .fd = fd };
+
+  return poll (&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void
+receive (struct supervisor *s, struct peer *p)
+{
+  ssize_t n;
+
+  if (is_busy (p)) {
+    /* It need not be told any more. */
+    if (is_gone (p->fd))
+      drop (p);
+    return;
+  }
+  n = recv (p->fd, p->request + p->length, REQUEST_MAX - p->length,
+            MSG_DONTWAIT);
+  if (n > 0)
+    p->length += (size_t) n;
+  else if ((n == 0 && p->length < REQUEST_MAX) || (errno != EAGAIN && errno != EINTR)) {
+    drop (p);
+    return;
+  }
+  take_request (s, p);
+}
+
+/* What a peer waits for, if it has come about. */
+static void
+finish (struct supervisor *s, struct peer *p)
+{
+  const struct generation *g = server_of_pid (s, p->pid);
+
+  if (p->waiting == A_DEATH && (!g || g->ended))
+    reply_ok (p);
+  else if (p->waiting == AN_UPGRADE && s->upgrade.reply[0])
+    reply (p, json_loads (s->upgrade.reply, 0, NULL));
+  else if (p->waiting == THE_END && s->finished)
+    reply_ok (p);
+}
+
+static void
+send_reply (struct peer *p)
+{
+  ssize_t n;
+
+  if (p->sent == p->reply_length)
+    return;
+  n = send (p->fd, p->reply + p->sent, p->reply_length - p->sent,
+            MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n > 0)
+    p->sent += (size_t) n;
+  else if (errno != EAGAIN && errno != EINTR)
+    drop (p);
+}
+
+static void
+accept_peers (struct supervisor *s)
+{
+  for (unsigned i = 0; i < PEERS_MAX; ++i)
+    if (s->peers[i].fd == -1) {
+      int fd = accept4 (s->control.fd, NULL, NULL,
+                        SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+      if (fd == -1)
+        return;
+      s->peers[i].fd = fd_keep (fd);
+    }
+}
+
+void
+control_listen (struct supervisor *s)
+{
+  accept_peers (s);
+  for (unsigned i = 0; i < PEERS_MAX; ++i)
+    if (s->peers[i].fd != -1)
+      receive (s, &s->peers[i]);
+}
+
+int64_t
+control_answer (struct supervisor *s)
+{
+  int64_t next = 0;
+
+  for (unsigned i = 0; i < PEERS_MAX; ++i) {
+    struct peer *p = &s->peers[i];
+
+    if (p->fd == -1)
+      continue;
+    finish (s, p);
+    send_reply (p);
+    /* It may have asked more than one thing at once. */
+    if (p->fd != -1 && !is_busy (p)
+        && memchr (p->request, '\n', p->length))
+      next = now_ms ();
+  }
+  return next;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram upgrade. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "options.h"
+#include "output.h"
+#include "supervisor-find.h"
+
+static void
+print (const json_t *reply)
+{
+  printf ("version %s instead of %s, after a pause of %" PRIu64 " ms\n",
+          json_string_value (json_object_get (reply, "new_version")),
+          json_string_value (json_object_get (reply, "old_version")),
+          json_number (reply, "pause_ms"));
+}
+
+int
+command_upgrade (const struct command *command, int argc, char *argv[])
+{
+  bool json = false;
+  const struct option_entry entries[] = {
+    { .name = "json", .letter = 'J', .flag = &json,
+      .help = "print the supervisor's reply" },
+    { 0 },
+  };
+  int index = options_parse (command, argc, argv, entries);
+  const char *name = last_argument (command, index, argc, argv);
+  struct server s;
+  json_t *reply;
+  int code = supervisor_find (&s, name);
+
+  if (code == EXIT_OK)
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "upgrade"), 0, &reply);
+  if (code != EXIT_OK)
+    return code;
+  if (json)
+    return print_json (reply);
+  print (reply);
+  json_decref (reply);
+  return EXIT_OK;
+}
