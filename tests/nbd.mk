@@ -57,6 +57,11 @@ nbd_tests = \
 	tests/no-allocation.sh \
 	tests/pool-full-tmpfs.sh \
 	tests/pool-hugetlbfs.sh \
+	tests/serve.sh \
+	tests/serve-adopt.sh \
+	tests/serve-kill.sh \
+	tests/serve-stop.sh \
+	tests/serve-upgrade.sh \
 	tests/stats.sh \
 	tests/swap.sh \
 	tests/top.sh \
@@ -64,10 +69,10 @@ nbd_tests = \
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-EXTRA_DIST += tests/functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
+EXTRA_DIST += tests/functions.sh tests/serve-functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
 
 if HAVE_LIBNBD
-check_PROGRAMS += tests/nbd-churn tests/nbd-kill tests/nbd-model
+check_PROGRAMS += tests/nbd-churn tests/nbd-kill tests/nbd-model tests/nbd-reconnect
 check_LTLIBRARIES = tests/count-calls.la
 endif
 
@@ -87,3 +92,7 @@ tests_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_nbd_kill_SOURCES = tests/chance.h tests/nbd-kill.c
 tests_nbd_kill_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread
+
+tests_nbd_reconnect_SOURCES = tests/chance.h tests/nbd-reconnect.c
+tests_nbd_reconnect_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
+tests_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread

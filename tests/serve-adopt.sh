@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A supervisor is killed: servers don't notice, and the next supervisor
+# takes over what there is.
+. "${srcdir:-.}/tests/functions.sh"
+. "${srcdir:-.}/tests/serve-functions.sh"
+
+python3 - <<'END' || skip "no descriptors of other processes here (ptrace)"
+import ctypes, os, subprocess, sys
+p = subprocess.Popen(['sleep', '9'])
+fd = os.pidfd_open(p.pid)
+r = ctypes.CDLL(None).syscall(438, fd, 0, 0)
+p.kill()
+sys.exit(r < 0)
+END
+
+rounds=${quick:+3}
+rounds=${rounds:-10}
+
+# Killed and started again, with servers killed at any time.
+echo "adopt (SEED=$seed)"
+serve a --size=32M --standby
+start_client -c 3 -p 4096 "$(socket_uri a)"
+for ((i = 0; i < rounds; i++)); do
+    pause 400
+    client_lives
+    server=$(server_pid a)
+    kill -9 "$pid"
+    random 3
+    # The server dies while nobody watches: its standby takes over.
+    [ "$chance" != 0 ] || kill -9 "$server" 2>/dev/null || :
+    pause 200
+    serve a --size=32M --standby
+    random 2
+    [ "$chance" != 0 ] || kill -9 "$(server_pid a)" 2>/dev/null || :
+done
+eventually is_whole a || fail "SEED=$seed: no server or standby any more"
+end_client 0
+grep -q 'taken over' "$tmp/a.log"
+
+# Other settings wait for an upgrade.
+echo 'algorithm = zstd' >"$NBDZRAM_CONF_DIR/a.conf"
+kill -9 "$pid"
+serve a --size=32M --standby
+grep -q 'settings have changed' "$tmp/a.log"
+old=$(server_pid a)
+kill -9 "$old"
+eventually is_whole a
+nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a lz4'
+nbdzram upgrade a
+nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd'
+stop a
+
+# Only a holder is left.
+serve a --size=32M --swap
+if [ "$(sup a "s['holder']")" = None ]; then
+    echo "no holder here"
+else
+    io "$(socket_uri a)" 'write -P 3 0 1M'
+    eventually is_whole a
+    victims="$pid $(standby_pid a) $(server_pid a)"
+    # shellcheck disable=SC2086
+    kill -9 $victims
+    if (: </proc/self/map_files/"$(sed -n '1s/ .*//p' /proc/self/maps)") \
+           2>/dev/null; then
+        serve a --size=32M --swap
+        io "$(socket_uri a)" 'read -P 3 0 1M'
+        eventually is_whole a
+    fi
+fi
+nbdzram stop a 2>/dev/null || :
+kill_all
+rm -f "$run"/*
+
+# All are gone: it says what that means, and begins anew.
+serve a --size=32M
+io "$(socket_uri a)" 'write -P 3 0 1M'
+kill -9 "$pid" "$(server_pid a)"
+eventually no_processes
+serve a --size=32M
+grep -q 'with them the pages' "$tmp/a.log"
+io "$(socket_uri a)" 'read -P 0 0 1M'
+stop a

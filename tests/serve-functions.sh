@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the tests of nbdzram serve share; after functions.sh.
+
+requires socat python3
+
+export NBDZRAM_PLUGIN=$plugin
+export NBDZRAM_CONF_DIR=$tmp/conf
+run=$XDG_RUNTIME_DIR/nbdzram
+mkdir "$NBDZRAM_CONF_DIR"
+: >"$tmp/none.log"
+
+# nbdkit is not built with the sanitizer that the plugin may be built with.
+# A wrapper finds the real one behind it in PATH.
+mkdir "$tmp/bin"
+cat >"$tmp/bin/nbdkit" <<END
+#!/bin/bash
+${NBDZRAM_PRELOAD:+export LD_PRELOAD="$NBDZRAM_PRELOAD"}
+exec $(command -v nbdkit) "\$@"
+END
+chmod +x "$tmp/bin/nbdkit"
+[ ! "${NBDZRAM_PRELOAD:-}" ] || PATH=$tmp/bin:$PATH
+
+# Reproducible chance: random N is in $chance, from 0 to N - 1.
+RANDOM=$((seed % 32768))
+random ()
+{
+    chance=$((RANDOM * 32768 + RANDOM))
+    chance=$((chance % $1))
+}
+
+# pause MS: a random time up to that.
+pause ()
+{
+    random "$1"
+    sleep "$(printf '0.%03d' "$chance")"
+}
+
+# sup NAME EXPRESSION: a Python expression of the supervisor's status, s.
+sup ()
+{
+    echo '{"verb": "status"}' |
+        socat -t 20 - "UNIX-CONNECT:$run/$1.sup" 2>/dev/null |
+        python3 -c 'import json, sys
+s = json.load(sys.stdin)
+print(eval(sys.argv[1]))' "$2" 2>/dev/null
+}
+
+server_pid () { sup "$1" "s['server']['pid']"; }
+standby_pid () { sup "$1" "s['standby']['pid'] if s['standby']['waiting'] else 1/0"; }
+supervisor_pid () { sup "$1" "s['pid']"; }
+restarts () { sup "$1" "s['restarts']"; }
+is_ready () { [ "$(sup "$1" "s['server']['ready']")" = True ]; }
+has_standby () { standby_pid "$1" >/dev/null; }
+is_gone () { ! kill -0 "$1" 2>/dev/null; }
+is_whole () { is_ready "$1" && has_standby "$1"; }
+
+# serve NAME ARGS...: a supervisor in the background; what it says goes to
+# $tmp/NAME.log.  Its process is $pid.
+serve ()
+{
+    local name=$1
+
+    "$bin/../server/nbdzram" serve "$@" >>"$tmp/$name.log" 2>&1 &
+    pid=$!
+    servers+=("$pid")
+    eventually is_ready "$name" || fail "serve $* did not start"
+    pid=$(supervisor_pid "$name")
+}
+
+# Whatever a test started is dead at its end, killed supervisors' servers
+# included; they name the test's own directory.
+kill_all ()
+{
+    local p
+    for p in $(our_processes); do kill -9 "$p" 2>/dev/null || :; done
+}
+
+# Processes of this test: by their environment, which holders share with
+# the server whose memory they hold.
+our_processes ()
+{
+    local p
+    for p in /proc/[0-9]*; do
+        [ "${p#/proc/}" != $$ ] && [ "${p#/proc/}" != "$BASHPID" ] || continue
+        case $({ tr -d '\0' <"$p/cmdline"; } 2>/dev/null) in
+            nbdkit*|*/server/nbdzram*) ;;
+            *) continue ;;
+        esac
+        if { tr '\0' '\n' <"$p/environ"; } 2>/dev/null |
+               grep -qx "XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR"; then
+            echo "${p#/proc/}"
+        fi
+    done
+}
+trap 'status=$?; kill_all; (exit $status); cleanup' EXIT
+
+# nothing_left: no process, no file.
+nothing_left ()
+{
+    local p
+
+    eventually no_processes || {
+        for p in $(our_processes); do
+            echo "$p $(tr '\0' ' ' <"/proc/$p/cmdline") $(cat "/proc/$p/stat")"
+        done
+        fail "processes are left"
+    }
+    [ ! "$(ls "$run")" ] || fail "files are left: $(ls "$run")"
+}
+no_processes () { [ ! "$(our_processes)" ]; }
+
+# socket_uri NAME
+socket_uri () { echo "nbd+unix:///?socket=$run/$1.sock"; }
+
+# start_client ARGS...: nbd-reconnect in the background, $client.
+start_client ()
+{
+    "$bin/nbd-reconnect" -s "$seed" "$@" >"$tmp/client.log" 2>&1 &
+    client=$!
+    servers+=("$client")
+}
+
+client_lives () { kill -0 "$client" 2>/dev/null || fail "$(cat "$tmp/client.log")"; }
+
+# end_client RECONNECTS: it verified all, and reconnected so often at least.
+end_client ()
+{
+    local n
+
+    kill -TERM "$client" 2>/dev/null || :
+    wait "$client" || fail "SEED=$seed: $(cat "$tmp/client.log")"
+    cat "$tmp/client.log"
+    n=$(sed -n 's/.* requests, \([0-9]*\) reconnects.*/\1/p' "$tmp/client.log")
+    [ "$n" -ge "$1" ] || fail "it reconnected $n times, not $1"
+}
+
+# stop NAME: nothing of it is left.
+stop ()
+{
+    nbdzram stop "$1"
+    nothing_left
+    check_logs
+}
+
+[ -x "$bin/nbd-reconnect" ] || skip "built without libnbd"

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Servers and supervisors are replaced under load, and clients notice no
+# more than a new connection; what can't start replaces nothing.
+. "${srcdir:-.}/tests/functions.sh"
+. "${srcdir:-.}/tests/serve-functions.sh"
+
+rounds=${quick:+3}
+rounds=${rounds:-10}
+
+# upgrade_all ARGS...
+upgrade_all ()
+{
+    local i old
+
+    echo "upgrade: $* (SEED=$seed)"
+    serve u --size=32M "$@"
+    start_client -c 3 -p 4096 "$(socket_uri u)"
+    for ((i = 0; i < rounds; i++)); do
+        pause 500
+        client_lives
+        old=$(server_pid u)
+        nbdzram upgrade u || fail "SEED=$seed: $(cat "$tmp/u.log")"
+        eventually is_gone "$old" || fail "the old server lives"
+        [ "$(supervisor_pid u)" = "$pid" ] || fail "another supervisor"
+    done
+    end_client "$rounds"
+}
+
+upgrade_all
+stop u
+upgrade_all --standby
+
+# The supervisor was executed anew each time; it knows what it has.
+[ "$(restarts u)" -ge "$rounds" ]
+eventually is_whole u
+kill -9 "$(server_pid u)"
+eventually is_whole u
+
+# By a signal.
+old=$(server_pid u)
+kill -HUP "$pid"
+eventually is_gone "$old" || fail "SIGHUP is no upgrade"
+eventually is_whole u
+
+# ---- what does not start ----
+
+cp "$plugin" "$tmp/plugin.so"
+stop u
+export NBDZRAM_PLUGIN=$tmp/plugin.so
+serve u --size=32M --standby
+eventually is_whole u
+io "$(socket_uri u)" 'write -P 9 0 1M'
+old=$(server_pid u)
+
+echo broken >"$tmp/new.so"
+mv "$tmp/new.so" "$tmp/plugin.so"
+exits 1 'u: the new server does not start' upgrade u
+[ "$(server_pid u)" = "$old" ] || fail "the old server is gone"
+kill -0 "$old"
+[ "$(sup u "s['standby']['waiting']")" = True ] || fail "its standby is gone"
+
+# Nor does one that reads its parameters well, and fails when it has the
+# pool: the standby of the old program goes on.
+cp "$plugin" "$tmp/new.so"
+mv "$tmp/new.so" "$tmp/plugin.so"
+echo 'page-size = 8K' >"$NBDZRAM_CONF_DIR/u.conf"
+exits 1 'u: the new server does not start: .*page-size' upgrade u
+eventually is_ready u || fail "no server any more"
+io "$(socket_uri u)" 'read -P 9 0 1M'
+eventually is_whole u
+
+# A conf that can't be read changes nothing.
+echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/u.conf"
+exits 1 "unknown key 'sise'" upgrade u
+
+# What is new in it takes effect.
+echo 'algorithm = zstd' >"$NBDZRAM_CONF_DIR/u.conf"
+nbdzram upgrade u --json | grep -q '"pause_ms"'
+eventually is_whole u
+nbdzram status u --raw -n -o NAME,ALGORITHM | grep -q '^u zstd'
+io "$(socket_uri u)" 'read -P 9 0 1M'
+stop u

@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nbdzram serve: where it serves, what it says, and what it refuses.
+. "${srcdir:-.}/tests/functions.sh"
+. "${srcdir:-.}/tests/serve-functions.sh"
+
+# The simplest: in the background.
+nbdzram serve --daemon --size=64M a algorithm=zstd >"$tmp/out" 2>&1 ||
+    fail "$(cat "$tmp/out")"
+[ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
+[ "$(nbdinfo --size "$(socket_uri a)")" = $((64 << 20)) ]
+[ "$(sup a "s['state'], s['pool'], s['swap'], s['standby']")" = \
+  "('running', 'memfd', False, None)" ]
+[ "$(sup a "s['listen'][0]")" = "$(socket_uri a)" ]
+nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd' ||
+    fail "$(nbdzram status a)"
+exits 1 'a: .*a.sup: another supervisor runs' serve a --size=64M
+stop a
+
+# A server without a supervisor has the name.
+start_nbdkit plain zram 16M name=b
+exits 1 'serve: b: control: .*b.ctl: another server is using it' \
+      serve b --size=64M
+stop_nbdkit "$pid"
+
+# By a file, and over TCP; the command line comes after the file.
+cat >"$NBDZRAM_CONF_DIR/b.conf" <<'END'
+size = 16M
+algorithm = lz4
+END
+serve b --listen=localhost:0 size=32M
+uri=$(sup b "s['listen'][0]")
+[[ $uri = nbd://* ]] || fail "$uri"
+[ "$(nbdinfo --size "$uri")" = $((32 << 20)) ]
+[ ! -e "$run/b.sock" ]
+stop b
+
+# A pool in a file outlives all.
+new_pool
+serve c --pool="$pool" --size=16M
+io "$(socket_uri c)" 'write -P 7 0 64k'
+exits 1 "pool=$pool: another process is using this pool" \
+      serve d --pool="$pool" --size=16M
+stop c
+serve c --pool="$pool" --size=16M
+io "$(socket_uri c)" 'read -P 7 0 64k'
+stop c
+
+# Readiness, as a service manager wants it.
+python3 - "$bin/../server/nbdzram" "$tmp" <<'END' || fail "sd_notify"
+import os, socket, subprocess, sys
+path = sys.argv[2] + '/notify'
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(path)
+s.settimeout(60)
+p = subprocess.Popen([sys.argv[1], 'serve', 'n', '--size=16M'],
+                     env=dict(os.environ, NOTIFY_SOCKET=path))
+said = s.recv(4096).decode().splitlines()
+assert 'READY=1' in said and 'MAINPID=%d' % p.pid in said, said
+p.terminate()
+assert p.wait(60) == 0
+END
+nothing_left
+
+# ---- mistakes ----
+
+refused ()
+{
+    exits 1 "$@"
+    nothing_left
+}
+refused 'serve: e: the size is missing' serve e
+refused "serve: e: unknown key 'sise'" serve e sise=1G
+refused "serve: e: .*size" serve e --size=banana
+refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5
+refused 'serve: e: pool=/etc/passwd: must be a file on tmpfs' \
+        serve e --size=1G --pool=/etc/passwd
+refused 'serve: e: listen=nowhere: neither' serve e --size=1G --listen=nowhere
+refused "serve: e: listen=$tmp: this is not a socket" \
+        serve e --size=1G --listen="$tmp"
+refused 'serve: e: listen=/.*: File name too long' \
+        serve e --size=1G --listen="/$(printf 'x%.0s' {1..120})"
+NBDZRAM_PLUGIN=$tmp/none.so refused 'serve: e: .*none.so: No such file' \
+              serve e --size=1G
+exits 1 "serve: e: .*algorithm 'lz5'" serve e --daemon --size=1G algorithm=lz5
+echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/f.conf"
+refused "f.conf:1: unknown key 'sise'" serve f
+exits 2 "can't be the name" serve a/b
+exits 2 'one argument too many' serve a size=1G b
+exits 3 'no supervisor is running' stop
+exits 3 'zram5: there is no such supervisor' upgrade zram5
+
+# A living client's socket is not taken away.
+serve g --listen="$tmp/nbd.sock" --size=16M
+exits 1 'h: listen=.*: Address already in use' \
+      serve h --listen="$tmp/nbd.sock" --size=16M
+[ "$(nbdinfo --size "nbd+unix:///?socket=$tmp/nbd.sock")" = $((16 << 20)) ]
+
+# ---- requests ----
+
+asks ()
+{
+    echo "$1" | socat -t 20 - "UNIX-CONNECT:$run/g.sup" | grep -q "$2" ||
+        fail "'$1' is not answered by '$2'"
+}
+asks 'nonsense' 'not a JSON object with a verb'
+asks '[]' 'not a JSON object with a verb'
+asks '{"verb": "explode"}' 'unknown verb'
+asks '{"verb": "stop", "now": true}' 'unknown key'
+asks '{"verb": "watch", "name": "g"}' 'not started with --swap'
+asks '{"verb": "fence", "pid": 1}' '"ok":true'
+printf '{"verb": "status"}\n{"verb": "status"}\n' |
+    socat -t 20 - "UNIX-CONNECT:$run/g.sup" >"$tmp/out"
+[ "$(grep -c '"state":"running"' "$tmp/out")" = 2 ] || fail "$(cat "$tmp/out")"
+head -c 20000 /dev/zero | tr '\0' x |
+    socat -t 20 - "UNIX-CONNECT:$run/g.sup" >"$tmp/out" 2>&1 || :
+for ((i = 0; i < 40; i++)); do
+    socat -u "UNIX-CONNECT:$run/g.sup" /dev/null &
+    idle[i]=$!
+done
+sleep 0.2
+kill "${idle[@]}"
+wait "${idle[@]}" 2>/dev/null || :
+eventually is_ready g || fail "idle peers keep others out"
+old=$(server_pid g)
+asks "{\"verb\": \"fence\", \"pid\": $old}" '"ok":true'
+is_gone "$old" || fail "the fence let it live"
+eventually is_ready g
+[ "$(server_pid g)" != "$old" ]
+stop g
