@@ -3,9 +3,7 @@
 
 bench_programs = bench/ask bench/churn bench/compact bench/dedup bench/dedup-store \
 	bench/dump-pages bench/stall bench/store
-if HAVE_LIBNBD
 bench_programs += bench/nbd-load
-endif
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 

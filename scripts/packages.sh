@@ -5,7 +5,8 @@
 packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     nbdkit nbdkit-plugin-dev libnbd-dev libnbd-bin
     liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev
-    libjansson-dev libsmartcols-dev libncurses-dev libinih-dev"
+    libjansson-dev libsmartcols-dev libncurses-dev
+    libnl-3-dev libnl-genl-3-dev libinih-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
     libclang-rt-dev util-linux procps python3 socat"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
@@ -13,7 +14,8 @@ packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
-    jansson-devel libsmartcols-devel ncurses-devel inih-devel"
+    jansson-devel libsmartcols-devel ncurses-devel
+    libnl3-devel inih-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
     libasan libubsan libtsan util-linux procps-ng python3 socat"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
@@ -26,7 +28,8 @@ have_group () {
         build)
             set -- gcc make autoreconf libtoolize pod2man nbdkit nbdcopy nbdinfo
             module="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash
-                    jansson smartcols ncursesw inih" ;;
+                    jansson smartcols ncursesw inih
+                    libnl-3.0 libnl-genl-3.0" ;;
         tests)
             set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 socat
             module="cmocka" ;;

@@ -51,6 +51,7 @@ COMMAND (stop);
 COMMAND (top);
 COMMAND (trim_empty);
 COMMAND (upgrade);
+COMMAND (watch);
 COMMAND (writeback);
 
 extern const struct column analyze_columns[];

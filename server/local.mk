@@ -7,6 +7,7 @@ server_nbdzram_SOURCES = \
 	plugin/control-socket.c plugin/control-socket.h \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
+	server/attach-file.c server/attach-file.h \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \
@@ -21,6 +22,9 @@ server_nbdzram_SOURCES = \
 	server/main.c \
 	server/metrics.c \
 	server/notify.c server/notify.h \
+	server/nbd-device.c server/nbd-device.h \
+	server/nbd-dial.c server/nbd-dial.h \
+	server/nbd-netlink.c server/nbd-netlink.h \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
 	server/pages.c \
@@ -32,6 +36,8 @@ server_nbdzram_SOURCES = \
 	server/recompress.c \
 	server/reset.c \
 	server/serve.c \
+	server/run-file.c server/run-file.h \
+	server/self-hardening.c server/self-hardening.h \
 	server/set.c \
 	server/setup.c server/setup.h \
 	server/spawn.c server/spawn.h \
@@ -46,18 +52,22 @@ server_nbdzram_SOURCES = \
 	server/supervisor-upgrade.c \
 	server/supervisor-watchers.c \
 	server/supervisor.c server/supervisor.h \
+	server/swaps.c server/swaps.h \
+	server/top.c \
 	server/top-sample.c server/top-sample.h \
 	server/top.c \
 	server/trim-empty.c \
 	server/upgrade.c \
+	server/watch.c \
+	server/watcher.c server/watcher.h \
 	server/writeback.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"' \
 	-DPLUGINDIR='"$(plugindir)"'
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
-	$(NCURSESW_CFLAGS) $(INIH_CFLAGS)
+	$(NCURSESW_CFLAGS) $(INIH_CFLAGS) $(LIBNBD_CFLAGS) $(LIBNL_CFLAGS)
 server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \
-	$(NCURSESW_LIBS) $(INIH_LIBS)
+	$(NCURSESW_LIBS) $(INIH_LIBS) $(LIBNBD_LIBS) $(LIBNL_LIBS)
 
 # bash looks for the name of the command.
 EXTRA_DIST += server/nbdzram.bash

@@ -75,6 +75,7 @@ if HAVE_LIBNBD
 check_PROGRAMS += tests/nbd-churn tests/nbd-kill tests/nbd-model tests/nbd-reconnect
 check_LTLIBRARIES = tests/count-calls.la
 endif
+check_PROGRAMS += tests/nbd-kill tests/nbd-model
 
 tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
 tests_nbd_churn_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attach-file.h"
+#include "control-path.h"
+#include "output.h"
+#include "run-file.h"
+
+static void
+copy_text (char *to, size_t size, const json_t *object, const char *key)
+{
+  const char *text = json_string_value (json_object_get (object, key));
+
+  snprintf (to, size, "%s", text ? text : "");
+}
+
+int
+attach_read (struct attachment *a, const char *name)
+{
+  json_t *object = run_read (name, "attach"), *server;
+
+  if (!object)
+    return -1;
+  *a = (struct attachment) {
+    .index = (int) json_number (object, "index"),
+    .size = json_number (object, "size"),
+    .connections = json_number (object, "connections"),
+    .timeout = json_number (object, "timeout"),
+    .dead_timeout = json_number (object, "dead_timeout"),
+    .reconnects = json_number (object, "reconnects"),
+  };
+  snprintf (a->name, sizeof a->name, "%s", name);
+  copy_text (a->identifier, sizeof a->identifier, object, "identifier");
+  copy_text (a->uri, sizeof a->uri, object, "uri");
+  server = json_object_get (object, "server");
+  a->server = (pid_t) json_number (server, "pid");
+  a->server_start = json_number (server, "start");
+  json_decref (object);
+  return 0;
+}
+
+/* Its page is mapped for good, so that it is locked with all else. */
+int
+attach_open (const char *name)
+{
+  char path[RUN_PATH_SIZE], directory[RUN_PATH_SIZE];
+  int fd, err;
+
+  mkdir (control_directory (directory, sizeof directory), 0755);
+  fd = open (run_path (path, name, "attach"), O_RDWR | O_CREAT | O_CLOEXEC,
+             0644);
+  if (fd == -1)
+    return -1;
+  if (flock (fd, LOCK_EX | LOCK_NB) == -1)
+    err = errno == EWOULDBLOCK ? EBUSY : errno;
+  else if (ftruncate (fd, ATTACH_SIZE) == -1
+           || mmap (NULL, ATTACH_SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE,
+                    fd, 0) == MAP_FAILED)
+    err = errno;
+  else
+    return fd;
+  close (fd);
+  errno = err;
+  return -1;
+}
+
+static json_t *
+attach_json (const struct attachment *a)
+{
+  char device[32];
+
+  snprintf (device, sizeof device, "/dev/nbd%d", a->index);
+  return json_pack ("{s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:I,"
+                    " s:{s:i, s:I}}",
+                    "device", device, "index", a->index, "uri", a->uri,
+                    "size", (json_int_t) a->size,
+                    "connections", (json_int_t) a->connections,
+                    "timeout", (json_int_t) a->timeout,
+                    "dead_timeout", (json_int_t) a->dead_timeout,
+                    "identifier", a->identifier,
+                    "pid", (int) getpid (),
+                    "reconnects", (json_int_t) a->reconnects,
+                    "server", "pid", (int) a->server,
+                    "start", (json_int_t) a->server_start);
+}
+
+int
+attach_write (int fd, const struct attachment *a)
+{
+  static char text[ATTACH_SIZE];
+  json_t *object = attach_json (a);
+  size_t length;
+  ssize_t n;
+
+  if (!object) {
+    errno = ENOMEM;
+    return -1;
+  }
+  memset (text, ' ', sizeof text);
+  length = json_dumpb (object, text, sizeof text - 1, JSON_COMPACT);
+  json_decref (object);
+  if (length == 0 || length >= sizeof text) {
+    errno = ENOSPC;
+    return -1;
+  }
+  text[sizeof text - 1] = '\n';
+  n = pwrite (fd, text, sizeof text, 0);
+  if (n != (ssize_t) sizeof text) {
+    errno = n == -1 ? errno : ENOSPC;
+    return -1;
+  }
+  return 0;
+}
+
+uint64_t
+process_start (pid_t pid)
+{
+  char path[32], line[1024];
+  const char *s;
+  uint64_t start = 0;
+  ssize_t n;
+  int fd;
+
+  snprintf (path, sizeof path, "/proc/%d/stat", (int) pid);
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd == -1)
+    return 0;
+  n = read (fd, line, sizeof line - 1);
+  close (fd);
+  line[n < 0 ? 0 : n] = '\0';
+  /* The name, in parentheses, may hold anything; field 3 follows it. */
+  s = strrchr (line, ')');
+  for (int field = 2; s && field < 22; ++field)
+    s = strchr (s + 1, ' ');
+  if (s)
+    sscanf (s + 1, "%" SCNu64, &start);
+  return start;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* NAME.attach: what a watcher is attached to, for its successor and for
+ * those who ask.
+ *
+ * A watcher holds it open, locked (flock) and in memory, and writes in
+ * place: a new file would take a page just when there are none.
+ *
+ * Functions return 0, or -1 with errno.
+ */
+
+#ifndef NBDZRAM_ATTACH_FILE_H
+#define NBDZRAM_ATTACH_FILE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <jansson.h>
+
+#define ATTACH_SIZE 4096
+
+struct attachment {
+  char name[72];                /* NAME, or NAME.K */
+  char identifier[80];          /* "nbdzram:NAME" */
+  char uri[1024];
+  int index;                    /* of /dev/nbdN */
+  uint64_t size;                /* bytes */
+  uint64_t connections, timeout, dead_timeout;
+  uint64_t reconnects;
+  pid_t server;                 /* the process that serves; 0: not known */
+  uint64_t server_start;        /* when it started, ticks since boot */
+};
+
+/* What NAME.attach says.  ENOENT: nothing is attached. */
+int attach_read (struct attachment *a, const char *name);
+
+/* Open or make the file, and lock it.  EBUSY: its watcher lives.  The
+ * descriptor stays open for good.
+ */
+int attach_open (const char *name);
+
+int attach_write (int fd, const struct attachment *a);
+
+/* Field 22 of /proc/PID/stat; 0 when there is no such process. */
+uint64_t process_start (pid_t pid);
+
+#endif /* NBDZRAM_ATTACH_FILE_H */

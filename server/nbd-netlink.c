@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/nbd-netlink.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/netlink.h>
+
+#include "nbd-netlink.h"
+
+static int
+fail (struct nbd_netlink *nl, int err, const char *what)
+{
+  if (err == EPERM || err == EACCES)
+    snprintf (nl->error, sizeof nl->error,
+              "%s: this needs root (CAP_SYS_ADMIN)", what);
+  else
+    snprintf (nl->error, sizeof nl->error, "%s: %s", what, strerror (err));
+  errno = err;
+  return -1;
+}
+
+/* ---- replies ---- */
+
+/* libnl's numbers for errors are fewer than the kernel's. */
+static int
+take_error (struct sockaddr_nl *from, struct nlmsgerr *reply, void *opaque)
+{
+  struct nbd_netlink *nl = opaque;
+
+  (void) from;
+  nl->kernel_error = -reply->error;
+  return NL_STOP;
+}
+
+static void
+take_device (struct nbd_netlink *nl, struct nlattr *list)
+{
+  static struct nla_policy items[NBD_DEVICE_ITEM_MAX + 1] = {
+    [NBD_DEVICE_ITEM] = { .type = NLA_NESTED },
+  };
+  static struct nla_policy policy[NBD_DEVICE_ATTR_MAX + 1] = {
+    [NBD_DEVICE_INDEX] = { .type = NLA_U32 },
+    [NBD_DEVICE_CONNECTED] = { .type = NLA_U8 },
+  };
+  struct nlattr *item[NBD_DEVICE_ITEM_MAX + 1];
+  struct nlattr *device[NBD_DEVICE_ATTR_MAX + 1];
+
+  if (nla_parse_nested (item, NBD_DEVICE_ITEM_MAX, list, items) < 0
+      || !item[NBD_DEVICE_ITEM]
+      || nla_parse_nested (device, NBD_DEVICE_ATTR_MAX,
+                           item[NBD_DEVICE_ITEM], policy) < 0)
+    return;
+  if (device[NBD_DEVICE_INDEX])
+    nl->index = (int) nla_get_u32 (device[NBD_DEVICE_INDEX]);
+  if (device[NBD_DEVICE_CONNECTED])
+    nl->connected = nla_get_u8 (device[NBD_DEVICE_CONNECTED]) != 0;
+}
+
+static int
+take_reply (struct nl_msg *msg, void *opaque)
+{
+  static struct nla_policy policy[NBD_ATTR_MAX + 1] = {
+    [NBD_ATTR_INDEX] = { .type = NLA_U32 },
+    [NBD_ATTR_DEVICE_LIST] = { .type = NLA_NESTED },
+  };
+  struct nbd_netlink *nl = opaque;
+  struct nlattr *attrs[NBD_ATTR_MAX + 1];
+
+  if (genlmsg_parse (nlmsg_hdr (msg), 0, attrs, NBD_ATTR_MAX, policy) < 0)
+    return NL_SKIP;
+  if (attrs[NBD_ATTR_INDEX])
+    nl->index = (int) nla_get_u32 (attrs[NBD_ATTR_INDEX]);
+  if (attrs[NBD_ATTR_DEVICE_LIST])
+    take_device (nl, attrs[NBD_ATTR_DEVICE_LIST]);
+  return NL_OK;
+}
+
+/* ---- requests ---- */
+
+static struct nl_msg *
+begin (struct nbd_netlink *nl, uint8_t command)
+{
+  struct nl_msg *msg = nlmsg_alloc ();
+
+  if (msg && !genlmsg_put (msg, NL_AUTO_PORT, NL_AUTO_SEQ, nl->family, 0, 0,
+                           command, NBD_GENL_VERSION)) {
+    nlmsg_free (msg);
+    msg = NULL;
+  }
+  return msg;
+}
+
+static int
+put_sockets (struct nl_msg *msg, const int *fds, unsigned count)
+{
+  struct nlattr *list = nla_nest_start (msg, NBD_ATTR_SOCKETS);
+
+  if (!list)
+    return -1;
+  for (unsigned i = 0; i < count; ++i) {
+    struct nlattr *item = nla_nest_start (msg, NBD_SOCK_ITEM);
+
+    if (!item || nla_put_u32 (msg, NBD_SOCK_FD, (uint32_t) fds[i]) < 0)
+      return -1;
+    nla_nest_end (msg, item);
+  }
+  nla_nest_end (msg, list);
+  return 0;
+}
+
+/* Send MSG, which is freed, and wait for the kernel's answer. */
+static int
+call (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
+{
+  int r;
+
+  nl->kernel_error = 0;
+  r = nl_send_auto (nl->socket, msg);
+  nlmsg_free (msg);
+  if (r >= 0)
+    r = nl_wait_for_ack (nl->socket);
+  if (nl->kernel_error != 0)
+    return fail (nl, nl->kernel_error, what);
+  if (r >= 0)
+    return 0;
+  snprintf (nl->error, sizeof nl->error, "%s: netlink: %s", what,
+            nl_geterror (r));
+  errno = r == -NLE_NOMEM ? ENOMEM : EIO;
+  return -1;
+}
+
+/* A message that could not be built, which is freed. */
+static int
+no_memory (struct nbd_netlink *nl, struct nl_msg *msg)
+{
+  if (msg)
+    nlmsg_free (msg);
+  return fail (nl, ENOMEM, "netlink");
+}
+
+int
+nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
+             const int *fds, unsigned count, int *index)
+{
+  struct nl_msg *msg = begin (nl, NBD_CMD_CONNECT);
+
+  if (!msg
+      || (setup->index >= 0
+          && nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) setup->index) < 0)
+      || nla_put_u64 (msg, NBD_ATTR_SIZE_BYTES, setup->size) < 0
+      || nla_put_u64 (msg, NBD_ATTR_BLOCK_SIZE_BYTES, setup->block_size) < 0
+      || nla_put_u64 (msg, NBD_ATTR_TIMEOUT, setup->timeout) < 0
+      || nla_put_u64 (msg, NBD_ATTR_DEAD_CONN_TIMEOUT,
+                      setup->dead_timeout) < 0
+      || nla_put_u64 (msg, NBD_ATTR_SERVER_FLAGS, setup->server_flags) < 0
+      || nla_put_string (msg, NBD_ATTR_BACKEND_IDENTIFIER,
+                         setup->identifier) < 0
+      || put_sockets (msg, fds, count) == -1)
+    return no_memory (nl, msg);
+  nl->index = -1;
+  if (call (nl, msg, "connecting /dev/nbd") == -1) {
+    if (errno == EBUSY)
+      snprintf (nl->error, sizeof nl->error, "/dev/nbd%d is in use",
+                setup->index);
+    return -1;
+  }
+  if (nl->index < 0)
+    return fail (nl, EPROTO, "the kernel does not say which device it is");
+  *index = nl->index;
+  return 0;
+}
+
+int
+nbd_reconfigure (struct nbd_netlink *nl, int index, const char *identifier,
+                 int fd)
+{
+  struct nl_msg *msg = begin (nl, NBD_CMD_RECONFIGURE);
+  char what[48];
+
+  if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0
+      || nla_put_string (msg, NBD_ATTR_BACKEND_IDENTIFIER, identifier) < 0
+      || put_sockets (msg, &fd, 1) == -1)
+    return no_memory (nl, msg);
+  snprintf (what, sizeof what, "a new socket for /dev/nbd%d", index);
+  return call (nl, msg, what);
+}
+
+int
+nbd_disconnect (struct nbd_netlink *nl, int index)
+{
+  struct nl_msg *msg = begin (nl, NBD_CMD_DISCONNECT);
+  char what[48];
+
+  if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0)
+    return no_memory (nl, msg);
+  snprintf (what, sizeof what, "disconnecting /dev/nbd%d", index);
+  return call (nl, msg, what);
+}
+
+int
+nbd_status (struct nbd_netlink *nl, int index, bool *connected)
+{
+  struct nl_msg *msg = begin (nl, NBD_CMD_STATUS);
+  char what[48];
+
+  if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0)
+    return no_memory (nl, msg);
+  nl->connected = false;
+  snprintf (what, sizeof what, "the state of /dev/nbd%d", index);
+  if (call (nl, msg, what) == -1)
+    return -1;
+  *connected = nl->connected;
+  return 0;
+}
+
+/* ---- opening ---- */
+
+static int
+find_family (struct nbd_netlink *nl)
+{
+  nl->family = genl_ctrl_resolve (nl->socket, NBD_GENL_FAMILY_NAME);
+  if (nl->family >= 0)
+    return 0;
+  if (nl->family != -NLE_OBJ_NOTFOUND)
+    return fail (nl, EIO, nl_geterror (nl->family));
+  snprintf (nl->error, sizeof nl->error,
+            "this kernel has no nbd: modprobe nbd");
+  errno = ENOENT;
+  return -1;
+}
+
+int
+nbd_open (struct nbd_netlink *nl)
+{
+  int err;
+
+  *nl = (struct nbd_netlink) { .index = -1 };
+  nl->socket = nl_socket_alloc ();
+  if (!nl->socket)
+    return fail (nl, ENOMEM, "netlink");
+  if (genl_connect (nl->socket) < 0) {
+    fail (nl, EPROTONOSUPPORT, "netlink");
+    goto failed;
+  }
+  if (find_family (nl) == -1)
+    goto failed;
+  if (nl_socket_modify_cb (nl->socket, NL_CB_VALID, NL_CB_CUSTOM, take_reply,
+                           nl) == 0
+      && nl_socket_modify_err_cb (nl->socket, NL_CB_CUSTOM, take_error,
+                                  nl) == 0)
+    return 0;
+  fail (nl, EINVAL, "netlink");
+ failed:
+  err = errno;
+  nbd_close_netlink (nl);
+  errno = err;
+  return -1;
+}
+
+void
+nbd_close_netlink (struct nbd_netlink *nl)
+{
+  if (nl->socket)
+    nl_socket_free (nl->socket);
+  nl->socket = NULL;
+}
