@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach-file.h"
@@ -50,6 +51,20 @@ attach_read (struct attachment *a, const char *name)
   return 0;
 }
 
+/* Those who only ask whether it is locked hold it for a moment. */
+static int
+lock (int fd)
+{
+  const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+
+  for (int tries = 0; flock (fd, LOCK_EX | LOCK_NB) == -1; ++tries) {
+    if (errno != EWOULDBLOCK || tries == 20)
+      return -1;
+    nanosleep (&pause, NULL);
+  }
+  return 0;
+}
+
 /* Its page is mapped for good, so that it is locked with all else. */
 int
 attach_open (const char *name)
@@ -62,7 +77,7 @@ attach_open (const char *name)
              0644);
   if (fd == -1)
     return -1;
-  if (flock (fd, LOCK_EX | LOCK_NB) == -1)
+  if (lock (fd) == -1)
     err = errno == EWOULDBLOCK ? EBUSY : errno;
   else if (ftruncate (fd, ATTACH_SIZE) == -1
            || mmap (NULL, ATTACH_SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE,

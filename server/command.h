@@ -48,6 +48,8 @@ COMMAND (serve);
 COMMAND (set);
 COMMAND (status);
 COMMAND (stop);
+COMMAND (swapoff);
+COMMAND (swapon);
 COMMAND (top);
 COMMAND (trim_empty);
 COMMAND (upgrade);

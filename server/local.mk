@@ -37,6 +37,7 @@ server_nbdzram_SOURCES = \
 	server/reset.c \
 	server/serve.c \
 	server/run-file.c server/run-file.h \
+	server/run-program.c server/run-program.h \
 	server/self-hardening.c server/self-hardening.h \
 	server/set.c \
 	server/setup.c server/setup.h \
@@ -52,6 +53,12 @@ server_nbdzram_SOURCES = \
 	server/supervisor-upgrade.c \
 	server/supervisor-watchers.c \
 	server/supervisor.c server/supervisor.h \
+	server/swap-area.c server/swap-area.h \
+	server/swap-room.c server/swap-room.h server/swap-room-read.c \
+	server/swap-server.c server/swap-server.h \
+	server/swap-state.c server/swap-state.h \
+	server/swapoff.c \
+	server/swapon.c \
 	server/swaps.c server/swaps.h \
 	server/top.c \
 	server/top-sample.c server/top-sample.h \

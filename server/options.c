@@ -98,6 +98,10 @@ set_value (const struct command *command, const struct option_entry *e)
     *e->flag = true;
   else if (e->string)
     *e->string = optarg;
+  else if (e->list && e->list->count == OPTION_LIST_MAX)
+    usage_error (command, "--%s is there too often", e->name);
+  else if (e->list)
+    e->list->values[e->list->count++] = optarg;
   else if (e->number && !parse_number (optarg, false, e->number))
     usage_error (command, "--%s=%s: not a whole number", e->name, optarg);
   else if (e->size && !parse_number (optarg, true, e->size))

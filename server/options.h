@@ -11,7 +11,15 @@
 
 #include "command.h"
 
-/* Where the value goes: one of the four. */
+/* What an option that may be repeated was given. */
+#define OPTION_LIST_MAX 8
+
+struct option_list {
+  const char *values[OPTION_LIST_MAX];
+  unsigned count;
+};
+
+/* Where the value goes: one of the five. */
 struct option_entry {
   const char *name;             /* without the dashes */
   char letter;                  /* 0: none */
@@ -19,6 +27,7 @@ struct option_entry {
   const char *help;
   bool *flag;
   const char **string;
+  struct option_list *list;
   uint64_t *number;
   uint64_t *size;               /* with a suffix: 4K */
 };

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run-program.h"
+
+extern char **environ;
+
+static const char *const places[] = {
+  "/usr/sbin", "/sbin", "/usr/bin", "/bin", NULL,
+};
+
+/* Where PROGRAM is, if the PATH of this user does not lead to it. */
+static int
+start (pid_t *pid, char *const argv[],
+       const posix_spawn_file_actions_t *actions,
+       const posix_spawnattr_t *attributes)
+{
+  char path[256];
+  int r = posix_spawnp (pid, argv[0], actions, attributes, argv, environ);
+
+  for (unsigned i = 0; r == ENOENT && places[i]; ++i) {
+    snprintf (path, sizeof path, "%s/%s", places[i], argv[0]);
+    r = posix_spawn (pid, path, actions, attributes, argv, environ);
+  }
+  return r;
+}
+
+/* Standard output goes to where nobody looks; errors to FD. */
+static int
+start_quietly (pid_t *pid, char *const argv[], int fd)
+{
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none;
+  int r;
+
+  sigemptyset (&none);
+  posix_spawn_file_actions_init (&actions);
+  posix_spawn_file_actions_addopen (&actions, STDIN_FILENO, "/dev/null",
+                                    O_RDONLY, 0);
+  posix_spawn_file_actions_addopen (&actions, STDOUT_FILENO, "/dev/null",
+                                    O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2 (&actions, fd, STDERR_FILENO);
+  posix_spawnattr_init (&attributes);
+  posix_spawnattr_setsigmask (&attributes, &none);
+  posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGMASK);
+  r = start (pid, argv, &actions, &attributes);
+  posix_spawn_file_actions_destroy (&actions);
+  posix_spawnattr_destroy (&attributes);
+  return r;
+}
+
+/* The last line of FD, as far as a terminal may see it. */
+static void
+last_line (int fd, char *line, size_t size)
+{
+  char text[4096];
+  off_t end = lseek (fd, 0, SEEK_END);
+  off_t from = end > (off_t) sizeof text - 1 ? end - (off_t) sizeof text + 1
+                                             : 0;
+  ssize_t n = pread (fd, text, sizeof text - 1, from);
+  char *start;
+
+  while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+    --n;
+  text[n < 0 ? 0 : n] = '\0';
+  start = strrchr (text, '\n');
+  snprintf (line, size, "%.*s", (int) size - 1, start ? start + 1 : text);
+  for (; *line; ++line)
+    if ((unsigned char) *line < ' ' || *line == 0x7f)
+      *line = '?';
+}
+
+static int
+explain (char *const argv[], int status, int fd, char *error, size_t size)
+{
+  char line[256];
+
+  last_line (fd, line, sizeof line);
+  if (line[0] != '\0')
+    snprintf (error, size, "%s", line);
+  else if (WIFSIGNALED (status))
+    snprintf (error, size, "%s: killed by signal %d", argv[0],
+              WTERMSIG (status));
+  else
+    snprintf (error, size, "%s: failed (%d)", argv[0], WEXITSTATUS (status));
+  errno = EIO;
+  return -1;
+}
+
+int
+run_program (char *const argv[], char *error, size_t size)
+{
+  /* Not a pipe: who goes on in the background may keep it open. */
+  int fd = memfd_create ("errors", MFD_CLOEXEC), status, r;
+  pid_t pid;
+
+  r = fd == -1 ? errno : start_quietly (&pid, argv, fd);
+  if (r != 0) {
+    snprintf (error, size, "%s: %s", argv[0], strerror (r));
+    if (fd != -1)
+      close (fd);
+    errno = r;
+    return -1;
+  }
+  while (waitpid (pid, &status, 0) == -1 && errno == EINTR)
+    continue;
+  r = status == 0 ? 0 : explain (argv, status, fd, error, size);
+  close (fd);
+  return r;
+}

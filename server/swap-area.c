@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "run-program.h"
+#include "swap-area.h"
+#include "util.h"
+
+#ifndef SWAP_FLAG_DISCARD
+#define SWAP_FLAG_DISCARD 0x10000
+#endif
+
+/* File systems, volumes and tables of partitions leave their mark in the
+ * first or the last megabyte.
+ */
+#define END_SIZE MIB
+#define SIGNATURE "SWAPSPACE2"
+
+static bool
+is_zero (const char *p, size_t length)
+{
+  return length == 0 || (p[0] == 0 && memcmp (p, p + 1, length - 1) == 0);
+}
+
+static int
+look_at (const char *start, size_t first, const char *end, size_t last)
+{
+  const size_t page = (size_t) sysconf (_SC_PAGESIZE);
+  const size_t length = strlen (SIGNATURE);
+
+  if (first >= page
+      && memcmp (start + page - length, SIGNATURE, length) == 0)
+    return SWAP_SIGNATURE;
+  return is_zero (start, first) && is_zero (end, last) ? SWAP_EMPTY
+                                                       : SWAP_OTHER;
+}
+
+static int
+read_ends (int fd, char *start, char *end)
+{
+  off_t size = lseek (fd, 0, SEEK_END);
+  off_t from = size > (off_t) END_SIZE ? size - (off_t) END_SIZE : 0;
+  ssize_t first, last;
+
+  if (size == -1)
+    return -1;
+  first = pread (fd, start, END_SIZE, 0);
+  last = pread (fd, end, END_SIZE, from);
+  if (first == -1 || last == -1)
+    return -1;
+  return look_at (start, (size_t) first, end, (size_t) last);
+}
+
+int
+swap_content (const char *device)
+{
+  char *buf = malloc (2 * END_SIZE);
+  int fd = open (device, O_RDONLY | O_CLOEXEC), r = -1, err;
+
+  if (buf && fd != -1)
+    r = read_ends (fd, buf, buf + END_SIZE);
+  err = errno;
+  if (fd != -1)
+    close (fd);
+  free (buf);
+  errno = err;
+  return r;
+}
+
+int
+swap_make (const char *device, const char *label, char *error, size_t size)
+{
+  /* The kernel's headers allow 16 characters. */
+  char short_label[16];
+  char *const argv[] = {
+    (char *) "mkswap", (char *) "-L", short_label, (char *) device, NULL,
+  };
+
+  strncpy (short_label, label, sizeof short_label - 1);
+  short_label[sizeof short_label - 1] = '\0';
+  return run_program (argv, error, size);
+}
+
+int
+swap_on (const char *device, int priority)
+{
+  int flags = SWAP_FLAG_DISCARD;
+
+  if (priority >= 0)
+    flags |= SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK);
+  return swapon (device, flags);
+}
+
+int
+swap_off (const char *device)
+{
+  return swapoff (device);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Is there room for what swapoff brings back to memory? */
+
+#ifndef NBDZRAM_SWAP_ROOM_H
+#define NBDZRAM_SWAP_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All in bytes. */
+struct swap_room {
+  uint64_t used;                /* swapped to what shall be turned off */
+  uint64_t available;           /* memory that can be had: MemAvailable */
+  uint64_t free_swap;           /* in areas that stay */
+  uint64_t held;                /* by the pool for these pages; 0 where
+                                 * that is not known, or elsewhere */
+  uint64_t ram;
+};
+
+/* How much must be free at every moment of it. */
+uint64_t swap_room_margin (const struct swap_room *r);
+
+/* Bytes that are missing at the worst moment; 0: it fits.
+ *
+ * Each page that comes back takes a page, and gives back its share of what
+ * the pool holds.  That share is not given back page by page: a zspage
+ * goes when the last object in it does.  So half of it is counted, which
+ * makes the need grow from the beginning to the end, where it is the
+ * largest.
+ */
+uint64_t swap_room_missing (const struct swap_room *r);
+
+/* One line with the numbers, in TEXT. */
+const char *swap_room_text (const struct swap_room *r, char *text,
+                            size_t size);
+
+/* What the machine and the server NAME say, for COUNT devices that shall
+ * be turned off.  0, or -1 with errno.
+ */
+int swap_room_read (struct swap_room *r, const char *name,
+                    char devices[][32], unsigned count);
+
+#endif /* NBDZRAM_SWAP_ROOM_H */

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "nbd-device.h"
+#include "nbd-netlink.h"
+#include "run-file.h"
+#include "run-program.h"
+#include "swap-server.h"
+
+#define START_S 30              /* for what takes a second */
+#define STOP_S 120              /* a server may have to drain */
+#define TICK_MS 20
+
+#define UNIT "nbdzram-swap@"
+
+static void
+pause_ms (int ms)
+{
+  const struct timespec t = { .tv_sec = ms / 1000,
+                              .tv_nsec = ms % 1000 * 1000000 };
+
+  nanosleep (&t, NULL);
+}
+
+/* ---- the supervisor ---- */
+
+bool
+swap_server_has_systemd (void)
+{
+  return access ("/run/systemd/system", F_OK) == 0;
+}
+
+/* The supervisor's control socket.  -1: the name is too long. */
+static int
+supervisor_of (struct server *s, const char *name)
+{
+  char path[RUN_PATH_SIZE];
+
+  run_path (path, name, "sup");
+  if (strlen (path) >= sizeof s->path || strlen (name) >= sizeof s->name)
+    return -1;
+  strcpy (s->path, path);
+  strcpy (s->name, name);
+  return 0;
+}
+
+/* REQUEST is taken over.  The reply, or NULL with a line in ERROR. */
+static json_t *
+ask (const char *name, json_t *request, int timeout, char *error,
+     size_t size)
+{
+  struct server s;
+  json_t *reply = NULL;
+
+  if (supervisor_of (&s, name) == 0)
+    server_try (&s, request, timeout, &reply, error, size);
+  else {
+    json_decref (request);
+    snprintf (error, size, "%s: the name is too long", name);
+  }
+  return reply;
+}
+
+/* Likewise, where the reply says no more than that it is done. */
+static int
+tell (const char *name, json_t *request, int timeout, char *error,
+      size_t size)
+{
+  json_t *reply = ask (name, request, timeout, error, size);
+
+  json_decref (reply);
+  return reply ? 0 : -1;
+}
+
+static json_t *
+status (const char *name)
+{
+  char error[256];
+
+  return ask (name, json_pack ("{s:s}", "verb", "status"), TIMEOUT, error,
+              sizeof error);
+}
+
+bool
+swap_server_runs (const char *name)
+{
+  json_t *reply = status (name);
+
+  json_decref (reply);
+  return reply != NULL;
+}
+
+static int
+systemctl (const char *verb, const char *name, char *error, size_t size)
+{
+  char unit[128];
+  char *const argv[] = {
+    (char *) "systemctl", (char *) verb, unit, NULL,
+  };
+
+  snprintf (unit, sizeof unit, UNIT "%s.service", name);
+  return run_program (argv, error, size);
+}
+
+bool
+swap_server_is_unit (const char *name)
+{
+  char error[256];
+
+  return swap_server_has_systemd ()
+    && systemctl ("is-active", name, error, sizeof error) == 0;
+}
+
+int
+swap_server_start (const char *name, bool unit, char *error, size_t size)
+{
+  char *const argv[] = {
+    (char *) "/proc/self/exe", (char *) "serve", (char *) "--swap",
+    (char *) "--daemon", (char *) name, NULL,
+  };
+
+  return unit ? systemctl ("start", name, error, size)
+              : run_program (argv, error, size);
+}
+
+/* A supervisor that has agreed to end does so when its server has. */
+static int
+wait_for_end (const char *name, char *error, size_t size)
+{
+  for (int ms = 0; ms < STOP_S * 1000; ms += TICK_MS) {
+    if (!swap_server_runs (name))
+      return 0;
+    pause_ms (TICK_MS);
+  }
+  snprintf (error, size, "%s: the server does not end", name);
+  return -1;
+}
+
+int
+swap_server_stop (const char *name, bool unit, char *error, size_t size)
+{
+  if (unit)
+    return systemctl ("stop", name, error, size);
+  if (!swap_server_runs (name))
+    return 0;
+  if (tell (name, json_pack ("{s:s, s:b}", "verb", "stop", "force", 0),
+            STOP_S, error, size) == -1 && swap_server_runs (name))
+    return -1;
+  return wait_for_end (name, error, size);
+}
+
+/* ---- watchers ---- */
+
+const char *
+swap_watcher_name (char *buf, size_t size, const char *name, size_t k)
+{
+  if (k == 0)
+    snprintf (buf, size, "%s", name);
+  else
+    snprintf (buf, size, "%s.%zu", name, k);
+  return buf;
+}
+
+void
+swap_server_uri (char *uri, size_t size, const char *name,
+                 const struct conf *c)
+{
+  char path[RUN_PATH_SIZE];
+
+  if (c->listen && c->listen[0] == '/')
+    snprintf (uri, size, "nbd+unix:///?socket=%s", c->listen);
+  else if (c->listen)
+    snprintf (uri, size, "nbd://%s", c->listen);
+  else
+    snprintf (uri, size, "nbd+unix:///?socket=%s",
+              run_path (path, name, "sock"));
+}
+
+/* Is there a process that holds NAME.attach? */
+static bool
+has_watcher (const char *watcher)
+{
+  char path[RUN_PATH_SIZE];
+  int fd = open (run_path (path, watcher, "attach"), O_RDWR | O_CLOEXEC);
+  bool held;
+
+  if (fd == -1)
+    return false;
+  held = flock (fd, LOCK_EX | LOCK_NB) == -1;
+  close (fd);
+  return held;
+}
+
+bool
+swap_server_attached (const char *watcher, struct attachment *a)
+{
+  return attach_read (a, watcher) == 0
+    && nbd_device_belongs (a->index, a->identifier);
+}
+
+/* Has NAME's supervisor a watcher of that name, be it between two? */
+static bool
+is_known (const char *name, const char *watcher)
+{
+  json_t *reply = status (name);
+  const json_t *list = json_object_get (reply, "watchers");
+  bool known = false;
+
+  for (size_t i = 0; i < json_array_size (list); ++i) {
+    const char *one = json_string_value (
+      json_object_get (json_array_get (list, i), "name"));
+
+    known = known || (one && strcmp (one, watcher) == 0);
+  }
+  json_decref (reply);
+  return known;
+}
+
+int
+swap_server_watch (const char *name, const char *watcher, const char *uri,
+                   const struct conf *c, struct attachment *a, char *error,
+                   size_t size)
+{
+  json_t *request = json_pack (
+    "{s:s, s:s, s:s, s:I, s:I, s:I}", "verb", "watch", "name", watcher,
+    "uri", uri, "connections", (json_int_t) c->connections,
+    "timeout", (json_int_t) c->timeout,
+    "dead_timeout", (json_int_t) c->dead_timeout);
+
+  if (is_known (name, watcher))
+    json_decref (request);
+  else if (tell (name, request, TIMEOUT, error, size) == -1)
+    return -1;
+  for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
+    if (swap_server_attached (watcher, a) && has_watcher (watcher))
+      return 0;
+    pause_ms (TICK_MS);
+  }
+  snprintf (error, size, "%s: %s was not attached within %d seconds",
+            watcher, uri, START_S);
+  return -1;
+}
+
+static int
+disconnect (const struct attachment *a, char *error, size_t size)
+{
+  char path[RUN_PATH_SIZE];
+  struct nbd_netlink nl;
+  int r = 0;
+
+  if (nbd_device_belongs (a->index, a->identifier)) {
+    r = nbd_open (&nl);
+    if (r == 0)
+      r = nbd_disconnect (&nl, a->index);
+    if (r == -1)
+      snprintf (error, size, "%s", nl.error);
+    nbd_close_netlink (&nl);
+  }
+  if (r == 0)
+    unlink (run_path (path, a->name, "attach"));
+  return r;
+}
+
+static pid_t
+watcher_pid (const char *watcher)
+{
+  json_t *object = run_read (watcher, "attach");
+  pid_t pid = (pid_t) json_integer_value (json_object_get (object, "pid"));
+
+  json_decref (object);
+  return pid;
+}
+
+/* A supervisor starts a watcher again that was killed: so it must be
+ * this one that ends the device, as long as there is one to come.
+ */
+int
+swap_server_unwatch (const char *name, const struct attachment *a,
+                     char *error, size_t size)
+{
+  for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
+    pid_t pid = has_watcher (a->name) ? watcher_pid (a->name) : 0;
+
+    if (pid > 0 && ms % 1000 == 0)
+      kill (pid, SIGTERM);
+    if (!nbd_device_belongs (a->index, a->identifier)
+        && !has_watcher (a->name))
+      break;
+    if (pid == 0 && (ms >= 2000 || !swap_server_runs (name)))
+      break;
+    pause_ms (TICK_MS);
+  }
+  return disconnect (a, error, size);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The server behind a swap, and its watchers: starting and ending them,
+ * by systemd or without.
+ *
+ * Functions return 0, or -1 with a line in ERROR.
+ */
+
+#ifndef NBDZRAM_SWAP_SERVER_H
+#define NBDZRAM_SWAP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "attach-file.h"
+#include "conf.h"
+
+/* Does systemd run this machine? */
+bool swap_server_has_systemd (void);
+
+/* Is the server of NAME a unit that systemd has started? */
+bool swap_server_is_unit (const char *name);
+
+/* Does the supervisor of NAME answer? */
+bool swap_server_runs (const char *name);
+
+/* Start it as it is set to in the files of NAME, and wait until it
+ * serves.
+ */
+int swap_server_start (const char *name, bool unit, char *error, size_t size);
+
+/* End it.  That there is none is all right. */
+int swap_server_stop (const char *name, bool unit, char *error, size_t size);
+
+/* Have NAME's supervisor start a watcher called WATCHER, which attaches a
+ * device to URI, and wait until it has.
+ */
+int swap_server_watch (const char *name, const char *watcher,
+                       const char *uri, const struct conf *c,
+                       struct attachment *a, char *error, size_t size);
+
+/* End the watcher of A, which disconnects the device; where there is no
+ * watcher any more, disconnect it ourselves.
+ */
+int swap_server_unwatch (const char *name, const struct attachment *a,
+                         char *error, size_t size);
+
+/* Is WATCHER's device attached? */
+bool swap_server_attached (const char *watcher, struct attachment *a);
+
+/* "NAME", "NAME.1", ...: the Kth watcher. */
+const char *swap_watcher_name (char *buf, size_t size, const char *name,
+                               size_t k);
+
+/* Where the server of NAME listens. */
+void swap_server_uri (char *uri, size_t size, const char *name,
+                      const struct conf *c);
+
+#endif /* NBDZRAM_SWAP_SERVER_H */

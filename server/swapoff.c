@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram swapoff: undo what swapon did. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "conf.h"
+#include "nbd-device.h"
+#include "options.h"
+#include "output.h"
+#include "swap-area.h"
+#include "swap-room.h"
+#include "swap-server.h"
+#include "swap-state.h"
+#include "swaps.h"
+
+#define PROGRESS_MS 500
+
+struct swapoff {
+  const char *name;
+  bool force, no_systemd;
+  struct swap_state state;
+  struct attachment attached[CONF_REMOTES_MAX];
+  unsigned attached_count;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static int
+fail (const struct swapoff *s, const char *what, const char *why)
+{
+  fprintf (stderr, "nbdzram swapoff: %s: %s%s%s\n", s->name, what,
+           why ? ": " : "", why ? why : "");
+  return -1;
+}
+
+/* ---- what there is ---- */
+
+/* Devices that are attached but not noted down are ours, too: swapon
+ * may have been killed between the two.
+ */
+static void
+find_devices (struct swapoff *s)
+{
+  char watcher[72], device[NBD_DEVICE_PATH_SIZE];
+
+  for (size_t k = 0; k < CONF_REMOTES_MAX; ++k) {
+    struct attachment *a = &s->attached[s->attached_count];
+
+    swap_watcher_name (watcher, sizeof watcher, s->name, k);
+    if (!swap_server_attached (watcher, a))
+      continue;
+    s->attached_count++;
+    nbd_device_path (device, a->index);
+    if (!swap_state_has (&s->state, device)
+        && s->state.device_count < CONF_REMOTES_MAX)
+      snprintf (s->state.devices[s->state.device_count++],
+                sizeof s->state.devices[0], "%s", device);
+  }
+}
+
+static bool
+find_all (struct swapoff *s)
+{
+  bool known = swap_state_read (&s->state, s->name) == 0;
+
+  if (!known)
+    s->state = (struct swap_state) { .device_count = 0 };
+  find_devices (s);
+  return known || s->attached_count > 0 || swap_server_runs (s->name);
+}
+
+/* ---- swap ---- */
+
+static int
+check_room (struct swapoff *s)
+{
+  struct swap_room room;
+  char text[256];
+
+  if (swap_room_read (&room, s->name, s->state.devices,
+                      s->state.device_count) == -1)
+    return fail (s, "/proc", strerror (errno));
+  if (swap_room_missing (&room) == 0 || s->force)
+    return 0;
+  swap_room_text (&room, text, sizeof text);
+  return fail (s, text, NULL);
+}
+
+static void
+show_progress (const char *device, uint64_t from, bool last)
+{
+  struct swap_area area = { .used = 0 };
+  char text[TEXT_SIZE], of[TEXT_SIZE];
+
+  swap_find (device, &area);
+  if (!isatty (STDOUT_FILENO) && !last)
+    return;
+  printf ("%s%s: %s of %s are back%s", isatty (STDOUT_FILENO) ? "\r" : "",
+          device, text_of_size (text, from > area.used ? from - area.used
+                                                       : 0),
+          text_of_size (of, from), last ? "     \n" : "     ");
+  fflush (stdout);
+}
+
+/* The system call itself, where a signal ends it: whoever waits for it
+ * has other things to do.  It exits with an errno.
+ */
+static _Noreturn void
+be_worker (const char *device)
+{
+  struct sigaction action = { .sa_handler = SIG_DFL };
+
+  sigaction (SIGINT, &action, NULL);
+  sigaction (SIGTERM, &action, NULL);
+  _exit (swap_off (device) == 0 ? 0 : errno);
+}
+
+/* Wait for it and tell how far it is.  An errno. */
+static int
+wait_for_worker (pid_t pid, const char *device, uint64_t from)
+{
+  const struct timespec tick = { .tv_nsec = PROGRESS_MS * 1000000 / 10 };
+  int status;
+
+  for (unsigned n = 1; ; ++n) {
+    pid_t r = waitpid (pid, &status, WNOHANG);
+
+    if (r == pid)
+      break;
+    if (interrupted)
+      kill (pid, SIGKILL);
+    nanosleep (&tick, NULL);
+    if (n % 10 == 0)
+      show_progress (device, from, false);
+  }
+  if (WIFEXITED (status))
+    return WEXITSTATUS (status);
+  /* Who turns swap off is the first that the kernel kills for memory. */
+  return interrupted ? EINTR : ENOMEM;
+}
+
+static int
+turn_off (struct swapoff *s, const char *device)
+{
+  struct swap_area area;
+  pid_t pid;
+  int err;
+
+  if (!swap_find (device, &area))
+    return 0;
+  fflush (stdout);
+  pid = fork ();
+  if (pid == -1)
+    return fail (s, "fork", strerror (errno));
+  if (pid == 0)
+    be_worker (device);
+  err = wait_for_worker (pid, device, area.used);
+  show_progress (device, area.used, true);
+  if (err == 0 || !swap_find (device, NULL))
+    return 0;
+  return fail (s, device, err == EINTR ? "interrupted; it stays in use"
+               : err == ENOMEM ? "there is no room for what is swapped; it "
+                 "stays in use" : strerror (err));
+}
+
+/* ---- all the rest ---- */
+
+static int
+detach (struct swapoff *s)
+{
+  char why[256], device[NBD_DEVICE_PATH_SIZE];
+
+  for (unsigned k = 0; k < s->attached_count; ++k) {
+    nbd_device_path (device, s->attached[k].index);
+    if (nbd_device_busy (s->attached[k].index))
+      return fail (s, device, "is in use");
+    if (swap_server_unwatch (s->name, &s->attached[k], why, sizeof why)
+        == -1)
+      return fail (s, device, why);
+    printf ("detached %s\n", device);
+  }
+  return 0;
+}
+
+static int
+stop_server (struct swapoff *s)
+{
+  bool unit = !s->no_systemd && swap_server_is_unit (s->name);
+  bool runs = swap_server_runs (s->name);
+  char why[256];
+
+  if (swap_server_stop (s->name, unit, why, sizeof why) == -1)
+    return fail (s, why, NULL);
+  if (runs)
+    printf ("stopped server %s\n", s->name);
+  return 0;
+}
+
+static void
+restore (const struct swapoff *s)
+{
+  for (unsigned i = s->state.setting_count; i-- > 0; ) {
+    const struct swap_setting *t = &s->state.settings[i];
+
+    switch (swap_setting_restore (t)) {
+    case 1:
+      printf ("%s %s -> %s\n", t->key, t->new, t->old);
+      break;
+    case 0:
+      printf ("%s was set by somebody else: it stays\n", t->key);
+      break;
+    default:
+      fail (s, t->key, strerror (errno));
+    }
+  }
+}
+
+static int
+undo (struct swapoff *s)
+{
+  char path[4096];
+
+  if (check_room (s) == -1)
+    return -1;
+  for (unsigned i = 0; i < s->state.device_count; ++i)
+    if (turn_off (s, s->state.devices[i]) == -1)
+      return -1;
+  if (detach (s) == -1 || stop_server (s) == -1)
+    return -1;
+  restore (s);
+  conf_run_path (path, sizeof path, s->name);
+  unlink (path);
+  swap_state_remove (s->name);
+  printf ("swap %s is off\n", s->name);
+  return 0;
+}
+
+static void
+take_signal (int signal)
+{
+  (void) signal;
+  interrupted = 1;
+}
+
+int
+command_swapoff (const struct command *command, int argc, char *argv[])
+{
+  static struct swapoff s;
+  const struct option_entry entries[] = {
+    { .name = "force", .letter = 'f', .flag = &s.force,
+      .help = "even if what is swapped may find no room" },
+    { .name = "no-systemd", .flag = &s.no_systemd,
+      .help = "end the server ourselves" },
+    { 0 },
+  };
+  int first = options_parse (command, argc, argv, entries);
+  struct sigaction action = { .sa_handler = take_signal };
+
+  s.name = last_argument (command, first, argc, argv) ?: "swap0";
+  if (!control_name_valid (s.name))
+    usage_error (command, "'%s' can't be a name", s.name);
+  if (geteuid () != 0) {
+    fail (&s, "this needs root", NULL);
+    return EXIT_FAILED;
+  }
+  if (!find_all (&s)) {
+    fail (&s, "there is no such swap", NULL);
+    return EXIT_NO_SERVER;
+  }
+  sigaction (SIGINT, &action, NULL);
+  sigaction (SIGTERM, &action, NULL);
+  return undo (&s) == 0 ? EXIT_OK : EXIT_FAILED;
+}

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram swapon: everything between nothing and active swap.
+ *
+ * Each step looks first whether it is done already, so that another run
+ * goes on where one was interrupted; and a step that fails has all undone
+ * that this run has done before it.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "conf.h"
+#include "kernel-file.h"
+#include "nbd-device.h"
+#include "nbd-dial.h"
+#include "output.h"
+#include "run-program.h"
+#include "swap-area.h"
+#include "swap-server.h"
+#include "swap-state.h"
+#include "swaps.h"
+#include "util.h"
+
+#define DIAL_MS 5000
+
+struct swapon {
+  const char *name;
+  bool unit;                    /* start the server by systemd */
+  struct conf conf;
+  struct swap_state state;
+  struct attachment attached[CONF_REMOTES_MAX];
+  unsigned attached_count;
+
+  /* What this run did. */
+  bool started;
+  bool conf_written;
+  bool watched[CONF_REMOTES_MAX], swapped[CONF_REMOTES_MAX];
+  bool set[SWAP_SETTINGS];
+  char error[512];
+};
+
+static volatile sig_atomic_t interrupted;
+
+static int fail (struct swapon *s, const char *format, ...)
+  __attribute__ ((format (printf, 2, 3)));
+
+static int
+fail (struct swapon *s, const char *format, ...)
+{
+  va_list ap;
+
+  va_start (ap, format);
+  vsnprintf (s->error, sizeof s->error, format, ap);
+  va_end (ap);
+  return -1;
+}
+
+/* ---- nbd ---- */
+
+static int
+load_nbd (struct swapon *s)
+{
+  char *const argv[] = { (char *) "modprobe", (char *) "nbd", NULL };
+  char why[256];
+
+  if (nbd_is_loaded ())
+    return 0;
+  if (run_program (argv, why, sizeof why) == -1 || !nbd_is_loaded ())
+    return fail (s, "this kernel has no nbd: %s", errno == EIO ? why
+                 : "modprobe nbd did not help");
+  puts ("loaded nbd");
+  return 0;
+}
+
+/* ---- the server ---- */
+
+/* An unreachable one is found out by us, while somebody looks, and not
+ * by a watcher.
+ */
+static int
+try_remote (struct swapon *s, const char *uri)
+{
+  struct nbd_address address;
+  struct nbd_dial dial;
+
+  if (nbd_resolve (&address, uri, s->error, sizeof s->error) == -1)
+    return -1;
+  if (nbd_dial (&dial, &address, DIAL_MS) == -1)
+    return fail (s, "%s: %s", uri, dial.error);
+  close (dial.result.fd);
+  if (dial.result.pidfd != -1)
+    close (dial.result.pidfd);
+  if (s->conf.connections > 1 && !(dial.result.flags & (1 << 8)))
+    return fail (s, "%s: the server allows no more than one connection",
+                 uri);
+  return 0;
+}
+
+static int
+try_remotes (struct swapon *s)
+{
+  for (size_t k = 0; k < s->conf.remote_count; ++k)
+    if (try_remote (s, s->conf.remotes[k]) == -1)
+      return -1;
+  return 0;
+}
+
+/* The server reads what it was told here from a file, as systemd passes
+ * nothing else on.
+ */
+static int
+start_server (struct swapon *s)
+{
+  char path[4096];
+
+  if (swap_server_runs (s->name))
+    return 0;
+  if (try_remotes (s) == -1)
+    return -1;
+  conf_run_path (path, sizeof path, s->name);
+  if (conf_write (&s->conf, path, s->error, sizeof s->error) == -1)
+    return -1;
+  s->conf_written = true;
+  if (swap_server_start (s->name, s->unit, s->error, sizeof s->error) == -1)
+    return -1;
+  s->started = true;
+  printf ("started %s %s\n", s->unit ? "nbdzram-swap@.service for"
+          : s->conf.remote_count > 0 ? "supervisor" : "server", s->name);
+  return 0;
+}
+
+/* ---- attaching ---- */
+
+static void
+print_attached (const struct attachment *a)
+{
+  char text[TEXT_SIZE];
+
+  printf ("attached /dev/nbd%d (%s, %" PRIu64 " connections%s%s)\n",
+          a->index, text_of_size (text, a->size), a->connections,
+          strncmp (a->uri, "nbd://", 6) == 0 ? ", " : "",
+          strncmp (a->uri, "nbd://", 6) == 0 ? a->uri : "");
+}
+
+static int
+attach_one (struct swapon *s, size_t k, const char *uri)
+{
+  struct attachment *a = &s->attached[k];
+  char watcher[sizeof a->name], device[NBD_DEVICE_PATH_SIZE];
+  bool before;
+
+  swap_watcher_name (watcher, sizeof watcher, s->name, k);
+  before = swap_server_attached (watcher, a);
+  if (swap_server_watch (s->name, watcher, uri, &s->conf, a, s->error,
+                         sizeof s->error) == -1)
+    return -1;
+  s->watched[k] = !before;
+  s->attached_count++;
+  print_attached (a);
+  nbd_device_path (device, a->index);
+  if (!swap_state_has (&s->state, device))
+    snprintf (s->state.devices[s->state.device_count++],
+              sizeof s->state.devices[0], "%s", device);
+  if (swap_state_write (&s->state) == -1)
+    return fail (s, "%s.swap: %s", s->name, strerror (errno));
+  return 0;
+}
+
+static int
+attach_all (struct swapon *s)
+{
+  char uri[5000];
+
+  s->state.device_count = 0;
+  if (s->conf.remote_count == 0) {
+    swap_server_uri (uri, sizeof uri, s->name, &s->conf);
+    return attach_one (s, 0, uri);
+  }
+  for (size_t k = 0; k < s->conf.remote_count; ++k)
+    if (attach_one (s, k, s->conf.remotes[k]) == -1)
+      return -1;
+  return 0;
+}
+
+/* ---- settings of the kernel ---- */
+
+static int
+change (struct swapon *s, const char *key, uint64_t value)
+{
+  const struct swap_setting *t;
+  int r = swap_setting_change (&s->state, key, value);
+
+  if (r == -1)
+    return fail (s, "%s: %s", key, strerror (errno));
+  t = swap_setting_find (&s->state, key);
+  if (r == 1)
+    s->set[t - s->state.settings] = true;
+  if (t)
+    printf ("%s %s -> %s\n", key, t->old, t->new);
+  return 0;
+}
+
+static int
+set_min_free (struct swapon *s)
+{
+  uint64_t now, wanted;
+
+  if (s->conf.min_free == CONF_KEEP)
+    return 0;
+  if (kernel_file_number ("/proc/sys/vm/min_free_kbytes", &now) == -1)
+    return fail (s, "vm.min_free_kbytes: %s", strerror (errno));
+  wanted = s->conf.min_free == CONF_CHOOSE
+    ? swap_min_free (s->conf.ram, now) : (uint64_t) s->conf.min_free / KIB;
+  return change (s, "vm.min_free_kbytes", wanted);
+}
+
+static int
+set_all (struct swapon *s)
+{
+  if (s->conf.page_cluster != CONF_KEEP
+      && change (s, "vm.page-cluster", (uint64_t) s->conf.page_cluster) == -1)
+    return -1;
+  if (s->conf.swappiness != CONF_KEEP
+      && change (s, "vm.swappiness", (uint64_t) s->conf.swappiness) == -1)
+    return -1;
+  return set_min_free (s);
+}
+
+/* ---- swap ---- */
+
+static int
+make_area (struct swapon *s, const char *device)
+{
+  char why[256];
+
+  switch (swap_content (device)) {
+  case SWAP_SIGNATURE:
+    return 0;
+  case SWAP_EMPTY:
+    if (swap_make (device, s->name, why, sizeof why) == 0)
+      return 0;
+    return fail (s, "%s: %s", device, why);
+  case SWAP_OTHER:
+    return fail (s, "%s holds something that is no swap; if nobody needs "
+                 "it: wipefs -a %s", device, device);
+  default:
+    return fail (s, "%s: %s", device, strerror (errno));
+  }
+}
+
+static int
+swap_one (struct swapon *s, unsigned k)
+{
+  char device[NBD_DEVICE_PATH_SIZE];
+  struct swap_area area;
+
+  nbd_device_path (device, s->attached[k].index);
+  if (!swap_find (device, NULL)) {
+    if (make_area (s, device) == -1)
+      return -1;
+    if (swap_on (device, s->conf.priority) == -1)
+      return fail (s, "swapon %s: %s", device, strerror (errno));
+    s->swapped[k] = true;
+  }
+  if (swap_find (device, &area))
+    printf ("swap active on %s, priority %d\n", device, area.priority);
+  return 0;
+}
+
+static int
+swap_all (struct swapon *s)
+{
+  for (unsigned k = 0; k < s->attached_count; ++k)
+    if (swap_one (s, k) == -1)
+      return -1;
+  return 0;
+}
+
+/* ---- all steps, and back ---- */
+
+/* In this order: with too little memory in reserve, the first pages that
+ * are swapped may be the last.
+ */
+static int
+go_forward (struct swapon *s)
+{
+  int (*const steps[]) (struct swapon *) = {
+    load_nbd, start_server, attach_all, set_all, swap_all,
+  };
+
+  for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {
+    if (interrupted)
+      return fail (s, "interrupted");
+    if (steps[i] (s) == -1)
+      return -1;
+    fflush (stdout);
+  }
+  return 0;
+}
+
+static void
+undone (const char *what, int r, const char *why)
+{
+  if (r == 0)
+    printf ("undone: %s\n", what);
+  else
+    fprintf (stderr, "nbdzram swapon: %s: %s\n", what, why);
+}
+
+static void
+go_back (struct swapon *s)
+{
+  char why[256] = "", device[NBD_DEVICE_PATH_SIZE], path[4096];
+
+  for (unsigned k = s->attached_count; k-- > 0; ) {
+    nbd_device_path (device, s->attached[k].index);
+    if (s->swapped[k]) {
+      int r = swap_off (device);
+
+      undone (device, r, strerror (errno));
+    }
+    if (s->watched[k])
+      undone (device, swap_server_unwatch (s->name, &s->attached[k], why,
+                                           sizeof why), why);
+  }
+  for (unsigned i = s->state.setting_count; i-- > 0; )
+    if (s->set[i])
+      undone (s->state.settings[i].key,
+              swap_setting_restore (&s->state.settings[i]) == -1,
+              strerror (errno));
+  if (s->started)
+    undone ("server", swap_server_stop (s->name, s->unit, why, sizeof why),
+            why);
+  if (s->conf_written) {
+    conf_run_path (path, sizeof path, s->name);
+    unlink (path);
+    swap_state_remove (s->name);
+  }
+}
+
+static void
+take_signal (int signal)
+{
+  (void) signal;
+  interrupted = 1;
+}
+
+static int
+run (struct swapon *s)
+{
+  struct sigaction action = { .sa_handler = take_signal };
+
+  sigaction (SIGINT, &action, NULL);
+  sigaction (SIGTERM, &action, NULL);
+  if (go_forward (s) == 0)
+    return EXIT_OK;
+  fflush (stdout);
+  fprintf (stderr, "nbdzram swapon: %s: %s\n", s->name, s->error);
+  go_back (s);
+  return EXIT_FAILED;
+}
+
+/* ---- what is asked for ---- */
+
+/* Options that are settings, in the order of nbdzram.conf(5). */
+static const char *const keys[] = {
+  "size", "algorithm", "recompress", "mem-limit", "backing", "backing-size",
+  "priority", "remote", "connections",
+};
+
+#define KEYS ARRAY_SIZE (keys)
+
+/* A file of a former run that had not come to anything is not ours. */
+static void
+forget_stale (const struct swapon *s)
+{
+  struct swap_state state;
+  char path[4096];
+
+  conf_run_path (path, sizeof path, s->name);
+  if (!swap_server_runs (s->name)
+      && swap_state_read (&state, s->name) == -1 && errno == ENOENT)
+    unlink (path);
+}
+
+static int
+read_settings (struct swapon *s, const struct option_list values[KEYS],
+               char **words, int count)
+{
+  struct conf *c = &s->conf;
+  char *error = s->error;
+  const size_t size = sizeof s->error;
+
+  forget_stale (s);
+  conf_init (c);
+  if (conf_load (c, s->name, error, size) == -1)
+    return -1;
+  for (int i = 0; i < count; ++i)
+    if (conf_set_word (c, words[i], error, size) == -1)
+      return -1;
+  for (size_t i = 0; i < KEYS; ++i)
+    for (unsigned k = 0; k < values[i].count; ++k)
+      if (conf_set (c, keys[i], values[i].values[k], error, size) == -1)
+        return -1;
+  return conf_check (c, true, error, size);
+}
+
+/* What a former run has noted down. */
+static int
+read_state (struct swapon *s)
+{
+  if (swap_state_read (&s->state, s->name) == -1) {
+    if (errno != ENOENT)
+      return fail (s, "%s.swap: %s", s->name, strerror (errno));
+    s->state = (struct swap_state) { .device_count = 0 };
+    snprintf (s->state.name, sizeof s->state.name, "%s", s->name);
+  }
+  s->state.priority = s->conf.priority;
+  return 0;
+}
+
+static bool
+is_word (const char *argument)
+{
+  return strchr (argument, '=') != NULL;
+}
+
+static int
+prepare (struct swapon *s, const struct option_list values[KEYS],
+         char **words, int count)
+{
+  if (geteuid () != 0)
+    return fail (s, "this needs root");
+  return read_settings (s, values, words, count) == -1 ? -1
+    : read_state (s);
+}
+
+int
+command_swapon (const struct command *command, int argc, char *argv[])
+{
+  static struct swapon s = { .name = "swap0" };
+  struct option_list v[KEYS] = { { .count = 0 } };
+  bool no_systemd = false;
+  const struct option_entry entries[] = {
+    { .name = keys[0], .argument = "SIZE", .list = &v[0],
+      .help = "of the disk: 4G, or ram/2" },
+    { .name = keys[1], .argument = "NAME[:LEVEL]", .list = &v[1],
+      .help = "how pages are compressed" },
+    { .name = keys[2], .argument = "SPEC", .list = &v[2],
+      .help = "a stronger algorithm for a second pass" },
+    { .name = keys[3], .argument = "SIZE", .list = &v[3],
+      .help = "the most memory that may be held" },
+    { .name = keys[4], .argument = "PATH", .list = &v[4],
+      .help = "a file or device for pages that are written back" },
+    { .name = keys[5], .argument = "SIZE", .list = &v[5],
+      .help = "how much of it" },
+    { .name = keys[6], .letter = 'p', .argument = "N", .list = &v[6],
+      .help = "of the swap, to 32767 (100)" },
+    { .name = keys[7], .argument = "URI", .list = &v[7],
+      .help = "a server elsewhere; may be repeated" },
+    { .name = keys[8], .letter = 'C', .argument = "N", .list = &v[8],
+      .help = "to the server, from 2 (2)" },
+    { .name = "no-systemd", .flag = &no_systemd,
+      .help = "start the server ourselves" },
+    { 0 },
+  };
+  int first = options_parse (command, argc, argv, entries);
+
+  if (first < argc && !is_word (argv[first]))
+    s.name = argv[first++];
+  for (int i = first; i < argc; ++i)
+    if (!is_word (argv[i]))
+      usage_error (command, "%s is one argument too many", argv[i]);
+  if (!control_name_valid (s.name))
+    usage_error (command, "'%s' can't be a name", s.name);
+  s.unit = !no_systemd && swap_server_has_systemd ();
+  if (prepare (&s, v, argv + first, argc - first) == 0)
+    return run (&s);
+  fprintf (stderr, "nbdzram swapon: %s: %s\n", s.name, s.error);
+  return EXIT_FAILED;
+}
