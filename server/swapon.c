@@ -453,7 +453,7 @@ command_swapon (const struct command *command, int argc, char *argv[])
   const struct option_entry entries[] = {
     { .name = keys[0], .argument = "SIZE", .list = &v[0],
       .help = "of the disk: 4G, or ram/2" },
-    { .name = keys[1], .argument = "NAME[:LEVEL]", .list = &v[1],
+    { .name = keys[1], .argument = "SPEC", .list = &v[1],
       .help = "how pages are compressed" },
     { .name = keys[2], .argument = "SPEC", .list = &v[2],
       .help = "a stronger algorithm for a second pass" },

@@ -49,6 +49,7 @@ unit_programs = \
 	tests/unit-table \
 	tests/unit-tidy \
 	tests/unit-threads \
+	tests/unit-watcher \
 	tests/unit-writeback
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
@@ -134,6 +135,10 @@ tests_unit_tidy_SOURCES = tests/unit-tidy.c $(unit_help)
 tests_unit_tidy_LDADD = $(unit_libs)
 tests_unit_threads_SOURCES = tests/unit-threads.c $(unit_help)
 tests_unit_threads_LDADD = $(unit_libs)
+tests_unit_watcher_SOURCES = tests/unit-watcher.c \
+	server/watcher.c server/watcher.h server/nbd-dial.h $(unit_help)
+tests_unit_watcher_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_unit_watcher_LDADD = $(unit_libs)
 tests_unit_writeback_SOURCES = tests/unit-writeback.c $(unit_help)
 tests_unit_writeback_LDADD = $(unit_libs)
 endif
