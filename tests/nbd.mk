@@ -16,6 +16,7 @@ nbd_tests = \
 	tests/control-requests.sh \
 	tests/control-set.sh \
 	tests/control-socket.sh \
+	tests/dial.sh \
 	tests/dictionary.sh \
 	tests/control-writeback.sh \
 	tests/filter-blocksize.sh \
@@ -76,6 +77,7 @@ check_PROGRAMS += tests/nbd-churn tests/nbd-kill tests/nbd-model tests/nbd-recon
 check_LTLIBRARIES = tests/count-calls.la
 endif
 check_PROGRAMS += tests/nbd-kill tests/nbd-model
+check_PROGRAMS += tests/nbd-dial tests/nbd-kill tests/nbd-model
 
 tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
 tests_nbd_churn_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
@@ -97,3 +99,8 @@ tests_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_nbd_reconnect_SOURCES = tests/chance.h tests/nbd-reconnect.c
 tests_nbd_reconnect_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread
+tests_nbd_dial_SOURCES = tests/nbd-dial.c \
+	server/nbd-dial.c server/nbd-dial.h
+tests_nbd_dial_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_nbd_dial_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
+tests_nbd_dial_LDADD = $(LIBNBD_LIBS)
