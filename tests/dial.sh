@@ -92,19 +92,20 @@ no_answer 'does not answer' "nbd+unix:///?socket=$tmp/mute" 200
 port=
 for ((i = 0; i < 20; i++)); do
     port=$((20000 + RANDOM % 20000))
-    nbdkit_zram -f -i 127.0.0.1 -p $port -P "$tmp/tcp.pid" zram 5M \
-        >"$tmp/tcp.log" 2>&1 &
+    nbdkit_command -f -i 127.0.0.1 -p $port -P "$tmp/tcp.pid" zram 5M
+    "${command[@]}" >"$tmp/tcp.log" 2>&1 &
     pid=$!
     servers+=("$pid")
-    if eventually test -s "$tmp/tcp.pid" -o ! -e "/proc/$pid/stat" &&
-       [ -s "$tmp/tcp.pid" ]; then
-        break
-    fi
+    for ((n = 0; n < 100; n++)); do
+        [ ! -s "$tmp/tcp.pid" ] && kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    [ ! -s "$tmp/tcp.pid" ] || break
 done
 [ -s "$tmp/tcp.pid" ] || skip "no TCP here: $(cat "$tmp/tcp.log")"
 dials "5242880 $all 0" -r "nbd://127.0.0.1:$port" 5000
 dials "5242880 $all 0" "nbd://127.0.0.1:$port/x" 5000
-# It listens at the second of the addresses of this name, or the only one.
+# Of the addresses of this name it listens at one.
 dials "5242880 $all 0" "nbd://localhost:$port/" 5000
 kill -STOP "$pid"
 no_answer 'does not answer' "nbd://127.0.0.1:$port" 300
