@@ -34,7 +34,8 @@ struct attachment {
 int attach_read (struct attachment *a, const char *name);
 
 /* Open or make the file, and lock it.  EBUSY: its watcher lives.  The
- * descriptor stays open for good.
+ * descriptor stays open, and the file locked, as long as the process
+ * lives.
  */
 int attach_open (const char *name);
 

@@ -46,6 +46,7 @@ unit_programs = \
 	tests/unit-slot \
 	tests/unit-stats \
 	tests/unit-stream \
+	tests/unit-swap \
 	tests/unit-table \
 	tests/unit-tidy \
 	tests/unit-threads \
@@ -129,6 +130,24 @@ tests_unit_stats_SOURCES = tests/unit-stats.c $(unit_help)
 tests_unit_stats_LDADD = $(unit_libs)
 tests_unit_stream_SOURCES = tests/unit-stream.c $(unit_help)
 tests_unit_stream_LDADD = $(unit_libs)
+tests_unit_swap_SOURCES = tests/unit-swap.c \
+	plugin/control-path.c \
+	server/attach-file.c server/attach-file.h \
+	server/client.c server/client.h \
+	server/kernel-file.c server/kernel-file.h \
+	server/nbd-device.c server/nbd-device.h \
+	server/options.c server/options.h \
+	server/output.c server/output.h \
+	server/run-file.c server/run-file.h \
+	server/run-program.c server/run-program.h \
+	server/swap-area.c server/swap-area.h \
+	server/swap-room.c server/swap-room.h server/swap-room-read.c \
+	server/swap-state.c server/swap-state.h \
+	server/swaps.c server/swaps.h $(unit_help)
+tests_unit_swap_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
+	-I$(top_srcdir)/plugin
+tests_unit_swap_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
+tests_unit_swap_LDADD = $(unit_libs) $(JANSSON_LIBS) $(SMARTCOLS_LIBS)
 tests_unit_table_SOURCES = tests/unit-table.c $(unit_help)
 tests_unit_table_LDADD = $(unit_libs)
 tests_unit_tidy_SOURCES = tests/unit-tidy.c $(unit_help)

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What swapon notes down and changes, what swapoff counts, with files of
+ * the kernel from a directory of our own.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#include <cmocka.h>
+
+#include "attach-file.h"
+#include "kernel-file.h"
+#include "nbd-device.h"
+#include "run-file.h"
+#include "run-program.h"
+#include "swap-area.h"
+#include "swap-room.h"
+#include "swap-state.h"
+#include "swaps.h"
+#include "util.h"
+
+static char root[] = "/tmp/unit-swap.XXXXXX";
+
+static void
+put (const char *path, const char *text)
+{
+  char real[256], command[300];
+  FILE *fp;
+
+  snprintf (real, sizeof real, "%s%s", root, path);
+  snprintf (command, sizeof command, "mkdir -p $(dirname %s)", real);
+  assert_int_equal (system (command), 0);
+  fp = fopen (real, "w");
+  assert_non_null (fp);
+  fputs (text, fp);
+  assert_int_equal (fclose (fp), 0);
+}
+
+static void
+assert_file (const char *path, const char *text)
+{
+  char buf[256];
+
+  assert_int_not_equal (kernel_file_read (path, buf, sizeof buf), -1);
+  assert_string_equal (buf, text);
+}
+
+static int
+setup (void **state)
+{
+  (void) state;
+  if (!mkdtemp (root))
+    return -1;
+  setenv ("XDG_RUNTIME_DIR", root, 1);
+  return setenv ("NBDZRAM_ROOT", root, 1);
+}
+
+static int
+teardown (void **state)
+{
+  char command[64];
+
+  (void) state;
+  snprintf (command, sizeof command, "rm -r %s", root);
+  return system (command);
+}
+
+/* ---- room ---- */
+
+static void
+room_by_hand (void **state)
+{
+  static const struct {
+    uint64_t used, available, free_swap, held, ram, missing;
+  } rows[] = {
+    /* Nothing swapped always fits. */
+    { 0, 0, 0, 0, 256, 0 },
+    /* The margin is 16M, or a 32nd of memory. */
+    { 100, 116, 0, 0, 256, 0 },
+    { 100, 115, 0, 0, 256, 1 },
+    { 100, 131, 0, 0, 1024, 1 },
+    { 100, 132, 0, 0, 1024, 0 },
+    /* Other swap counts in full, half of the pool. */
+    { 100, 50, 66, 0, 256, 0 },
+    { 100, 50, 46, 40, 256, 0 },
+    { 100, 50, 45, 40, 256, 1 },
+    /* A pool that holds more than was swapped: other disks, too. */
+    { 100, 0, 66, 1000, 256, 0 },
+    { 100, 0, 65, 1000, 256, 1 },
+  };
+
+  (void) state;
+  for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
+    struct swap_room r = {
+      .used = rows[i].used * MIB, .available = rows[i].available * MIB,
+      .free_swap = rows[i].free_swap * MIB, .held = rows[i].held * MIB,
+      .ram = rows[i].ram * MIB,
+    };
+
+    if (swap_room_missing (&r) != rows[i].missing * MIB)
+      fail_msg ("row %zu: %ju", i, (uintmax_t) swap_room_missing (&r));
+  }
+}
+
+/* Page by page, with the memory that the pool gives back as late as it may
+ * be counted on: it never runs out where room was promised.
+ */
+static void
+room_by_simulation (void **state)
+{
+  struct rng rng = { .state = unit_seed () };
+  unsigned promised = 0;
+
+  (void) state;
+  for (unsigned run = 0; run < unit_scaled (20000); ++run) {
+    struct swap_room r = {
+      .used = rng_below (&rng, 4 * GIB), .available = rng_below (&rng, 4 * GIB),
+      .free_swap = rng_below (&rng, 2) * rng_below (&rng, 2 * GIB),
+      .held = rng_below (&rng, 2 * GIB), .ram = 4 * GIB,
+    };
+    uint64_t held = MIN (r.held, r.used);
+    int64_t room = (int64_t) (r.available + r.free_swap);
+
+    if (swap_room_missing (&r) != 0)
+      continue;
+    promised++;
+    for (int step = 1; step <= 64; ++step) {
+      int64_t back = (int64_t) (r.used / 64 * (uint64_t) step);
+      int64_t given = (int64_t) (held / 2 / 64 * (uint64_t) step);
+
+      assert_true (room - back + given
+                   >= (int64_t) swap_room_margin (&r) / 2);
+    }
+  }
+  assert_true (promised > 0);
+}
+
+static void
+room_of_the_machine (void **state)
+{
+  char devices[2][32] = { "/dev/nbd0", "/dev/nbd3" };
+  struct swap_room r;
+  char text[256];
+
+  (void) state;
+  put ("/proc/meminfo", "MemTotal:  1048576 kB\nMemAvailable:  204800 kB\n");
+  put ("/proc/swaps", "Filename Type Size Used Priority\n"
+       "/dev/nbd0  partition 1048576 512000 100\n"
+       "/dev/nbd3  partition 1048576 102400 100\n"
+       "/swap\\040file file 204800 102400 -2\n");
+  assert_int_equal (swap_room_read (&r, "none", devices, 2), 0);
+  assert_int_equal (r.used, 600 * MIB);
+  assert_int_equal (r.available, 200 * MIB);
+  assert_int_equal (r.free_swap, 100 * MIB);
+  assert_int_equal (r.ram, GIB);
+  assert_int_equal (swap_room_missing (&r), 332 * MIB);
+  assert_string_equal (swap_room_text (&r, text, sizeof text),
+                       "600M are swapped, but 200M of memory and 100M of "
+                       "other swap are free: 332M are missing");
+  assert_true (swap_find ("/swap file", NULL));
+  assert_false (swap_find ("/dev/nbd1", NULL));
+}
+
+/* ---- NAME.swap ---- */
+
+static void
+state_round_trip (void **state)
+{
+  struct swap_state s = {
+    .name = "swap0", .devices = { "/dev/nbd0", "/dev/nbd7" },
+    .device_count = 2, .priority = 100,
+    .settings = { { "vm.page-cluster", "3", "0" },
+                  { "vm.swappiness", "60", "150" } },
+    .setting_count = 2,
+  }, t;
+
+  (void) state;
+  assert_int_equal (swap_state_read (&t, "swap0"), -1);
+  assert_int_equal (errno, ENOENT);
+  assert_int_equal (swap_state_write (&s), 0);
+  assert_int_equal (swap_state_read (&t, "swap0"), 0);
+  assert_memory_equal (&s, &t, sizeof s);
+  assert_true (swap_state_has (&t, "/dev/nbd7"));
+  assert_false (swap_state_has (&t, "/dev/nbd1"));
+  put ("/nbdzram/swap0.swap", "{\"devices\":");
+  assert_int_equal (swap_state_read (&t, "swap0"), -1);
+  assert_int_equal (errno, EINVAL);
+  swap_state_remove ("swap0");
+  assert_int_equal (swap_state_read (&t, "swap0"), -1);
+  assert_int_equal (errno, ENOENT);
+}
+
+/* ---- settings ---- */
+
+static void
+settings (void **state)
+{
+  struct swap_state s = { .name = "swap1", .priority = -1 }, t;
+
+  (void) state;
+  put ("/proc/sys/vm/page-cluster", "3\n");
+  put ("/proc/sys/vm/swappiness", "60\n");
+
+  /* Each change is in the file before it is made. */
+  assert_int_equal (swap_setting_change (&s, "vm.page-cluster", 0), 1);
+  assert_file ("/proc/sys/vm/page-cluster", "0");
+  assert_int_equal (swap_setting_change (&s, "vm.swappiness", 60), 0);
+  assert_null (swap_setting_find (&s, "vm.swappiness"));
+  assert_int_equal (swap_setting_change (&s, "vm.min_free_kbytes", 1), -1);
+  assert_int_equal (errno, ENOENT);
+  assert_int_equal (swap_state_read (&t, "swap1"), 0);
+  assert_int_equal (t.setting_count, 1);
+
+  /* Another run, with another value: the first one is what it was. */
+  assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 1), 1);
+  assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 1), 0);
+  assert_string_equal (swap_setting_find (&t, "vm.page-cluster")->old, "3");
+  assert_int_equal (swap_setting_restore (&t.settings[0]), 1);
+  assert_file ("/proc/sys/vm/page-cluster", "3");
+
+  /* Somebody else's value stays. */
+  assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 0), 1);
+  put ("/proc/sys/vm/page-cluster", "5\n");
+  assert_int_equal (swap_setting_restore (&t.settings[0]), 0);
+  assert_file ("/proc/sys/vm/page-cluster", "5");
+}
+
+static void
+min_free (void **state)
+{
+  (void) state;
+  assert_int_equal (swap_min_free (256 * MIB, 1755), 8192);
+  assert_int_equal (swap_min_free (2 * GIB, 5000), 32768);
+  assert_int_equal (swap_min_free (2 * GIB, 50000), 50000);
+  assert_int_equal (swap_min_free (64 * GIB, 67584), 262144);
+}
+
+/* ---- NAME.attach and the device ---- */
+
+static void
+attachment (void **state)
+{
+  struct attachment a = {
+    .name = "swap0.1", .identifier = "nbdzram:swap0.1",
+    .uri = "nbd+unix:///?socket=/a \"b\"", .index = 12,
+    .size = 17 * GIB, .connections = 2, .timeout = 3, .dead_timeout = 300,
+    .reconnects = 5, .server = 4711, .server_start = UINT64_C (1) << 40,
+  }, b;
+  int fd, status;
+  pid_t pid;
+
+  (void) state;
+  memset (&b, 0, sizeof b);
+  assert_int_equal (attach_read (&b, "swap0.1"), -1);
+  assert_int_equal (errno, ENOENT);
+  fd = attach_open ("swap0.1");
+  assert_int_not_equal (fd, -1);
+  assert_int_equal (attach_read (&b, "swap0.1"), -1);
+  assert_int_equal (attach_write (fd, &a), 0);
+  assert_int_equal (attach_read (&b, "swap0.1"), 0);
+  assert_memory_equal (&a, &b, sizeof a);
+
+  /* What is shorter leaves nothing of what was longer. */
+  strcpy (a.uri, "nbd://x");
+  assert_int_equal (attach_write (fd, &a), 0);
+  assert_int_equal (attach_read (&b, "swap0.1"), 0);
+  assert_string_equal (b.uri, "nbd://x");
+
+  assert_int_equal (attach_open ("swap0.1"), -1);
+  assert_int_equal (errno, EBUSY);
+
+  /* The lock goes with the process, for its page stays mapped. */
+  pid = fork ();
+  if (pid == 0)
+    _exit (attach_open ("swap0.2") == -1);
+  assert_int_equal (waitpid (pid, &status, 0), pid);
+  assert_int_equal (status, 0);
+  assert_int_not_equal (attach_open ("swap0.2"), -1);
+
+  assert_true (process_start (getpid ()) > 0);
+  assert_int_equal (process_start (-1), 0);
+}
+
+static void
+devices (void **state)
+{
+  (void) state;
+  assert_int_equal (nbd_device_find ("nbdzram:swap0"), -1);
+  put ("/sys/block/nbd3/backend", "nbdzram:swap0\n");
+  assert_int_equal (nbd_device_find ("nbdzram:swap0"), -1);
+  put ("/sys/block/nbd3/pid", "17\n");
+  put ("/sys/block/nbd3/size", "2048\n");
+  assert_int_equal (nbd_device_find ("nbdzram:swap0"), 3);
+  assert_int_equal (nbd_device_find ("nbdzram:swap"), -1);
+  assert_true (nbd_device_belongs (3, "nbdzram:swap0"));
+  assert_false (nbd_device_belongs (3, "nbdzram:swap1"));
+  assert_false (nbd_device_belongs (4, "nbdzram:swap0"));
+  assert_int_equal (nbd_device_size (3), MIB);
+  assert_int_equal (nbd_device_size (4), 0);
+  assert_false (nbd_is_loaded ());
+  put ("/sys/module/nbd/refcnt", "0\n");
+  assert_true (nbd_is_loaded ());
+}
+
+/* ---- what is on a disk ---- */
+
+static void
+content (void **state)
+{
+  char path[64], error[256];
+  int fd;
+
+  (void) state;
+  snprintf (path, sizeof path, "%s/disk", root);
+  assert_int_equal (swap_content (path), -1);
+  fd = open (path, O_RDWR | O_CREAT, 0600);
+  assert_int_equal (ftruncate (fd, 8 * MIB), 0);
+  assert_int_equal (swap_content (path), SWAP_EMPTY);
+  /* In the middle nobody leaves a mark. */
+  assert_int_equal (pwrite (fd, "x", 1, 4 * MIB), 1);
+  assert_int_equal (swap_content (path), SWAP_EMPTY);
+  assert_int_equal (pwrite (fd, "x", 1, 8 * MIB - 1), 1);
+  assert_int_equal (swap_content (path), SWAP_OTHER);
+  assert_int_equal (pwrite (fd, "", 1, 8 * MIB - 1), 1);
+  assert_int_equal (pwrite (fd, "x", 1, 64 * KIB + 64), 1);
+  assert_int_equal (swap_content (path), SWAP_OTHER);
+  assert_int_equal (pwrite (fd, "", 1, 64 * KIB + 64), 1);
+  if (swap_make (path, "a-name-that-is-too-long", error, sizeof error) == -1
+      && errno == ENOENT)
+    skip ();
+  assert_int_equal (swap_content (path), SWAP_SIGNATURE);
+  close (fd);
+}
+
+/* ---- programs ---- */
+
+static void
+programs (void **state)
+{
+  char *const good[] = { "sh", "-c", "echo hello >&2", NULL };
+  char *const bad[] = { "sh", "-c", "echo one; echo two >&2; "
+                        "printf 'th\\nr\\aee\\n' >&2; exit 3", NULL };
+  char *const mute[] = { "sh", "-c", "exit 3", NULL };
+  char *const killed[] = { "sh", "-c", "kill -9 $$", NULL };
+  char *const daemon[] = { "sh", "-c", "sleep 100 & echo $! >$0; exit 0",
+                           NULL, NULL };
+  char *const none[] = { "no-such-program", NULL };
+  char error[256], file[64], command[128];
+  char *with_file[5];
+
+  (void) state;
+  assert_int_equal (run_program (good, error, sizeof error), 0);
+  assert_int_equal (run_program (bad, error, sizeof error), -1);
+  assert_string_equal (error, "r?ee");
+  assert_int_equal (run_program (mute, error, sizeof error), -1);
+  assert_string_equal (error, "sh: failed (3)");
+  assert_int_equal (run_program (killed, error, sizeof error), -1);
+  assert_string_equal (error, "sh: killed by signal 9");
+  assert_int_equal (run_program (none, error, sizeof error), -1);
+  assert_int_equal (errno, ENOENT);
+
+  /* One that leaves another behind is not waited for any longer. */
+  memcpy (with_file, daemon, sizeof with_file);
+  snprintf (file, sizeof file, "%s/pid", root);
+  with_file[3] = file;
+  assert_int_equal (run_program (with_file, error, sizeof error), 0);
+  snprintf (command, sizeof command, "kill $(cat %s)", file);
+  assert_int_equal (system (command), 0);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (room_by_hand),
+    cmocka_unit_test (room_by_simulation),
+    cmocka_unit_test (room_of_the_machine),
+    cmocka_unit_test (state_round_trip),
+    cmocka_unit_test (settings),
+    cmocka_unit_test (min_free),
+    cmocka_unit_test (attachment),
+    cmocka_unit_test (devices),
+    cmocka_unit_test (content),
+    cmocka_unit_test (programs),
+  };
+
+  return cmocka_run_group_tests (tests, setup, teardown);
+}
