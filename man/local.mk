@@ -25,6 +25,9 @@ man8_pages = \
 	man/nbdzram-top.8 \
 	man/nbdzram-trim-empty.8 \
 	man/nbdzram-upgrade.8 \
+	man/nbdzram-swapoff.8 \
+	man/nbdzram-swapon.8 \
+	man/nbdzram-watch.8 \
 	man/nbdzram-writeback.8
 EXTRA_DIST += $(man1_pages:.1=.pod) $(man5_pages:.5=.pod) \
 	$(man7_pages:.7=.pod) $(man8_pages:.8=.pod)

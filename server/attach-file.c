@@ -72,7 +72,7 @@ attach_open (const char *name)
   char path[RUN_PATH_SIZE], directory[RUN_PATH_SIZE];
   int fd, err;
 
-  mkdir (control_directory (directory, sizeof directory), 0755);
+  mkdir (control_directory (directory, sizeof directory), 0700);
   fd = open (run_path (path, name, "attach"), O_RDWR | O_CREAT | O_CLOEXEC,
              0644);
   if (fd == -1)

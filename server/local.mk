@@ -8,6 +8,7 @@ server_nbdzram_SOURCES = \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
 	server/attach-file.c server/attach-file.h \
+	server/attach-status.c server/attach-status.h \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \

@@ -86,7 +86,7 @@ run_write (const char *name, const char *suffix, json_t *object)
   }
   run_path (path, name, suffix);
   snprintf (new, sizeof new, "%s.new", path);
-  mkdir (control_directory (directory, sizeof directory), 0755);
+  mkdir (control_directory (directory, sizeof directory), 0700);
   if (write_file (new, object) == 0)
     r = rename (new, path);
   if (r == -1) {

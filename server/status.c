@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attach-status.h"
 #include "client.h"
 #include "output.h"
 
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
   IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
-  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME,
+  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS,
 };
 
 const struct column status_columns[] = {
@@ -40,6 +41,10 @@ const struct column status_columns[] = {
   [CLIENTS] = { "CLIENTS", "connections at this moment", true, true },
   [PID] = { "PID", "the process", true, true },
   [UPTIME] = { "UPTIME", "seconds since it started", true, true },
+  [DEVICE] = { "DEVICE", "the kernel's device", false, true },
+  [SWAPPED] = { "SWAPPED", "how much is swapped to it", true, true },
+  [RECONNECTS] = { "RECONNECTS", "new connections that the kernel was given",
+                   true, true },
   { 0 },
 };
 
@@ -86,6 +91,29 @@ put_ratio (const struct line *l, char text[TEXT_SIZE])
               / (double) total);
 }
 
+/* Several devices of one server are as one. */
+static void
+put_attached (const struct line *l, unsigned column, char text[TEXT_SIZE])
+{
+  const json_t *list = json_object_get (l->reply, "attachments");
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < json_array_size (list); ++i) {
+    const json_t *a = json_array_get (list, i);
+
+    sum += column == SWAPPED
+      ? json_number (json_object_get (a, "swap"), "used")
+      : json_number (a, "reconnects");
+  }
+  if (column == DEVICE)
+    snprintf (text, TEXT_SIZE, "%s", json_string_value (json_object_get (
+                json_array_get (list, 0), "device")) ?: "");
+  else if (column == SWAPPED)
+    put_size (l, text, sum);
+  else
+    put_number (text, sum);
+}
+
 /* Columns that are one number of the server. */
 struct source {
   const char *key;
@@ -105,7 +133,7 @@ static const struct source sources[] = {
   [MEM_USED] = { "mem_used_max", true },
   [MIGRATED] = { "pages_compacted", false },
   [DAMAGED] = { "checksum_errors", false },
-  [UPTIME] = { NULL, false },
+  [RECONNECTS] = { NULL, false },
 };
 
 static void
@@ -137,6 +165,9 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case CLIENTS: put_number (text, json_number (l->reply, "clients")); break;
   case PID: put_number (text, json_number (l->reply, "pid")); break;
   case UPTIME: put_number (text, json_number (l->reply, "uptime")); break;
+  case DEVICE:
+  case SWAPPED:
+  case RECONNECTS: put_attached (l, column, text); break;
   default:
     if (s->size)
       put_size (l, text, json_number (l->statistics, s->key));
@@ -173,6 +204,8 @@ show (struct output *o, const char *name, const char *control, bool json,
   int code = servers_ask (name, control, "status", replies);
   int printed = EXIT_OK;
 
+  for (size_t i = 0; i < json_array_size (replies); ++i)
+    attach_status (json_array_get (replies, i));
   if (json_array_size (replies) > 0)
     printed = json ? print_json (json_pack ("{s:O}", "servers", replies))
                    : print_table (o, replies, bytes);

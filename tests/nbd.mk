@@ -64,6 +64,7 @@ nbd_tests = \
 	tests/serve-stop.sh \
 	tests/serve-upgrade.sh \
 	tests/stats.sh \
+	tests/swap-refusals.sh \
 	tests/swap.sh \
 	tests/top.sh \
 	tests/trim-memory.sh

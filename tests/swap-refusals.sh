@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What swapon, swapoff and watch say where nothing comes of it, in one
+# line; and that they leave nothing behind.
+. "${srcdir:-.}/tests/functions.sh"
+
+export NBDZRAM_CONF_DIR=$tmp/conf NBDZRAM_ROOT=$tmp/root
+mkdir -p "$NBDZRAM_CONF_DIR" "$NBDZRAM_ROOT/proc/sys/vm" "$tmp/empty"
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+printf 'MemTotal: 1048576 kB\nMemAvailable: 102400 kB\n' \
+    >"$NBDZRAM_ROOT/proc/meminfo"
+
+# ---- the command line ----
+
+exits 2 "'a/b' can't be a name" swapon a/b
+exits 2 "'a/b' can't be a name" swapoff a/b
+exits 2 "'a/b' can't be a name" watch a/b --uri nbd://x
+exits 2 'b is one argument too many' swapon a size=1G b
+exits 2 'b is one argument too many' swapoff a b
+exits 2 'NAME is missing' watch --uri nbd://x
+exits 2 'where is the server' watch a
+exits 2 'from 1 to 16' watch a --uri nbd://x --connections 0
+exits 2 'from 1 to 16' watch a --uri nbd://x -C 17
+exits 2 'timeout=0' watch a --uri nbd://x --timeout 0
+exits 2 '--remote is there too often' swapon $(printf -- '--remote nbd://x %.0s' {1..9})
+exits 1 'no TLS for swap' watch a --uri nbds://x
+
+# ---- who may ----
+
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    chmod 755 "$tmp"
+    cp "$bin/../server/.libs/nbdzram" "$tmp/nbdzram" 2>/dev/null ||
+        cp "$bin/../server/nbdzram" "$tmp/nbdzram"
+    for verb in 'swapon --size 64M' swapoff; do
+        # shellcheck disable=SC2086
+        ! setpriv --reuid 65534 --clear-groups "$tmp/nbdzram" $verb \
+            >"$tmp/out" 2>&1 || fail "$verb for anybody"
+        [ "$(cat "$tmp/out")" = "nbdzram ${verb%% *}: swap0: this needs root" ] ||
+            fail "$(cat "$tmp/out")"
+    done
+fi
+[ "$(id -u)" = 0 ] || skip "the rest needs root"
+
+# ---- settings ----
+
+exits 1 'the size is missing' swapon
+exits 1 "unknown key 'colour'" swapon colour=red
+exits 1 'size: .* is more than' swapon --size 1000000G
+exits 1 "size: 'x' " swapon --size x
+exits 1 'size and remote' swapon --size 1G --remote nbd://x
+printf 'size = 64M\ncolour = red\n' >"$NBDZRAM_CONF_DIR/painted.conf"
+exits 1 "painted.conf:2: unknown key 'colour'" swapon painted
+
+# ---- the kernel ----
+
+PATH=$tmp/empty:$PATH exits 1 'this kernel has no nbd' swapon --size 64M
+mkdir -p "$NBDZRAM_ROOT/sys/module/nbd"
+if [ ! -e /sys/module/nbd ]; then
+    exits 1 'this kernel has no nbd: modprobe nbd' watch a --uri nbd://localhost
+fi
+
+# ---- servers elsewhere ----
+
+exits 1 'Connection refused' swapon --remote nbd://127.0.0.1:1
+exits 1 'no TLS for swap' swapon --remote nbds://127.0.0.1
+exits 1 'No such file' swapon --remote "nbd+unix:///?socket=$tmp/none"
+start_nbdkit single --filter=multi-conn memory 64M multi-conn-mode=disable
+exits 1 'no more than one connection' swapon --remote "$(uri single)"
+stop_nbdkit "$pid"
+
+# ---- nothing to be undone, and no room for it ----
+
+exits 3 'swap0: there is no such swap' swapoff
+mkdir -p "$XDG_RUNTIME_DIR/nbdzram"
+echo '{"devices":["/dev/nbd0"],"priority":100,"sysctls":{}}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
+exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap are free: 432M are missing' swapoff
+[ -e "$XDG_RUNTIME_DIR/nbdzram/swap0.swap" ] || fail 'it is forgotten'
+
+# What is no longer in use is forgotten, and settings come back.
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+echo '{"devices":["/dev/nbd0"],"priority":100,"sysctls":
+    {"vm.page-cluster":{"old":"3","new":"0"},
+     "vm.swappiness":{"old":"60","new":"150"}}}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+echo 100 >"$NBDZRAM_ROOT/proc/sys/vm/swappiness"
+nbdzram swapoff >"$tmp/out"
+diff - "$tmp/out" <<'END'
+vm.swappiness was set by somebody else: it stays
+vm.page-cluster 0 -> 3
+swap swap0 is off
+END
+[ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
+[ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/swappiness")" = 100 ]
+
+# Nothing is left.
+left=$(ls "$XDG_RUNTIME_DIR/nbdzram")
+[ ! "$left" ] || fail "left: $left"
