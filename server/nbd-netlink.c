@@ -34,7 +34,18 @@ take_error (struct sockaddr_nl *from, struct nlmsgerr *reply, void *opaque)
   struct nbd_netlink *nl = opaque;
 
   (void) from;
+  nl->answered = true;
   nl->kernel_error = -reply->error;
+  return NL_STOP;
+}
+
+static int
+take_ack (struct nl_msg *msg, void *opaque)
+{
+  struct nbd_netlink *nl = opaque;
+
+  (void) msg;
+  nl->answered = true;
   return NL_STOP;
 }
 
@@ -114,17 +125,20 @@ put_sockets (struct nl_msg *msg, const int *fds, unsigned count)
   return 0;
 }
 
-/* Send MSG, which is freed, and wait for the kernel's answer. */
+/* Send MSG, which is freed, and wait for the kernel's answer: its word,
+ * if it has one, is a message before that.
+ */
 static int
 call (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
 {
   int r;
 
+  nl->answered = false;
   nl->kernel_error = 0;
   r = nl_send_auto (nl->socket, msg);
   nlmsg_free (msg);
-  if (r >= 0)
-    r = nl_wait_for_ack (nl->socket);
+  while (r >= 0 && !nl->answered)
+    r = nl_recvmsgs_default (nl->socket);
   if (nl->kernel_error != 0)
     return fail (nl, nl->kernel_error, what);
   if (r >= 0)
@@ -252,6 +266,8 @@ nbd_open (struct nbd_netlink *nl)
     goto failed;
   if (nl_socket_modify_cb (nl->socket, NL_CB_VALID, NL_CB_CUSTOM, take_reply,
                            nl) == 0
+      && nl_socket_modify_cb (nl->socket, NL_CB_ACK, NL_CB_CUSTOM, take_ack,
+                              nl) == 0
       && nl_socket_modify_err_cb (nl->socket, NL_CB_CUSTOM, take_error,
                                   nl) == 0)
     return 0;

@@ -20,7 +20,8 @@ struct nl_sock;
 struct nbd_netlink {
   struct nl_sock *socket;
   int family;
-  int kernel_error;             /* of the last reply, an errno */
+  bool answered;                /* the kernel is done with a request */
+  int kernel_error;             /* ... and this is what it says, an errno */
   int index;                    /* which it named; -1: none */
   bool connected;               /* ... and of what state */
   char error[160];

@@ -126,10 +126,18 @@ swap_server_is_unit (const char *name)
 int
 swap_server_start (const char *name, bool unit, char *error, size_t size)
 {
+  char self[4096] = "";
   char *const argv[] = {
-    (char *) "/proc/self/exe", (char *) "serve", (char *) "--swap",
-    (char *) "--daemon", (char *) name, NULL,
+    self, (char *) "serve", (char *) "--swap", (char *) "--daemon",
+    (char *) name, NULL,
   };
+
+  /* By its name, for those who look at processes; the file may have been
+   * replaced since we were started.
+   */
+  if (readlink ("/proc/self/exe", self, sizeof self - 1) == -1
+      || access (self, X_OK) == -1)
+    strcpy (self, "/proc/self/exe");
 
   return unit ? systemctl ("start", name, error, size)
               : run_program (argv, error, size);
@@ -151,10 +159,17 @@ wait_for_end (const char *name, char *error, size_t size)
 int
 swap_server_stop (const char *name, bool unit, char *error, size_t size)
 {
+  char path[RUN_PATH_SIZE];
+
   if (unit)
     return systemctl ("stop", name, error, size);
-  if (!swap_server_runs (name))
-    return 0;
+  if (!swap_server_runs (name)) {
+    if (access (run_path (path, name, "run"), F_OK) == -1)
+      return 0;
+    /* A supervisor was killed.  Another one finds all that it had. */
+    if (swap_server_start (name, false, error, size) == -1)
+      return -1;
+  }
   if (tell (name, json_pack ("{s:s, s:b}", "verb", "stop", "force", 0),
             STOP_S, error, size) == -1 && swap_server_runs (name))
     return -1;

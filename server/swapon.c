@@ -122,8 +122,10 @@ start_server (struct swapon *s)
 {
   char path[4096];
 
-  if (swap_server_runs (s->name))
+  if (swap_server_runs (s->name)) {
+    printf ("server %s runs already, as it was started\n", s->name);
     return 0;
+  }
   if (try_remotes (s) == -1)
     return -1;
   conf_run_path (path, sizeof path, s->name);

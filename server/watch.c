@@ -151,8 +151,10 @@ static bool
 connected (void *opaque)
 {
   struct watching *w = opaque;
+  bool yes = false;
 
-  return nbd_device_belongs (w->a.index, w->a.identifier);
+  return nbd_status (&w->nl, w->a.index, &yes) == 0 && yes
+    && nbd_device_belongs (w->a.index, w->a.identifier);
 }
 
 static void
@@ -270,6 +272,20 @@ attach (struct watching *w, int index)
   return 0;
 }
 
+/* Nobody has written down which server it was: then it may be any, and
+ * is not to be trusted.
+ */
+static int
+present_server (struct watching *w)
+{
+  if (!w->address.local || nbd_dial (&w->dial, &w->address, DIAL_MS) == -1)
+    return -1;
+  close (w->dial.result.fd);
+  w->a.server = w->dial.result.pid;
+  w->a.server_start = process_start (w->a.server);
+  return w->dial.result.pidfd;
+}
+
 /* A descriptor of the server that was the last, if that still lives. */
 static int
 former_server (const struct attachment *a)
@@ -306,7 +322,7 @@ resume (struct watching *w, const struct attachment *old, bool known)
     w->a.server = old->server;
     w->a.server_start = old->server_start;
   }
-  pidfd = former_server (&w->a);
+  pidfd = known ? former_server (&w->a) : present_server (w);
   watcher_start (&w->watcher, &ops, w, (unsigned) w->a.connections, NULL, 0,
                  pidfd, w->a.server);
   save (w);
