@@ -12,8 +12,8 @@ server_nbdzram_SOURCES = \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \
-	server/conf-file.c \
 	server/conf.c server/conf.h server/conf-internal.h \
+	server/conf-file.c \
 	server/expression.c server/expression.h \
 	server/idle.c \
 	server/in-use.c server/in-use.h \
@@ -22,30 +22,31 @@ server_nbdzram_SOURCES = \
 	server/log.c server/log.h \
 	server/main.c \
 	server/metrics.c \
-	server/notify.c server/notify.h \
 	server/nbd-device.c server/nbd-device.h \
 	server/nbd-dial.c server/nbd-dial.h \
 	server/nbd-netlink.c server/nbd-netlink.h \
+	server/notify.c server/notify.h \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
 	server/pages.c \
-	server/process-memory.c server/process-memory.h \
 	server/process.c server/process.h \
+	server/process-memory.c server/process-memory.h \
 	server/protect.c server/protect.h \
 	server/question.c server/question.h \
 	server/range.c server/range.h \
 	server/recompress.c \
 	server/reset.c \
-	server/serve.c \
 	server/run-file.c server/run-file.h \
 	server/run-program.c server/run-program.h \
 	server/self-hardening.c server/self-hardening.h \
+	server/serve.c \
 	server/set.c \
 	server/setup.c server/setup.h \
 	server/spawn.c server/spawn.h \
 	server/status.c \
 	server/stop.c \
 	server/supervisor-adopt.c \
+	server/supervisor.c server/supervisor.h \
 	server/supervisor-control.c \
 	server/supervisor-find.c server/supervisor-find.h \
 	server/supervisor-servers.c \
@@ -53,7 +54,6 @@ server_nbdzram_SOURCES = \
 	server/supervisor-stop.c \
 	server/supervisor-upgrade.c \
 	server/supervisor-watchers.c \
-	server/supervisor.c server/supervisor.h \
 	server/swap-area.c server/swap-area.h \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-server.c server/swap-server.h \
@@ -63,7 +63,6 @@ server_nbdzram_SOURCES = \
 	server/swaps.c server/swaps.h \
 	server/top.c \
 	server/top-sample.c server/top-sample.h \
-	server/top.c \
 	server/trim-empty.c \
 	server/upgrade.c \
 	server/watch.c \

@@ -73,12 +73,9 @@ TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
 EXTRA_DIST += tests/functions.sh tests/serve-functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
 
-if HAVE_LIBNBD
-check_PROGRAMS += tests/nbd-churn tests/nbd-kill tests/nbd-model tests/nbd-reconnect
+check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kill \
+	tests/nbd-model tests/nbd-reconnect
 check_LTLIBRARIES = tests/count-calls.la
-endif
-check_PROGRAMS += tests/nbd-kill tests/nbd-model
-check_PROGRAMS += tests/nbd-dial tests/nbd-kill tests/nbd-model
 
 tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
 tests_nbd_churn_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
