@@ -17,7 +17,8 @@ packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     jansson-devel libsmartcols-devel ncurses-devel
     libnl3-devel inih-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
-    libasan libubsan libtsan util-linux procps-ng python3 socat"
+    libasan libubsan libtsan util-linux procps-ng python3 socat
+    perl-interpreter perl-Pod-Checker"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
     btrfs-progs fio util-linux"
 
