@@ -4,7 +4,7 @@
 # times the machine's is in use: no byte is wrong, no request fails, and no
 # stall is longer than five seconds.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 300 320M
+boot 500 320M
 #### guest ####
 swap_on 500M
 mib=$(footprint)
@@ -18,6 +18,7 @@ while [ $n -lt $kills ]; do
     [ "$pid" ] || { eventually 5 server_pid >/dev/null; pid=$(server_pid); }
     [ "$pid" ] || fail "no server after $n kills"
     [ "$pid" != "$last" ] || same=$((same + 1))
+    say "kill $n"
     kill -9 "$pid" || fail "kill $pid"
     last=$pid
     n=$((n + 1))
