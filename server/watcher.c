@@ -81,10 +81,11 @@ enter_server (struct watcher *w, int pidfd, pid_t pid)
 static void
 leave_server (struct watcher *w, int server)
 {
-  struct watched_server *s = &w->servers[server];
+  struct watched_server *s;
 
   if (server == -1)
     return;
+  s = &w->servers[server];
   if (s->links > 0)
     s->links--;
   if (s->links == 0 && !s->condemned) {

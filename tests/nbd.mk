@@ -67,14 +67,15 @@ nbd_tests = \
 	tests/swap-refusals.sh \
 	tests/swap.sh \
 	tests/top.sh \
-	tests/trim-memory.sh
+	tests/trim-memory.sh \
+	tests/watch.sh
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
 EXTRA_DIST += tests/functions.sh tests/serve-functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
 
-check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kill \
-	tests/nbd-model tests/nbd-reconnect
+check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kernel \
+	tests/nbd-kill tests/nbd-model tests/nbd-reconnect tests/watch-played
 check_LTLIBRARIES = tests/count-calls.la
 
 tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
@@ -102,3 +103,28 @@ tests_nbd_dial_SOURCES = tests/nbd-dial.c \
 tests_nbd_dial_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_nbd_dial_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_dial_LDADD = $(LIBNBD_LIBS)
+
+tests_nbd_kernel_SOURCES = tests/chance.h tests/nbd-kernel.c \
+	tests/played-kernel.h
+
+# nbdzram watch, with a kernel that is played.
+tests_watch_played_SOURCES = tests/watch-played.c \
+	tests/played-kernel.h tests/played-netlink.c \
+	plugin/control-path.c plugin/control-path.h \
+	server/attach-file.c server/attach-file.h \
+	server/client.c server/client.h \
+	server/kernel-file.c server/kernel-file.h \
+	server/nbd-device.c server/nbd-device.h \
+	server/nbd-dial.c server/nbd-dial.h \
+	server/options.c server/options.h \
+	server/output.c server/output.h \
+	server/run-file.c server/run-file.h \
+	server/self-hardening.c server/self-hardening.h \
+	server/swaps.c server/swaps.h \
+	server/watch.c \
+	server/watcher.c server/watcher.h
+tests_watch_played_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
+	-I$(top_srcdir)/plugin
+tests_watch_played_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) \
+	$(SMARTCOLS_CFLAGS) $(LIBNBD_CFLAGS)
+tests_watch_played_LDADD = $(JANSSON_LIBS) $(SMARTCOLS_LIBS) $(LIBNBD_LIBS)

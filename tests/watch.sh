@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nbdzram watch, as it is, between a kernel that is played and servers that
+# are killed, or stand still, while requests go on; and it is killed itself.
+# No page may be wrong, no request may fail, and a server that stood still
+# must never go on.
+. "${srcdir:-.}/tests/functions.sh"
+
+[ "$(id -u)" = 0 ] || skip "who kills servers is root"
+new_pool
+echo "SEED=$seed"
+RANDOM=$((seed % 32768))
+rounds=${quick:+4}
+rounds=${rounds:-12}
+
+export NBDZRAM_ROOT=$tmp/root PLAYED_KERNEL=$tmp/kernel
+mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0"
+
+start_server ()
+{
+    start_nbdkit swap zram 8M "pool=$pool" name=swap0
+    server=$pid
+}
+
+start_watcher ()
+{
+    "$bin/watch-played" swap0 --uri "$(uri swap)" --timeout 1 \
+        -C 3 2>>"$tmp/watch.log" &
+    watcher=$!
+    servers+=("$watcher")
+}
+
+field ()
+{
+    sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" \
+        "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+}
+
+# All the kernel's sockets are of this server.
+all_connected ()
+{
+    local n
+
+    n=$(ask swap0 '{"verb":"status"}' 2>/dev/null |
+        sed -n 's/.*"clients": *\([0-9]*\).*/\1/p')
+    [ "${n:-0}" -ge 3 ]
+}
+
+is_dead ()
+{
+    local state=Z
+
+    read -r _ _ state _ 2>/dev/null <"/proc/$server/stat" || :
+    [ "$state" = Z ]
+}
+
+still_there ()
+{
+    kill -0 "$kernel" 2>/dev/null || fail "$(cat "$tmp/kernel.log")"
+}
+
+start_server
+"$bin/nbd-kernel" -s "$seed" "$tmp/kernel" "$NBDZRAM_ROOT" \
+    >"$tmp/kernel.log" &
+kernel=$!
+servers+=("$kernel")
+eventually [ -S "$tmp/kernel" ]
+start_watcher
+eventually all_connected || fail "not attached: $(cat "$tmp/watch.log")"
+grep -q '"device":"/dev/nbd0"' "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+
+# No second one.
+! "$bin/watch-played" swap0 --uri "$(uri swap)" 2>"$tmp/second" ||
+    fail "two watchers"
+grep -q 'another watcher is at work' "$tmp/second" || fail "$(cat "$tmp/second")"
+
+for ((round = 0; round < rounds; round++)); do
+    sleep "0.$((RANDOM % 9 + 1))"
+    what=$((RANDOM % 6))
+    case $what in
+        0|1) harm=KILL ;;
+        2) harm=STOP ;;
+        3) harm= ;;
+        4) harm=KILL ;;
+        5) harm=STOP ;;
+    esac
+    echo "round $round: ${harm:-nothing} $([ $what -lt 3 ] || echo resume)"
+    if [ $what -ge 3 ]; then
+        kill -9 "$watcher"
+        wait "$watcher" 2>/dev/null || :
+        # While nobody watches, or afterwards.
+        late=$((RANDOM % 2))
+        [ ! "$harm" ] || [ $late = 1 ] || kill "-$harm" "$server"
+        sleep "$((RANDOM % 2)).$((RANDOM % 9))"
+        start_watcher
+        [ ! "$harm" ] || [ $late = 0 ] || kill "-$harm" "$server"
+    else
+        kill "-$harm" "$server"
+    fi
+    # One that stands still is given up by the kernel, and then ended by
+    # the watcher.
+    if [ "$harm" ]; then
+        eventually is_dead || fail "a server that stands still is not ended"
+        wait "$server" 2>/dev/null || :
+        start_server
+    fi
+    eventually all_connected || fail "not connected again: $(
+        tail -n 5 "$tmp/watch.log")"
+    still_there
+done
+
+# Each of the sockets is known again, and a new watcher has nothing to do.
+reconnects=$(field reconnects)
+sleep 1
+[ "$(field reconnects)" = "$reconnects" ] || fail "it goes on reconnecting"
+
+# Another disk in its place is not connected.
+kill -9 "$server"
+wait "$server" 2>/dev/null || :
+start_nbdkit swap memory 16M
+other=$pid
+eventually grep -q 'has another export size: 16777216, not 8388608' \
+    "$tmp/watch.log" || fail "$(tail -n 3 "$tmp/watch.log")"
+stop_nbdkit "$other" KILL
+start_server
+eventually all_connected
+still_there
+
+# Somebody swaps to it, and then not.
+mkdir -p "$NBDZRAM_ROOT/proc"
+echo '/dev/nbd0 partition 8192 100 5' >"$NBDZRAM_ROOT/proc/swaps"
+kill "$watcher"
+eventually grep -q 'is in use as swap: run nbdzram swapoff swap0' \
+    "$tmp/watch.log" || fail "$(tail -n 3 "$tmp/watch.log")"
+kill -0 "$watcher" || fail 'it left a swap alone'
+rm "$NBDZRAM_ROOT/proc/swaps"
+kill "$watcher"
+wait "$watcher" || fail "it ends with $?"
+wait "$kernel" || fail "$(cat "$tmp/kernel.log")"
+cat "$tmp/kernel.log"
+[ ! -e "$XDG_RUNTIME_DIR/nbdzram/swap0.attach" ] || fail 'its file is left'
+stop_nbdkit "$server"
