@@ -22,6 +22,7 @@
 #include "kernel-file.h"
 #include "nbd-device.h"
 #include "nbd-dial.h"
+#include "nbd-netlink.h"
 #include "output.h"
 #include "run-program.h"
 #include "swap-area.h"
@@ -177,11 +178,27 @@ attach_one (struct swapon *s, size_t k, const char *uri)
   return 0;
 }
 
+/* What keeps each watcher from its work is better said here than found in
+ * a log.
+ */
+static int
+try_netlink (struct swapon *s)
+{
+  struct nbd_netlink nl;
+
+  if (nbd_open (&nl) == -1)
+    return fail (s, "%s", nl.error);
+  nbd_close_netlink (&nl);
+  return 0;
+}
+
 static int
 attach_all (struct swapon *s)
 {
   char uri[5000];
 
+  if (try_netlink (s) == -1)
+    return -1;
   s->state.device_count = 0;
   if (s->conf.remote_count == 0) {
     swap_server_uri (uri, sizeof uri, s->name, &s->conf);
