@@ -12,6 +12,7 @@ man7_pages = \
 man8_pages = \
 	man/nbdzram.8 \
 	man/nbdzram-analyze.8 \
+	man/nbdzram-check.8 \
 	man/nbdzram-compact.8 \
 	man/nbdzram-idle.8 \
 	man/nbdzram-metrics.8 \

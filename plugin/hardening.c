@@ -102,9 +102,20 @@ status_number (const char *key)
 }
 
 bool
-hardening_is_locked (void)
+hardening_is_asked_for (void)
 {
-  return status_number ("VmLck") > 0;
+  FILE *fp = fopen ("/proc/self/cmdline", "re");
+  char *word = NULL;
+  size_t size = 0;
+  bool found = false;
+
+  if (!fp)
+    return false;
+  while (!found && getdelim (&word, &size, '\0', fp) != -1)
+    found = strcmp (word, "--swap") == 0;
+  free (word);
+  fclose (fp);
+  return found;
 }
 
 int
@@ -112,7 +123,7 @@ hardening_lock (void)
 {
   if (mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
     return -1;
-  if (hardening_is_locked ())
+  if (status_number ("VmLck") > 0)
     return 0;
   errno = ENOLCK;
   return -1;

@@ -35,8 +35,10 @@
  */
 void hardening_prepare (void);
 
-/* Is any memory of this process locked? */
-bool hardening_is_locked (void);
+/* Was nbdkit started with --swap?  When its memory is locked then, plugins
+ * have been asked whether they are ready.
+ */
+bool hardening_is_asked_for (void);
 
 /* Lock what is there, and what will be as it is touched, and see that this
  * was done.  0, or -1 with errno.

@@ -190,7 +190,7 @@ begin_hardening (void)
     return -1;
   }
   hardened = options.mlock == 1
-    || (options.mlock == -1 && hardening_is_locked ());
+    || (options.mlock == -1 && hardening_is_asked_for ());
   if (!hardened)
     return 0;
   hardening_prepare ();
@@ -199,7 +199,11 @@ begin_hardening (void)
                   "CAP_IPC_LOCK, or ulimit -l unlimited");
     return -1;
   }
-  hardening_warm ();
+  /* Otherwise later: nbdkit --swap is going to fill stacks whole, and a
+   * fork would copy all of it.
+   */
+  if (supervised.on)
+    hardening_warm ();
   return 0;
 }
 
@@ -274,8 +278,11 @@ lock_memory (struct refusals *refused)
     nbdkit_error ("mlockall: %m");
     return -1;
   }
-  if (hardened)
-    hardening_protect (refused);
+  if (!hardened)
+    return 0;
+  hardening_protect (refused);
+  if (!supervised.on)
+    hardening_warm ();
   return 0;
 }
 

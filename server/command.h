@@ -38,6 +38,7 @@ extern const struct command commands[]; /* ended by a NULL name */
   int command_##verb (const struct command *command, int argc, char *argv[])
 
 COMMAND (analyze);
+COMMAND (check);
 COMMAND (compact);
 COMMAND (idle);
 COMMAND (metrics);

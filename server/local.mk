@@ -9,6 +9,9 @@ server_nbdzram_SOURCES = \
 	server/analyze.c \
 	server/attach-file.c server/attach-file.h \
 	server/attach-status.c server/attach-status.h \
+	server/check.c server/check.h \
+	server/check-machine.c \
+	server/check-server.c \
 	server/client.c server/client.h \
 	server/command.h \
 	server/compact.c \

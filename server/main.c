@@ -64,6 +64,9 @@ const struct command commands[] = {
   { "analyze", "FILE | --pid PID",
     "Tell what memory would cost, before anything is set up.",
     command_analyze, analyze_columns },
+  { "check", "[NAME]",
+    "See whether machine and server are fit for swap.",
+    command_check, NULL },
   { 0 },
 };
 

@@ -6,6 +6,7 @@ nbd_tests = \
 	tests/backing-faults.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
+	tests/check.sh \
 	tests/client-fio.sh \
 	tests/client-nbdcopy.sh \
 	tests/client-qemu.sh \
@@ -43,6 +44,7 @@ nbd_tests = \
 	tests/filter-stats.sh \
 	tests/filter-truncate.sh \
 	tests/flags.sh \
+	tests/hardening.sh \
 	tests/help.sh \
 	tests/holder.sh \
 	tests/kill.sh \

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Checks of one server, those who look after it, and its attachments. */
+
+#include <config.h>
+
+#include <glob.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "kernel-file.h"
+#include "output.h"
+#include "util.h"
+
+/* From linux/capability.h. */
+#define CAP_IPC_LOCK 14
+
+#define START_AGAIN "; then start the server again"
+
+struct look {
+  json_t *list;
+  const struct server *server;
+  const json_t *status;         /* what it says */
+  const json_t *hardening;      /* part of that */
+  int pid;
+};
+
+static bool
+is_true (const json_t *object, const char *key)
+{
+  return json_is_true (json_object_get (object, key));
+}
+
+/* A file of the server's directory in /proc. */
+static const char *
+proc_path (const struct look *l, const char *file, char path[64])
+{
+  snprintf (path, 64, "/proc/%d/%s", l->pid, file);
+  return path;
+}
+
+/* ---- what it is ---- */
+
+static bool
+has_capability (const struct look *l, unsigned n)
+{
+  char path[64];
+  uint64_t caps;
+
+  return kernel_file_field (proc_path (l, "status", path), "CapEff", 16,
+                            &caps) == 0 && (caps >> n & 1) != 0;
+}
+
+/* The soft limit in bytes; UINT64_MAX: none. */
+static uint64_t
+memlock_limit (const struct look *l)
+{
+  static const char key[] = "Max locked memory";
+  uint64_t limit = 0;
+  char path[64], line[256];
+  FILE *fp = kernel_file_open (proc_path (l, "limits", path));
+
+  if (!fp)
+    return 0;
+  while (fgets (line, sizeof line, fp))
+    if (strncmp (line, key, sizeof key - 1) == 0
+        && sscanf (line + sizeof key - 1, "%" SCNu64, &limit) != 1)
+      limit = UINT64_MAX;       /* "unlimited" */
+  fclose (fp);
+  return limit;
+}
+
+static void
+check_lock (const struct look *l)
+{
+  uint64_t locked = json_number (l->hardening, "locked");
+  uint64_t limit = memlock_limit (l);
+  char text[TEXT_SIZE];
+
+  check_that (l->list, is_true (l->hardening, "mlock"), "lock",
+              "start the server with mlock=on",
+              locked > 0 ? "its memory is locked as it is used"
+                         : "its memory is not locked");
+  if (has_capability (l, CAP_IPC_LOCK))
+    check_add (l->list, CHECK_OK, "lock-limit", NULL, "it has CAP_IPC_LOCK");
+  else
+    check_that (l->list, limit == UINT64_MAX, "lock-limit",
+                "LimitMEMLOCK=infinity in its unit, or ulimit -l unlimited"
+                START_AGAIN, "the limit of locked memory is %s",
+                limit == UINT64_MAX ? "none" : text_of_size (text, limit));
+}
+
+static void
+check_threads (const struct look *l)
+{
+  const char *scheduling = json_string_value
+    (json_object_get (l->hardening, "scheduling"));
+  json_int_t score = json_integer_value
+    (json_object_get (l->hardening, "oom_score_adj"));
+  bool flusher = is_true (l->hardening, "io_flusher");
+
+  check_that (l->list, flusher, "io-flusher",
+              "give it CAP_SYS_RESOURCE: start it as root, or "
+              "AmbientCapabilities=CAP_SYS_RESOURCE in its unit" START_AGAIN,
+              flusher ? "its threads wait for no I/O to get memory"
+                      : "its threads may wait for swap to get memory");
+  check_that (l->list, scheduling && strncmp (scheduling, "fifo", 4) == 0,
+              "scheduling",
+              "give it CAP_SYS_NICE, or LimitRTPRIO=2 in its unit; and "
+              "mlock=on" START_AGAIN,
+              "the scheduling of threads that serve is %s",
+              scheduling ? scheduling : "unknown");
+  check_that (l->list, score == -1000, "oom",
+              "OOMScoreAdjust=-1000 in its unit, or give it "
+              "CAP_SYS_RESOURCE" START_AGAIN,
+              "oom_score_adj is %" JSON_INTEGER_FORMAT, score);
+}
+
+static void
+check_reserve (const struct look *l)
+{
+  const json_t *reserve = json_object_get (l->hardening, "reserve");
+  uint64_t size = json_number (reserve, "size");
+  uint64_t misses = json_number (reserve, "misses");
+  char text[TEXT_SIZE], remedy[128];
+
+  if (size == 0) {
+    check_add (l->list, CHECK_WARN, "reserve",
+               "start the server with mlock=on; on hugetlbfs none is needed",
+               "there is none");
+    return;
+  }
+  snprintf (remedy, sizeof remedy, "start the server with reserve=%" PRIu64
+            "K", 2 * size / KIB);
+  text_of_size (text, size);
+  check_add (l->list, misses == 0 ? CHECK_OK : CHECK_WARN, "reserve", remedy,
+             "%s; it was too small %" PRIu64 " times", text, misses);
+}
+
+/* ---- its control group ---- */
+
+/* The most that the group at PATH, or one above it, may hold: its file NAME
+ * below ROOT.  UINT64_MAX: no limit.  PATH is cut up.
+ */
+static uint64_t
+group_limit (const char *root, char *path, const char *name)
+{
+  char file[PATH_MAX];
+  uint64_t least = UINT64_MAX, limit;
+
+  for (;;) {
+    char *slash = strrchr (path, '/');
+
+    if (snprintf (file, sizeof file, "%s%s/%s", root, path, name)
+        < (int) sizeof file
+        && kernel_file_number (file, &limit) == 0)
+      least = MIN (least, limit);
+    if (!slash)
+      return least;
+    *slash = '\0';
+  }
+}
+
+/* Both versions of control groups may be there; a line of the second one
+ * begins with "0::", and in the first the file holds a huge number where
+ * there is no limit.
+ */
+static uint64_t
+memory_max (const struct look *l)
+{
+  char path[64], line[PATH_MAX];
+  uint64_t least = UINT64_MAX, limit;
+  FILE *fp = kernel_file_open (proc_path (l, "cgroup", path));
+
+  if (!fp)
+    return least;
+  while (fgets (line, sizeof line, fp)) {
+    char *controllers = strchr (line, ':'), *group;
+
+    line[strcspn (line, "\n")] = '\0';
+    group = controllers ? strchr (controllers + 1, ':') : NULL;
+    if (!group)
+      continue;
+    *group++ = '\0';
+    limit = controllers[1] == '\0'
+      ? group_limit ("/sys/fs/cgroup", group, "memory.max")
+      : strstr (controllers, "memory")
+      ? group_limit ("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes")
+      : UINT64_MAX;
+    least = MIN (least, limit);
+  }
+  fclose (fp);
+  return least >= INT64_MAX / 4096 * 4096 ? UINT64_MAX : least;
+}
+
+/* What the pool may come to hold: mem-limit, or all disks full of what
+ * does not compress.
+ */
+static uint64_t
+pool_most (const struct look *l)
+{
+  uint64_t sum = json_number (json_object_get (l->status, "statistics"),
+                              "mem_limit");
+  const json_t *device;
+  size_t i;
+
+  if (sum > 0)
+    return sum;
+  json_array_foreach (json_object_get (l->status, "devices"), i, device)
+    sum += json_number (device, "size") + json_number (device, "size") / 256;
+  return sum;
+}
+
+static void
+check_group (const struct look *l)
+{
+  uint64_t max = memory_max (l), most = pool_most (l);
+  char allowed[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
+
+  if (max == UINT64_MAX) {
+    check_add (l->list, CHECK_OK, "cgroup", NULL,
+               "its control group has no limit of memory");
+    return;
+  }
+  snprintf (remedy, sizeof remedy, "MemoryMax=infinity in its unit, or a "
+            "mem-limit= well below %" PRIu64 "M", max / MIB);
+  check_that (l->list, max > most, "cgroup", remedy,
+              "its control group may hold %s, and the pool %s",
+              text_of_size (allowed, max), text_of_size (needed, most));
+}
+
+/* ---- who looks after it ---- */
+
+/* PATH of the file with SUFFIX beside the control socket; false if that
+ * has no usual name.
+ */
+static bool
+beside (const struct look *l, const char *suffix, char *path, size_t size)
+{
+  size_t length = strlen (l->server->path), end = strlen (CONTROL_SUFFIX);
+
+  return length > end
+    && strcmp (l->server->path + length - end, CONTROL_SUFFIX) == 0
+    && snprintf (path, size, "%.*s%s", (int) (length - end), l->server->path,
+                 suffix) < (int) size;
+}
+
+static void
+check_supervisor (const struct look *l)
+{
+  struct server sup = { .name = "" };
+  json_t *reply = NULL;
+  const json_t *standby;
+  char error[256], remedy[256];
+
+  snprintf (remedy, sizeof remedy, "stop it and run nbdzram serve %s",
+            l->server->name);
+  if (!beside (l, ".sup", sup.path, sizeof sup.path)
+      || server_try (&sup, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                     &reply, error, sizeof error) != EXIT_OK) {
+    check_add (l->list, CHECK_MISSING, "supervisor", remedy,
+               "nobody starts the server again when it dies");
+    return;
+  }
+  check_add (l->list, CHECK_OK, "supervisor", NULL, "it is process %" PRIu64,
+             json_number (reply, "pid"));
+  standby = json_object_get (reply, "standby");
+  check_that (l->list, is_true (standby, "waiting"), "standby",
+              "see what nbdzram serve says of it",
+              is_true (standby, "waiting")
+              ? "another server waits to take over"
+              : "no other server waits to take over");
+  check_that (l->list,
+              json_number (json_object_get (reply, "holder"), "pid") > 0,
+              "holder", "start it with mlock=on",
+              json_number (json_object_get (reply, "holder"), "pid") > 0
+              ? "the pool stays locked when the server dies"
+              : "the pool is not locked when the server dies");
+  json_decref (reply);
+}
+
+static bool
+is_running (uint64_t pid)
+{
+  char path[64], text[KERNEL_VALUE_SIZE];
+
+  snprintf (path, sizeof path, "/proc/%" PRIu64 "/comm", pid);
+  return pid > 0 && kernel_file_read (path, text, sizeof text) > 0;
+}
+
+static void
+check_attachment (const struct look *l, const char *file)
+{
+  json_t *attach = json_load_file (file, 0, NULL);
+  const char *device = json_string_value (json_object_get (attach, "device"));
+  uint64_t pid = json_number (attach, "pid");
+  const char *base = strrchr (file, '/') + 1;
+  char remedy[256];
+
+  snprintf (remedy, sizeof remedy, "nbdzram watch %.*s",
+            (int) (strlen (base) - strlen (".attach")), base);
+  if (is_running (pid))
+    check_add (l->list, CHECK_OK, "watcher", NULL,
+               "process %" PRIu64 " looks after %s", pid,
+               device ? device : base);
+  else
+    check_add (l->list, CHECK_MISSING, "watcher", remedy,
+               "nobody looks after %s", device ? device : base);
+  json_decref (attach);
+}
+
+/* NAME.attach, NAME.1.attach, ...: there are none where the kernel has not
+ * been given the disk.
+ */
+static void
+check_attachments (const struct look *l)
+{
+  static const char *const patterns[] = { ".attach", ".[0-9]*.attach" };
+  char pattern[PATH_MAX];
+  glob_t found;
+
+  for (unsigned i = 0; i < ARRAY_SIZE (patterns); ++i) {
+    if (!beside (l, patterns[i], pattern, sizeof pattern)
+        || glob (pattern, 0, NULL, &found) != 0)
+      continue;
+    for (size_t n = 0; n < found.gl_pathc; ++n)
+      check_attachment (l, found.gl_pathv[n]);
+    globfree (&found);
+  }
+}
+
+void
+check_server (json_t *list, const struct server *s, const json_t *status)
+{
+  const struct look l = {
+    .list = list,
+    .server = s,
+    .status = status,
+    .hardening = json_object_get (status, "hardening"),
+    .pid = (int) json_number (status, "pid"),
+  };
+
+  check_lock (&l);
+  check_threads (&l);
+  check_reserve (&l);
+  check_group (&l);
+  check_supervisor (&l);
+  check_attachments (&l);
+}

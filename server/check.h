@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nbdzram check looks at: a file for what each group of checks is
+ * about, check-machine.c and check-server.c.
+ */
+
+#ifndef NBDZRAM_CHECK_H
+#define NBDZRAM_CHECK_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "client.h"
+
+enum check_status {
+  CHECK_OK,
+  CHECK_WARN,                   /* it works, though not as well */
+  CHECK_MISSING,                /* swap may hang, or be lost */
+};
+
+/* Add one to LIST, an array of objects with "check", "status", "found" and,
+ * unless it is ok, "remedy".  FORMAT is of what was found.
+ */
+void check_add (json_t *list, enum check_status status, const char *name,
+                const char *remedy, const char *format, ...)
+  __attribute__ ((format (printf, 5, 6)));
+
+/* The same, MISSING or OK. */
+#define check_that(list, is_ok, ...)                                    \
+  check_add (list, (is_ok) ? CHECK_OK : CHECK_MISSING, __VA_ARGS__)
+
+void check_machine (json_t *list);
+
+/* STATUS is what the server says of itself. */
+void check_server (json_t *list, const struct server *s,
+                   const json_t *status);
+
+#endif /* NBDZRAM_CHECK_H */
