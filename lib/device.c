@@ -171,12 +171,18 @@ device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
  */
 #define TRIES_MAX 64
 
+struct tries {
+  unsigned count;
+  struct timespec until;
+};
+
 static bool
-try_again (struct device *d, unsigned *tries)
+try_again (struct device *d, struct tries *tries)
 {
   if (errno != ENOSPC)
     return false;
-  if (++*tries < TRIES_MAX && reclaim_wait (&d->pool->reclaim))
+  if (++tries->count < TRIES_MAX
+      && reclaim_wait (&d->pool->reclaim, &tries->until))
     return true;
   errno = ENOSPC;
   return false;
@@ -200,7 +206,7 @@ device_write (struct device *d, const void *buf, uint32_t count,
               uint64_t offset)
 {
   uint64_t start = latency_clock ();
-  unsigned tries = 0;
+  struct tries tries = { .count = 0 };
 
   do
     if (write_once (d, buf, count, offset, start) == 0)
@@ -237,7 +243,7 @@ static int
 zero_part (struct device *d, uint64_t offset, uint32_t count)
 {
   struct piece p = first_piece (d, offset, count);
-  unsigned tries = 0;
+  struct tries tries = { .count = 0 };
   int r;
 
   do {

@@ -2,8 +2,6 @@
 
 #include <config.h>
 
-#include <time.h>
-
 #include "reclaim.h"
 #include "util.h"
 
@@ -38,14 +36,15 @@ reclaim_set (struct reclaim *r, void (*wake) (void *opaque), void *opaque)
 }
 
 bool
-reclaim_wait (struct reclaim *r)
+reclaim_wait (struct reclaim *r, struct timespec *until)
 {
-  struct timespec until;
   uint64_t round;
   int err = 0;
 
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += RECLAIM_SECONDS;
+  if (until->tv_sec == 0) {
+    clock_gettime (CLOCK_MONOTONIC, until);
+    until->tv_sec += RECLAIM_SECONDS;
+  }
 
   LOCK_FOR_SCOPE (&r->lock);
   if (!r->wake)
@@ -54,7 +53,7 @@ reclaim_wait (struct reclaim *r)
   r->waiting++;
   r->wake (r->opaque);
   while (r->rounds == round && r->wake && err == 0)
-    err = pthread_cond_timedwait (&r->ended, &r->lock, &until);
+    err = pthread_cond_timedwait (&r->ended, &r->lock, until);
   r->waiting--;
   return r->rounds != round && r->helped;
 }

@@ -3,7 +3,7 @@
  * memory waits for some to be made, instead of failing at once.
  *
  * Who waits holds nothing: no lock, no stream, no claim.  It waits for a
- * round of the maintainer, and for RECLAIM_SECONDS at most; a round that
+ * round of the maintainer, and for RECLAIM_SECONDS in all; a round that
  * freed nothing, as when the file is full or fails, ends all waiting.
  */
 
@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 /* The kernel gives a request up after some seconds (3, as nbdzram sets it)
  * and sends it again on another connection.  Had the first one waited for
@@ -42,8 +43,10 @@ void reclaim_destroy (struct reclaim *r);
 void reclaim_set (struct reclaim *r, void (*wake) (void *opaque),
                   void *opaque);
 
-/* For a write that found no memory: true when it may try again. */
-bool reclaim_wait (struct reclaim *r);
+/* For a write that found no memory: true when it may try again.  *UNTIL is
+ * of the write, however often it waits; all zero before the first time.
+ */
+bool reclaim_wait (struct reclaim *r, struct timespec *until);
 
 static inline bool
 reclaim_is_wanted (const struct reclaim *r)
