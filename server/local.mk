@@ -28,6 +28,7 @@ server_nbdzram_SOURCES = \
 	server/nbd-device.c server/nbd-device.h \
 	server/nbd-dial.c server/nbd-dial.h \
 	server/nbd-netlink.c server/nbd-netlink.h \
+	server/nbd-receivers.c server/nbd-receivers.h \
 	server/notify.c server/notify.h \
 	server/options.c server/options.h \
 	server/output.c server/output.h \

@@ -21,6 +21,7 @@
 #include "nbd-device.h"
 #include "nbd-dial.h"
 #include "nbd-netlink.h"
+#include "nbd-receivers.h"
 #include "options.h"
 #include "run-file.h"
 #include "self-hardening.h"
@@ -147,6 +148,14 @@ offer (void *opaque, int fd)
   return -1;
 }
 
+static int
+receivers (void *opaque)
+{
+  struct watching *w = opaque;
+
+  return nbd_receivers (w->a.index);
+}
+
 static bool
 connected (void *opaque)
 {
@@ -204,6 +213,7 @@ static const struct watcher_ops ops = {
   .now = now,
   .dial = dial,
   .offer = offer,
+  .receivers = receivers,
   .connected = connected,
   .kill = kill_server,
   .server_changed = server_changed,

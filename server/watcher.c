@@ -22,6 +22,8 @@
 #define WAIT_FIRST 20
 #define WAIT_LAST 1000
 #define WAIT_FENCE 100
+#define WAIT_READER 1000        /* for one that can't be seen, or that was
+                                 * so short that it was not */
 
 static bool
 happened (int fd, short events)
@@ -169,6 +171,8 @@ bury (struct watcher *w)
     drop_link (w, l);
     *l = w->links[--w->live];
     w->dead++;
+    w->unseen |= w->beginning;
+    w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
     at_once (w);
   }
   if (w->spare.fd != -1 && hung_up (w->spare.fd))
@@ -194,6 +198,24 @@ offer (struct watcher *w, int fd)
   return is_taken (fd);
 }
 
+/* Does nobody read from the sockets that are dead?  If so, COUNT is how
+ * many read, or -1.
+ */
+static bool
+is_quiet (struct watcher *w, int *count)
+{
+  bool late = w->ops->now (w->opaque) >= w->quiet_at;
+
+  *count = w->ops->receivers (w->opaque);
+  if (*count == -1)
+    return late;
+  if (!late && (w->unseen
+                || (w->beginning && (unsigned) *count < w->live)))
+    return false;
+  w->beginning = w->unseen = false;
+  return (unsigned) *count + w->dead <= w->connections;
+}
+
 /* Has the kernel a dead socket?  It is offered another one. */
 static bool
 probe (struct watcher *w)
@@ -210,6 +232,34 @@ probe (struct watcher *w)
   return taken;
 }
 
+/* How many of those not known are dead, as far as can be told. */
+static unsigned
+count_dead (struct watcher *w)
+{
+  int readers;
+
+  if (w->ops->now (w->opaque) < w->quiet_at || !is_quiet (w, &readers))
+    return 0;
+  if (readers == -1) {
+    if (!probe (w))
+      return 0;
+    /* Who still reads finds the end of that one. */
+    w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
+    return 1;
+  }
+  return w->connections - (unsigned) readers;
+}
+
+/* The server of those not known ends, and all of them with it. */
+static void
+lose_former (struct watcher *w)
+{
+  leave_server (w, w->former);
+  w->former = -1;
+  w->dead = w->connections - w->live;
+  w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
+}
+
 /* Find out whether any of those not known is dead; if so, its server
  * goes.  May the next socket be offered?
  */
@@ -218,15 +268,14 @@ ask_kernel (struct watcher *w)
 {
   if (w->dead > 0)
     return true;
-  if (!probe (w)) {
+  w->dead = count_dead (w);
+  if (w->dead == 0) {
     later (w);
     return false;
   }
-  w->dead = 1;
   if (w->former != -1) {
     condemn (w, w->former);
-    leave_server (w, w->former);
-    w->former = -1;
+    lose_former (w);
   }
   at_once (w);
   return fence (w);
@@ -238,8 +287,7 @@ check_former (struct watcher *w)
 {
   if (w->former == -1 || !happened (w->servers[w->former].pidfd, POLLIN))
     return;
-  leave_server (w, w->former);
-  w->former = -1;
+  lose_former (w);
   at_once (w);
 }
 
@@ -276,24 +324,49 @@ take_spare (struct watcher *w)
   if (w->dead > 0)
     w->dead--;
   w->reconnects++;
+  w->beginning = true;
+  w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
   at_once (w);
   w->ops->reconnected (w->opaque, w->live);
 }
 
+/* Not now.  What was thought dead may have been a reader that had not
+ * begun, if it was not seen to die: then it is counted again.
+ */
+static void
+offer_later (struct watcher *w)
+{
+  if (w->live + w->dead < w->connections)
+    w->dead = 0;
+  later (w);
+}
+
 /* The one place where a socket is given to the kernel, right after a
- * last look at the others: dialing took its time.
+ * last look at the others: dialing and counting took their time.
  */
 static bool
 hand_over (struct watcher *w)
 {
+  unsigned dead;
+  int readers;
+
   bury (w);
-  if (!fence (w) || w->spare.fd == -1)
+  dead = w->dead;
+  if (!is_quiet (w, &readers)) {
+    if (readers == -1)
+      w->next = w->quiet_at;
+    else
+      offer_later (w);
+    return false;
+  }
+  bury (w);
+  if (w->dead != dead || !fence (w) || w->spare.fd == -1)
     return false;
   if (offer (w, w->spare.fd)) {
     take_spare (w);
     return true;
   }
-  later (w);
+  offer_later (w);
   return false;
 }
 
@@ -373,6 +446,8 @@ watcher_start (struct watcher *w, const struct watcher_ops *ops, void *opaque,
       .fd = dialed[i].fd,
       .server = enter_server (w, dialed[i].pidfd, dialed[i].pid),
     };
+  w->beginning = true;
+  w->quiet_at = ops->now (opaque) + WAIT_READER;
   w->current = count > 0 ? dialed[0].pid : former_pid;
   w->former = enter_server (w, former, former_pid);
 }

@@ -41,9 +41,15 @@
  * that is why this process runs at a real-time priority above the
  * server's.
  *
+ * One reader.  A socket is only offered when nobody in the kernel reads
+ * from those that it replaces (nbd-receivers.h): there are as many readers
+ * as sockets that live, and the one of the socket offered last has begun.
+ * Where the kernel does not show its readers, they are given time.
+ *
  * Resuming.  A watcher that is killed loses its copies, the kernel loses
- * nothing.  Its successor does not know which sockets live.  It asks the
- * kernel by offering one that is shut down: if that is taken, there was a
+ * nothing.  Its successor does not know which sockets live.  As many are
+ * dead as there are readers too few; where those can't be seen, the kernel
+ * is offered a socket that is shut down: if that is taken, there was a
  * dead one (and is again, as the new one fails at the first use).  Then
  * the server that NAME.attach names, if that still lives, is fenced, and
  * real sockets follow.  Every replaced socket is one known again.
@@ -77,6 +83,9 @@ struct watcher_ops {
 
   /* Offer a socket to the kernel.  -1: it refuses all. */
   int (*offer) (void *opaque, int fd);
+
+  /* nbd_receivers. */
+  int (*receivers) (void *opaque);
 
   /* Is the device connected, as far as the kernel knows? */
   bool (*connected) (void *opaque);
@@ -116,6 +125,10 @@ struct watcher {
   struct watched_server servers[WATCHER_CONNECTIONS + 2];
   int former;                   /* server of those not known; or -1 */
   pid_t current;                /* last said by server_changed */
+  int64_t quiet_at;             /* readers that can't be seen are gone */
+  bool beginning;               /* the reader of the socket taken last was
+                                 * not seen yet */
+  bool unseen;                  /* ... and will not be: one has died */
   int64_t next;                 /* not before */
   unsigned wait;                /* ms, until it is tried again */
   uint64_t reconnects;
