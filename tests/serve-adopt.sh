@@ -24,7 +24,7 @@ start_client -c 3 -p 4096 "$(socket_uri a)"
 for ((i = 0; i < rounds; i++)); do
     pause 400
     client_lives
-    server=$(server_pid a)
+    server=$(server_pid a || :)
     kill -9 "$pid"
     random 3
     # The server dies while nobody watches: its standby takes over.

@@ -21,7 +21,7 @@ kill_servers ()
         pause 600
         client_lives
         # It may be between two servers.
-        kill -9 "$(server_pid k)" 2>/dev/null || :
+        kill -9 "$(server_pid k || :)" 2>/dev/null || :
     done
     eventually is_ready k || fail "SEED=$seed: no server any more"
     end_client "$rounds"
@@ -42,10 +42,10 @@ for ((i = 0; i < rounds; i++)); do
     random 4
     victims=()
     case $chance in
-        0) victims=("$(server_pid k)") ;;
-        1) victims=("$(standby_pid k)") ;;
-        2) victims=("$(sup k "s['holder']['pid']")") ;;
-        3) victims=("$(server_pid k)" "$(standby_pid k)") ;;
+        0) victims=("$(server_pid k || :)") ;;
+        1) victims=("$(standby_pid k || :)") ;;
+        2) victims=("$(sup k "s['holder']['pid']" || :)") ;;
+        3) victims=("$(server_pid k || :)" "$(standby_pid k || :)") ;;
     esac
     # It may be between two.
     for victim in "${victims[@]}"; do
