@@ -165,6 +165,20 @@ stop_look (struct supervisor *s)
   return now_ms () + STEP_MS;
 }
 
+/* The control socket of a server that was killed; not that of another one,
+ * for whose sake ours did not start.
+ */
+static void
+remove_dead_control (const struct supervisor *s)
+{
+  char path[CONTROL_PATH_SIZE];
+  struct control_socket dead;
+
+  if (control_path (path, s->directory, s->setup.options.name) == 0
+      && control_socket_open (&dead, path) == 0)
+    control_socket_close (&dead);
+}
+
 void
 stop_clean (struct supervisor *s)
 {
@@ -177,5 +191,6 @@ stop_clean (struct supervisor *s)
   s->listener_count = 0;
   supervisor_path (s, path, sizeof path, ".run");
   unlink (path);
+  remove_dead_control (s);
   control_socket_close (&s->control);
 }
