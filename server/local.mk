@@ -21,6 +21,7 @@ server_nbdzram_SOURCES = \
 	server/idle.c \
 	server/in-use.c server/in-use.h \
 	server/kernel-file.c server/kernel-file.h \
+	server/launch.c server/launch.h \
 	server/listen.c server/listen.h \
 	server/log.c server/log.h \
 	server/main.c \
@@ -35,7 +36,6 @@ server_nbdzram_SOURCES = \
 	server/pages.c \
 	server/process.c server/process.h \
 	server/process-memory.c server/process-memory.h \
-	server/protect.c server/protect.h \
 	server/question.c server/question.h \
 	server/range.c server/range.h \
 	server/recompress.c \
@@ -46,7 +46,6 @@ server_nbdzram_SOURCES = \
 	server/serve.c \
 	server/set.c \
 	server/setup.c server/setup.h \
-	server/spawn.c server/spawn.h \
 	server/status.c \
 	server/stop.c \
 	server/supervisor-adopt.c \

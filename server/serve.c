@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -21,6 +22,7 @@
 
 #define DEFAULT_NAME "zram0"
 #define RESUME "NBDZRAM_RESUME"
+#define DEATH_TRIES 10          /* of a twentieth of a second */
 
 static int
 say (const char *name, const char *error)
@@ -116,6 +118,23 @@ go_to_background (void)
 
 /* ---- being NAME ---- */
 
+/* One that has just been killed may listen for a moment yet. */
+static int
+open_control (struct control_socket *c, const char *path)
+{
+  static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+
+  for (int i = 0; i < DEATH_TRIES; ++i) {
+    if (control_socket_open (c, path) == 0)
+      return 0;
+    if (errno != EADDRINUSE)
+      return -1;
+    nanosleep (&pause, NULL);
+  }
+  errno = EADDRINUSE;
+  return -1;
+}
+
 static int
 be_the_one (struct supervisor *s)
 {
@@ -126,7 +145,7 @@ be_the_one (struct supervisor *s)
               strerror (errno));
   else {
     supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
-    if (control_socket_open (&s->control, path) == 0) {
+    if (open_control (&s->control, path) == 0) {
       s->control.fd = fd_keep (s->control.fd);
       return EXIT_OK;
     }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "conf.h"
-#include "spawn.h"
+#include "launch.h"
 
 /* As the user said it; strings are those of argv. */
 struct serve_options {

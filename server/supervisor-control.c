@@ -394,13 +394,15 @@ receive (struct supervisor *s, struct peer *p)
       drop (p);
     return;
   }
-  n = recv (p->fd, p->request + p->length, REQUEST_MAX - p->length,
-            MSG_DONTWAIT);
-  if (n > 0)
-    p->length += (size_t) n;
-  else if ((n == 0 && p->length < REQUEST_MAX) || (errno != EAGAIN && errno != EINTR)) {
-    drop (p);
-    return;
+  /* Who asked several things at once may have closed its end since. */
+  if (!memchr (p->request, '\n', p->length)) {
+    n = recv (p->fd, p->request + p->length, REQUEST_MAX - p->length,
+              MSG_DONTWAIT);
+    if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
+      drop (p);
+      return;
+    }
+    p->length += n > 0 ? (size_t) n : 0;
   }
   take_request (s, p);
 }

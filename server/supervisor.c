@@ -11,17 +11,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "notify.h"
-#include "protect.h"
+#include "self-hardening.h"
 #include "supervisor.h"
 
 /* One above the threads that serve. */
 #define PRIORITY 3
+
+/* For requests at NAME.sup, which come while memory is gone, too. */
+#define HEAP (1024 * 1024)
 
 #define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS + PEERS_MAX + 3)
 
@@ -319,12 +323,13 @@ tell_started (struct supervisor *s)
 }
 
 static void
-protect_swap (void)
+harden (void)
 {
+  const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
   char refused[MESSAGE_SIZE];
 
-  protect (PRIORITY, refused, sizeof refused);
-  if (refused[0])
+  setrlimit (RLIMIT_MEMLOCK, &all); /* for children, too */
+  if (!harden_self (HEAP, PRIORITY, refused, sizeof refused))
     log_line ("swap is not safe here, for want of: %s", refused);
 }
 
@@ -353,7 +358,7 @@ begin (struct supervisor *s, int resume)
     return give_up (s, error);
   }
   if (s->setup.options.swap)
-    protect_swap ();
+    harden ();
   if (!adopted && s->setup.serves
       && first_server (s, error, sizeof error) == -1) {
     stop_clean (s);

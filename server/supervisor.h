@@ -20,7 +20,8 @@
  * of any kind wakes it, and it then looks at everything that there is,
  * which is little.  After the start it allocates nothing for what it must
  * do when memory is gone: to start a server, to notice one's end, to log.
- * The control socket uses an allocator whose memory is locked (protect.h).
+ * The control socket allocates from a heap that is locked
+ * (self-hardening.h).
  *
  * Files, by what they do with the struct:
  *   supervisor.c           the loop, its beginning and its end
@@ -45,7 +46,7 @@
 #include "log.h"
 #include "process.h"
 #include "setup.h"
-#include "spawn.h"
+#include "launch.h"
 
 #define GENERATIONS 8
 #define WATCHERS CONF_REMOTES_MAX

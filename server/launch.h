@@ -8,8 +8,8 @@
  * into room that was left for it.
  */
 
-#ifndef NBDZRAM_SERVER_SPAWN_H
-#define NBDZRAM_SERVER_SPAWN_H
+#ifndef NBDZRAM_SERVER_LAUNCH_H
+#define NBDZRAM_SERVER_LAUNCH_H
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -53,4 +53,4 @@ void strings_free (char **list);
 int spawn (const struct program *program, const struct spawn_fds *fds,
            struct process *p);
 
-#endif /* NBDZRAM_SERVER_SPAWN_H */
+#endif /* NBDZRAM_SERVER_LAUNCH_H */
