@@ -58,7 +58,7 @@ attach ()
     eventually 5 test -s /sys/block/${1#/dev/}/pid || fail "not attached"
 }
 
-for round in 1 2; do
+for round in $(seq ${runs:-1}); do
     free_before=$(free_now)
     swap_on 500M algorithm=lz4 policy=off
     device=$(awk '/nbd/ { print $1 }' /proc/swaps)
@@ -83,7 +83,7 @@ for round in 1 2; do
     echo 1 >/sys/block/zram0/reset
 done
 
-for round in 1 2; do
+for round in $(seq ${runs:-1}); do
     eval "say pages a second, by memory's: $((ours${round}_rate * 100 / memory${round}_rate)) %"
     eval "say ... by zram's: $((ours${round}_rate * 100 / zram${round}_rate)) %"
     eval "say memory for a page swapped, by zram's: $((

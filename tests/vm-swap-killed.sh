@@ -9,7 +9,7 @@ boot 500 320M
 swap_on 500M
 mib=$(footprint)
 : "${kills:=20}"
-(pages $mib workers=2 rounds=1 seconds=$((4 * kills + 5)) \
+(pages $mib workers=2 rounds=0 seconds=$((4 * kills)) \
     seed="${seed:-300}" >/tmp/line 2>&1; echo $? >/tmp/code) &
 n=0 same=0 last=0
 while [ $n -lt $kills ]; do

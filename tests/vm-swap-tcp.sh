@@ -10,7 +10,7 @@ swap_on 500M --remote nbd://127.0.0.1:10809
 mib=$(footprint)
 run=0
 while [ $run -lt "${runs:-1}" ]; do
-    run_pages $mib workers=2 rounds=1 seed=$((${seed:-200} + run))
+    run_pages $mib workers=2 rounds=${rounds:-0} seed=$((${seed:-200} + run))
     run=$((run + 1))
 done
 [ "$(vmstat_of pswpout)" -gt 20000 ] || fail "little was swapped"

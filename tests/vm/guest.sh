@@ -15,7 +15,7 @@ say () { echo "## $(cut -d' ' -f1 /proc/uptime) $*"; }
 fail ()
 {
     say "FAIL: $*"
-    dmesg | tail -n 40
+    dmesg | grep -v "Other side returned" | tail -n 40
     nbdzram status 2>&1
     exit 1
 }
@@ -99,7 +99,12 @@ pid_of ()
         '/nbdzram|exe/ && index ($0, pattern) { print $1; exit }'
 }
 
-server_pid () { nbdzram status --noheadings -o PID swap0 2>/dev/null | tr -d ' '; }
+# As the supervisor has written down: a command would have to be swapped in.
+server_pid ()
+{
+    tr '{' '\n' </run/nbdzram/swap0.run |
+        sed -n 's/^"pid":\([0-9]*\),.*"state":"ready".*/\1/p' | head -n 1
+}
 
 # 1.6 times the memory of the machine, in MiB; the archive that it booted
 # from, which a machine would have on a disk, is none.

@@ -5,7 +5,14 @@
 vm_tests = \
 	tests/vm-filesystems.sh \
 	tests/vm-ltp-zram.sh \
-	tests/vm-nbd-client.sh
+	tests/vm-nbd-client.sh \
+	tests/vm-speed.sh \
+	tests/vm-swap.sh \
+	tests/vm-swap-backing.sh \
+	tests/vm-swap-full.sh \
+	tests/vm-swap-killed.sh \
+	tests/vm-swap-survives.sh \
+	tests/vm-swap-tcp.sh
 
 dist_check_SCRIPTS += $(vm_tests)
 EXTRA_DIST += tests/vm/guest.sh tests/vm/host.sh tests/vm/init \
