@@ -423,6 +423,25 @@ zram_close (void *handle)
   --clients;
 }
 
+/* Which pool it is: who reconnects finds out whether the pages are still
+ * those that were written (nbdzram watch).
+ */
+static const char *
+zram_export_description (void *handle)
+{
+  static const char digits[] = "0123456789abcdef";
+  char text[] = "nbdzram pool 0123456789abcdef0123456789abcdef";
+  char *hex = text + sizeof text - 1 - 2 * POOL_ID_SIZE;
+  const uint8_t *id = pool_file_id (&pool->file);
+
+  (void) handle;
+  for (unsigned i = 0; i < POOL_ID_SIZE; ++i) {
+    *hex++ = digits[id[i] >> 4];
+    *hex++ = digits[id[i] & 15];
+  }
+  return nbdkit_strdup_intern (text);
+}
+
 static int64_t
 zram_get_size (void *handle)
 {
@@ -616,6 +635,7 @@ static struct nbdkit_plugin plugin = {
   .cleanup           = stop_threads,
   .open              = zram_open,
   .close             = zram_close,
+  .export_description = zram_export_description,
   .get_size          = zram_get_size,
   .block_size        = zram_block_size,
   .is_rotational     = no,

@@ -22,6 +22,7 @@ struct attachment {
   char name[72];                /* NAME, or NAME.K */
   char identifier[80];          /* "nbdzram:NAME" */
   char uri[1024];
+  char description[128];        /* of the export; empty: none */
   int index;                    /* of /dev/nbdN */
   uint64_t size;                /* bytes */
   uint64_t connections, timeout, dead_timeout;

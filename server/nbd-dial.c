@@ -362,6 +362,7 @@ start_handshake (struct nbd_dial *d)
     return nbd_failed (d);
   /* The kernel knows neither structured replies nor contexts. */
   if (nbd_set_request_structured_replies (d->nbd, false) == -1
+      || nbd_set_full_info (d->nbd, true) == -1
       || nbd_set_export_name (d->nbd, d->address->export_name) == -1)
     return nbd_failed (d);
   if (nbd_aio_connect_socket (d->nbd, d->fd) == -1) {
@@ -390,6 +391,16 @@ kernel_flags (struct nbd_handle *nbd)
   return flags;
 }
 
+static void
+take_description (struct nbd_dial *d)
+{
+  char *text = nbd_get_export_description (d->nbd);
+
+  snprintf (d->result.description, sizeof d->result.description, "%s",
+            text ? text : "");
+  free (text);
+}
+
 /* The connection is the kernel's from here on; closing libnbd's handle
  * says nothing to the server.
  */
@@ -409,6 +420,7 @@ take_connection (struct nbd_dial *d)
   d->result.fd = fd;
   d->result.size = (uint64_t) size;
   d->result.flags = kernel_flags (d->nbd);
+  take_description (d);
   nbd_close (d->nbd);
   d->nbd = NULL;
   return 1;

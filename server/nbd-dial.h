@@ -44,6 +44,8 @@ struct nbd_dialed {
   pid_t pid;                    /* its number, or 0 */
   uint64_t size;                /* of the export, bytes */
   uint64_t flags;               /* NBD_FLAG_*, as the kernel wants them */
+  char description[128];        /* of the export: which pool a server of
+                                 * ours has; empty where there is none */
 };
 
 struct nbd_handle;

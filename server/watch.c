@@ -40,6 +40,7 @@ struct watching {
   struct nbd_address address;
   struct nbd_dial dial;
   bool dialing;
+  bool knows_disk;              /* a.description is what it must be */
   struct watcher watcher;
   char said[256];
 };
@@ -99,14 +100,25 @@ now (void *opaque)
   return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Pages that are not those that were written are worse than none. */
 static bool
-size_fits (struct watching *w, const struct nbd_dialed *d)
+is_same_disk (struct watching *w, const struct nbd_dialed *d)
 {
-  if (d->size / BLOCK_SIZE * BLOCK_SIZE == w->a.size)
-    return true;
-  say (w, "%s has another export size: %" PRIu64 ", not %" PRIu64
-       "; it is not connected", w->a.uri, d->size, w->a.size);
-  return false;
+  if (d->size / BLOCK_SIZE * BLOCK_SIZE != w->a.size) {
+    say (w, "%s has another export size: %" PRIu64 ", not %" PRIu64
+         "; it is not connected", w->a.uri, d->size, w->a.size);
+    return false;
+  }
+  if (!w->knows_disk)
+    strcpy (w->a.description, d->description);
+  w->knows_disk = true;
+  if (strcmp (d->description, w->a.description) != 0) {
+    say (w, "%s has lost the pages of /dev/nbd%d: it is now \"%s\", not "
+         "\"%s\"; it is not connected", w->a.uri, w->a.index,
+         d->description, w->a.description);
+    return false;
+  }
+  return true;
 }
 
 static int
@@ -129,7 +141,7 @@ dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
   if (r != 1)
     return r;
   *d = w->dial.result;
-  if (size_fits (w, d))
+  if (is_same_disk (w, d))
     return 1;
   close (d->fd);
   if (d->pidfd != -1)
@@ -242,7 +254,7 @@ dial_all (struct watching *w, struct nbd_dialed *list)
     list[i] = w->dial.result;
     if (i == 0)
       w->a.size = list[0].size / BLOCK_SIZE * BLOCK_SIZE;
-    else if (!size_fits (w, &list[i]))
+    if (!is_same_disk (w, &list[i]))
       return -1;
   }
   if (w->a.size == 0)
@@ -329,6 +341,8 @@ resume (struct watching *w, const struct attachment *old, bool known)
     w->a.timeout = old->timeout;
     w->a.dead_timeout = old->dead_timeout;
     w->a.reconnects = old->reconnects;
+    strcpy (w->a.description, old->description);
+    w->knows_disk = true;
     w->a.server = old->server;
     w->a.server_start = old->server_start;
   }

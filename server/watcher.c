@@ -204,13 +204,13 @@ offer (struct watcher *w, int fd)
 static bool
 is_quiet (struct watcher *w, int *count)
 {
-  bool late = w->ops->now (w->opaque) >= w->quiet_at;
+  int64_t now = w->ops->now (w->opaque);
 
   *count = w->ops->receivers (w->opaque);
   if (*count == -1)
-    return late;
-  if (!late && (w->unseen
-                || (w->beginning && (unsigned) *count < w->live)))
+    return now >= w->quiet_at;
+  if ((w->unseen && now < w->quiet_at)
+      || (w->beginning && now < w->begun_at && (unsigned) *count < w->live))
     return false;
   w->beginning = w->unseen = false;
   return (unsigned) *count + w->dead <= w->connections;
@@ -325,7 +325,7 @@ take_spare (struct watcher *w)
     w->dead--;
   w->reconnects++;
   w->beginning = true;
-  w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
+  w->begun_at = w->ops->now (w->opaque) + WAIT_READER;
   at_once (w);
   w->ops->reconnected (w->opaque, w->live);
 }
@@ -447,7 +447,7 @@ watcher_start (struct watcher *w, const struct watcher_ops *ops, void *opaque,
       .server = enter_server (w, dialed[i].pidfd, dialed[i].pid),
     };
   w->beginning = true;
-  w->quiet_at = ops->now (opaque) + WAIT_READER;
+  w->begun_at = w->quiet_at = ops->now (opaque) + WAIT_READER;
   w->current = count > 0 ? dialed[0].pid : former_pid;
   w->former = enter_server (w, former, former_pid);
 }

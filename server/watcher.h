@@ -125,7 +125,9 @@ struct watcher {
   struct watched_server servers[WATCHER_CONNECTIONS + 2];
   int former;                   /* server of those not known; or -1 */
   pid_t current;                /* last said by server_changed */
-  int64_t quiet_at;             /* readers that can't be seen are gone */
+  int64_t quiet_at;             /* readers of the dead that can't be seen
+                                 * are gone */
+  int64_t begun_at;             /* ... and those of the living are there */
   bool beginning;               /* the reader of the socket taken last was
                                  * not seen yet */
   bool unseen;                  /* ... and will not be: one has died */

@@ -46,6 +46,12 @@ all_connected ()
     [ "${n:-0}" -ge 3 ]
 }
 
+# ... and none is only dialed, not yet taken.
+all_taken ()
+{
+    grep 'connected again' "$tmp/watch.log" | tail -n 1 | grep -q '3 of 3'
+}
+
 is_dead ()
 {
     local state=Z
@@ -106,6 +112,8 @@ for ((round = 0; round < rounds; round++)); do
     fi
     eventually all_connected || fail "not connected again: $(
         tail -n 5 "$tmp/watch.log")"
+    [ ! "$harm" ] || eventually all_taken ||
+        fail "not all again: $(tail -n 5 "$tmp/watch.log")"
     still_there
 done
 
@@ -121,6 +129,11 @@ start_nbdkit swap memory 16M
 other=$pid
 eventually grep -q 'has another export size: 16777216, not 8388608' \
     "$tmp/watch.log" || fail "$(tail -n 3 "$tmp/watch.log")"
+stop_nbdkit "$other" KILL
+start_nbdkit swap zram 8M name=swap0
+other=$pid
+eventually grep -q 'has lost the pages of /dev/nbd0' "$tmp/watch.log" ||
+    fail "$(tail -n 3 "$tmp/watch.log")"
 stop_nbdkit "$other" KILL
 start_server
 eventually all_connected
