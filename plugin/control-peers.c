@@ -341,7 +341,7 @@ serve (void *arg)
   struct peers *ps = arg;
   bool more = false;
 
-  pthread_setname_np (pthread_self (), "zram-control");
+  control_thread_begins ("zram-control");
   while (!ps->stop) {
     round_of (ps, more);
     more = serve_requests (ps);

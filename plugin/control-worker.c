@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
@@ -93,13 +94,22 @@ task_is_done (struct worker *w, struct task *task)
   eventfd_write (w->event_fd, 1);
 }
 
+void
+control_thread_begins (const char *name)
+{
+  const struct sched_param none = { 0 };
+
+  pthread_setname_np (pthread_self (), name);
+  pthread_setschedparam (pthread_self (), SCHED_OTHER, &none);
+}
+
 static void *
 work (void *arg)
 {
   struct worker *w = arg;
   struct task *task;
 
-  pthread_setname_np (pthread_self (), "zram-worker");
+  control_thread_begins ("zram-worker");
   while ((task = next_task (w)) != NULL) {
     task->reply = verb_run (task->verb, w->context, task->args,
                            &task->cancelled);

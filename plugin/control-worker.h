@@ -47,4 +47,9 @@ void worker_cancel (struct worker *w, struct task *task);
 /* A task that is done, cancelled ones included, or NULL. */
 struct task *worker_done (struct worker *w);
 
+/* For each thread of the control socket to begin with: the one that made
+ * it may be scheduled in real time, before those that serve.
+ */
+void control_thread_begins (const char *name);
+
 #endif /* NBDZRAM_CONTROL_WORKER_H */
