@@ -37,7 +37,8 @@ log_to_kernel (void)
 }
 
 /* A pipe that poll says is writable takes PIPE_BUF bytes, and so does
- * all else that can be here; a socket is asked twice.
+ * all else that can be here; a socket is asked twice.  The kernel's log
+ * never blocks, and its poll knows of readers only.
  */
 static bool
 write_now (const char *text, size_t length)
@@ -45,7 +46,11 @@ write_now (const char *text, size_t length)
   struct pollfd p = { .fd = log_fd, .events = POLLOUT };
   ssize_t n;
 
-  if (log_fd == -1 || poll (&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+  if (log_fd == -1)
+    return false;
+  if (kernel)
+    return write (log_fd, text, length) > 0;
+  if (poll (&p, 1, 0) != 1 || !(p.revents & POLLOUT))
     return false;
   n = send (log_fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n == -1 && errno == ENOTSOCK)
