@@ -2,24 +2,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A backing file takes what the pool has no room for, while the server is
 # killed: on a disk of the machine's, as a block device and as a file.
-disk=$(mktemp)
-trap 'rm -f "$disk"' EXIT
-truncate -s 400M "$disk"
-export NBDZRAM_VM_ARGS="-drive file=$disk,format=raw,if=virtio,cache=unsafe"
 . "${srcdir:-.}/tests/vm/host.sh"
-(boot 360 320M fs)
+disks=$(mktemp -d)
+trap 'rm -rf "$disks"' EXIT
+truncate -s 400M "$disks/device" "$disks/ext4"
+PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q "$disks/ext4"
+for disk in device ext4; do
+    NBDZRAM_VM_ARGS="${NBDZRAM_VM_ARGS:-} -drive \
+file=$disks/$disk,format=raw,if=virtio,cache=unsafe"
+done
+export NBDZRAM_VM_ARGS
+(boot 300 320M)
 exit
 #### guest ####
 modprobe virtio_pci
 modprobe virtio_blk
-eventually 5 test -b /dev/vda || fail "no disk"
+eventually 5 test -b /dev/vdb || fail "no disk"
 for what in device file; do
     say "backing is a $what"
     if [ $what = device ]; then
-        dd if=/dev/zero of=/dev/vda bs=1M count=2 2>/dev/null
         swap_on 500M mem-limit=60M backing=/dev/vda writeback-watermark=50
     else
-        mkfs.ext4 -F -q /dev/vda && mount /dev/vda /mnt || fail "mkfs"
+        mount -t ext4 /dev/vdb /mnt || fail "mount"
         swap_on 500M mem-limit=60M backing=/mnt/cold backing-size=300M \
             writeback-watermark=50
     fi

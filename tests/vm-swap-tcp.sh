@@ -6,7 +6,8 @@ boot $((120 + 60 * ${NBDZRAM_VM_RUNS:-1})) 320M
 #### guest ####
 nbdzram serve far --daemon --swap --size 500M --listen 127.0.0.1:10809 ||
     fail "serve"
-swap_on 500M --remote nbd://127.0.0.1:10809
+nbdzram swapon swap0 --remote nbd://127.0.0.1:10809 || fail "swapon"
+echo 3 >/proc/sys/vm/page-cluster
 mib=$(footprint)
 run=0
 while [ $run -lt "${runs:-1}" ]; do
