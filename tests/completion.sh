@@ -43,7 +43,7 @@ start_nbdkit b zram 1M name=swap
 completes 'nbdzram status sw' swap
 completes 'nbdzram status --no' --noheadings
 completes 'nbdzram status --output' --output --output-all
-completes 'nbdzram status --output R' RATIO
+completes 'nbdzram status --output R' RATIO RECONNECTS
 completes 'nbdzram status -o MEM' MEM-LIMIT MEM-USED
 completes 'nbdzram status --bytes sw' swap
 completes 'nbdzram recompress --type ' all huge huge_idle idle stale
