@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "kernel-file.h"
 #include "nbd-device.h"
 #include "nbd-netlink.h"
 #include "run-file.h"
@@ -39,7 +40,10 @@ pause_ms (int ms)
 bool
 swap_server_has_systemd (void)
 {
-  return access ("/run/systemd/system", F_OK) == 0;
+  char path[512];
+
+  return kernel_file_path (path, sizeof path, "/run/systemd/system") == 0
+    && access (path, F_OK) == 0;
 }
 
 /* The supervisor's control socket.  -1: the name is too long. */

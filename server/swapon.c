@@ -141,6 +141,22 @@ start_server (struct swapon *s)
   return 0;
 }
 
+/* What was done before, by a former run or by the one of the unit, which
+ * systemd has waited for.
+ */
+static int
+read_state (struct swapon *s)
+{
+  if (swap_state_read (&s->state, s->name) == -1) {
+    if (errno != ENOENT)
+      return fail (s, "%s.swap: %s", s->name, strerror (errno));
+    s->state = (struct swap_state) { .device_count = 0 };
+    snprintf (s->state.name, sizeof s->state.name, "%s", s->name);
+  }
+  s->state.priority = s->conf.priority;
+  return 0;
+}
+
 /* ---- attaching ---- */
 
 static void
@@ -313,7 +329,7 @@ static int
 go_forward (struct swapon *s)
 {
   int (*const steps[]) (struct swapon *) = {
-    load_nbd, start_server, attach_all, set_all, swap_all,
+    load_nbd, start_server, read_state, attach_all, set_all, swap_all,
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {
@@ -431,20 +447,6 @@ read_settings (struct swapon *s, const struct option_list values[KEYS],
       if (conf_set (c, keys[i], values[i].values[k], error, size) == -1)
         return -1;
   return conf_check (c, true, error, size);
-}
-
-/* What a former run has noted down. */
-static int
-read_state (struct swapon *s)
-{
-  if (swap_state_read (&s->state, s->name) == -1) {
-    if (errno != ENOENT)
-      return fail (s, "%s.swap: %s", s->name, strerror (errno));
-    s->state = (struct swap_state) { .device_count = 0 };
-    snprintf (s->state.name, sizeof s->state.name, "%s", s->name);
-  }
-  s->state.priority = s->conf.priority;
-  return 0;
 }
 
 static bool

@@ -68,6 +68,22 @@ start_nbdkit single --filter=multi-conn memory 64M multi-conn-mode=disable
 exits 1 'no more than one connection' swapon --remote "$(uri single)"
 stop_nbdkit "$pid"
 
+# ---- systemd ----
+
+# The unit runs swapon itself, and what that has noted down is read.
+mkdir -p "$NBDZRAM_ROOT/run/systemd/system" "$tmp/systemd"
+cat >"$tmp/systemd/systemctl" <<END
+#!/bin/sh
+[ "\$1" != start ] ||
+    echo '{"devices":' >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+END
+chmod +x "$tmp/systemd/systemctl"
+PATH=$tmp/systemd:$PATH nbdzram swapon --size 64M >"$tmp/out" 2>"$tmp/err" &&
+    fail 'swapon with nothing to swap to'
+grep -q '^nbdzram swapon: swap0: swap0.swap: Invalid argument$' "$tmp/err" ||
+    fail "$(cat "$tmp/out" "$tmp/err")"
+rmdir "$NBDZRAM_ROOT/run/systemd/system"
+
 # ---- nothing to be undone, and no room for it ----
 
 exits 3 'swap0: there is no such swap' swapoff
