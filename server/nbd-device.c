@@ -48,6 +48,16 @@ nbd_device_belongs (int index, const char *identifier)
   return strcmp (value, identifier) == 0;
 }
 
+bool
+nbd_device_foreign (int index, const char *identifier)
+{
+  char path[64], value[256];
+
+  attribute (path, sizeof path, index, "backend");
+  return kernel_file_read (path, value, sizeof value) > 0
+    && strcmp (value, identifier) != 0;
+}
+
 int
 nbd_device_find (const char *identifier)
 {

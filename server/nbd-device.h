@@ -20,6 +20,11 @@ bool nbd_device_connected (int index);
  */
 bool nbd_device_belongs (int index, const char *identifier);
 
+/* Is it, for certain, connected for somebody else?  False where that can't
+ * be read.
+ */
+bool nbd_device_foreign (int index, const char *identifier);
+
 /* The device that is connected for IDENTIFIER, or -1. */
 int nbd_device_find (const char *identifier);
 

@@ -168,14 +168,16 @@ receivers (void *opaque)
   return nbd_receivers (w->a.index);
 }
 
-static bool
+/* Who is not sure stays: a device that nobody watches is lost. */
+static int
 connected (void *opaque)
 {
   struct watching *w = opaque;
-  bool yes = false;
+  bool yes;
 
-  return nbd_status (&w->nl, w->a.index, &yes) == 0 && yes
-    && nbd_device_belongs (w->a.index, w->a.identifier);
+  if (nbd_status (&w->nl, w->a.index, &yes) == -1)
+    return -1;
+  return yes && !nbd_device_foreign (w->a.index, w->a.identifier);
 }
 
 static void
@@ -354,6 +356,18 @@ resume (struct watching *w, const struct attachment *old, bool known)
   return true;
 }
 
+/* Does somebody swap to a device that is ours, or may be?  Then no other
+ * one will do.
+ */
+static bool
+is_swap (const struct attachment *a, const char *identifier)
+{
+  char device[NBD_DEVICE_PATH_SIZE];
+
+  return swap_find (nbd_device_path (device, a->index), NULL)
+    && !nbd_device_foreign (a->index, identifier);
+}
+
 static int
 begin (struct watching *w, int index)
 {
@@ -367,6 +381,9 @@ begin (struct watching *w, int index)
                    : strerror (errno));
   if (resume (w, &old, known))
     return 0;
+  if (known && is_swap (&old, w->a.identifier))
+    return refuse (w, "its device is in use as swap, but not found "
+                   "connected");
   if (attach (w, index) == 0)
     return 0;
   unlink (run_path (path, w->a.name, "attach"));
@@ -458,6 +475,8 @@ run (struct watching *w, int index)
     say (w, "works without %s", missing);
   say (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
   work (w, &usual);
+  if (w->watcher.gone && is_swap (&w->a, w->a.identifier))
+    return EXIT_FAILED;
   unlink (run_path (path, w->a.name, "attach"));
   watcher_end (&w->watcher);
   say (w, "/dev/nbd%d is disconnected", w->a.index);

@@ -194,7 +194,7 @@ static bool
 offer (struct watcher *w, int fd)
 {
   if (w->ops->offer (w->opaque, fd) == -1)
-    w->gone = !w->ops->connected (w->opaque);
+    w->gone = w->ops->connected (w->opaque) == 0;
   return is_taken (fd);
 }
 

@@ -87,8 +87,10 @@ struct watcher_ops {
   /* nbd_receivers. */
   int (*receivers) (void *opaque);
 
-  /* Is the device connected, as far as the kernel knows? */
-  bool (*connected) (void *opaque);
+  /* Is the device connected, and ours?  1, 0, or -1: nobody knows now,
+   * as where there is no memory to ask.
+   */
+  int (*connected) (void *opaque);
 
   /* Kill a server. */
   void (*kill) (void *opaque, int pidfd, pid_t pid);

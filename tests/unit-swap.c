@@ -305,6 +305,9 @@ devices (void **state)
   assert_true (nbd_device_belongs (3, "nbdzram:swap0"));
   assert_false (nbd_device_belongs (3, "nbdzram:swap1"));
   assert_false (nbd_device_belongs (4, "nbdzram:swap0"));
+  assert_true (nbd_device_foreign (3, "nbdzram:swap1"));
+  assert_false (nbd_device_foreign (3, "nbdzram:swap0"));
+  assert_false (nbd_device_foreign (4, "nbdzram:swap0"));
   assert_int_equal (nbd_device_size (3), MIB);
   assert_int_equal (nbd_device_size (4), 0);
   assert_false (nbd_is_loaded ());

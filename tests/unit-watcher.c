@@ -323,11 +323,11 @@ receivers (void *opaque)
   return count;
 }
 
-static bool
+static int
 connected (void *opaque)
 {
   (void) opaque;
-  return true;
+  return 1;
 }
 
 static void
@@ -601,11 +601,18 @@ test_hung_server (void **state)
 }
 
 /* Another one has disconnected the device: that is the end. */
-static bool
+static int
 never (void *opaque)
 {
   (void) opaque;
-  return false;
+  return 0;
+}
+
+static int
+unknown (void *opaque)
+{
+  (void) opaque;
+  return -1;
 }
 
 static int
@@ -634,6 +641,28 @@ test_gone (void **state)
     step (&w, &watcher);
   assert_true (watcher.gone);
   assert_int_equal (watcher_step (&watcher), -1);
+  clean (&w, &watcher);
+}
+
+/* A kernel that can't say, for want of memory, has disconnected nothing. */
+static void
+test_not_gone (void **state)
+{
+  struct watcher_ops others = ops;
+  struct world w = quiet_world (2);
+  struct watcher watcher;
+
+  (void) state;
+  attach (&w, &watcher);
+  others.connected = unknown;
+  others.offer = refuse;
+  watcher.ops = &others;
+  begin_death (&w);
+  for (int i = 0; i < 1000; ++i)
+    step (&w, &watcher);
+  assert_false (watcher.gone);
+  watcher.ops = &ops;
+  settle (&w, &watcher);
   clean (&w, &watcher);
 }
 
@@ -712,6 +741,7 @@ main (void)
     cmocka_unit_test (test_resume_then_death),
     cmocka_unit_test (test_hung_server),
     cmocka_unit_test (test_gone),
+    cmocka_unit_test (test_not_gone),
     cmocka_unit_test (test_tcp_abort),
     cmocka_unit_test (test_chaos),
   };
