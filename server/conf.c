@@ -15,6 +15,7 @@
 #include "control-path.h"
 #include "expression.h"
 #include "util.h"
+#include "watcher.h"
 
 /* The kernel's client counts in blocks of this size. */
 #define DISK_SIZE_UNIT 4096
@@ -67,8 +68,8 @@ const struct conf_entry conf_entries[] = {
   { .name = "priority", .kind = CONF_NUMBER, .max = 32767, FIELD (priority),
     .words = { { "auto", CONF_KEEP } } },
   { .name = "remote", .kind = CONF_TEXT, .repeats = true, FIELD (remotes) },
-  { .name = "connections", .kind = CONF_NUMBER, .min = 2, .max = 64,
-    FIELD (connections) },
+  { .name = "connections", .kind = CONF_NUMBER, .min = 2,
+    .max = WATCHER_CONNECTIONS, FIELD (connections) },
   { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN, .max = 30,
     FIELD (timeout) },
   { .name = "dead-timeout", .kind = CONF_NUMBER, .min = 30, .max = 86400,

@@ -289,6 +289,19 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
                          "pid", (int) w->process.pid));
 }
 
+static void
+verb_unwatch (struct supervisor *s, struct peer *p, const json_t *args)
+{
+  const char *name = json_string_value (json_object_get (args, "name"));
+
+  if (!name) {
+    reply_error (p, "name is missing");
+    return;
+  }
+  watcher_remove (s, name);
+  reply_ok (p);
+}
+
 static const struct {
   const char *name;
   void (*run) (struct supervisor *s, struct peer *p, const json_t *args);
@@ -300,6 +313,7 @@ static const struct {
   { "stop", verb_stop, { "force" } },
   { "watch", verb_watch,
     { "name", "uri", "connections", "timeout", "dead_timeout" } },
+  { "unwatch", verb_unwatch, { "name" } },
   { NULL, NULL, { NULL } },
 };
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,8 +224,28 @@ look_at_end (struct supervisor *s, struct watcher *w)
     watcher_forget (w);
     return;
   }
+  if (w->unwanted && !is_attached (s, w)) {
+    watcher_forget (w);
+    return;
+  }
   status_text (how, sizeof how, status);
   plan_start (w, how);
+}
+
+void
+watcher_remove (struct supervisor *s, const char *name)
+{
+  struct watcher *w = watcher_called (s, name);
+
+  if (!w)
+    return;
+  w->unwanted = true;
+  if (w->process.pid != 0)
+    process_signal (&w->process, SIGTERM);
+  else if (!is_attached (s, w)) {
+    watcher_forget (w);
+    s->changed = true;
+  }
 }
 
 static void

@@ -88,6 +88,8 @@ struct watcher {
   unsigned failures;
   int64_t next_start;           /* milliseconds */
   struct log_source log;
+  bool unwanted;                /* it is not started again, unless it
+                                 * leaves a device attached */
 };
 
 enum upgrade_phase {
@@ -205,6 +207,9 @@ struct watch_request {
 /* 0, or -1 with a line in ERROR. */
 int watcher_add (struct supervisor *s, const struct watch_request *request,
                  struct watcher **added, char *error, size_t size);
+
+/* End the one called NAME, if there is one. */
+void watcher_remove (struct supervisor *s, const char *name);
 
 /* Its program, with the ARGC arguments of ARGV after its name.  Takes
  * over nothing.  0, or -1 with errno.

@@ -247,6 +247,16 @@ is_known (const char *name, const char *watcher)
   return known;
 }
 
+/* One that does not get anywhere must not attach a device later. */
+static void
+remove_watcher (const char *name, const char *watcher)
+{
+  char error[256];
+
+  tell (name, json_pack ("{s:s, s:s}", "verb", "unwatch", "name", watcher),
+        TIMEOUT, error, sizeof error);
+}
+
 int
 swap_server_watch (const char *name, const char *watcher, const char *uri,
                    const struct conf *c, struct attachment *a, char *error,
@@ -258,7 +268,9 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
     "timeout", (json_int_t) c->timeout,
     "dead_timeout", (json_int_t) c->dead_timeout);
 
-  if (is_known (name, watcher))
+  bool known = is_known (name, watcher);
+
+  if (known)
     json_decref (request);
   else if (tell (name, request, TIMEOUT, error, size) == -1)
     return -1;
@@ -269,6 +281,8 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
   }
   snprintf (error, size, "%s: %s was not attached within %d seconds",
             watcher, uri, START_S);
+  if (!known)
+    remove_watcher (name, watcher);
   return -1;
 }
 

@@ -127,4 +127,16 @@ asks "{\"verb\": \"fence\", \"pid\": $old}" '"ok":true'
 is_gone "$old" || fail "the fence let it live"
 eventually is_ready g
 [ "$(server_pid g)" != "$old" ]
+asks '{"verb": "unwatch"}' 'name is missing'
+asks '{"verb": "unwatch", "name": "g"}' '"ok":true'
+stop g
+
+# A watcher that gets nowhere is started again, until nobody wants it.
+serve g --swap --size=16M
+asks '{"verb": "watch", "uri": "nbd+unix:///?socket=/none"}' '"name":"g"'
+eventually grep -q 'the watcher of g .*started again' "$tmp/g.log"
+[ "$(sup g "len(s['watchers'])")" = 1 ] || fail 'it is not tried again'
+asks '{"verb": "unwatch", "name": "g"}' '"ok":true'
+is_unwatched () { [ "$(sup g "s['watchers']")" = '[]' ]; }
+eventually is_unwatched || fail 'it is still there'
 stop g

@@ -300,7 +300,8 @@ refused_lines (void **state)
       "priority: '40000' is not a whole number from 0 to 32767, or auto" },
     { "priority = -1", "1", "priority: '-1' is not a whole number" },
     { "connections = 1", "1", "connections: '1' is not a whole number from"
-      " 2 to 64" },
+      " 2 to 16" },
+    { "connections = 17", "1", "connections: '17' is not a whole number" },
     { "swappiness = 201", "1", "not a whole number from 0 to 200, or keep" },
     { "timeout = 99999999999999999999", "1", "timeout: '9999" },
     { "timeout = 2", "1", "timeout: '2' is not a whole number from 3 to 30" },
