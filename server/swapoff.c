@@ -207,9 +207,12 @@ stop_server (struct swapoff *s)
   return 0;
 }
 
+/* A unit that was stopped has put them back itself, and forgotten them. */
 static void
-restore (const struct swapoff *s)
+restore (struct swapoff *s)
 {
+  if (swap_state_read (&s->state, s->name) == -1 && errno == ENOENT)
+    return;
   for (unsigned i = s->state.setting_count; i-- > 0; ) {
     const struct swap_setting *t = &s->state.settings[i];
 

@@ -111,6 +111,23 @@ END
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/swappiness")" = 100 ]
 
+# A unit puts them back when it is stopped, and swapoff says nothing of it.
+mkdir -p "$NBDZRAM_ROOT/run/systemd/system"
+echo '{"devices":[],"priority":100,"sysctls":
+    {"vm.page-cluster":{"old":"3","new":"0"}}}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+cat >"$tmp/systemd/systemctl" <<END
+#!/bin/sh
+if [ "\$1" = stop ]; then
+    echo 3 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+    rm "$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+fi
+END
+PATH=$tmp/systemd:$PATH nbdzram swapoff >"$tmp/out"
+[ "$(cat "$tmp/out")" = 'swap swap0 is off' ] || fail "$(cat "$tmp/out")"
+[ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
+
 # Nothing is left.
 left=$(ls "$XDG_RUNTIME_DIR/nbdzram")
 [ ! "$left" ] || fail "left: $left"
