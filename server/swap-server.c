@@ -19,6 +19,7 @@
 #include "run-file.h"
 #include "run-program.h"
 #include "swap-server.h"
+#include "util.h"
 
 #define START_S 30              /* for what takes a second */
 #define STOP_S 120              /* a server may have to drain */
@@ -192,19 +193,41 @@ swap_watcher_name (char *buf, size_t size, const char *name, size_t k)
   return buf;
 }
 
-void
-swap_server_uri (char *uri, size_t size, const char *name,
-                 const struct conf *c)
+/* Who listens at any address is reached at the machine's own. */
+static void
+own_address (char *uri, size_t size, const char *listens)
 {
-  char path[RUN_PATH_SIZE];
+  static const char *const hosts[][2] = {
+    { "nbd://0.0.0.0:", "nbd://127.0.0.1:" },
+    { "nbd://[::]:", "nbd://[::1]:" },
+  };
 
-  if (c->listen && c->listen[0] == '/')
-    snprintf (uri, size, "nbd+unix:///?socket=%s", c->listen);
-  else if (c->listen)
-    snprintf (uri, size, "nbd://%s", c->listen);
-  else
-    snprintf (uri, size, "nbd+unix:///?socket=%s",
-              run_path (path, name, "sock"));
+  for (size_t i = 0; i < ARRAY_SIZE (hosts); ++i) {
+    size_t length = strlen (hosts[i][0]);
+
+    if (strncmp (listens, hosts[i][0], length) == 0) {
+      snprintf (uri, size, "%s%s", hosts[i][1], listens + length);
+      return;
+    }
+  }
+  snprintf (uri, size, "%s", listens);
+}
+
+int
+swap_server_uri (char *uri, size_t size, const char *name, char *error,
+                 size_t error_size)
+{
+  json_t *reply = ask (name, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       error, error_size);
+  const char *listens = json_string_value (
+    json_array_get (json_object_get (reply, "listen"), 0));
+
+  if (listens)
+    own_address (uri, size, listens);
+  else if (reply)
+    snprintf (error, error_size, "%s: the server listens nowhere", name);
+  json_decref (reply);
+  return listens ? 0 : -1;
 }
 
 /* Is there a process that holds NAME.attach? */

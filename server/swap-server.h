@@ -51,8 +51,8 @@ bool swap_server_attached (const char *watcher, struct attachment *a);
 const char *swap_watcher_name (char *buf, size_t size, const char *name,
                                size_t k);
 
-/* Where the server of NAME listens. */
-void swap_server_uri (char *uri, size_t size, const char *name,
-                      const struct conf *c);
+/* Where the server of NAME, which runs, is to be dialed. */
+int swap_server_uri (char *uri, size_t size, const char *name, char *error,
+                     size_t error_size);
 
 #endif /* NBDZRAM_SWAP_SERVER_H */

@@ -211,15 +211,15 @@ try_netlink (struct swapon *s)
 static int
 attach_all (struct swapon *s)
 {
-  char uri[5000];
+  char uri[1024];
 
   if (try_netlink (s) == -1)
     return -1;
   s->state.device_count = 0;
-  if (s->conf.remote_count == 0) {
-    swap_server_uri (uri, sizeof uri, s->name, &s->conf);
-    return attach_one (s, 0, uri);
-  }
+  if (s->conf.remote_count == 0)
+    return swap_server_uri (uri, sizeof uri, s->name, s->error,
+                            sizeof s->error) == -1
+      ? -1 : attach_one (s, 0, uri);
   for (size_t k = 0; k < s->conf.remote_count; ++k)
     if (attach_one (s, k, s->conf.remotes[k]) == -1)
       return -1;

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +27,7 @@
 #include "run-program.h"
 #include "swap-area.h"
 #include "swap-room.h"
+#include "swap-server.h"
 #include "swap-state.h"
 #include "swaps.h"
 #include "util.h"
@@ -245,6 +248,68 @@ min_free (void **state)
   assert_int_equal (swap_min_free (64 * GIB, 67584), 262144);
 }
 
+/* ---- the server ---- */
+
+/* A supervisor that is asked once and says where it listens. */
+static pid_t
+play_supervisor (const char *uri)
+{
+  struct sockaddr_un a = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+  char buf[256];
+  pid_t pid;
+
+  snprintf (a.sun_path, sizeof a.sun_path, "%s/nbdzram/swap2.sup", root);
+  unlink (a.sun_path);
+  assert_int_equal (bind (fd, (struct sockaddr *) &a, sizeof a), 0);
+  assert_int_equal (listen (fd, 1), 0);
+  pid = fork ();
+  if (pid != 0) {
+    close (fd);
+    return pid;
+  }
+  alarm (30);
+  peer = accept (fd, NULL, NULL);
+  if (recv (peer, buf, sizeof buf, 0) <= 0)
+    _exit (1);
+  dprintf (peer, "{\"ok\":true,\"listen\":[%s]}\n", uri);
+  _exit (0);
+}
+
+static void
+where_to_dial (void **state)
+{
+  static const struct {
+    const char *listens, *uri;
+  } rows[] = {
+    { "\"nbd://0.0.0.0:10809\", \"nbd://[::]:10809\"",
+      "nbd://127.0.0.1:10809" },
+    { "\"nbd://[::]:10809\"", "nbd://[::1]:10809" },
+    { "\"nbd://192.0.2.7:10809\"", "nbd://192.0.2.7:10809" },
+    { "\"nbd+unix:///?socket=/run/50%25\"",
+      "nbd+unix:///?socket=/run/50%25" },
+    { "", NULL },
+  };
+  char uri[1024], error[256];
+
+  (void) state;
+  for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
+    pid_t pid = play_supervisor (rows[i].listens);
+    int r = swap_server_uri (uri, sizeof uri, "swap2", error, sizeof error);
+    int status;
+
+    assert_int_equal (r, rows[i].uri ? 0 : -1);
+    if (rows[i].uri)
+      assert_string_equal (uri, rows[i].uri);
+    else
+      assert_string_equal (error, "swap2: the server listens nowhere");
+    assert_int_equal (waitpid (pid, &status, 0), pid);
+    assert_int_equal (status, 0);
+  }
+  assert_int_equal (swap_server_uri (uri, sizeof uri, "swap2", error,
+                                     sizeof error), -1);
+}
+
 /* ---- NAME.attach and the device ---- */
 
 static void
@@ -391,6 +456,7 @@ main (void)
     cmocka_unit_test (state_round_trip),
     cmocka_unit_test (settings),
     cmocka_unit_test (min_free),
+    cmocka_unit_test (where_to_dial),
     cmocka_unit_test (attachment),
     cmocka_unit_test (devices),
     cmocka_unit_test (content),

@@ -141,6 +141,8 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	server/run-file.c server/run-file.h \
 	server/run-program.c server/run-program.h \
 	server/swap-area.c server/swap-area.h \
+	server/swap-server.c server/swap-server.h \
+	tests/played-kernel.h tests/played-netlink.c \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-state.c server/swap-state.h \
 	server/swaps.c server/swaps.h $(unit_help)
