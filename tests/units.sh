@@ -78,6 +78,33 @@ sed -i 's/^Before=swap.target/&\nAfter=local-fs.target/' \
 [ "$(cycles)" ] || fail "a boot that goes in circles is not noticed"
 cp "$tmp/right" "$dir/nbdzram-swap@.service"
 
+# Swap on another machine comes after the network, by the edit that
+# nbdzram-swap(7) describes, and by nothing less.
+far ()
+{
+    sed "$@" "$tmp/right" >"$dir/nbdzram-swap@far.service"
+    ln -sf ../nbdzram-swap@far.service "$dir/multi-user.target.wants"
+}
+online='Wants=network-online.target\nAfter=network-online.target'
+mkdir "$dir/network-online.target.wants"
+cat >"$dir/wait-online.service" <<'END'
+[Unit]
+Before=network-online.target
+[Service]
+Type=oneshot
+ExecStart=/bin/true
+END
+ln -s ../wait-online.service "$dir/network-online.target.wants"
+far "s/^Before=swap.target/$online/"
+[ -z "$(cycles)" ] || fail "$(cycles)"
+far "s/^Before=swap.target/&\n$online/"
+[ "$(cycles)" ] || fail "swap before the network and after it is not noticed"
+rm "$dir/nbdzram-swap@far.service" \
+    "$dir/multi-user.target.wants/nbdzram-swap@far.service"
+for unit in nbdzram.service nbdzram@.service; do
+    grep -qx 'After=network-online.target' "$dir/$unit" || fail "$unit"
+done
+
 # ---- stopping ----
 
 # The command of ExecStop, as systemd would run it, with a program that
