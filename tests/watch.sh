@@ -160,6 +160,23 @@ still_there
 # Somebody swaps to it, and then not.
 mkdir -p "$NBDZRAM_ROOT/proc"
 echo '/dev/nbd0 partition 8192 100 5' >"$NBDZRAM_ROOT/proc/swaps"
+
+# A successor that can't read whose device it is attaches no other one, and
+# forgets nothing.
+kill -9 "$watcher"
+wait "$watcher" 2>/dev/null || :
+mv "$NBDZRAM_ROOT/sys/block/nbd0" "$tmp/unread"
+code=0
+timeout 60 "$bin/watch-played" swap0 --uri "$(uri swap)" 2>"$tmp/blind" ||
+    code=$?
+[ $code = 1 ] && grep -q 'in use as swap, but not found' "$tmp/blind" ||
+    fail "$code: $(cat "$tmp/blind")"
+grep -q '"device":"/dev/nbd0"' "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+mv "$tmp/unread" "$NBDZRAM_ROOT/sys/block/nbd0"
+went=$(grep -c 'goes on with' "$tmp/watch.log" || :)
+start_watcher
+goes_on () { [ "$(grep -c 'goes on with' "$tmp/watch.log")" -gt "$went" ]; }
+eventually goes_on || fail "$(tail -n 3 "$tmp/watch.log")"
 kill "$watcher"
 eventually grep -q 'is in use as swap: run nbdzram swapoff swap0' \
     "$tmp/watch.log" || fail "$(tail -n 3 "$tmp/watch.log")"
