@@ -10,7 +10,8 @@
  *   only a holder lives        it maps the pool: the kernel lets us open a
  *                              file by a mapping; clients reconnect to
  *                              sockets that are new, but called the same
- *   nothing lives              a memfd is gone; a new disk begins
+ *   nothing lives              a memfd is gone; a new disk begins, but
+ *                              where the kernel swaps to the old one
  *
  * An upgraded supervisor takes over from itself in the same way, but that
  * it has the descriptors.
@@ -26,17 +27,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "in-use.h"
 #include "supervisor.h"
 #include "util.h"
 
 struct source {
   const json_t *state;
   bool own;                     /* numbers are ours */
-  struct process donor;         /* who has the sockets and the pool */
   bool refused;                 /* some descriptor, by the kernel */
 };
 
@@ -153,8 +155,6 @@ adopt_generation (struct supervisor *s, struct source *from,
   if (g->paused)
     process_signal (&g->process, SIGCONT);
   g->paused = false;
-  if (g->state != GENERATION_GONE)
-    from->donor = g->process;
 }
 
 static void
@@ -200,8 +200,10 @@ pool_of_mapping (const struct process *p)
   return fd;
 }
 
+/* All sockets that process P has, or none: it may end meanwhile. */
 static void
-adopt_sockets (struct supervisor *s, struct source *from)
+adopt_sockets (struct supervisor *s, struct source *from,
+               const struct process *p)
 {
   const json_t *list = json_object_get (from->state, "listen"), *o;
   size_t i;
@@ -211,29 +213,60 @@ adopt_sockets (struct supervisor *s, struct source *from)
 
     if (s->listener_count == LISTENERS_MAX)
       break;
-    l->fd = take (from, &from->donor, number_at (o, "fd", -1));
+    l->fd = take (from, p, number_at (o, "fd", -1));
+    if (l->fd == -1)
+      break;
     snprintf (l->path, sizeof l->path, "%s", text_at (o, "path"));
     snprintf (l->uri, sizeof l->uri, "%s", text_at (o, "uri"));
-    if (l->fd != -1)
-      ++s->listener_count;
+    ++s->listener_count;
   }
+  if (i < json_array_size (list))
+    while (s->listener_count > 0)
+      fd_close (&s->listeners[--s->listener_count].fd);
+}
+
+/* What generation G has, of that which is missing yet. */
+static void
+adopt_shared (struct supervisor *s, struct source *from,
+              const struct generation *g)
+{
+  if (s->listener_count == 0)
+    adopt_sockets (s, from, &g->process);
+  if (s->pool == -1)
+    s->pool = take (from, &g->process, number_at (from->state, "pool", -1));
 }
 
 /* The pool, where nobody is left who has more than it in memory. */
 static void
-adopt_from_holder (struct supervisor *s)
+adopt_from_holders (struct supervisor *s)
 {
-  struct generation *g = server_in (s, GENERATION_GONE);
-
-  if (!g || s->pool != -1)
-    return;
-  s->pool = pool_of_mapping (&g->holder);
+  for (unsigned i = 0; i < GENERATIONS && s->pool == -1; ++i)
+    if (s->generations[i].holder.pid != 0)
+      s->pool = pool_of_mapping (&s->generations[i].holder);
   if (s->pool != -1)
     log_line ("no server is left, but what held its memory: the pages are "
               "there");
-  else
-    log_line ("what holds the memory of the last server can't be opened: "
-              "%s", strerror (errno));
+}
+
+static bool
+had_memfd (const struct source *from)
+{
+  return number_at (from->state, "pool", -1) != -1;
+}
+
+/* Any of them may be ending at this very moment, so all are asked. */
+static void
+adopt_pool_and_sockets (struct supervisor *s, struct source *from)
+{
+  const struct generation none = { .process = NO_PROCESS };
+
+  if (from->own)
+    adopt_shared (s, from, &none);
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].process.pid != 0)
+      adopt_shared (s, from, &s->generations[i]);
+  if (had_memfd (from))
+    adopt_from_holders (s);
 }
 
 static bool
@@ -329,57 +362,85 @@ refuse (char *error, size_t size)
 }
 
 static bool
-something_lives (struct supervisor *s)
+server_lives (const struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS; ++i)
     if (s->generations[i].state != GENERATION_FREE)
       return true;
+  return false;
+}
+
+static bool
+watcher_lives (const struct supervisor *s)
+{
   for (unsigned i = 0; i < WATCHERS; ++i)
     if (s->watchers[i].process.pid != 0)
       return true;
   return false;
 }
 
+/* The memfd could not be had.  An empty one in its place would have the
+ * last who hold the pages released as soon as it is served; and the
+ * kernel would take what it swapped out for zeroes.
+ */
+static int
+without_pool (struct supervisor *s, char *error, size_t size)
+{
+  char device[64];
+
+  if (server_lives (s)) {
+    s->exit_code = EX_TEMPFAIL;
+    snprintf (error, size, "the pool of its servers can't be opened (by "
+              "what holds the memory of a dead one, only root can): they "
+              "are let alone");
+    return -1;
+  }
+  if (in_use_as_swap (s->setup.options.name, false, device, sizeof device)) {
+    snprintf (error, size, "%s is in use as swap, and what was swapped out "
+              "is lost with the last server", device);
+    return -1;
+  }
+  log_line ("the last supervisor and all its servers are gone, and with "
+            "them the pages");
+  return 0;
+}
+
+static int
+adopt_all (struct supervisor *s, struct source *from, char *error,
+           size_t size)
+{
+  adopt_generations (s, from);
+  adopt_pool_and_sockets (s, from);
+  adopt_watchers (s, from);
+  if (!s->last_exit[0])
+    snprintf (s->last_exit, sizeof s->last_exit, "%s",
+              text_at (from->state, "last_exit"));
+  s->restarts = (uint64_t) number_at (from->state, "restarts", 0);
+  if (from->refused)
+    return refuse (error, size);
+  if (had_memfd (from) && s->pool == -1
+      && without_pool (s, error, size) == -1)
+    return -1;
+  if (!from->own && !server_lives (s) && !watcher_lives (s))
+    return 0;
+  if (s->listener_count > 0 && adopt_program (s, from) == -1) {
+    snprintf (error, size, "%s", strerror (ENOMEM));
+    return -1;
+  }
+  s->served = json_is_true (json_object_get (from->state, "served"));
+  return 1;
+}
+
 int
 adopt (struct supervisor *s, int resume, char *error, size_t size)
 {
   json_t *state = read_state (s, resume);
-  struct source from = {
-    .state = state, .own = resume != -1, .donor = NO_PROCESS,
-  };
-  int r = 0;
+  struct source from = { .state = state, .own = resume != -1 };
+  int r;
 
   if (!state)
     return 0;
-  adopt_generations (s, &from);
-  if (from.own || from.donor.pid != 0) {
-    adopt_sockets (s, &from);
-    s->pool = take (&from, &from.donor, number_at (state, "pool", -1));
-  }
-  if (s->listener_count == 0)   /* it died meanwhile */
-    from.donor = NO_PROCESS;
-  if (from.donor.pid == 0)
-    adopt_from_holder (s);
-  adopt_watchers (s, &from);
-  if (!s->last_exit[0])
-    snprintf (s->last_exit, sizeof s->last_exit, "%s",
-              text_at (state, "last_exit"));
-  s->restarts = (uint64_t) number_at (state, "restarts", 0);
-  if (from.refused)
-    r = refuse (error, size);
-  else if (!from.own && from.donor.pid == 0 && !something_lives (s)) {
-    if (number_at (state, "pool", -1) != -1)
-      log_line ("the last supervisor and all its servers are gone, and with "
-                "them the pages");
-  }
-  else if (from.donor.pid == 0 || adopt_program (s, &from) == 0) {
-    s->served = json_is_true (json_object_get (state, "served"));
-    r = 1;
-  }
-  else {
-    snprintf (error, size, "%s", strerror (ENOMEM));
-    r = -1;
-  }
+  r = adopt_all (s, &from, error, size);
   json_decref (state);
   return r;
 }

@@ -373,7 +373,7 @@ int
 supervise (struct supervisor *s, int resume)
 {
   if (begin (s, resume) == -1)
-    return EXIT_FAILURE;
+    return s->exit_code ? s->exit_code : EXIT_FAILURE;
   if (!s->stop.asked)
     tell_started (s);
   s->changed = true;

@@ -61,6 +61,15 @@ else
     victims="$pid $(standby_pid a) $(server_pid a)"
     # shellcheck disable=SC2086
     kill -9 $victims
+    # Who may not open files by mappings leaves it to somebody who may.
+    weak=(nbdzram)
+    [ "$(id -u)" != 0 ] ||
+        weak=(setpriv --bounding-set '-sys_admin,-checkpoint_restore' --
+              "$bin/../server/nbdzram")
+    code=0
+    "${weak[@]}" serve a --size=32M --swap >"$tmp/out" 2>&1 || code=$?
+    [ $code = 75 ] || fail "an empty pool instead: $code $(cat "$tmp/out")"
+    grep -q "the pool of its servers can't be opened" "$tmp/out"
     if (: </proc/self/map_files/"$(sed -n '1s/ .*//p' /proc/self/maps)") \
            2>/dev/null; then
         serve a --size=32M --swap
@@ -72,11 +81,37 @@ nbdzram stop a 2>/dev/null || :
 kill_all
 rm -f "$run"/*
 
+# A pool that can't be had from those that live is not made anew.
+serve a --size=32M --standby
+io "$(socket_uri a)" 'write -P 4 0 1M'
+eventually is_whole a
+kill -9 "$pid"
+eventually is_gone "$pid"
+cp "$run/a.run" "$tmp/a.run"
+sed -i 's/"pool":[0-9]*/"pool":999/' "$run/a.run"
+if [ "$(sed -n 's/.*"holder":{"pid":\([0-9]*\).*/\1/p' "$run/a.run")" = 0 ]; then
+    exits 75 "the pool of its servers can't be opened" serve a --size=32M
+else
+    "${weak[@]}" serve a --size=32M --standby >"$tmp/out" 2>&1 && code=0 ||
+        code=$?
+    [ $code = 75 ] || fail "an empty pool instead: $code $(cat "$tmp/out")"
+fi
+cp "$tmp/a.run" "$run/a.run"
+serve a --size=32M --standby
+io "$(socket_uri a)" 'read -P 4 0 1M'
+stop a
+
 # All are gone: it says what that means, and begins anew.
 serve a --size=32M
 io "$(socket_uri a)" 'write -P 3 0 1M'
 kill -9 "$pid" "$(server_pid a)"
 eventually no_processes
+mkdir -p "$tmp/root/proc" "$tmp/root/sys/block/nbd3"
+printf '%s\n' 'Filename Type Size Used Priority' \
+       '/dev/nbd3 partition 1 1 100' >"$tmp/root/proc/swaps"
+echo nbdzram:a >"$tmp/root/sys/block/nbd3/backend"
+NBDZRAM_ROOT=$tmp/root exits 1 '/dev/nbd3 is in use as swap, and what was' \
+            serve a --size=32M
 serve a --size=32M
 grep -q 'with them the pages' "$tmp/a.log"
 io "$(socket_uri a)" 'read -P 0 0 1M'
