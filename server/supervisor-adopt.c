@@ -411,6 +411,9 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
 {
   adopt_generations (s, from);
   adopt_pool_and_sockets (s, from);
+  /* Whether they were told is not known. */
+  if (server_in (s, GENERATION_READY))
+    servers_release_gone (s);
   adopt_watchers (s, from);
   if (!s->last_exit[0])
     snprintf (s->last_exit, sizeof s->last_exit, "%s",

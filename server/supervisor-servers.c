@@ -192,10 +192,17 @@ server_start (struct supervisor *s, const struct setup *setup)
 void
 server_release (struct generation *g)
 {
-  if (g->released || g->hold == -1)
-    return;
+  if (!g->released && g->hold != -1)
+    eventfd_write (g->hold, 1);
   g->released = true;
-  eventfd_write (g->hold, 1);
+}
+
+void
+servers_release_gone (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state == GENERATION_GONE)
+      server_release (&s->generations[i]);
 }
 
 void
@@ -312,9 +319,7 @@ is_ready (struct supervisor *s, struct generation *g)
   }
   enter (s, g, GENERATION_READY);
   g->served = true;
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state == GENERATION_GONE)
-      server_release (&s->generations[i]);
+  servers_release_gone (s);
   if (s->served) {
     ++s->restarts;
     log_line ("a server is ready again (%d, version %s)",
@@ -391,11 +396,23 @@ read_log (struct supervisor *s, struct generation *g)
   }
 }
 
-void
-servers_look (struct supervisor *s)
+/* Is there no more to wait for?  A holder ends when it is told to, and of
+ * its own accord when that takes too long.
+ */
+static bool
+is_over (const struct generation *g)
 {
   int status;
 
+  if (g->state != GENERATION_GONE || !g->ended)
+    return false;
+  return g->holder.pid == 0 ? g->released
+                            : process_ended (&g->holder, &status);
+}
+
+void
+servers_look (struct supervisor *s)
+{
   for (unsigned i = 0; i < GENERATIONS; ++i)
     read_log (s, &s->generations[i]);
   /* That a server ended comes before what became of its standby. */
@@ -409,8 +426,7 @@ servers_look (struct supervisor *s)
 
     read_log (s, g);            /* its last words */
     look_at_end (s, g);
-    if (g->state == GENERATION_GONE && g->ended && g->released
-        && (g->holder.pid == 0 || process_ended (&g->holder, &status))) {
+    if (is_over (g)) {
       server_forget (g);
       s->changed = true;
     }

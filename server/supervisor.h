@@ -187,6 +187,9 @@ struct generation *server_of_pid (struct supervisor *s, pid_t pid);
 /* Let the holder of its memory go. */
 void server_release (struct generation *g);
 
+/* Those of all that were the server, when there is another one. */
+void servers_release_gone (struct supervisor *s);
+
 /* Make the entry free; the process must have ended. */
 void server_forget (struct generation *g);
 

@@ -48,9 +48,12 @@ print(eval(sys.argv[1]))' "$2" 2>/dev/null
 server_pid () { sup "$1" "s['server']['pid']"; }
 standby_pid () { sup "$1" "s['standby']['pid'] if s['standby']['waiting'] else 1/0"; }
 supervisor_pid () { sup "$1" "s['pid']"; }
+holder_pid () { sup "$1" "s['holder']['pid']"; }
 restarts () { sup "$1" "s['restarts']"; }
 is_ready () { [ "$(sup "$1" "s['server']['ready']")" = True ]; }
 has_standby () { standby_pid "$1" >/dev/null; }
+# In the sense of the kernel: it waits for something.
+is_asleep () { grep -q '^State:.S' "/proc/$1/status"; }
 is_gone () { ! kill -0 "$1" 2>/dev/null; }
 is_whole () { is_ready "$1" && has_standby "$1"; }
 
