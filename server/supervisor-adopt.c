@@ -337,20 +337,35 @@ adopt_watchers (struct supervisor *s, struct source *from)
 
 /* ---- all of it ---- */
 
+/* What NAME.run, or RESUME, holds.  NULL, without an ERROR: there is no
+ * such file.
+ */
 static json_t *
-read_state (const struct supervisor *s, int resume)
+read_state (const struct supervisor *s, int resume, char *error, size_t size)
 {
   char path[sizeof s->directory + 128];
+  json_error_t why;
   json_t *state;
 
-  if (resume != -1) {
-    lseek (resume, 0, SEEK_SET);
-    state = json_loadfd (resume, JSON_DISABLE_EOF_CHECK, NULL);
-    close (resume);
-    return state;
-  }
+  error[0] = '\0';
   supervisor_path (s, path, sizeof path, ".run");
-  return json_load_file (path, 0, NULL);
+  if (resume == -1) {
+    resume = open (path, O_RDONLY | O_CLOEXEC);
+    if (resume == -1) {
+      if (errno != ENOENT)
+        snprintf (error, size, "%.400s: %s", path, strerror (errno));
+      return NULL;
+    }
+  }
+  lseek (resume, 0, SEEK_SET);
+  state = json_loadfd (resume, 0, &why);
+  close (resume);
+  if (state && json_is_object (state))
+    return state;
+  snprintf (error, size, "%.400s, by which servers are found that live: %s",
+            path, state ? "it is no object" : why.text);
+  json_decref (state);
+  return NULL;
 }
 
 static int
@@ -437,13 +452,18 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
 int
 adopt (struct supervisor *s, int resume, char *error, size_t size)
 {
-  json_t *state = read_state (s, resume);
+  json_t *state = read_state (s, resume, error, size);
   struct source from = { .state = state, .own = resume != -1 };
   int r;
 
-  if (!state)
+  if (!state && !error[0])
     return 0;
+  if (!state) {
+    s->exit_code = EX_TEMPFAIL;
+    return -1;
+  }
   r = adopt_all (s, &from, error, size);
+  s->saved = r == 1;
   json_decref (state);
   return r;
 }

@@ -204,6 +204,7 @@ state_save (struct supervisor *s)
   errno = ENOSPC;
   if (length != -1 && write_file (new, text, (size_t) length) == 0
       && rename (new, path) == 0) {
+    s->saved = true;
     said = false;
     return;
   }

@@ -190,7 +190,8 @@ stop_clean (struct supervisor *s)
     listener_close (&s->listeners[i]);
   s->listener_count = 0;
   supervisor_path (s, path, sizeof path, ".run");
-  unlink (path);
+  if (s->saved)
+    unlink (path);
   remove_dead_control (s);
   control_socket_close (&s->control);
 }

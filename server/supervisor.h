@@ -132,6 +132,7 @@ struct supervisor {
   bool served;                  /* there was a server, once */
   char first_error[LOG_LINE];   /* why there never was */
   bool changed;                 /* NAME.run is to be written */
+  bool saved;                   /* it is ours */
   bool finished;                /* leave the loop, with ... */
   int exit_code;
   unsigned failures;            /* starts in a row that came to nothing */

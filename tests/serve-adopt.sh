@@ -51,6 +51,19 @@ nbdzram upgrade a
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd'
 stop a
 
+# A file that can't be read is not taken for none.
+serve a --size=32M
+io "$(socket_uri a)" 'write -P 6 0 1M'
+kill -9 "$pid"
+eventually is_gone "$pid"
+cp "$run/a.run" "$tmp/a.run"
+head -c 100 "$tmp/a.run" >"$run/a.run"
+exits 75 'a.run, by which servers are found that live' serve a --size=32M
+cp "$tmp/a.run" "$run/a.run"
+serve a --size=32M
+io "$(socket_uri a)" 'read -P 6 0 1M'
+stop a
+
 # Only a holder is left.
 serve a --size=32M --swap
 if [ "$(sup a "s['holder']")" = None ]; then
