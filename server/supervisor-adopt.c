@@ -151,9 +151,10 @@ adopt_generation (struct supervisor *s, struct source *from,
   g->ready = take (from, &g->process, number_at (fds, "ready", -1));
   g->hold = take (from, &g->process, number_at (fds, "hold", -1));
   g->log.fd = take (from, &g->process, number_at (fds, "log", -1));
-  /* An upgrade had come to its last step, and won't be finished. */
-  if (g->paused)
-    process_signal (&g->process, SIGCONT);
+  /* An upgrade may have come to its last step, and won't be finished; that
+   * it had stopped a standby may not have come to be written.
+   */
+  process_signal (&g->process, SIGCONT);
   g->paused = false;
 }
 

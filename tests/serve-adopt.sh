@@ -51,6 +51,34 @@ nbdzram upgrade a
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd'
 stop a
 
+# A standby that an upgrade had stopped goes on.
+serve a --size=32M --standby
+eventually is_whole a
+kill -9 "$pid"
+eventually is_gone "$pid"
+standby=$(sed -n 's/.*"pid":\([0-9]*\),[^}]*"waiting".*/\1/p' "$run/a.run")
+kill -STOP "$standby"
+serve a --size=32M --standby
+eventually is_asleep "$standby" || fail "the standby does not go on"
+stop a
+
+# A holder that ends late is forgotten.
+none_gone () { ! grep -q '"state":"gone"' "$run/a.run"; }
+serve a --size=32M --swap
+eventually is_whole a
+if holder=$(holder_pid a); then
+    kill -STOP "$holder"
+    kill -9 "$(server_pid a)"
+    eventually is_whole a
+    kill -9 "$pid"
+    serve a --size=32M --swap
+    kill -CONT "$holder"
+    eventually is_gone "$holder" || fail "the holder was not told"
+    eventually none_gone || fail "$(cat "$run/a.run")"
+    eventually is_asleep "$pid" || fail "the supervisor never sleeps"
+fi
+stop a
+
 # A file that can't be read is not taken for none.
 serve a --size=32M
 io "$(socket_uri a)" 'write -P 6 0 1M'
