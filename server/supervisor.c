@@ -66,7 +66,8 @@ poll_for (struct pollfd *polls, unsigned *count, int fd)
 static unsigned
 what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
 {
-  unsigned count = control_polls (s, polls);
+  /* Nothing is answered before the first server is ready. */
+  unsigned count = s->begun ? control_polls (s, polls) : 0;
 
   poll_for (polls, &count, s->signals);
   for (unsigned i = 0; i < GENERATIONS; ++i) {
@@ -376,7 +377,7 @@ supervise (struct supervisor *s, int resume)
     return s->exit_code ? s->exit_code : EXIT_FAILURE;
   if (!s->stop.asked)
     tell_started (s);
-  s->changed = true;
+  s->changed = s->begun = true;
   loop (s);
   return s->exit_code;
 }

@@ -129,6 +129,7 @@ struct supervisor {
   struct upgrade upgrade;
   struct peer *peers;           /* supervisor-control.c */
 
+  bool begun;                   /* requests are taken */
   bool served;                  /* there was a server, once */
   char first_error[LOG_LINE];   /* why there never was */
   bool changed;                 /* NAME.run is to be written */

@@ -62,6 +62,27 @@ assert p.wait(60) == 0
 END
 nothing_left
 
+# Who asks before there is a server waits, and so does the supervisor.
+mkdir "$tmp/slow"
+cat >"$tmp/slow/nbdkit" <<END
+#!/bin/bash
+until [ -e "$tmp/go" ]; do sleep 0.05; done
+exec $(command -v nbdkit) "\$@"
+END
+chmod +x "$tmp/slow/nbdkit"
+PATH=$tmp/slow:$PATH "$bin/../server/nbdzram" serve w --size=16M &
+pid=$!
+servers+=("$pid")
+eventually test -S "$run/w.sup"
+supervisor_pid w >"$tmp/out" &
+asker=$!
+sleep 0.3
+eventually is_asleep "$pid" || fail "it does not sleep"
+touch "$tmp/go"
+wait "$asker"
+[ "$(cat "$tmp/out")" = "$pid" ] || fail "not answered"
+stop w
+
 # ---- mistakes ----
 
 refused ()
