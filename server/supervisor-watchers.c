@@ -129,6 +129,8 @@ watcher_add (struct supervisor *s, const struct watch_request *r,
   struct watcher *w = free_watcher (s);
   char name[sizeof w->name];
 
+  if (s->stop.asked)
+    return refuse ("it is being stopped", error, size);
   if (!r->name && !choose_name (s, name, sizeof name))
     return refuse ("there are too many watchers", error, size);
   if (r->name && (strlen (r->name) >= sizeof name || !name_fits (s, r->name)))

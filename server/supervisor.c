@@ -211,7 +211,8 @@ loop (struct supervisor *s)
   while (!s->finished) {
     int64_t next = look (s);
 
-    if (s->upgrade.phase == UPGRADE_EXECUTING && !control_pending (s))
+    if (s->upgrade.phase == UPGRADE_EXECUTING && !s->stop.asked
+        && !control_pending (s))
       upgrade_execute (s);
     if (!s->finished)
       wait_for_events (s, next);
