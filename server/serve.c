@@ -181,6 +181,16 @@ stay_the_one (struct supervisor *s, const char *fds)
 
 /* ---- the verb ---- */
 
+/* A mistake in NAME.conf must not keep us from servers that live. */
+static bool
+was_begun (const struct supervisor *s)
+{
+  char path[sizeof s->directory + 128];
+
+  supervisor_path (s, path, sizeof path, ".run");
+  return access (path, F_OK) == 0;
+}
+
 /* Where this program is installed, even if a newer one is there now. */
 static char *
 own_path (void)
@@ -225,14 +235,16 @@ command_serve (const struct command *command, int argc, char *argv[])
   static struct supervisor s;
   struct serve_options options = { .name = NULL };
   const char *fds = getenv (RESUME);
-  char error[MESSAGE_SIZE];
   int state = -1, code;
 
   /* The name of the program comes before that of the verb. */
   supervisor_init (&s, argv - 1);
   parse (&options, command, argc, argv);
-  if (setup_read (&s.setup, &options, error, sizeof error) == -1)
-    return say (options.name, error);
+  if (setup_read (&s.setup, &options, s.conf_error, sizeof s.conf_error)
+      == 0)
+    s.conf_error[0] = '\0';
+  else if (!fds && !was_begun (&s))
+    return say (options.name, s.conf_error);
   s.force = options.force;
   log_open (options.name);
   if (fds) {

@@ -290,7 +290,8 @@ adopt_program (struct supervisor *s, const struct source *from)
 
   if (!argv)
     return -1;
-  changed = setup_program (setup, s->listener_count, fds.pool,
+  changed = !s->conf_error[0]
+            && setup_program (setup, s->listener_count, fds.pool,
                            fds.ready_write, fds.hold, error, sizeof error)
             == 0 && !same_strings (setup->program.argv, argv);
   if (changed)
@@ -301,6 +302,31 @@ adopt_program (struct supervisor *s, const struct source *from)
                         fds.hold);
   free (argv);
   return r;
+}
+
+/* What NAME.conf can't be asked for: it has a mistake.  That the program
+ * of the servers serves, and the path of its pool, can be seen from it.
+ */
+static int
+adopt_settings (struct supervisor *s, const struct source *from)
+{
+  struct setup *setup = &s->setup;
+  const json_t *argv = json_object_get (from->state, "argv"), *word;
+  size_t i;
+
+  setup->serves = json_array_size (argv) > 0;
+  setup->standby = setup->serves
+    && (setup->options.swap || setup->options.standby);
+  free (setup->conf.pool);
+  setup->conf.pool = NULL;
+  json_array_foreach (argv, i, word) {
+    const char *text = json_string_value (word);
+
+    if (!had_memfd (from) && text && strncmp (text, "pool=", 5) == 0
+        && !setup->conf.pool && !(setup->conf.pool = strdup (text + 5)))
+      return -1;
+  }
+  return 0;
 }
 
 /* ---- watchers ---- */
@@ -442,7 +468,15 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
     return -1;
   if (!from->own && !server_lives (s) && !watcher_lives (s))
     return 0;
-  if (s->listener_count > 0 && adopt_program (s, from) == -1) {
+  if (s->conf_error[0] && s->listener_count == 0
+      && json_array_size (json_object_get (from->state, "argv")) > 0) {
+    /* Where to listen anew, only NAME.conf says. */
+    s->exit_code = EX_TEMPFAIL;
+    snprintf (error, size, "%s", s->conf_error);
+    return -1;
+  }
+  if ((s->conf_error[0] && adopt_settings (s, from) == -1)
+      || (s->listener_count > 0 && adopt_program (s, from) == -1)) {
     snprintf (error, size, "%s", strerror (ENOMEM));
     return -1;
   }

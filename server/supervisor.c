@@ -354,6 +354,12 @@ begin (struct supervisor *s, int resume)
   adopted = adopt (s, resume, error, sizeof error);
   if (adopted == -1)
     return give_up (s, error);
+  if (!adopted && s->conf_error[0]) {
+    control_socket_close (&s->control);
+    return give_up (s, s->conf_error);
+  }
+  if (s->conf_error[0])
+    log_line ("%s: all goes on as it was started", s->conf_error);
   if (s->setup.serves && prepare_to_serve (s, error, sizeof error) == -1) {
     if (!adopted)
       stop_clean (s);

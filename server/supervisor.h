@@ -131,6 +131,7 @@ struct supervisor {
 
   bool begun;                   /* requests are taken */
   bool served;                  /* there was a server, once */
+  char conf_error[MESSAGE_SIZE]; /* what is wrong with NAME.conf, or "" */
   char first_error[LOG_LINE];   /* why there never was */
   bool changed;                 /* NAME.run is to be written */
   bool saved;                   /* it is ours */

@@ -51,6 +51,28 @@ nbdzram upgrade a
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd'
 stop a
 
+# A mistake in the file keeps nobody from what lives.
+serve a --size=32M --standby
+io "$(socket_uri a)" 'write -P 8 0 1M'
+kill -9 "$pid"
+eventually is_gone "$pid"
+cp "$NBDZRAM_CONF_DIR/a.conf" "$tmp/a.conf"
+echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/a.conf"
+serve a --size=32M --standby
+grep -q "unknown key 'sise': all goes on as it was started" "$tmp/a.log"
+eventually is_whole a
+kill -9 "$(server_pid a)"
+eventually is_whole a
+io "$(socket_uri a)" 'read -P 8 0 1M'
+kill -9 "$pid" "$(standby_pid a)" "$(server_pid a)"
+eventually no_processes
+code=0
+nbdzram serve a --size=32M --standby >"$tmp/out" 2>&1 || code=$?
+[ $code = 1 ] || fail "$code: $(cat "$tmp/out")"
+tail -n 1 "$tmp/out" | grep -q "unknown key 'sise'"
+cp "$tmp/a.conf" "$NBDZRAM_CONF_DIR/a.conf"
+rm -f "$run"/*
+
 # A standby that an upgrade had stopped goes on.
 serve a --size=32M --standby
 eventually is_whole a
