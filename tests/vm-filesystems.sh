@@ -3,7 +3,7 @@
 # ext4, xfs and btrfs on /dev/nbdN: made, written to and verified, filled to
 # the end, emptied and trimmed, when the memory comes back, and checked.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 360 1200M fs
+boot 500 1200M fs
 #### guest ####
 for module in nbd xfs btrfs; do modprobe $module || fail "modprobe $module"; done
 mkdir -p /run/nbdzram

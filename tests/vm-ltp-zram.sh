@@ -5,7 +5,7 @@
 # systems filled with zeroes and their ratio, swap on all of the disks at
 # once, and a disk written over and over and read back.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 300 640M fs
+boot 400 640M fs
 #### guest ####
 modprobe nbd nbds_max=8
 mkdir -p /run/nbdzram

@@ -3,7 +3,7 @@
 # nbd-client, with four connections: a disk, then swap for a control group,
 # without any help of the command nbdzram.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 240 320M
+boot 400 320M
 #### guest ####
 modprobe nbd
 LD_PRELOAD=/lib/nbdzram/harden.so nbdkit -U /run/nbd.sock \

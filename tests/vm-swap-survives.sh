@@ -5,7 +5,7 @@
 # for longer than the kernel waits, so that it must not do late what was sent
 # again meanwhile, and upgraded ten times.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 300 320M
+boot 500 320M
 #### guest ####
 swap_on 500M
 mib=$(footprint)
