@@ -61,7 +61,7 @@ static int64_t limit;
 static const char *uri;
 static uint32_t *versions;      /* of each page; 0: empty */
 static uint32_t *written;       /* how often: a version is never used again */
-static volatile sig_atomic_t stop;
+static _Atomic bool stop;        /* a lock-free one may be set in a handler */
 static atomic_ulong requests, reconnects;
 
 static void __attribute__ ((noreturn, format (printf, 1, 2)))
@@ -260,7 +260,7 @@ static void
 on_signal (int signal)
 {
   (void) signal;
-  stop = 1;
+  stop = true;
 }
 
 int
