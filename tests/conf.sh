@@ -49,7 +49,8 @@ done
 mapfile -t words < <(grep -x -f <(sed 's/$/ = .*/' "$tmp/plugin") \
                           "$tmp/shown" | sed 's/ = /=/')
 [ ${#words[@]} = 4 ] || fail "${words[*]}"
-nbdkit_zram -U - zram size=100M "${words[@]}" --run true
+start_nbdkit words zram size=100M "${words[@]}"
+stop_nbdkit "$pid"
 
 # "ram" is this machine's.
 ram=$(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) * 1024))
