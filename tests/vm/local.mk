@@ -8,14 +8,14 @@ vm_tests = \
 	tests/vm-nbd-client.sh \
 	tests/vm-swap.sh \
 	tests/vm-swap-killed.sh \
-	tests/vm-swap-survives.sh \
 	tests/vm-swap-tcp.sh
 
-# These take longer than the others together: make check-vm-long.
+# These take longer than the others together.
 vm_long_tests = \
 	tests/vm-speed.sh \
 	tests/vm-swap-backing.sh \
-	tests/vm-swap-full.sh
+	tests/vm-swap-full.sh \
+	tests/vm-swap-survives.sh
 
 dist_check_SCRIPTS += $(vm_tests) $(vm_long_tests)
 EXTRA_DIST += tests/vm/guest.sh tests/vm/host.sh tests/vm/init \
