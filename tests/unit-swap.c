@@ -435,7 +435,8 @@ programs (void **state)
   assert_int_equal (run_program (killed, error, sizeof error), -1);
   assert_string_equal (error, "sh: killed by signal 9");
   assert_int_equal (run_program (none, error, sizeof error), -1);
-  assert_int_equal (errno, ENOENT);
+  if (!getenv ("NBDZRAM_VALGRIND"))     /* its vfork does not tell why */
+    assert_int_equal (errno, ENOENT);
 
   /* One that leaves another behind is not waited for any longer. */
   memcpy (with_file, daemon, sizeof with_file);
