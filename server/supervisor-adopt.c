@@ -266,7 +266,7 @@ adopt_pool_and_sockets (struct supervisor *s, struct source *from)
   for (unsigned i = 0; i < GENERATIONS; ++i)
     if (s->generations[i].process.pid != 0)
       adopt_shared (s, from, &s->generations[i]);
-  if (had_memfd (from))
+  if (had_memfd (from) && s->pool == -1)
     adopt_from_holders (s);
 }
 
