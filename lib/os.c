@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os.h"
+#include "util.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23          /* Linux 5.14 */
@@ -138,9 +139,8 @@ os_give_back (void *addr, size_t len)
   return mlock2 (addr, len, MLOCK_ONFAULT);
 }
 
-/* VmLck of this process, in KiB; 0 when it can't be told. */
-static unsigned long
-locked_kib (void)
+uint64_t
+os_locked_bytes (void)
 {
   FILE *fp = fopen ("/proc/self/status", "re");
   unsigned long kib = 0;
@@ -152,13 +152,13 @@ locked_kib (void)
          && sscanf (line, "VmLck: %lu", &kib) != 1)
     ;
   fclose (fp);
-  return kib;
+  return (uint64_t) kib * KIB;
 }
 
 int
 os_lock_on_fault (void)
 {
-  if (locked_kib () == 0)
+  if (os_locked_bytes () == 0)
     return 0;
   return mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 }

@@ -50,6 +50,11 @@ int os_punch (int fd, uint64_t offset, size_t len);
 /* The same for private memory, from os_map_anon. */
 int os_give_back (void *addr, size_t len);
 
+/* What this process has locked of its address space (VmLck), in bytes; 0
+ * when it can't be told.
+ */
+uint64_t os_locked_bytes (void);
+
 /* If the process has locked its memory, make that lock take pages as
  * they are touched: a plain mlockall (MCL_FUTURE) would fill a mapping of
  * many gigabytes at once.  Call it before anything large is mapped.

@@ -81,26 +81,6 @@ hardening_prepare (void)
   mutexes_inherit_priority ();
 }
 
-/* The number after KEY in /proc/self/status; 0 if there is none. */
-static uint64_t
-status_number (const char *key)
-{
-  FILE *fp = fopen ("/proc/self/status", "re");
-  size_t length = strlen (key);
-  char line[256];
-  uint64_t n = 0;
-
-  if (!fp)
-    return 0;
-  while (fgets (line, sizeof line, fp))
-    if (strncmp (line, key, length) == 0 && line[length] == ':') {
-      n = strtoull (line + length + 1, NULL, 10);
-      break;
-    }
-  fclose (fp);
-  return n;
-}
-
 bool
 hardening_is_asked_for (void)
 {
@@ -123,7 +103,7 @@ hardening_lock (void)
 {
   if (mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
     return -1;
-  if (status_number ("VmLck") > 0)
+  if (os_locked_bytes () > 0)
     return 0;
   errno = ENOLCK;
   return -1;
@@ -374,7 +354,7 @@ hardening_get (struct hardening_state *state)
   if (!dir)
     return -1;
   *state = (struct hardening_state) {
-    .locked = status_number ("VmLck") * KIB,
+    .locked = os_locked_bytes (),
     .io_flusher = true,
     .real_time = true,
     .oom_score_adj = get_oom_score (),
