@@ -69,9 +69,11 @@ keep (void *opaque)
   while (!r->stop) {
     while (sem_wait (&r->wanted) == -1)
       ;
+    r->is_working = true;
     /* What is done from here on may not be seen, and wakes it again. */
     atomic_exchange (&r->is_wanted, false);
     refill (r);
+    r->is_working = false;
   }
   return NULL;
 }

@@ -33,6 +33,7 @@ struct reserve {
   bool running;
   sem_t wanted;
   _Atomic bool is_wanted;       /* the thread has been woken */
+  _Atomic bool is_working;      /* ... and has not yet done all */
   _Atomic bool stop;
   _Atomic uint64_t refills;     /* times that frames were added */
 };

@@ -88,6 +88,7 @@ rm "$tmp/s.ctl"
 
 (cd "$tmp" && nbdkit_zram -P "$tmp/daemon.pid" -U "$tmp/daemon.sock" zram 1M \
     control=relative.ctl)
+eventually [ -s "$tmp/daemon.pid" ] # it is written in the background
 pid=$(cat "$tmp/daemon.pid")
 [ "$(nbdzram status --control "$tmp/relative.ctl" --raw -n -o PID)" = \
   "$pid" ] || fail "the daemon does not answer"

@@ -97,10 +97,8 @@ for ((i = 0; i < 20; i++)); do
     "${command[@]}" >"$tmp/tcp.log" 2>&1 &
     pid=$!
     servers+=("$pid")
-    for ((n = 0; n < 100; n++)); do
-        [ ! -s "$tmp/tcp.pid" ] && kill -0 "$pid" 2>/dev/null || break
-        sleep 0.1
-    done
+    ended_or_ready () { [ -s "$tmp/tcp.pid" ] || ! kill -0 "$pid" 2>/dev/null; }
+    eventually ended_or_ready
     [ ! -s "$tmp/tcp.pid" ] || break
 done
 [ -s "$tmp/tcp.pid" ] || skip "no TCP here: $(cat "$tmp/tcp.log")"

@@ -15,8 +15,5 @@ io_fails "$(uri zram)" "read 0 4k" || fail "a second client got in"
 io "$(uri first)" "read -P 1 0 64k"
 
 stop_nbdkit "$pid"
-for ((i = 0; i < 100; i++)); do
-    ! io "$(uri zram)" "read -P 1 0 64k" 2>/dev/null || exit 0
-    sleep 0.05
-done
-fail "nobody gets in any more"
+eventually io "$(uri zram)" "read -P 1 0 64k" 2>/dev/null ||
+    fail "nobody gets in any more"

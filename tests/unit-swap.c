@@ -256,7 +256,7 @@ play_supervisor (const char *uri)
 {
   struct sockaddr_un a = { .sun_family = AF_UNIX };
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
-  char buf[256];
+  char c;
   pid_t pid;
 
   snprintf (a.sun_path, sizeof a.sun_path, "%s/nbdzram/swap2.sup", root);
@@ -270,8 +270,10 @@ play_supervisor (const char *uri)
   }
   alarm (30);
   peer = accept (fd, NULL, NULL);
-  if (recv (peer, buf, sizeof buf, 0) <= 0)
-    _exit (1);
+  do
+    if (recv (peer, &c, 1, 0) <= 0)
+      _exit (1);
+  while (c != '\n');           /* what is left unread resets the peer */
   dprintf (peer, "{\"ok\":true,\"listen\":[%s]}\n", uri);
   _exit (0);
 }

@@ -12,6 +12,9 @@ echo "SEED=$seed"
 RANDOM=$((seed % 32768))
 rounds=${quick:+4}
 rounds=${rounds:-12}
+# A server that is only slow must not be given up.
+timeout=${quick:+6}
+timeout=${timeout:-3}
 
 export NBDZRAM_ROOT=$tmp/root PLAYED_KERNEL=$tmp/kernel
 mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0"
@@ -24,7 +27,7 @@ start_server ()
 
 start_watcher ()
 {
-    "$bin/watch-played" swap0 --uri "$(uri swap)" --timeout 1 \
+    "$bin/watch-played" swap0 --uri "$(uri swap)" --timeout "$timeout" \
         -C 3 2>>"$tmp/watch.log" &
     watcher=$!
     servers+=("$watcher")
