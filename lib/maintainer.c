@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "idle.h"
 #include "live.h"
 #include "maintainer.h"
+#include "os.h"
 #include "recompress.h"
 #include "writeback.h"
 
@@ -310,25 +310,6 @@ maintainer_settings_init (struct maintainer_settings *s)
   };
 }
 
-static int
-start_thread (struct maintainer *m)
-{
-  sigset_t all, old;
-  int err;
-
-  /* Signals are for the program that this runs in. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &old);
-  err = pthread_create (&m->thread, NULL, maintain, m);
-  pthread_sigmask (SIG_SETMASK, &old, NULL);
-  if (err == 0) {
-    m->running = true;
-    return 0;
-  }
-  errno = err;
-  return -1;
-}
-
 int
 maintainer_start (struct maintainer *m, struct pool *pool,
                   const struct maintainer_settings *s)
@@ -346,8 +327,9 @@ maintainer_start (struct maintainer *m, struct pool *pool,
   pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
   pthread_cond_init (&m->wake, &attr);
   pthread_condattr_destroy (&attr);
-  if (start_thread (m) == -1)
+  if (os_start_thread (&m->thread, maintain, m) == -1)
     return -1;
+  m->running = true;
   offer_reclaim (m, s->policy.on);
   return 0;
 }

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -161,6 +163,22 @@ os_lock_on_fault (void)
   if (os_locked_bytes () == 0)
     return 0;
   return mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+
+int
+os_start_thread (pthread_t *thread, void *(*run) (void *), void *opaque)
+{
+  sigset_t all, old;
+  int err;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &old);
+  err = pthread_create (thread, NULL, run, opaque);
+  pthread_sigmask (SIG_SETMASK, &old, NULL);
+  if (err == 0)
+    return 0;
+  errno = err;
+  return -1;
 }
 
 void

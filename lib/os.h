@@ -8,6 +8,7 @@
 #ifndef NBDZRAM_OS_H
 #define NBDZRAM_OS_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,11 @@ uint64_t os_locked_bytes (void);
  * many gigabytes at once.  Call it before anything large is mapped.
  */
 int os_lock_on_fault (void);
+
+/* Start a thread that gets no signals: those are for the program that this
+ * runs in.  0, or -1 with errno EAGAIN.
+ */
+int os_start_thread (pthread_t *thread, void *(*run) (void *), void *opaque);
 
 /* What tells this run of the machine from all others: memory does not
  * outlive it.  Zeroes where the system does not say.

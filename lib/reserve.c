@@ -3,9 +3,9 @@
 #include <config.h>
 
 #include <errno.h>
-#include <signal.h>
 
 #include "objects.h"
+#include "os.h"
 #include "reserve.h"
 
 #define FRAMES_MIN 2
@@ -78,25 +78,6 @@ keep (void *opaque)
   return NULL;
 }
 
-static int
-start_thread (struct reserve *r)
-{
-  sigset_t all, old;
-  int err;
-
-  /* Signals are for the program that this runs in. */
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &old);
-  err = pthread_create (&r->thread, NULL, keep, r);
-  pthread_sigmask (SIG_SETMASK, &old, NULL);
-  if (err == 0) {
-    r->running = true;
-    return 0;
-  }
-  errno = err;
-  return -1;
-}
-
 int
 reserve_start (struct reserve *r, struct objects *objects, uint64_t bytes)
 {
@@ -113,7 +94,8 @@ reserve_start (struct reserve *r, struct objects *objects, uint64_t bytes)
   while (add_frame (r))
     ;
   a->reserve_low = a->reserve_count;
-  return start_thread (r);
+  r->running = os_start_thread (&r->thread, keep, r) == 0;
+  return r->running ? 0 : -1;
 }
 
 void

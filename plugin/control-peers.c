@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +12,7 @@
 
 #include "control-peers.h"
 #include "control-worker.h"
+#include "os.h"
 #include "util.h"
 
 /* Out of descriptors or memory, accept would fail again at once. */
@@ -369,14 +369,8 @@ peers_free (struct peers *ps)
 static int
 start_threads (struct peers *ps)
 {
-  sigset_t all, old;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &old);
   ps->worker = worker_start (ps->event_fd, ps->context);
-  errno = ps->worker ? pthread_create (&ps->thread, NULL, serve, ps) : errno;
-  pthread_sigmask (SIG_SETMASK, &old, NULL);
-  return ps->worker && errno == 0 ? 0 : -1;
+  return ps->worker ? os_start_thread (&ps->thread, serve, ps) : -1;
 }
 
 struct peers *

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 
 #include "control-worker.h"
+#include "os.h"
 #include "util.h"
 
 struct worker {
@@ -131,8 +132,7 @@ worker_start (int event_fd, struct control_context *context)
   w->event_fd = event_fd;
   pthread_mutex_init (&w->lock, NULL);
   pthread_cond_init (&w->changed, NULL);
-  errno = pthread_create (&w->thread, NULL, work, w);
-  if (errno == 0)
+  if (os_start_thread (&w->thread, work, w) == 0)
     return w;
   free (w);
   return NULL;
