@@ -8,6 +8,7 @@
 
 #include "in-use.h"
 #include "kernel-file.h"
+#include "swaps.h"
 
 #define IDENTIFIER "nbdzram:"
 
@@ -43,22 +44,19 @@ is_ours (const char *device, const char *name, bool clients)
 bool
 in_use_as_swap (const char *name, bool clients, char *device, size_t size)
 {
-  FILE *f = kernel_file_open ("/proc/swaps");
-  char line[512], file[64];
-  bool found = false;
+  struct swap_area list[SWAPS_MAX];
+  int count = swaps_read (list);
 
-  if (!f) {
+  if (count == -1) {
     /* A kernel without swap has no such file. */
     snprintf (device, size, "/proc/swaps");
     return errno != ENOENT && clients;
   }
-  while (!found && fgets (line, sizeof line, f))
-    if (sscanf (line, "%63s", file) == 1
-        && strncmp (file, "/dev/nbd", 8) == 0
-        && is_ours (file, name, clients)) {
-      snprintf (device, size, "%s", file);
-      found = true;
+  for (int i = 0; i < count; ++i)
+    if (strncmp (list[i].path, "/dev/nbd", strlen ("/dev/nbd")) == 0
+        && is_ours (list[i].path, name, clients)) {
+      snprintf (device, size, "%s", list[i].path);
+      return true;
     }
-  fclose (f);
-  return found;
+  return false;
 }
