@@ -13,6 +13,7 @@ server_nbdzram_SOURCES = \
 	server/check-machine.c \
 	server/check-server.c \
 	server/client.c server/client.h \
+	server/clock.h \
 	server/command.h \
 	server/compact.c \
 	server/conf.c server/conf.h server/conf-internal.h \
@@ -49,9 +50,9 @@ server_nbdzram_SOURCES = \
 	server/status.c \
 	server/stop.c \
 	server/supervisor-adopt.c \
+	server/supervisor-ask.c server/supervisor-ask.h \
 	server/supervisor.c server/supervisor.h \
 	server/supervisor-control.c \
-	server/supervisor-find.c server/supervisor-find.h \
 	server/supervisor-servers.c \
 	server/supervisor-state.c \
 	server/supervisor-stop.c \

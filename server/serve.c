@@ -17,7 +17,7 @@
 
 #include "options.h"
 #include "setup.h"
-#include "supervisor-find.h"
+#include "supervisor-ask.h"
 #include "supervisor.h"
 
 #define DEFAULT_NAME "zram0"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "options.h"
-#include "supervisor-find.h"
+#include "supervisor-ask.h"
 
 int
 command_stop (const struct command *command, int argc, char *argv[])
@@ -19,13 +19,10 @@ command_stop (const struct command *command, int argc, char *argv[])
   };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  struct server s;
   json_t *reply;
-  int code = supervisor_find (&s, name);
+  int code = supervisor_ask (name, json_pack ("{s:s, s:b}", "verb", "stop",
+                                              "force", (int) force), &reply);
 
-  if (code == EXIT_OK)
-    code = server_ask (&s, json_pack ("{s:s, s:b}", "verb", "stop", "force",
-                                      (int) force), 0, &reply);
   if (code == EXIT_OK)
     json_decref (reply);
   return code;

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "supervisor-find.h"
+#include "supervisor-ask.h"
 
 static bool
 is_alive (const char *path)
@@ -68,7 +68,7 @@ find_only (struct server *s, const char *directory)
   return count ? EXIT_USAGE : EXIT_NO_SERVER;
 }
 
-int
+static int
 supervisor_find (struct server *s, const char *name)
 {
   char directory[4096];
@@ -84,4 +84,16 @@ supervisor_find (struct server *s, const char *name)
     return EXIT_OK;
   fprintf (stderr, "nbdzram: %s: there is no such supervisor\n", name);
   return EXIT_NO_SERVER;
+}
+
+int
+supervisor_ask (const char *name, json_t *request, json_t **reply)
+{
+  struct server s;
+  int code = supervisor_find (&s, name);
+
+  if (code == EXIT_OK)
+    return server_ask (&s, request, 0, reply);
+  json_decref (request);
+  return code;
 }

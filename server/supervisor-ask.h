@@ -8,9 +8,10 @@
 
 #define SUPERVISOR_SUFFIX ".sup"
 
-/* The supervisor of NAME, or, where that is NULL, the only one that runs.
- * EXIT_OK, or another code after a message.
+/* Ask the supervisor of NAME, or, where that is NULL, the only one that
+ * runs, without a limit of time.  REQUEST is taken over; the reply is the
+ * caller's.  EXIT_OK, or another code after a message.
  */
-int supervisor_find (struct server *s, const char *name);
+int supervisor_ask (const char *name, json_t *request, json_t **reply);
 
 #endif /* NBDZRAM_SERVER_SUPERVISOR_FIND_H */

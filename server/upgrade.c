@@ -8,7 +8,7 @@
 
 #include "options.h"
 #include "output.h"
-#include "supervisor-find.h"
+#include "supervisor-ask.h"
 
 static void
 print (const json_t *reply)
@@ -30,12 +30,10 @@ command_upgrade (const struct command *command, int argc, char *argv[])
   };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  struct server s;
   json_t *reply;
-  int code = supervisor_find (&s, name);
+  int code = supervisor_ask (name, json_pack ("{s:s}", "verb", "upgrade"),
+                             &reply);
 
-  if (code == EXIT_OK)
-    code = server_ask (&s, json_pack ("{s:s}", "verb", "upgrade"), 0, &reply);
   if (code != EXIT_OK)
     return code;
   if (json)
