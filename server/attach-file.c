@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -138,29 +137,4 @@ attach_write (int fd, const struct attachment *a)
     return -1;
   }
   return 0;
-}
-
-uint64_t
-process_start (pid_t pid)
-{
-  char path[32], line[1024];
-  const char *s;
-  uint64_t start = 0;
-  ssize_t n;
-  int fd;
-
-  snprintf (path, sizeof path, "/proc/%d/stat", (int) pid);
-  fd = open (path, O_RDONLY | O_CLOEXEC);
-  if (fd == -1)
-    return 0;
-  n = read (fd, line, sizeof line - 1);
-  close (fd);
-  line[n < 0 ? 0 : n] = '\0';
-  /* The name, in parentheses, may hold anything; field 3 follows it. */
-  s = strrchr (line, ')');
-  for (int field = 2; s && field < 22; ++field)
-    s = strchr (s + 1, ' ');
-  if (s)
-    sscanf (s + 1, "%" SCNu64, &start);
-  return start;
 }

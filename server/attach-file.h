@@ -42,7 +42,4 @@ int attach_open (const char *name);
 
 int attach_write (int fd, const struct attachment *a);
 
-/* Field 22 of /proc/PID/stat; 0 when there is no such process. */
-uint64_t process_start (pid_t pid);
-
 #endif /* NBDZRAM_ATTACH_FILE_H */

@@ -14,12 +14,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libnbd.h>
 #include <linux/nbd.h>
 
+#include "clock.h"
 #include "nbd-dial.h"
 
 /* In older headers it is missing. */
@@ -178,15 +178,6 @@ nbd_resolve (struct nbd_address *a, const char *uri, char *error, size_t size)
 }
 
 /* ---- one attempt ---- */
-
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void
 close_it (int *fd)

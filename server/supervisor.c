@@ -14,7 +14,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "notify.h"
@@ -28,15 +27,6 @@
 #define HEAP (1024 * 1024)
 
 #define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS + PEERS_MAX + 3)
-
-int64_t
-now_ms (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int64_t
 earlier (int64_t a, int64_t b)

@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "conf.h"
 #include "control-socket.h"
 #include "listen.h"
@@ -149,9 +150,6 @@ struct supervisor {
     unsigned step;
   } stop;
 };
-
-/* Milliseconds of a clock that only goes on. */
-int64_t now_ms (void);
 
 /* Begin or take over, from NAME.run or what RESUME says (see adopt), and
  * stay until the end.  NAME.sup is ours already.  Returns the exit code.

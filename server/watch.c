@@ -18,11 +18,13 @@
 
 #include "attach-file.h"
 #include "client.h"
+#include "clock.h"
 #include "nbd-device.h"
 #include "nbd-dial.h"
 #include "nbd-netlink.h"
 #include "nbd-receivers.h"
 #include "options.h"
+#include "process.h"
 #include "run-file.h"
 #include "self-hardening.h"
 #include "swaps.h"
@@ -93,11 +95,8 @@ say (struct watching *w, const char *format, ...)
 static int64_t
 now (void *opaque)
 {
-  struct timespec t;
-
   (void) opaque;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
+  return now_ms ();
 }
 
 /* Pages that are not those that were written are worse than none. */
@@ -207,7 +206,7 @@ server_changed (void *opaque, pid_t pid)
   struct watching *w = opaque;
 
   w->a.server = pid;
-  w->a.server_start = pid > 0 ? process_start (pid) : 0;
+  w->a.server_start = pid > 0 ? process_start_time (pid) : 0;
   save (w);
 }
 
@@ -286,7 +285,7 @@ attach (struct watching *w, int index)
                    &w->a.index) == -1)
     return refuse (w, w->nl.error);
   w->a.server = list[0].pid;
-  w->a.server_start = process_start (list[0].pid);
+  w->a.server_start = process_start_time (list[0].pid);
   if (attach_write (w->file, &w->a) == -1) {
     nbd_disconnect (&w->nl, w->a.index);
     return refuse (w, strerror (errno));
@@ -306,7 +305,7 @@ present_server (struct watching *w)
     return -1;
   close (w->dial.result.fd);
   w->a.server = w->dial.result.pid;
-  w->a.server_start = process_start (w->a.server);
+  w->a.server_start = process_start_time (w->a.server);
   return w->dial.result.pidfd;
 }
 
@@ -314,15 +313,12 @@ present_server (struct watching *w)
 static int
 former_server (const struct attachment *a)
 {
-  int pidfd;
+  struct process p = NO_PROCESS;
 
-  if (a->server <= 0)
-    return -1;
-  pidfd = (int) syscall (SYS_pidfd_open, a->server, 0);
-  if (pidfd == -1 || process_start (a->server) == a->server_start)
-    return pidfd;
-  close (pidfd);
-  return -1;
+  /* Of one that had ended before it was written down there is no start. */
+  if (a->server > 0 && a->server_start > 0)
+    process_open (&p, a->server, a->server_start);
+  return p.fd;
 }
 
 /* Go on with the device of a watcher that was killed. */

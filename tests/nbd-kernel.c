@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "chance.h"
+#include "clock.h"
 #include "played-kernel.h"
 
 #define PAGE 4096
@@ -76,15 +77,6 @@ fail (const char *format, ...)
   va_end (ap);
   printf ("\n");
   exit (1);
-}
-
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void

@@ -32,6 +32,7 @@
 #include <libnbd.h>
 
 #include "chance.h"
+#include "clock.h"
 
 #define PAGE 4096
 #define RUN 8                   /* pages of one request, at most */
@@ -75,15 +76,6 @@ fail (const char *format, ...)
   fputc ('\n', stderr);
   va_end (ap);
   _exit (1);
-}
-
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- content ---- */

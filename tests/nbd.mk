@@ -97,17 +97,20 @@ tests_nbd_kill_SOURCES = tests/chance.h tests/nbd-kill.c
 tests_nbd_kill_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread
 
-tests_nbd_reconnect_SOURCES = tests/chance.h tests/nbd-reconnect.c
+tests_nbd_reconnect_SOURCES = tests/chance.h tests/nbd-reconnect.c \
+	server/clock.h
+tests_nbd_reconnect_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_nbd_reconnect_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_nbd_dial_SOURCES = tests/nbd-dial.c \
-	server/nbd-dial.c server/nbd-dial.h
+	server/clock.h server/nbd-dial.c server/nbd-dial.h
 tests_nbd_dial_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_nbd_dial_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_dial_LDADD = $(LIBNBD_LIBS)
 
 tests_nbd_kernel_SOURCES = tests/chance.h tests/nbd-kernel.c \
-	tests/played-kernel.h
+	tests/played-kernel.h server/clock.h
+tests_nbd_kernel_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 
 # nbdzram watch, with a kernel that is played.
 tests_watch_played_SOURCES = tests/watch-played.c \
@@ -115,12 +118,14 @@ tests_watch_played_SOURCES = tests/watch-played.c \
 	plugin/control-path.c plugin/control-path.h \
 	server/attach-file.c server/attach-file.h \
 	server/client.c server/client.h \
+	server/clock.h \
 	server/kernel-file.c server/kernel-file.h \
 	server/nbd-device.c server/nbd-device.h \
 	server/nbd-dial.c server/nbd-dial.h \
 	server/nbd-receivers.c server/nbd-receivers.h \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
+	server/process.c server/process.h \
 	server/run-file.c server/run-file.h \
 	server/self-hardening.c server/self-hardening.h \
 	server/swaps.c server/swaps.h \

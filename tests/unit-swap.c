@@ -23,6 +23,7 @@
 #include "attach-file.h"
 #include "kernel-file.h"
 #include "nbd-device.h"
+#include "process.h"
 #include "run-file.h"
 #include "run-program.h"
 #include "swap-area.h"
@@ -354,8 +355,8 @@ attachment (void **state)
   assert_int_equal (status, 0);
   assert_int_not_equal (attach_open ("swap0.2"), -1);
 
-  assert_true (process_start (getpid ()) > 0);
-  assert_int_equal (process_start (-1), 0);
+  assert_true (process_start_time (getpid ()) > 0);
+  assert_int_equal (process_start_time (-1), 0);
 }
 
 static void

@@ -138,6 +138,7 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	server/nbd-device.c server/nbd-device.h \
 	server/options.c server/options.h \
 	server/output.c server/output.h \
+	server/process.c server/process.h \
 	server/run-file.c server/run-file.h \
 	server/run-program.c server/run-program.h \
 	server/swap-area.c server/swap-area.h \
@@ -146,8 +147,7 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-state.c server/swap-state.h \
 	server/swaps.c server/swaps.h $(unit_help)
-# There is a server/spawn.h, which is not <spawn.h>.
-tests_unit_swap_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/server \
+tests_unit_swap_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
 	-I$(top_srcdir)/plugin
 tests_unit_swap_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
 tests_unit_swap_LDADD = $(unit_libs) $(JANSSON_LIBS) $(SMARTCOLS_LIBS)
