@@ -85,7 +85,6 @@ eventually is_asleep "$standby" || fail "the standby does not go on"
 stop a
 
 # A holder that ends late is forgotten.
-none_gone () { ! grep -q '"state":"gone"' "$run/a.run"; }
 serve a --size=32M --swap
 eventually is_whole a
 if holder=$(holder_pid a); then
@@ -96,7 +95,7 @@ if holder=$(holder_pid a); then
     serve a --size=32M --swap
     kill -CONT "$holder"
     eventually is_gone "$holder" || fail "the holder was not told"
-    eventually none_gone || fail "$(cat "$run/a.run")"
+    eventually none_gone a || fail "$(cat "$run/a.run")"
     eventually is_asleep "$pid" || fail "the supervisor never sleeps"
 fi
 stop a

@@ -45,6 +45,8 @@ holder_pid () { sup "$1" "s['holder']['pid']"; }
 restarts () { sup "$1" "s['restarts']"; }
 is_ready () { [ "$(sup "$1" "s['server']['ready']")" = True ]; }
 has_standby () { standby_pid "$1" >/dev/null; }
+# none_gone NAME: its supervisor waits for nobody's end any more.
+none_gone () { ! grep -q '"state":"gone"' "$run/$1.run"; }
 # In the sense of the kernel: it waits for something.
 is_asleep () { grep -q '^State:.S' "/proc/$1/status"; }
 is_gone () { ! kill -0 "$1" 2>/dev/null; }

@@ -83,7 +83,6 @@ io "$(socket_uri u)" 'read -P 9 0 1M'
 stop u
 
 # A holder that takes its time is waited for, and then forgotten.
-none_gone () { ! grep -q '"state":"gone"' "$run/u.run"; }
 serve u --size=32M --swap
 eventually is_whole u
 if holder=$(holder_pid u); then
@@ -92,7 +91,7 @@ if holder=$(holder_pid u); then
     kill -0 "$holder"
     kill -CONT "$holder"
     eventually is_gone "$holder" || fail "the holder was not told"
-    eventually none_gone || fail "$(cat "$run/u.run")"
+    eventually none_gone u || fail "$(cat "$run/u.run")"
     eventually is_whole u
     eventually is_asleep "$pid" || fail "the supervisor never sleeps"
 else
