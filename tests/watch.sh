@@ -55,13 +55,7 @@ all_taken ()
     grep 'connected again' "$tmp/watch.log" | tail -n 1 | grep -q '3 of 3'
 }
 
-is_dead ()
-{
-    local state=Z
-
-    read -r _ _ state _ 2>/dev/null <"/proc/$server/stat" || :
-    [ "$state" = Z ]
-}
+is_dead () { has_ended "$server"; }
 
 # A watcher that was killed before the kernel took its last socket leaves a
 # dead one; its successor can't know of which server, and ends the last.
