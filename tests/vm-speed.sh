@@ -5,7 +5,8 @@
 # and the memory that each takes, everything counted.  Prints ratios; fails
 # only where a byte is wrong.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 400 900M
+# What does not grow with the pool weighs little in a pool of this size.
+boot 1500 2G
 #### guest ####
 modprobe nbd
 modprobe lz4
@@ -13,7 +14,7 @@ modprobe zram
 echo 3 >/proc/sys/vm/page-cluster
 group=/sys/fs/cgroup/test
 mkdir $group
-footprint=300
+: "${mib:=1200}"
 
 free_now ()
 {
@@ -23,31 +24,30 @@ free_now ()
     meminfo MemFree
 }
 
-# measure NAME DEVICE: swap on DEVICE, its pages a second and its memory.
+# measure NAME DEVICE: swap on DEVICE, its pages a second and its memory go
+# to NAME_rate, NAME_swapped (KiB) and NAME_held (KiB).
 measure ()
 {
-    local before start now swapped seconds job
+    local job swapped held moved fill verify
     mkswap $2 >/dev/null && swapon -d $2 || fail "$1: swapon"
     echo 40M >$group/memory.max
-    swapped=$(($(vmstat_of pswpin) + $(vmstat_of pswpout)))
-    start=$(cut -d' ' -f1 /proc/uptime)
-    (echo 0 >$group/cgroup.procs; exec pages $footprint rounds=0 hold=1 seed=7 \
+    moved=$(($(vmstat_of pswpin) + $(vmstat_of pswpout)))
+    (echo 0 >$group/cgroup.procs; exec pages $mib rounds=0 hold=1 seed=7 \
         >/tmp/line 2>&1) &
     job=$!
     all_filled () { [ "$(grep -l '^State:.*stopped' /proc/[0-9]*/status |
                           wc -l)" = 2 ]; }
-    eventually 100 all_filled || fail "$1: not filled"
-    eval "$1_held=$(($free_before - $(free_now) -
-                    $(cat $group/memory.current) / 1024))"
-    eval "$1_swapped=$(awk '$1 == "'"'"$2"'"'" { print $4 }' /proc/swaps)"
+    eventually 400 all_filled || fail "$1: not filled"
+    held=$((free_before - $(free_now) - $(cat $group/memory.current) / 1024))
+    swapped=$(awk -v device=$2 '$1 == device { print $4 }' /proc/swaps)
     killall -CONT pages
     wait $job || { cat /tmp/line; fail "$1"; }
-    now=$(cut -d' ' -f1 /proc/uptime)
-    swapped=$(($(vmstat_of pswpin) + $(vmstat_of pswpout) - swapped))
+    moved=$(($(vmstat_of pswpin) + $(vmstat_of pswpout) - moved))
     fill=$(field "$(cat /tmp/line)" fill_ms)
     verify=$(field "$(cat /tmp/line)" rounds_ms)
-    eval "$1_rate=$((swapped * 1000 / ((fill + verify) / 2)))"
-    eval say "$1: \$$1_rate pages a second, \$$1_swapped KiB in \$$1_held"
+    eval "$1_rate=$((moved * 1000 / (fill + verify)))"
+    eval "$1_swapped=$swapped $1_held=$held"
+    eval "say $1: \$$1_rate pages a second, \$$1_swapped KiB in \$$1_held"
     swapoff $2 || fail "$1: swapoff"
 }
 
@@ -60,7 +60,7 @@ attach ()
 
 for round in $(seq ${runs:-1}); do
     free_before=$(free_now)
-    swap_on 500M algorithm=lz4 policy=off
+    swap_on ${mib}M algorithm=lz4 policy=off
     device=$(awk '/nbd/ { print $1 }' /proc/swaps)
     swapoff $device
     measure ours$round $device
@@ -68,7 +68,7 @@ for round in $(seq ${runs:-1}); do
     swap_off
     eventually 10 nothing_left
 
-    LD_PRELOAD=/lib/nbdzram/harden.so nbdkit -U /run/nbd.sock -t 8 memory 500M
+    LD_PRELOAD=/lib/nbdzram/harden.so nbdkit -U /run/nbd.sock -t 8 memory ${mib}M
     attach /dev/nbd5
     measure memory$round /dev/nbd5
     nbd-client -d /dev/nbd5 >/dev/null
@@ -78,7 +78,7 @@ for round in $(seq ${runs:-1}); do
 
     free_before=$(free_now)
     echo lz4 >/sys/block/zram0/comp_algorithm
-    echo 500M >/sys/block/zram0/disksize
+    echo ${mib}M >/sys/block/zram0/disksize
     measure zram$round /dev/zram0
     echo 1 >/sys/block/zram0/reset
 done
