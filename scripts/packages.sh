@@ -10,7 +10,7 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
     libclang-rt-dev util-linux procps python3 socat jq"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
-    xfsprogs btrfs-progs fio util-linux"
+    xfsprogs btrfs-progs fio util-linux systemd"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
@@ -36,7 +36,7 @@ have_group () {
             module="cmocka" ;;
         vm)
             set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \
-                mkfs.xfs mkfs.btrfs fio mkswap
+                mkfs.xfs mkfs.btrfs fio mkswap systemctl
             module=nbdkit ;;
     esac
     for command; do

@@ -6,7 +6,7 @@
 # only where a byte is wrong.
 . "${srcdir:-.}/tests/vm/host.sh"
 # What does not grow with the pool weighs little in a pool of this size.
-boot 1500 2G
+boot 1500 2400M
 #### guest ####
 modprobe nbd
 modprobe lz4
@@ -14,7 +14,7 @@ modprobe zram
 echo 3 >/proc/sys/vm/page-cluster
 group=/sys/fs/cgroup/test
 mkdir $group
-: "${mib:=1200}"
+: "${mib:=1500}"
 
 free_now ()
 {
@@ -84,10 +84,15 @@ for round in $(seq ${runs:-1}); do
 done
 
 for round in $(seq ${runs:-1}); do
-    eval "say pages a second, by memory's: $((ours${round}_rate * 100 / memory${round}_rate)) %"
-    eval "say ... by zram's: $((ours${round}_rate * 100 / zram${round}_rate)) %"
-    eval "say memory for a page swapped, by zram's: $((
-        ours${round}_held * (zram${round}_swapped / 100) /
-        (zram${round}_held * (ours${round}_swapped / 100) / 100))) %"
+    eval "rate=\$ours${round}_rate memory_rate=\$memory${round}_rate"
+    eval "zram_rate=\$zram${round}_rate"
+    eval "held=\$ours${round}_held swapped=\$ours${round}_swapped"
+    eval "zram_held=\$zram${round}_held zram_swapped=\$zram${round}_swapped"
+    say "pages a second: $((rate * 100 / memory_rate)) % of memory's," \
+        "$((rate * 100 / zram_rate)) % of zram's"
+    # In ten thousandths; the products fit 64 bits.
+    share=$((held * zram_swapped / swapped * 10000 / zram_held))
+    say "memory for the same pages: $((share / 100)).$((share % 100 / 10)) %" \
+        "of zram's"
 done
 kernel_is_well

@@ -8,7 +8,8 @@ vm_tests = \
 	tests/vm-nbd-client.sh \
 	tests/vm-swap.sh \
 	tests/vm-swap-killed.sh \
-	tests/vm-swap-tcp.sh
+	tests/vm-swap-tcp.sh \
+	tests/vm-systemd.sh
 
 # These take longer than the others together.
 vm_long_tests = \

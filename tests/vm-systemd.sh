@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# As an administrator has it: a file in the directory of settings, and
+# systemd, which starts nbdzram-swap@swap0 with the machine, starts its
+# supervisor again when that is killed, replaces its server by "reload", and
+# turns the swap off when the machine goes down, after those who use it.
+. "${srcdir:-.}/tests/vm/host.sh"
+boot 400 512M systemd
+#### guest ####
+unit=nbdzram-swap@swap0.service
+units=/etc/systemd/system
+# bindir plugindir confdir, as the units were installed
+set -- $(sed -n 's/^RequiresMountsFor=//p' \
+    "/lib/systemd/system/nbdzram-swap@.service")
+
+# ---- process 1: install, and become systemd ----
+
+if [ $$ = 1 ]; then
+    mkdir -p "$1" "$2" "$3" $units/swap.target.wants \
+        $units/multi-user.target.wants
+    [ -e "$1/nbdzram" ] || ln -s /bin/nbdzram "$1/"
+    [ -e "$2/nbdkit-zram-plugin.so" ] ||
+        ln -s "$NBDZRAM_PLUGIN" "$2/nbdkit-zram-plugin.so"
+    printf 'size = 300M\npriority = 50\n' >"$3/swap0.conf"
+    ln -s "/lib/systemd/system/nbdzram-swap@.service" \
+        "$units/swap.target.wants/$unit"
+    cat >$units/test.service <<'EOF'
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c '. /lib/nbdzram/guest.sh; . /tests/vm-systemd'
+EOF
+    ln -s ../test.service $units/multi-user.target.wants/
+    cat >$units/load.service <<'EOF'
+[Service]
+ExecStart=/bin/sh -c 'pages 90 rounds=0 seconds=25 seed=9 >/run/line 2>&1; echo $? >/run/code'
+MemoryMax=60M
+EOF
+    cat >$units/hold.service <<'EOF'
+[Service]
+ExecStart=/bin/pages 120 rounds=0 hold=1 seed=10
+MemoryMax=60M
+EOF
+    exec /lib/systemd/systemd
+fi
+
+# ---- the test, as a service ----
+
+exec >/dev/console 2>&1
+export PATH=/bin HOME=/root LC_ALL=C
+trap 'end_of_test $?' EXIT
+
+is_active () { [ "$(systemctl is-active $unit)" = active ]; }
+in_use () { grep -q '^/dev/nbd.*[[:blank:]]50$' /proc/swaps; }
+main_pid () { systemctl show -P MainPID $unit; }
+
+say "it is there before ordinary services"
+in_use || fail "no swap: $(systemctl status $unit)"
+is_active || fail "$(systemctl status $unit)"
+nbdzram status swap0
+nbdzram check swap0 || fail "check"
+systemctl start load.service || fail "load"
+busy () { sleep 4; [ ! -e /run/code ] || fail "ended: $(cat /run/line)"; }
+busy
+
+say "its supervisor is killed"
+pid=$(main_pid) server=$(server_pid)
+kill -9 "$pid" || fail "no supervisor"
+another () { is_active && [ "$(main_pid)" != "$pid" ]; }
+eventually 20 another || fail "$(systemctl status $unit)"
+[ "$(systemctl show -P NRestarts $unit)" = 1 ] || fail "not started again"
+[ "$(server_pid)" = "$server" ] || fail "another server"
+in_use || fail "the swap is gone"
+busy
+
+say "its server is killed"
+kill -9 "$server" || fail "no server"
+replaced () { [ "$(server_pid)" ] && [ "$(server_pid)" != "$server" ]; }
+eventually 20 replaced || fail "no other server"
+is_active || fail "$(systemctl status $unit)"
+busy
+
+say "it is reloaded"
+server=$(server_pid)
+systemctl reload $unit || fail "reload"
+eventually 20 replaced || fail "the same server"
+
+all_done () { [ -e /run/code ]; }
+eventually 120 all_done || fail "the load goes on"
+cat /run/line
+[ "$(cat /run/code)" = 0 ] || fail "see above"
+
+say "it is stopped, by systemd and by the command"
+systemctl stop $unit || fail "stop"
+in_use && fail "$(cat /proc/swaps)"
+[ "$(systemctl is-active $unit)" = inactive ] || fail "$(systemctl status $unit)"
+eventually 10 nothing_left || fail "left: $(ps)"
+nbdzram swapon swap0 || fail "swapon"
+in_use && is_active || fail "not by its unit: $(systemctl status $unit)"
+nbdzram swapoff swap0 || fail "swapoff"
+in_use && fail "$(cat /proc/swaps)"
+eventually 10 nothing_left || fail "left: $(ps)"
+[ "$(systemctl is-active $unit)" = inactive ] || fail "$(systemctl status $unit)"
+
+say "the machine goes down while it is in use"
+systemctl start $unit && systemctl start hold.service || fail "start"
+stands () { grep -q '^State:.*stopped' /proc/[0-9]*/status; }
+eventually 100 stands || fail "nothing is swapped"
+kernel_is_well
+# What ends the machine runs after all that systemd stops.
+cat >/lib/systemd/system-shutdown/verdict <<'EOF'
+#!/bin/sh
+exec >/dev/console 2>&1
+. /lib/nbdzram/guest.sh
+trap 'end_of_test $?' EXIT
+say "the end"
+dmesg | grep -e 'hold.service: Deactivated' \
+    -e 'nbdzram-swap@swap0.service: Deactivated successfully' >/run/order
+[ "$(wc -l </run/order)" = 2 ] && head -n 1 /run/order | grep hold ||
+    fail "not in order"
+dmesg | grep -i 'disabling swap' && fail "its unit left it on"
+nothing_left || fail "left: $(ps)"
+kernel_is_well
+EOF
+chmod +x /lib/systemd/system-shutdown/verdict
+dmesg -c >/dev/null
+trap - EXIT
+systemctl poweroff --no-block
