@@ -8,7 +8,7 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     libjansson-dev libsmartcols-dev libncurses-dev
     libnl-3-dev libnl-genl-3-dev libinih-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
-    libclang-rt-dev util-linux procps python3 socat jq"
+    libclang-rt-dev util-linux procps python3 socat jq gnutls-bin"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs fio util-linux systemd"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
@@ -17,7 +17,7 @@ packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     jansson-devel libsmartcols-devel ncurses-devel
     libnl3-devel inih-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
-    libasan libubsan libtsan util-linux procps-ng python3 socat jq
+    libasan libubsan libtsan util-linux procps-ng python3 socat jq gnutls-utils
     perl-interpreter perl-Pod-Checker"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
     btrfs-progs fio util-linux"
@@ -32,7 +32,8 @@ have_group () {
                     jansson smartcols ncursesw inih
                     libnl-3.0 libnl-genl-3.0" ;;
         tests)
-            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 socat jq
+            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 socat jq \
+                certtool psktool
             module="cmocka" ;;
         vm)
             set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \

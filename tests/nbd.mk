@@ -68,6 +68,7 @@ nbd_tests = \
 	tests/stats.sh \
 	tests/swap-refusals.sh \
 	tests/swap.sh \
+	tests/tls.sh \
 	tests/top.sh \
 	tests/trim-memory.sh \
 	tests/watch.sh
