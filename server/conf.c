@@ -62,6 +62,9 @@ const struct conf_entry conf_entries[] = {
 
   { .name = "pool", .kind = CONF_PATH, FIELD (pool) },
   { .name = "listen", .kind = CONF_TEXT, FIELD (listen) },
+  { .name = "tls-certificates", .kind = CONF_PATH,
+    FIELD (tls_certificates) },
+  { .name = "tls-psk", .kind = CONF_PATH, FIELD (tls_psk) },
   { .name = "threads", .kind = CONF_NUMBER, .min = 1, .max = 256,
     FIELD (threads), .words = { { "auto", 0 } } },
 
@@ -139,6 +142,8 @@ conf_free (struct conf *c)
     free (c->remotes[i]);
   free (c->pool);
   free (c->listen);
+  free (c->tls_certificates);
+  free (c->tls_psk);
   *c = (struct conf) { .size = 0 };
 }
 
@@ -481,9 +486,22 @@ parameter_bytes (const struct conf *c, const char *key)
   return value ? strtoull (value, NULL, 10) : 0;
 }
 
+bool
+conf_has_tls (const struct conf *c)
+{
+  return c->tls_certificates || c->tls_psk;
+}
+
 static int
 check_remote (const struct conf *c, char *error, size_t size)
 {
+  const struct {
+    const char *key, *value;
+  } local[] = {
+    { "pool", c->pool }, { "listen", c->listen },
+    { "tls-certificates", c->tls_certificates }, { "tls-psk", c->tls_psk },
+  };
+
   if (c->size > 0)
     return refuse (EINVAL, error, size, "size and remote: a remote disk has "
                    "the size that its server gives it");
@@ -491,10 +509,22 @@ check_remote (const struct conf *c, char *error, size_t size)
     return refuse (EINVAL, error, size, "%.*s and remote: one is of a server "
                    "here, the other of one elsewhere",
                    (int) strcspn (c->parameters[0], "="), c->parameters[0]);
-  if (c->pool || c->listen)
-    return refuse (EINVAL, error, size, "%s and remote: one is of a server "
-                   "here, the other of one elsewhere",
-                   c->pool ? "pool" : "listen");
+  for (size_t i = 0; i < ARRAY_SIZE (local); ++i)
+    if (local[i].value)
+      return refuse (EINVAL, error, size, "%s and remote: one is of a server "
+                     "here, the other of one elsewhere", local[i].key);
+  return 0;
+}
+
+static int
+check_tls (const struct conf *c, bool swap, char *error, size_t size)
+{
+  if (c->tls_certificates && c->tls_psk)
+    return refuse (EINVAL, error, size, "tls-certificates and tls-psk: a "
+                   "server knows its clients by one of them");
+  if (swap && conf_has_tls (c))
+    return refuse (EINVAL, error, size, "%s: the kernel, which swaps, knows "
+                   "no TLS", c->tls_psk ? "tls-psk" : "tls-certificates");
   return 0;
 }
 
@@ -529,5 +559,7 @@ conf_check (const struct conf *c, bool swap, char *error, size_t size)
   if (conf_parameter (c, "backing-size") && !conf_parameter (c, "backing"))
     return refuse (EINVAL, error, size, "backing-size says something about "
                    "backing, which is missing");
+  if (check_tls (c, swap, error, size) == -1)
+    return -1;
   return swap ? check_swap (c, error, size) : 0;
 }

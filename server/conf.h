@@ -51,6 +51,8 @@ struct conf {
   char *pool;                   /* path; NULL: a memfd */
   char *listen;                 /* "HOST:PORT", or a path that begins with
                                  * a slash; NULL: NAME.sock */
+  char *tls_certificates;       /* directory, or */
+  char *tls_psk;                /* file of keys; NULL both: no TLS */
   uint64_t threads;             /* for each connection; 0: by processors */
 
   /* Its use as swap. */
@@ -115,6 +117,9 @@ int conf_set_word (struct conf *c, const char *word, char *error,
 
 /* What C gives the plugin as KEY, the first time, or NULL. */
 const char *conf_parameter (const struct conf *c, const char *key);
+
+/* Does it encrypt what it serves? */
+bool conf_has_tls (const struct conf *c);
 
 /* What makes no sense together, or on this machine: no size, a size that
  * no SWAP can need, a local server and a remote one.

@@ -219,6 +219,22 @@ listen_at (struct listener *list, unsigned *count, const char *address,
   return -1;
 }
 
+bool
+listener_is_public (const struct listener *l)
+{
+  struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+  const struct sockaddr_in *in = (const void *) &addr;
+  const struct sockaddr_in6 *in6 = (const void *) &addr;
+  socklen_t len = sizeof addr;
+
+  getsockname (l->fd, (struct sockaddr *) &addr, &len);
+  switch (addr.ss_family) {
+  case AF_INET: return ntohl (in->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
+  case AF_INET6: return !IN6_IS_ADDR_LOOPBACK (&in6->sin6_addr);
+  default: return false;
+  }
+}
+
 void
 listener_close (struct listener *l)
 {

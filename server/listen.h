@@ -7,6 +7,7 @@
 #ifndef NBDZRAM_SERVER_LISTEN_H
 #define NBDZRAM_SERVER_LISTEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "control-path.h"
@@ -28,6 +29,9 @@ struct listener {
  */
 int listen_at (struct listener *l, unsigned *count, const char *address,
                unsigned mode, char *error, size_t size);
+
+/* Can other machines connect to it? */
+bool listener_is_public (const struct listener *l);
 
 /* Close it, and remove its file. */
 void listener_close (struct listener *l);

@@ -130,12 +130,28 @@ add (struct words *w, const char *format, ...)
   va_end (ap);
 }
 
+/* It is not an offer that a client may decline, and both sides show who
+ * they are.
+ */
+static void
+add_tls (struct words *w, const struct conf *c)
+{
+  if (conf_has_tls (c))
+    add (w, "--tls=require");
+  if (c->tls_psk)
+    add (w, "--tls-psk=%s", c->tls_psk);
+  if (c->tls_certificates) {
+    add (w, "--tls-certificates=%s", c->tls_certificates);
+    add (w, "--tls-verify-peer");
+  }
+}
+
 static char **
 make_arguments (const struct setup *setup, int pool_fd)
 {
   const struct conf *c = &setup->conf;
   struct words w = {
-    .list = calloc (c->parameter_count + 16, sizeof (char *)),
+    .list = calloc (c->parameter_count + 24, sizeof (char *)),
   };
 
   if (!w.list)
@@ -144,6 +160,7 @@ make_arguments (const struct setup *setup, int pool_fd)
   add (&w, "-f");
   add (&w, "-t");
   add (&w, "%" PRIu64, c->threads ? c->threads : default_threads ());
+  add_tls (&w, c);
   add (&w, "%s", plugin_path ());
   add (&w, "size=%" PRIu64, c->size);
   add (&w, "name=%s", setup->options.name);

@@ -153,10 +153,12 @@ holder_status (struct supervisor *s)
 static json_t *
 listen_status (const struct supervisor *s)
 {
+  const char *scheme = conf_has_tls (&s->setup.conf) ? "nbds" : "nbd";
   json_t *list = json_array ();
 
   for (unsigned i = 0; i < s->listener_count; ++i)
-    json_array_append_new (list, json_string (s->listeners[i].uri));
+    json_array_append_new (list, json_sprintf (
+      "%s%s", scheme, s->listeners[i].uri + strlen ("nbd")));
   return list;
 }
 

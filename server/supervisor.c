@@ -222,6 +222,21 @@ open_pool (struct supervisor *s)
   return s->pool == -1 ? -1 : 0;
 }
 
+/* The protocol knows no password. */
+static void
+warn_of_strangers (const struct supervisor *s)
+{
+  if (s->conf_error[0] || conf_has_tls (&s->setup.conf))
+    return;
+  for (unsigned i = 0; i < s->listener_count; ++i)
+    if (listener_is_public (&s->listeners[i])) {
+      log_line ("whoever reaches %s can read and write every page: see "
+                "SERVING OTHER MACHINES in nbdkit-zram-plugin(1)",
+                s->listeners[i].uri);
+      return;
+    }
+}
+
 static int
 open_sockets (struct supervisor *s, char *error, size_t size)
 {
@@ -243,6 +258,7 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
 
   if (open_sockets (s, error, size) == -1)
     return -1;
+  warn_of_strangers (s);
   if (open_pool (s) == -1) {
     snprintf (error, size, "creating the pool: %s", strerror (errno));
     return -1;

@@ -64,6 +64,7 @@ nbd_tests = \
 	tests/serve-adopt.sh \
 	tests/serve-kill.sh \
 	tests/serve-stop.sh \
+	tests/serve-tls.sh \
 	tests/serve-upgrade.sh \
 	tests/stats.sh \
 	tests/swap-refusals.sh \
@@ -75,7 +76,14 @@ nbd_tests = \
 
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
-EXTRA_DIST += tests/functions.sh tests/serve-functions.sh tests/holder.py tests/hostile.py tests/prometheus.py tests/terminal.py
+EXTRA_DIST += \
+	tests/credentials.sh \
+	tests/functions.sh \
+	tests/holder.py \
+	tests/hostile.py \
+	tests/prometheus.py \
+	tests/serve-functions.sh \
+	tests/terminal.py
 
 check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kernel \
 	tests/nbd-kill tests/nbd-model tests/nbd-reconnect tests/watch-played

@@ -122,6 +122,7 @@ whole_file (void **state)
   assert_null (conf_parameter (&c, "back"));
   assert_string_equal (c.pool, "/dev/shm/p");
   assert_string_equal (c.listen, "0.0.0.0:10809");
+  assert_false (conf_has_tls (&c));
   assert_int_equal (c.threads, 4);
   assert_int_equal (c.priority, 7);
   assert_int_equal (c.connections, 3);
@@ -146,6 +147,7 @@ defaults (void **state)
   assert_int_equal (c.parameter_count, 0);
   assert_null (c.pool);
   assert_null (c.listen);
+  assert_false (conf_has_tls (&c));
   assert_int_equal (c.threads, 0);
   assert_int_equal (c.remote_count, 0);
   assert_int_equal (c.priority, 100);
@@ -444,6 +446,29 @@ here_or_elsewhere (void **state)
   set (&c, "pool=/dev/shm/x");
   assert_senseless (&c, true, "pool and remote");
   conf_free (&c);
+  begin (&c);
+  set (&c, "remote=nbd://a");
+  set (&c, "tls-psk=/etc/keys");
+  assert_senseless (&c, false, "tls-psk and remote");
+  conf_free (&c);
+}
+
+static void
+tls_or_swap (void **state)
+{
+  struct conf c;
+
+  (void) state;
+  begin (&c);
+  set (&c, "size=1G");
+  set (&c, "tls-psk=/etc/keys");
+  assert_string_equal (c.tls_psk, "/etc/keys");
+  assert_true (conf_has_tls (&c));
+  assert_int_equal (conf_check (&c, false, error, sizeof error), 0);
+  assert_senseless (&c, true, "tls-psk: the kernel, which swaps, knows no");
+  set (&c, "tls-certificates=/etc/pki");
+  assert_senseless (&c, false, "tls-certificates and tls-psk: a server");
+  conf_free (&c);
 }
 
 /* ---- there and back ---- */
@@ -462,15 +487,22 @@ random_value (const char *key)
 }
 
 static void
+assert_same_text (const char *a, const char *b)
+{
+  assert_string_equal (a ? a : "", b ? b : "");
+}
+
+static void
 assert_same (const struct conf *a, const struct conf *b)
 {
   assert_int_equal (a->size, b->size);
   assert_int_equal (a->parameter_count, b->parameter_count);
   for (size_t i = 0; i < a->parameter_count; ++i)
     assert_string_equal (a->parameters[i], b->parameters[i]);
-  assert_string_equal (a->pool ? a->pool : "", b->pool ? b->pool : "");
-  assert_string_equal (a->listen ? a->listen : "",
-                       b->listen ? b->listen : "");
+  assert_same_text (a->pool, b->pool);
+  assert_same_text (a->listen, b->listen);
+  assert_same_text (a->tls_certificates, b->tls_certificates);
+  assert_same_text (a->tls_psk, b->tls_psk);
   assert_int_equal (a->threads, b->threads);
   assert_int_equal (a->remote_count, b->remote_count);
   for (size_t i = 0; i < a->remote_count; ++i)
@@ -599,6 +631,7 @@ main (void)
     cmocka_unit_test (refused_files),
     cmocka_unit_test (senseless_sizes),
     cmocka_unit_test (here_or_elsewhere),
+    cmocka_unit_test (tls_or_swap),
     cmocka_unit_test (random_files),
     cmocka_unit_test (written_and_read),
     cmocka_unit_test (written_whole_or_not),
