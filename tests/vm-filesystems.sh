@@ -8,10 +8,10 @@ boot 500 1200M fs
 for module in nbd xfs btrfs; do modprobe $module || fail "modprobe $module"; done
 mkdir -p /run/nbdzram
 nbdkit -U /run/nbd.sock "$NBDZRAM_PLUGIN" size=400M name=disk policy=off
-eventually 10 test -S /run/nbd.sock || fail "no server"
+eventually 60 test -S /run/nbd.sock || fail "no server"
 nbd-client -unix /run/nbd.sock /dev/nbd0 -connections 2 >/dev/null ||
     fail "nbd-client"
-eventually 5 test -s /sys/block/nbd0/pid || fail "not attached"
+eventually 30 test -s /sys/block/nbd0/pid || fail "not attached"
 
 # Bytes that the server's pages take.
 held ()

@@ -53,9 +53,9 @@ measure ()
 
 attach ()
 {
-    eventually 10 test -S /run/nbd.sock || fail "no server"
+    eventually 60 test -S /run/nbd.sock || fail "no server"
     nbd-client -unix /run/nbd.sock $1 -connections 2 >/dev/null || fail attach
-    eventually 5 test -s /sys/block/${1#/dev/}/pid || fail "not attached"
+    eventually 30 test -s /sys/block/${1#/dev/}/pid || fail "not attached"
 }
 
 for round in $(seq ${runs:-1}); do
@@ -66,14 +66,14 @@ for round in $(seq ${runs:-1}); do
     measure ours$round $device
     swapon $device
     swap_off
-    eventually 10 nothing_left
+    eventually 60 nothing_left
 
     LD_PRELOAD=/lib/nbdzram/harden.so nbdkit -U /run/nbd.sock -t 8 memory ${mib}M
     attach /dev/nbd5
     measure memory$round /dev/nbd5
     nbd-client -d /dev/nbd5 >/dev/null
     killall nbdkit
-    eventually 10 nothing_left
+    eventually 60 nothing_left
     rm -f /run/nbd.sock
 
     free_before=$(free_now)

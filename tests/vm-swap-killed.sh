@@ -17,7 +17,7 @@ n=0 same=0 last=0
 while [ $n -lt $kills ]; do
     sleep 4
     pid=$(server_pid)
-    [ "$pid" ] || { eventually 5 server_pid >/dev/null; pid=$(server_pid); }
+    [ "$pid" ] || { eventually 30 server_pid >/dev/null; pid=$(server_pid); }
     [ "$pid" ] || fail "no server after $n kills"
     [ "$pid" != "$last" ] || same=$((same + 1))
     say "kill $n"

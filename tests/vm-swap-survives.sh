@@ -22,7 +22,7 @@ busy
 pid=$(watcher_pid)
 kill -9 "$pid" || fail "no watcher"
 another () { [ "$(watcher_pid)" ] && [ "$(watcher_pid)" != "$pid" ]; }
-eventually 10 another || fail "no other watcher"
+eventually 60 another || fail "no other watcher"
 busy
 kill -9 "$(server_pid)" || fail "no server"
 busy

@@ -17,5 +17,5 @@ done
 [ "$(vmstat_of pswpout)" -gt 20000 ] || fail "little was swapped"
 nbdzram swapoff swap0 || fail "swapoff"
 nbdzram stop far || fail "stop"
-eventually 10 nothing_left || { ps; fail "left over"; }
+eventually 60 nothing_left || { ps; fail "left over"; }
 kernel_is_well

@@ -84,7 +84,7 @@ swap_off ()
         fail "swapoff"
     }
     grep -q /dev/nbd /proc/swaps && fail "still: $(cat /proc/swaps)"
-    eventually 10 nothing_left || {
+    eventually 60 nothing_left || {
         ps
         fail "left over: $(ls /run/nbdzram)"
     }
