@@ -60,7 +60,6 @@ eventually ()
     return 1
 }
 
-
 # ---- swap ----
 
 # One that the command sets up: swap_on SIZE [OPTION...]
