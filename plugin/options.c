@@ -65,6 +65,8 @@ const char options_help[] =
   "                          (default: zram0, or the next that is free).\n"
   "control=<PATH>            The control socket, or off (default: NAME.ctl in\n"
   "                          $XDG_RUNTIME_DIR/nbdzram or /run/nbdzram).\n"
+  "allow=<ADDRESS>[/<BITS>][,...]\n"
+  "                          Who may connect by TCP (default: everybody).\n"
   "mlock=<BOOL>              Be fit to serve swap: locked in memory, with\n"
   "                          real-time priority (default: if nbdkit --swap).\n"
   "reserve=<SIZE>            ... with so much memory ready for pages\n"
@@ -91,6 +93,7 @@ options_free (struct options *o)
   algorithm_free (&o->pool.algorithm);
   for (unsigned i = 0; i < RECOMPRESS_MAX; ++i)
     algorithm_free (&o->pool.recompress[i]);
+  allow_free (&o->allow);
   free (o->pool_path);
   free (o->backing_path);
   o->backing_path = NULL;
@@ -329,6 +332,17 @@ set_control (struct options *o, const char *value)
   return o->control_path ? 0 : -1;
 }
 
+static int
+add_allow (struct options *o, const char *value)
+{
+  char error[256];
+
+  if (allow_add (&o->allow, value, error, sizeof error) == 0)
+    return 0;
+  nbdkit_error ("allow=%s: %s", value, error);
+  return -1;
+}
+
 /* ---- hardening ---- */
 
 static int
@@ -394,6 +408,8 @@ options_set (struct options *o, const char *key, const char *value)
     return set_name (o, value);
   if (strcmp (key, "control") == 0)
     return set_control (o, value);
+  if (strcmp (key, "allow") == 0)
+    return add_allow (o, value);
   if (strcmp (key, "mlock") == 0)
     return set_mlock (o, value);
   if (strcmp (key, "reserve") == 0)

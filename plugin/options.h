@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "allow.h"
 #include "control.h"
 #include "maintainer.h"
 #include "pool.h"
@@ -20,6 +21,7 @@ struct options {
   struct writeback_options writeback;
   char *control_path, *name;    /* allocated; what control points to */
   struct control_options control;
+  struct allow allow;           /* who may connect */
   int mlock;                    /* 1, 0, or -1: as nbdkit's --swap says */
   uint64_t reserve;             /* bytes; 0: not given */
 };

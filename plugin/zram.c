@@ -401,6 +401,26 @@ zram_unload (void)
 
 /* ---- what the disk is like ---- */
 
+static int
+zram_preconnect (int readonly)
+{
+  struct sockaddr_storage addr;
+  const struct sockaddr *peer = (const struct sockaddr *) &addr;
+  socklen_t len = sizeof addr;
+  char name[ALLOW_NAME_SIZE];
+
+  (void) readonly;
+  if (options.allow.count == 0)
+    return 0;
+  /* Of what was handed to nbdkit as its standard input nobody knows. */
+  if (nbdkit_peer_name ((struct sockaddr *) &addr, &len) == -1)
+    return -1;
+  if (allow_permits (&options.allow, peer))
+    return 0;
+  nbdkit_error ("%s may not connect: see allow=", allow_name (peer, name));
+  return -1;
+}
+
 static void *
 zram_open (int readonly)
 {
@@ -633,6 +653,7 @@ static struct nbdkit_plugin plugin = {
   .get_ready         = zram_get_ready,
   .after_fork        = zram_after_fork,
   .cleanup           = stop_threads,
+  .preconnect        = zram_preconnect,
   .open              = zram_open,
   .close             = zram_close,
   .export_description = zram_export_description,

@@ -57,6 +57,7 @@ const struct conf_entry conf_entries[] = {
   { .name = "writeback-watermark", .kind = CONF_PERCENT },
   { .name = "writeback-limit", .kind = CONF_SIZE },
   { .name = "maintenance-cpu", .kind = CONF_PERCENT },
+  { .name = "allow", .kind = CONF_TEXT, .repeats = true },
   { .name = "mlock", .kind = CONF_BOOL },
   { .name = "reserve", .kind = CONF_SIZE },
 

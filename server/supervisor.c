@@ -226,7 +226,9 @@ open_pool (struct supervisor *s)
 static void
 warn_of_strangers (const struct supervisor *s)
 {
-  if (s->conf_error[0] || conf_has_tls (&s->setup.conf))
+  const struct conf *c = &s->setup.conf;
+
+  if (s->conf_error[0] || conf_has_tls (c) || conf_parameter (c, "allow"))
     return;
   for (unsigned i = 0; i < s->listener_count; ++i)
     if (listener_is_public (&s->listeners[i])) {

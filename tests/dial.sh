@@ -90,18 +90,7 @@ no_answer 'does not answer' "nbd+unix:///?socket=$tmp/mute" 200
 
 # ---- TCP ----
 
-port=
-for ((i = 0; i < 20; i++)); do
-    port=$((20000 + RANDOM % 20000))
-    nbdkit_command -f -i 127.0.0.1 -p $port -P "$tmp/tcp.pid" zram 5M
-    "${command[@]}" >"$tmp/tcp.log" 2>&1 &
-    pid=$!
-    servers+=("$pid")
-    ended_or_ready () { [ -s "$tmp/tcp.pid" ] || ! kill -0 "$pid" 2>/dev/null; }
-    eventually ended_or_ready
-    [ ! -s "$tmp/tcp.pid" ] || break
-done
-[ -s "$tmp/tcp.pid" ] || skip "no TCP here: $(cat "$tmp/tcp.log")"
+start_tcp tcp 127.0.0.1 zram 5M
 dials "5242880 $all 0" -r "nbd://127.0.0.1:$port" 5000
 dials "5242880 $all 0" "nbd://127.0.0.1:$port/x" 5000
 # Of the addresses of this name it listens at one.

@@ -137,6 +137,27 @@ has_ended ()
     ! grep -qs '^State:.[^ZX]' "/proc/$1/status"
 }
 
+# start_tcp NAME ADDRESS ARGS...: start_nbdkit, but at a $port of ADDRESS that
+# nobody else has.
+start_tcp ()
+{
+    local i name=$1 address=$2
+    shift 2
+
+    for ((i = 0; i < 20; i++)); do
+        port=$((20000 + RANDOM % 20000))
+        rm -f "$tmp/$name.pid"
+        nbdkit_command -f -i "$address" -p $port -P "$tmp/$name.pid" "$@"
+        "${command[@]}" >"$tmp/$name.log" 2>&1 &
+        pid=$!
+        servers+=("$pid")
+        ready_or_gone () { [ -s "$tmp/$name.pid" ] || has_ended "$pid"; }
+        eventually ready_or_gone
+        [ ! -s "$tmp/$name.pid" ] || return 0
+    done
+    skip "no TCP here: $(cat "$tmp/$name.log")"
+}
+
 # stop_nbdkit PID [SIGNAL]
 stop_nbdkit ()
 {

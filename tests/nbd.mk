@@ -2,6 +2,7 @@
 # The server as its clients see it.
 
 nbd_tests = \
+	tests/allow.sh \
 	tests/analyze.sh \
 	tests/backing-faults.sh \
 	tests/bad-parameters.sh \

@@ -25,11 +25,16 @@ complains () { grep -q 'whoever reaches' "$tmp/$1.log"; }
 
 serve open --size=16M --listen=:0
 complains open || fail "$(cat "$tmp/open.log")"
-get_in "$(sup open "s['listen'][0]" | sed 's/0\.0\.0\.0/127.0.0.1/; s/\[::\]/[::1]/')"
+get_in "$(sup open "s['listen'][0]" |
+    sed 's/0\.0\.0\.0/127.0.0.1/; s/\[::\]/[::1]/')"
 stop open
 serve here --size=16M --listen=localhost:0
 ! complains here || fail "it listens at this machine only"
 stop here
+
+serve list --size=16M --listen=:0 allow=127.0.0.0/8,::1
+! complains list || fail "it has a list"
+stop list
 
 # ---- by a key ----
 

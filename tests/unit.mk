@@ -15,6 +15,7 @@ unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 if HAVE_CMOCKA
 unit_programs = \
 	tests/unit-age \
+	tests/unit-allow \
 	tests/unit-analysis \
 	tests/unit-arena \
 	tests/unit-attach \
@@ -57,6 +58,10 @@ TESTS += $(unit_programs)
 
 tests_unit_age_SOURCES = tests/unit-age.c $(unit_help)
 tests_unit_age_LDADD = $(unit_libs)
+tests_unit_allow_SOURCES = tests/unit-allow.c plugin/allow.c plugin/allow.h \
+	$(unit_help)
+tests_unit_allow_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin
+tests_unit_allow_LDADD = $(unit_libs)
 tests_unit_analysis_SOURCES = tests/unit-analysis.c server/analysis.c \
 	server/analysis.h $(unit_help)
 tests_unit_analysis_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
