@@ -19,7 +19,7 @@
 #define REQUEST_MAX 8192
 #define REPLY_MAX 16384
 
-enum waiting { NOTHING, A_DEATH, AN_UPGRADE, THE_END };
+enum waiting { NOTHING, AN_UPGRADE, THE_END };
 
 struct peer {
   int fd;                       /* -1: this entry is free */
@@ -28,7 +28,6 @@ struct peer {
   char reply[REPLY_MAX];
   size_t reply_length, sent;
   enum waiting waiting;
-  pid_t pid;                    /* whose death */
 };
 
 int
@@ -206,31 +205,6 @@ verb_status (struct supervisor *s, struct peer *p, const json_t *args)
 
 /* ---- other verbs ---- */
 
-/* Who was the server, and is not any more, may still be dying: then it
- * can still execute a request.
- */
-static void
-verb_fence (struct supervisor *s, struct peer *p, const json_t *args)
-{
-  pid_t pid = (pid_t) json_integer_value (json_object_get (args, "pid"));
-  struct generation *g = pid ? server_of_pid (s, pid)
-                             : server_in (s, GENERATION_READY);
-
-  if (!g || g->ended) {
-    reply_ok (p);
-    return;
-  }
-  if (g->state == GENERATION_READY || g->state == GENERATION_GONE) {
-    log_line ("the server (%d) is killed: the kernel gave requests up that "
-              "it may still have", (int) g->process.pid);
-    process_signal (&g->process, SIGKILL);
-    p->waiting = A_DEATH;
-    p->pid = g->process.pid;
-  }
-  else
-    reply_ok (p);               /* it never had a request */
-}
-
 static void
 verb_upgrade (struct supervisor *s, struct peer *p, const json_t *args)
 {
@@ -310,7 +284,6 @@ static const struct {
   const char *keys[6];
 } verbs[] = {
   { "status", verb_status, { NULL } },
-  { "fence", verb_fence, { "pid" } },
   { "upgrade", verb_upgrade, { NULL } },
   { "stop", verb_stop, { "force" } },
   { "watch", verb_watch,
@@ -427,11 +400,7 @@ receive (struct supervisor *s, struct peer *p)
 static void
 finish (struct supervisor *s, struct peer *p)
 {
-  const struct generation *g = server_of_pid (s, p->pid);
-
-  if (p->waiting == A_DEATH && (!g || g->ended))
-    reply_ok (p);
-  else if (p->waiting == AN_UPGRADE && s->upgrade.reply[0])
+  if (p->waiting == AN_UPGRADE && s->upgrade.reply[0])
     reply (p, json_loads (s->upgrade.reply, 0, NULL));
   else if (p->waiting == THE_END && s->finished)
     reply_ok (p);

@@ -129,7 +129,6 @@ asks '[]' 'not a JSON object with a verb'
 asks '{"verb": "explode"}' 'unknown verb'
 asks '{"verb": "stop", "now": true}' 'unknown key'
 asks '{"verb": "watch", "name": "g"}' 'not started with --swap'
-asks '{"verb": "fence", "pid": 1}' '"ok":true'
 printf '{"verb": "status"}\n{"verb": "status"}\n' |
     socat -t 20 - "UNIX-CONNECT:$run/g.sup" >"$tmp/out"
 [ "$(grep -c '"state":"running"' "$tmp/out")" = 2 ] || fail "$(cat "$tmp/out")"
@@ -143,11 +142,6 @@ sleep 0.2
 kill "${idle[@]}"
 wait "${idle[@]}" 2>/dev/null || :
 eventually is_ready g || fail "idle peers keep others out"
-old=$(server_pid g)
-asks "{\"verb\": \"fence\", \"pid\": $old}" '"ok":true'
-is_gone "$old" || fail "the fence let it live"
-eventually is_ready g
-[ "$(server_pid g)" != "$old" ]
 asks '{"verb": "unwatch"}' 'name is missing'
 asks '{"verb": "unwatch", "name": "g"}' '"ok":true'
 stop g
