@@ -251,6 +251,10 @@ set_timeout (int fd)
   const struct timeval t = { .tv_sec = timeout_ms / 1000 };
 
   setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+  /* Not as in the kernel, where a reader of its own waits for each socket:
+   * a server may be stopped in the middle of a reply.
+   */
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 }
 
 static int
