@@ -109,36 +109,42 @@ nbdkit_zram ()
     "${command[@]}"
 }
 
-# start_nbdkit NAME ARGS...: the same in the background, until the end of
-# the test, at the socket $tmp/NAME.sock; its words go to $tmp/NAME.log.
-# Its process is $pid; "$(uri NAME)" is where it serves.
-start_nbdkit ()
+# launch NAME ARGS...: the same in the background, until the end of the test;
+# its words go to $tmp/NAME.log.  Its process is $pid.  False when it ends
+# instead of serving.
+launch ()
 {
     local name=$1 command i
     shift
 
-    rm -f "$tmp/$name.pid" "$tmp/$name.sock"
-    nbdkit_command -f -P "$tmp/$name.pid" -U "$tmp/$name.sock" "$@"
+    rm -f "$tmp/$name.pid"
+    nbdkit_command -f -P "$tmp/$name.pid" "$@"
     "${command[@]}" >"$tmp/$name.log" 2>&1 &
     pid=$!
     servers+=("$pid")
-    for ((i = 0; i < 600; i++)); do
+    for ((i = 0; i < 1200; i++)); do
         [ ! -s "$tmp/$name.pid" ] || return 0
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.05
     done
-    cat "$tmp/$name.log" >&2
-    fail "nbdkit $* did not start"
+    return 1
 }
 
-# has_ended PID: also when nobody has waited for it yet.
-has_ended ()
+# start_nbdkit NAME ARGS...: at the socket $tmp/NAME.sock; "$(uri NAME)" is
+# where it serves.
+start_nbdkit ()
 {
-    ! grep -qs '^State:.[^ZX]' "/proc/$1/status"
+    local name=$1
+    shift
+
+    rm -f "$tmp/$name.sock"
+    launch "$name" -U "$tmp/$name.sock" "$@" || {
+        cat "$tmp/$name.log" >&2
+        fail "nbdkit $* did not start"
+    }
 }
 
-# start_tcp NAME ADDRESS ARGS...: start_nbdkit, but at a $port of ADDRESS that
-# nobody else has.
+# start_tcp NAME ADDRESS ARGS...: at a $port of ADDRESS that nobody else has.
 start_tcp ()
 {
     local i name=$1 address=$2
@@ -146,16 +152,15 @@ start_tcp ()
 
     for ((i = 0; i < 20; i++)); do
         port=$((20000 + RANDOM % 20000))
-        rm -f "$tmp/$name.pid"
-        nbdkit_command -f -i "$address" -p $port -P "$tmp/$name.pid" "$@"
-        "${command[@]}" >"$tmp/$name.log" 2>&1 &
-        pid=$!
-        servers+=("$pid")
-        ready_or_gone () { [ -s "$tmp/$name.pid" ] || has_ended "$pid"; }
-        eventually ready_or_gone
-        [ ! -s "$tmp/$name.pid" ] || return 0
+        ! launch "$name" -i "$address" -p $port "$@" || return 0
     done
     skip "no TCP here: $(cat "$tmp/$name.log")"
+}
+
+# has_ended PID: also when nobody has waited for it yet.
+has_ended ()
+{
+    ! grep -qs '^State:.[^ZX]' "/proc/$1/status"
 }
 
 # stop_nbdkit PID [SIGNAL]

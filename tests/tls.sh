@@ -16,7 +16,7 @@ requires nbdinfo nbdcopy
 # nbdkit that has the credentials given as further arguments.
 works ()
 {
-    local where=$1 fields=() field
+    local where=$1
     shift
 
     nbdcopy "$tmp/data" "$where"
