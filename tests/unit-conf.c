@@ -430,6 +430,14 @@ senseless_sizes (void **state)
 static void
 here_or_elsewhere (void **state)
 {
+  static const struct {
+    const char *word, *why;
+  } local[] = {
+    { "pool=/dev/shm/x", "pool and remote" },
+    { "listen=:10809", "listen and remote" },
+    { "tls-psk=/etc/keys", "tls-psk and remote" },
+    { "tls-certificates=/etc/pki", "tls-certificates and remote" },
+  };
   struct conf c;
 
   (void) state;
@@ -441,16 +449,14 @@ here_or_elsewhere (void **state)
   set (&c, "size=1G");
   assert_senseless (&c, true, "size and remote: a remote disk has");
   conf_free (&c);
-  begin (&c);
-  set (&c, "remote=nbd://a");
-  set (&c, "pool=/dev/shm/x");
-  assert_senseless (&c, true, "pool and remote");
-  conf_free (&c);
-  begin (&c);
-  set (&c, "remote=nbd://a");
-  set (&c, "tls-psk=/etc/keys");
-  assert_senseless (&c, false, "tls-psk and remote");
-  conf_free (&c);
+  for (size_t i = 0; i < ARRAY_SIZE (local); ++i) {
+    begin (&c);
+    set (&c, "remote=nbd://a");
+    set (&c, local[i].word);
+    assert_senseless (&c, true, local[i].why);
+    assert_senseless (&c, false, local[i].why);
+    conf_free (&c);
+  }
 }
 
 static void
