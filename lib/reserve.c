@@ -2,8 +2,6 @@
 
 #include <config.h>
 
-#include <errno.h>
-
 #include "objects.h"
 #include "os.h"
 #include "reserve.h"

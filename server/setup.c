@@ -151,7 +151,7 @@ make_arguments (const struct setup *setup, int pool_fd)
 {
   const struct conf *c = &setup->conf;
   struct words w = {
-    .list = calloc (c->parameter_count + 24, sizeof (char *)),
+    .list = calloc (c->parameter_count + 16, sizeof (char *)),
   };
 
   if (!w.list)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Asking supervisors, through NAME.sup. */
 
-#ifndef NBDZRAM_SERVER_SUPERVISOR_FIND_H
-#define NBDZRAM_SERVER_SUPERVISOR_FIND_H
+#ifndef NBDZRAM_SERVER_SUPERVISOR_ASK_H
+#define NBDZRAM_SERVER_SUPERVISOR_ASK_H
 
 #include "client.h"
 
@@ -14,4 +14,4 @@
  */
 int supervisor_ask (const char *name, json_t *request, json_t **reply);
 
-#endif /* NBDZRAM_SERVER_SUPERVISOR_FIND_H */
+#endif /* NBDZRAM_SERVER_SUPERVISOR_ASK_H */
