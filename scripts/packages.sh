@@ -32,8 +32,8 @@ have_group () {
                     jansson smartcols ncursesw inih
                     libnl-3.0 libnl-genl-3.0" ;;
         tests)
-            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 socat jq \
-                certtool psktool
+            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 \
+                socat jq certtool psktool
             module="cmocka" ;;
         vm)
             set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \
