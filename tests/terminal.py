@@ -14,6 +14,8 @@ import sys
 import termios
 import time
 
+LIMIT = 60                      # seconds: machines are busy
+
 
 class Terminal:
     def __init__ (self, command, rows=24, columns=80):
@@ -40,7 +42,7 @@ class Terminal:
         if select.select ([self.master], [], [], seconds)[0]:
             self.output += os.read (self.master, 65536)
 
-    def expect (self, pattern, seconds=20):
+    def expect (self, pattern, seconds=LIMIT):
         """What was printed since the last time matches."""
         end = time.monotonic () + seconds
         while not re.search (pattern, self.output, re.S):
@@ -51,7 +53,7 @@ class Terminal:
 
     def wait (self, check):
         """It ends, and the terminal is as it was."""
-        end = time.monotonic () + 20
+        end = time.monotonic () + LIMIT
         rest = b""
         while True:
             self.read (0.1)
