@@ -3,15 +3,15 @@
 # ext4, xfs and btrfs on /dev/nbdN: made, written to and verified, filled to
 # the end, emptied and trimmed, when the memory comes back, and checked.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 500 1200M fs
+boot 1500 1200M fs
 #### guest ####
 for module in nbd xfs btrfs; do modprobe $module || fail "modprobe $module"; done
 mkdir -p /run/nbdzram
 nbdkit -U /run/nbd.sock "$NBDZRAM_PLUGIN" size=400M name=disk policy=off
-eventually 60 test -S /run/nbd.sock || fail "no server"
+eventually test -S /run/nbd.sock || fail "no server"
 nbd-client -unix /run/nbd.sock /dev/nbd0 -connections 2 >/dev/null ||
     fail "nbd-client"
-eventually 30 test -s /sys/block/nbd0/pid || fail "not attached"
+eventually test -s /sys/block/nbd0/pid || fail "not attached"
 
 # Bytes that the server's pages take.
 held ()

@@ -5,7 +5,7 @@
 # systems filled with zeroes and their ratio, swap on all of the disks at
 # once, and a disk written over and over and read back.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 600 640M fs
+boot 1500 640M fs
 #### guest ####
 modprobe nbd nbds_max=8
 mkdir -p /run/nbdzram
@@ -18,10 +18,10 @@ disk ()
     local name=disk$number device=/dev/nbd$number
     nbdkit -U "/run/$name.sock" "$NBDZRAM_PLUGIN" name=$name algorithm="$1" \
         size="$2" mem-limit="$3"
-    eventually 60 test -S "/run/$name.sock" || fail "$1: no server"
+    eventually test -S "/run/$name.sock" || fail "$1: no server"
     nbd-client -unix "/run/$name.sock" $device -connections 2 >/dev/null ||
         fail "$1: nbd-client"
-    eventually 30 test -s /sys/block/nbd$number/pid || fail "$1: not attached"
+    eventually test -s /sys/block/nbd$number/pid || fail "$1: not attached"
     [ "$(nbdzram status --noheadings --raw -o ALGORITHM $name)" = "${1%%:*}" ] ||
         fail "$1: $(nbdzram status $name)"
     [ "$(nbdzram status --bytes --noheadings -o DISKSIZE,MEM-LIMIT $name |
@@ -93,7 +93,7 @@ rm /tmp/pattern
 say "and away"
 for n in $disks; do
     nbd-client -d /dev/nbd$n >/dev/null
-    eventually 30 test ! -e /sys/block/nbd$n/pid || fail "nbd$n stays"
+    eventually test ! -e /sys/block/nbd$n/pid || fail "nbd$n stays"
     nbdzram reset disk$n || fail "reset"
     [ "$(column DATA $n)" = 0 ] || fail "disk$n was not reset"
 done

@@ -3,15 +3,15 @@
 # nbd-client, with four connections: a disk, then swap for a control group,
 # without any help of the command nbdzram.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 600 320M
+boot 1500 320M
 #### guest ####
 modprobe nbd
 LD_PRELOAD=/lib/nbdzram/harden.so nbdkit -U /run/nbd.sock \
     "$NBDZRAM_PLUGIN" size=400M
-eventually 60 test -S /run/nbd.sock || fail "no server"
+eventually test -S /run/nbd.sock || fail "no server"
 nbd-client -unix /run/nbd.sock /dev/nbd0 -connections 4 -timeout 5 >/dev/null ||
     fail "nbd-client"
-eventually 30 test -s /sys/block/nbd0/pid || fail "not attached"
+eventually test -s /sys/block/nbd0/pid || fail "not attached"
 [ "$(blockdev --getsize64 /dev/nbd0)" = $((400 << 20)) ] || fail "the size"
 [ "$(cat /sys/block/nbd0/queue/rotational)" = 0 ] || fail "rotational"
 
@@ -37,5 +37,5 @@ say "$line"
 [ "$(vmstat_of pswpout)" -gt 15000 ] || fail "little was swapped"
 swapoff /dev/nbd0 || fail "swapoff"
 nbd-client -d /dev/nbd0 >/dev/null
-eventually 30 test ! -e /sys/block/nbd0/pid || fail "still attached"
+eventually test ! -e /sys/block/nbd0/pid || fail "still attached"
 kernel_is_well

@@ -24,11 +24,11 @@ free_now ()
     meminfo MemFree
 }
 
-# measure NAME DEVICE: swap on DEVICE, its pages a second and its memory go
-# to NAME_rate, NAME_swapped (KiB) and NAME_held (KiB).
+# measure NAME DEVICE: swap on DEVICE; pages a second, KiB swapped, and the
+# KiB that they take go to /tmp/NAME.
 measure ()
 {
-    local job swapped held moved fill verify
+    local job swapped held moved fill verify rate
     mkswap $2 >/dev/null && swapon -d $2 || fail "$1: swapon"
     echo 40M >$group/memory.max
     moved=$(($(vmstat_of pswpin) + $(vmstat_of pswpout)))
@@ -37,7 +37,7 @@ measure ()
     job=$!
     all_filled () { [ "$(grep -l '^State:.*stopped' /proc/[0-9]*/status |
                           wc -l)" = 2 ]; }
-    eventually 400 all_filled || fail "$1: not filled"
+    eventually all_filled || fail "$1: not filled"
     held=$((free_before - $(free_now) - $(cat $group/memory.current) / 1024))
     swapped=$(awk -v device=$2 '$1 == device { print $4 }' /proc/swaps)
     killall -CONT pages
@@ -45,17 +45,17 @@ measure ()
     moved=$(($(vmstat_of pswpin) + $(vmstat_of pswpout) - moved))
     fill=$(field "$(cat /tmp/line)" fill_ms)
     verify=$(field "$(cat /tmp/line)" rounds_ms)
-    eval "$1_rate=$((moved * 1000 / (fill + verify)))"
-    eval "$1_swapped=$swapped $1_held=$held"
-    eval "say $1: \$$1_rate pages a second, \$$1_swapped KiB in \$$1_held"
+    rate=$((moved * 1000 / (fill + verify)))
+    echo $rate $swapped $held >/tmp/$1
+    say "$1: $rate pages a second, $swapped KiB in $held"
     swapoff $2 || fail "$1: swapoff"
 }
 
 attach ()
 {
-    eventually 60 test -S /run/nbd.sock || fail "no server"
+    eventually test -S /run/nbd.sock || fail "no server"
     nbd-client -unix /run/nbd.sock $1 -connections 2 >/dev/null || fail attach
-    eventually 30 test -s /sys/block/${1#/dev/}/pid || fail "not attached"
+    eventually test -s /sys/block/${1#/dev/}/pid || fail "not attached"
 }
 
 for round in $(seq ${runs:-1}); do
@@ -63,31 +63,28 @@ for round in $(seq ${runs:-1}); do
     swap_on ${mib}M algorithm=lz4 policy=off
     device=$(awk '/nbd/ { print $1 }' /proc/swaps)
     swapoff $device
-    measure ours$round $device
+    measure ours $device
     swapon $device
     swap_off
-    eventually 60 nothing_left
+    eventually nothing_left
 
     LD_PRELOAD=/lib/nbdzram/harden.so nbdkit -U /run/nbd.sock -t 8 memory ${mib}M
     attach /dev/nbd5
-    measure memory$round /dev/nbd5
+    measure memory /dev/nbd5
     nbd-client -d /dev/nbd5 >/dev/null
     killall nbdkit
-    eventually 60 nothing_left
+    eventually nothing_left
     rm -f /run/nbd.sock
 
     free_before=$(free_now)
     echo lz4 >/sys/block/zram0/comp_algorithm
     echo ${mib}M >/sys/block/zram0/disksize
-    measure zram$round /dev/zram0
+    measure zram /dev/zram0
     echo 1 >/sys/block/zram0/reset
-done
 
-for round in $(seq ${runs:-1}); do
-    eval "rate=\$ours${round}_rate memory_rate=\$memory${round}_rate"
-    eval "zram_rate=\$zram${round}_rate"
-    eval "held=\$ours${round}_held swapped=\$ours${round}_swapped"
-    eval "zram_held=\$zram${round}_held zram_swapped=\$zram${round}_swapped"
+    read rate swapped held </tmp/ours
+    read memory_rate rest </tmp/memory
+    read zram_rate zram_swapped zram_held </tmp/zram
     say "pages a second: $((rate * 100 / memory_rate)) % of memory's," \
         "$((rate * 100 / zram_rate)) % of zram's"
     # In ten thousandths; the products fit 64 bits.

@@ -12,12 +12,12 @@ for disk in device ext4; do
 file=$disks/$disk,format=raw,if=virtio,cache=unsafe"
 done
 export NBDZRAM_VM_ARGS
-(boot 600 320M)
+(boot 1500 320M)
 exit
 #### guest ####
 modprobe virtio_pci
 modprobe virtio_blk
-eventually 30 test -b /dev/vdb || fail "no disk"
+eventually test -b /dev/vdb || fail "no disk"
 for what in device file; do
     say "backing is a $what"
     if [ $what = device ]; then

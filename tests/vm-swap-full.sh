@@ -5,7 +5,7 @@
 # swap that fails writes.  But the machine goes on, its server says why, no
 # byte is wrong, and once that is gone all is as before.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 600 400M
+boot 1500 400M
 #### guest ####
 modprobe lz4
 modprobe zram

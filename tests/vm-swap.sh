@@ -4,7 +4,7 @@
 # byte verified, as often as runs=N says, and everything is as it was after
 # swapoff.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot $((300 + 120 * ${NBDZRAM_VM_RUNS:-1})) 320M
+boot $((900 + 300 * ${NBDZRAM_VM_RUNS:-1})) 320M
 #### guest ####
 for key in page-cluster swappiness min_free_kbytes; do
     cat /proc/sys/vm/$key
