@@ -17,14 +17,14 @@ awk 'NR > 1 && NF != 8 { exit 1 }' "$tmp/lines" || fail "$(cat "$tmp/lines")"
 
 # What is written while it looks is seen, in size and as a rate.
 head -c 1M /dev/urandom >"$tmp/random"
-"$bin/../server/nbdzram" top --delay 0.2 >"$tmp/lines" &
+"$bin/../server/nbdzram" top --delay 0.2 >"$tmp/live-lines" &
 top=$!
 servers+=("$top")
-eventually grep -q ' 0.00 ' "$tmp/lines"
+eventually grep -q ' 0.00 ' "$tmp/live-lines"
 io "$(uri zram)" "write -s $tmp/random 0 1M"
-eventually grep -q '^  *1M ' "$tmp/lines" || fail "$(cat "$tmp/lines")"
+eventually grep -q '^  *1M ' "$tmp/live-lines" || fail "$(cat "$tmp/live-lines")"
 awk 'NR > 1 && $6 > 0 && $7 != "0B" { n++ } END { exit n != 1 }' \
-    "$tmp/lines" || fail "$(cat "$tmp/lines")"
+    "$tmp/live-lines" || fail "$(cat "$tmp/live-lines")"
 kill -TERM "$top"
 wait "$top" && fail "SIGTERM" || [ $? = 143 ] || fail "ended by $?"
 
