@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "backing.h"
-#include "device.h"
+#include "devices.h"
 #include "idle.h"
 #include "measure.h"
 #include "util.h"

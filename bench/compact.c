@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "compact.h"
-#include "device.h"
+#include "devices.h"
 #include "measure.h"
 #include "stats.h"
 #include "util.h"

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "checksum.h"
-#include "device.h"
+#include "devices.h"
 #include "measure.h"
 #include "stats.h"
 #include "util.h"

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 
 #include "compact.h"
-#include "device.h"
+#include "devices.h"
 #include "measure.h"
 #include "util.h"
 

@@ -29,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device.h"
+#include "devices.h"
 #include "measure.h"
 #include "os.h"
 #include "same.h"

@@ -19,13 +19,16 @@ find_new_place (struct device *d, slot_t slot, bool sink, uint64_t *offset)
 {
   struct objects *objects = &d->pool->objects;
   uint32_t bytes = object_bytes (d, slot);
-
-  return sink
+  bool found = sink
     ? object_may_sink (objects, slot_offset (slot))
       && object_alloc_below (objects, slot_offset (slot), bytes, offset) == 0
     : object_is_isolated (objects, slot_offset (slot))
       && object_alloc (objects, object_class (d, slot), bytes, false,
                        offset) == 0;
+
+  if (found)
+    own_object (d, slot);
+  return found;
 }
 
 /* Another object of the same page that is not to move. */
@@ -92,8 +95,7 @@ move_object (struct device *d, slot_t old, bool sink)
   if (pool->has_dedup && is_dedupable (old)
       && !dedup_move (&pool->dedup, slot_fingerprint (d, old), old, new)) {
     /* Somebody has just begun to share it. */
-    object_free (&pool->objects, object_class (d, new), offset,
-                 object_bytes (d, new));
+    free_object (d, new);
     return SLOT_EMPTY;
   }
   return new;

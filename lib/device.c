@@ -6,97 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device-internal.h"
+#include "device.h"
 #include "page.h"
-
-/* ---- opening ---- */
-
-struct device *
-device_new (struct pool *pool, unsigned n, const struct device_record *record)
-{
-  struct device *d = calloc (1, sizeof *d);
-
-  if (!d)
-    return NULL;
-  d->pool = pool;
-  d->number = n;
-  d->size = record->size;
-  d->pages = div_up (d->size, pool->sizes.page_size);
-  memcpy (d->name, record->name, sizeof d->name);
-  if (table_open (&d->table, &pool->file, &pool->budget, pool->locks,
-                  record->table_offset, d->pages) == -1) {
-    free (d);
-    errno = ENOMEM;
-    return NULL;
-  }
-  return d;
-}
-
-int
-device_attach (struct device *d)
-{
-  slot_t slots[LEAF_SLOTS];
-
-  for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
-       leaf = table_next_leaf (&d->table, leaf + 1)) {
-    uint64_t first = leaf * LEAF_SLOTS;
-
-    table_copy_leaf (&d->table, leaf, slots);
-    for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
-      if (slots[i] != SLOT_EMPTY && page_attach (d, first + i, slots[i]) == -1)
-        return -1;
-  }
-  return 0;
-}
-
-void
-device_free (struct device *d)
-{
-  if (!d)
-    return;
-  table_close (&d->table);
-  free (d);
-}
-
-static struct device *
-create (struct pool *pool, const char *name, uint64_t size)
-{
-  uint64_t pages = div_up (size, pool->sizes.page_size);
-  struct device_record record = { .size = size };
-  unsigned n;
-
-  if (size == 0 || size > DEVICE_SIZE_MAX) {
-    errno = EINVAL;
-    return NULL;
-  }
-  strcpy (record.name, name);
-  for (n = 0; n < POOL_DEVICES_MAX && pool->devices[n]; ++n)
-    ;
-  if (budget_take (&pool->budget, OS_PAGE_SIZE) == -1)
-    return NULL;
-  if (pool_file_add_device (&pool->file, n, &record, table_bytes (pages))
-      == -1) {
-    budget_give (&pool->budget, OS_PAGE_SIZE);
-    return NULL;
-  }
-  pool->devices[n] = device_new (pool, n, &record);
-  if (!pool->devices[n] && pool_file_remove_device (&pool->file, n) == 0)
-    budget_give (&pool->budget, OS_PAGE_SIZE);
-  return pool->devices[n];
-}
-
-struct device *
-device_open (struct pool *pool, const char *name, uint64_t size)
-{
-  if (strlen (name) > DEVICE_NAME_MAX) {
-    errno = ENAMETOOLONG;
-    return NULL;
-  }
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n] && strcmp (pool->devices[n]->name, name) == 0)
-      return pool->devices[n];
-  return create (pool, name, size);
-}
 
 /* ---- requests, page by page ---- */
 
@@ -152,6 +63,23 @@ write_pieces (struct device *d, struct stream **stream, const uint8_t *buf,
   return 0;
 }
 
+/* ---- counting them ---- */
+
+static void
+add (_Atomic uint64_t *to, uint64_t n)
+{
+  atomic_fetch_add_explicit (to, n, memory_order_relaxed);
+}
+
+static void
+count_failure (struct device *d, _Atomic uint64_t *of_pool)
+{
+  add (of_pool, 1);
+  add (&d->counters.failed, 1);
+}
+
+/* ---- reading and writing ---- */
+
 int
 device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
 {
@@ -161,8 +89,10 @@ device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
 
   latency_record (&stream->latency[REQUEST_READ], start, count);
   stream_put (&d->pool->streams, stream);
+  add (&d->counters.reads, 1);
+  add (&d->counters.read_bytes, count);
   if (r == -1)
-    atomic_fetch_add (&d->pool->counters.failed_reads, 1);
+    count_failure (d, &d->pool->counters.failed_reads);
   return r;
 }
 
@@ -208,11 +138,13 @@ device_write (struct device *d, const void *buf, uint32_t count,
   uint64_t start = latency_clock ();
   struct tries tries = { .count = 0 };
 
+  add (&d->counters.writes, 1);
+  add (&d->counters.write_bytes, count);
   do
     if (write_once (d, buf, count, offset, start) == 0)
       return 0;
   while (try_again (d, &tries));
-  atomic_fetch_add (&d->pool->counters.failed_writes, 1);
+  count_failure (d, &d->pool->counters.failed_writes);
   return -1;
 }
 
@@ -253,7 +185,7 @@ zero_part (struct device *d, uint64_t offset, uint32_t count)
     stream_put (&d->pool->streams, stream);
   } while (r == -1 && try_again (d, &tries));
   if (r == -1)
-    atomic_fetch_add (&d->pool->counters.failed_writes, 1);
+    count_failure (d, &d->pool->counters.failed_writes);
   return r;
 }
 
@@ -266,6 +198,7 @@ device_zero (struct device *d, uint64_t count, uint64_t offset)
   uint64_t last = end == d->size ? d->pages : end / page_size;
   uint64_t first = div_up (offset, page_size);
 
+  add (&d->counters.trims, 1);
   if (first > last)             /* within one page */
     return zero_part (d, offset, (uint32_t) count);
   if (offset < first * page_size

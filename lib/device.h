@@ -7,6 +7,7 @@
  * or -1 with errno set:
  *   EIO     a page is damaged: never wrong data
  *   ENOSPC  no memory: each page has its old content or its new one
+ *   EDQUOT  the same, since the device holds as much as it may
  * After an error, pages before the one that failed have been written.
  */
 
@@ -22,24 +23,33 @@
 
 #define DEVICE_SIZE_MAX PIB
 
+/* Requests since the process began. */
+struct device_counters {
+  _Alignas (CACHE_LINE) _Atomic uint64_t reads;
+  _Atomic uint64_t read_bytes;
+  _Atomic uint64_t writes;
+  _Atomic uint64_t write_bytes;
+  _Atomic uint64_t trims;       /* and zeroes */
+  _Atomic uint64_t failed;      /* of any kind */
+};
+
 struct device {
   struct pool *pool;
   unsigned number;              /* of its record */
+  unsigned users, lookers;      /* devices.h; pool->devices_lock */
+  _Atomic bool removed;
   char name[DEVICE_NAME_MAX + 1];
   uint64_t size;                /* bytes */
   uint64_t pages;               /* the last one may be cut short */
   struct table table;
+  struct budget held;           /* its objects and table; the limit is its
+                                 * quota (device_set_quota) */
+  struct device_counters counters;
+  void *extra;                  /* of who serves it */
+  void (*free_extra) (void *extra); /* called at its end, if set */
   _Atomic uint64_t counts[SLOT_KIND_MASK + 1]; /* pages, by slot's kind */
   _Atomic uint64_t same_stored; /* same-filled ones among the STORED */
 };
-
-/* Open the device called NAME, or create it with SIZE bytes.  An
- * existing one has the size it has.  The device belongs to the pool and
- * is closed with it.  NULL with errno set: ENAMETOOLONG, ENOSPC, ENOMEM,
- * EINVAL (SIZE is 0, or more than DEVICE_SIZE_MAX).
- */
-struct device *device_open (struct pool *pool, const char *name,
-                            uint64_t size);
 
 int device_read (struct device *d, void *buf, uint32_t count,
                  uint64_t offset);

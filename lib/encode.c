@@ -220,12 +220,83 @@ look (struct device *d, struct stream *stream, struct encoding *e)
   return slot;
 }
 
-static void
+/* ---- objects of a device ---- */
+
+/* From this part of its limit on, the rest of the pool is for those who
+ * have less of it than they would have if all had the same.
+ */
+#define LAST_PART 16
+
+/* Where devices share objects, these belong to none of them. */
+static uint64_t
+owned_bytes (const struct device *d, uint32_t cls)
+{
+  return d->pool->objects_are_owned ? d->pool->sizes.classes[cls].size : 0;
+}
+
+static bool
+has_its_share (const struct device *d)
+{
+  const struct pool *pool = d->pool;
+  uint64_t limit = pool->budget.limit;
+  unsigned devices = pool->device_count;
+
+  return limit == 0 || devices < 2
+    || pool->budget.used < limit - limit / LAST_PART
+    || d->held.used < limit / devices;
+}
+
+static int
+take_quota (struct device *d, uint64_t bytes, bool maintenance)
+{
+  if (maintenance) {
+    budget_force (&d->held, bytes);
+    return 0;
+  }
+  if (!has_its_share (d)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  if (budget_take (&d->held, bytes) == 0)
+    return 0;
+  errno = EDQUOT;
+  return -1;
+}
+
+int
+take_object (struct device *d, uint32_t bytes, bool maintenance,
+             uint64_t *offset)
+{
+  struct pool *pool = d->pool;
+  uint32_t cls = bytes == pool->sizes.page_size
+    ? size_class_huge (&pool->sizes) : size_class_of (&pool->sizes, bytes);
+  uint64_t owned = owned_bytes (d, cls);
+
+  if (take_quota (d, owned, maintenance) == -1)
+    return -1;
+  if (object_alloc (&pool->objects, cls, bytes, true, offset) == 0)
+    return 0;
+  budget_give (&d->held, owned);
+  return -1;
+}
+
+void
+own_object (struct device *d, slot_t slot)
+{
+  budget_force (&d->held, owned_bytes (d, object_class (d, slot)));
+}
+
+void
 free_object (struct device *d, slot_t slot)
 {
-  object_free (&d->pool->objects, object_class (d, slot), slot_offset (slot),
-               object_bytes (d, slot));
+  uint32_t cls = object_class (d, slot);
+
+  if (object_free (&d->pool->objects, cls, slot_offset (slot),
+                   object_bytes (d, slot)) == 0)
+    budget_give (&d->held, owned_bytes (d, cls));
 }
+
+/* ---- sharing them ---- */
 
 /* The object of SLOT is complete: let others share it, or take that of an
  * identical page instead.  If there is no room for it in the index, it
@@ -255,14 +326,12 @@ offer (struct device *d, struct stream *stream, struct encoding *e,
 static int
 store (struct device *d, struct encoding *e, slot_t *slot)
 {
-  struct pool *pool = d->pool;
   uint32_t bytes = e->length + (uint32_t) sizeof (object_sum);
   uint64_t offset;
   object_sum kept;
   uint8_t *object;
 
-  if (object_alloc (&pool->objects, size_class_of (&pool->sizes, bytes), bytes,
-                    true, &offset) == -1)
+  if (take_object (d, bytes, e->maintenance, &offset) == -1)
     return -1;
   object = object_at (d, offset);
   PREFETCH (object, bytes, 1);  /* during the checksum */
@@ -281,8 +350,7 @@ store_huge (struct device *d, struct encoding *e, slot_t *slot)
   uint32_t size = pool->sizes.page_size;
   uint64_t offset;
 
-  if (object_alloc (&pool->objects, size_class_huge (&pool->sizes), size,
-                    true, &offset) == -1)
+  if (take_object (d, size, e->maintenance, &offset) == -1)
     return -1;
   memcpy (object_at (d, offset), e->page, size);
   sum_up (d, e);
@@ -299,7 +367,7 @@ encode_stored (struct device *d, unsigned codec, const void *page,
   struct encoding e = {
     .page = page, .data = data, .length = length, .codec = codec,
     .may_share = codec != CODEC_FILL && d->pool->options.dedup != DEDUP_OFF,
-    .has_looked = true,
+    .has_looked = true, .maintenance = true,
   };
 
   if (store (d, &e, slot) == -1)
@@ -340,7 +408,7 @@ begin (struct device *d, struct stream *stream, const void *page,
 {
   e->page = page;
   e->slot = SLOT_EMPTY;
-  e->has_sum = e->has_looked = false;
+  e->has_sum = e->has_looked = e->maintenance = false;
   e->may_share = may_share;
   if (same_filled (page, device_page_size (d), &e->word)) {
     begin_fill (e);
@@ -366,6 +434,8 @@ int
 encode_end (struct device *d, struct stream *stream, struct encoding *e,
             slot_t *slot)
 {
+  int err;
+
   *slot = e->slot;
   if (e->slot != SLOT_EMPTY)
     return 0;
@@ -375,11 +445,12 @@ encode_end (struct device *d, struct stream *stream, struct encoding *e,
     return 0;
   }
   /* There is no room for an object, but one may be there. */
+  err = errno;
   if (e->may_share && !e->has_looked)
     *slot = look (d, stream, e);
   if (*slot != SLOT_EMPTY)
     return 0;
-  errno = ENOSPC;
+  errno = err;
   return -1;
 }
 
@@ -401,6 +472,7 @@ encode_anew (struct device *d, struct stream *stream, const void *page,
   bool dedup = d->pool->options.dedup != DEDUP_OFF;
 
   begin (d, stream, page, false, &e);
+  e.maintenance = true;
   if (dedup && e.slot == SLOT_EMPTY && e.codec != CODEC_FILL && e.data) {
     e.may_share = e.has_looked = true;
     sum_up (d, &e);
@@ -496,11 +568,14 @@ release_slot (struct device *d, slot_t slot)
     free_object (d, slot);
 }
 
-static int
+int
 claim_object (struct device *d, slot_t slot)
 {
-  return object_claim (&d->pool->objects, object_class (d, slot),
-                       slot_offset (slot), object_bytes (d, slot));
+  if (object_claim (&d->pool->objects, object_class (d, slot),
+                    slot_offset (slot), object_bytes (d, slot)) == -1)
+    return -1;
+  own_object (d, slot);
+  return 0;
 }
 
 /* One slot of several that name the object, perhaps. */

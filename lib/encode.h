@@ -63,6 +63,23 @@ uint64_t checksum_of (const struct device *d, const void *page, size_t size);
 /* Count damage and return -1 with errno EIO. */
 int damaged (struct device *d);
 
+/* Take an object of BYTES bytes for a page of the device, and put its place
+ * in *OFFSET.  For maintenance, which gives back another in its place, the
+ * device's quota does not count.  0, or -1 with errno ENOSPC, or EDQUOT: the
+ * quota is used up.
+ */
+int take_object (struct device *d, uint32_t bytes, bool maintenance,
+                 uint64_t *offset);
+
+/* Give it back, nobody's any more. */
+void free_object (struct device *d, slot_t slot);
+
+/* The device holds one more, of the size of SLOT's. */
+void own_object (struct device *d, slot_t slot);
+
+/* Attach: SLOT says that there is one.  As object_claim. */
+int claim_object (struct device *d, slot_t slot);
+
 /* Make the object for PAGE by the algorithm for new pages, and put what
  * the slot is to be in *SLOT.  Nobody knows of it yet.  0, or -1 with
  * errno ENOSPC.
@@ -89,6 +106,7 @@ struct encoding {
   uint64_t word, sum;
   bool may_share;               /* the object of an identical page */
   bool has_sum, has_looked;     /* for that */
+  bool maintenance;             /* as of take_object */
 };
 void encode_begin (struct device *d, struct stream *stream, const void *page,
                    struct encoding *e);

@@ -58,13 +58,11 @@ int
 group_build (struct device *d, unsigned codec, const void *pages,
              unsigned count, const void *data, uint32_t length, slot_t *slot)
 {
-  struct pool *pool = d->pool;
   uint32_t bytes = length + (uint32_t) sizeof (struct group_header);
   uint64_t offset;
   struct group_header *header;
 
-  if (object_alloc (&pool->objects, size_class_of (&pool->sizes, bytes), bytes,
-                    true, &offset) == -1)
+  if (take_object (d, bytes, true, &offset) == -1)
     return -1;
   header = header_of (object_at (d, offset));
   header->sum = (uint32_t) pages_sum (d, pages, count);
@@ -91,8 +89,7 @@ void
 group_built (struct device *d, slot_t slot)
 {
   if (group_leave (object_at (d, slot_offset (slot)), GROUP_BUILDER))
-    object_free (&d->pool->objects, object_class (d, slot),
-                 slot_offset (slot), object_bytes (d, slot));
+    free_object (d, slot);
 }
 
 unsigned
@@ -139,8 +136,7 @@ group_claim (struct device *d, slot_t slot)
   errno = EUCLEAN;
   if (slot_length (slot) <= sizeof *header)
     return -1;
-  if (object_claim (objects, object_class (d, slot), slot_offset (slot),
-                    object_bytes (d, slot)) == 0) {
+  if (claim_object (d, slot) == 0) {
     atomic_store (&header->live, sign | bit);
     return 0;
   }

@@ -2,6 +2,7 @@
 
 #include <config.h>
 
+#include "devices.h"
 #include "encode.h"
 #include "idle.h"
 #include "walk.h"
@@ -60,7 +61,10 @@ pool_count_idle (struct pool *pool)
   };
   uint64_t count = 0;
 
-  walk_selected (pool, &idle, NULL, count_page, &count);
+  while ((idle.device = device_look_at_next (pool, idle.device)) != NULL) {
+    idle.end = idle.device->pages;
+    walk_selected (pool, &idle, NULL, count_page, &count);
+  }
   return count;
 }
 

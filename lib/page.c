@@ -32,7 +32,7 @@ static int
 publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 {
   while (table_prepare (&d->table, index) == -1)
-    if (!arena_shrink (&d->pool->arena))
+    if (errno == EDQUOT || !arena_shrink (&d->pool->arena))
       return -1;
   *old = table_set (&d->table, index, slot, 0);
   recount (d, *old, slot);
@@ -43,10 +43,13 @@ publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 static int
 publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 {
+  int err;
+
   if (publish (d, index, slot, old) == 0)
     return 0;
+  err = errno;
   release_slot (d, slot);
-  errno = ENOSPC;
+  errno = err == EDQUOT ? EDQUOT : ENOSPC;
   return -1;
 }
 

@@ -29,7 +29,6 @@
 
 /* "nbdzram" and the version of the layout. */
 #define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
-#define RECORD_MAGIC UINT64_C (0x6e62647a72646576)
 #define DICTIONARY_MAGIC UINT64_C (0x6e62647a72646963)
 
 /* Address space is cheap, but not everywhere: a resource limit may bound
@@ -54,18 +53,9 @@ struct superblock {
 #define LATER_OFFSET 2048
 
 struct later {
-  _Atomic uint64_t shared;
+  _Atomic uint64_t shared, shared_by_devices;
   _Atomic uint64_t has_backing; /* stored last */
   uint8_t backing[POOL_ID_SIZE];
-};
-
-struct record {
-  _Atomic uint64_t magic;
-  uint64_t sum;                 /* of what follows */
-  uint64_t size;
-  uint64_t table_offset;
-  uint64_t table_size;
-  char name[DEVICE_NAME_MAX + 1];
 };
 
 /* Beside the superblock too, in memory that is always there. */
@@ -82,7 +72,6 @@ _Static_assert (sizeof (struct superblock) <= DICTIONARY_RECORDS, "superblock");
 _Static_assert (DICTIONARY_RECORDS
                 + POOL_DICTIONARIES * sizeof (struct dictionary_entry)
                 <= LATER_OFFSET, "dictionaries");
-_Static_assert (sizeof (struct record) <= OS_PAGE_SIZE, "record");
 
 /* What a new pool has at once: its superblock and room for a record, so
  * that it is its maker who hears of a full file system.
@@ -103,12 +92,6 @@ static struct later *
 later_of (const struct pool_file *file)
 {
   return (struct later *) ((char *) file->head + LATER_OFFSET);
-}
-
-static struct record *
-record_of (const struct pool_file *file, unsigned n)
-{
-  return (struct record *) ((char *) file->head + (n + 1) * OS_PAGE_SIZE);
 }
 
 static struct dictionary_entry *
@@ -352,91 +335,6 @@ pool_file_close (struct pool_file *file)
   file->fd = file->lock_fd = -1;
 }
 
-static bool
-record_valid (const struct pool_file *file, const struct record *r)
-{
-  struct stat st;
-
-  return r->magic == RECORD_MAGIC
-    && r->sum == SUM_OF (r)
-    && memchr (r->name, '\0', sizeof r->name) != NULL
-    && r->table_offset % file->granule == 0
-    && r->table_offset >= file->arena_offset + file->arena_size
-    && r->table_size <= (uint64_t) INT64_MAX - r->table_offset
-    && r->size <= PIB
-    && r->table_size >= div_up (r->size, file->geometry.page_size)
-                        * sizeof (slot_t)
-    && fstat (file->fd, &st) == 0
-    && (uint64_t) st.st_size >= r->table_offset + r->table_size;
-}
-
-int
-pool_file_get_device (const struct pool_file *file, unsigned n,
-                      struct device_record *record)
-{
-  uint64_t start, stop, offset = (n + 1) * OS_PAGE_SIZE;
-  const struct record *r;
-
-  if (n >= POOL_DEVICES_MAX
-      || !pool_file_next_data (file, offset, offset + OS_PAGE_SIZE,
-                               &start, &stop)) {
-    errno = ENOENT;
-    return -1;
-  }
-  r = record_of (file, n);
-  if (r->magic == 0) {
-    errno = ENOENT;
-    return -1;
-  }
-  if (!record_valid (file, r)) {
-    errno = EINVAL;
-    return -1;
-  }
-  memcpy (record->name, r->name, sizeof record->name);
-  record->size = r->size;
-  record->table_offset = r->table_offset;
-  return 0;
-}
-
-int
-pool_file_add_device (struct pool_file *file, unsigned n,
-                      struct device_record *record, uint64_t table_size)
-{
-  struct record *r = record_of (file, n);
-  struct stat st;
-
-  if (n >= POOL_DEVICES_MAX) {
-    errno = ENOSPC;
-    return -1;
-  }
-  if (fstat (file->fd, &st) == -1)
-    return -1;
-  record->table_offset = align_up ((uint64_t) st.st_size, file->granule);
-  table_size = align_up (table_size, file->granule);
-  if (ftruncate (file->fd, (off_t) (record->table_offset + table_size)) == -1
-      || (file->granule == OS_PAGE_SIZE
-          && os_populate (file->fd, r, (n + 1) * OS_PAGE_SIZE,
-                          OS_PAGE_SIZE) == -1))
-    return -1;
-
-  r->size = record->size;
-  r->table_offset = record->table_offset;
-  r->table_size = table_size;
-  memcpy (r->name, record->name, sizeof r->name);
-  r->sum = SUM_OF (r);
-  atomic_store (&r->magic, RECORD_MAGIC);
-  return 0;
-}
-
-int
-pool_file_remove_device (struct pool_file *file, unsigned n)
-{
-  atomic_store (&record_of (file, n)->magic, 0);
-  if (file->granule != OS_PAGE_SIZE)
-    return 0;
-  return os_punch (file->fd, (n + 1) * OS_PAGE_SIZE, OS_PAGE_SIZE);
-}
-
 const uint8_t *
 pool_file_id (const struct pool_file *file)
 {
@@ -453,6 +351,18 @@ void
 pool_file_set_shared (struct pool_file *file)
 {
   atomic_store (&later_of (file)->shared, 1);
+}
+
+bool
+pool_file_is_shared_by_devices (const struct pool_file *file)
+{
+  return atomic_load (&later_of (file)->shared_by_devices) != 0;
+}
+
+void
+pool_file_set_shared_by_devices (struct pool_file *file)
+{
+  atomic_store (&later_of (file)->shared_by_devices, 1);
 }
 
 bool

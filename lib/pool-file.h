@@ -33,6 +33,7 @@
 #define POOL_DEVICES_MAX 511
 #define POOL_ID_SIZE 16
 #define DEVICE_NAME_MAX 255
+#define DEVICE_SETTINGS_MAX 1023
 
 /* As many as a slot can tell apart, of so many bytes. */
 #define POOL_DICTIONARIES 8
@@ -62,8 +63,11 @@ struct pool_file {
 /* A device as recorded. */
 struct device_record {
   char name[DEVICE_NAME_MAX + 1];
+  char settings[DEVICE_SETTINGS_MAX + 1]; /* of who serves it; kept as is */
   uint64_t size;                /* bytes */
   uint64_t table_offset;        /* in the file */
+  uint64_t table_size;          /* bytes there */
+  bool removed;                 /* it is gone, but for what it took */
 };
 
 /* Open the pool file at PATH, or make a memfd when PATH is NULL.  An
@@ -75,22 +79,46 @@ int pool_file_open (struct pool_file *file, const char *path,
                     const struct pool_geometry *geometry);
 void pool_file_close (struct pool_file *file);
 
+/* ---- records of devices (pool-file-devices.c) ---- */
+
 /* Read record number N to *RECORD: 0, or -1 with ENOENT when there is
  * none, EINVAL when it is damaged.
  */
 int pool_file_get_device (const struct pool_file *file, unsigned n,
                           struct device_record *record);
 
-/* Give the device in RECORD (name and size) a table of TABLE_SIZE bytes
- * and write it as number N, which must be free.  Sets table_offset.
+/* Give the device in RECORD (name, settings and size) a table of
+ * TABLE_SIZE bytes and write it as number N, which must be free.
  */
 int pool_file_add_device (struct pool_file *file, unsigned n,
                           struct device_record *record, uint64_t table_size);
 
-/* Take back what pool_file_add_device did: the device could not be
- * opened.  Keeps errno when it succeeds.
+/* Put an empty table of TABLE_SIZE bytes into RECORD, which is not
+ * written: an offset that no table had before.
  */
-int pool_file_remove_device (struct pool_file *file, unsigned n);
+int pool_file_add_table (struct pool_file *file, struct device_record *record,
+                         uint64_t table_size);
+
+/* Give back the memory of RECORD's table, which nobody uses.  Keeps errno. */
+void pool_file_drop_table (struct pool_file *file,
+                           const struct device_record *record);
+
+/* Give back the memory of tables that no record names: something was killed
+ * before or after it wrote the record.
+ */
+void pool_file_drop_orphans (struct pool_file *file);
+
+/* Record number N is as RECORD says from now on: one store. */
+void pool_file_change_device (struct pool_file *file, unsigned n,
+                              const struct device_record *record);
+
+/* Device number N is gone for all who attach later: one store.  Its number
+ * stays taken until pool_file_forget_device.
+ */
+void pool_file_remove_device (struct pool_file *file, unsigned n);
+
+/* Make number N free; its table has been dropped. */
+int pool_file_forget_device (struct pool_file *file, unsigned n);
 
 /* By chance, for others to tell this pool from all; constant. */
 const uint8_t *pool_file_id (const struct pool_file *file);
@@ -100,6 +128,10 @@ const uint8_t *pool_file_id (const struct pool_file *file);
  */
 bool pool_file_is_shared (const struct pool_file *file);
 void pool_file_set_shared (struct pool_file *file);
+
+/* ... slots of several devices? */
+bool pool_file_is_shared_by_devices (const struct pool_file *file);
+void pool_file_set_shared_by_devices (struct pool_file *file);
 
 /* The id of the backing file in which pages of this pool may lie: false
  * when there is none.  Set before the first does.

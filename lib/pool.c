@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "device-internal.h"
+#include "devices.h"
 #include "group.h"
 #include "os.h"
 #include "pool.h"
@@ -137,6 +137,7 @@ pool_open (const struct pool_options *options)
   pool->is_kept = options->path != NULL;
   pool->file.fd = -1;
   mutex_init (&pool->maintenance);
+  mutex_init (&pool->devices_lock);
   reclaim_init (&pool->reclaim);
   if (getrandom (&pool->attach_sign, sizeof pool->attach_sign, 0) == -1)
     pool->attach_sign = (uint32_t) getpid ();
@@ -165,25 +166,6 @@ pool_try_map (struct pool *pool, uint64_t size)
   return p ? 0 : -1;
 }
 
-static int
-open_devices (struct pool *pool)
-{
-  struct device_record record;
-
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
-    if (pool_file_get_device (&pool->file, n, &record) == -1) {
-      if (errno == ENOENT)
-        continue;
-      return -1;
-    }
-    budget_force (&pool->budget, OS_PAGE_SIZE);
-    pool->devices[n] = device_new (pool, n, &record);
-    if (!pool->devices[n] || device_attach (pool->devices[n]) == -1)
-      return -1;
-  }
-  return 0;
-}
-
 /* Where objects are shared, the index knows how often; so there must be
  * one as long as any are, whatever is wanted from now on.
  */
@@ -192,6 +174,9 @@ open_dedup (struct pool *pool)
 {
   const struct pool_options *o = &pool->options;
 
+  if (o->dedup == DEDUP_POOL)
+    pool_file_set_shared_by_devices (&pool->file);
+  pool->objects_are_owned = !pool_file_is_shared_by_devices (&pool->file);
   pool->has_dedup = o->dedup != DEDUP_OFF || pool_file_is_shared (&pool->file);
   if (!pool->has_dedup)
     return 0;
@@ -325,7 +310,7 @@ start_parts (struct pool *pool)
                   pool->sizes.zspage_size) == -1
       || objects_open (&pool->objects, &pool->sizes, &pool->arena) == -1
       || open_dedup (pool) == -1
-      || open_devices (pool) == -1)
+      || devices_attach (pool) == -1)
     return -1;
   if (pool->has_dedup)
     dedup_forget (&pool->dedup, pool->options.dedup == DEDUP_OFF
@@ -381,8 +366,7 @@ pool_close (struct pool *pool)
   if (!pool)
     return;
   reserve_stop (&pool->reserve);
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    device_free (pool->devices[n]);
+  devices_close (pool);
   dedup_close (&pool->dedup);
   objects_close (&pool->objects);
   arena_close (&pool->arena);
@@ -396,6 +380,7 @@ pool_close (struct pool *pool)
   pool_file_close (&pool->file);
   reclaim_destroy (&pool->reclaim);
   pthread_mutex_destroy (&pool->maintenance);
+  pthread_mutex_destroy (&pool->devices_lock);
   free (pool);
 }
 
@@ -410,7 +395,7 @@ pool_find_device (struct pool *pool, const char *name, uint64_t *size)
         continue;
       return -1;
     }
-    if (strcmp (record.name, name) == 0) {
+    if (!record.removed && strcmp (record.name, name) == 0) {
       *size = record.size;
       return (int) n;
     }

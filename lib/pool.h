@@ -3,6 +3,7 @@
  *
  * Order of locks, first to last:
  *   pool->maintenance   one job at a time (walk.h)
+ *   devices_lock        devices.h
  *   slots               table.h; at most one, or all of one leaf
  *   dedup's shards      dedup.h; one
  *   classes             objects.h; one
@@ -82,11 +83,15 @@ struct pool {
   struct workbench workbench;   /* used under maintenance */
   struct dedup dedup;
   bool has_dedup;               /* some objects may be in it */
+  bool objects_are_owned;       /* by a device each */
   struct backing *backing;      /* NULL: there is none (writeback.h) */
   struct writeback *writeback;  /* used under maintenance */
   struct reclaim reclaim;
   struct reserve reserve;       /* started by who wants one */
-  struct device *devices[POOL_DEVICES_MAX]; /* by number of record */
+  struct device *_Atomic devices[POOL_DEVICES_MAX]; /* by number of record
+                                 * (devices.h) */
+  _Atomic unsigned device_count;
+  pthread_mutex_t devices_lock;
   struct pool_counters counters;
   pthread_mutex_t maintenance;
   _Atomic unsigned maintenance_wanted; /* who has it, and who waits */
@@ -94,6 +99,7 @@ struct pool {
                                  * idle in statistics; 0: if marked */
   uint64_t swept_at;            /* seconds (idle.h); under maintenance */
   bool swept;                   /* ... if ever */
+  unsigned walk_from;           /* device (walk.c); under maintenance */
   uint64_t trained_pages;       /* pages stored when the last dictionary
                                  * was made; of the maintainer */
   _Atomic bool has_stale;       /* some pages may be stale */

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "device.h"
+#include "devices.h"
 #include "idle.h"
 #include "stats.h"
 #include "writeback.h"
@@ -102,12 +102,22 @@ static void
 sum_counts (struct pool *pool, struct page_counts *sum)
 {
   *sum = (struct page_counts) { .same_stored = 0 };
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n]) {
-      for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
-        sum->kinds[k] += pool->devices[n]->counts[k];
-      sum->same_stored += pool->devices[n]->same_stored;
-    }
+  for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; ) {
+    for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
+      sum->kinds[k] += d->counts[k];
+    sum->same_stored += d->same_stored;
+  }
+}
+
+uint64_t
+device_orig_data_size (const struct device *d)
+{
+  uint64_t stored = 0;
+
+  for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
+    if (k != SLOT_KIND_BAD)
+      stored += d->counts[k];
+  return stored * d->pool->sizes.page_size;
 }
 
 static void

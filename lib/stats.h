@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "pool.h"
+#include "device.h"
 
 struct stats {
   /* As in zram's mm_stat. */
@@ -75,5 +75,8 @@ stats_value (const struct stats *st, const struct stats_field *f)
  * requests go on.
  */
 void pool_get_stats (struct pool *pool, struct stats *st);
+
+/* Bytes of a device's pages, before compression. */
+uint64_t device_orig_data_size (const struct device *d);
 
 #endif /* NBDZRAM_STATS_H */

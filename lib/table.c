@@ -98,6 +98,36 @@ leaf_cost (const struct table *t, uint64_t leaf)
 }
 
 static void
+force (struct table *t, uint64_t bytes)
+{
+  budget_force (t->budget, bytes);
+  if (t->held)
+    budget_force (t->held, bytes);
+}
+
+static void
+give (struct table *t, uint64_t bytes)
+{
+  budget_give (t->budget, bytes);
+  if (t->held)
+    budget_give (t->held, bytes);
+}
+
+static int
+take (struct table *t, uint64_t bytes)
+{
+  if (t->held && budget_take (t->held, bytes) == -1) {
+    errno = EDQUOT;
+    return -1;
+  }
+  if (budget_take (t->budget, bytes) == 0)
+    return 0;
+  if (t->held)
+    budget_give (t->held, bytes);
+  return -1;
+}
+
+static void
 mark_leaf (struct table *t, uint64_t leaf)
 {
   bit_set (t->leaf_map_map, leaf / LEAVES_PER_MAP_PAGE);
@@ -139,80 +169,13 @@ find_leaves (struct table *t)
       uint64_t leaf = (offset - t->offset) / OS_PAGE_SIZE;
 
       if (!leaf_is_empty (t, leaf)) {
-        budget_force (t->budget, leaf_cost (t, leaf));
+        force (t, leaf_cost (t, leaf));
         mark_leaf (t, leaf);
       }
       else if (t->file->granule == OS_PAGE_SIZE)
         os_punch (t->file->fd, offset, OS_PAGE_SIZE);
     }
   }
-}
-
-int
-table_open (struct table *t, const struct pool_file *file,
-            struct budget *budget, struct slot_locks *locks,
-            uint64_t offset, uint64_t pages)
-{
-  *t = (struct table) {
-    .file = file,
-    .budget = budget,
-    .locks = locks,
-    .offset = offset,
-    .pages = pages,
-    .leaves = div_up (pages, LEAF_SLOTS),
-  };
-  t->slots = os_map_file (file->fd, offset, slots_bytes (t));
-  t->leaf_map = os_map_anon (leaf_map_bytes (t));
-  t->leaf_map_map = os_map_anon (leaf_map_map_bytes (t));
-  t->infos = os_map_anon (infos_bytes (t));
-  mutex_init (&t->making);
-  if (!t->slots || !t->leaf_map || !t->leaf_map_map || !t->infos) {
-    table_close (t);
-    errno = ENOMEM;
-    return -1;
-  }
-  find_leaves (t);
-  return 0;
-}
-
-void
-table_close (struct table *t)
-{
-  if (!t->file)
-    return;
-  os_unmap (t->slots, slots_bytes (t));
-  os_unmap (t->leaf_map, leaf_map_bytes (t));
-  os_unmap (t->leaf_map_map, leaf_map_map_bytes (t));
-  os_unmap (t->infos, infos_bytes (t));
-  pthread_mutex_destroy (&t->making);
-  t->file = NULL;
-}
-
-/* table->making is held, and LEAF is not there. */
-static int
-make_leaf (struct table *t, uint64_t leaf)
-{
-  uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
-  uint64_t cost = leaf_cost (t, leaf);
-
-  if (budget_take (t->budget, cost) == -1)
-    return -1;
-  if (!t->resident
-      && os_populate (t->file->fd, (char *) t->slots + offset,
-                      t->offset + offset, t->file->granule) == -1) {
-    budget_give (t->budget, cost);
-    return -1;
-  }
-  mark_leaf (t, leaf);
-  return 0;
-}
-
-/* ---- all of it ---- */
-
-uint64_t
-table_resident_bytes (const struct table *t)
-{
-  return slots_bytes (t) + infos_bytes (t) + leaf_map_bytes (t);
 }
 
 /* How many runs of RUN leaves have any that is there? */
@@ -228,13 +191,168 @@ count_runs (const struct table *t, uint64_t run)
   return count;
 }
 
-/* What was taken from the budget for the leaves that are there. */
+/* Pages of leaf_map that were ever touched: they stay. */
+static uint64_t
+count_map_pages (const struct table *t)
+{
+  uint64_t count = 0, pages = leaf_map_pages (t);
+
+  for (uint64_t page = bits_find_set (t->leaf_map_map, 0, pages);
+       page < pages; page = bits_find_set (t->leaf_map_map, page + 1, pages))
+    count++;
+  return count;
+}
+
+/* What has been taken. */
 static uint64_t
 held_bytes (const struct table *t)
 {
+  if (t->resident)
+    return table_resident_bytes (t);
   return count_runs (t, t->file->granule / OS_PAGE_SIZE) * t->file->granule
-    + (count_runs (t, LEAVES_PER_INFO_PAGE)
-       + count_runs (t, LEAVES_PER_MAP_PAGE)) * OS_PAGE_SIZE;
+    + (count_runs (t, LEAVES_PER_INFO_PAGE) + count_map_pages (t))
+      * OS_PAGE_SIZE;
+}
+
+static void
+unmap (struct table *t)
+{
+  os_unmap (t->slots, slots_bytes (t));
+  os_unmap (t->leaf_map, leaf_map_bytes (t));
+  os_unmap (t->leaf_map_map, leaf_map_map_bytes (t));
+  os_unmap (t->infos, infos_bytes (t));
+  pthread_mutex_destroy (&t->making);
+  t->file = NULL;
+}
+
+static int
+map (struct table *t)
+{
+  t->leaves = div_up (t->pages, LEAF_SLOTS);
+  t->slots = os_map_file (t->file->fd, t->offset, slots_bytes (t));
+  t->leaf_map = os_map_anon (leaf_map_bytes (t));
+  t->leaf_map_map = os_map_anon (leaf_map_map_bytes (t));
+  t->infos = os_map_anon (infos_bytes (t));
+  mutex_init (&t->making);
+  if (t->slots && t->leaf_map && t->leaf_map_map && t->infos)
+    return 0;
+  unmap (t);
+  errno = ENOMEM;
+  return -1;
+}
+
+int
+table_open (struct table *t, const struct pool_file *file,
+            struct budget *budget, struct budget *held,
+            struct slot_locks *locks, uint64_t offset, uint64_t pages)
+{
+  *t = (struct table) {
+    .file = file,
+    .budget = budget,
+    .held = held,
+    .locks = locks,
+    .offset = offset,
+    .pages = pages,
+  };
+  if (map (t) == -1)
+    return -1;
+  find_leaves (t);
+  return 0;
+}
+
+void
+table_close (struct table *t)
+{
+  if (!t->file)
+    return;
+  give (t, held_bytes (t));
+  unmap (t);
+}
+
+/* FROM's leaves that T has room for, and what is known of their pages. */
+static void
+take_over_leaves (struct table *t, const struct table *from)
+{
+  for (uint64_t leaf = table_next_leaf (from, 0);
+       leaf < MIN (t->leaves, from->leaves);
+       leaf = table_next_leaf (from, leaf + 1)) {
+    uint64_t first = leaf * LEAF_SLOTS;
+
+    mark_leaf (t, leaf);
+    for (uint64_t i = first; i < MIN (first + LEAF_SLOTS, t->pages)
+                             && i < from->pages; ++i)
+      t->infos[i] = table_info (from, i);
+  }
+}
+
+/* Memory of the file between leaves, as a resident table has. */
+static void
+punch_gaps (const struct table *t, uint64_t end)
+{
+  uint64_t leaf = 0, next;
+
+  for (; leaf < end; leaf = next + 1) {
+    next = MIN (end, table_next_leaf (t, leaf));
+    if (next == t->leaves)
+      next = end;
+    if (next > leaf)
+      os_punch (t->file->fd, t->offset + leaf * OS_PAGE_SIZE,
+                (next - leaf) * OS_PAGE_SIZE);
+  }
+}
+
+int
+table_resize (struct table *t, uint64_t pages)
+{
+  struct table new = *t;
+
+  new.pages = pages;
+  new.resident = false;
+  if (map (&new) == -1)
+    return -1;
+  take_over_leaves (&new, t);
+  if (t->resident && t->file->granule == OS_PAGE_SIZE)
+    punch_gaps (&new, t->leaves);
+  table_close (t);
+  table_move (&new, t);
+  force (t, held_bytes (t));
+  return 0;
+}
+
+void
+table_move (struct table *from, struct table *to)
+{
+  *to = *from;
+  mutex_init (&to->making);
+  pthread_mutex_destroy (&from->making);
+  from->file = NULL;
+}
+
+/* table->making is held, and LEAF is not there. */
+static int
+make_leaf (struct table *t, uint64_t leaf)
+{
+  uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
+  uint64_t cost = leaf_cost (t, leaf);
+
+  if (take (t, cost) == -1)
+    return -1;
+  if (!t->resident
+      && os_populate (t->file->fd, (char *) t->slots + offset,
+                      t->offset + offset, t->file->granule) == -1) {
+    give (t, cost);
+    return -1;
+  }
+  mark_leaf (t, leaf);
+  return 0;
+}
+
+/* ---- all of it ---- */
+
+uint64_t
+table_resident_bytes (const struct table *t)
+{
+  return slots_bytes (t) + infos_bytes (t) + leaf_map_bytes (t);
 }
 
 int
@@ -242,7 +360,7 @@ table_make_resident (struct table *t)
 {
   uint64_t more = table_resident_bytes (t) - held_bytes (t);
 
-  if (budget_take (t->budget, more) == -1)
+  if (take (t, more) == -1)
     return -1;
   if (os_populate (t->file->fd, t->slots, t->offset, slots_bytes (t)) == 0
       && os_populate_anon (t->infos, infos_bytes (t)) == 0
@@ -251,7 +369,7 @@ table_make_resident (struct table *t)
     t->resident = true;
     return 0;
   }
-  budget_give (t->budget, more);
+  give (t, more);
   errno = ENOSPC;
   return -1;
 }
@@ -299,10 +417,10 @@ drop_leaf (struct table *t, uint64_t leaf)
                 OS_PAGE_SIZE) == -1)
     return;
   bit_clear (t->leaf_map, leaf);
-  budget_give (t->budget, OS_PAGE_SIZE);
+  give (t, OS_PAGE_SIZE);
   if (!has_other_leaf (t, leaf, LEAVES_PER_INFO_PAGE)) {
     os_give_back ((char *) t->infos + info_page, OS_PAGE_SIZE);
-    budget_give (t->budget, OS_PAGE_SIZE);
+    give (t, OS_PAGE_SIZE);
   }
 }
 

@@ -49,6 +49,7 @@ struct slot_locks {
 struct table {
   const struct pool_file *file;
   struct budget *budget;
+  struct budget *held;          /* ... from which is taken, too; or NULL */
   struct slot_locks *locks;
   uint64_t offset;              /* in the file */
   uint64_t pages;
@@ -67,15 +68,28 @@ void slot_locks_destroy (struct slot_locks *locks);
 /* Bytes of the pool file that the table of so many pages takes. */
 uint64_t table_bytes (uint64_t pages);
 
-/* Map the table at OFFSET of FILE and find its leaves.  0, or -1 with
- * errno ENOMEM.
+/* Map the table at OFFSET of FILE and find its leaves, which are taken from
+ * BUDGET and, if it isn't NULL, from HELD.  0, or -1 with errno ENOMEM.
  */
 int table_open (struct table *t, const struct pool_file *file,
-                struct budget *budget, struct slot_locks *locks,
+                struct budget *budget, struct budget *held,
+                struct slot_locks *locks,
                 uint64_t offset, uint64_t pages);
 
-/* Safe on a zeroed table, and on one whose opening failed. */
+/* Safe on a zeroed table, and on one whose opening failed.  What was taken
+ * is given back, and the slots stay in the file.
+ */
 void table_close (struct table *t);
+
+/* Make it one of so many pages, which must have room where it is in the
+ * file: slots beyond are empty.  Nobody uses it, nor holds a lock of its
+ * slots.  It is resident no longer.  0, or -1 with errno ENOMEM, and all is
+ * as it was.
+ */
+int table_resize (struct table *t, uint64_t pages);
+
+/* Put FROM in the place of TO, which has been closed; nobody uses them. */
+void table_move (struct table *from, struct table *to);
 
 /* Have all of the table, and what is kept beside it, in memory from now
  * on, whatever is written and trimmed.  Before any other thread uses it.
@@ -146,7 +160,7 @@ table_get (const struct table *t, uint64_t index)
 }
 
 /* Make sure that slot INDEX can be set.  Its lock is held.  0, or -1
- * with errno ENOSPC.
+ * with errno ENOSPC, or EDQUOT: the device holds as much as it may.
  */
 int table_prepare (struct table *t, uint64_t index);
 

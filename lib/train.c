@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "devices.h"
 #include "dictionary-train.h"
 #include "encode.h"
 #include "live.h"
@@ -15,12 +16,8 @@ pages_stored (struct pool *pool)
 {
   uint64_t pages = 0;
 
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n]) {
-      struct device *d = pool->devices[n];
-
-      pages += d->counts[SLOT_KIND_STORED] + d->counts[SLOT_KIND_GROUP];
-    }
+  for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; )
+    pages += d->counts[SLOT_KIND_STORED] + d->counts[SLOT_KIND_GROUP];
   return pages;
 }
 

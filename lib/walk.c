@@ -26,21 +26,52 @@ is_selected (const struct selection *s, slot_t slot, page_info info)
   }
 }
 
+/* Call FN for each device, until it returns false; then the next walk
+ * begins behind that one: where jobs end early, as those of the maintainer
+ * do, each device has its turn.
+ */
+static void
+walk_devices (struct pool *pool, bool (*fn) (struct device *d, void *opaque),
+              void *opaque)
+{
+  unsigned first = pool->walk_from;
+
+  for (unsigned i = 0; i < POOL_DEVICES_MAX; ++i) {
+    unsigned n = (first + i) % POOL_DEVICES_MAX;
+
+    if (pool->devices[n] && !fn (pool->devices[n], opaque)) {
+      pool->walk_from = (n + 1) % POOL_DEVICES_MAX;
+      return;
+    }
+  }
+}
+
+struct all_leaves_walk {
+  const struct job *job;
+  bool (*fn) (struct device *d, uint64_t leaf, void *opaque);
+  void *opaque;
+};
+
+static bool
+walk_leaves_of (struct device *d, void *opaque)
+{
+  const struct all_leaves_walk *w = opaque;
+
+  for (uint64_t leaf = table_next_leaf (&d->table, 0);
+       leaf < d->table.leaves; leaf = table_next_leaf (&d->table, leaf + 1))
+    if (!job_goes_on (w->job) || !w->fn (d, leaf, w->opaque))
+      return false;
+  return true;
+}
+
 void
 walk_all_leaves (struct pool *pool, const struct job *job,
                  bool (*fn) (struct device *d, uint64_t leaf, void *opaque),
                  void *opaque)
 {
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
-    struct device *d = pool->devices[n];
+  struct all_leaves_walk w = { job, fn, opaque };
 
-    if (!d)
-      continue;
-    for (uint64_t leaf = table_next_leaf (&d->table, 0);
-         leaf < d->table.leaves; leaf = table_next_leaf (&d->table, leaf + 1))
-      if (!job_goes_on (job) || !fn (d, leaf, opaque))
-        return;
-  }
+  walk_devices (pool, walk_leaves_of, &w);
 }
 
 /* The part of a leaf that is selected.  False: there is none. */
@@ -81,8 +112,9 @@ struct leaf_walk {
 };
 
 static bool
-walk_device (struct device *d, const struct leaf_walk *w)
+walk_device (struct device *d, void *opaque)
 {
+  const struct leaf_walk *w = opaque;
   const struct selection *s = w->selection;
   uint64_t from = s->device ? s->first / LEAF_SLOTS : 0;
   uint64_t end = s->device ? div_up (s->end, LEAF_SLOTS) : d->table.leaves;
@@ -110,13 +142,10 @@ walk_leaves (struct pool *pool, const struct selection *s,
 {
   struct leaf_walk w = { s, job, fn, opaque };
 
-  if (s->device) {
+  if (s->device)
     walk_device (s->device, &w);
-    return;
-  }
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n] && !walk_device (pool->devices[n], &w))
-      return;
+  else
+    walk_devices (pool, walk_device, &w);
 }
 
 /* ---- page by page ---- */

@@ -3,7 +3,9 @@
  *
  * Jobs run one at a time, each with pool->maintenance held.  They go
  * page by page, ask between two pages whether to go on, and hold no lock
- * of a request for longer than it takes to look at one page.
+ * of a request for longer than it takes to look at one page.  A walk of one
+ * device that only looks needs no maintenance, but a look at the device
+ * (devices.h).
  */
 
 #ifndef NBDZRAM_WALK_H

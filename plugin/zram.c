@@ -13,7 +13,7 @@
 #include <nbdkit-plugin.h>
 
 #include "control.h"
-#include "device.h"
+#include "devices.h"
 #include "hardening.h"
 #include "holder.h"
 #include "maintainer.h"

@@ -27,6 +27,7 @@
 #include <zstd.h>
 #endif
 
+#include "devices.h"
 #include "compact.h"
 #include "unit.h"
 

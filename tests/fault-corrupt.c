@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "devices.h"
 #include "compact.h"
 #include "os.h"
 #include "encode.h"

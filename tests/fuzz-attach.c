@@ -17,6 +17,7 @@
 
 #include <xxhash.h>
 
+#include "devices.h"
 #include "compact.h"
 #include "fuzz.h"
 #include "os.h"

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

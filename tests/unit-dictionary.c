@@ -19,6 +19,7 @@
 #include <zdict.h>
 #endif
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

@@ -132,6 +132,7 @@ unit_file_bytes (const struct pool *pool)
 struct named {
   uint64_t offset;
   slot_t slot;                  /* that named it; of groups, place 0 */
+  unsigned device;
 };
 
 struct walk {
@@ -139,6 +140,7 @@ struct walk {
   struct unit_sums *sums;
   struct named *objects;        /* as often as a slot names them */
   size_t count, room;
+  unsigned device;              /* that is being walked */
 };
 
 static int
@@ -161,7 +163,8 @@ remember (struct walk *w, slot_t slot)
     if (!w->objects)
       abort ();
   }
-  w->objects[w->count++] = (struct named) { slot_offset (slot), slot };
+  w->objects[w->count++] = (struct named) { slot_offset (slot), slot,
+                                            w->device };
 }
 
 static uint32_t
@@ -236,11 +239,20 @@ info_pages (const struct table *t)
   return pages;
 }
 
+/* OS pages of the table and what goes with it. */
+static uint64_t
+table_pages (const struct unit_sums *s)
+{
+  return s->leaves + s->map_pages + s->info_pages;
+}
+
 static const char *
 walk_device (struct walk *w, const struct device *d)
 {
   uint64_t map_pages = div_up (d->table.leaves, OS_PAGE_SIZE * 8);
-  uint64_t leaves = 0;
+  uint64_t leaves = 0, before = table_pages (w->sums);
+
+  w->device = d->number;
 
   for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
        leaf = table_next_leaf (&d->table, leaf + 1)) {
@@ -261,7 +273,17 @@ walk_device (struct walk *w, const struct device *d)
     w->sums->info_pages += info_pages (&d->table);
   }
   w->sums->devices++;
+  w->sums->held[d->number] = (table_pages (w->sums) - before) * OS_PAGE_SIZE;
   return NULL;
+}
+
+static uint64_t
+owned_bytes (const struct pool *pool, slot_t slot)
+{
+  const struct size_classes *sizes = &pool->sizes;
+
+  return pool->objects_are_owned
+    ? sizes->classes[size_class_of (sizes, bytes_of (pool, slot))].size : 0;
 }
 
 /* Only the pages of a group share an object, and those that dedup has
@@ -281,6 +303,8 @@ count_objects (struct walk *w)
     }
     w->sums->objects++;
     w->sums->bytes += bytes_of (w->pool, w->objects[i].slot);
+    w->sums->held[w->objects[i].device] += owned_bytes (w->pool,
+                                                  w->objects[i].slot);
   }
   return NULL;
 }
@@ -293,10 +317,7 @@ walk_pool (struct walk *w)
   for (unsigned n = 0; !wrong && n < POOL_DEVICES_MAX; ++n)
     if (w->pool->devices[n])
       wrong = walk_device (w, w->pool->devices[n]);
-  if (wrong)
-    return wrong;
-
-  return count_objects (w);
+  return wrong ? wrong : count_objects (w);
 }
 
 const char *
@@ -419,6 +440,15 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   return NULL;
 }
 
+/* Each device holds its table and its objects, and no more. */
+static const char *
+check_held (const struct pool *pool, const struct unit_sums *s)
+{
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
+    CHECK (!pool->devices[n] || pool->devices[n]->held.used == s->held[n]);
+  return NULL;
+}
+
 const char *
 unit_check (struct pool *pool)
 {
@@ -427,5 +457,7 @@ unit_check (struct pool *pool)
 
   if (!wrong && pool->has_dedup)
     wrong = check_dedup (pool, &sums);
+  if (!wrong)
+    wrong = check_held (pool, &sums);
   return wrong ? wrong : check_sums (pool, &sums);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

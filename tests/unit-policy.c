@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

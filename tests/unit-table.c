@@ -37,7 +37,7 @@ open_table (struct fixture *f, uint64_t pages)
   assert_int_equal (ftruncate (f->file.fd, (off_t) (OS_PAGE_SIZE
                                                     + table_bytes (pages))),
                     0);
-  assert_int_equal (table_open (&f->t, &f->file, &f->budget, f->locks,
+  assert_int_equal (table_open (&f->t, &f->file, &f->budget, NULL, f->locks,
                                 OS_PAGE_SIZE, pages), 0);
 }
 
@@ -48,7 +48,7 @@ reopen_table (struct fixture *f)
 
   table_close (&f->t);
   f->budget.used = 0;
-  assert_int_equal (table_open (&f->t, &f->file, &f->budget, f->locks,
+  assert_int_equal (table_open (&f->t, &f->file, &f->budget, NULL, f->locks,
                                 OS_PAGE_SIZE, pages), 0);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices.h"
 #include "unit.h"
 
 #include <cmocka.h>

@@ -98,6 +98,7 @@ struct unit_sums {
   uint64_t shared;              /* ... which is another's, too */
   uint64_t objects, bytes, huge, group, same_inline, same_stored, bad;
   uint64_t devices, leaves, map_pages, info_pages;
+  uint64_t held[POOL_DEVICES_MAX]; /* bytes, by device */
 };
 
 /* Check objects_check's invariants, and that each object named by a

@@ -29,6 +29,7 @@ unit_programs = \
 	tests/unit-conf \
 	tests/unit-dedup \
 	tests/unit-device \
+	tests/unit-devices \
 	tests/unit-dictionary \
 	tests/unit-dictionary-train \
 	tests/unit-expression \
@@ -94,6 +95,8 @@ tests_unit_dedup_SOURCES = tests/unit-dedup.c $(unit_help)
 tests_unit_dedup_LDADD = $(unit_libs)
 tests_unit_device_SOURCES = tests/unit-device.c $(unit_help)
 tests_unit_device_LDADD = $(unit_libs)
+tests_unit_devices_SOURCES = tests/unit-devices.c $(unit_help)
+tests_unit_devices_LDADD = $(unit_libs)
 tests_unit_dictionary_SOURCES = tests/unit-dictionary.c $(unit_help)
 tests_unit_dictionary_LDADD = $(unit_libs)
 tests_unit_dictionary_train_SOURCES = tests/unit-dictionary-train.c \

@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Devices that come, go and change while a pool is in use, and what each
+ * of them may hold.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devices.h"
+#include "unit.h"
+
+#include <cmocka.h>
+
+#include "compact.h"
+#include "os.h"
+#include "recompress.h"
+
+#define PAGE 4096
+
+static struct rng rng;
+static struct unit_pool u;
+
+static void
+open_pool (uint64_t limit)
+{
+  assert_int_equal (unit_open (&u, "lz4", PAGE, true, limit), 0);
+}
+
+static void
+fill (struct device *d, uint64_t first, uint64_t end, uint64_t seed)
+{
+  uint8_t page[PAGE];
+
+  for (uint64_t i = first; i < end; ++i) {
+    data_realistic (page, PAGE, seed + i);
+    assert_int_equal (device_write (d, page, PAGE, i * PAGE), 0);
+  }
+}
+
+static void
+verify (struct device *d, uint64_t first, uint64_t end, uint64_t seed)
+{
+  uint8_t page[PAGE], found[PAGE];
+
+  for (uint64_t i = first; i < end; ++i) {
+    data_realistic (page, PAGE, seed + i);
+    assert_int_equal (device_read (d, found, PAGE, i * PAGE), 0);
+    assert_memory_equal (found, page, PAGE);
+  }
+}
+
+static void
+verify_zero (struct device *d, uint64_t first, uint64_t end)
+{
+  uint8_t page[PAGE] = { 0 }, found[PAGE];
+
+  for (uint64_t i = first; i < end; ++i) {
+    assert_int_equal (device_read (d, found, PAGE, i * PAGE), 0);
+    assert_memory_equal (found, page, PAGE);
+  }
+}
+
+/* ---- coming and going ---- */
+
+static void
+found_by_name (void **state)
+{
+  struct device *a, *b;
+
+  (void) state;
+  open_pool (0);
+  errno = 0;
+  assert_null (device_find (u.pool, "a"));
+  assert_int_equal (errno, ENOENT);
+  a = device_add (u.pool, "a", 100 * PAGE, "x=1");
+  assert_non_null (a);
+  assert_null (device_add (u.pool, "a", PAGE, ""));
+  assert_int_equal (errno, EEXIST);
+  b = device_add (u.pool, "b", 1, "");
+  assert_non_null (b);
+  assert_ptr_equal (device_find (u.pool, "a"), a);
+  assert_ptr_equal (device_look_at_next (u.pool, NULL), a);
+  assert_ptr_equal (device_look_at_next (u.pool, a), b);
+  assert_null (device_look_at_next (u.pool, b));
+  assert_int_equal (u.pool->device_count, 2);
+  device_put (a);
+  device_put (a);
+  device_put (b);
+  /* They stay, used or not. */
+  assert_ptr_equal (device_find (u.pool, "b"), b);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+static void
+removed_with_all_it_held (void **state)
+{
+  struct device *a, *b;
+  uint64_t used, bytes;
+
+  (void) state;
+  open_pool (0);
+  a = device_add (u.pool, "a", 1000 * PAGE, "");
+  fill (a, 0, 1000, 1);
+  device_zero (a, 1000 * PAGE, 0);
+  used = u.pool->budget.used;
+  bytes = unit_file_bytes (u.pool);
+
+  b = device_add (u.pool, "b", 1000 * PAGE, "");
+  fill (b, 0, 1000, 2);
+  assert_true (b->held.used > 100 * PAGE);
+  device_remove (b);
+  assert_null (device_find (u.pool, "b"));
+  assert_ptr_equal (device_look_at_next (u.pool, NULL), a);
+  assert_null (device_look_at_next (u.pool, a));
+  device_put (b);
+  assert_pool_ok (u.pool);
+  pool_compact (u.pool, NULL);
+  /* Spare frames of the arena may stay. */
+  assert_true (u.pool->budget.used <= used + 2 * MIB);
+  assert_true (unit_file_bytes (u.pool) <= bytes + 2 * MIB);
+  assert_int_equal (u.pool->device_count, 1);
+
+  /* Its name and its number are free. */
+  b = device_add (u.pool, "b", 500 * PAGE, "");
+  assert_int_equal (b->number, 1);
+  verify_zero (b, 0, 500);
+  unit_close (&u);
+}
+
+static void
+stays_for_who_uses_it (void **state)
+{
+  struct device *old, *new;
+
+  (void) state;
+  open_pool (0);
+  old = device_add (u.pool, "a", 100 * PAGE, "");
+  assert_ptr_equal (device_find (u.pool, "a"), old);
+  fill (old, 0, 100, 1);
+  device_remove (old);
+  assert_true (device_is_removed (old));
+  device_put (old);
+
+  /* Another of this name has nothing of it. */
+  new = device_add (u.pool, "a", 100 * PAGE, "");
+  assert_non_null (new);
+  assert_ptr_not_equal (new, old);
+  verify_zero (new, 0, 100);
+  fill (new, 0, 100, 2);
+  /* Who has not noticed yet does no harm, and leaves nothing. */
+  fill (old, 0, 50, 3);
+  verify (new, 0, 100, 2);
+  pool_compact (u.pool, NULL);
+  device_put (old);
+  verify (new, 0, 100, 2);
+  assert_pool_ok (u.pool);
+  assert_int_equal (unit_reopen (&u), 0);
+  verify (device_find (u.pool, "a"), 0, 100, 2);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* The server is gone between the removal and its end. */
+static void
+removed_for_who_attaches (void **state)
+{
+  struct device *a, *b;
+  uint64_t size;
+
+  (void) state;
+  open_pool (0);
+  a = device_add (u.pool, "a", 1000 * PAGE, "");
+  b = device_add (u.pool, "b", 1000 * PAGE, "");
+  fill (a, 0, 1000, 1);
+  fill (b, 0, 1000, 2);
+  device_remove (a);
+  fill (a, 0, 1000, 3);         /* all is there when it goes */
+  assert_int_equal (unit_reopen (&u), 0);
+  assert_null (device_find (u.pool, "a"));
+  assert_int_equal (pool_find_device (u.pool, "a", &size), -1);
+  assert_int_equal (errno, ENOENT);
+  b = device_find (u.pool, "b");
+  verify (b, 0, 1000, 2);
+  assert_pool_ok (u.pool);
+  /* Nothing is left to be done by the next. */
+  assert_int_equal (device_add (u.pool, "c", PAGE, "")->number, 0);
+  unit_close (&u);
+}
+
+/* ---- size ---- */
+
+static void
+becomes_larger_and_smaller (void **state)
+{
+  struct device *d;
+
+  (void) state;
+  open_pool (0);
+  d = device_add (u.pool, "a", 100 * PAGE, "quota=1M");
+  fill (d, 0, 100, 1);
+
+  assert_int_equal (device_resize (d, TIB), 0);
+  assert_true (d->size == TIB && d->pages == TIB / PAGE);
+  verify (d, 0, 100, 1);
+  verify_zero (d, 100, 200);
+  verify_zero (d, TIB / PAGE - 10, TIB / PAGE);
+  fill (d, TIB / PAGE - 10, TIB / PAGE, 2);
+  assert_pool_ok (u.pool);
+  assert_int_equal (unit_reopen (&u), 0);
+  d = device_find (u.pool, "a");
+  assert_true (d->size == TIB);
+  verify (d, 0, 100, 1);
+
+  /* Not a whole page: the rest of it is gone, too. */
+  assert_int_equal (device_resize (d, 49 * PAGE + 100), 0);
+  assert_int_equal (d->pages, 50);
+  verify (d, 0, 49, 1);
+  assert_pool_ok (u.pool);
+  assert_int_equal (device_resize (d, 200 * PAGE), 0);
+  verify (d, 0, 49, 1);
+  verify_zero (d, 50, 200);
+  {
+    uint8_t page[PAGE], found[PAGE];
+
+    data_realistic (page, PAGE, 1 + 49);
+    memset (page + 100, 0, PAGE - 100);
+    assert_int_equal (device_read (d, found, PAGE, 49 * PAGE), 0);
+    assert_memory_equal (found, page, PAGE);
+  }
+  assert_pool_ok (u.pool);
+  assert_int_equal (unit_reopen (&u), 0);
+  d = device_find (u.pool, "a");
+  assert_true (d->size == 200 * PAGE);
+  verify (d, 0, 49, 1);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+static void
+who_can_not_be_resized (void **state)
+{
+  struct device *d;
+
+  (void) state;
+  open_pool (0);
+  d = device_add (u.pool, "a", 100 * PAGE, "");
+  assert_ptr_equal (device_find (u.pool, "a"), d);
+  assert_int_equal (device_resize (d, 200 * PAGE), -1);
+  assert_int_equal (errno, EBUSY);
+  device_put (d);
+  assert_int_equal (device_resize (d, 0), -1);
+  assert_int_equal (errno, EINVAL);
+  assert_int_equal (device_resize (d, DEVICE_SIZE_MAX + 1), -1);
+  assert_int_equal (errno, EINVAL);
+  assert_true (d->size == 100 * PAGE);
+  device_remove (d);
+  assert_int_equal (device_resize (d, 200 * PAGE), -1);
+  assert_int_equal (errno, ENOENT);
+  device_put (d);
+  unit_close (&u);
+}
+
+/* The larger table takes memory that is not there. */
+static void
+no_memory_to_become_larger (void **state)
+{
+  struct device *d;
+  uint64_t used;
+
+  (void) state;
+  open_pool (4 * MIB);
+  d = device_add (u.pool, "a", 2000 * PAGE, "");
+  fill (d, 0, 200, 1);
+  used = u.pool->budget.used;
+  u.pool->budget.limit = used + OS_PAGE_SIZE;
+  assert_int_equal (device_resize (d, TIB), -1);
+  assert_int_equal (errno, ENOSPC);
+  assert_true (u.pool->budget.used == used && d->size == 2000 * PAGE);
+  verify (d, 0, 200, 1);
+  u.pool->budget.limit = 4 * MIB;
+  assert_pool_ok (u.pool);
+  assert_int_equal (device_resize (d, TIB), 0);
+  verify (d, 0, 200, 1);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+static const char *
+recorded_settings (unsigned n)
+{
+  static struct device_record record;
+
+  assert_int_equal (pool_file_get_device (&u.pool->file, n, &record), 0);
+  return record.settings;
+}
+
+static void
+settings_are_kept (void **state)
+{
+  char longest[DEVICE_SETTINGS_MAX + 2];
+  struct device *d;
+
+  (void) state;
+  memset (longest, 's', sizeof longest);
+  longest[sizeof longest - 1] = '\0';
+  open_pool (0);
+  assert_null (device_add (u.pool, "a", PAGE, longest));
+  assert_int_equal (errno, ENAMETOOLONG);
+  longest[DEVICE_SETTINGS_MAX] = '\0';
+  d = device_add (u.pool, "a", PAGE, longest);
+  assert_non_null (d);
+  assert_int_equal (unit_reopen (&u), 0);
+  assert_string_equal (recorded_settings (0), longest);
+  d = device_find (u.pool, "a");
+  device_set_settings (d, "");
+  assert_string_equal (recorded_settings (0), "");
+  device_set_settings (d, "quota=5M:allow=10.0.0.0/8");
+  assert_int_equal (device_resize (d, 3 * PAGE), 0);
+  assert_int_equal (unit_reopen (&u), 0);
+  assert_string_equal (recorded_settings (0), "quota=5M:allow=10.0.0.0/8");
+  unit_close (&u);
+}
+
+/* ---- quotas ---- */
+
+/* Write pages until one is refused; returns how many were not. */
+static uint64_t
+fill_up (struct device *d, int error, uint64_t seed)
+{
+  uint8_t page[PAGE];
+
+  for (uint64_t i = 0; i < d->pages; ++i) {
+    data_realistic (page, PAGE, seed + i);
+    errno = 0;
+    if (device_write (d, page, PAGE, i * PAGE) == -1) {
+      assert_int_equal (errno, error);
+      return i;
+    }
+  }
+  fail_msg ("everything found room");
+  return 0;
+}
+
+static void
+no_more_than_its_quota (void **state)
+{
+  struct device *a, *b;
+  uint64_t n;
+
+  (void) state;
+  open_pool (0);
+  a = device_add (u.pool, "a", 4000 * PAGE, "");
+  b = device_add (u.pool, "b", 4000 * PAGE, "");
+  device_set_quota (a, MIB);
+  n = fill_up (a, EDQUOT, 1);
+  assert_true (n > 300 && a->held.used <= MIB && a->held.used_max <= MIB);
+  assert_true (a->held.used > MIB - 2 * PAGE);
+  assert_int_equal (a->counters.failed, 1);
+  verify (a, 0, n, 1);
+  assert_pool_ok (u.pool);
+
+  /* Others have what they want. */
+  fill (b, 0, 1000, 2);
+  /* What is trimmed may be written again; more quota, more pages. */
+  assert_int_equal (device_zero (a, 100 * PAGE, 0), 0);
+  fill (a, 0, 90, 1);
+  device_set_quota (a, 2 * MIB);
+  assert_true (fill_up (a, EDQUOT, 1) > n + 200);
+  /* Less of it takes nothing away. */
+  device_set_quota (a, MIB);
+  verify (a, 0, n, 1);
+  assert_int_equal (device_write (a, "x", 1, 3900 * PAGE), -1);
+  assert_int_equal (errno, EDQUOT);
+  assert_pool_ok (u.pool);
+
+  /* It holds what it held, for who attaches. */
+  n = a->held.used;
+  assert_int_equal (unit_reopen (&u), 0);
+  assert_true (device_find (u.pool, "a")->held.used == n);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* Who has used up its quota is who needs stronger compression. */
+static void
+recompressed_at_its_quota (void **state)
+{
+  struct recompress_request req = { .which = select_type (PAGES_ALL) };
+  struct recompress_result result;
+  struct device *d;
+  uint64_t n;
+
+  (void) state;
+  assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
+  unit_detach (&u);
+  u.options.recompress[0] = unit_algorithm (unit_strong ());
+  u.options.recompress_count = 1;
+  assert_int_equal (unit_attach (&u), 0);
+  d = device_add (u.pool, "a", 4000 * PAGE, "");
+  device_set_quota (d, MIB);
+  n = fill_up (d, EDQUOT, 1);
+  pool_recompress (u.pool, &req, NULL, &result);
+  assert_true (d->held.used < MIB - 4 * PAGE);
+  assert_true (d->held.used_max <= MIB + PAGE);
+  pool_group (u.pool, &req, NULL, &result);
+  pool_compact (u.pool, NULL);
+  assert_pool_ok (u.pool);
+  verify (d, 0, n, 1);
+  fill (d, n, n + 2, 1);
+  unit_close (&u);
+}
+
+/* In a full pool, who has little gets the last of it. */
+static void
+the_last_memory_is_for_all (void **state)
+{
+  struct device *a, *b;
+  uint64_t n;
+
+  (void) state;
+  open_pool (8 * MIB);
+  a = device_add (u.pool, "a", 40000 * PAGE, "");
+  b = device_add (u.pool, "b", 40000 * PAGE, "");
+  n = fill_up (a, ENOSPC, 1);
+  assert_true (u.pool->budget.used > 7 * MIB);
+  verify (a, 0, n, 1);
+  fill (b, 0, 50, 2);
+  assert_true (fill_up (b, ENOSPC, 2) > 80);
+  assert_true (u.pool->budget.used_max <= 8 * MIB);
+  assert_pool_ok (u.pool);
+  /* Alone, it may have all. */
+  device_remove (b);
+  device_put (b);
+  assert_true (fill_up (a, ENOSPC, 1) > n);
+  unit_close (&u);
+}
+
+/* ---- races ---- */
+
+#define WRITERS 16
+#define TENANTS 4
+#define RACE_PAGES 600
+#define QUOTA (512 * KIB)
+#define LIMIT (3 * MIB)
+
+struct writer {
+  pthread_t thread;
+  unsigned number;
+  struct device *d;
+  struct rng rng;
+  uint64_t tags[RACE_PAGES];    /* of its own pages; 0: zeroes */
+  uint64_t refused, wrong;
+};
+
+/* Its pages are every so manieth of its tenant's. */
+static uint64_t
+place (const struct writer *w, uint64_t i)
+{
+  return i * (WRITERS / TENANTS) + w->number / TENANTS;
+}
+
+static bool
+is_right (struct writer *w, uint64_t i)
+{
+  uint8_t page[PAGE] = { 0 }, found[PAGE];
+
+  if (w->tags[i] != 0)
+    data_realistic (page, PAGE, w->tags[i]);
+  return device_read (w->d, found, PAGE, place (w, i) * PAGE) == 0
+    && memcmp (page, found, PAGE) == 0;
+}
+
+static void
+write_one (struct writer *w, uint64_t i)
+{
+  uint64_t tag = rng_next (&w->rng) | 1;
+  uint8_t page[PAGE];
+
+  data_realistic (page, PAGE, tag);
+  if (device_write (w->d, page, PAGE, place (w, i) * PAGE) == 0)
+    w->tags[i] = tag;
+  else {
+    w->refused++;
+    w->wrong += errno != EDQUOT && errno != ENOSPC;
+  }
+}
+
+static void *
+race (void *opaque)
+{
+  struct writer *w = opaque;
+  unsigned rounds = unit_instrumented () ? 1500 : 6000;
+
+  for (unsigned n = 0; n < rounds; ++n) {
+    uint64_t i = rng_below (&w->rng, RACE_PAGES);
+
+    if (rng_below (&w->rng, 8) == 0) {
+      w->wrong += device_zero (w->d, PAGE, place (w, i) * PAGE) == -1;
+      w->tags[i] = 0;
+    }
+    else
+      write_one (w, i);
+    w->wrong += !is_right (w, rng_below (&w->rng, RACE_PAGES));
+  }
+  return NULL;
+}
+
+static _Atomic bool stop;
+
+/* Meanwhile: maintenance, looks, and a tenant that comes and goes. */
+static void *
+disturb (void *opaque)
+{
+  struct rng r = *(struct rng *) opaque;
+  uint8_t page[PAGE];
+
+  for (uint64_t n = 0; !stop; ++n) {
+    struct device *d = device_add (u.pool, "guest", 1000 * PAGE, "");
+
+    pool_compact (u.pool, NULL);
+    for (struct device *l = NULL;
+         (l = device_look_at_next (u.pool, l)) != NULL; )
+      assert_true (l->size > 0);
+    if (!d)
+      continue;
+    device_set_quota (d, QUOTA);
+    for (unsigned i = 0; i < 50; ++i) {
+      data_realistic (page, PAGE, rng_next (&r));
+      device_write (d, page, PAGE, rng_below (&r, 1000) * PAGE);
+    }
+    if (n % 2 == 0)
+      device_resize (d, rng_below (&r, 3000 * PAGE) + 1);
+    device_remove (d);
+    device_put (d);
+  }
+  return NULL;
+}
+
+static void
+writers_at_the_limits (void **state)
+{
+  static struct writer writers[WRITERS];
+  struct device *tenants[TENANTS];
+  uint64_t refused = 0, seed = rng_next (&rng);
+  pthread_t other;
+  char name[8];
+
+  (void) state;
+  open_pool (LIMIT);
+  for (unsigned i = 0; i < TENANTS; ++i) {
+    snprintf (name, sizeof name, "%u", i);
+    tenants[i] = device_add (u.pool, name, RACE_PAGES * WRITERS / TENANTS
+                                           * PAGE, "");
+    assert_non_null (tenants[i]);
+    /* The first two meet their quota, the others the pool's limit. */
+    device_set_quota (tenants[i], i < 2 ? QUOTA : 0);
+  }
+  stop = false;
+  assert_int_equal (pthread_create (&other, NULL, disturb, &seed), 0);
+  for (unsigned i = 0; i < WRITERS; ++i) {
+    writers[i] = (struct writer) { .number = i, .d = tenants[i % TENANTS],
+                                   .rng.state = rng_next (&rng) };
+    assert_int_equal (pthread_create (&writers[i].thread, NULL, race,
+                                      &writers[i]), 0);
+  }
+  for (unsigned i = 0; i < WRITERS; ++i) {
+    pthread_join (writers[i].thread, NULL);
+    refused += writers[i].refused;
+  }
+  stop = true;
+  pthread_join (other, NULL);
+
+  for (unsigned i = 0; i < WRITERS; ++i) {
+    assert_true (writers[i].wrong == 0);
+    for (uint64_t k = 0; k < RACE_PAGES; ++k)
+      assert_true (is_right (&writers[i], k));
+  }
+  assert_true (refused > 0);
+  assert_true (u.pool->budget.used_max <= LIMIT);
+  /* Compaction has an object twice, for a moment. */
+  for (unsigned i = 0; i < 2; ++i)
+    assert_true (tenants[i]->held.used_max <= QUOTA + PAGE
+                 && tenants[i]->held.used <= QUOTA);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (found_by_name),
+    cmocka_unit_test (removed_with_all_it_held),
+    cmocka_unit_test (stays_for_who_uses_it),
+    cmocka_unit_test (removed_for_who_attaches),
+    cmocka_unit_test (becomes_larger_and_smaller),
+    cmocka_unit_test (who_can_not_be_resized),
+    cmocka_unit_test (no_memory_to_become_larger),
+    cmocka_unit_test (settings_are_kept),
+    cmocka_unit_test (no_more_than_its_quota),
+    cmocka_unit_test (recompressed_at_its_quota),
+    cmocka_unit_test (the_last_memory_is_for_all),
+    cmocka_unit_test (writers_at_the_limits),
+  };
+
+  rng.state = unit_seed ();
+  return cmocka_run_group_tests_name ("devices", tests, NULL, NULL);
+}
