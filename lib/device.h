@@ -38,6 +38,7 @@ struct device {
   unsigned number;              /* of its record */
   unsigned users, lookers;      /* devices.h; pool->devices_lock */
   _Atomic bool removed;
+  uint64_t id;                  /* of its record */
   char name[DEVICE_NAME_MAX + 1];
   uint64_t size;                /* bytes */
   uint64_t pages;               /* the last one may be cut short */
@@ -45,8 +46,8 @@ struct device {
   struct budget held;           /* its objects and table; the limit is its
                                  * quota (device_set_quota) */
   struct device_counters counters;
-  void *extra;                  /* of who serves it */
-  void (*free_extra) (void *extra); /* called at its end, if set */
+  void *_Atomic extra;          /* of who serves it; set once */
+  void (*_Atomic free_extra) (void *extra); /* called at its end, if set */
   _Atomic uint64_t counts[SLOT_KIND_MASK + 1]; /* pages, by slot's kind */
   _Atomic uint64_t same_stored; /* same-filled ones among the STORED */
 };

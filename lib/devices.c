@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "devices.h"
+#include "latency.h"
 #include "page.h"
 
 /* ---- one of them ---- */
@@ -48,6 +50,7 @@ device_new (struct pool *pool, unsigned n, const struct device_record *record)
   memset (d, 0, sizeof *d);
   d->pool = pool;
   d->number = n;
+  d->id = record->id;
   memcpy (d->name, record->name, sizeof d->name);
   set_size (d, record->size);
   if (open_table (d, record, &d->table) == -1) {
@@ -235,6 +238,8 @@ create (struct pool *pool, struct device_record *record)
   int n = free_number (pool);
   struct device *d;
 
+  if (getrandom (&record->id, sizeof record->id, 0) == -1)
+    record->id = latency_clock ();
   if (n == -1 || budget_take (&pool->budget, OS_PAGE_SIZE) == -1)
     return NULL;
   if (pool_file_add_device (&pool->file, (unsigned) n, record,

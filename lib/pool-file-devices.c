@@ -27,6 +27,7 @@
 
 struct version {
   uint64_t sum;                 /* of what follows */
+  uint64_t id;
   uint64_t size;
   uint64_t table_offset;
   uint64_t table_size;
@@ -57,7 +58,7 @@ record_of (const struct pool_file *file, unsigned n)
 static uint64_t
 sum_of (const struct version *v)
 {
-  return XXH3_64bits (&v->size, sizeof *v - offsetof (struct version, size));
+  return XXH3_64bits (&v->id, sizeof *v - offsetof (struct version, id));
 }
 
 static bool
@@ -116,6 +117,7 @@ pool_file_get_device (const struct pool_file *file, unsigned n,
   }
   v = &r->versions[r->current];
   *record = (struct device_record) {
+    .id = v->id,
     .size = v->size,
     .table_offset = v->table_offset,
     .table_size = v->table_size,
@@ -196,6 +198,7 @@ pool_file_drop_orphans (struct pool_file *file)
 static void
 write_version (struct version *v, const struct device_record *record)
 {
+  v->id = record->id;
   v->size = record->size;
   v->table_offset = record->table_offset;
   v->table_size = record->table_size;

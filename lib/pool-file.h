@@ -64,6 +64,8 @@ struct pool_file {
 struct device_record {
   char name[DEVICE_NAME_MAX + 1];
   char settings[DEVICE_SETTINGS_MAX + 1]; /* of who serves it; kept as is */
+  uint64_t id;                  /* by chance: another of the same name is
+                                 * another */
   uint64_t size;                /* bytes */
   uint64_t table_offset;        /* in the file */
   uint64_t table_size;          /* bytes there */

@@ -91,7 +91,9 @@ page_type_of (const char *name)
   return i;
 }
 
-/* The pages that ARGS name; false as verb_range. */
+/* The pages that ARGS name; false as verb_range.  A device that they are of
+ * is used until selection_done.
+ */
 static bool
 selection_of (const struct control_context *context, const json_t *args,
               struct selection *s, json_t **reply)
@@ -101,6 +103,16 @@ selection_of (const struct control_context *context, const json_t *args,
       && !json_object_get (args, "end"))
     return true;
   return verb_range (context, args, &s->device, &s->first, &s->end, reply);
+}
+
+static void
+selection_done (const struct selection *s)
+{
+  int err = errno;
+
+  if (s->device)
+    device_put (s->device);
+  errno = err;
 }
 
 static json_t *
@@ -141,24 +153,29 @@ VERB (recompress)
   };
   struct job job = job_until (cancelled);
   bool group = json_is_true (json_object_get (args, "group"));
-  struct recompress_result r;
+  struct recompress_result result;
   json_t *reply;
+  int r;
 
   if (strcmp (verb_string (args, "type", "all"), "stale") == 0)
     return refresh (context, args, &job);
-  if (!selection_of (context, args, &req.which, &reply))
-    return reply;
   if (group && (req.threshold != 0 || req.max_pages != 0))
     return verb_error ("\"group\" goes without \"threshold\" and "
                        "\"max_pages\"");
-  if ((group ? pool_group : pool_recompress) (context->pool, &req, &job, &r)
-      == -1)
+  if (!selection_of (context, args, &req.which, &reply))
+    return reply;
+  r = (group ? pool_group : pool_recompress) (context->pool, &req, &job,
+                                              &result);
+  selection_done (&req.which);
+  if (r == -1)
     return recompress_failed (&req);
   return json_pack ("{s:b, s:I, s:I, s:I, s:I}", "ok", 1,
-                    "tried_pages", (json_int_t) r.tried,
-                    "recompressed_pages", (json_int_t) r.recompressed,
-                    "incompressible_pages", (json_int_t) r.incompressible,
-                    "saved_bytes", (json_int_t) r.saved);
+                    "tried_pages", (json_int_t) result.tried,
+                    "recompressed_pages",
+                    (json_int_t) result.recompressed,
+                    "incompressible_pages",
+                    (json_int_t) result.incompressible,
+                    "saved_bytes", (json_int_t) result.saved);
 }
 
 /* ---- writeback ---- */
@@ -184,16 +201,19 @@ writeback_failed (void)
 VERB (writeback)
 {
   struct job job = job_until (cancelled);
-  struct writeback_result r;
+  struct writeback_result result;
   struct selection which;
   json_t *reply;
+  int r;
 
   if (!selection_of (context, args, &which, &reply))
     return reply;
-  if (pool_write_back (context->pool, &which, &job, &r) == -1)
+  r = pool_write_back (context->pool, &which, &job, &result);
+  selection_done (&which);
+  if (r == -1)
     return writeback_failed ();
   return json_pack ("{s:b, s:I, s:I, s:I}", "ok", 1,
-                    "tried_pages", (json_int_t) r.tried,
-                    "written_pages", (json_int_t) r.written,
-                    "written_bytes", (json_int_t) r.bytes);
+                    "tried_pages", (json_int_t) result.tried,
+                    "written_pages", (json_int_t) result.written,
+                    "written_bytes", (json_int_t) result.bytes);
 }

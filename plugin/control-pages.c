@@ -59,9 +59,12 @@ VERB (pages)
   if (!verb_range (context, args, &device, &first, &end, &reply))
     return reply;
   states = malloc (count * sizeof *states);
-  if (!states)
+  if (!states) {
+    device_put (device);
     return NULL;
+  }
   count = device_page_states (device, first, end, states, count, &next);
+  device_put (device);
   list = json_array ();
   for (unsigned i = 0; i < count; ++i)
     json_array_append_new (list, page_object (&states[i]));

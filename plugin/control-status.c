@@ -25,19 +25,6 @@ uptime (const struct control_context *context)
 }
 
 static json_t *
-devices (const struct pool *pool)
-{
-  json_t *list = json_array ();
-
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n])
-      json_array_append_new (list, json_pack (
-        "{s:s, s:I}", "name", pool->devices[n]->name,
-        "size", (json_int_t) pool->devices[n]->size));
-  return list;
-}
-
-static json_t *
 statistics (struct pool *pool)
 {
   json_t *list = json_object ();
@@ -209,7 +196,7 @@ VERB (status)
                     "settings", verb_settings (context),
                     "maintenance", maintenance (context->maintainer),
                     "hardening", hardening (pool),
-                    "devices", devices (pool),
+                    "devices", verb_devices (context),
                     "statistics", statistics (pool));
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "control-verbs.h"
-#include "device.h"
+#include "devices.h"
 
 #define ERROR_SIZE 512
 
@@ -68,6 +68,25 @@ static const struct argument set_arguments[] = {
   { 0 },
 };
 
+static const struct argument export_add_arguments[] = {
+  { .name = "name", .type = ARGUMENT_STRING, .required = true },
+  STRING ("settings"),
+  { 0 },
+};
+
+static const struct argument export_remove_arguments[] = {
+  { .name = "name", .type = ARGUMENT_STRING, .required = true },
+  BOOLEAN ("force"),
+  { 0 },
+};
+
+static const struct argument export_resize_arguments[] = {
+  { .name = "name", .type = ARGUMENT_STRING, .required = true },
+  { .name = "size", .type = ARGUMENT_NUMBER, .min = 1, .max = INT64_MAX,
+    .required = true },
+  { 0 },
+};
+
 static const struct verb verbs[] = {
   { .name = "status", .run = verb_status },
   { .name = "metrics", .run = verb_metrics },
@@ -82,6 +101,12 @@ static const struct verb verbs[] = {
   { .name = "trim-empty", .slow = true, .run = verb_trim_empty },
   { .name = "reset", .slow = true, .run = verb_reset },
   { .name = "set", .slow = true, .arguments = set_arguments, .run = verb_set },
+  { .name = "export-add", .slow = true, .arguments = export_add_arguments,
+    .run = verb_export_add },
+  { .name = "export-remove", .slow = true,
+    .arguments = export_remove_arguments, .run = verb_export_remove },
+  { .name = "export-resize", .slow = true,
+    .arguments = export_resize_arguments, .run = verb_export_resize },
   { 0 },
 };
 
@@ -289,15 +314,6 @@ verb_string (const json_t *args, const char *name, const char *otherwise)
   return value ? json_string_value (value) : otherwise;
 }
 
-static struct device *
-find_device (const struct pool *pool, const char *name)
-{
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
-    if (pool->devices[n] && strcmp (pool->devices[n]->name, name) == 0)
-      return pool->devices[n];
-  return NULL;
-}
-
 bool
 verb_range (const struct control_context *context, const json_t *args,
             struct device **device, uint64_t *first, uint64_t *end,
@@ -305,7 +321,7 @@ verb_range (const struct control_context *context, const json_t *args,
 {
   const char *name = verb_string (args, "device", "");
 
-  *device = find_device (context->pool, name);
+  *device = device_find (context->pool, name);
   if (!*device) {
     *reply = verb_error ("there is no device \"%.64s\"", name);
     return false;
@@ -317,5 +333,6 @@ verb_range (const struct control_context *context, const json_t *args,
   *reply = *end > (*device)->pages
     ? verb_error ("the device has only %" PRIu64 " pages", (*device)->pages)
     : verb_error ("\"first\" must not be above \"end\"");
+  device_put (*device);
   return false;
 }

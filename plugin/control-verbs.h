@@ -16,8 +16,8 @@
 
 #include <jansson.h>
 
-#include "maintainer.h"
-#include "pool.h"
+#include "control.h"
+#include "devices.h"
 
 /* What verbs are about. */
 struct control_context {
@@ -25,6 +25,7 @@ struct control_context {
   struct maintainer *maintainer;
   const char *name;
   _Atomic unsigned *clients;
+  const struct control_exports *exports;
   struct timespec started;      /* CLOCK_MONOTONIC */
 };
 
@@ -94,6 +95,12 @@ VERB (reset);
 VERB (set);
 json_t *verb_settings (struct control_context *context);
 
+/* control-exports.c */
+VERB (export_add);
+VERB (export_remove);
+VERB (export_resize);
+json_t *verb_devices (struct control_context *context);
+
 /* ---- for them ---- */
 
 /* A number or a string of ARGS, or what stands for none. */
@@ -103,7 +110,8 @@ const char *verb_string (const json_t *args, const char *name,
                          const char *otherwise);
 
 /* The range of pages that "device", "first" and "end" of ARGS name: all
- * of the device where they don't.  False: *REPLY says why it can't be.
+ * of the device where they don't.  The caller uses the device then
+ * (devices.h).  False: *REPLY says why it can't be.
  */
 bool verb_range (const struct control_context *context, const json_t *args,
                  struct device **device, uint64_t *first, uint64_t *end,

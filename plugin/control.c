@@ -156,11 +156,12 @@ control_socket_path (const struct control *c)
 
 int
 control_start (struct control *c, struct pool *pool,
-               struct maintainer *maintainer, _Atomic unsigned *clients)
+               struct maintainer *maintainer, _Atomic unsigned *clients,
+               const struct control_exports *exports)
 {
   c->context = (struct control_context) {
     .pool = pool, .maintainer = maintainer, .name = c->name,
-    .clients = clients,
+    .clients = clients, .exports = exports,
   };
   clock_gettime (CLOCK_MONOTONIC, &c->context.started);
   c->peers = peers_start (c->socket.fd, &c->context);

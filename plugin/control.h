@@ -26,6 +26,24 @@
 
 struct control;
 
+/* What the server that has the control socket can do with its exports.
+ * Functions return -1 with a sentence in ERROR.
+ */
+struct control_export {
+  unsigned connections;
+  uint64_t bandwidth;           /* bytes a second; 0: no limit */
+  char allow[DEVICE_SETTINGS_MAX + 1]; /* "": everybody */
+};
+
+struct control_exports {
+  int (*add) (const char *name, const char *settings, char *error,
+              size_t size);
+  /* How many connections are cut, or -1. */
+  int (*remove) (const char *name, bool force, char *error, size_t size);
+  int (*resize) (const char *name, uint64_t bytes, char *error, size_t size);
+  void (*look) (const struct device *d, struct control_export *view);
+};
+
 struct control_options {
   bool off;
   const char *path;             /* absolute; NULL: by name */
@@ -47,12 +65,13 @@ const char *control_socket_path (const struct control *c);
 #define CLIENTS_BARRED (UINT32_C (1) << 31)
 
 /* Serve, with threads that no signal wakes; after the fork.  The pool and
- * its maintainer have been started, and stay until control_close; CLIENTS is how many
- * use its disks at the moment.  0, or -1 with errno.
+ * its maintainer have been started, and stay until control_close; CLIENTS
+ * is how many use its disks at the moment.  0, or -1 with errno.
  */
 int control_start (struct control *c, struct pool *pool,
                    struct maintainer *maintainer,
-                   _Atomic unsigned *clients);
+                   _Atomic unsigned *clients,
+                   const struct control_exports *exports);
 
 /* Interrupt what is going on, and remove the socket.  NULL does
  * nothing.

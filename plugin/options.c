@@ -36,7 +36,16 @@
 #define RESERVE_MOST (16 * GIB)
 
 const char options_help[] =
-  "[size=]<SIZE>  (required) Size of the disk, up to 1P.\n"
+  "[size=]<SIZE>             Size of the disk, up to 1P; required, unless there\n"
+  "                          are exports.\n"
+  "export=<NAME>[:size=<SIZE>][:quota=<SIZE>][:bandwidth=<SIZE>][:allow=<LIST>]\n"
+  "                          Another disk, of this name: its size, the most\n"
+  "                          memory it holds, bytes a second, who may use it.\n"
+  "exports=<PATH>|auto       A file with one of these a line; or whatever name\n"
+  "                          a client asks for.\n"
+  "max-exports=<N>           ... so many at most (default: 64),\n"
+  "export-size=<SIZE>        ... of this size (required),\n"
+  "export-quota=<SIZE>       ... with this quota (default: none).\n"
   "algorithm=<NAME>[:level=<N>][:dict=<FILE>|auto]\n"
   "                          How pages are compressed (default: lz4).\n"
   "recompress=<NAME>[:level=<N>][:dict=<FILE>|auto]\n"
@@ -94,6 +103,7 @@ options_free (struct options *o)
   for (unsigned i = 0; i < RECOMPRESS_MAX; ++i)
     algorithm_free (&o->pool.recompress[i]);
   allow_free (&o->allow);
+  exports_options_free (&o->exports);
   free (o->pool_path);
   free (o->backing_path);
   o->backing_path = NULL;
@@ -103,17 +113,17 @@ options_free (struct options *o)
 }
 
 static int
-set_size (struct options *o, const char *value)
+set_disk_size (uint64_t *to, const char *key, const char *value)
 {
   int64_t size = nbdkit_parse_size (value);
 
   if (size == -1)
     return -1;
   if (size == 0 || (uint64_t) size > DEVICE_SIZE_MAX) {
-    nbdkit_error ("size=%s: a disk has from 1 byte to 1 PiB", value);
+    nbdkit_error ("%s=%s: a disk has from 1 byte to 1 PiB", key, value);
     return -1;
   }
-  o->size = (uint64_t) size;
+  *to = (uint64_t) size;
   return 0;
 }
 
@@ -367,7 +377,7 @@ int
 options_set (struct options *o, const char *key, const char *value)
 {
   if (strcmp (key, "size") == 0)
-    return set_size (o, value);
+    return set_disk_size (&o->size, key, value);
   if (strcmp (key, "algorithm") == 0)
     return set_algorithm (o, value);
   if (strcmp (key, "recompress") == 0)
@@ -410,6 +420,16 @@ options_set (struct options *o, const char *key, const char *value)
     return set_control (o, value);
   if (strcmp (key, "allow") == 0)
     return add_allow (o, value);
+  if (strcmp (key, "export") == 0)
+    return exports_option_add (&o->exports, value);
+  if (strcmp (key, "exports") == 0)
+    return exports_option_file (&o->exports, value);
+  if (strcmp (key, "max-exports") == 0)
+    return set_number (&o->exports.max, key, value, 1, POOL_DEVICES_MAX);
+  if (strcmp (key, "export-size") == 0)
+    return set_disk_size (&o->exports.size, key, value);
+  if (strcmp (key, "export-quota") == 0)
+    return set_disk_size (&o->exports.quota, key, value);
   if (strcmp (key, "mlock") == 0)
     return set_mlock (o, value);
   if (strcmp (key, "reserve") == 0)
@@ -418,15 +438,28 @@ options_set (struct options *o, const char *key, const char *value)
   return -1;
 }
 
+uint64_t
+options_total_size (const struct options *o)
+{
+  uint64_t total = o->size;
+
+  for (size_t i = 0; i < o->exports.count; ++i)
+    total += o->exports.wanted[i].size;
+  return total + (o->exports.automatic
+                  ? o->exports.max * o->exports.size : 0);
+}
+
 int
 options_check (struct options *o)
 {
   uint64_t min;
 
-  if (o->size == 0) {
+  if (o->size == 0 && !exports_are_wanted (&o->exports)) {
     nbdkit_error ("the size of the disk is missing: nbdkit zram size=8G");
     return -1;
   }
+  if (exports_options_check (&o->exports) == -1)
+    return -1;
   if (o->pool.dedup != DEDUP_OFF && !o->pool.geometry.checksum) {
     nbdkit_error ("dedup finds pages by their checksums: checksum=off does "
                   "not go with it");
@@ -443,10 +476,11 @@ options_check (struct options *o)
     return -1;
   }
   if (o->reserve == 0)
-    o->reserve = MIN (MAX (o->size / RESERVE_PART, RESERVE_DEFAULT_MIN),
-                      RESERVE_DEFAULT_MAX);
+    o->reserve = MIN (MAX (options_total_size (o) / RESERVE_PART,
+                           RESERVE_DEFAULT_MIN), RESERVE_DEFAULT_MAX);
   if (o->pool.dedup_limit == 0)
-    o->pool.dedup_limit = MAX (DEDUP_INDEX_MIN, o->size / DEDUP_INDEX_PART);
+    o->pool.dedup_limit = MAX (DEDUP_INDEX_MIN,
+                               options_total_size (o) / DEDUP_INDEX_PART);
   if (o->pool.mem_limit == 0)
     return 0;
   min = pool_mem_limit_min (&o->pool);

@@ -8,6 +8,7 @@
 
 #include "allow.h"
 #include "control.h"
+#include "exports.h"
 #include "maintainer.h"
 #include "pool.h"
 #include "writeback.h"
@@ -22,6 +23,7 @@ struct options {
   char *control_path, *name;    /* allocated; what control points to */
   struct control_options control;
   struct allow allow;           /* who may connect */
+  struct exports_options exports;
   int mlock;                    /* 1, 0, or -1: as nbdkit's --swap says */
   uint64_t reserve;             /* bytes; 0: not given */
 };
@@ -38,5 +40,8 @@ int options_set (struct options *o, const char *key, const char *value);
  * nbdkit_error.
  */
 int options_check (struct options *o);
+
+/* Bytes of all disks, as far as it is known how many there will be. */
+uint64_t options_total_size (const struct options *o);
 
 #endif /* NBDZRAM_OPTIONS_H */

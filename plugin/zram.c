@@ -14,6 +14,7 @@
 
 #include "control.h"
 #include "devices.h"
+#include "exports.h"
 #include "hardening.h"
 #include "holder.h"
 #include "maintainer.h"
@@ -29,12 +30,12 @@
 
 static struct options options;
 static struct pool *pool;
-static struct device *device;
 static struct control *control;
 static struct maintainer maintainer;
 static _Atomic unsigned clients; /* connected */
 static bool hardened;
 static struct supervised supervised;
+static bool serving;             /* the pool has been started */
 static pid_t holder;            /* 0: there is none */
 
 /* Requests at a time that need no memory to be compressed. */
@@ -105,6 +106,8 @@ check_geometry (const char *path)
                   found->checksum ? "on" : "off");
     return -1;
   }
+  if (options.size == 0)
+    return 0;
   if (pool_find_device (pool, DEFAULT_EXPORT, &size) == -1) {
     if (errno == ENOENT)
       return 0;
@@ -238,9 +241,9 @@ zram_get_ready (void)
 {
   if (begin_hardening () == -1 || open_pool () == -1)
     return -1;
-  if (pool_try_map (pool, options.size) == -1) {
-    nbdkit_error ("no address space for a disk of %" PRIu64 " bytes: %m",
-                  options.size);
+  if (pool_try_map (pool, options_total_size (&options)) == -1) {
+    nbdkit_error ("no address space for disks of %" PRIu64 " bytes: %m",
+                  options_total_size (&options));
     return -1;
   }
   if (!pool->file.created && check_geometry (options.pool_path) == -1)
@@ -293,11 +296,13 @@ start_pool (void)
     report_start_error ();
     return -1;
   }
-  device = device_open (pool, DEFAULT_EXPORT, options.size);
-  if (!device) {
+  if (options.size != 0 && !device_open (pool, DEFAULT_EXPORT, options.size)) {
     nbdkit_error ("creating the disk: %m");
     return -1;
   }
+  if (exports_open (pool, &options.exports) == -1)
+    return -1;
+  serving = true;
   if (pool->counters.bad_slots > 0)
     nbdkit_error ("%" PRIu64 " pages of the pool are damaged and read as "
                   "errors until they are written", pool->counters.bad_slots);
@@ -312,8 +317,6 @@ make_ready (void)
     return;
   if (pool_make_resident (pool, STREAMS_READY) == -1)
     nbdkit_error ("mlock=on: not all that requests need is in memory: %m");
-  if (!device->table.resident)
-    nbdkit_debug ("the table of the disk is made as it is filled");
   if (reserve_start (&pool->reserve, &pool->objects, options.reserve) == -1
       && errno != ENOTSUP)
     nbdkit_error ("mlock=on: there is no reserve: %m");
@@ -351,7 +354,8 @@ zram_after_fork (void)
     nbdkit_error ("starting maintenance: %m");
     return -1;
   }
-  if (control && control_start (control, pool, &maintainer, &clients) == -1) {
+  if (control && control_start (control, pool, &maintainer, &clients,
+                                 &exports_control) == -1) {
     nbdkit_error ("starting the control socket: %m");
     return -1;
   }
@@ -388,7 +392,7 @@ static void
 zram_unload (void)
 {
   stop_threads ();              /* if the server did not come to serving */
-  if (device)
+  if (serving)
     debug_stats ();
   /* What is unmapped here is unmapped for the holder, too, and no longer
    * locked.  The process ends anyway.
@@ -421,52 +425,73 @@ zram_preconnect (int readonly)
   return -1;
 }
 
-static void *
-zram_open (int readonly)
+static bool
+count_client (void)
 {
-  (void) readonly;
   unsigned now = clients;
 
   do
     if (now >= CLIENTS_BARRED) {
       nbdkit_error ("the disk is being reset");
-      return NULL;
+      return false;
     }
   while (!atomic_compare_exchange_weak (&clients, &now, now + 1));
-  return NBDKIT_HANDLE_NOT_NEEDED;
+  return true;
+}
+
+/* A handle is the device. */
+static void *
+zram_open (int readonly)
+{
+  struct device *d;
+
+  (void) readonly;
+  if (!count_client ())
+    return NULL;
+  d = exports_use (nbdkit_export_name ());
+  if (!d)
+    --clients;
+  return d;
 }
 
 static void
 zram_close (void *handle)
 {
-  (void) handle;
+  exports_leave (handle);
   --clients;
 }
 
-/* Which pool it is: who reconnects finds out whether the pages are still
- * those that were written (nbdzram watch).
- */
+static int
+zram_list_exports (int readonly, int is_tls, struct nbdkit_exports *list)
+{
+  (void) readonly;
+  (void) is_tls;
+  return exports_list (list);
+}
+
+static const char *
+zram_default_export (int readonly, int is_tls)
+{
+  (void) readonly;
+  (void) is_tls;
+  return exports_default ();
+}
+
 static const char *
 zram_export_description (void *handle)
 {
-  static const char digits[] = "0123456789abcdef";
-  char text[] = "nbdzram pool 0123456789abcdef0123456789abcdef";
-  char *hex = text + sizeof text - 1 - 2 * POOL_ID_SIZE;
-  const uint8_t *id = pool_file_id (&pool->file);
+  char text[EXPORT_DESCRIPTION_SIZE];
 
-  (void) handle;
-  for (unsigned i = 0; i < POOL_ID_SIZE; ++i) {
-    *hex++ = digits[id[i] >> 4];
-    *hex++ = digits[id[i] & 15];
-  }
+  exports_describe (handle, text);
   return nbdkit_strdup_intern (text);
 }
 
 static int64_t
 zram_get_size (void *handle)
 {
-  (void) handle;
-  return (int64_t) device->size;
+  const struct device *d = handle;
+
+  return (int64_t) d->size;
 }
 
 static int
@@ -512,12 +537,15 @@ zram_can_cache (void *handle)
 
 /* ---- requests ---- */
 
-/* What a thread of nbdkit's needs before its first one. */
-static void
-begin_request (void)
+/* What a thread of nbdkit's needs before its first one, and what the
+ * export's bandwidth wants.
+ */
+static int
+begin_request (struct device *d, uint32_t count)
 {
   if (hardened)
     hardening_thread (options.pool.geometry.page_size);
+  return exports_begin_request (d, count);
 }
 
 /* A full pool fails requests by the thousand: say it once, until one
@@ -538,9 +566,10 @@ report (int r, const char *request, uint32_t count, uint64_t offset)
     nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
                   ": a page is damaged", request, count, offset);
   else if (!atomic_exchange (&full, true))
-    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": the pool is full",
-                  request, count, offset);
-  errno = err;
+    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": %s", request,
+                  count, offset, err == EDQUOT
+                  ? "the export's quota is used up" : "the pool is full");
+  errno = err == EDQUOT ? ENOSPC : err;
   return -1;
 }
 
@@ -548,10 +577,10 @@ static int
 zram_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
             uint32_t flags)
 {
-  (void) handle;
   (void) flags;
-  begin_request ();
-  if (device_read (device, buf, count, offset) == 0)
+  if (begin_request (handle, count) == -1)
+    return -1;
+  if (device_read (handle, buf, count, offset) == 0)
     return 0;
   return report (-1, "read", count, offset);
 }
@@ -560,29 +589,29 @@ static int
 zram_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
              uint32_t flags)
 {
-  (void) handle;
   (void) flags;
-  begin_request ();
-  return report (device_write (device, buf, count, offset),
+  if (begin_request (handle, count) == -1)
+    return -1;
+  return report (device_write (handle, buf, count, offset),
                  "write", count, offset);
 }
 
 static int
 zram_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-  (void) handle;
   (void) flags;
-  begin_request ();
-  return report (device_zero (device, count, offset), "zero", count, offset);
+  if (begin_request (handle, 0) == -1)
+    return -1;
+  return report (device_zero (handle, count, offset), "zero", count, offset);
 }
 
 static int
 zram_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-  (void) handle;
   (void) flags;
-  begin_request ();
-  return report (device_zero (device, count, offset), "trim", count, offset);
+  if (begin_request (handle, 0) == -1)
+    return -1;
+  return report (device_zero (handle, count, offset), "trim", count, offset);
 }
 
 static int
@@ -631,8 +660,7 @@ zram_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
     .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0,
   };
 
-  (void) handle;
-  if (device_extents (device, count, offset, add_extent, &req) == -1
+  if (device_extents (handle, count, offset, add_extent, &req) == -1
       && errno != 0)
     return -1;
   return 0;
@@ -654,6 +682,8 @@ static struct nbdkit_plugin plugin = {
   .after_fork        = zram_after_fork,
   .cleanup           = stop_threads,
   .preconnect        = zram_preconnect,
+  .list_exports      = zram_list_exports,
+  .default_export    = zram_default_export,
   .open              = zram_open,
   .close             = zram_close,
   .export_description = zram_export_description,

@@ -16,7 +16,7 @@ backing=$mnt/backing
 # statistic NAME; state: ok, full or failed.
 statistic ()
 {
-    nbdzram status --json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p"
+    nbdzram status --json | jq ".statistics.$1"
 }
 
 state ()

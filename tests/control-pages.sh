@@ -18,7 +18,7 @@ cat "$tmp/random" >>"$tmp/expected"
 # statistic NAME
 statistic ()
 {
-    nbdzram status --json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p"
+    nbdzram status --json | jq ".statistics.$1"
 }
 
 # states RANGE: what is said of their state, one word for each page.

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Exports: the devices of the pool, by name, for those who connect.
+ *
+ * Which there are, the parameters say (export=, exports=, size= for the one
+ * without a name) and the pool itself, which keeps those it has, with their
+ * settings; what the parameters say of one goes before that.
+ *
+ * All functions return what says success, or after nbdkit_error, or with a
+ * sentence in ERROR.  Any thread may call at any time after exports_open.
+ */
+
+#ifndef NBDZRAM_EXPORTS_H
+#define NBDZRAM_EXPORTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "devices.h"
+
+/* ---- parameters ---- */
+
+struct exports_options {
+  struct wanted_export {
+    char *name, *settings;      /* allocated */
+    uint64_t size;              /* 0: not said */
+  } *wanted;
+  size_t count;
+  bool automatic;               /* exports=auto */
+  uint64_t max;                 /* of them; 0: not given */
+  uint64_t size, quota;         /* of those; 0: not given */
+};
+
+/* export=NAME:SETTINGS, and exports=auto or a file of them. */
+int exports_option_add (struct exports_options *o, const char *value);
+int exports_option_file (struct exports_options *o, const char *value);
+
+/* What can only be checked when all are there. */
+int exports_options_check (struct exports_options *o);
+void exports_options_free (struct exports_options *o);
+
+/* Are any of them more than the one without a name? */
+static inline bool
+exports_are_wanted (const struct exports_options *o)
+{
+  return o->count > 0 || o->automatic;
+}
+
+/* ---- serving ---- */
+
+/* Make those that are wanted; O must stay.  The pool has been started, and
+ * has the export without a name, if that is wanted.  0, or -1.
+ */
+int exports_open (struct pool *pool, const struct exports_options *o);
+
+/* For a connection: the export called NAME, which the peer may use.
+ * exports_leave ends that.  NULL after nbdkit_error.
+ */
+struct device *exports_use (const char *name);
+void exports_leave (struct device *d);
+
+/* Tell nbdkit of all that the peer may use. */
+struct nbdkit_exports;
+int exports_list (struct nbdkit_exports *list);
+
+/* Which pool it is, and which export of it: who reconnects finds out whether
+ * the pages are still those that were written (nbdzram watch).
+ */
+#define EXPORT_DESCRIPTION_SIZE 128
+void exports_describe (const struct device *d,
+                       char text[EXPORT_DESCRIPTION_SIZE]);
+
+/* Which one the empty name stands for: itself, or the first there is. */
+const char *exports_default (void);
+
+/* Before a request of COUNT bytes: waits as its bandwidth wants.  0, or -1
+ * with errno ESHUTDOWN: the export has been removed, or the server ends.
+ */
+int exports_begin_request (struct device *d, uint32_t count);
+
+/* ---- for the control socket (control.h) ---- */
+
+extern const struct control_exports exports_control;
+
+#endif /* NBDZRAM_EXPORTS_H */
