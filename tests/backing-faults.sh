@@ -4,7 +4,7 @@
 # server says so and goes on; one that can't be used is refused.
 . "${srcdir:-.}/tests/functions.sh"
 
-requires qemu-io nbdcopy cmp perl
+requires qemu-io nbdcopy cmp perl jq
 private_mounts
 mount_tmpfs 8M
 
@@ -16,7 +16,7 @@ backing=$mnt/backing
 # statistic NAME; state: ok, full or failed.
 statistic ()
 {
-    nbdzram status --json | jq ".statistics.$1"
+    nbdzram status --json | jq ".. | objects | .statistics.$1 // empty"
 }
 
 state ()

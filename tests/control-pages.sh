@@ -3,7 +3,7 @@
 # Verbs that look at pages and change how they are kept, by their effect.
 . "${srcdir:-.}/tests/functions.sh"
 
-requires qemu-io socat python3
+requires qemu-io socat python3 jq
 requires_algorithm zstd || skip "built without zstd"
 
 # Pages 0-15 text, 16-23 random, 24-31 of one word, 32-39 zeroes.
@@ -18,7 +18,7 @@ cat "$tmp/random" >>"$tmp/expected"
 # statistic NAME
 statistic ()
 {
-    nbdzram status --json | jq ".statistics.$1"
+    nbdzram status --json | jq ".. | objects | .statistics.$1 // empty"
 }
 
 # states RANGE: what is said of their state, one word for each page.
