@@ -7,13 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NBDKIT_API_VERSION 2
-#include <nbdkit-plugin.h>
-
 #include <jansson.h>
 
 #include "device.h"
 #include "export-settings.h"
+#include "parse-number.h"
 
 #define QUOTA_MIN (256 * KIB)
 #define BANDWIDTH_MIN (64 * KIB)
@@ -60,16 +58,13 @@ static int
 set_bytes (uint64_t *to, enum key key, const char *value, uint64_t min,
            uint64_t max, char *error, size_t size)
 {
-  int64_t bytes = nbdkit_parse_size (value);
-
-  if (bytes == -1)
+  if (!parse_number (value, true, to))
     return refuse (error, size, keys[key], value, "is not a size");
-  if ((uint64_t) bytes < min || (uint64_t) bytes > max) {
+  if (*to < min || *to > max) {
     snprintf (error, size, "%s%.64s: must be from %" PRIu64 " to %" PRIu64
               " bytes", keys[key], value, min, max);
     return -1;
   }
-  *to = (uint64_t) bytes;
   return 0;
 }
 

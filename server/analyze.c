@@ -14,6 +14,7 @@
 
 #include "analysis.h"
 #include "output.h"
+#include "parse-number.h"
 #include "process-memory.h"
 #include "util.h"
 

@@ -4,6 +4,7 @@
 bin_PROGRAMS = server/nbdzram
 server_nbdzram_SOURCES = \
 	plugin/control-path.c plugin/control-path.h \
+	plugin/parse-number.c plugin/parse-number.h \
 	plugin/control-socket.c plugin/control-socket.h \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \

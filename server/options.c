@@ -2,7 +2,6 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "parse-number.h"
 
 #define OPTIONS_MAX 32
 #define FIRST_VALUE 256         /* of getopt_long, beyond all letters */
@@ -65,31 +65,6 @@ help (const struct command *command, const struct option_entry *entries)
 }
 
 /* ---- values ---- */
-
-bool
-parse_number (const char *s, bool size, uint64_t *n)
-{
-  static const char suffixes[] = "KMGTP";
-  const char *suffix;
-  unsigned shift = 0;
-  char *end;
-
-  if (*s < '0' || *s > '9')
-    return false;
-  errno = 0;
-  *n = strtoull (s, &end, 10);
-  if (errno != 0)
-    return false;
-  suffix = size && *end ? strchr (suffixes, *end) : NULL;
-  if (suffix) {
-    shift = 10 * (unsigned) (suffix - suffixes + 1);
-    ++end;
-  }
-  if (*end != '\0' || *n > UINT64_MAX >> shift)
-    return false;
-  *n <<= shift;
-  return true;
-}
 
 static void
 set_value (const struct command *command, const struct option_entry *e)

@@ -49,11 +49,6 @@ _Noreturn void usage_error (const struct command *command,
                             const char *format, ...)
   __attribute__ ((format (printf, 2, 3)));
 
-/* Whole numbers from 0, with a suffix as in 4K where SIZE.  Returns
- * false when S is none.
- */
-bool parse_number (const char *s, bool size, uint64_t *n);
-
 /* The one argument after the options, or NULL.  More end the program. */
 const char *last_argument (const struct command *command, int index,
                            int argc, char *argv[]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parse-number.h"
 #include "range.h"
 
 /* Parse LENGTH characters at S. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "output.h"
+#include "parse-number.h"
 #include "question.h"
 #include "util.h"
 

@@ -21,6 +21,7 @@ nbd_tests = \
 	tests/dial.sh \
 	tests/dictionary.sh \
 	tests/control-writeback.sh \
+	tests/exports.sh \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
 	tests/filter-checkwrite.sh \

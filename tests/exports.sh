@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Exports by name: which there are, who may use them, what they may hold.
+. "${srcdir:-.}/tests/functions.sh"
+
+requires qemu-io nbdinfo nbdcopy socat jq
+
+# of NAME FIELD: what the server says of an export.
+of ()
+{
+    ask zram0 '{"verb": "status"}' |
+        jq -r ".devices[] | select(.name == \"$1\") | .$2"
+}
+
+sizes () { nbdinfo --size "$1"; }
+names () { nbdinfo --list --json "$(uri zram)" | jq -r '.exports[]."export-name"'; }
+
+# begins_with URI FILE: of a megabyte.
+begins_with ()
+{
+    rm -f "$tmp/copy"
+    nbdcopy "$1" "$tmp/copy" && cmp -n 1048576 "$tmp/copy" "$2"
+}
+
+# ---- without names, each means the same ----
+
+start_nbdkit zram zram 64M
+[ "$(sizes "$(uri zram any)")" = 67108864 ] || fail "any"
+stop_nbdkit "$pid"
+
+# ---- by name ----
+
+new_pool
+cat >"$tmp/exports" <<'END'
+# a comment
+
+ file:size=3M
+two words:colon:size=5M:quota=1M
+END
+named=(export=a:size=1G:quota=2M export=tiny:size=1 exports="$tmp/exports"
+       'export=ünï/../x:size=4096' pool="$pool")
+start_nbdkit zram zram 64M "${named[@]}"
+diff <(names) - <<'END'
+
+a
+tiny
+file
+two words:colon
+ünï/../x
+END
+nbdinfo --list "$(uri zram)" | grep -q 'description: nbdzram pool' ||
+    fail "no descriptions"
+[ "$(sizes "$(uri zram a)")" = 1073741824 ] || fail "a"
+[ "$(sizes "$(uri zram 'two%20words:colon')")" = 5242880 ] || fail "two words"
+[ "$(sizes "$(uri zram '%C3%BCn%C3%AF%2F..%2Fx')")" = 4096 ] || fail "x"
+[ "$(sizes "$(uri zram)")" = 67108864 ] || fail "nameless"
+for name in b A 'a%20' %FF "$(printf 'n%.0s' {1..4000})"; do
+    nbdinfo --size "$(uri zram "$name")" >"$tmp/out" 2>&1 &&
+        fail "$name is there: $(cat "$tmp/out")"
+done
+
+# Each its own pages.
+head -c 1M /dev/urandom >"$tmp/one"
+head -c 1M /dev/urandom >"$tmp/two"
+nbdcopy "$tmp/one" "$(uri zram a)"
+nbdcopy "$tmp/two" "$(uri zram file)"
+io "$(uri zram)" "read -P 0 0 1M"
+begins_with "$(uri zram file)" "$tmp/two"
+
+# No more than the quota; others go on.
+io_fails "$(uri zram a)" "write -s $tmp/two 1M 1M"
+head -c 4M /dev/urandom >"$tmp/four"
+nbdcopy "$tmp/four" "$(uri zram)"
+[ "$(of a held)" -le 2097152 ] || fail "a holds $(of a held)"
+[ "$(of a held)" -gt 1900000 ] || fail "a holds only $(of a held)"
+[ "$(of a failed)" -gt 0 ] && [ "$(of file failed)" = 0 ] || fail "failed"
+[ "$(of file write_bytes)" = 1048576 ] || fail "$(of file write_bytes)"
+grep -q "the export's quota is used up" "$tmp/zram.log" || fail "not said why"
+begins_with "$(uri zram a)" "$tmp/one"
+
+# ---- while it runs ----
+
+# replies PATTERN REQUEST
+replies ()
+{
+    ask zram0 "$2" >"$tmp/reply"
+    grep -q "$1" "$tmp/reply" || fail "to $2: $(cat "$tmp/reply")"
+}
+replies '"ok": true' '{"verb": "export-add", "name": "new", "settings": "size=8M:quota=4M"}'
+replies 'File exists' '{"verb": "export-add", "name": "new", "settings": "size=8M"}'
+replies 'needs size=' '{"verb": "export-add", "name": "newer"}'
+replies 'is said twice' '{"verb": "export-add", "name": "n", "settings": "size=8M:size=9M"}'
+replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=x"}'
+replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=8M:quotas=9M"}'
+replies 'has size=, quota=' '{"verb": "export-add", "name": "n", "settings": "quotas=9M"}'
+replies 'without control' '{"verb": "export-add", "name": "a\nb", "settings": "size=8M"}'
+replies 'up to 255' "{\"verb\": \"export-add\", \"name\": \"$(printf 'n%.0s' {1..256})\", \"settings\": \"size=8M\"}"
+replies 'there is no export' '{"verb": "export-remove", "name": "newer"}'
+replies 'there is no export' '{"verb": "export-resize", "name": "newer", "size": 1}'
+replies 'from 1' '{"verb": "export-resize", "name": "new", "size": 0}'
+nbdcopy "$tmp/one" "$(uri zram new)"
+replies '"ok": true' '{"verb": "export-resize", "name": "new", "size": 1099511627776}'
+[ "$(sizes "$(uri zram new)")" = 1099511627776 ] || fail "not resized"
+io "$(uri zram new)" "read -P 0 1023G 1M"
+
+# Who uses it keeps it; or is cut.
+mkfifo "$tmp/hold"
+qemu-io -f raw "$(uri zram new)" <"$tmp/hold" >"$tmp/held" 2>&1 &
+client=$!
+servers+=("$client")
+exec 9>"$tmp/hold"
+echo 'read 0 4k' >&9
+eventually grep -q ops "$tmp/held"
+[ "$(of new connections)" = 1 ] || fail "connections"
+replies 'in use: 1 connection' '{"verb": "export-remove", "name": "new"}'
+replies 'in use' '{"verb": "export-resize", "name": "new", "size": 4096}'
+held=$(ask zram0 '{"verb": "status"}' | jq .statistics.mem_used_total)
+replies '"connections": 1' '{"verb": "export-remove", "name": "new", "force": true}'
+now=$(ask zram0 '{"verb": "status"}' | jq .statistics.mem_used_total)
+[ "$now" -lt $((held - 500000)) ] || fail "its memory stays: $held, $now"
+nbdinfo --size "$(uri zram new)" >"$tmp/out" 2>&1 && fail "still there"
+# Another of the same name is another, and empty.
+replies '"ok": true' '{"verb": "export-add", "name": "new", "settings": "size=8M"}'
+io "$(uri zram new)" "read -P 0 0 8M"
+echo 'write 0 4k' >&9
+echo 'read 0 4k' >&9
+eventually grep -qi 'failed\|error' "$tmp/held"
+exec 9>&-
+wait "$client" || :
+io "$(uri zram new)" "read -P 0 0 8M" "write -P 7 0 4k"
+
+# ---- what was there is there again, without being said ----
+
+description=$(nbdinfo --list --json "$(uri zram)" | jq -c '[.exports[] | {"export-name", description}]')
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || :
+start_nbdkit zram zram exports=auto export-size=16M max-exports=10 \
+    pool="$pool"
+[ "$(nbdinfo --list --json "$(uri zram)" | jq -c '[.exports[] | {"export-name", description}]')" = "$description" ] ||
+    fail "other exports than before"
+begins_with "$(uri zram a)" "$tmp/one"
+io "$(uri zram new)" "read -P 7 0 4k"
+[ "$(of a quota)" = 2097152 ] || fail "its quota is gone"
+io_fails "$(uri zram a)" "write -s $tmp/two 4M 1M"
+
+# ---- as they are asked for ----
+
+for n in 8 9 10; do
+    [ "$(sizes "$(uri zram "auto$n")")" = 16777216 ] || fail "auto$n"
+done
+for name in auto11 %FF%FE; do
+    nbdinfo --size "$(uri zram $name)" >"$tmp/out" 2>&1 && fail "$name came"
+done
+grep -q 'there are 10 already' "$tmp/zram.log" || fail "not said why"
+io "$(uri zram auto8)" "write -P 1 0 1M"
+io "$(uri zram auto9)" "read -P 0 0 1M"
+io "$(uri zram auto8)" "read -P 1 0 1M"
+stop_nbdkit "$pid"
+
+# The size that the pool has goes before.
+start_nbdkit zram zram export=auto8:size=1M:bandwidth=1M pool="$pool"
+grep -q 'auto8: has 16777216 bytes' "$tmp/zram.log" || fail "not said"
+[ "$(sizes "$(uri zram auto8)")" = 16777216 ] || fail "auto8"
+
+# ---- bandwidth ----
+
+time=$(milliseconds nbdcopy "$tmp/four" "$(uri zram auto8)")
+[ "$time" -ge 3500 ] || fail "4M at 1M a second in $time ms"
+# Others are not slowed by that: nor is a stop.
+stop_nbdkit "$pid"
+
+# ---- addresses ----
+
+start_tcp zram 127.0.0.1 zram export=near:size=1M:allow=127.0.0.0/8 \
+    export=far:size=1M:allow=192.0.2.1,2001:db8::/32 export=all:size=2M
+far=nbd://127.0.0.1:$port
+[ "$(sizes "$far/near")" = 1048576 ] && [ "$(sizes "$far/all")" = 2097152 ] ||
+    fail "refused"
+nbdinfo --size "$far/far" >"$tmp/out" 2>&1 && fail "far let me in"
+[ "$(nbdinfo --list --json "$far" | jq -r '.exports[]."export-name"' |
+     tr '\n' ' ')" = "near all " ] || fail "the list tells too much"
+stop_nbdkit "$pid"
+
+# ---- refusals ----
+
+refuses 'needs size=' zram export=a
+refuses 'is said twice' zram export=a:size=1M export=a:size=1M
+refuses 'is not a size' zram export=a:size=1X
+refuses 'must be from' zram export=a:size=1M:quota=1
+refuses 'dedup=pool' zram export=a:size=1M:quota=1M dedup=pool
+refuses 'export-size is missing' zram exports=auto
+refuses 'exports=auto, which is missing' zram 1M max-exports=3
+refuses 'No such file' zram exports=/nonexistent
+echo 'a:size=1M:nonsense=2' >"$tmp/exports"
+refuses 'line 1' zram exports="$tmp/exports"
