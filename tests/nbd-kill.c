@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Kill the server again and again: what was acknowledged is there.
  *
- *   nbd-kill [-s SEED] [-n ROUNDS] [-t THREADS] [-p PAGE_SIZE]
+ *   nbd-kill [-s SEED] [-n ROUNDS] [-t THREADS] [-p PAGE_SIZE] [-e EXPORTS]
  *            [-m CONTROL] SOCKET POOL COMMAND...
  *   nbd-kill -S ...              kill it while it starts, too
  *
@@ -10,6 +10,9 @@
  * SIGKILL.  The next server must show every page as it was acknowledged
  * or, if a request on it was in flight, as it would have become: whole,
  * one or the other.
+ *
+ * With -e the pages are those of so many exports, called "0" and so on, with
+ * a thread for each.
  *
  * With -m another thread has the server maintain its pages meanwhile, by
  * its control socket CONTROL; and of pages written back, in groups, and
@@ -78,7 +81,7 @@ struct worker {
 };
 
 static uint64_t seed = 1, disk_size, n_pages, acknowledged, in_flight_seen;
-static unsigned rounds = 100, threads = 3, round_now;
+static unsigned rounds = 100, threads = 3, exports, round_now;
 static uint32_t page_size = 4096;
 static bool during_start;
 static const char *socket_path, *pool, *control;
@@ -160,11 +163,14 @@ sleep_us (uint64_t us)
 }
 
 static struct nbd_handle *
-connect_once (void)
+connect_once (unsigned export)
 {
   struct nbd_handle *nbd = nbd_create ();
+  char name[16] = "";
 
-  if (!nbd
+  if (exports > 0)
+    snprintf (name, sizeof name, "%u", export);
+  if (!nbd || nbd_set_export_name (nbd, name) == -1
       || nbd_add_meta_context (nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) == -1)
     fail ("%s", nbd_get_error ());
   if (nbd_connect_unix (nbd, socket_path) == 0)
@@ -175,12 +181,12 @@ connect_once (void)
 
 /* Connect to a server that may still be starting. */
 static struct nbd_handle *
-connect_to (pid_t server)
+connect_to (pid_t server, unsigned export)
 {
   double give_up = now () + READY_SECONDS;
   struct nbd_handle *nbd;
 
-  while ((nbd = connect_once ()) == NULL) {
+  while ((nbd = connect_once (export)) == NULL) {
     if (waitpid (server, NULL, WNOHANG) != 0)
       fail ("the server did not start");
     if (now () > give_up)
@@ -188,6 +194,31 @@ connect_to (pid_t server)
     sleep_us (2000);
   }
   return nbd;
+}
+
+/* ---- where pages are ---- */
+
+/* Runs go from export to export, and so from thread to thread. */
+static unsigned
+export_of (uint64_t page)
+{
+  return exports > 0 ? (unsigned) (page / RUN % exports) : 0;
+}
+
+static uint64_t
+offset_of (uint64_t page)
+{
+  return (exports > 0 ? page / RUN / exports * RUN + page % RUN : page)
+    * page_size;
+}
+
+static uint64_t
+page_at (unsigned export, uint64_t offset)
+{
+  uint64_t page = offset / page_size;
+
+  return exports > 0 ? (page / RUN * exports + export) * RUN + page % RUN
+                     : page;
 }
 
 /* ---- what pages hold ---- */
@@ -318,7 +349,7 @@ pick_op (struct worker *w, struct op *op)
 static int
 start_op (struct worker *w, struct op *op)
 {
-  uint64_t offset = op->first * page_size + op->start;
+  uint64_t offset = offset_of (op->first) + op->start;
 
   switch (op->kind) {
   case WRITE:
@@ -428,41 +459,64 @@ is_zero (const uint8_t *p)
   return p[0] == 0 && memcmp (p, p + 1, page_size - 1) == 0;
 }
 
+struct extents_check {
+  unsigned export;
+  uint64_t next;                /* offset */
+};
+
 static int
 check_extents (void *opaque, const char *context, uint64_t offset,
                uint32_t *entries, size_t n, int *error)
 {
+  struct extents_check *c = opaque;
+
   (void) context;
   (void) error;
   for (size_t i = 0; i < n; i += 2) {
     for (uint64_t o = offset; o < offset + entries[i]; o += page_size)
-      if (entries[i + 1] != 0 && !is_zero (pages[o / page_size].acked))
-        fail ("block status calls page %" PRIu64 " zero", o / page_size);
+      if (entries[i + 1] != 0 && !is_zero (pages[page_at (c->export, o)].acked))
+        fail ("block status calls page %" PRIu64 " zero",
+              page_at (c->export, o));
     offset += entries[i];
   }
-  *(uint64_t *) opaque = offset;
+  c->next = offset;
   return 0;
 }
 
 static void
-check_disk (struct nbd_handle *nbd)
+check_disk (struct nbd_handle *nbd, unsigned export)
 {
   size_t chunk = RUN * page_size;
   uint8_t *buf = allocate (chunk);
+  struct extents_check c = { .export = export };
 
   for (uint64_t i = 0; i < n_pages; i += RUN) {
-    if (nbd_pread (nbd, buf, chunk, i * page_size, 0) == -1)
+    if (export_of (i) != export)
+      continue;
+    if (nbd_pread (nbd, buf, chunk, offset_of (i), 0) == -1)
       fail ("read of page %" PRIu64 ": %s", i, nbd_get_error ());
     for (unsigned k = 0; k < RUN; ++k)
       check_page (i + k, buf + k * page_size);
   }
   free (buf);
-  for (uint64_t offset = 0; offset < disk_size; )
-    if (nbd_block_status (nbd, disk_size - offset, offset,
+  while (c.next < disk_size)
+    if (nbd_block_status (nbd, disk_size - c.next, c.next,
                           (nbd_extent_callback) {
-                            .callback = check_extents, .user_data = &offset,
+                            .callback = check_extents, .user_data = &c,
                           }, 0) == -1)
       fail ("block status: %s", nbd_get_error ());
+}
+
+static void
+for_each_export (pid_t server, void (*fn) (struct nbd_handle *nbd,
+                                           unsigned export))
+{
+  for (unsigned i = 0; i < (exports > 0 ? exports : 1); ++i) {
+    struct nbd_handle *nbd = connect_to (server, i);
+
+    fn (nbd, i);
+    nbd_close (nbd);
+  }
 }
 
 /* ---- maintenance ---- */
@@ -609,7 +663,7 @@ work_until_killed (pid_t server, uint64_t *random)
 
     w->id = i;
     w->random = next (random);
-    w->nbd = connect_to (server);
+    w->nbd = connect_to (server, i);
     for (unsigned k = 0; k < DEPTH; ++k)
       w->ops[k].data = allocate (RUN * page_size);
     if (pthread_create (&ids[i], NULL, work, w) != 0)
@@ -639,15 +693,23 @@ work_until_killed (pid_t server, uint64_t *random)
 #define SPARE (1024 * 1024)
 
 static void
-check_nothing_leaked (struct nbd_handle *nbd)
+trim_disk (struct nbd_handle *nbd, unsigned export)
+{
+  (void) export;
+  if (nbd_trim (nbd, disk_size, 0, 0) == -1)
+    fail ("trim: %s", nbd_get_error ());
+}
+
+static void
+check_nothing_leaked (pid_t server)
 {
   struct stat st;
 
-  if (nbd_trim (nbd, disk_size, 0, 0) == -1)
-    fail ("trim: %s", nbd_get_error ());
+  for_each_export (server, trim_disk);
   if (stat (pool, &st) == -1)
     fail ("%s: %m", pool);
-  if (st.st_size > 0 && (uint64_t) st.st_blocks * 512 > 64 * 1024 + SPARE)
+  if (st.st_size > 0 && (uint64_t) st.st_blocks * 512
+                        > 64 * 1024 + exports * 4096 + SPARE)
     fail ("the trimmed pool still holds %" PRIu64 " bytes",
           (uint64_t) st.st_blocks * 512);
 }
@@ -666,10 +728,10 @@ static void
 kill_at_work (uint64_t *random)
 {
   pid_t server = start_server ();
-  struct nbd_handle *nbd = connect_to (server);
+  struct nbd_handle *nbd = connect_to (server, 0);
 
   disk_size = (uint64_t) nbd_get_size (nbd);
-  n_pages = disk_size / page_size;
+  n_pages = disk_size / page_size * (exports > 0 ? exports : 1);
   if (disk_size % (RUN * page_size) != 0)
     fail ("the disk must be a multiple of %" PRIu32, RUN * page_size);
   if (n_pages / RUN / threads < 2 * DEPTH)
@@ -684,17 +746,14 @@ kill_at_work (uint64_t *random)
   for (round_now = 0; another_round (); ++round_now) {
     work_until_killed (server, random);
     server = start_server ();
-    nbd = connect_to (server);
+    nbd_close (connect_to (server, 0));
     if (control)
       look_at_status ();
-    check_disk (nbd);
+    for_each_export (server, check_disk);
     if (control)
       look_at_status ();
-    nbd_close (nbd);
   }
-  nbd = connect_to (server);
-  check_nothing_leaked (nbd);
-  nbd_close (nbd);
+  check_nothing_leaked (server);
   kill_server (server);
   printf ("%u kills, %" PRIu64 " requests acknowledged, %" PRIu64
           " pages new without it\n", round_now, acknowledged,
@@ -709,7 +768,7 @@ time_to_start (void)
   double start = now ();
   pid_t server = start_server ();
 
-  nbd_close (connect_to (server));
+  nbd_close (connect_to (server, 0));
   kill_server (server);
   unlink (pool);
   return (uint64_t) ((now () - start) * 1e6);
@@ -731,7 +790,7 @@ kill_at_start (uint64_t *random)
       kill_server (server);
     }
     server = start_server ();
-    nbd = connect_to (server);
+    nbd = connect_to (server, 0);
     if (nbd_pread (nbd, buf, sizeof buf, 0, 0) == -1)
       fail ("read: %s", nbd_get_error ());
     if (memcmp (buf, zeroes, sizeof buf) != 0)
@@ -748,7 +807,7 @@ kill_at_start (uint64_t *random)
     sleep_us (below (random, start_us));
     kill_server (server);
     server = start_server ();
-    nbd = connect_to (server);
+    nbd = connect_to (server, 0);
     if (nbd_pread (nbd, zeroes, sizeof zeroes, 0, 0) == -1)
       fail ("read: %s", nbd_get_error ());
     if (memcmp (buf, zeroes, sizeof buf) != 0)
@@ -767,12 +826,13 @@ main (int argc, char *argv[])
   uint64_t random;
   int c;
 
-  while ((c = getopt (argc, argv, "+s:n:t:p:m:S")) != -1)
+  while ((c = getopt (argc, argv, "+s:n:t:p:e:m:S")) != -1)
     switch (c) {
     case 's': seed = strtoull (optarg, NULL, 0); break;
     case 'n': rounds = (unsigned) atoi (optarg); break;
     case 't': threads = (unsigned) atoi (optarg); break;
     case 'p': page_size = (uint32_t) atoi (optarg); break;
+    case 'e': exports = threads = (unsigned) atoi (optarg); break;
     case 'm': control = optarg; break;
     case 'S': during_start = true; break;
     default: return 2;

@@ -50,6 +50,7 @@ nbd_tests = \
 	tests/help.sh \
 	tests/holder.sh \
 	tests/kill.sh \
+	tests/kill-exports.sh \
 	tests/kill-at-start.sh \
 	tests/kill-maintenance.sh \
 	tests/map-64T.sh \
