@@ -9,6 +9,7 @@ nbd_tests = \
 	tests/bad-pool.sh \
 	tests/check.sh \
 	tests/client-fio.sh \
+	tests/clients.sh \
 	tests/client-nbdcopy.sh \
 	tests/client-qemu.sh \
 	tests/command-help.sh \
@@ -86,6 +87,7 @@ EXTRA_DIST += \
 	tests/hostile.py \
 	tests/prometheus.py \
 	tests/serve-functions.sh \
+	tests/clients.py \
 	tests/terminal.py
 
 check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kernel \
