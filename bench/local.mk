@@ -31,7 +31,8 @@ bench_store_LDADD = lib/libstore.la
 
 dist_noinst_SCRIPTS += \
 	bench/all.sh bench/life.sh bench/make-pages.sh bench/memory.sh \
-	bench/nbd.sh
+	bench/nbd.sh \
+	bench/tenants.sh
 EXTRA_DIST += bench/functions.sh bench/kernel-zram.sh
 
 # The data set is made once; BENCH_PAGES=FILE takes another.

@@ -32,7 +32,8 @@
 enum op { OP_NONE, OP_READ, OP_WRITE, OP_TRIM };
 
 struct load {
-  const char *uri;
+  char **uris;                  /* for one connection after the other */
+  unsigned uri_count;
   enum op op;
   bool sequential;              /* once over the span, without a limit */
   uint32_t size;                /* of a request */
@@ -201,7 +202,7 @@ connection_init (struct connection *c, const struct load *l, unsigned i)
 {
   *c = (struct connection) {
     .load = l,
-    .nbd = connect_to (l->uri),
+    .nbd = connect_to (l->uris[i % l->uri_count]),
     .depth = (unsigned) share (l, l->depth, i),
     .chance = l->seed + i,
     .count = share (l, l->count, i),
@@ -318,7 +319,7 @@ sweep (const struct load *l, enum op op, uint32_t size)
 /* ---- arguments ---- */
 
 static const char usage[] =
-  "usage: nbd-load [OPTION...] URI\n"
+  "usage: nbd-load [OPTION...] URI...\n"
   "Load an NBD server and print requests a second, MB a second and\n"
   "latencies, in one line.\n"
   "  -d, --data=FILE        pages to write\n"
@@ -327,7 +328,7 @@ static const char usage[] =
   "  -o, --op=read|write    without it, only fill or trim\n"
   "  -s, --size=BYTES       of a request (4096)\n"
   "  -D, --depth=N          requests in flight, of all connections (1)\n"
-  "  -c, --connections=N    (1)\n"
+  "  -c, --connections=N    one URI after the other (1)\n"
   "  -S, --seconds=S        how long (1)\n"
   "  -n, --count=N          or at most so many requests\n"
   "      --span=BYTES       use only the beginning of the disk\n"
@@ -414,11 +415,12 @@ parse (struct arguments *args, int argc, char *argv[])
     case 'h': fputs (usage, stdout); exit (EXIT_SUCCESS);
     default: fputs (usage, stderr); exit (EXIT_FAILURE);
     }
-  if (optind != argc - 1) {
+  if (optind >= argc) {
     fputs (usage, stderr);
     exit (EXIT_FAILURE);
   }
-  l->uri = argv[optind];
+  l->uris = argv + optind;
+  l->uri_count = (unsigned) (argc - optind);
 }
 
 /* Limit the span to what there is of disk and, for a fill, of data. */
@@ -426,7 +428,7 @@ static void
 settle_span (struct arguments *args)
 {
   struct load *l = &args->load;
-  struct nbd_handle *nbd = connect_to (l->uri);
+  struct nbd_handle *nbd = connect_to (l->uris[0]);
   int64_t size = nbd_get_size (nbd);
 
   if (size == -1)
