@@ -137,7 +137,7 @@ tests_watch_played_SOURCES = tests/watch-played.c \
 	server/nbd-device.c server/nbd-device.h \
 	server/nbd-dial.c server/nbd-dial.h \
 	server/nbd-receivers.c server/nbd-receivers.h \
-	server/options.c server/options.h \
+	plugin/parse-number.c server/options.c server/options.h \
 	server/output.c server/output.h \
 	server/process.c server/process.h \
 	server/run-file.c server/run-file.h \

@@ -144,7 +144,7 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	server/client.c server/client.h \
 	server/kernel-file.c server/kernel-file.h \
 	server/nbd-device.c server/nbd-device.h \
-	server/options.c server/options.h \
+	plugin/parse-number.c server/options.c server/options.h \
 	server/output.c server/output.h \
 	server/process.c server/process.h \
 	server/run-file.c server/run-file.h \
