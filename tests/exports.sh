@@ -159,7 +159,7 @@ stop_nbdkit "$pid"
 
 # The size that the pool has goes before.
 start_nbdkit zram zram export=auto8:size=1M:bandwidth=1M pool="$pool"
-grep -q 'auto8: has 16777216 bytes' "$tmp/zram.log" || fail "not said"
+eventually grep -q 'auto8: has 16777216 bytes' "$tmp/zram.log" || fail "not said"
 [ "$(sizes "$(uri zram auto8)")" = 16777216 ] || fail "auto8"
 
 # ---- bandwidth ----
