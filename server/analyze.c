@@ -363,7 +363,7 @@ huge_share (const struct run *r, const struct verdict *v)
     * (double) (a->pages - a->same_pages) / (double) a->pages;
 }
 
-static void
+static const char *
 cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 {
   const struct line *l = opaque;
@@ -391,6 +391,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case READ: snprintf (text, TEXT_SIZE, "%.2f", v->decompress * 1e6); break;
   case TRIED: snprintf (text, TEXT_SIZE, "%" PRIu32, v->tried); break;
   }
+  return text;
 }
 
 static void
@@ -499,7 +500,7 @@ analyze (struct run *r, const char *file)
   char advice[512];
 
   choose_algorithms (r);
-  output_begin (&o, r->command, &r->table);
+  output_begin (&o, r->command, r->command->columns, &r->table);
   if ((r->pid ? read_process (r, r->pid) : read_file (r, file)) == -1)
     return EXIT_FAILED;
   add_last (r);

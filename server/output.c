@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <wchar.h>
+#include <wctype.h>
 
 #include "output.h"
 #include "util.h"
@@ -39,13 +41,63 @@ json_number (const json_t *object, const char *key)
 int
 print_json (json_t *value)
 {
-  int r = value ? json_dumpf (value, stdout, JSON_INDENT (2)) : -1;
+  /* A terminal obeys characters that JSON need not escape. */
+  int r = value ? json_dumpf (value, stdout, JSON_INDENT (2)
+                                             | JSON_ENSURE_ASCII) : -1;
 
   json_decref (value);
   if (r == 0 && putchar ('\n') != EOF && fflush (stdout) != EOF)
     return EXIT_OK;
   fprintf (stderr, "nbdzram: writing the output failed\n");
   return EXIT_FAILED;
+}
+
+/* ---- names ---- */
+
+/* The character at S: its bytes, and its columns, or -1 if a terminal must
+ * not see it.
+ */
+static size_t
+look_at (const char *s, mbstate_t *state, int *columns)
+{
+  wchar_t c;
+  size_t bytes = mbrtowc (&c, s, strlen (s), state);
+
+  *columns = -1;
+  if (bytes == (size_t) -1 || bytes == (size_t) -2) {
+    memset (state, 0, sizeof *state);
+    return 1;
+  }
+  if (iswprint ((wint_t) c) && strncmp (s, "\\x", 2) != 0)
+    *columns = wcwidth (c);
+  return bytes;
+}
+
+const char *
+text_of_name (char text[NAME_SIZE], const char *name, unsigned columns)
+{
+  size_t length = 0;
+  mbstate_t state = { 0 };
+
+  columns = MIN (columns, (NAME_SIZE - 1) / 4);
+  if (*name == '\0')
+    name = "-";
+  while (*name != '\0') {
+    int width;
+    size_t bytes = look_at (name, &state, &width);
+    unsigned taken = width >= 0 ? (unsigned) width : 4 * (unsigned) bytes;
+
+    /* Characters without a width take room, too. */
+    if (taken > columns || length + 4 * bytes >= NAME_SIZE)
+      break;
+    columns -= taken;
+    for (; bytes > 0; --bytes, ++name)
+      length += (size_t) snprintf (text + length, NAME_SIZE - length,
+                                   width >= 0 ? "%c" : "\\x%02x",
+                                   (unsigned char) *name);
+  }
+  text[length] = '\0';
+  return text;
 }
 
 /* ---- tables ---- */
@@ -102,9 +154,10 @@ choose_columns (struct output *o, const struct command *command,
 
 void
 output_begin (struct output *o, const struct command *command,
+              const struct column *columns,
               const struct table_options *options)
 {
-  *o = (struct output) { .columns = command->columns };
+  *o = (struct output) { .columns = columns };
   choose_columns (o, command, options);
   o->table = scols_new_table ();
   if (!o->table)
@@ -122,8 +175,8 @@ output_begin (struct output *o, const struct command *command,
 
 void
 output_line (struct output *o,
-             void (*cell) (void *opaque, unsigned column,
-                           char text[TEXT_SIZE]),
+             const char *(*cell) (void *opaque, unsigned column,
+                                  char text[TEXT_SIZE]),
              void *opaque)
 {
   struct libscols_line *line = scols_table_new_line (o->table, NULL);
@@ -132,8 +185,9 @@ output_line (struct output *o,
   if (!line)
     no_memory ();
   for (unsigned i = 0; i < o->count; ++i) {
-    cell (opaque, o->shown[i], text);
-    if (scols_line_set_data (line, i, text) != 0)
+    const char *data = cell (opaque, o->shown[i], text);
+
+    if (scols_line_set_data (line, i, data) != 0)
       no_memory ();
   }
 }

@@ -24,8 +24,22 @@ const char *text_of_size (char text[TEXT_SIZE], uint64_t bytes);
 /* A number at KEY of OBJECT; 0 where there is none. */
 uint64_t json_number (const json_t *object, const char *key);
 
-/* Print VALUE, which is taken over, as JSON.  Returns the exit code. */
+/* Print VALUE, which is taken over, as JSON in ASCII.  Returns the exit
+ * code.
+ */
 int print_json (json_t *value);
+
+/* ---- names ---- */
+
+#define NAME_SIZE 1024          /* no column takes more than four bytes */
+
+/* The name of an export, which any client may have chosen, as a terminal
+ * may see it, in at most COLUMNS columns: bytes of characters that can't
+ * be printed, and a backslash before an x, become \xNN, as in tables.
+ * The empty name is "-".
+ */
+const char *text_of_name (char text[NAME_SIZE], const char *name,
+                          unsigned columns);
 
 /* ---- tables ---- */
 
@@ -51,16 +65,21 @@ struct output {
   unsigned count;
 };
 
-/* Begin the command's table.  What can't be shown ends the program. */
+/* Begin a table of COLUMNS, for COMMAND.  Options that make no sense end
+ * the program.
+ */
 void output_begin (struct output *o, const struct command *command,
+                   const struct column *columns,
                    const struct table_options *options);
 
-/* Add a line, its cells filled by CELL, which writes what column number
- * COLUMN (in the list of all) has to say of OPAQUE.
+/* Add a line, its cells filled by CELL, which returns what column number
+ * COLUMN (in the list of all) has to say of OPAQUE: TEXT, or a string of
+ * its own.  It is copied, and may be anything: what can't be printed is
+ * shown as \xNN.
  */
 void output_line (struct output *o,
-                  void (*cell) (void *opaque, unsigned column,
-                                char text[TEXT_SIZE]),
+                  const char *(*cell) (void *opaque, unsigned column,
+                                       char text[TEXT_SIZE]),
                   void *opaque);
 
 /* Print it.  Returns the exit code. */

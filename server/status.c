@@ -136,24 +136,19 @@ static const struct source sources[] = {
   [RECONNECTS] = { NULL, false },
 };
 
-static void
+static const char *
 cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 {
   const struct line *l = opaque;
   const struct source *s = &sources[column];
 
   switch (column) {
-  case NAME:
-    snprintf (text, TEXT_SIZE, "%s", l->name);
-    break;
+  case NAME: return l->name;
   case ALGORITHM:
-    snprintf (text, TEXT_SIZE, "%s", json_string_value (
-                json_object_get (l->reply, "algorithm")) ?: "");
-    break;
+    return json_string_value (json_object_get (l->reply, "algorithm")) ?: "";
   case BACKING:
-    snprintf (text, TEXT_SIZE, "%s", json_string_value (
-                json_object_get (l->reply, "backing")) ?: "none");
-    break;
+    return json_string_value (json_object_get (l->reply, "backing"))
+      ?: "none";
   case DISKSIZE: put_size (l, text, disk_size (l->reply)); break;
   case RATIO: put_ratio (l, text); break;
   case ERRORS:
@@ -174,6 +169,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
     else
       put_number (text, json_number (l->statistics, s->key));
   }
+  return text;
 }
 
 /* ---- asking ---- */
@@ -232,6 +228,6 @@ command_status (const struct command *command, int argc, char *argv[])
 
   if (json && (table.output || table.all || table.raw))
     usage_error (command, "--json prints no table");
-  output_begin (&o, command, &table);
+  output_begin (&o, command, command->columns, &table);
   return show (&o, name, control, json, table.bytes);
 }
