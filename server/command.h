@@ -40,6 +40,7 @@ extern const struct command commands[]; /* ended by a NULL name */
 COMMAND (analyze);
 COMMAND (check);
 COMMAND (compact);
+COMMAND (export);
 COMMAND (idle);
 COMMAND (metrics);
 COMMAND (pages);
@@ -58,6 +59,7 @@ COMMAND (watch);
 COMMAND (writeback);
 
 extern const struct column analyze_columns[];
+extern const struct column export_columns[];
 extern const struct column status_columns[];
 
 #endif /* NBDZRAM_COMMAND_H */

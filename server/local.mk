@@ -19,6 +19,8 @@ server_nbdzram_SOURCES = \
 	server/compact.c \
 	server/conf.c server/conf.h server/conf-internal.h \
 	server/conf-file.c \
+	server/export.c \
+	server/export-table.c server/export-table.h \
 	server/expression.c server/expression.h \
 	server/idle.c \
 	server/in-use.c server/in-use.h \

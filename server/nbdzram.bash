@@ -40,6 +40,8 @@ _nbdzram_arguments ()
 {
     case $2 in
         idle) echo all; _nbdzram_names ;;
+        # Names of exports may be anybody's, and compgen expands words.
+        export) echo list add remove resize; _nbdzram_names ;;
         analyze) compgen -f -- "$3" ;;
         *) _nbdzram_names ;;
     esac

@@ -41,6 +41,8 @@ start_nbdkit b zram 1M name=swap
     completes 'nbdzram compact zram' zram0
 }
 completes 'nbdzram status sw' swap
+completes 'nbdzram export re' remove resize
+completes 'nbdzram export list -o B' BANDWIDTH
 completes 'nbdzram status --no' --noheadings
 completes 'nbdzram status --output' --output --output-all
 completes 'nbdzram status --output R' RATIO RECONNECTS
