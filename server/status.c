@@ -9,6 +9,7 @@
 
 #include "attach-status.h"
 #include "client.h"
+#include "export-table.h"
 #include "output.h"
 
 enum status_column {
@@ -172,11 +173,66 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   return text;
 }
 
+/* ---- exports ---- */
+
+/* Are there others than the one without a name, which is the server? */
+static bool
+has_exports (const json_t *reply)
+{
+  const json_t *list = json_object_get (reply, "devices");
+  const char *name = json_string_value (json_object_get (
+                                          json_array_get (list, 0), "name"));
+
+  return json_array_size (list) > 1 || (name && *name);
+}
+
+/* One table for all servers. */
+static int
+print_exports (const struct command *command, const json_t *replies,
+               bool bytes)
+{
+  const struct table_options options = {
+    .output = "SERVER,EXPORT,SIZE,QUOTA,HELD,DATA,CLIENTS,READ,WRITTEN,"
+              "ERRORS",
+  };
+  struct output o;
+
+  putchar ('\n');
+  output_begin (&o, command, export_columns, &options);
+  for (size_t i = 0; i < json_array_size (replies); ++i)
+    if (has_exports (json_array_get (replies, i)))
+      export_lines (&o, json_array_get (replies, i), bytes);
+  return output_end (&o);
+}
+
 /* ---- asking ---- */
 
-static int
-print_table (struct output *o, const json_t *replies, bool bytes)
+struct status {
+  const struct command *command;
+  struct table_options table;
+  struct output output;
+  const char *control;
+  bool json;
+};
+
+/* Scripts, and who chose columns, get the one table. */
+static bool
+wants_exports (const struct status *s, const json_t *replies)
 {
+  const struct table_options *t = &s->table;
+  bool wants = false;
+
+  for (size_t i = 0; i < json_array_size (replies); ++i)
+    wants |= has_exports (json_array_get (replies, i));
+  return wants && !t->output && !t->all && !t->raw && !t->noheadings;
+}
+
+static int
+print_tables (struct status *s, const json_t *replies)
+{
+  bool bytes = s->table.bytes;
+  int code;
+
   for (size_t i = 0; i < json_array_size (replies); ++i) {
     const json_t *reply = json_array_get (replies, i);
     struct line l = {
@@ -186,25 +242,26 @@ print_table (struct output *o, const json_t *replies, bool bytes)
       .bytes = bytes,
     };
 
-    output_line (o, cell, &l);
+    output_line (&s->output, cell, &l);
   }
-  return output_end (o);
+  code = output_end (&s->output);
+  return code == EXIT_OK && wants_exports (s, replies)
+    ? print_exports (s->command, replies, bytes) : code;
 }
 
 /* Ask and print. */
 static int
-show (struct output *o, const char *name, const char *control, bool json,
-      bool bytes)
+show (struct status *s, const char *name)
 {
   json_t *replies = json_array ();
-  int code = servers_ask (name, control, "status", replies);
+  int code = servers_ask (name, s->control, "status", replies);
   int printed = EXIT_OK;
 
   for (size_t i = 0; i < json_array_size (replies); ++i)
     attach_status (json_array_get (replies, i));
   if (json_array_size (replies) > 0)
-    printed = json ? print_json (json_pack ("{s:O}", "servers", replies))
-                   : print_table (o, replies, bytes);
+    printed = s->json ? print_json (json_pack ("{s:O}", "servers", replies))
+                      : print_tables (s, replies);
   json_decref (replies);
   return code != EXIT_OK ? code : printed;
 }
@@ -212,22 +269,19 @@ show (struct output *o, const char *name, const char *control, bool json,
 int
 command_status (const struct command *command, int argc, char *argv[])
 {
-  struct table_options table = { 0 };
-  const char *control = NULL;
-  bool json = false;
+  struct status s = { .command = command };
   const struct option_entry entries[] = {
-    OPTIONS_TABLE (&table),
-    { .name = "json", .letter = 'J', .flag = &json,
+    OPTIONS_TABLE (&s.table),
+    { .name = "json", .letter = 'J', .flag = &s.json,
       .help = "all that servers say, as JSON" },
-    OPTION_CONTROL (&control),
+    OPTION_CONTROL (&s.control),
     { 0 },
   };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  struct output o;
 
-  if (json && (table.output || table.all || table.raw))
+  if (s.json && (s.table.output || s.table.all || s.table.raw))
     usage_error (command, "--json prints no table");
-  output_begin (&o, command, command->columns, &table);
-  return show (&o, name, control, json, table.bytes);
+  output_begin (&s.output, command, command->columns, &s.table);
+  return show (&s, name);
 }
