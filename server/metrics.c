@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "output.h"
@@ -92,6 +93,29 @@ static const struct family families[] = {
     "Pages found damaged when the pool was attached." },
 };
 
+/* Of each export. */
+static const struct family export_families[] = {
+  { "size", "disk_size_bytes", "gauge", "What could be written." },
+  { "quota", "export_quota_bytes", "gauge",
+    "The most memory that the export may hold; 0 is no limit." },
+  { "held", "export_memory_bytes", "gauge",
+    "Memory that its pages and their table take." },
+  { "bandwidth", "export_bandwidth_limit_bytes", "gauge",
+    "The most to read and write in a second; 0 is no limit." },
+  { "connections", "export_clients", "gauge", "Connections to it." },
+  { "orig_data_size", "export_data_bytes", "gauge",
+    "Its pages stored, before compression." },
+  { "reads", "export_reads_total", "counter", "Requests to read it." },
+  { "read_bytes", "export_read_bytes_total", "counter",
+    "Bytes read from it." },
+  { "writes", "export_writes_total", "counter", "Requests to write it." },
+  { "write_bytes", "export_written_bytes_total", "counter",
+    "Bytes written to it." },
+  { "trims", "export_trims_total", "counter", "Requests to trim it, or to write zeroes." },
+  { "failed", "export_failed_requests_total", "counter",
+    "Requests answered with an error." },
+};
+
 /* ---- the format ---- */
 
 static void
@@ -101,10 +125,16 @@ describe (const char *name, const char *type, const char *help)
           type);
 }
 
-/* A label's value, in quotes. */
+/* A label's value, in quotes.  It may be any name that a client chose,
+ * which Prometheus gets as it is, and a terminal as it is harmless.
+ */
 static void
 print_quoted (const char *value)
 {
+  char text[NAME_SIZE];
+
+  if (*value != '\0' && isatty (STDOUT_FILENO) == 1)
+    value = text_of_name (text, value, NAME_SIZE);
   putchar ('"');
   for (; *value != '\0'; ++value)
     if (*value == '\n')
@@ -186,20 +216,29 @@ print_infos (const json_t *replies)
     print_sample ("clients", "", reply, json_number (reply, "clients"));
 }
 
+/* ---- exports ---- */
+
 static void
-print_disks (const json_t *replies)
+print_export_sample (const struct family *f, const json_t *reply,
+                     const json_t *device)
+{
+  begin_sample (f->name, "", reply);
+  fputs (",export=", stdout);
+  print_quoted (string_of (device, "name"));
+  printf ("} %" PRIu64 "\n", json_number (device, f->key));
+}
+
+static void
+print_export_family (const struct family *f, const json_t *replies)
 {
   size_t i, j;
   json_t *reply, *device;
 
-  describe ("disk_size_bytes", "gauge", "What could be written.");
+  describe (f->name, f->type, f->help);
   json_array_foreach (replies, i, reply)
-    json_array_foreach (json_object_get (reply, "devices"), j, device) {
-      begin_sample ("disk_size_bytes", "", reply);
-      fputs (",export=", stdout);
-      print_quoted (string_of (device, "name"));
-      printf ("} %" PRIu64 "\n", json_number (device, "size"));
-    }
+    json_array_foreach (json_object_get (reply, "devices"), j, device)
+      if (json_object_get (device, f->key))
+        print_export_sample (f, reply, device);
 }
 
 /* ---- statistics ---- */
@@ -355,7 +394,8 @@ static void
 print_all (const json_t *replies)
 {
   print_infos (replies);
-  print_disks (replies);
+  for (size_t i = 0; i < ARRAY_SIZE (export_families); ++i)
+    print_export_family (&export_families[i], replies);
   for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
     print_family (&families[i], replies);
   print_unknown (replies);
