@@ -69,6 +69,7 @@ server_nbdzram_SOURCES = \
 	server/swapon.c \
 	server/swaps.c server/swaps.h \
 	server/top.c \
+	server/top-exports.c server/top-exports.h \
 	server/top-sample.c server/top-sample.h \
 	server/trim-empty.c \
 	server/upgrade.c \

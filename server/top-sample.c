@@ -59,9 +59,8 @@ history_free (struct history *h)
 
 /* ---- rates ---- */
 
-/* A server that was started anew counts from zero. */
-static double
-rate (const struct history *h, uint64_t now, uint64_t before)
+double
+history_difference (const struct history *h, uint64_t now, uint64_t before)
 {
   double time = h->now.time - h->before.time;
 
@@ -72,15 +71,17 @@ rate (const struct history *h, uint64_t now, uint64_t before)
 double
 history_rate (const struct history *h, bool read)
 {
-  return read ? rate (h, h->now.read.count, h->before.read.count)
-              : rate (h, h->now.write.count, h->before.write.count);
+  return read
+    ? history_difference (h, h->now.read.count, h->before.read.count)
+    : history_difference (h, h->now.write.count, h->before.write.count);
 }
 
 double
 history_bytes_rate (const struct history *h, bool read)
 {
-  return read ? rate (h, h->now.read.bytes, h->before.read.bytes)
-              : rate (h, h->now.write.bytes, h->before.write.bytes);
+  return read
+    ? history_difference (h, h->now.read.bytes, h->before.read.bytes)
+    : history_difference (h, h->now.write.bytes, h->before.write.bytes);
 }
 
 static uint64_t
@@ -98,8 +99,8 @@ history_statistic (const struct history *h, const char *name)
 double
 history_statistic_rate (const struct history *h, const char *name)
 {
-  return rate (h, statistic_of (&h->now, name),
-               statistic_of (&h->before, name));
+  return history_difference (h, statistic_of (&h->now, name),
+                             statistic_of (&h->before, name));
 }
 
 double

@@ -44,6 +44,12 @@ void history_free (struct history *h);
 double history_rate (const struct history *h, bool read);
 double history_bytes_rate (const struct history *h, bool read);
 
+/* What a counter that was BEFORE and is NOW went up by a second; 0 where
+ * it went down: a server that was started anew counts from zero.
+ */
+double history_difference (const struct history *h, uint64_t now,
+                           uint64_t before);
+
 /* The latency in seconds below which SHARE (0 to 1) of the requests
  * between the two samples stayed: the bound of a bucket.  0: there were
  * none.

@@ -21,6 +21,7 @@
 #include "client.h"
 #include "options.h"
 #include "output.h"
+#include "top-exports.h"
 #include "top-sample.h"
 #include "util.h"
 
@@ -33,6 +34,7 @@ struct top {
   uint64_t iterations;          /* 0: no end */
   bool blocks;                  /* can block characters be shown? */
   bool batch;
+  bool exports;                 /* shown, instead of the whole */
   int line;                     /* of the screen, next to be written */
 };
 
@@ -234,19 +236,48 @@ put_history (struct top *t, const char *name, const double *values)
 }
 
 static void
+put_server (struct top *t)
+{
+  put_requests (t, true);
+  put_requests (t, false);
+  put_maintenance (t);
+  put_history (t, "memory", t->history.memory);
+  put_history (t, "requests", t->history.requests);
+}
+
+/* As many exports as there is room for above the last two lines. */
+static void
+put_exports (struct top *t)
+{
+  char line[EXPORT_LINE_SIZE];
+  size_t count, shown = 0;
+  struct export_rates *all = exports_rates (&t->history, &count);
+
+  exports_heading (line, (unsigned) COLS);
+  put_text (t, line, strlen (line));
+  while (shown < count
+         && t->line + 2 + (shown + 1 < count ? 1 : 0) < LINES) {
+    exports_line (line, &all[shown++], (unsigned) COLS);
+    put_text (t, line, strlen (line));
+  }
+  if (shown < count)
+    put_line (t, "and %zu more", count - shown);
+  free (all);
+}
+
+static void
 draw (struct top *t)
 {
   erase ();
   t->line = 0;
   put_head (t);
   put_sizes (t);
-  put_requests (t, true);
-  put_requests (t, false);
-  put_maintenance (t);
-  put_history (t, "memory", t->history.memory);
-  put_history (t, "requests", t->history.requests);
+  if (t->exports)
+    put_exports (t);
+  else
+    put_server (t);
   put_line (t, "%s", "");
-  put_line (t, "q: quit");
+  put_line (t, "q: quit  e: %s", t->exports ? "the server" : "exports");
   refresh ();
 }
 
@@ -279,7 +310,9 @@ wait_for_key (struct top *t)
     int key = get_key (left, &old);
 
     quit = key == 'q' || key == 'Q';
-    if (key == KEY_RESIZE)
+    if (key == 'e' || key == 'E')
+      t->exports = !t->exports;
+    if (key == 'e' || key == 'E' || key == KEY_RESIZE)
       draw (t);
   }
   sigprocmask (SIG_SETMASK, &old, NULL);
@@ -350,6 +383,24 @@ print_sample (const struct history *h, uint64_t n)
   fflush (stdout);
 }
 
+/* A block of lines, since one has no room for all. */
+static void
+print_exports (const struct history *h, uint64_t n)
+{
+  char line[EXPORT_LINE_SIZE];
+  size_t count;
+  struct export_rates *all = exports_rates (h, &count);
+
+  exports_heading (line, EXPORT_LINE_SIZE - 1);
+  printf ("%s%s\n", n > 0 ? "\n" : "", line);
+  for (size_t i = 0; i < count; ++i) {
+    exports_line (line, &all[i], EXPORT_LINE_SIZE - 1);
+    puts (line);
+  }
+  fflush (stdout);
+  free (all);
+}
+
 static void
 pause_for (double seconds)
 {
@@ -375,7 +426,10 @@ top_lines (struct top *t)
         fprintf (stderr, "nbdzram: %s\n", error);
       return code;
     }
-    print_sample (&t->history, n);
+    if (t->exports)
+      print_exports (&t->history, n);
+    else
+      print_sample (&t->history, n);
     if (ferror (stdout))
       return EXIT_FAILED;
     if (n + 1 == t->iterations)
@@ -426,6 +480,8 @@ command_top (const struct command *command, int argc, char *argv[])
       .number = &t.iterations, .help = "end after so many samples" },
     { .name = "batch", .letter = 'b', .flag = &t.batch,
       .help = "plain lines, in a terminal too" },
+    { .name = "exports", .letter = 'e', .flag = &t.exports,
+      .help = "what each export holds and does" },
     OPTION_CONTROL (&control),
     { 0 },
   };

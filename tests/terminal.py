@@ -93,6 +93,10 @@ t = Terminal (command)
 t.expect (rb"\x1b\[\?1049h.*zram0.*lz4.*reads.*writes.*memory.*q: quit")
 os.write (t.master, b"x")
 t.expect (rb"[0-9]")            # another sample
+os.write (t.master, b"e")
+t.expect (rb"HELD.*WRITES/s.*q: quit  e: the server")
+os.write (t.master, b"e")
+t.expect (rb"99 % below.*q: quit  e: exports")
 os.write (t.master, b"q")
 t.wait (exited_well)
 
