@@ -52,6 +52,7 @@ unit_programs = \
 	tests/unit-table \
 	tests/unit-tidy \
 	tests/unit-threads \
+	tests/unit-top \
 	tests/unit-watcher \
 	tests/unit-writeback
 check_PROGRAMS += $(unit_programs)
@@ -165,6 +166,15 @@ tests_unit_tidy_SOURCES = tests/unit-tidy.c $(unit_help)
 tests_unit_tidy_LDADD = $(unit_libs)
 tests_unit_threads_SOURCES = tests/unit-threads.c $(unit_help)
 tests_unit_threads_LDADD = $(unit_libs)
+tests_unit_top_SOURCES = tests/unit-top.c \
+	plugin/parse-number.c plugin/parse-number.h \
+	server/options.c server/options.h server/output.c server/output.h \
+	server/top-exports.c server/top-exports.h \
+	server/top-sample.c server/top-sample.h $(unit_help)
+tests_unit_top_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
+	-I$(top_srcdir)/plugin
+tests_unit_top_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
+tests_unit_top_LDADD = $(unit_libs) $(JANSSON_LIBS) $(SMARTCOLS_LIBS)
 tests_unit_watcher_SOURCES = tests/unit-watcher.c \
 	server/watcher.c server/watcher.h server/nbd-dial.h $(unit_help)
 tests_unit_watcher_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
