@@ -34,7 +34,7 @@ struct conf_entry {
                                  * it goes to the plugin */
   struct {
     const char *name;           /* stands for the number that no other
-                                 * value can be */
+                                 * value can be; of a path, for itself */
     int64_t value;
   } words[CONF_WORDS];
 };

@@ -41,6 +41,11 @@ const struct conf_entry conf_entries[] = {
   /* In the order of nbdzram.conf(5). */
   { .name = "size", .kind = CONF_SIZE, .min = DISK_SIZE_UNIT,
     .max = DISK_SIZE_MAX, .unit = DISK_SIZE_UNIT, FIELD (size) },
+  { .name = "export", .kind = CONF_TEXT, .repeats = true },
+  { .name = "exports", .kind = CONF_PATH, .words = { { "auto", 0 } } },
+  { .name = "max-exports", .kind = CONF_NUMBER },
+  { .name = "export-size", .kind = CONF_SIZE },
+  { .name = "export-quota", .kind = CONF_SIZE },
   { .name = "algorithm", .kind = CONF_TEXT },
   { .name = "recompress", .kind = CONF_TEXT, .repeats = true },
   { .name = "mem-limit", .kind = CONF_SIZE },
@@ -262,16 +267,27 @@ take_size (const struct conf *c, const struct conf_entry *e,
                  conf_entry_max (e));
 }
 
+static bool
+is_word (const struct conf_entry *e, const char *value)
+{
+  for (unsigned i = 0; i < CONF_WORDS && e->words[i].name; ++i)
+    if (strcmp (value, e->words[i].name) == 0)
+      return true;
+  return false;
+}
+
 static int
 check_text (const struct conf_entry *e, const char *value, char *error,
             size_t size)
 {
+  char words[WORDS_SIZE];
+
   if (e->kind == CONF_BOOL && !is_bool (value))
     return refuse (EINVAL, error, size, "%s: '%s' is neither on nor off",
                    e->name, value);
-  if (e->kind == CONF_PATH && value[0] != '/')
+  if (e->kind == CONF_PATH && value[0] != '/' && !is_word (e, value))
     return refuse (EINVAL, error, size, "%s: '%s' is no path that begins "
-                   "with a slash", e->name, value);
+                   "with a slash%s", e->name, value, or_words (e, words));
   return 0;
 }
 
@@ -493,6 +509,26 @@ conf_has_tls (const struct conf *c)
   return c->tls_certificates || c->tls_psk;
 }
 
+bool
+conf_has_exports (const struct conf *c)
+{
+  return conf_parameter (c, "export") || conf_parameter (c, "exports");
+}
+
+bool
+conf_is_open (const struct conf *c)
+{
+  if (conf_has_tls (c) || conf_parameter (c, "allow"))
+    return false;
+  if (c->size > 0 || conf_parameter (c, "exports"))
+    return true;
+  for (size_t i = 0; i < c->parameter_count; ++i)
+    if (is_parameter (c->parameters[i], "export")
+        && !strstr (c->parameters[i], ":allow="))
+      return true;
+  return false;
+}
+
 static int
 check_remote (const struct conf *c, char *error, size_t size)
 {
@@ -554,7 +590,7 @@ conf_check (const struct conf *c, bool swap, char *error, size_t size)
 {
   if (c->remote_count > 0 && check_remote (c, error, size) == -1)
     return -1;
-  if (c->remote_count == 0 && c->size == 0)
+  if (c->remote_count == 0 && c->size == 0 && !conf_has_exports (c))
     return refuse (EINVAL, error, size, "the size is missing: size = 4G, or "
                    "size = ram / 2");
   if (conf_parameter (c, "backing-size") && !conf_parameter (c, "backing"))

@@ -121,6 +121,14 @@ const char *conf_parameter (const struct conf *c, const char *key);
 /* Does it encrypt what it serves? */
 bool conf_has_tls (const struct conf *c);
 
+/* Does it export anything by a name? */
+bool conf_has_exports (const struct conf *c);
+
+/* Does it let everybody connect who reaches it, as far as can be told
+ * without the file of exports?
+ */
+bool conf_is_open (const struct conf *c);
+
 /* What makes no sense together, or on this machine: no size, a size that
  * no SWAP can need, a local server and a remote one.
  */

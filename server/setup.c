@@ -162,7 +162,8 @@ make_arguments (const struct setup *setup, int pool_fd)
   add (&w, "%" PRIu64, c->threads ? c->threads : default_threads ());
   add_tls (&w, c);
   add (&w, "%s", plugin_path ());
-  add (&w, "size=%" PRIu64, c->size);
+  if (c->size > 0)
+    add (&w, "size=%" PRIu64, c->size);
   add (&w, "name=%s", setup->options.name);
   if (c->pool)
     add (&w, "pool=%s", c->pool);

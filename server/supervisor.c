@@ -226,9 +226,7 @@ open_pool (struct supervisor *s)
 static void
 warn_of_strangers (const struct supervisor *s)
 {
-  const struct conf *c = &s->setup.conf;
-
-  if (s->conf_error[0] || conf_has_tls (c) || conf_parameter (c, "allow"))
+  if (s->conf_error[0] || !conf_is_open (&s->setup.conf))
     return;
   for (unsigned i = 0; i < s->listener_count; ++i)
     if (listener_is_public (&s->listeners[i])) {

@@ -446,7 +446,13 @@ read_settings (struct swapon *s, const struct option_list values[KEYS],
     for (unsigned k = 0; k < values[i].count; ++k)
       if (conf_set (c, keys[i], values[i].values[k], error, size) == -1)
         return -1;
-  return conf_check (c, true, error, size);
+  if (conf_check (c, true, error, size) == -1)
+    return -1;
+  if (c->remote_count > 0 || c->size > 0)
+    return 0;
+  snprintf (error, size, "the size is missing: swap is to the disk that has "
+            "no name");
+  return -1;
 }
 
 static bool

@@ -44,6 +44,8 @@ fi
 # ---- settings ----
 
 exits 1 'the size is missing' swapon
+exits 1 'the size is missing: swap is to the disk that has no name' \
+      swapon export=a:size=1G
 exits 1 "unknown key 'colour'" swapon colour=red
 exits 1 'size: .* is more than' swapon --size 1000000G
 exits 1 "size: 'x' " swapon --size x

@@ -477,6 +477,88 @@ tls_or_swap (void **state)
   conf_free (&c);
 }
 
+static void
+exports_add_up (void **state)
+{
+  struct conf c;
+
+  (void) state;
+  begin (&c);
+  read_text (&c, "export = a:size=1G\nexport = b:size=2G:quota=64M\n"
+             "exports = /etc/guests\nmax-exports = 9\n"
+             "export-size = ram / 8\nexport-quota = 16M\n");
+  assert_parameters (&c, "export=a:size=1G export=b:size=2G:quota=64M "
+                     "exports=/etc/guests max-exports=9 "
+                     "export-size=1073741824 export-quota=16777216");
+  conf_new_layer (&c);
+  set (&c, "export=c");
+  set (&c, "exports=auto");
+  assert_parameters (&c, "max-exports=9 export-size=1073741824 "
+                     "export-quota=16777216 export=c exports=auto");
+  assert_int_equal (conf_set (&c, "exports", "guests", error, sizeof error),
+                    -1);
+  assert_string_equal (error, "exports: 'guests' is no path that begins with "
+                       "a slash, or auto");
+  conf_free (&c);
+}
+
+/* They need no disk without a name. */
+static void
+exports_or_size (void **state)
+{
+  static const char *const words[] = { "export=a:size=1G", "exports=auto" };
+  struct conf c;
+
+  (void) state;
+  for (size_t i = 0; i < ARRAY_SIZE (words); ++i) {
+    begin (&c);
+    set (&c, "max-exports=4");
+    assert_senseless (&c, false, "the size is missing");
+    set (&c, words[i]);
+    assert_true (conf_has_exports (&c));
+    assert_int_equal (conf_check (&c, false, error, sizeof error), 0);
+    assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+    set (&c, "size=1G");
+    assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+    set (&c, "remote=nbd://a");
+    assert_senseless (&c, true, "size and remote");
+    conf_free (&c);
+    begin (&c);
+    set (&c, "remote=nbd://a");
+    set (&c, words[i]);
+    assert_senseless (&c, true, "and remote: one is of a server");
+    conf_free (&c);
+  }
+}
+
+static void
+open_to_everybody (void **state)
+{
+  struct conf c;
+
+  (void) state;
+  begin (&c);
+  set (&c, "export=a:size=1G:allow=192.0.2.1");
+  set (&c, "export=b:allow=192.0.2.1:size=1G");
+  assert_false (conf_is_open (&c));
+  set (&c, "export=c:size=1G");
+  assert_true (conf_is_open (&c));
+  set (&c, "allow=192.0.2.1");
+  assert_false (conf_is_open (&c));
+  conf_free (&c);
+  begin (&c);
+  set (&c, "export=a:size=1G:allow=192.0.2.1");
+  set (&c, "size=1G");
+  assert_true (conf_is_open (&c));
+  set (&c, "tls-psk=/etc/keys");
+  assert_false (conf_is_open (&c));
+  conf_free (&c);
+  begin (&c);
+  set (&c, "exports=auto");
+  assert_true (conf_is_open (&c));
+  conf_free (&c);
+}
+
 /* ---- there and back ---- */
 
 static const char *
@@ -638,6 +720,9 @@ main (void)
     cmocka_unit_test (senseless_sizes),
     cmocka_unit_test (here_or_elsewhere),
     cmocka_unit_test (tls_or_swap),
+    cmocka_unit_test (exports_add_up),
+    cmocka_unit_test (exports_or_size),
+    cmocka_unit_test (open_to_everybody),
     cmocka_unit_test (random_files),
     cmocka_unit_test (written_and_read),
     cmocka_unit_test (written_whole_or_not),
