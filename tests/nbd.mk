@@ -22,6 +22,7 @@ nbd_tests = \
 	tests/dial.sh \
 	tests/dictionary.sh \
 	tests/control-writeback.sh \
+	tests/export-played.sh \
 	tests/exports.sh \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
@@ -85,6 +86,7 @@ EXTRA_DIST += \
 	tests/functions.sh \
 	tests/holder.py \
 	tests/hostile.py \
+	tests/played-control.py \
 	tests/prometheus.py \
 	tests/serve-functions.sh \
 	tests/clients.py \
