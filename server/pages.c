@@ -106,9 +106,10 @@ int
 command_pages (const struct command *command, int argc, char *argv[])
 {
   struct printing p = { false, false, false };
-  const char *range = NULL, *control = NULL;
+  struct range range = { NULL, NULL };
+  const char *control = NULL;
   const struct option_entry entries[] = {
-    OPTION_RANGE (&range),
+    OPTIONS_RANGE (&range),
     { .name = "noheadings", .letter = 'n', .flag = &p.noheadings,
       .help = "leave the line of headings out" },
     { .name = "json", .letter = 'J', .flag = &p.json,
@@ -122,7 +123,7 @@ command_pages (const struct command *command, int argc, char *argv[])
   struct server s;
   int code;
 
-  range_put (command, range, request);
+  range_put (command, &range, request);
   code = server_find (&s, name, control);
   if (code != EXIT_OK) {
     json_decref (request);

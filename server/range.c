@@ -19,15 +19,13 @@ parse_part (const char *s, size_t length, uint64_t *n)
   return ok;
 }
 
-void
-range_put (const struct command *command, const char *range, json_t *request)
+static void
+put_pages (const struct command *command, const char *range, json_t *request)
 {
   uint64_t first, last;
   size_t length;
   bool open;
 
-  if (!range)
-    return;
   length = strcspn (range, "-");
   open = strcmp (range + length, "-") == 0;
   if (!parse_part (range, length, &first))
@@ -42,4 +40,16 @@ range_put (const struct command *command, const char *range, json_t *request)
   if (!open)
     json_object_set_new (request, "end",
                          json_integer ((json_int_t) last + 1));
+}
+
+void
+range_put (const struct command *command, const struct range *range,
+           json_t *request)
+{
+  if (range->pages)
+    put_pages (command, range->pages, request);
+  if (range->export
+      && json_object_set_new (request, "device",
+                              json_string (range->export)) == -1)
+    usage_error (command, "--export: the name is not UTF-8");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The option --range: which pages. */
+/* The options --range and --export: which pages. */
 
 #ifndef NBDZRAM_RANGE_H
 #define NBDZRAM_RANGE_H
@@ -8,14 +8,21 @@
 
 #include <jansson.h>
 
-#define OPTION_RANGE(variable)                                          \
-  { .name = "range", .argument = "FIRST-LAST", .string = (variable),    \
-    .help = "these pages, or FIRST-, or one" }
+/* As on the command line, or NULL. */
+struct range {
+  const char *pages;
+  const char *export;
+};
 
-/* Put RANGE, as on the command line, into REQUEST; NULL does nothing.
- * What makes no sense ends the program.
- */
-void range_put (const struct command *command, const char *range,
+#define OPTIONS_RANGE(range)                                            \
+  { .name = "range", .argument = "FIRST-LAST",                          \
+    .string = &(range)->pages,                                          \
+    .help = "these pages, or FIRST-, or one" },                         \
+  { .name = "export", .argument = "EXPORT", .string = &(range)->export, \
+    .help = "... of the export with this name" }
+
+/* Put RANGE into REQUEST.  What makes no sense ends the program. */
+void range_put (const struct command *command, const struct range *range,
                 json_t *request);
 
 #endif /* NBDZRAM_RANGE_H */

@@ -37,7 +37,8 @@ int
 command_recompress (const struct command *command, int argc, char *argv[])
 {
   struct question q = { .name = NULL };
-  const char *type = NULL, *range = NULL;
+  struct range range = { NULL, NULL };
+  const char *type = NULL;
   uint64_t threshold = 0, max_pages = 0, priority = 0;
   bool group = false;
   const struct option_entry entries[] = {
@@ -51,7 +52,7 @@ command_recompress (const struct command *command, int argc, char *argv[])
       .help = "only this algorithm of recompress=, from 1" },
     { .name = "group", .flag = &group,
       .help = "put neighbours together" },
-    OPTION_RANGE (&range),
+    OPTIONS_RANGE (&range),
     OPTIONS_QUESTION (&q),
     { 0 },
   };
@@ -65,6 +66,6 @@ command_recompress (const struct command *command, int argc, char *argv[])
   put_number (request, "priority", priority);
   if (group)
     json_object_set_new (request, "group", json_true ());
-  range_put (command, range, request);
+  range_put (command, &range, request);
   return question_ask (&q, request, print);
 }

@@ -25,11 +25,12 @@ int
 command_writeback (const struct command *command, int argc, char *argv[])
 {
   struct question q = { .name = NULL };
-  const char *type = NULL, *range = NULL;
+  struct range range = { NULL, NULL };
+  const char *type = NULL;
   const struct option_entry entries[] = {
     { .name = "type", .letter = 't', .argument = "TYPE", .string = &type,
       .help = "idle, huge, huge_idle, incompressible, or all" },
-    OPTION_RANGE (&range),
+    OPTIONS_RANGE (&range),
     OPTIONS_QUESTION (&q),
     { 0 },
   };
@@ -38,8 +39,8 @@ command_writeback (const struct command *command, int argc, char *argv[])
                                "type", type);
 
   q.name = last_argument (command, index, argc, argv);
-  if (!type && !range)
-    usage_error (command, "which pages? --type or --range says");
-  range_put (command, range, request);
+  if (!type && !range.pages && !range.export)
+    usage_error (command, "which pages? --type, --range or --export says");
+  range_put (command, &range, request);
   return question_ask (&q, request, print);
 }

@@ -127,7 +127,7 @@ done
 
 # ---- what is asked ----
 
-# asks REQUEST... -- ARGS...: nbdzram export ARGS sends these.
+# asks REQUEST... -- ARGS...: nbdzram ARGS sends these.
 asks ()
 {
     local wanted=()
@@ -137,28 +137,39 @@ asks ()
     done
     shift
     rm -f "$tmp/replies/requests"
-    nbdzram export "$@" >"$tmp/out" || fail "export $*"
+    nbdzram "$@" >"$tmp/out" || fail "$*"
     printf '%s\n' "${wanted[@]}" | cmp - "$tmp/replies/requests" ||
-        fail "export $* asks $(cat "$tmp/replies/requests")"
+        fail "$* asks $(cat "$tmp/replies/requests")"
 }
 
 status='{"verb":"status"}'
 asks '{"verb":"export-add","name":"a","settings":"size=1073741824"}' -- \
-    add --size=1G a
+    export add --size=1G a
 asks '{"verb":"export-add","name":"a b\"c\\\n","settings":"size=512:quota=4096:bandwidth=1024:allow=192.0.2.0/24,2001:db8::/32"}' -- \
-    add $'a b"c\\\n' zram0 --allow=192.0.2.0/24,2001:db8::/32 \
+    export add $'a b"c\\\n' zram0 --allow=192.0.2.0/24,2001:db8::/32 \
     --bandwidth=1K --quota=4096 --size 512
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
-asks '{"verb":"export-remove","name":"b c","force":false}' -- remove 'b c'
+asks '{"verb":"export-remove","name":"b c","force":false}' -- export remove 'b c'
 asks '{"verb":"export-remove","name":"--force","force":true}' -- \
-    remove --force -- --force zram0
+    export remove --force -- --force zram0
 grep -qx '3 connections were cut' "$tmp/out" || fail "$(cat "$tmp/out")"
 asks "$status" '{"verb":"export-resize","name":"","size":1073741824}' -- \
-    resize --size=1G ''
+    export resize --size=1G ''
 asks "$status" '{"verb":"export-resize","name":"a","size":2199023255552}' -- \
-    resize --size=2T a
+    export resize --size=2T a
 asks '{"verb":"export-resize","name":"a","size":4096}' -- \
-    resize --size=4K --force a
+    export resize --size=4K --force a
+
+# Maintenance of one export.
+for verb in recompress writeback; do
+    echo '{"ok": true}' >"$tmp/replies/$verb"
+done
+echo '{"ok": true, "pages": [], "next": 1, "end": 1}' >"$tmp/replies/pages"
+asks '{"verb":"pages","count":4096,"first":3,"end":4,"device":"b c"}' -- \
+    pages --export='b c' --range=3
+asks '{"verb":"recompress","type":"huge","device":"a"}' -- \
+    recompress --export a --type=huge zram0
+asks '{"verb":"writeback","device":""}' -- writeback --export=
 
 # What would lose data is not even asked for.
 rm "$tmp/replies/requests"
@@ -200,5 +211,7 @@ exits 2 'prints no table' export list --json --bytes
 exits 2 'unknown column X' export list -o EXPORT,X
 exits 2 'xff: this is not UTF-8' export remove $'\xff'
 exits 2 'xff: this is not UTF-8' export add --size=1G --allow=$'\xff' a
+exits 2 'is not UTF-8' writeback --export=$'\xff'
+exits 2 '--type, --range or --export says' writeback
 exits 3 'no such server' export remove a zram7
 [ ! -e "$tmp/replies/requests" ] || fail "$(cat "$tmp/replies/requests")"
