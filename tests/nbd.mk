@@ -22,6 +22,7 @@ nbd_tests = \
 	tests/dial.sh \
 	tests/dictionary.sh \
 	tests/control-writeback.sh \
+	tests/export.sh \
 	tests/export-played.sh \
 	tests/exports.sh \
 	tests/filter-blocksize.sh \
@@ -67,6 +68,7 @@ nbd_tests = \
 	tests/pool-hugetlbfs.sh \
 	tests/serve.sh \
 	tests/serve-adopt.sh \
+	tests/serve-export.sh \
 	tests/serve-kill.sh \
 	tests/serve-stop.sh \
 	tests/serve-tls.sh \
