@@ -150,6 +150,27 @@ export_settings_free (struct export_settings *s)
   s->allow_text = NULL;
 }
 
+/* Control characters, of which UTF-8 has U+0080 to U+009F in two bytes. */
+static bool
+is_control (const char *p)
+{
+  const unsigned char *c = (const unsigned char *) p;
+
+  return *c < ' ' || *c == 0x7f
+    || (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f);
+}
+
+const char *
+export_name_shown (const char *name, char text[EXPORT_SHOWN_SIZE])
+{
+  size_t i;
+
+  for (i = 0; name[i] != '\0' && i < EXPORT_SHOWN_SIZE - 1; ++i)
+    text[i] = name[i] < ' ' || name[i] >= 0x7f ? '?' : name[i];
+  text[i] = '\0';
+  return text;
+}
+
 bool
 export_name_valid (const char *name, char *error, size_t size)
 {
@@ -157,7 +178,7 @@ export_name_valid (const char *name, char *error, size_t size)
   bool printable = true;
 
   for (const char *p = name; *p != '\0'; ++p)
-    printable &= (unsigned char) *p >= ' ' && *p != 0x7f;
+    printable &= !is_control (p);
   json_decref (text);
   if (!text || !printable)
     snprintf (error, size, "the name of an export must be UTF-8, without "

@@ -34,6 +34,12 @@ int export_settings_parse (struct export_settings *s, const char *text,
 
 void export_settings_free (struct export_settings *s);
 
+/* NAME with a '?' for each byte that a log should not have: who asks for an
+ * export may send anything.
+ */
+#define EXPORT_SHOWN_SIZE 65
+const char *export_name_shown (const char *name, char text[EXPORT_SHOWN_SIZE]);
+
 /* NAME can be one: UTF-8 without control characters, up to DEVICE_NAME_MAX
  * bytes.  Otherwise false with a line in ERROR.
  */

@@ -222,9 +222,21 @@ make_automatic (const char *name)
     say (error, sizeof error, "there are %u already", pool->device_count);
   else
     d = make (name, settings, options->size, error, sizeof error);
-  if (!d)
-    nbdkit_error ("export \"%.64s\": %s", name, error);
+  if (!d) {
+    char shown[EXPORT_SHOWN_SIZE];
+
+    nbdkit_error ("export \"%s\": %s", export_name_shown (name, shown),
+                  error);
+  }
   return d;
+}
+
+static void
+report_none (const char *name)
+{
+  char shown[EXPORT_SHOWN_SIZE];
+
+  nbdkit_error ("there is no export \"%s\"", export_name_shown (name, shown));
 }
 
 static struct device *
@@ -236,7 +248,7 @@ find_or_make (const char *name)
     return d;
   if (options->automatic && name[0] != '\0')
     return make_automatic (name);
-  nbdkit_error ("there is no export \"%.64s\"", name);
+  report_none (name);
   return NULL;
 }
 
@@ -265,7 +277,7 @@ exports_use (const char *name)
     return NULL;
   if (!peer_may_use (export_of (d))) {
     /* The same words as for one that isn't there. */
-    nbdkit_error ("there is no export \"%.64s\"", name);
+    report_none (name);
     device_put (d);
     return NULL;
   }

@@ -59,6 +59,10 @@ for name in b A 'a%20' %FF "$(printf 'n%.0s' {1..4000})"; do
         fail "$name is there: $(cat "$tmp/out")"
 done
 
+nbdinfo --size "$(uri zram '%0Anbdkit:%20error:%20forged%1B%5B2J')" \
+    >"$tmp/out" 2>&1 && fail "a name with control characters"
+grep -q '^nbdkit: error: forged\|\x1b' "$tmp/zram.log" && fail "a forged line"
+
 # Each its own pages.
 head -c 1M /dev/urandom >"$tmp/one"
 head -c 1M /dev/urandom >"$tmp/two"
@@ -94,6 +98,7 @@ replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=x
 replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=8M:quotas=9M"}'
 replies 'has size=, quota=' '{"verb": "export-add", "name": "n", "settings": "quotas=9M"}'
 replies 'without control' '{"verb": "export-add", "name": "a\nb", "settings": "size=8M"}'
+replies 'without control' '{"verb": "export-add", "name": "a\u009bb", "settings": "size=8M"}'
 replies 'up to 255' "{\"verb\": \"export-add\", \"name\": \"$(printf 'n%.0s' {1..256})\", \"settings\": \"size=8M\"}"
 replies 'there is no export' '{"verb": "export-remove", "name": "newer"}'
 replies 'there is no export' '{"verb": "export-resize", "name": "newer", "size": 1}'
