@@ -22,7 +22,7 @@ nbd_tests = \
 	tests/dial.sh \
 	tests/dictionary.sh \
 	tests/control-writeback.sh \
-	tests/export.sh \
+	tests/export-command.sh \
 	tests/export-played.sh \
 	tests/exports.sh \
 	tests/filter-blocksize.sh \
