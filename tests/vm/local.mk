@@ -24,7 +24,7 @@ EXTRA_DIST += tests/vm/guest.sh tests/vm/host.sh tests/vm/init \
 
 EXTRA_PROGRAMS += tests/vm/outb tests/vm/pages
 tests_vm_outb_SOURCES = tests/vm/outb.c
-tests_vm_pages_SOURCES = tests/chance.h tests/vm/pages.c
+tests_vm_pages_SOURCES = tests/chance.h tests/content.h tests/vm/pages.c
 tests_vm_pages_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 
 EXTRA_LTLIBRARIES = tests/vm/harden.la

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory in use: fills pages whose content their number, their version and
- * a seed tell, touches them again in some order, verifies every byte, and
- * writes every third anew.
+/* Memory in use: fills pages whose content (content.h) their number, their
+ * version and a seed tell, touches them again in some order, verifies every
+ * byte, and writes every third anew.
  *
  *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N] [hold=1]
  *
  * With hold=1 it stops itself when all is filled, until SIGCONT.
  *
- * Of a hundred pages 10 are same-filled, 3 random, and the others compress
- * so that lz4 makes 3.3 to 1 of them all, as of live programs' memory.  Prints one line; the exit
- * status is 1 when a byte was wrong.
+ * Prints one line; the exit status is 1 when a byte was wrong.
  */
 
 #include <inttypes.h>
@@ -24,6 +22,7 @@
 #include <unistd.h>
 
 #include "chance.h"
+#include "content.h"
 
 #define PAGE 4096
 #define RUN 64                  /* neighbours touched after each other */
@@ -52,56 +51,29 @@ now_ms (void)
 
 /* ---- contents ---- */
 
-/* A page as it is written word by word. */
-struct content {
-  uint64_t state, first;
-  unsigned kind;                /* of a hundred */
-};
-
 static struct content
 content_of (const struct worker *w, uint64_t page)
 {
-  struct content c = { .state = w->seed ^ page << 8 ^ w->versions[page] };
-
-  c.kind = (unsigned) below (&c.state, 100);
-  c.first = next (&c.state);
-  return c;
-}
-
-/* Word I; called for each in order. */
-static uint64_t
-next_word (struct content *c, uint64_t i)
-{
-  if (c->kind < 10)
-    return c->first;
-  if (c->kind < 13 || (i % 8 == 0 && (c->kind < 60 || i % 16 == 0)))
-    return next (&c->state);
-  return i % 8 < 4 ? c->first : i / 64;
+  return content (w->seed ^ page << 8 ^ w->versions[page]);
 }
 
 static void
 fill (const struct worker *w, uint64_t page)
 {
-  struct content c = content_of (w, page);
-  uint64_t *p = w->memory + page * WORDS;
-
-  for (uint64_t i = 0; i < WORDS; ++i)
-    p[i] = next_word (&c, i);
+  content_write (content_of (w, page), w->memory + page * WORDS, WORDS);
 }
 
 static bool
 is_right (const struct worker *w, uint64_t page)
 {
-  struct content c = content_of (w, page);
   const uint64_t *p = w->memory + page * WORDS;
+  uint64_t wrong = content_differs (content_of (w, page), p, WORDS);
 
-  for (uint64_t i = 0; i < WORDS; ++i)
-    if (p[i] != next_word (&c, i)) {
-      fprintf (stderr, "page %" PRIu64 ", version %u: word %" PRIu64
-               " is %016" PRIx64 "\n", page, w->versions[page], i, p[i]);
-      return false;
-    }
-  return true;
+  if (wrong == WORDS)
+    return true;
+  fprintf (stderr, "page %" PRIu64 ", version %u: word %" PRIu64
+           " is %016" PRIx64 "\n", page, w->versions[page], wrong, p[wrong]);
+  return false;
 }
 
 /* ---- work ---- */
