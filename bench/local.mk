@@ -44,3 +44,5 @@ bench: all
 	$(MAKE) $(bench_programs)
 	RUN=$(abs_top_builddir)/run $(abs_top_builddir)/run \
 	  $(srcdir)/bench/all.sh $(BENCH_PAGES) bench/results.txt
+
+include bench/remote/local.mk

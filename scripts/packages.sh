@@ -8,9 +8,11 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     libjansson-dev libsmartcols-dev libncurses-dev
     libnl-3-dev libnl-genl-3-dev libinih-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
-    libclang-rt-dev util-linux procps python3 socat jq gnutls-bin"
+    libclang-rt-dev util-linux procps python3 socat jq gnutls-bin
+    libsqlite3-dev"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
-    xfsprogs btrfs-progs fio util-linux systemd"
+    xfsprogs btrfs-progs fio util-linux systemd iproute2"
+packages_bench_apt="gnuplot-nox"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
@@ -18,11 +20,12 @@ packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     libnl3-devel inih-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
     libasan libubsan libtsan util-linux procps-ng python3 socat jq gnutls-utils
-    perl-interpreter perl-Pod-Checker"
+    perl-interpreter perl-Pod-Checker sqlite-devel"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
-    btrfs-progs fio util-linux"
+    btrfs-progs fio util-linux iproute iproute-tc"
+packages_bench_dnf="gnuplot"
 
-# Is everything of a group (build, tests or vm) there?
+# Is everything of a group (build, tests, vm or bench) there?
 have_group () {
     local command module
     case $1 in
@@ -34,10 +37,13 @@ have_group () {
         tests)
             set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 \
                 socat jq certtool psktool
-            module="cmocka" ;;
+            module="cmocka sqlite3" ;;
         vm)
             set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \
-                mkfs.xfs mkfs.btrfs fio mkswap systemctl
+                mkfs.xfs mkfs.btrfs fio mkswap systemctl ip tc
+            module=nbdkit ;;
+        bench)
+            set -- gnuplot
             module=nbdkit ;;
     esac
     for command; do
@@ -47,7 +53,7 @@ have_group () {
     pkg-config --exists $module 2>/dev/null
 }
 
-# install_group build|tests|vm
+# install_group build|tests|vm|bench
 install_group () {
     local list
     have_group "$1" && return

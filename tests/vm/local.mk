@@ -36,7 +36,8 @@ clean-local:
 	rm -rf tests/vm/image
 
 # The kernel that was fetched stays; the archives are made anew.
-vm-image: all tests/vm/outb tests/vm/pages tests/vm/harden.la
+vm-image: all tests/vm/outb tests/vm/pages tests/vm/harden.la \
+		$(bench_remote_workloads)
 	$(SHELL) $(srcdir)/tests/vm/make-image $(top_builddir) tests/vm/image
 
 # Automake's harness has rules for the tests of "make check" only.
