@@ -3,6 +3,7 @@
 # both processors of a small machine.
 
 vm_tests = \
+	tests/bench-remote.sh \
 	tests/vm-filesystems.sh \
 	tests/vm-ltp-zram.sh \
 	tests/vm-nbd-client.sh \
@@ -42,6 +43,7 @@ vm-image: all tests/vm/outb tests/vm/pages tests/vm/harden.la \
 
 # Automake's harness has rules for the tests of "make check" only.
 run_vm_tests = \
+	tests/bench-remote.sh \
 	srcdir='$(srcdir)'; export srcdir; failed=; \
 	for test in $$tests; do \
 	  $(SHELL) $(top_srcdir)/build-aux/test-driver --test-name $$test \
