@@ -39,7 +39,9 @@ refused 'no such option' --fast
 refused 'from 5 to 100' --shares=50,101
 refused "no 'floppy'" --backends=zram,floppy
 refused 'nothing is in the list' --workloads=,
+refused 'nothing is in the list' --delays=,
 refused 'from 8 to' --footprint=1G
+refused 'less than 2 MiB' --footprint=16 --shares=10
 refused 'is no number' --zipf=much
 refused 'no quotes' --server="algorithm='lz4'"
 
@@ -68,7 +70,7 @@ is backend "zram zram remote remote"
 is delay_us "  0 0"
 is share "100 50 100 50"
 is verified "ok ok ok ok"
-awk -F, 'NF != 21 { exit 1 }' "$out/results.csv" || fail "rows differ in length"
+awk -F, 'NF != 22 { exit 1 }' "$out/results.csv" || fail "rows differ in length"
 
 # numbers NAME CONDITION: on a (all in memory) and b (half of it), of each
 # backend
@@ -84,9 +86,9 @@ numbers major_faults 'a == 0 && b > 100'
 numbers pswpin 'a == 0 && b > 100'
 numbers pswpout 'b > 100'
 numbers p50_us 'a == 0 && b > 1'
-numbers swap_bytes 'a == 0 && b > 4e6'
-numbers far_bytes 'b - a > 1e6 && b < 16e6'
-numbers footprint_bytes 'a == b && a > 16 * 2^20 && a < 20 * 2^20'
+numbers swap_bytes 'a == 0 && b > 2e6'
+numbers far_bytes 'b - a > 5e5 && b < 8e6'
+numbers footprint_bytes 'a == b && a > 8 * 2^20 && a < 12 * 2^20'
 numbers local_bytes 'b > .49 * a && b <= .5 * a'
 
 # Page-ins were seen where they happen: one by one.

@@ -121,13 +121,15 @@ program_of ()
 }
 
 # Start the program in the group; what it prints goes to the descriptor 4,
-# and it keeps its memory until 5 is closed.
+# and it keeps its memory until 5 is closed.  When all of its memory waits to
+# be written to a slow swap, the kernel would kill it: so it has it wait.
 # shellcheck disable=SC2046
 start ()
 {
     rm -f /tmp/out /tmp/go
     mkfifo /tmp/out /tmp/go
     (echo 0 >$group/cgroup.procs
+     echo -1000 >/proc/self/oom_score_adj
      exec /bench/$(program_of "$1") seed="$seed" hold=1 >/tmp/out </tmp/go) &
     job=$!
     exec 4</tmp/out 5>/tmp/go
@@ -151,7 +153,7 @@ read_result ()
 # shares are of that.
 one_run ()
 {
-    local key="$1 $2 $3 $4" job result limit=max held swapped
+    local key="$1 $2 $3 $4" job result limit=max held swapped stalls
     [ "$4" = 100 ] || limit=$((footprint / 100 * $4))
     rmdir $group && mkdir $group
     echo $limit >$group/memory.max
@@ -159,11 +161,12 @@ one_run ()
     read_result "$key"
     held=$(held_"$2")
     swapped=$(cat $group/memory.swap.current)
+    stalls=$(awk '$1 == "oom" { print $2 }' $group/memory.events)
     [ "$4" != 100 ] || footprint=$(cat $group/memory.peak)
     exec 5>&- 4<&-
     if wait $job && [ "$result" ]; then
-        echo "@run $key $result rtt_us=${rtt:-} far_bytes=$held" \
-            "swap_bytes=$swapped footprint_bytes=$footprint" \
+        echo "@run $key $result rtt_us=${rtt:-} stalls=$stalls" \
+            "far_bytes=$held swap_bytes=$swapped footprint_bytes=$footprint" \
             "local_bytes=$([ $limit = max ] && echo $footprint || echo $limit)"
     else
         echo "@run $key failed"
@@ -190,4 +193,5 @@ while read -r workload next_backend next_delay share <&6; do
     one_run "$workload" "$backend" "$delay" "$share"
 done 6</bench/plan
 backend_off
-kernel_is_well
+# What it says of stalls is no news.
+kernel_is_well 'oom-kill\|[Oo]ut of memory'
