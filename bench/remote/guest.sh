@@ -154,7 +154,7 @@ read_result ()
 one_run ()
 {
     local key="$1 $2 $3 $4" job result limit=max held swapped stalls
-    [ "$4" = 100 ] || limit=$((footprint / 100 * $4))
+    [ "$4" = 100 ] || limit=$((footprint * $4 / 100))
     rmdir $group && mkdir $group
     echo $limit >$group/memory.max
     start "$1"
