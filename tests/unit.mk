@@ -54,6 +54,7 @@ unit_programs = \
 	tests/unit-threads \
 	tests/unit-top \
 	tests/unit-watcher \
+	tests/unit-workload \
 	tests/unit-writeback
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
@@ -179,6 +180,13 @@ tests_unit_watcher_SOURCES = tests/unit-watcher.c \
 	server/watcher.c server/watcher.h server/nbd-dial.h $(unit_help)
 tests_unit_watcher_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_unit_watcher_LDADD = $(unit_libs)
+tests_unit_workload_SOURCES = tests/unit-workload.c tests/content.h \
+	bench/measure.c bench/measure.h bench/remote/page-in.c \
+	bench/remote/page-in.h bench/remote/zipf.c bench/remote/zipf.h \
+	$(unit_help)
+tests_unit_workload_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests \
+	-I$(top_srcdir)/bench -I$(top_srcdir)/bench/remote
+tests_unit_workload_LDADD = $(unit_libs) -lm
 tests_unit_writeback_SOURCES = tests/unit-writeback.c $(unit_help)
 tests_unit_writeback_LDADD = $(unit_libs)
 endif

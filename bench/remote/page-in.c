@@ -67,7 +67,13 @@ page_in_end (struct page_ins *p)
   uint64_t faults = major_faults () - p->faults;
 
   if (faults > 0)
-    p->buckets[bucket_of (elapsed / faults)] += faults;
+    page_in_count (p, elapsed / faults, faults);
+}
+
+void
+page_in_count (struct page_ins *p, uint64_t ns, uint64_t faults)
+{
+  p->buckets[bucket_of (ns)] += faults;
   p->count += faults;
 }
 

@@ -32,6 +32,9 @@ void page_in_begin (struct page_ins *p);
 /* Where there were several faults in between, each has taken its part. */
 void page_in_end (struct page_ins *p);
 
+/* Count FAULTS that took so many nanoseconds each. */
+void page_in_count (struct page_ins *p, uint64_t ns, uint64_t faults);
+
 /* Read the byte at ADDRESS, between these. */
 void page_in (struct page_ins *p, const void *address);
 
