@@ -23,7 +23,7 @@ array colour[7] = ["#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", \
 if (kind eq "latency") {
     set key right bottom Left reverse
     set logscale x
-    set format x "%g"
+    set format x "%.0f"
     set xlabel "page-in takes no longer than, microseconds"
     set ylabel "of page-ins, %"
     set yrange [0:100]
