@@ -45,6 +45,20 @@ refused 'less than 2 MiB' --footprint=16 --shares=10
 refused 'is no number' --zipf=much
 refused 'no quotes' --server="algorithm='lz4'"
 
+# ---- the workloads, here ----
+
+for workload in "touch 8" "touch 8 zipf=0.99 passes=1" "sort 8 seed=7" \
+                "database 8 queries=1000"; do
+    program=$top_builddir/bench/remote/${workload%% *}
+    [ -e "$program" ] || { echo "not built: $program"; continue; }
+    # shellcheck disable=SC2086
+    "$program" ${workload#* } >"$tmp/said" || fail "$workload"
+    grep -q '^result .* wrong=0$' "$tmp/said" || fail "$workload: no result"
+done
+status=0
+"$top_builddir/bench/remote/sort" 8 passes=2 2>"$tmp/said" || status=$?
+[ $status = 2 ] || fail "sort takes what it does not know"
+
 # ---- a run ----
 
 bash "$run" --build="$top_builddir" --output="$out" --quick \
