@@ -15,13 +15,16 @@ set title ARG4
 set grid
 set border 3
 set tics nomirror
+set key below Left reverse
+set xlabel offset 0,0.5
+set rmargin 6
 
 lines = int(ARG5)
+set bmargin 4 + (lines + 1) / 2     # the key's, two in a row
 array colour[7] = ["#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", \
                    "#d55e00", "#cc79a7"]
 
 if (kind eq "latency") {
-    set key right bottom Left reverse
     set logscale x
     set format x "%.0f"
     set xlabel "page-in takes no longer than, microseconds"
@@ -30,9 +33,8 @@ if (kind eq "latency") {
     plot for [i=0:lines-1] data index i using 1:2 with steps linewidth 2 \
         linecolor rgb colour[i % 7 + 1] title columnheader(1)
 } else {
-    set key left top Left reverse
     set xlabel "of the footprint in local memory, %"
-    set xrange [103:0]
+    set xrange [*:*] reverse noextend
     set xtics 25
     if (kind eq "time") {
         set logscale y
