@@ -92,7 +92,7 @@ on_remote ()
 off_remote ()
 {
     nbdzram swapoff swap0 >/tmp/swapon 2>&1 && nbdzram stop far || return 1
-    eventually 60 nothing_left || return 1
+    eventually nothing_left || return 1
     /bin/ip link del near
     umount $far
 }
@@ -101,7 +101,7 @@ held_remote () { held_by far; }
 on_disk ()
 {
     modprobe virtio_pci && modprobe virtio_blk &&
-        eventually 10 test -b /dev/vda &&
+        eventually test -b /dev/vda &&
         mkswap /dev/vda >/dev/null && swapon /dev/vda
 }
 off_disk () { swapoff /dev/vda; }
