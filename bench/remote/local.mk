@@ -29,4 +29,4 @@ bench_remote_touch_LDADD = -lm
 
 dist_noinst_SCRIPTS += bench/remote/report bench/remote/run
 EXTRA_DIST += bench/remote/guest.sh bench/remote/plot.gp \
-	bench/remote/README.md
+	bench/remote/README.md bench/remote/example.svg
