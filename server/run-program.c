@@ -84,40 +84,81 @@ last_line (int fd, char *line, size_t size)
 }
 
 static int
-explain (char *const argv[], int status, int fd, char *error, size_t size)
+explain (const struct running_program *r, int status, char *error,
+         size_t size)
 {
   char line[256];
 
-  last_line (fd, line, sizeof line);
+  last_line (r->fd, line, sizeof line);
   if (line[0] != '\0')
     snprintf (error, size, "%s", line);
   else if (WIFSIGNALED (status))
-    snprintf (error, size, "%s: killed by signal %d", argv[0],
+    snprintf (error, size, "%s: killed by signal %d", r->name,
               WTERMSIG (status));
   else
-    snprintf (error, size, "%s: failed (%d)", argv[0], WEXITSTATUS (status));
+    snprintf (error, size, "%s: failed (%d)", r->name, WEXITSTATUS (status));
   errno = EIO;
   return -1;
 }
 
 int
+program_start (struct running_program *r, char *const argv[], char *error,
+               size_t size)
+{
+  int err;
+
+  *r = (struct running_program) { .pid = 0 };
+  snprintf (r->name, sizeof r->name, "%s", argv[0]);
+  /* Not a pipe: who goes on in the background may keep it open. */
+  r->fd = memfd_create ("errors", MFD_CLOEXEC);
+  err = r->fd == -1 ? errno : start_quietly (&r->pid, argv, r->fd);
+  if (err == 0)
+    return 0;
+  snprintf (error, size, "%s: %s", argv[0], strerror (err));
+  if (r->fd != -1)
+    close (r->fd);
+  r->pid = 0;
+  errno = err;
+  return -1;
+}
+
+static int
+finish (struct running_program *r, int status, char *error, size_t size)
+{
+  int result = status == 0 ? 0 : explain (r, status, error, size);
+
+  close (r->fd);
+  r->pid = 0;
+  return result;
+}
+
+int
+program_wait (struct running_program *r, char *error, size_t size)
+{
+  int status;
+
+  while (waitpid (r->pid, &status, 0) == -1 && errno == EINTR)
+    continue;
+  return finish (r, status, error, size);
+}
+
+bool
+program_ended (struct running_program *r, int *result, char *error,
+               size_t size)
+{
+  int status;
+
+  if (waitpid (r->pid, &status, WNOHANG) != r->pid)
+    return false;
+  *result = finish (r, status, error, size);
+  return true;
+}
+
+int
 run_program (char *const argv[], char *error, size_t size)
 {
-  /* Not a pipe: who goes on in the background may keep it open. */
-  int fd = memfd_create ("errors", MFD_CLOEXEC), status, r;
-  pid_t pid;
+  struct running_program r;
 
-  r = fd == -1 ? errno : start_quietly (&pid, argv, fd);
-  if (r != 0) {
-    snprintf (error, size, "%s: %s", argv[0], strerror (r));
-    if (fd != -1)
-      close (fd);
-    errno = r;
-    return -1;
-  }
-  while (waitpid (pid, &status, 0) == -1 && errno == EINTR)
-    continue;
-  r = status == 0 ? 0 : explain (argv, status, fd, error, size);
-  close (fd);
-  return r;
+  return program_start (&r, argv, error, size) == -1 ? -1
+    : program_wait (&r, error, size);
 }
