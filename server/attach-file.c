@@ -44,6 +44,7 @@ attach_read (struct attachment *a, const char *name)
   copy_text (a->identifier, sizeof a->identifier, object, "identifier");
   copy_text (a->uri, sizeof a->uri, object, "uri");
   copy_text (a->description, sizeof a->description, object, "description");
+  copy_text (a->array, sizeof a->array, object, "array");
   server = json_object_get (object, "server");
   a->server = (pid_t) json_number (server, "pid");
   a->server_start = json_number (server, "start");
@@ -97,7 +98,7 @@ attach_json (const struct attachment *a)
 
   snprintf (device, sizeof device, "/dev/nbd%d", a->index);
   return json_pack ("{s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:I,"
-                    " s:s, s:{s:i, s:I}}",
+                    " s:s, s:s, s:{s:i, s:I}}",
                     "device", device, "index", a->index, "uri", a->uri,
                     "size", (json_int_t) a->size,
                     "connections", (json_int_t) a->connections,
@@ -106,7 +107,7 @@ attach_json (const struct attachment *a)
                     "identifier", a->identifier,
                     "pid", (int) getpid (),
                     "reconnects", (json_int_t) a->reconnects,
-                    "description", a->description,
+                    "description", a->description, "array", a->array,
                     "server", "pid", (int) a->server,
                     "start", (json_int_t) a->server_start);
 }

@@ -16,6 +16,8 @@
 
 #include <jansson.h>
 
+#include "md.h"
+
 #define ATTACH_SIZE 4096
 
 struct attachment {
@@ -27,6 +29,8 @@ struct attachment {
   uint64_t size;                /* bytes */
   uint64_t connections, timeout, dead_timeout;
   uint64_t reconnects;
+  char array[MD_NAME_SIZE];     /* of which it is, or was, a half; empty:
+                                 * of none that is known */
   pid_t server;                 /* the process that serves; 0: not known */
   uint64_t server_start;        /* when it started, ticks since boot */
 };

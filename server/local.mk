@@ -22,6 +22,7 @@ server_nbdzram_SOURCES = \
 	server/export.c \
 	server/export-table.c server/export-table.h \
 	server/expression.c server/expression.h \
+	server/half.c server/half.h \
 	server/idle.c \
 	server/in-use.c server/in-use.h \
 	server/kernel-file.c server/kernel-file.h \
@@ -29,6 +30,8 @@ server_nbdzram_SOURCES = \
 	server/listen.c server/listen.h \
 	server/log.c server/log.h \
 	server/main.c \
+	server/md.c server/md.h \
+	server/md-setup.c server/md-setup.h \
 	server/metrics.c \
 	server/nbd-device.c server/nbd-device.h \
 	server/nbd-dial.c server/nbd-dial.h \

@@ -248,6 +248,7 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
     .connections = number_of (args, "connections", c->connections),
     .timeout = number_of (args, "timeout", c->timeout),
     .dead_timeout = number_of (args, "dead_timeout", c->dead_timeout),
+    .mirror = json_is_true (json_object_get (args, "mirror")),
   };
   char error[MESSAGE_SIZE];
   struct watcher *w;
@@ -281,13 +282,13 @@ verb_unwatch (struct supervisor *s, struct peer *p, const json_t *args)
 static const struct {
   const char *name;
   void (*run) (struct supervisor *s, struct peer *p, const json_t *args);
-  const char *keys[6];
+  const char *keys[7];
 } verbs[] = {
   { "status", verb_status, { NULL } },
   { "upgrade", verb_upgrade, { NULL } },
   { "stop", verb_stop, { "force" } },
   { "watch", verb_watch,
-    { "name", "uri", "connections", "timeout", "dead_timeout" } },
+    { "name", "uri", "connections", "timeout", "dead_timeout", "mirror" } },
   { "unwatch", verb_unwatch, { "name" } },
   { NULL, NULL, { NULL } },
 };

@@ -104,7 +104,8 @@ lay_out (struct watcher *w, const struct watch_request *r)
     (char *) "--uri", (char *) r->uri,
     (char *) "--connections", connections,
     (char *) "--timeout", timeout,
-    (char *) "--dead-timeout", dead_timeout, NULL,
+    (char *) "--dead-timeout", dead_timeout,
+    r->mirror ? (char *) "--mirror" : NULL, NULL,
   };
 
   snprintf (connections, sizeof connections, "%" PRIu64, r->connections);

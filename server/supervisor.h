@@ -206,6 +206,7 @@ struct watch_request {
   const char *name;             /* NULL: the first that is free */
   const char *uri;
   uint64_t connections, timeout, dead_timeout;
+  bool mirror;                  /* watch --mirror */
 };
 
 /* 0, or -1 with a line in ERROR. */

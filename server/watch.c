@@ -19,6 +19,7 @@
 #include "attach-file.h"
 #include "client.h"
 #include "clock.h"
+#include "half.h"
 #include "nbd-device.h"
 #include "nbd-dial.h"
 #include "nbd-netlink.h"
@@ -31,6 +32,8 @@
 #include "watcher.h"
 
 #define DIAL_MS 10000           /* a server that restarts lets us wait */
+#define DIAL_AGAIN_MS 2000      /* nobody waits for a half that was given up */
+#define LEAVE_TICK 100
 #define BLOCK_SIZE 4096
 #define HEAP (4 * 1024 * 1024)  /* ten times what a reconnection takes */
 #define PRIORITY 3              /* above the server's threads: watcher.h */
@@ -44,6 +47,9 @@ struct watching {
   bool dialing;
   bool knows_disk;              /* a.description is what it must be */
   struct watcher watcher;
+  bool mirror;                  /* it is, or will be, a half */
+  bool apart;                   /* given up, and not connected again */
+  struct half half;
   char said[256];
 };
 
@@ -236,27 +242,31 @@ static const struct watcher_ops ops = {
 /* ---- beginning ---- */
 
 static int
-refuse (const struct watching *w, const char *why)
+refuse (struct watching *w, const char *why)
 {
-  fprintf (stderr, "nbdzram watch: %s: %s\n", w->a.name, why);
+  say (w, "%s", why);
   return -1;
 }
 
-/* Dial all connections of a new device. */
+/* Dial all connections of a new device, each within MS. */
 static int
-dial_all (struct watching *w, struct nbd_dialed *list)
+dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
+          int ms)
 {
-  for (unsigned i = 0; i < w->a.connections; ++i) {
-    if (nbd_dial (&w->dial, &w->address, DIAL_MS) == -1) {
-      fprintf (stderr, "nbdzram watch: %s: %s: %s\n", w->a.name, w->a.uri,
-               w->dial.error);
+  for (*count = 0; *count < w->a.connections; ++*count) {
+    struct nbd_dialed *d = &list[*count];
+
+    if (nbd_dial (&w->dial, &w->address, ms) == -1) {
+      say (w, "%s: %s", w->a.uri, w->dial.error);
       return -1;
     }
-    list[i] = w->dial.result;
-    if (i == 0)
-      w->a.size = list[0].size / BLOCK_SIZE * BLOCK_SIZE;
-    if (!is_same_disk (w, &list[i]))
+    *d = w->dial.result;
+    if (w->a.size == 0)
+      w->a.size = d->size / BLOCK_SIZE * BLOCK_SIZE;
+    if (!is_same_disk (w, d)) {
+      ++*count;
       return -1;
+    }
   }
   if (w->a.size == 0)
     return refuse (w, "the disk is smaller than a block");
@@ -266,33 +276,45 @@ dial_all (struct watching *w, struct nbd_dialed *list)
 }
 
 static int
-attach (struct watching *w, int index)
+connect_all (struct watching *w, int index, const struct nbd_dialed *list,
+             unsigned count)
 {
-  struct nbd_dialed list[WATCHER_CONNECTIONS];
   int fds[WATCHER_CONNECTIONS];
-  struct nbd_setup setup;
-
-  if (dial_all (w, list) == -1)
-    return -1;
-  setup = (struct nbd_setup) {
+  const struct nbd_setup setup = {
     .index = index, .size = w->a.size, .block_size = BLOCK_SIZE,
     .timeout = w->a.timeout, .dead_timeout = w->a.dead_timeout,
     .server_flags = list[0].flags, .identifier = w->a.identifier,
   };
-  for (unsigned i = 0; i < w->a.connections; ++i)
+
+  for (unsigned i = 0; i < count; ++i)
     fds[i] = list[i].fd;
-  if (nbd_connect (&w->nl, &setup, fds, (unsigned) w->a.connections,
-                   &w->a.index) == -1)
+  if (nbd_connect (&w->nl, &setup, fds, count, &w->a.index) == -1)
     return refuse (w, w->nl.error);
   w->a.server = list[0].pid;
   w->a.server_start = process_start_time (list[0].pid);
-  if (attach_write (w->file, &w->a) == -1) {
-    nbd_disconnect (&w->nl, w->a.index);
-    return refuse (w, strerror (errno));
+  if (attach_write (w->file, &w->a) == 0)
+    return 0;
+  nbd_disconnect (&w->nl, w->a.index);
+  return refuse (w, strerror (errno));
+}
+
+static int
+attach (struct watching *w, int index, int ms)
+{
+  struct nbd_dialed list[WATCHER_CONNECTIONS] = { { .fd = -1 } };
+  unsigned count;
+
+  if (dial_all (w, list, &count, ms) == 0
+      && connect_all (w, index, list, count) == 0) {
+    watcher_start (&w->watcher, &ops, w, count, list, count, -1, 0);
+    return 0;
   }
-  watcher_start (&w->watcher, &ops, w, (unsigned) w->a.connections, list,
-                 (unsigned) w->a.connections, -1, 0);
-  return 0;
+  for (unsigned i = 0; i < count; ++i) {
+    close (list[i].fd);
+    if (list[i].pidfd != -1)
+      close (list[i].pidfd);
+  }
+  return -1;
 }
 
 /* Nobody has written down which server it was: then it may be any, and
@@ -343,6 +365,7 @@ resume (struct watching *w, const struct attachment *old, bool known)
     w->knows_disk = true;
     w->a.server = old->server;
     w->a.server_start = old->server_start;
+    strcpy (w->a.array, old->array);
   }
   pidfd = known ? former_server (&w->a) : present_server (w);
   watcher_start (&w->watcher, &ops, w, (unsigned) w->a.connections, NULL, 0,
@@ -352,16 +375,34 @@ resume (struct watching *w, const struct attachment *old, bool known)
   return true;
 }
 
-/* Does somebody swap to a device that is ours, or may be?  Then no other
- * one will do.
+/* ... or with a half of a mirror that was given up. */
+static bool
+resume_apart (struct watching *w, const struct attachment *old)
+{
+  if (!w->mirror || old->array[0] == '\0')
+    return false;
+  w->a.index = old->index;
+  w->a.reconnects = old->reconnects;
+  strcpy (w->a.array, old->array);
+  w->apart = true;
+  save (w);
+  return true;
+}
+
+/* Does somebody swap to a device that is ours, or may be, or to an array
+ * that has it?  Then no other one will do.
  */
 static bool
 is_swap (const struct attachment *a, const char *identifier)
 {
-  char device[NBD_DEVICE_PATH_SIZE];
+  char device[NBD_DEVICE_PATH_SIZE], path[MD_DEVICE_PATH_SIZE];
+  char array[MD_NAME_SIZE];
 
+  if (nbd_device_foreign (a->index, identifier))
+    return false;
   return swap_find (nbd_device_path (device, a->index), NULL)
-    && !nbd_device_foreign (a->index, identifier);
+    || (md_find (array, a->index)
+        && swap_find (md_device_path (path, array), NULL));
 }
 
 static int
@@ -375,12 +416,12 @@ begin (struct watching *w, int index)
   if (w->file == -1)
     return refuse (w, errno == EBUSY ? "another watcher is at work"
                    : strerror (errno));
-  if (resume (w, &old, known))
+  if (resume (w, &old, known) || (known && resume_apart (w, &old)))
     return 0;
   if (known && is_swap (&old, w->a.identifier))
     return refuse (w, "its device is in use as swap, but not found "
                    "connected");
-  if (attach (w, index) == 0)
+  if (attach (w, index, DIAL_MS) == 0)
     return 0;
   unlink (run_path (path, w->a.name, "attach"));
   return -1;
@@ -438,14 +479,100 @@ catch_signals (sigset_t *usual)
   sigdelset (usual, SIGINT);
 }
 
+/* ---- a half of a mirror ---- */
+
+/* What the kernel still has fails, at once.  What the server still has is
+ * of no more account: it is brought up to date before it is read.
+ */
+static void
+give_up (struct watching *w)
+{
+  if (nbd_disconnect (&w->nl, w->a.index) == -1) {
+    say (w, "%s", w->nl.error);
+    return;
+  }
+  say (w, "%s is given up: /dev/%s goes on without /dev/nbd%d", w->a.uri,
+       w->a.array, w->a.index);
+  if (w->dialing)
+    nbd_dial_end (&w->dial);
+  w->dialing = false;
+  watcher_end (&w->watcher);
+  w->apart = true;
+}
+
+/* Leave the array, and connect the device as a new one, with whatever its
+ * server has now.  False: told to end before.
+ */
+static bool
+come_back (struct watching *w, const sigset_t *usual)
+{
+  const struct timespec tick = { .tv_nsec = LEAVE_TICK * 1000000 };
+  int64_t next = 0;
+  bool left = false;
+
+  for (; !told_to_end; ppoll (NULL, 0, &tick, usual)) {
+    left = left || half_leave (&w->half);
+    if (!left || now_ms () < next)
+      continue;
+    w->knows_disk = false;
+    if (attach (w, nbd_device_foreign (w->a.index, w->a.identifier)
+                   ? -1 : w->a.index, DIAL_AGAIN_MS) == 0)
+      break;
+    next = now_ms () + DIAL_AGAIN_MS;
+  }
+  if (told_to_end)
+    return false;
+  w->apart = false;
+  half_begin (&w->half, w->a.index, w->a.array);
+  reconnected (w, (unsigned) w->a.connections);
+  return true;
+}
+
+static void
+look_at_half (struct watching *w)
+{
+  bool dead = w->watcher.dead == w->watcher.connections;
+  char text[160];
+
+  switch (half_look (&w->half, dead, now_ms (), text, sizeof text)) {
+  case HALF_QUIET:
+    break;
+  case HALF_FOUND:
+    save (w);
+    break;
+  case HALF_GIVE_UP:
+    give_up (w);
+    break;
+  case HALF_ADDING:
+    say (w, "/dev/nbd%d is given back to /dev/%s", w->a.index, w->a.array);
+    break;
+  case HALF_ADDED:
+    say (w, "/dev/%s has /dev/nbd%d again, and brings it up to date",
+         w->a.array, w->a.index);
+    break;
+  case HALF_NOT_ADDED:
+    say (w, "/dev/%s does not take /dev/nbd%d: %s", w->a.array, w->a.index,
+         text);
+    break;
+  }
+}
+
 static void
 work (struct watching *w, const sigset_t *usual)
 {
-  for (;;) {
+  while (!w->apart || come_back (w, usual)) {
     int ms = watcher_step (&w->watcher);
-    struct timespec t = { .tv_sec = ms / 1000,
-                          .tv_nsec = ms % 1000 * 1000000 };
+    struct timespec t;
 
+    if (w->mirror) {
+      look_at_half (w);
+      if (ms == -1 || ms > half_tick (&w->half))
+        ms = half_tick (&w->half);
+    }
+    if (w->apart)
+      continue;
+    t = (struct timespec) { .tv_sec = ms / 1000,
+                            .tv_nsec = ms % 1000 * 1000000 };
     if (w->watcher.gone) {
       say (w, "somebody has disconnected /dev/nbd%d", w->a.index);
       return;
@@ -469,12 +596,15 @@ run (struct watching *w, int index)
     return EXIT_FAILED;
   if (!harden_self (HEAP, PRIORITY, missing, sizeof missing))
     say (w, "works without %s", missing);
-  say (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
+  half_begin (&w->half, w->a.index, w->a.array);
+  if (!w->apart)
+    say (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
   work (w, &usual);
-  if (w->watcher.gone && is_swap (&w->a, w->a.identifier))
+  if (!w->apart && w->watcher.gone && is_swap (&w->a, w->a.identifier))
     return EXIT_FAILED;
   unlink (run_path (path, w->a.name, "attach"));
-  watcher_end (&w->watcher);
+  if (!w->apart)
+    watcher_end (&w->watcher);
   say (w, "/dev/nbd%d is disconnected", w->a.index);
   return EXIT_OK;
 }
@@ -520,6 +650,8 @@ command_watch (const struct command *command, int argc, char *argv[])
       .help = "requests wait for a server so long (300)" },
     { .name = "device", .argument = "N", .number = &index,
       .help = "attach /dev/nbdN, not just a free one" },
+    { .name = "mirror", .flag = &w.mirror,
+      .help = "it is a half of a mirror, and may be given up" },
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);

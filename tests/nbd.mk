@@ -137,7 +137,10 @@ tests_watch_played_SOURCES = tests/watch-played.c \
 	server/attach-file.c server/attach-file.h \
 	server/client.c server/client.h \
 	server/clock.h \
+	server/half.c server/half.h \
 	server/kernel-file.c server/kernel-file.h \
+	server/md.c server/md.h \
+	server/md-setup.c server/md-setup.h \
 	server/nbd-device.c server/nbd-device.h \
 	server/nbd-dial.c server/nbd-dial.h \
 	server/nbd-receivers.c server/nbd-receivers.h \
@@ -145,6 +148,7 @@ tests_watch_played_SOURCES = tests/watch-played.c \
 	server/output.c server/output.h \
 	server/process.c server/process.h \
 	server/run-file.c server/run-file.h \
+	server/run-program.c server/run-program.h \
 	server/self-hardening.c server/self-hardening.h \
 	server/swaps.c server/swaps.h \
 	server/watch.c \

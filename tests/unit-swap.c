@@ -322,7 +322,7 @@ attachment (void **state)
     .name = "swap0.1", .identifier = "nbdzram:swap0.1",
     .uri = "nbd+unix:///?socket=/a \"b\"", .index = 12,
     .size = 17 * GIB, .connections = 2, .timeout = 3, .dead_timeout = 300,
-    .reconnects = 5, .server = 4711, .server_start = UINT64_C (1) << 40,
+    .reconnects = 5, .array = "md127", .server = 4711, .server_start = UINT64_C (1) << 40,
   }, b;
   int fd, status;
   pid_t pid;

@@ -33,6 +33,7 @@ unit_programs = \
 	tests/unit-dictionary \
 	tests/unit-dictionary-train \
 	tests/unit-expression \
+	tests/unit-half \
 	tests/unit-kernel-file \
 	tests/unit-latency \
 	tests/unit-limit \
@@ -108,6 +109,12 @@ tests_unit_expression_SOURCES = tests/unit-expression.c \
 	server/expression.c server/expression.h $(unit_help)
 tests_unit_expression_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_unit_expression_LDADD = $(unit_libs)
+tests_unit_half_SOURCES = tests/unit-half.c server/half.c server/half.h \
+	server/kernel-file.c server/kernel-file.h server/md.c server/md.h \
+	server/md-setup.h server/nbd-receivers.c server/nbd-receivers.h \
+	server/run-program.h $(unit_help)
+tests_unit_half_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_unit_half_LDADD = $(unit_libs)
 tests_unit_kernel_file_SOURCES = tests/unit-kernel-file.c \
 	server/kernel-file.c server/kernel-file.h $(unit_help)
 tests_unit_kernel_file_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
