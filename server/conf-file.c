@@ -242,6 +242,11 @@ conf_print (const struct conf *c, FILE *file)
   for (const struct conf_entry *e = conf_entries; e->name; ++e) {
     if (e->bytes == 0 || e->repeats)
       continue;
+    if (e->kind == CONF_BOOL) {
+      fprintf (file, "%s = %s\n", e->name,
+               conf_get_field (c, e) ? "on" : "off");
+      continue;
+    }
     if (e->kind != CONF_TEXT && e->kind != CONF_PATH) {
       write_number (file, c, e);
       continue;

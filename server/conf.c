@@ -77,6 +77,9 @@ const struct conf_entry conf_entries[] = {
   { .name = "priority", .kind = CONF_NUMBER, .max = 32767, FIELD (priority),
     .words = { { "auto", CONF_KEEP } } },
   { .name = "remote", .kind = CONF_TEXT, .repeats = true, FIELD (remotes) },
+  { .name = "mirror", .kind = CONF_BOOL, FIELD (mirror) },
+  { .name = "stripe", .kind = CONF_BOOL, FIELD (stripe) },
+  { .name = "attach-only", .kind = CONF_BOOL, FIELD (attach_only) },
   { .name = "connections", .kind = CONF_NUMBER, .min = 2,
     .max = WATCHER_CONNECTIONS, FIELD (connections) },
   { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN, .max = 30,
@@ -193,17 +196,18 @@ whole_number (const char *value, uint64_t *n)
   return errno == 0;
 }
 
-static bool
-is_bool (const char *value)
+/* 1, 0, or -1: it is none. */
+static int
+bool_of (const char *value)
 {
   static const char *const words[] = {
-    "on", "off", "true", "false", "yes", "no", "1", "0",
+    "off", "on", "false", "true", "no", "yes", "0", "1",
   };
 
   for (unsigned i = 0; i < ARRAY_SIZE (words); ++i)
     if (strcmp (value, words[i]) == 0)
-      return true;
-  return false;
+      return i % 2;
+  return -1;
 }
 
 /* ", or WORD, or WORD": what else could be said than a number. */
@@ -282,7 +286,7 @@ check_text (const struct conf_entry *e, const char *value, char *error,
 {
   char words[WORDS_SIZE];
 
-  if (e->kind == CONF_BOOL && !is_bool (value))
+  if (e->kind == CONF_BOOL && bool_of (value) == -1)
     return refuse (EINVAL, error, size, "%s: '%s' is neither on nor off",
                    e->name, value);
   if (e->kind == CONF_PATH && value[0] != '/' && !is_word (e, value))
@@ -465,6 +469,10 @@ conf_set (struct conf *c, const char *key, const char *value, char *error,
   if (e->kind == CONF_SIZE || e->kind == CONF_NUMBER
       || e->kind == CONF_PERCENT)
     return set_number (c, e, value, error, size);
+  if (e->kind == CONF_BOOL && e->bytes > 0) {
+    set_field (c, e, bool_of (value));
+    return 0;
+  }
   return set_value (c, e, first, value, error, size);
 }
 
@@ -554,6 +562,18 @@ check_remote (const struct conf *c, char *error, size_t size)
 }
 
 static int
+check_array (const struct conf *c, char *error, size_t size)
+{
+  if (c->mirror && c->stripe)
+    return refuse (EINVAL, error, size, "mirror and stripe: several servers "
+                   "are one of them");
+  if ((c->mirror || c->stripe) && c->remote_count < 2)
+    return refuse (EINVAL, error, size, "%s: of two servers at least, each "
+                   "a remote", c->mirror ? "mirror" : "stripe");
+  return 0;
+}
+
+static int
 check_tls (const struct conf *c, bool swap, char *error, size_t size)
 {
   if (c->tls_certificates && c->tls_psk)
@@ -596,7 +616,8 @@ conf_check (const struct conf *c, bool swap, char *error, size_t size)
   if (conf_parameter (c, "backing-size") && !conf_parameter (c, "backing"))
     return refuse (EINVAL, error, size, "backing-size says something about "
                    "backing, which is missing");
-  if (check_tls (c, swap, error, size) == -1)
+  if (check_array (c, error, size) == -1
+      || check_tls (c, swap, error, size) == -1)
     return -1;
   return swap ? check_swap (c, error, size) : 0;
 }

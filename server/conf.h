@@ -58,6 +58,8 @@ struct conf {
   /* Its use as swap. */
   char *remotes[CONF_REMOTES_MAX]; /* URIs, instead of a local server */
   size_t remote_count;
+  int mirror, stripe;           /* of them: an array; not both */
+  int attach_only;              /* a disk, and no swap */
   int priority;                 /* of the swap; -1: the kernel's choice */
   uint64_t connections;         /* from 2 */
   uint64_t timeout;             /* seconds until a request is sent again */

@@ -8,6 +8,8 @@
 
 #include "in-use.h"
 #include "kernel-file.h"
+#include "md.h"
+#include "nbd-device.h"
 #include "swaps.h"
 
 #define IDENTIFIER "nbdzram:"
@@ -41,6 +43,20 @@ is_ours (const char *device, const char *name, bool clients)
   return is_named (backend, name);
 }
 
+/* DEVICE is /dev/mdN: an array that has one of ours. */
+static bool
+has_ours (const char *device, const char *name, bool clients)
+{
+  int halves[MD_HALVES_MAX];
+  unsigned count = md_halves (device + strlen ("/dev/"), halves);
+  char path[NBD_DEVICE_PATH_SIZE];
+
+  for (unsigned i = 0; i < count; ++i)
+    if (is_ours (nbd_device_path (path, halves[i]), name, clients))
+      return true;
+  return false;
+}
+
 bool
 in_use_as_swap (const char *name, bool clients, char *device, size_t size)
 {
@@ -54,7 +70,9 @@ in_use_as_swap (const char *name, bool clients, char *device, size_t size)
   }
   for (int i = 0; i < count; ++i)
     if (strncmp (list[i].path, "/dev/nbd", strlen ("/dev/nbd")) == 0
-        && is_ours (list[i].path, name, clients)) {
+        ? is_ours (list[i].path, name, clients)
+        : strncmp (list[i].path, "/dev/md", strlen ("/dev/md")) == 0
+          && has_ours (list[i].path, name, clients)) {
       snprintf (device, size, "%s", list[i].path);
       return true;
     }

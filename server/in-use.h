@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Is one of the devices in /proc/swaps ours: NAME's by its identifier
- * (/sys/block/nbdN/backend), or, where it has none, as plain nbd-client
+/* Is one of the devices in /proc/swaps ours, or an array that has one that
+ * is: NAME's by its identifier (/sys/block/nbdN/backend), or, where it has none, as plain nbd-client
  * attaches it, perhaps ours, since CLIENTS are connected?  Then it is in
  * DEVICE.  If it can't be told, it is.
  */

@@ -8,6 +8,7 @@ server_nbdzram_SOURCES = \
 	plugin/control-socket.c plugin/control-socket.h \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
+	server/array.c server/array.h \
 	server/attach-file.c server/attach-file.h \
 	server/attach-status.c server/attach-status.h \
 	server/check.c server/check.h \

@@ -286,10 +286,10 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
                    size_t size)
 {
   json_t *request = json_pack (
-    "{s:s, s:s, s:s, s:I, s:I, s:I}", "verb", "watch", "name", watcher,
+    "{s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "verb", "watch", "name", watcher,
     "uri", uri, "connections", (json_int_t) c->connections,
     "timeout", (json_int_t) c->timeout,
-    "dead_timeout", (json_int_t) c->dead_timeout);
+    "dead_timeout", (json_int_t) c->dead_timeout, "mirror", c->mirror);
 
   bool known = is_known (name, watcher);
 

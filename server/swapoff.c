@@ -15,6 +15,7 @@
 
 #include "client.h"
 #include "conf.h"
+#include "md-setup.h"
 #include "nbd-device.h"
 #include "options.h"
 #include "output.h"
@@ -32,6 +33,7 @@ struct swapoff {
   struct swap_state state;
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
+  char array[MD_NAME_SIZE];     /* that has them; empty: none */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -61,7 +63,10 @@ find_devices (struct swapoff *s)
     if (!swap_server_attached (watcher, a))
       continue;
     s->attached_count++;
-    nbd_device_path (device, a->index);
+    if (md_find (s->array, a->index))
+      md_device_path (device, s->array);
+    else
+      nbd_device_path (device, a->index);
     if (!swap_state_has (&s->state, device)
         && s->state.device_count < CONF_REMOTES_MAX)
       snprintf (s->state.devices[s->state.device_count++],
@@ -177,6 +182,19 @@ turn_off (struct swapoff *s, const char *device)
 /* ---- all the rest ---- */
 
 static int
+stop_array (struct swapoff *s)
+{
+  char why[256], path[MD_DEVICE_PATH_SIZE];
+
+  if (s->array[0] == '\0')
+    return 0;
+  if (md_stop (s->array, why, sizeof why) == -1)
+    return fail (s, md_device_path (path, s->array), why);
+  printf ("stopped /dev/%s\n", s->array);
+  return 0;
+}
+
+static int
 detach (struct swapoff *s)
 {
   char why[256], device[NBD_DEVICE_PATH_SIZE];
@@ -239,7 +257,7 @@ undo (struct swapoff *s)
   for (unsigned i = 0; i < s->state.device_count; ++i)
     if (turn_off (s, s->state.devices[i]) == -1)
       return -1;
-  if (detach (s) == -1 || stop_server (s) == -1)
+  if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1)
     return -1;
   restore (s);
   conf_run_path (path, sizeof path, s->name);

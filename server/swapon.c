@@ -17,9 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "client.h"
 #include "conf.h"
 #include "kernel-file.h"
+#include "md-setup.h"
 #include "nbd-device.h"
 #include "nbd-dial.h"
 #include "nbd-netlink.h"
@@ -40,11 +42,13 @@ struct swapon {
   struct swap_state state;
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
+  struct array array;           /* of them all */
 
   /* What this run did. */
   bool started;
   bool conf_written;
-  bool watched[CONF_REMOTES_MAX], swapped[CONF_REMOTES_MAX];
+  bool watched[CONF_REMOTES_MAX];
+  bool swapped[CONF_REMOTES_MAX]; /* as state.devices */
   bool set[SWAP_SETTINGS];
   char error[512];
 };
@@ -226,6 +230,27 @@ attach_all (struct swapon *s)
   return 0;
 }
 
+/* ---- an array ---- */
+
+static int
+join (struct swapon *s)
+{
+  struct array *a = &s->array;
+
+  if (!s->conf.mirror && !s->conf.stripe)
+    return 0;
+  *a = (struct array) { .title = s->name, .mirror = s->conf.mirror };
+  for (unsigned k = 0; k < s->attached_count; ++k)
+    a->index[a->count++] = s->attached[k].index;
+  if (array_join (a, s->error, sizeof s->error) == -1)
+    return -1;
+  s->state.device_count = 1;
+  md_device_path (s->state.devices[0], a->name);
+  if (swap_state_write (&s->state) == -1)
+    return fail (s, "%s.swap: %s", s->name, strerror (errno));
+  return 0;
+}
+
 /* ---- settings of the kernel ---- */
 
 static int
@@ -295,10 +320,9 @@ make_area (struct swapon *s, const char *device)
 static int
 swap_one (struct swapon *s, unsigned k)
 {
-  char device[NBD_DEVICE_PATH_SIZE];
+  const char *device = s->state.devices[k];
   struct swap_area area;
 
-  nbd_device_path (device, s->attached[k].index);
   if (!swap_find (device, NULL)) {
     if (make_area (s, device) == -1)
       return -1;
@@ -314,7 +338,7 @@ swap_one (struct swapon *s, unsigned k)
 static int
 swap_all (struct swapon *s)
 {
-  for (unsigned k = 0; k < s->attached_count; ++k)
+  for (unsigned k = 0; k < s->state.device_count; ++k)
     if (swap_one (s, k) == -1)
       return -1;
   return 0;
@@ -329,12 +353,14 @@ static int
 go_forward (struct swapon *s)
 {
   int (*const steps[]) (struct swapon *) = {
-    load_nbd, start_server, read_state, attach_all, set_all, swap_all,
+    load_nbd, start_server, read_state, attach_all, join, set_all, swap_all,
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {
     if (interrupted)
       return fail (s, "interrupted");
+    if (s->conf.attach_only && steps[i] == set_all)
+      return 0;
     if (steps[i] (s) == -1)
       return -1;
     fflush (stdout);
@@ -356,13 +382,16 @@ go_back (struct swapon *s)
 {
   char why[256] = "", device[NBD_DEVICE_PATH_SIZE], path[4096];
 
+  for (unsigned k = s->state.device_count; k-- > 0; )
+    if (s->swapped[k]) {
+      int r = swap_off (s->state.devices[k]);
+
+      undone (s->state.devices[k], r, strerror (errno));
+    }
+  if (s->array.begun && s->array.name[0] != '\0')
+    undone ("array", md_stop (s->array.name, why, sizeof why), why);
   for (unsigned k = s->attached_count; k-- > 0; ) {
     nbd_device_path (device, s->attached[k].index);
-    if (s->swapped[k]) {
-      int r = swap_off (device);
-
-      undone (device, r, strerror (errno));
-    }
     if (s->watched[k])
       undone (device, swap_server_unwatch (s->name, &s->attached[k], why,
                                            sizeof why), why);
@@ -414,6 +443,13 @@ static const char *const keys[] = {
 
 #define KEYS ARRAY_SIZE (keys)
 
+/* Likewise, those that are on or off. */
+static const char *const flags[] = { "mirror", "stripe", "attach-only" };
+
+#define FLAGS ARRAY_SIZE (flags)
+
+
+
 /* A file of a former run that had not come to anything is not ours. */
 static void
 forget_stale (const struct swapon *s)
@@ -429,7 +465,7 @@ forget_stale (const struct swapon *s)
 
 static int
 read_settings (struct swapon *s, const struct option_list values[KEYS],
-               char **words, int count)
+               const bool on[FLAGS], char **words, int count)
 {
   struct conf *c = &s->conf;
   char *error = s->error;
@@ -446,6 +482,9 @@ read_settings (struct swapon *s, const struct option_list values[KEYS],
     for (unsigned k = 0; k < values[i].count; ++k)
       if (conf_set (c, keys[i], values[i].values[k], error, size) == -1)
         return -1;
+  for (size_t i = 0; i < FLAGS; ++i)
+    if (on[i] && conf_set (c, flags[i], "on", error, size) == -1)
+      return -1;
   if (conf_check (c, true, error, size) == -1)
     return -1;
   if (c->remote_count > 0 || c->size > 0)
@@ -463,11 +502,11 @@ is_word (const char *argument)
 
 static int
 prepare (struct swapon *s, const struct option_list values[KEYS],
-         char **words, int count)
+         const bool on[FLAGS], char **words, int count)
 {
   if (geteuid () != 0)
     return fail (s, "this needs root");
-  return read_settings (s, values, words, count) == -1 ? -1
+  return read_settings (s, values, on, words, count) == -1 ? -1
     : read_state (s);
 }
 
@@ -476,7 +515,7 @@ command_swapon (const struct command *command, int argc, char *argv[])
 {
   static struct swapon s = { .name = "swap0" };
   struct option_list v[KEYS] = { { .count = 0 } };
-  bool no_systemd = false;
+  bool no_systemd = false, on[FLAGS] = { false };
   const struct option_entry entries[] = {
     { .name = keys[0], .argument = "SIZE", .list = &v[0],
       .help = "of the disk: 4G, or ram/2" },
@@ -496,6 +535,12 @@ command_swapon (const struct command *command, int argc, char *argv[])
       .help = "a server elsewhere; may be repeated" },
     { .name = keys[8], .letter = 'C', .argument = "N", .list = &v[8],
       .help = "to the server, from 2 (2)" },
+    { .name = flags[0], .flag = &on[0],
+      .help = "each page on all remote servers" },
+    { .name = flags[1], .flag = &on[1],
+      .help = "pages on remote servers in turns, as one device" },
+    { .name = flags[2], .flag = &on[2],
+      .help = "attach a disk, and don't swap to it" },
     { .name = "no-systemd", .flag = &no_systemd,
       .help = "start the server ourselves" },
     { 0 },
@@ -510,7 +555,7 @@ command_swapon (const struct command *command, int argc, char *argv[])
   if (!control_name_valid (s.name))
     usage_error (command, "'%s' can't be a name", s.name);
   s.unit = !no_systemd && swap_server_has_systemd ();
-  if (prepare (&s, v, argv + first, argc - first) == 0)
+  if (prepare (&s, v, on, argv + first, argc - first) == 0)
     return run (&s);
   fprintf (stderr, "nbdzram swapon: %s: %s\n", s.name, s.error);
   return EXIT_FAILED;

@@ -50,6 +50,9 @@ exits 1 "unknown key 'colour'" swapon colour=red
 exits 1 'size: .* is more than' swapon --size 1000000G
 exits 1 "size: 'x' " swapon --size x
 exits 1 'size and remote' swapon --size 1G --remote nbd://x
+exits 1 'mirror: of two servers at least' swapon --mirror --remote nbd://x
+exits 1 'stripe: of two servers at least' swapon --stripe --size 1G
+exits 1 'mirror and stripe' swapon --mirror --stripe --remote nbd://x --remote nbd://y
 printf 'size = 64M\ncolour = red\n' >"$NBDZRAM_CONF_DIR/painted.conf"
 exits 1 "painted.conf:2: unknown key 'colour'" swapon painted
 
@@ -112,6 +115,17 @@ swap swap0 is off
 END
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/swappiness")" = 100 ]
+
+# An array that has the device is what is swapped to.
+mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0/holders/md7"
+echo nbdzram:swap0 >"$NBDZRAM_ROOT/sys/block/nbd0/backend"
+echo 1 >"$NBDZRAM_ROOT/sys/block/nbd0/pid"
+printf '{"index":0,"identifier":"nbdzram:swap0","uri":"nbd://x"}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+echo '/dev/md7 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
+exits 1 'swap0: 500M are swapped, but 100M of memory' swapoff
+rm -r "$NBDZRAM_ROOT/sys/block" "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
 
 # A unit puts them back when it is stopped, and swapoff says nothing of it.
 mkdir -p "$NBDZRAM_ROOT/run/systemd/system"

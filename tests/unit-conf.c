@@ -150,6 +150,7 @@ defaults (void **state)
   assert_false (conf_has_tls (&c));
   assert_int_equal (c.threads, 0);
   assert_int_equal (c.remote_count, 0);
+  assert_false (c.mirror || c.stripe || c.attach_only);
   assert_int_equal (c.priority, 100);
   assert_int_equal (c.connections, 2);
   assert_int_equal (c.timeout, 3);
@@ -575,6 +576,36 @@ random_value (const char *key)
 }
 
 static void
+arrays (void **state)
+{
+  struct conf c;
+
+  (void) state;
+  begin (&c);
+  read_text (&c, "size = 1G\nmirror = on\n");
+  assert_true (c.mirror);
+  assert_senseless (&c, true, "mirror: of two servers at least");
+  read_text (&c, "size = 1G\nmirror = no\nstripe = yes\n");
+  assert_false (c.mirror);
+  assert_senseless (&c, true, "stripe: of two servers at least");
+  conf_free (&c);
+
+  begin (&c);
+  read_text (&c, "remote = nbd://a\nmirror = 1\nattach-only = true\n");
+  assert_true (c.attach_only);
+  assert_senseless (&c, true, "mirror: of two servers at least");
+  read_text (&c, "remote = nbd://a\nremote = nbd://b\n");
+  assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  set (&c, "stripe=on");
+  assert_senseless (&c, true, "mirror and stripe: several servers are one");
+  set (&c, "mirror=off");
+  assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  assert_int_equal (conf_set (&c, "mirror", "2", error, sizeof error), -1);
+  assert_string_equal (error, "mirror: '2' is neither on nor off");
+  conf_free (&c);
+}
+
+static void
 assert_same_text (const char *a, const char *b)
 {
   assert_string_equal (a ? a : "", b ? b : "");
@@ -595,6 +626,9 @@ assert_same (const struct conf *a, const struct conf *b)
   assert_int_equal (a->remote_count, b->remote_count);
   for (size_t i = 0; i < a->remote_count; ++i)
     assert_string_equal (a->remotes[i], b->remotes[i]);
+  assert_int_equal (a->mirror, b->mirror);
+  assert_int_equal (a->stripe, b->stripe);
+  assert_int_equal (a->attach_only, b->attach_only);
   assert_int_equal (a->priority, b->priority);
   assert_int_equal (a->connections, b->connections);
   assert_int_equal (a->timeout, b->timeout);
@@ -719,6 +753,7 @@ main (void)
     cmocka_unit_test (refused_files),
     cmocka_unit_test (senseless_sizes),
     cmocka_unit_test (here_or_elsewhere),
+    cmocka_unit_test (arrays),
     cmocka_unit_test (tls_or_swap),
     cmocka_unit_test (exports_add_up),
     cmocka_unit_test (exports_or_size),
