@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach-status.h"
 #include "check.h"
 #include "kernel-file.h"
 #include "output.h"
@@ -330,6 +331,50 @@ check_attachments (const struct look *l)
       check_attachment (l, found.gl_pathv[n]);
     globfree (&found);
   }
+}
+
+/* A mirror whose halves are not all there, told once. */
+static void
+check_mirror (json_t *list, const json_t *attachments)
+{
+  for (size_t i = 0; i < json_array_size (attachments); ++i) {
+    const json_t *a = json_object_get (json_array_get (attachments, i),
+                                       "array");
+    uint64_t in_sync = json_number (a, "in_sync");
+    uint64_t halves = json_number (a, "halves");
+
+    if (strcmp (json_string_value (json_object_get (a, "level")) ?: "",
+                "raid1") != 0)
+      continue;
+    check_add (list, in_sync == halves ? CHECK_OK : CHECK_WARN, "mirror",
+               "start the servers that are missing; the rest is done by "
+               "itself", "%" PRIu64 " of %" PRIu64 " halves of %s are in "
+               "sync", in_sync, halves,
+               json_string_value (json_object_get (a, "device")));
+    return;
+  }
+}
+
+bool
+check_remote (json_t *list, const char *name)
+{
+  struct server s = { .name = "" };
+  const struct look l = { .list = list, .server = &s };
+  char directory[sizeof s.path];
+  json_t *replies = json_array ();
+  bool any;
+
+  attach_status_remote (replies, name);
+  any = json_array_size (replies) > 0
+    && control_path (s.path, control_directory (directory, sizeof directory),
+                     name) == 0;
+  if (any) {
+    check_attachments (&l);
+    check_mirror (list, json_object_get (json_array_get (replies, 0),
+                                         "attachments"));
+  }
+  json_decref (replies);
+  return any;
 }
 
 void

@@ -104,7 +104,9 @@ command_check (const struct command *command, int argc, char *argv[])
 
   name = last_argument (command, index, argc, argv);
   check_machine (list);
-  if (find (name, control, &s, &code)) {
+  if (name && !control && check_remote (list, name))
+    code = EXIT_OK;
+  else if (find (name, control, &s, &code)) {
     code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                        &status);
     if (code == EXIT_OK)

@@ -31,6 +31,11 @@ void check_add (json_t *list, enum check_status status, const char *name,
 
 void check_machine (json_t *list);
 
+/* Devices that are attached for NAME to servers elsewhere.  False: there
+ * are none.
+ */
+bool check_remote (json_t *list, const char *name);
+
 /* STATUS is what the server says of itself. */
 void check_server (json_t *list, const struct server *s,
                    const json_t *status);

@@ -164,6 +164,21 @@ md_half_of (const char *array, int index)
   return half;
 }
 
+unsigned
+md_count (const char *array, unsigned *in_sync)
+{
+  int halves[MD_HALVES_MAX];
+  unsigned count = md_halves (array, halves);
+  char path[80];
+  uint64_t wanted;
+
+  *in_sync = 0;
+  for (unsigned i = 0; i < count; ++i)
+    *in_sync += md_half_of (array, halves[i]) == MD_HALF_IN_SYNC;
+  snprintf (path, sizeof path, "/sys/block/%s/md/raid_disks", array);
+  return kernel_file_number (path, &wanted) == 0 ? (unsigned) wanted : 0;
+}
+
 bool
 md_has_other (const char *array, int index)
 {

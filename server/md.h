@@ -55,6 +55,12 @@ enum md_half md_half_of (const char *array, int index);
 int md_half_open (const char *array, int index);
 enum md_half md_half_read (int fd);
 
+/* How many halves it should have, and in *IN_SYNC how many have all pages;
+ * 0 where there is no such array.
+ */
+unsigned md_count (const char *array, unsigned *in_sync);
+
+
 /* Has the array a half besides /dev/nbdINDEX that is in sync, and whose
  * connections the kernel still reads from?  False where that can't be
  * seen (nbd-receivers.h).

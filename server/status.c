@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attach-status.h"
@@ -15,7 +16,7 @@
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
   IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
-  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS,
+  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS, HALVES,
 };
 
 const struct column status_columns[] = {
@@ -46,6 +47,8 @@ const struct column status_columns[] = {
   [SWAPPED] = { "SWAPPED", "how much is swapped to it", true, true },
   [RECONNECTS] = { "RECONNECTS", "new connections that the kernel was given",
                    true, true },
+  [HALVES] = { "HALVES", "of a mirror: those in sync, of how many", false,
+               true },
   { 0 },
 };
 
@@ -115,6 +118,22 @@ put_attached (const struct line *l, unsigned column, char text[TEXT_SIZE])
     put_number (text, sum);
 }
 
+static void
+put_halves (const struct line *l, char text[TEXT_SIZE])
+{
+  const json_t *list = json_object_get (l->reply, "attachments");
+
+  text[0] = '\0';
+  for (size_t i = 0; i < json_array_size (list); ++i) {
+    const json_t *a = json_object_get (json_array_get (list, i), "array");
+
+    if (strcmp (json_string_value (json_object_get (a, "level")) ?: "",
+                "raid1") == 0)
+      snprintf (text, TEXT_SIZE, "%" PRIu64 "/%" PRIu64,
+                json_number (a, "in_sync"), json_number (a, "halves"));
+  }
+}
+
 /* Columns that are one number of the server. */
 struct source {
   const char *key;
@@ -134,7 +153,7 @@ static const struct source sources[] = {
   [MEM_USED] = { "mem_used_max", true },
   [MIGRATED] = { "pages_compacted", false },
   [DAMAGED] = { "checksum_errors", false },
-  [RECONNECTS] = { NULL, false },
+  [HALVES] = { NULL, false },
 };
 
 static const char *
@@ -164,6 +183,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case DEVICE:
   case SWAPPED:
   case RECONNECTS: put_attached (l, column, text); break;
+  case HALVES: put_halves (l, text); break;
   default:
     if (s->size)
       put_size (l, text, json_number (l->statistics, s->key));
@@ -249,16 +269,35 @@ print_tables (struct status *s, const json_t *replies)
     ? print_exports (s->command, replies, bytes) : code;
 }
 
+/* What all servers here say, and what is known of those elsewhere.  It is
+ * an error that there is none, but not that there are others.
+ */
+static int
+collect (json_t *replies, const char *name, const char *control)
+{
+  size_t here = 0;
+
+  if (!control)
+    attach_status_remote (replies, name);
+  if (json_array_size (replies) > 0 && name)
+    return EXIT_OK;
+  if (json_array_size (replies) > 0)
+    free (servers_find (&here));
+  return json_array_size (replies) > 0 && here == 0 ? EXIT_OK
+    : servers_ask (name, control, "status", replies);
+}
+
 /* Ask and print. */
 static int
 show (struct status *s, const char *name)
 {
   json_t *replies = json_array ();
-  int code = servers_ask (name, s->control, "status", replies);
+  int code = collect (replies, name, s->control);
   int printed = EXIT_OK;
 
   for (size_t i = 0; i < json_array_size (replies); ++i)
-    attach_status (json_array_get (replies, i));
+    if (!json_object_get (json_array_get (replies, i), "attachments"))
+      attach_status (json_array_get (replies, i));
   if (json_array_size (replies) > 0)
     printed = s->json ? print_json (json_pack ("{s:O}", "servers", replies))
                       : print_tables (s, replies);

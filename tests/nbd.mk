@@ -66,6 +66,7 @@ nbd_tests = \
 	tests/no-allocation.sh \
 	tests/pool-full-tmpfs.sh \
 	tests/pool-hugetlbfs.sh \
+	tests/remote-status.sh \
 	tests/serve.sh \
 	tests/serve-adopt.sh \
 	tests/serve-export.sh \
