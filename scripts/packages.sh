@@ -11,7 +11,7 @@ packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
     libclang-rt-dev util-linux procps python3 socat jq gnutls-bin
     libsqlite3-dev"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
-    xfsprogs btrfs-progs fio util-linux systemd iproute2"
+    xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
 packages_bench_apt="gnuplot-nox"
 packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
@@ -22,7 +22,7 @@ packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
     libasan libubsan libtsan util-linux procps-ng python3 socat jq gnutls-utils
     perl-interpreter perl-Pod-Checker sqlite-devel"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
-    btrfs-progs fio util-linux iproute iproute-tc"
+    btrfs-progs mdadm fio util-linux iproute iproute-tc"
 packages_bench_dnf="gnuplot"
 
 # Is everything of a group (build, tests, vm or bench) there?
@@ -40,7 +40,7 @@ have_group () {
             module="cmocka sqlite3" ;;
         vm)
             set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \
-                mkfs.xfs mkfs.btrfs fio mkswap systemctl ip tc
+                mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc
             module=nbdkit ;;
         bench)
             set -- gnuplot

@@ -15,7 +15,8 @@ say () { echo "## $(cut -d' ' -f1 /proc/uptime) $*"; }
 fail ()
 {
     say "FAIL: $*"
-    dmesg | grep -v "Other side returned" | tail -n 40
+    dmesg | grep -v -e "Other side returned" -e "I/O error, dev nbd" |
+        tail -n 60
     nbdzram status 2>&1
     exit 1
 }
@@ -37,6 +38,19 @@ kernel_is_well ()
     bad=$(dmesg | grep -v -e "${1:-^$}" | grep -i -e 'out of memory' -e 'oom-kill' -e 'Killed process' \
         -e 'I/O error' -e 'Read-error on swap' -e 'hung task' -e 'blocked for more' \
         -e 'BUG:' -e 'WARNING:' -e 'general protection') &&
+        fail "the kernel says: $bad"
+    return 0
+}
+
+# The same, where halves of a mirror die: their own errors are md's to hide.
+array_is_well ()
+{
+    local bad
+    bad=$(dmesg | grep -v -e 'I/O error, dev nbd' -e 'on dev nbd' |
+        grep -i -e 'out of memory' -e 'oom-kill' -e 'Killed process' \
+        -e 'I/O error' -e '-error on swap' -e 'hung task' \
+        -e 'blocked for more' -e 'BUG:' -e 'WARNING:' \
+        -e 'general protection' -e 'raid1:.*unrecoverable') &&
         fail "the kernel says: $bad"
     return 0
 }
@@ -87,6 +101,26 @@ swap_off ()
         ps
         fail "left over: $(ls /run/nbdzram)"
     }
+}
+
+# start_far N SIZE [KEY=VALUE...]: far1 and so on, by TCP at port 1081N.
+start_far ()
+{
+    local n=$1 size=$2
+    shift 2
+    nbdzram serve far$n --daemon --swap --size "$size" \
+        --listen 127.0.0.1:1081$n "$@" >/tmp/serve.log 2>&1 || {
+        cat /tmp/serve.log
+        fail "serve far$n"
+    }
+}
+
+# signal_far N SIGNAL: to all that it consists of.
+# shellcheck disable=SC2046
+signal_far ()
+{
+    kill -"$2" $(ps -o pid,args | awk -v name="far$1" \
+        'index ($0, name) && !/awk/ { print $1 }')
 }
 
 nothing_left () { ! pidof nbdkit nbdzram >/dev/null; }

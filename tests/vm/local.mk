@@ -6,7 +6,10 @@ vm_tests = \
 	tests/bench-remote.sh \
 	tests/vm-filesystems.sh \
 	tests/vm-ltp-zram.sh \
+	tests/vm-mirror.sh \
+	tests/vm-mirror-disk.sh \
 	tests/vm-nbd-client.sh \
+	tests/vm-remotes.sh \
 	tests/vm-swap.sh \
 	tests/vm-swap-killed.sh \
 	tests/vm-swap-tcp.sh \
