@@ -66,6 +66,7 @@ struct backing_batch {
   uint32_t last_extent;         /* where the last of them began */
   uint16_t *extents;            /* by block; see space_choose */
   uint32_t *places;
+  struct backing_run *runs;     /* as they are written */
   struct batch_object *objects;
   uint32_t count;
   bool flushed;                 /* the places are taken */
@@ -92,6 +93,8 @@ lay_out (struct backing_batch *t, char *base)
   at += WINDOW_BYTES;
   t->objects = (void *) (base + at);
   at += t->object_max * sizeof *t->objects;
+  t->runs = (void *) (base + at);
+  at += t->block_max * sizeof *t->runs;
   t->places = (void *) (base + at);
   at += t->block_max * sizeof *t->places;
   t->extents = (void *) (base + at);
@@ -368,13 +371,14 @@ backing_batch_add (struct backing_batch *t, const void *object,
 
 /* ---- writing ---- */
 
-/* Write blocks of the batch that lie side by side in the file, too, at
- * once.
+/* Write the blocks, those at once that lie side by side in the file,
+ * too.
  */
 static int
-write_runs (struct backing_batch *t)
+write_runs (struct backing_batch *t, bool *unsure)
 {
   struct backing *b = t->backing;
+  unsigned count = 0;
   uint32_t end;
 
   for (uint32_t i = 0; i < t->blocks; i = end) {
@@ -383,14 +387,27 @@ write_runs (struct backing_batch *t)
       continue;
     while (end < t->blocks && t->places[end] == t->places[end - 1] + 1)
       ++end;
-    if (!b->is_device)
+    if (b->can_give_back)
       space_set_backed (b, t->places[i], t->places[i] + (end - i));
-    if (io_write (b, t->data + (size_t) i * BACKING_BLOCK,
-                  (size_t) (end - i) * BACKING_BLOCK,
-                  (uint64_t) t->places[i] * BACKING_BLOCK) == -1)
-      return -1;
+    t->runs[count++] = (struct backing_run) {
+      .data = t->data + (size_t) i * BACKING_BLOCK,
+      .length = (size_t) (end - i) * BACKING_BLOCK,
+      .offset = (uint64_t) t->places[i] * BACKING_BLOCK,
+    };
   }
-  return 0;
+  return b->kind->write (b, t->runs, count, unsure);
+}
+
+/* What was asked for may still be done, and that must not hit what is
+ * written to these blocks later: they stay unused until the slots are
+ * added up again.
+ */
+static void
+pin_blocks (struct backing_batch *t)
+{
+  for (uint32_t i = 0; i < t->blocks; ++i)
+    if (t->places[i] != 0)
+      block_claim (t->backing, t->places[i], LIVE_PINNED);
 }
 
 static void
@@ -412,6 +429,7 @@ backing_flush (struct backing_batch *t)
 {
   struct backing *b = t->backing;
   uint32_t placed;
+  bool unsure;
   int err;
 
   if (t->count == 0)
@@ -429,8 +447,10 @@ backing_flush (struct backing_batch *t)
     return -1;
   }
   io_wait_for_readers (b);
-  if (write_runs (t) == -1) {
+  if (write_runs (t, &unsure) == -1) {
     err = errno;
+    if (unsure)
+      pin_blocks (t);
     backing_batch_reset (t);
     io_set_result (b, err, true);
     errno = err;

@@ -17,6 +17,57 @@
  */
 #define LIVE_PINNED UINT16_MAX
 
+/* ---- what it is made of ---- */
+
+/* Bytes of a batch that lie side by side. */
+struct backing_run {
+  const void *data;
+  size_t length;                /* as the offset, a multiple of a block */
+  uint64_t offset;
+};
+
+/* A kind of backing file.  Functions that return int give 0, or -1 with
+ * errno.  UNSURE is set to whether what was asked for, and failed, may
+ * still be done later.
+ */
+struct backing_kind {
+  /* Open what O says, lock it, and set what B says of its kind; *SIZE is
+   * how many bytes it has now.  After an error, close is called.
+   */
+  int (*open) (struct backing *b, const struct backing_options *o,
+               uint64_t *size);
+  void (*close) (struct backing *b);
+
+  /* Read LEN bytes, whole blocks, of which NEEDED must be there.  Who is
+   * PATIENT waits for what can't be reached now.
+   */
+  int (*read) (struct backing *b, void *buf, size_t len, size_t needed,
+               uint64_t offset, bool patient);
+
+  /* Write all runs, in any order. */
+  int (*write) (struct backing *b, const struct backing_run *runs,
+                unsigned count, bool *unsure);
+
+  /* Nothing in LENGTH bytes from OFFSET on is needed: called if
+   * can_give_back.
+   */
+  int (*give_back) (struct backing *b, uint64_t offset, uint64_t length,
+                    bool *unsure);
+
+  /* Nothing from END on is needed: called once for a device. */
+  int (*cut) (struct backing *b, uint64_t end);
+
+  /* Bytes on disk. */
+  uint64_t (*space) (const struct backing *b);
+
+  /* Attach, if can_give_back: call space_set_backed for what may have
+   * space on disk.
+   */
+  void (*find_space) (struct backing *b);
+};
+
+extern const struct backing_kind backing_file;
+
 static inline uint16_t
 block_live (const struct backing *b, uint32_t block)
 {
@@ -51,16 +102,14 @@ uint32_t space_choose (struct backing *b, const uint16_t *extents,
 /* Blocks FROM to TO were written, or may have been. */
 void space_set_backed (struct backing *b, uint32_t from, uint32_t to);
 
-/* ---- backing-io.c ---- */
+/* ---- backing-file.c ---- */
 
 extern const struct backing_io backing_system_io;
 
+/* ---- backing-io.c ---- */
+
 /* Wait until each reader that is at work now has left. */
 void io_wait_for_readers (struct backing *b);
-
-/* Write all of LEN bytes, both multiples of a block. */
-int io_write (struct backing *b, const void *buf, size_t len,
-              uint64_t offset);
 
 /* Remember how a flush ended, with errno ERR or 0.  TRIED says that the
  * error came from the system, which is then left alone for a while.

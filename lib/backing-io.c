@@ -3,9 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "backing.h"
 #include "backing-internal.h"
@@ -18,17 +16,6 @@
 
 /* How long to sleep between looks at the readers: less than a read. */
 #define READERS_POLL_NSEC 50000
-
-static uint64_t
-milliseconds (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
-
-const struct backing_io backing_system_io = { pread, pwrite, milliseconds };
 
 /* ---- readers ----
  *
@@ -72,48 +59,14 @@ io_wait_for_readers (struct backing *b)
 
 /* ---- reading ---- */
 
-/* The file system took O_DIRECT at open but not here. */
-static bool
-becomes_buffered (struct backing *b)
-{
-  int flags = fcntl (b->fd, F_GETFL);
-
-  return flags != -1 && (flags & O_DIRECT)
-    && fcntl (b->fd, F_SETFL, flags & ~O_DIRECT) == 0;
-}
-
-/* Read whole blocks, of which NEEDED bytes must be there: the file may
- * end within the last, if somebody else made it so.
- */
-static int
-read_blocks (struct backing *b, char *buf, size_t len, size_t needed,
-             uint64_t offset)
-{
-  size_t done = 0;
-
-  while (done < needed) {
-    ssize_t r = b->io->pread (b->fd, buf + done, len - done,
-                              (off_t) (offset + done));
-
-    if (r > 0)
-      done += (size_t) r;
-    if (r > 0 && (done % BACKING_BLOCK == 0 || done >= needed))
-      continue;
-    if (r >= 0 || (errno != EINTR
-                        && !(errno == EINVAL && becomes_buffered (b))))
-      return -1;
-  }
-  return 0;
-}
-
 void *
 backing_read (struct backing *b, uint64_t offset, uint32_t length, void *buf)
 {
   uint64_t start = align_down (offset, BACKING_BLOCK);
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
 
-  if (read_blocks (b, buf, end - start, offset + length - start, start)
-      == -1) {
+  if (b->kind->read (b, buf, end - start, offset + length - start, start,
+                     true) == -1) {
     atomic_fetch_add (&b->counters.read_errors, 1);
     errno = EIO;
     return NULL;
@@ -123,34 +76,7 @@ backing_read (struct backing *b, uint64_t offset, uint32_t length, void *buf)
   return (char *) buf + (offset - start);
 }
 
-/* ---- writing ---- */
-
-int
-io_write (struct backing *b, const void *buf, size_t len, uint64_t offset)
-{
-  size_t done = 0;
-
-  while (done < len) {
-    ssize_t r = b->io->pwrite (b->fd, (const char *) buf + done, len - done,
-                               (off_t) (offset + done));
-
-    if (r > 0) {
-      atomic_fetch_add (&b->counters.write_bytes, (uint64_t) r);
-      /* O_DIRECT goes on at a block only. */
-      done = done + (size_t) r == len
-        ? len : align_down (done + (size_t) r, BACKING_BLOCK);
-    }
-    if (r >= BACKING_BLOCK || done == len
-        || (r == -1 && (errno == EINTR
-                        || (errno == EINVAL && becomes_buffered (b)))))
-      continue;
-    /* What does not take a whole block is full, too. */
-    if (r >= 0 || errno == EDQUOT || errno == EFBIG)
-      errno = ENOSPC;
-    return -1;
-  }
-  return 0;
-}
+/* ---- how it went ---- */
 
 void
 io_set_result (struct backing *b, int err, bool tried)

@@ -3,9 +3,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "backing.h"
 #include "backing-internal.h"
@@ -350,22 +347,30 @@ space_set_backed (struct backing *b, uint32_t from, uint32_t to)
       b->backed_count++;
 }
 
-static void
-punch (struct backing *b, uint32_t from, uint32_t to)
+static int
+give_back (struct backing *b, uint32_t from, uint32_t to)
 {
-  if (os_punch (b->fd, (uint64_t) from * BACKING_BLOCK,
-                (size_t) (to - from) * BACKING_BLOCK) == -1)
-    return;
+  bool unsure;
+
+  if (b->kind->give_back (b, (uint64_t) from * BACKING_BLOCK,
+                          (uint64_t) (to - from) * BACKING_BLOCK, &unsure)
+      == -1) {
+    /* It may still happen, when something else is there. */
+    for (uint32_t block = from; unsure && block < to; ++block)
+      block_claim (b, block, LIVE_PINNED);
+    return -1;
+  }
   for (uint32_t block = from; block < to; ++block)
     if (bit_clear (b->backed, block))
       b->backed_count--;
+  return 0;
 }
 
-/* Punch runs of MIN_RUN blocks and more, the highest first, until all
+/* Give back runs of MIN_RUN blocks and more, the highest first, until all
  * but KEEP of what is on disk is used.
  */
-static void
-punch_runs (struct backing *b, uint32_t min_run, uint32_t keep)
+static int
+give_back_runs (struct backing *b, uint32_t min_run, uint32_t keep)
 {
   uint32_t block = b->high_water;
 
@@ -375,11 +380,13 @@ punch_runs (struct backing *b, uint32_t min_run, uint32_t keep)
     while (block > 1 && bit_test (b->backed, block - 1)
            && block_live (b, block - 1) == 0)
       --block;
-    if (end > block && end - block >= min_run)
-      punch (b, block, end);
+    if (end > block && end - block >= min_run
+        && give_back (b, block, end) == -1)
+      return -1;
     if (block == end)
       --block;
   }
+  return 0;
 }
 
 /* Give back the OS pages that hold bytes FROM to TO of an array, all of
@@ -421,15 +428,11 @@ static void
 cut_end (struct backing *b)
 {
   uint64_t end = b->high_water;
-  struct stat st;
 
   while (end > 1 && !bit_test (b->backed, end - 1)
          && block_live (b, (uint32_t) end - 1) == 0)
     --end;
-  if (fstat (b->fd, &st) == 0
-      && (uint64_t) st.st_size > end * BACKING_BLOCK
-      && ftruncate (b->fd, (off_t) (end * BACKING_BLOCK)) == -1)
-    return;                     /* then it stays a hole */
+  b->kind->cut (b, end * BACKING_BLOCK); /* if not, it stays a hole */
 }
 
 void
@@ -439,13 +442,10 @@ backing_give_back (struct backing *b, uint64_t keep)
 
   b->cursor = 0;
   b->no_long_runs = false;
-  if (b->is_device) {
-    lower (b);
-    return;
-  }
-  punch_runs (b, LONG_RUN, blocks);
-  punch_runs (b, 1, blocks);
-  cut_end (b);
+  if (b->can_give_back && give_back_runs (b, LONG_RUN, blocks) == 0)
+    give_back_runs (b, 1, blocks);
+  if (!b->is_device)
+    cut_end (b);
   lower (b);
 }
 
@@ -454,14 +454,10 @@ backing_give_back (struct backing *b, uint64_t keep)
 void
 backing_get_stats (const struct backing *b, struct backing_stats *st)
 {
-  struct stat file;
-
   st->size = (uint64_t) b->limit * BACKING_BLOCK;
   st->used = (uint64_t) atomic_load (&b->used) * BACKING_BLOCK;
   st->live = atomic_load (&b->live_units) * BACKING_UNIT;
-  st->file = st->used;
-  if (!b->is_device && fstat (b->fd, &file) == 0)
-    st->file = (uint64_t) file.st_blocks * 512;
+  st->file = b->kind->space (b);
 }
 
 const char *
@@ -487,7 +483,7 @@ backing_check (const struct backing *b)
     return "live_units";
   if (used != b->used)
     return "used";
-  if (!b->is_device && backed != b->backed_count)
+  if (b->can_give_back && backed != b->backed_count)
     return "backed_count";
   return NULL;
 }

@@ -3,16 +3,10 @@
 #include <config.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <linux/fs.h>
 #include <xxhash.h>
 
 #include "backing.h"
@@ -54,47 +48,7 @@ header_valid (const struct header *h)
     && h->version == HEADER_VERSION;
 }
 
-/* ---- the kinds of file ---- */
-
-static int
-open_path (const char *path)
-{
-  struct stat st;
-
-  /* A device that is mounted, or part of an array, is busy. */
-  if (stat (path, &st) == 0 && S_ISBLK (st.st_mode))
-    return open (path, O_RDWR | O_EXCL | O_CLOEXEC);
-  return open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-               0600);
-}
-
-static int
-check_kind (struct backing *b, const struct backing_options *o,
-            struct stat *st)
-{
-  struct stat pool;
-
-  if (fstat (b->fd, st) == -1)
-    return -1;
-  if (!S_ISREG (st->st_mode) && !S_ISBLK (st->st_mode)) {
-    errno = ENOTBLK;
-    return -1;
-  }
-  b->is_device = S_ISBLK (st->st_mode);
-  if (o->pool_fd != -1) {
-    if (fstat (o->pool_fd, &pool) == -1)
-      return -1;
-    if (pool.st_dev == st->st_dev && pool.st_ino == st->st_ino) {
-      errno = ELOOP;
-      return -1;
-    }
-  }
-  if (flock (b->fd, LOCK_EX | LOCK_NB) == -1) {
-    errno = errno == EWOULDBLOCK ? EBUSY : errno;
-    return -1;
-  }
-  return 0;
-}
+/* ---- what is in it ---- */
 
 /* Slots may name all that a file has, even if less is now to be used. */
 static int
@@ -107,11 +61,8 @@ find_size (struct backing *b, const struct backing_options *o,
     errno = EFBIG;
     return -1;
   }
-  if (b->is_device) {
-    if (ioctl (b->fd, BLKGETSIZE64, &file_size) == -1)
-      return -1;
+  if (b->is_device)
     size = size == 0 ? file_size : MIN (size, file_size);
-  }
   size = MIN (size, BACKING_SIZE_MAX);
   if (size < BACKING_BLOCK + o->page_size) {
     errno = EINVAL;
@@ -125,16 +76,10 @@ find_size (struct backing *b, const struct backing_options *o,
   return 0;
 }
 
-/* ---- what is in it ---- */
-
 static int
 read_all (struct backing *b, void *buf, size_t len)
 {
-  ssize_t r = b->io->pread (b->fd, buf, len, 0);
-
-  if (r >= 0 && (size_t) r < len)
-    errno = EIO;
-  return r == (ssize_t) len ? 0 : -1;
+  return b->kind->read (b, buf, len, len, 0, false);
 }
 
 /* 1: yes, 0: no, -1 with errno. */
@@ -162,7 +107,9 @@ is_blank (struct backing *b, uint64_t file_size)
 static int
 take_over (struct backing *b, const struct backing_options *o, void *block)
 {
+  const struct backing_run run = { block, BACKING_BLOCK, 0 };
   struct header *h = block;
+  bool unsure;
 
   if (getrandom (b->id, sizeof b->id, 0) != sizeof b->id)
     return -1;
@@ -176,9 +123,9 @@ take_over (struct backing *b, const struct backing_options *o, void *block)
   h->pool_is_kept = o->pool_is_kept;
   h->sum = header_sum (h);
   b->taken_over = true;
-  if (io_write (b, block, BACKING_BLOCK, 0) == -1)
+  if (b->kind->write (b, &run, 1, &unsure) == -1)
     return -1;
-  return b->is_device ? 0 : ftruncate (b->fd, BACKING_BLOCK);
+  return b->kind->cut (b, BACKING_BLOCK);
 }
 
 static bool
@@ -234,34 +181,21 @@ examine (struct backing *b, const struct backing_options *o,
 
 /* ---- opening ---- */
 
-/* Not on every file system; where it is there, memory is not filled with
- * what was just moved out of it.
- */
-static void
-try_direct (struct backing *b, void *block)
-{
-  int flags = fcntl (b->fd, F_GETFL);
-
-  if (flags == -1 || fcntl (b->fd, F_SETFL, flags | O_DIRECT) == -1)
-    return;
-  if (pread (b->fd, block, BACKING_BLOCK, 0) == -1 && errno == EINVAL)
-    fcntl (b->fd, F_SETFL, flags);
-}
-
 static int
-open_locked (struct backing *b, const struct backing_options *o,
-             const struct stat *st)
+open_kind (struct backing *b, const struct backing_options *o)
 {
-  void *block = os_map_anon (BACKING_BLOCK);
+  uint64_t size;
+  void *block;
   int r = -1;
 
+  if (b->kind->open (b, o, &size) == -1)
+    return -1;
+  block = os_map_anon (BACKING_BLOCK);
   if (!block)
     return -1;
-  try_direct (b, block);
   /* What can fail without a trace comes before the header is written. */
-  if (find_size (b, o, (uint64_t) st->st_size) == 0
-      && space_open (b) == 0)
-    r = examine (b, o, (uint64_t) st->st_size, block);
+  if (find_size (b, o, size) == 0 && space_open (b) == 0)
+    r = examine (b, o, size, block);
   os_unmap (block, BACKING_BLOCK);
   return r;
 }
@@ -269,22 +203,16 @@ open_locked (struct backing *b, const struct backing_options *o,
 int
 backing_open (struct backing *b, const struct backing_options *o)
 {
-  bool existed = access (o->path, F_OK) == 0, mine = false;
-  struct stat st;
   int err;
 
   *b = (struct backing) {
-    .io = &backing_system_io, .budget = o->budget, .fd = open_path (o->path),
+    .kind = &backing_file, .io = &backing_system_io, .budget = o->budget,
+    .fd = -1,
   };
-  if (b->fd == -1)
-    return -1;
-  if (check_kind (b, o, &st) == 0) {
-    mine = !existed && st.st_size == 0;
-    if (open_locked (b, o, &st) == 0)
-      return 0;
-  }
+  if (open_kind (b, o) == 0)
+    return 0;
   err = errno;
-  if (mine)
+  if (b->is_new)
     unlink (o->path);
   backing_close (b);
   errno = err;
@@ -294,34 +222,14 @@ backing_open (struct backing *b, const struct backing_options *o)
 void
 backing_close (struct backing *b)
 {
-  if (b->io && b->fd != -1)
-    close (b->fd);
-  b->fd = -1;
+  if (b->kind)
+    b->kind->close (b);
   space_close (b);
 }
 
 void
 backing_attach_done (struct backing *b)
 {
-  uint64_t end = (uint64_t) b->blocks * BACKING_BLOCK;
-  off_t data = BACKING_BLOCK, hole;
-
-  if (b->is_device)
-    return;
-  /* Where the file system does not tell, all of the file counts. */
-  while ((uint64_t) data < end) {
-    data = lseek (b->fd, data, SEEK_DATA);
-    if (data == -1 || (uint64_t) data >= end)
-      return;
-    hole = lseek (b->fd, data, SEEK_HOLE);
-    if (hole == -1)
-      return;
-    hole = (off_t) MIN (end, align_up ((uint64_t) hole, BACKING_BLOCK));
-    space_raise (b, (uint32_t) MIN (b->blocks,
-                                    align_up ((uint64_t) hole / BACKING_BLOCK,
-                                              GROUP_BLOCKS)), true);
-    space_set_backed (b, (uint32_t) (data / BACKING_BLOCK),
-                      (uint32_t) (hole / BACKING_BLOCK));
-    data = hole;
-  }
+  if (b->can_give_back)
+    b->kind->find_space (b);
 }

@@ -90,11 +90,16 @@ struct backing_io {
   uint64_t (*now) (void);       /* milliseconds, monotonic */
 };
 
+struct backing_kind;
+
 struct backing {
+  const struct backing_kind *kind;
   const struct backing_io *io;
   struct budget *budget;
   int fd;
-  bool is_device;
+  bool is_device;               /* its size is given, it does not grow */
+  bool is_new;                  /* made by opening it */
+  bool can_give_back;           /* space of free blocks, to the system */
   bool taken_over;              /* it was another pool's, or new */
   uint8_t id[BACKING_ID_SIZE];
   uint32_t blocks;              /* that slots may name */
@@ -114,7 +119,6 @@ struct backing {
   uint64_t spare;               /* bytes of the budget, for more of it */
   uint32_t cursor;              /* where to look for free blocks first */
   bool no_long_runs;            /* since the cursor was put to the start */
-
 
   struct {                      /* readers at work, by phase */
     _Alignas (CACHE_LINE) _Atomic uint32_t count;
