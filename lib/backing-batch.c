@@ -429,13 +429,13 @@ backing_flush (struct backing_batch *t)
 {
   struct backing *b = t->backing;
   uint32_t placed;
-  bool unsure;
+  bool unsure = false;
   int err;
 
   if (t->count == 0)
     return 0;
   if (!backing_may_write (b)) {
-    errno = b->error;
+    errno = b->error != 0 ? b->error : ENOTCONN;
     return -1;
   }
   pack_window (t);
@@ -446,8 +446,7 @@ backing_flush (struct backing_batch *t)
     errno = ENOSPC;
     return -1;
   }
-  io_wait_for_readers (b);
-  if (write_runs (t, &unsure) == -1) {
+  if (io_wait_for_readers (b) == -1 || write_runs (t, &unsure) == -1) {
     err = errno;
     if (unsure)
       pin_blocks (t);

@@ -38,6 +38,12 @@ struct backing_kind {
                uint64_t *size);
   void (*close) (struct backing *b);
 
+  /* Be ready for a fork, and be of use after it: NULL where there is
+   * nothing to do.
+   */
+  void (*rest) (struct backing *b);
+  int (*start) (struct backing *b);
+
   /* Read LEN bytes, whole blocks, of which NEEDED must be there.  Who is
    * PATIENT waits for what can't be reached now.
    */
@@ -64,9 +70,20 @@ struct backing_kind {
    * space on disk.
    */
   void (*find_space) (struct backing *b);
+
+  /* Can it be reached?  BACKING_OK if so; NULL: always. */
+  enum backing_state (*state) (const struct backing *b);
+
+  /* Set what else there is to count; or NULL. */
+  void (*count) (const struct backing *b, struct backing_stats *st);
 };
 
-extern const struct backing_kind backing_file;
+extern const struct backing_kind backing_file, backing_nbd;
+
+/* ---- backing.c ---- */
+
+/* Is BLOCK, the first of a backing file, the header of B? */
+bool backing_is_header_of (const struct backing *b, const void *block);
 
 static inline uint16_t
 block_live (const struct backing *b, uint32_t block)
@@ -108,8 +125,10 @@ extern const struct backing_io backing_system_io;
 
 /* ---- backing-io.c ---- */
 
-/* Wait until each reader that is at work now has left. */
-void io_wait_for_readers (struct backing *b);
+/* Wait until each reader that is at work now has left.  0, or -1 with
+ * errno EBUSY when that takes too long.
+ */
+int io_wait_for_readers (struct backing *b);
 
 /* Remember how a flush ended, with errno ERR or 0.  TRIED says that the
  * error came from the system, which is then left alone for a while.

@@ -17,6 +17,11 @@
 /* How long to sleep between looks at the readers: less than a read. */
 #define READERS_POLL_NSEC 50000
 
+/* How long to look at those of an export, in milliseconds: when it is away
+ * they wait for it to come back, and nothing is to wait for them.
+ */
+#define READERS_WAIT 2000
+
 /* ---- readers ----
  *
  * A reader counts itself under the phase of that moment.  To wait for
@@ -44,29 +49,40 @@ backing_leave (struct backing *b, unsigned phase)
   atomic_fetch_sub (&b->readers[phase].count, 1);
 }
 
-void
+int
 io_wait_for_readers (struct backing *b)
 {
   const struct timespec pause = { .tv_nsec = READERS_POLL_NSEC };
+  uint64_t until = b->io->now () + READERS_WAIT;
 
+  /* Who gives up at either turn has only turned the phase, to which the
+   * next one makes no difference.
+   */
   for (unsigned turn = 0; turn < 2; ++turn) {
     unsigned old = atomic_fetch_add (&b->phase, 1) & 1;
 
-    while (atomic_load (&b->readers[old].count) != 0)
+    while (atomic_load (&b->readers[old].count) != 0) {
+      if (b->kind->state && b->io->now () >= until) {
+        errno = EBUSY;
+        return -1;
+      }
       nanosleep (&pause, NULL);
+    }
   }
+  return 0;
 }
 
 /* ---- reading ---- */
 
-void *
-backing_read (struct backing *b, uint64_t offset, uint32_t length, void *buf)
+static void *
+read_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
+             bool patient)
 {
   uint64_t start = align_down (offset, BACKING_BLOCK);
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
 
   if (b->kind->read (b, buf, end - start, offset + length - start, start,
-                     true) == -1) {
+                     patient) == -1) {
     atomic_fetch_add (&b->counters.read_errors, 1);
     errno = EIO;
     return NULL;
@@ -74,6 +90,19 @@ backing_read (struct backing *b, uint64_t offset, uint32_t length, void *buf)
   atomic_fetch_add (&b->counters.reads, 1);
   atomic_fetch_add (&b->counters.read_bytes, end - start);
   return (char *) buf + (offset - start);
+}
+
+void *
+backing_read (struct backing *b, uint64_t offset, uint32_t length, void *buf)
+{
+  return read_object (b, offset, length, buf, true);
+}
+
+void *
+backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
+                  void *buf)
+{
+  return read_object (b, offset, length, buf, false);
 }
 
 /* ---- how it went ---- */
@@ -94,15 +123,26 @@ io_set_result (struct backing *b, int err, bool tried)
   b->retry_at = b->io->now () + b->retry_delay;
 }
 
+/* BACKING_OK: it can be reached. */
+static enum backing_state
+reach (const struct backing *b)
+{
+  return b->kind->state ? b->kind->state (b) : BACKING_OK;
+}
+
 bool
 backing_may_write (const struct backing *b)
 {
-  return b->retry_delay == 0 || b->io->now () >= b->retry_at;
+  return (b->retry_delay == 0 || b->io->now () >= b->retry_at)
+    && reach (b) == BACKING_OK;
 }
 
 enum backing_state
 backing_get_state (const struct backing *b, int *error)
 {
+  enum backing_state state = reach (b);
+
   *error = atomic_load (&b->error);
-  return (enum backing_state) atomic_load (&b->state);
+  return state != BACKING_OK
+    ? state : (enum backing_state) atomic_load (&b->state);
 }

@@ -366,6 +366,11 @@ give_back (struct backing *b, uint32_t from, uint32_t to)
   return 0;
 }
 
+/* Blocks at once.  Where it is not known whether that was done, none of
+ * them can be used again.
+ */
+#define GIVE_BACK_MAX 8192
+
 /* Give back runs of MIN_RUN blocks and more, the highest first, until all
  * but KEEP of what is on disk is used.
  */
@@ -377,7 +382,8 @@ give_back_runs (struct backing *b, uint32_t min_run, uint32_t keep)
   while (block > 1 && b->backed_count > b->used + keep) {
     uint32_t end = block;
 
-    while (block > 1 && bit_test (b->backed, block - 1)
+    while (block > 1 && end - block < GIVE_BACK_MAX
+           && bit_test (b->backed, block - 1)
            && block_live (b, block - 1) == 0)
       --block;
     if (end > block && end - block >= min_run
@@ -458,6 +464,9 @@ backing_get_stats (const struct backing *b, struct backing_stats *st)
   st->used = (uint64_t) atomic_load (&b->used) * BACKING_BLOCK;
   st->live = atomic_load (&b->live_units) * BACKING_UNIT;
   st->file = b->kind->space (b);
+  st->connections = st->reconnects = 0;
+  if (b->kind->count)
+    b->kind->count (b, st);
 }
 
 const char *

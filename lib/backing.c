@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -46,6 +47,14 @@ header_valid (const struct header *h)
 {
   return h->magic == HEADER_MAGIC && h->sum == header_sum (h)
     && h->version == HEADER_VERSION;
+}
+
+bool
+backing_is_header_of (const struct backing *b, const void *block)
+{
+  const struct header *h = block;
+
+  return header_valid (h) && memcmp (h->id, b->id, sizeof b->id) == 0;
 }
 
 /* ---- what is in it ---- */
@@ -200,23 +209,54 @@ open_kind (struct backing *b, const struct backing_options *o)
   return r;
 }
 
+bool
+backing_is_uri (const char *path)
+{
+  const char *rest = path + strspn (path, "abcdefghijklmnopqrstuvwxyz+");
+
+  return strncmp (path, "nbd", 3) == 0 && strncmp (rest, "://", 3) == 0;
+}
+
+static const struct backing_kind *
+choose_kind (const struct backing_options *o)
+{
+  if (!backing_is_uri (o->path))
+    return &backing_file;
+#ifdef HAVE_BACKING_NBD
+  return &backing_nbd;
+#else
+  snprintf (o->error, o->error_size, "this was built without NBD for backing");
+  errno = EREMOTEIO;
+  return NULL;
+#endif
+}
+
 int
 backing_open (struct backing *b, const struct backing_options *o)
 {
   int err;
 
   *b = (struct backing) {
-    .kind = &backing_file, .io = &backing_system_io, .budget = o->budget,
+    .kind = choose_kind (o), .io = &backing_system_io, .budget = o->budget,
     .fd = -1,
   };
-  if (open_kind (b, o) == 0)
+  if (b->kind && open_kind (b, o) == 0) {
+    if (b->kind->rest)
+      b->kind->rest (b);
     return 0;
+  }
   err = errno;
   if (b->is_new)
     unlink (o->path);
   backing_close (b);
   errno = err;
   return -1;
+}
+
+int
+backing_start (struct backing *b)
+{
+  return b->kind->start ? b->kind->start (b) : 0;
 }
 
 void

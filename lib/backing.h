@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The backing file: where the objects of cold pages lie when they have
- * left memory.  A regular file or a block device.
+ * left memory.  A regular file, a block device, or an export of an NBD
+ * server.
  *
  *   0      header, one block: whose file this is
  *   4096   blocks of objects
@@ -26,8 +27,9 @@
  *
  * Threads: backing_claim, backing_release, reading, backing_is_victim,
  * backing_may_write, backing_needs_cleaning, backing_get_state and
- * backing_get_stats may be called by any thread at any time.  The rest is for one thread at a time, the one that holds
- * pool->maintenance.  There are no locks in here.
+ * backing_get_stats may be called by any thread at any time.  The rest is
+ * for one thread at a time, the one that holds pool->maintenance.  There
+ * are no locks in here, but for the far end's own (far-end.h).
  */
 
 #ifndef NBDZRAM_BACKING_H
@@ -55,9 +57,15 @@
 #define BACKING_GROUP 16
 
 struct backing_options {
-  const char *path;
+  const char *path;             /* or URI: see backing_is_uri */
   uint64_t size;                /* bytes to use at most; 0: all of a
-                                 * device */
+                                 * device or export */
+  unsigned timeout;             /* seconds that reads of an export that is
+                                 * away wait */
+  void (*log) (const char *text); /* what happens to it, one line, from any
+                                 * thread; or NULL */
+  char *error;                  /* says more about EREMOTEIO */
+  size_t error_size;
   uint32_t page_size;
   uint8_t pool_id[BACKING_ID_SIZE];
   bool pool_is_kept;            /* in a file, and may outlive us */
@@ -71,6 +79,8 @@ enum backing_state {
   BACKING_OK,
   BACKING_FULL,                 /* the last flush found too little space */
   BACKING_FAILED,               /* the last write failed */
+  BACKING_AWAY,                 /* there is no connection to it */
+  BACKING_WRONG,                /* what answers there is something else */
 };
 
 /* Counted since the process began. */
@@ -91,12 +101,14 @@ struct backing_io {
 };
 
 struct backing_kind;
+struct far_end;
 
 struct backing {
   const struct backing_kind *kind;
   const struct backing_io *io;
   struct budget *budget;
-  int fd;
+  int fd;                       /* of a file or device */
+  struct far_end *far_end;      /* of an export */
   bool is_device;               /* its size is given, it does not grow */
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */
@@ -131,9 +143,12 @@ struct backing {
   struct backing_counters counters;
 };
 
+/* Does PATH name an export, as nbd://HOST/EXPORT does? */
+bool backing_is_uri (const char *path);
+
 /* Open or create the file.  A regular file is created (mode 0600), or
- * must be empty, or ours; a block device must begin with 1 MiB of
- * zeroes, or be ours.  One that is ours is cleared and becomes this
+ * must be empty, or ours; a block device or export must begin with 1 MiB
+ * of zeroes, or be ours.  One that is ours is cleared and becomes this
  * pool's when expected_id is NULL, since then no page of it is there; but
  * not when another pool, that is kept in a file, has used it since this
  * machine was started: that may still be there, and need it.
@@ -146,9 +161,15 @@ struct backing {
  *   ENOTBLK   neither a regular file nor a block device
  *   EINVAL    a regular file needs a size; or no room for one page
  *   EFBIG     size is above BACKING_SIZE_MAX
+ *   EREMOTEIO an export can't be used: o->error says why
  *   ENOMEM, ENOSPC (the budget), and what open(2) and write(2) give
  */
 int backing_open (struct backing *b, const struct backing_options *o);
+
+/* After a fork, if there is one: an export is connected to from here on.
+ * 0, or -1 with errno EAGAIN.
+ */
+int backing_start (struct backing *b);
 
 /* Safe on a zeroed struct, and on one whose opening failed.  The file
  * stays as it is.
@@ -201,6 +222,12 @@ backing_read_size (uint32_t length)
 void *backing_read (struct backing *b, uint64_t offset, uint32_t length,
                     void *buf);
 
+/* The same, but EIO at once when an export is away: for maintenance, that
+ * can do it another time.
+ */
+void *backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
+                        void *buf);
+
 /* ---- writing ---- */
 
 /* Objects that are written together. */
@@ -226,6 +253,8 @@ int backing_batch_add (struct backing_batch *batch, const void *object,
 /* Write the batch to free blocks.  0, or -1 with errno, and nothing has
  * changed, but the batch must be reset:
  *   ENOSPC    the backing file, its file system or the budget is full
+ *   EBUSY     readers are at work for too long
+ *   ENOTCONN  an export is away
  *   others    as pwrite(2) gives; until some time has passed, the same
  *             error again without another try
  * Then, for each object: claim its place, publish the slot, and release
@@ -240,7 +269,9 @@ uint64_t backing_batch_offset (const struct backing_batch *batch, unsigned n);
 /* Make the batch empty.  Blocks that nobody claimed are free. */
 void backing_batch_reset (struct backing_batch *batch);
 
-/* Would a flush try to write, or is it too early after an error? */
+/* Would a flush try to write, or is the backing file away, or is it too
+ * early after an error?
+ */
 bool backing_may_write (const struct backing *b);
 
 /* ---- cleaning ---- */
@@ -264,7 +295,6 @@ void backing_cleaning_done (struct backing *b);
 
 /* Give space of free blocks back to the file system, but for KEEP bytes
  * that are soon written again, and the memory that described them.
- * Does nothing on a device.
  */
 void backing_give_back (struct backing *b, uint64_t keep);
 
@@ -278,6 +308,8 @@ struct backing_stats {
   uint64_t used;                /* bytes of blocks that are not free */
   uint64_t live;                /* bytes that slots name */
   uint64_t file;                /* bytes on disk; of a device: used */
+  unsigned connections;         /* to an export, now */
+  uint64_t reconnects;          /* since the start */
 };
 void backing_get_stats (const struct backing *b, struct backing_stats *st);
 

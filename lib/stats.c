@@ -63,6 +63,10 @@ const struct stats_field stats_fields[] = {
          "... by pages that are still there."),
   FIELD (bd_written, "bytes",
          "Written to it, cleaning included."),
+  FIELD (bd_connections, "connections",
+         "Connections to it, if it is an export of an NBD server."),
+  FIELD (bd_reconnects, "events",
+         "Connections to it that were made again."),
   FIELD (writeback_limit, "bytes",
          "The most that may be written back in a day; 0 is no limit."),
   FIELD (writeback_left, "bytes",
@@ -135,6 +139,8 @@ get_backing_stats (struct pool *pool, struct stats *st)
   st->bd_used = bs.used;
   st->bd_live = bs.live;
   st->bd_written = b->counters.write_bytes;
+  st->bd_connections = bs.connections;
+  st->bd_reconnects = bs.reconnects;
   pool_get_writeback_limit (pool, &st->writeback_limit, &st->writeback_left);
 }
 

@@ -37,6 +37,8 @@ struct stats {
   uint64_t bd_used;
   uint64_t bd_live;
   uint64_t bd_written;
+  uint64_t bd_connections;
+  uint64_t bd_reconnects;
   uint64_t writeback_limit;
   uint64_t writeback_left;
   /* Compressed sizes. */
@@ -57,7 +59,7 @@ struct stats {
 /* One row of the table that describes them. */
 struct stats_field {
   const char *name;
-  const char *unit;             /* "bytes", "pages", "events" or "" */
+  const char *unit;             /* "bytes", "pages", "events" ... */
   const char *meaning;          /* one sentence */
   size_t offset;                /* of the value in struct stats */
 };

@@ -71,6 +71,10 @@ open_file (struct pool *pool, const struct writeback_options *o)
   struct backing_options bo = {
     .path = o->path,
     .size = o->size,
+    .timeout = o->timeout,
+    .log = o->log,
+    .error = o->error,
+    .error_size = o->error_size,
     .page_size = pool->sizes.page_size,
     .pool_is_kept = pool->is_kept,
     .expected_id = expected ? id : NULL,
@@ -383,10 +387,14 @@ clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
   const uint8_t *object = wb->object;
 
   if (!twin) {
-    object = backing_read (c->pool->backing, slot_offset (slot),
-                           object_bytes (d, slot), wb->object);
-    if (!object)
+    object = backing_read_now (c->pool->backing, slot_offset (slot),
+                               object_bytes (d, slot), wb->object);
+    if (!object && backing_may_write (c->pool->backing))
       return 0;                 /* who reads it will know */
+    if (!object) {
+      c->error = ENOTCONN;
+      return -1;
+    }
   }
   if (moves_add (wb->cleaning, &move, object, twin) == 0)
     return 0;

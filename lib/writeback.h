@@ -29,8 +29,12 @@
 struct writeback;
 
 struct writeback_options {
-  const char *path;             /* of the backing file or device */
+  const char *path;             /* of the backing file or device, or a URI */
   uint64_t size;                /* bytes; 0: all of a device */
+  unsigned timeout;             /* these are backing_open's */
+  void (*log) (const char *text);
+  char *error;
+  size_t error_size;
   uint64_t daily_limit;         /* bytes a day; 0: any number */
 };
 
@@ -52,8 +56,7 @@ struct writeback_result {
  * done stays:
  *   ENXIO   there is no backing file
  *   EDQUOT  the day's limit is used up
- *   ENOSPC  the backing file is full
- *   others  it failed, as pwrite(2) says
+ *   others  it is full, away or failed, as backing_flush says
  * Sets *R in either case.
  */
 int pool_write_back (struct pool *pool, const struct selection *which,

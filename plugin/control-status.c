@@ -74,6 +74,8 @@ backing_state (const struct pool *pool)
   switch (backing_get_state (pool->backing, &error)) {
   case BACKING_FULL: return "full";
   case BACKING_FAILED: return "failed";
+  case BACKING_AWAY: return "away";
+  case BACKING_WRONG: return "wrong";
   default: return "ok";
   }
 }

@@ -20,6 +20,9 @@
 /* Older than this all pages look alike (age.h). */
 #define AGE_SECONDS_MAX (5 * 86400)
 
+#define BACKING_TIMEOUT_DEFAULT 30
+#define BACKING_TIMEOUT_MAX 3600
+
 /* Of the index in which dedup finds pages, by default: enough for a disk
  * of which no two pages are the same.
  */
@@ -59,8 +62,10 @@ const char options_help[] =
   "recompress-age=<SECONDS>  ... recompress what is idle so long (default: 300).\n"
   "recompress-group=<BOOL>   ... with its neighbours, when four times as old\n"
   "                          (default: on).\n"
-  "backing=<PATH>            File or block device for cold pages.\n"
+  "backing=<PATH>|<URI>      File, block device or NBD server for cold pages.\n"
   "backing-size=<SIZE>       Most to use of it (required for a file).\n"
+  "backing-timeout=<SECONDS> How long reads wait for an NBD server that is\n"
+  "                          away (default: 30).\n"
   "writeback-age=<SECONDS>   ... write back what is idle so long\n"
   "                          (default: 3600).\n"
   "writeback-watermark=<PERCENT>\n"
@@ -238,7 +243,10 @@ static int
 set_backing (struct options *o, const char *value)
 {
   free (o->backing_path);
-  o->backing_path = nbdkit_absolute_path (value);
+  if (!backing_is_uri (value))
+    o->backing_path = nbdkit_absolute_path (value);
+  else if ((o->backing_path = strdup (value)) == NULL)
+    nbdkit_error ("backing: %m");
   return o->backing_path ? 0 : -1;
 }
 
@@ -303,6 +311,17 @@ set_percent (unsigned *percent, const char *key, const char *value,
   if (set_number (&n, key, number, min, max) == -1)
     return -1;
   *percent = (unsigned) n;
+  return 0;
+}
+
+static int
+set_backing_timeout (struct options *o, const char *key, const char *value)
+{
+  uint64_t seconds;
+
+  if (set_number (&seconds, key, value, 1, BACKING_TIMEOUT_MAX) == -1)
+    return -1;
+  o->writeback.timeout = (unsigned) seconds;
   return 0;
 }
 
@@ -403,6 +422,8 @@ options_set (struct options *o, const char *key, const char *value)
     return set_backing (o, value);
   if (strcmp (key, "backing-size") == 0)
     return set_bytes (&o->writeback.size, value);
+  if (strcmp (key, "backing-timeout") == 0)
+    return set_backing_timeout (o, key, value);
   if (strcmp (key, "writeback-limit") == 0)
     return set_bytes (&o->writeback.daily_limit, value);
   if (strcmp (key, "writeback-age") == 0)
@@ -449,6 +470,26 @@ options_total_size (const struct options *o)
                   ? o->exports.max * o->exports.size : 0);
 }
 
+static int
+check_backing (struct options *o)
+{
+  if (!o->backing_path
+      && (o->writeback.size || o->writeback.daily_limit
+          || o->writeback.timeout)) {
+    nbdkit_error ("backing-size, backing-timeout and writeback-limit say "
+                  "something about backing=, which is missing");
+    return -1;
+  }
+  if (o->writeback.timeout && !backing_is_uri (o->backing_path)) {
+    nbdkit_error ("backing-timeout says something about an NBD server, and "
+                  "backing=%s is none", o->backing_path);
+    return -1;
+  }
+  if (o->writeback.timeout == 0)
+    o->writeback.timeout = BACKING_TIMEOUT_DEFAULT;
+  return 0;
+}
+
 int
 options_check (struct options *o)
 {
@@ -465,11 +506,8 @@ options_check (struct options *o)
                   "not go with it");
     return -1;
   }
-  if (!o->backing_path && (o->writeback.size || o->writeback.daily_limit)) {
-    nbdkit_error ("backing-size and writeback-limit say something about "
-                  "backing=, which is missing");
+  if (check_backing (o) == -1)
     return -1;
-  }
   o->writeback.path = o->backing_path;
   if (o->reserve != 0 && o->mlock == 0) {
     nbdkit_error ("reserve says something about mlock=, which is off");

@@ -12,6 +12,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "backing.h"
 #include "control.h"
 #include "devices.h"
 #include "exports.h"
@@ -122,13 +123,23 @@ check_geometry (const char *path)
   return 0;
 }
 
+static void
+log_backing (const char *text)
+{
+  nbdkit_error ("%s", text);
+}
+
 static int
 open_backing (void)
 {
   const char *path = options.backing_path;
+  char error[256] = "";
 
   if (!path)
     return 0;
+  options.writeback.log = log_backing;
+  options.writeback.error = error;
+  options.writeback.error_size = sizeof error;
   /* Its bookkeeping is mapped here, and must not be filled at once. */
   if (os_lock_on_fault () == -1) {
     nbdkit_error ("mlockall: %m");
@@ -137,9 +148,12 @@ open_backing (void)
   if (pool_open_writeback (pool, &options.writeback) == 0)
     return 0;
   switch (errno) {
+  case EREMOTEIO:
+    nbdkit_error ("backing=%s: %s", path, error);
+    break;
   case EEXIST:
     nbdkit_error ("backing=%s: there is something else in it; a file must be "
-                  "new or empty, a device begin with 1M of zeroes", path);
+                  "new or empty, all else begin with 1M of zeroes", path);
     break;
   case ENOTEMPTY:
     nbdkit_error ("backing=%s: it has pages of another pool; remove it if "
@@ -360,6 +374,11 @@ zram_after_fork (void)
     return -1;
   }
   end_hardening (&refused);
+  /* Threads of it are as this one is. */
+  if (pool->backing && backing_start (pool->backing) == -1) {
+    nbdkit_error ("backing=%s: %m", options.backing_path);
+    return -1;
+  }
   if (supervised.on && supervised_ready (&supervised, holder) == -1) {
     nbdkit_error ("telling the supervisor: %m");
     return -1;
@@ -564,7 +583,8 @@ report (int r, const char *request, uint32_t count, uint64_t offset)
   }
   if (err == EIO)
     nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
-                  ": a page is damaged", request, count, offset);
+                  ": a page is damaged, or can't be reached",
+                  request, count, offset);
   else if (!atomic_exchange (&full, true))
     nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": %s", request,
                   count, offset, err == EDQUOT

@@ -17,6 +17,7 @@ enum conf_kind {
   CONF_TEXT,
   CONF_PATH,                    /* from the root: the server has no other
                                  * directory to begin at */
+  CONF_PLACE,                   /* the same, or a URI */
   CONF_BOOL,
   CONF_NUMBER,
   CONF_PERCENT,                 /* also with the sign */

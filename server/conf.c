@@ -56,8 +56,9 @@ const struct conf_entry conf_entries[] = {
   { .name = "policy", .kind = CONF_BOOL },
   { .name = "recompress-age", .kind = CONF_NUMBER },
   { .name = "recompress-group", .kind = CONF_BOOL },
-  { .name = "backing", .kind = CONF_PATH },
+  { .name = "backing", .kind = CONF_PLACE },
   { .name = "backing-size", .kind = CONF_SIZE },
+  { .name = "backing-timeout", .kind = CONF_NUMBER },
   { .name = "writeback-age", .kind = CONF_NUMBER },
   { .name = "writeback-watermark", .kind = CONF_PERCENT },
   { .name = "writeback-limit", .kind = CONF_SIZE },
@@ -289,7 +290,9 @@ check_text (const struct conf_entry *e, const char *value, char *error,
   if (e->kind == CONF_BOOL && bool_of (value) == -1)
     return refuse (EINVAL, error, size, "%s: '%s' is neither on nor off",
                    e->name, value);
-  if (e->kind == CONF_PATH && value[0] != '/' && !is_word (e, value))
+  if ((e->kind == CONF_PATH
+       || (e->kind == CONF_PLACE && !strstr (value, "://")))
+      && value[0] != '/' && !is_word (e, value))
     return refuse (EINVAL, error, size, "%s: '%s' is no path that begins "
                    "with a slash%s", e->name, value, or_words (e, words));
   return 0;

@@ -87,6 +87,9 @@ refuses 'recompress-age=432001: ' zram 1M recompress-age=432001
 refuses '' zram 1M recompress-age=1h
 refuses 'backing=, which is missing' zram 1M backing-size=1M
 refuses 'backing=, which is missing' zram 1M writeback-limit=1M
+refuses 'backing=, which is missing' zram 1M backing-timeout=5
+refuses 'is none' zram 1M backing="$tmp/b" backing-size=1M backing-timeout=5
+refuses 'backing-timeout=0: ' zram 1M backing=nbd://x backing-timeout=0
 refuses 'a file needs backing-size=' zram 1M backing="$tmp/b"
 refuses 'a file needs backing-size=' zram 1M backing="$tmp/b" backing-size=1
 refuses 'must be a file or a block device' zram 1M backing=/dev/null

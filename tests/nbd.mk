@@ -5,6 +5,7 @@ nbd_tests = \
 	tests/allow.sh \
 	tests/analyze.sh \
 	tests/backing-faults.sh \
+	tests/backing-nbd.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
 	tests/check.sh \

@@ -299,6 +299,7 @@ refused_lines (void **state)
     { "size = 1G\nsize = 1G\n", "2", "size: the file says it a second" },
     { "policy = maybe", "1", "policy: 'maybe' is neither on nor off" },
     { "backing = cold", "1", "backing: 'cold' is no path" },
+    { "pool = nbd://there", "1", "pool: 'nbd://there' is no path" },
     { "priority = 40000", "1",
       "priority: '40000' is not a whole number from 0 to 32767, or auto" },
     { "priority = -1", "1", "priority: '-1' is not a whole number" },

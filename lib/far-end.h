@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The far end: a disk that an NBD server has, which may be another
+ * machine's, and may go away and come back.
+ *
+ *   who reads, writes or trims
+ *     -> the connection with the fewest requests, or, without any,
+ *        those that wait
+ *     -> its thread, which sends, receives, and connects again
+ *
+ * Each connection has a thread, and nobody else touches its handle: a
+ * name server or a handshake that hangs keeps nobody else waiting, and
+ * when a thread has closed its handle, no buffer of a caller is in use.
+ *
+ * A read whose connection ends is sent again.  A write or trim is not: it
+ * may still be done, after others that came later, so it fails, and its
+ * caller is told that it is not sure.
+ *
+ * A server that does not answer any request of a connection for a third
+ * of the timeout is left, and connected to again.
+ *
+ * Before a connection is used, the first block of the disk is read and
+ * shown to who knows whether it is the right one, so that what comes back
+ * with other content is never asked for anything.
+ */
+
+#ifndef NBDZRAM_FAR_END_H
+#define NBDZRAM_FAR_END_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backing-internal.h"
+
+/* At most, of a server that says that it takes several. */
+#define FAR_END_CONNECTIONS 4
+
+struct far_end;
+
+struct far_end_options {
+  const char *uri;              /* copied */
+  unsigned timeout;             /* seconds that a read waits */
+  void (*log) (const char *text); /* one line, from any thread; or NULL */
+};
+
+struct far_end_stats {
+  unsigned connections;         /* now */
+  uint64_t reconnects;          /* since the start */
+  bool is_wrong;                /* something else came back */
+};
+
+/* Connect once, from the calling thread, which also does the work of
+ * requests until far_end_rest: for what must be known before a fork.
+ * NULL with what is wrong, one line, in ERROR of SIZE bytes.
+ */
+struct far_end *far_end_open (const struct far_end_options *o, char *error,
+                              size_t size);
+
+/* Disconnect: requests fail with ENOTCONN until far_end_start. */
+void far_end_rest (struct far_end *f);
+
+/* Start the threads, which connect.  IS_RIGHT is called by them, with the
+ * first BACKING_BLOCK bytes.  0, or -1 with errno EAGAIN, and some may run.
+ */
+int far_end_start (struct far_end *f,
+                   bool (*is_right) (void *opaque, const void *block),
+                   void *opaque);
+
+/* Nobody waits for a request any more.  NULL does nothing. */
+void far_end_close (struct far_end *f);
+
+/* Of the disk, when it was opened. */
+uint64_t far_end_size (const struct far_end *f);
+bool far_end_can_trim (const struct far_end *f);
+
+/* Is there a connection? */
+bool far_end_is_there (struct far_end *f);
+void far_end_get_stats (struct far_end *f, struct far_end_stats *st);
+
+/* Requests, by any thread; nothing is allocated here, but libnbd does.
+ * 0, or -1 with errno:
+ *   ENOTCONN    there is no connection, or it ended
+ *   ETIMEDOUT   none came back in time
+ *   EIO         what came back is something else
+ *   others      what the server says
+ */
+
+/* Who is PATIENT waits for a connection, up to the timeout in all. */
+int far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
+                  bool patient);
+
+/* Runs are cut to pieces, of which many are under way at a time, on all
+ * connections.  After an error, *UNSURE is whether some may yet be
+ * written.
+ */
+int far_end_write (struct far_end *f, const struct backing_run *runs,
+                   unsigned count, bool *unsure);
+
+/* LENGTH is at most 2 GiB. */
+int far_end_trim (struct far_end *f, uint64_t offset, uint64_t length,
+                  bool *unsure);
+
+#endif /* NBDZRAM_FAR_END_H */
