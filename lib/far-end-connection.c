@@ -14,7 +14,7 @@
 #include "far-end-internal.h"
 
 /* Between attempts to connect: more each time. */
-#define PAUSE_MIN 100
+#define PAUSE_MIN 20
 #define PAUSE_MAX 2000
 
 /* How often to look at what the time is. */
@@ -86,7 +86,10 @@ take_out (struct connection *c, struct far_requests *list,
   c->load--;
 }
 
-/* Called by libnbd, in the connection's thread. */
+/* Called by libnbd, in the connection's thread.  Returns 1 when it may
+ * forget the request; not when the connection ended, since that may be
+ * within the call that sends it, which looks at it again.
+ */
 static int
 completed (void *opaque, int *error)
 {
@@ -94,13 +97,14 @@ completed (void *opaque, int *error)
   struct connection *c = r->connection;
 
   LOCK_FOR_SCOPE (&c->far->lock);
-  if (is_answer (*error)) {
-    c->progress = far_now ();
-    take_out (c, &c->sent, r);
-    far_finish (r, *error, false);
-  } else
+  if (!is_answer (*error)) {
     c->drop = true;             /* closing it deals with the request */
-  return 1;                     /* libnbd may forget it */
+    return 0;
+  }
+  c->progress = far_now ();
+  take_out (c, &c->sent, r);
+  far_finish (r, *error, false);
+  return 1;
 }
 
 /* ---- sending ---- */

@@ -88,10 +88,12 @@ far_end_start (struct far_end *f,
                bool (*is_right) (void *opaque, const void *block),
                void *opaque)
 {
-  f->is_right = is_right;
-  f->opaque = opaque;
-  f->started = true;
-  f->was_there = true;
+  {
+    LOCK_FOR_SCOPE (&f->lock);
+    f->is_right = is_right;
+    f->opaque = opaque;
+    f->started = f->was_there = true;
+  }
   for (unsigned i = 0; i < f->count; ++i) {
     struct connection *c = &f->connections[i];
 

@@ -57,6 +57,9 @@ unit_programs = \
 	tests/unit-watcher \
 	tests/unit-workload \
 	tests/unit-writeback
+if HAVE_BACKING_NBD
+unit_programs += tests/unit-far-end
+endif
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 
@@ -82,6 +85,9 @@ tests_unit_backing_faults_LDADD = $(unit_libs)
 tests_unit_backing_threads_SOURCES = tests/unit-backing-threads.c \
 	$(backing_help)
 tests_unit_backing_threads_LDADD = $(unit_libs)
+tests_unit_far_end_SOURCES = tests/unit-far-end.c tests/played-server.c \
+	tests/played-server.h $(backing_help)
+tests_unit_far_end_LDADD = $(unit_libs)
 tests_unit_bits_SOURCES = tests/unit-bits.c $(unit_help)
 tests_unit_bits_LDADD = $(unit_libs)
 tests_unit_budget_SOURCES = tests/unit-budget.c $(unit_help)
