@@ -38,6 +38,8 @@ everything () {
     "$here/memory.sh" "$data"
     echo
     "$here/life.sh" "$data"
+    echo
+    "$here/backing.sh" "$data"
 }
 
 everything | tee "$results"

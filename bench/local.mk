@@ -30,8 +30,8 @@ bench_store_SOURCES = bench/store.c $(bench_measure)
 bench_store_LDADD = lib/libstore.la
 
 dist_noinst_SCRIPTS += \
-	bench/all.sh bench/life.sh bench/make-pages.sh bench/memory.sh \
-	bench/nbd.sh \
+	bench/all.sh bench/backing.sh bench/life.sh bench/make-pages.sh \
+	bench/memory.sh bench/nbd.sh \
 	bench/tenants.sh
 EXTRA_DIST += bench/functions.sh bench/kernel-zram.sh
 
