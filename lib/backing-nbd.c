@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backing.h"
 #include "backing-internal.h"
@@ -16,6 +17,13 @@
  */
 #define READ_PIECE (64 * KIB)
 #define CUT_PIECE GIB
+
+/* Who had this pool before may have been killed with writes under way, and
+ * its last words may still be in a buffer of the server's, which answers
+ * us.  They go to blocks that are free to us: nothing is written for so
+ * many milliseconds.
+ */
+#define PREDECESSOR 1000
 
 /* A server changes its directory when it leaves its terminal. */
 static bool
@@ -48,6 +56,8 @@ nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
   }
   b->can_give_back = far_end_can_trim (b->far_end);
   *size = far_end_size (b->far_end);
+  if (o->expected_id)
+    b->write_from = b->io->now () + PREDECESSOR;
   return 0;
 }
 
@@ -89,10 +99,20 @@ nbd_read (struct backing *b, void *buf, size_t len, size_t needed,
   return 0;
 }
 
+static void
+let_predecessor_end (struct backing *b)
+{
+  uint64_t now = b->io->now ();
+
+  if (now < b->write_from)
+    usleep ((useconds_t) (b->write_from - now) * 1000);
+}
+
 static int
 nbd_write (struct backing *b, const struct backing_run *runs, unsigned count,
            bool *unsure)
 {
+  let_predecessor_end (b);
   if (far_end_write (b->far_end, runs, count, unsure) == -1)
     return -1;
   for (unsigned i = 0; i < count; ++i)
@@ -104,6 +124,7 @@ static int
 nbd_give_back (struct backing *b, uint64_t offset, uint64_t length,
                bool *unsure)
 {
+  let_predecessor_end (b);
   return far_end_trim (b->far_end, offset, length, unsure);
 }
 

@@ -109,6 +109,7 @@ struct backing {
   struct budget *budget;
   int fd;                       /* of a file or device */
   struct far_end *far_end;      /* of an export */
+  uint64_t write_from;          /* ... milliseconds: not before */
   bool is_device;               /* its size is given, it does not grow */
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */

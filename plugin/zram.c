@@ -67,6 +67,11 @@ zram_dump_plugin (void)
 {
   for (const struct codec *const *c = codecs; *c; ++c)
     printf ("zram_%s=yes\n", (*c)->name);
+#ifdef HAVE_BACKING_NBD
+  printf ("zram_backing=file,nbd\n");
+#else
+  printf ("zram_backing=file\n");
+#endif
   printf ("zram_max_size=%" PRIu64 "\n", DEVICE_SIZE_MAX);
 }
 

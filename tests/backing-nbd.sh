@@ -5,6 +5,8 @@
 . "${srcdir:-.}/tests/functions.sh"
 
 requires qemu-io nbdcopy cmp
+nbdkit_zram --dump-plugin zram | grep -qx zram_backing=file,nbd ||
+    skip "built without NBD for backing"
 
 size=4194304
 head -c $size /dev/urandom >"$tmp/a"

@@ -7,6 +7,8 @@
 [ -x "$bin/nbd-kill" ] || skip "built without libnbd"
 requires_algorithm zstd || skip "built without zstd"
 
+backing=("backing=$tmp/backing" backing-size=32M)
+
 # kill_at_work ROUNDS PAGES PAGE_SIZE PARAMETERS...
 kill_at_work ()
 {
@@ -19,7 +21,7 @@ kill_at_work ()
     echo "kill: page-size=$page_size $* (SEED=$seed)"
     nbdkit_command -f -U "$tmp/sock" zram "$((pages * page_size))" \
         page-size="$page_size" pool="$pool" control="$tmp/control" \
-        backing="$tmp/backing" backing-size=32M recompress-age=1 \
+        "${backing[@]}" recompress-age=1 \
         writeback-age=1 maintenance-cpu=100 "$@"
     "$bin/nbd-kill" -s "$seed" -n "$rounds" -p "$page_size" \
         -m "$tmp/control" "$tmp/sock" "$pool" "${command[@]}" ||
@@ -31,3 +33,10 @@ kill_at_work 40 12288 4096 dedup=pool recompress=zstd:level=1:dict=auto
 kill_at_work 40 1536 4096 dedup=device algorithm=zstd:level=1 \
     recompress=zstd:level=5 mem-limit=64M
 kill_at_work 20 768 16384 dedup=pool recompress=lz4hc recompress=zstd
+
+# Cold pages on a server, which is not killed.
+nbdkit_zram --dump-plugin zram | grep -qx zram_backing=file,nbd ||
+    skip "the rest: built without NBD for backing"
+start_nbdkit far memory 32M
+backing=("backing=$(uri far)")
+kill_at_work 20 12288 4096 dedup=pool recompress=zstd:level=1:dict=auto
