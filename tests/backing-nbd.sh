@@ -219,6 +219,26 @@ holds "$tmp/a"
 stop_nbdkit "$zram"
 stop_nbdkit "$far" KILL
 
+# ---- by TCP, with TLS ----
+
+if command -v psktool >/dev/null &&
+   psktool -u me -p "$tmp/keys.psk" >/dev/null 2>&1; then
+    start_tcp far 127.0.0.1 --tls=require --tls-psk="$tmp/keys.psk" memory 64M
+    far=$pid
+    start_nbdkit zram zram $size policy=off \
+        backing="nbds://me@localhost:$port/?tls-psk-file=$tmp/keys.psk"
+    zram=$pid
+    nbdcopy "$tmp/a" "$(uri zram)"
+    all_away
+    holds "$tmp/a"
+    all_away
+    holds "$tmp/a"
+    [ "$(statistic bd_read_errors)" = 0 ] || fail "reads failed"
+    stop_nbdkit "$zram"
+    refuses 'TLS' zram 1M backing="nbd://localhost:$port"
+    stop_nbdkit "$far" KILL
+fi
+
 # ---- what is refused ----
 
 refuses 'begins with a slash' zram 1M backing='nbd+unix:///?socket=far.sock'
