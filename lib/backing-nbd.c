@@ -25,6 +25,12 @@
  */
 #define PREDECESSOR 1000
 
+/* There is no lock on an export, so another program may have taken it over:
+ * before something is written, but not more often than so many
+ * milliseconds, the header is looked at.
+ */
+#define LOOK 5000
+
 /* A server changes its directory when it leaves its terminal. */
 static bool
 has_relative_socket (const char *uri)
@@ -64,6 +70,7 @@ nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
 static void
 nbd_rest (struct backing *b)
 {
+  b->looked_at = b->io->now ();
   far_end_rest (b->far_end);
 }
 
@@ -109,10 +116,31 @@ let_predecessor_end (struct backing *b)
 }
 
 static int
+look_at_header (struct backing *b)
+{
+  char block[BACKING_BLOCK];
+  uint64_t now = b->io->now ();
+
+  if (b->looked_at == 0 || now < b->looked_at + LOOK)
+    return 0;
+  if (far_end_read (b->far_end, block, sizeof block, 0, false) == -1)
+    return -1;
+  b->looked_at = now;
+  if (backing_is_header_of (b, block))
+    return 0;
+  far_end_distrust (b->far_end);
+  errno = EIO;
+  return -1;
+}
+
+static int
 nbd_write (struct backing *b, const struct backing_run *runs, unsigned count,
            bool *unsure)
 {
+  *unsure = false;
   let_predecessor_end (b);
+  if (look_at_header (b) == -1)
+    return -1;
   if (far_end_write (b->far_end, runs, count, unsure) == -1)
     return -1;
   for (unsigned i = 0; i < count; ++i)
@@ -124,7 +152,10 @@ static int
 nbd_give_back (struct backing *b, uint64_t offset, uint64_t length,
                bool *unsure)
 {
+  *unsure = false;
   let_predecessor_end (b);
+  if (look_at_header (b) == -1)
+    return -1;
   return far_end_trim (b->far_end, offset, length, unsure);
 }
 

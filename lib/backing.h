@@ -110,6 +110,8 @@ struct backing {
   int fd;                       /* of a file or device */
   struct far_end *far_end;      /* of an export */
   uint64_t write_from;          /* ... milliseconds: not before */
+  uint64_t looked_at;           /* ... milliseconds: at its header; 0:
+                                 * it has none yet */
   bool is_device;               /* its size is given, it does not grow */
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */

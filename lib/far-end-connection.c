@@ -37,6 +37,13 @@ is_mute (struct connection *c)
   return c->is_mute;
 }
 
+static bool
+has_answered (struct connection *c)
+{
+  LOCK_FOR_SCOPE (&c->far->lock);
+  return c->has_answered;
+}
+
 /* ---- words ---- */
 
 static void
@@ -102,6 +109,7 @@ completed (void *opaque, int *error)
     return 0;
   }
   c->progress = far_now ();
+  c->has_answered = c->ready;
   take_out (c, &c->sent, r);
   far_finish (r, *error, false);
   return 1;
@@ -408,8 +416,8 @@ drop_all (struct far_end *f)
 /* Something else is at the far end: nobody is to ask it, by whatever
  * connection, since they all lead to the same.
  */
-static void
-is_wrong (struct far_end *f)
+void
+far_end_distrust (struct far_end *f)
 {
   struct far_request *r;
   bool known;
@@ -453,6 +461,7 @@ is_there (struct connection *c, unsigned wrongs)
     f->reconnects += c->was_ready;
     f->ready++;
     c->ready = c->was_ready = true;
+    c->has_answered = false;
     while ((r = TAILQ_FIRST (&f->waiting)) != NULL) {
       TAILQ_REMOVE (&f->waiting, r, link);
       far_submit (f, r);
@@ -502,7 +511,9 @@ count_wrongs (struct far_end *f)
   return f->wrongs;
 }
 
-/* From connecting to the end of the connection.  Was it of use? */
+/* From connecting to the end of the connection.  Was it of use?  A server
+ * that ends at each request is not asked again and again without a pause.
+ */
 static bool
 live (struct connection *c)
 {
@@ -514,14 +525,14 @@ live (struct connection *c)
   if (connection_open (c, why, sizeof why) == 0)
     right = examine (c, why, sizeof why);
   if (right == 0)
-    is_wrong (c->far);
+    far_end_distrust (c->far);
   if (right == 1) {
-    used = true;
     is_there (c, wrongs);
     while (connection_step (c))
       ;
     snprintf (why, sizeof why, "%s", is_mute (c) ? "it does not answer"
                                                   : "the connection ended");
+    used = has_answered (c);
   }
   connection_close (c);
   if (right != 0)

@@ -56,6 +56,7 @@ struct connection {
   /* Under far->lock: */
   bool ready;                   /* takes requests */
   bool was_ready;               /* ever */
+  bool has_answered;            /* since it was ready */
   bool drop;                    /* is to be left */
   bool is_mute;                 /* ... since it does not answer */
   struct far_requests queued, sent;

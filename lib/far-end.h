@@ -69,6 +69,11 @@ int far_end_start (struct far_end *f,
 /* Nobody waits for a request any more.  NULL does nothing. */
 void far_end_close (struct far_end *f);
 
+/* The first block is no longer the right one: leave all connections.  Each
+ * new one looks for itself.
+ */
+void far_end_distrust (struct far_end *f);
+
 /* Of the disk, when it was opened. */
 uint64_t far_end_size (const struct far_end *f);
 bool far_end_can_trim (const struct far_end *f);

@@ -611,6 +611,22 @@ backing (void **state)
   assert_int_equal (b.used, used);
   assert_null (backing_check (&b));
   backing_batch_free (t);
+  for (unsigned i = 0; !backing_may_write (&b) && i < 6000; ++i)
+    usleep (10000);
+
+  /* Another program takes it over while it is connected to: nothing is
+   * written there any more.
+   */
+  b.looked_at = 1;
+  played_put (p, 30, p->disk[30] ^ 1); /* of the id */
+  p->writes = 0;
+  t = backing_batch_new (&b, MIB, false);
+  assert_int_equal (write_some (&b, t, 2), 0);
+  assert_int_equal (errno, EIO);
+  assert_int_equal (p->writes, 0);
+  assert_int_equal (backing_get_state (&b, &error), BACKING_WRONG);
+  backing_batch_free (t);
+  played_put (p, 30, p->disk[30] ^ 1);
   backing_close (&b);
 
   /* Attached, it is the same. */
