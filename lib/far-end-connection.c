@@ -17,6 +17,9 @@
 #define PAUSE_MIN 20
 #define PAUSE_MAX 2000
 
+/* A server that takes so long to shake hands may have ended since. */
+#define CONNECT_MAX 10000
+
 /* How often to look at what the time is. */
 #define STEP 1000
 
@@ -242,7 +245,7 @@ connection_step (struct connection *c)
 static int
 finish_connecting (struct connection *c, char *error, size_t size)
 {
-  uint64_t until = far_now () + c->far->stall, now;
+  uint64_t until = far_now () + MIN (c->far->stall, CONNECT_MAX), now;
 
   while (nbd_aio_is_connecting (c->nbd) > 0) {
     now = far_now ();

@@ -21,6 +21,9 @@
  */
 #define PIECE (128 * KIB)
 
+/* Who starts waits so many milliseconds for a connection. */
+#define FIRST_MAX 1000
+
 /* A server is given so much time at least. */
 #define STALL_MIN 1000
 
@@ -83,6 +86,17 @@ far_end_rest (struct far_end *f)
   connection_close (&f->connections[0]);
 }
 
+/* Writes may come at once, and find the pool full. */
+static void
+wait_for_first (struct far_end *f)
+{
+  const struct timespec pause = { .tv_nsec = 1000000 };
+  uint64_t until = far_now () + FIRST_MAX;
+
+  while (!far_end_is_there (f) && far_now () < until)
+    nanosleep (&pause, NULL);
+}
+
 int
 far_end_start (struct far_end *f,
                bool (*is_right) (void *opaque, const void *block),
@@ -101,6 +115,7 @@ far_end_start (struct far_end *f,
       return -1;
     c->has_thread = true;
   }
+  wait_for_first (f);
   return 0;
 }
 

@@ -190,6 +190,26 @@ used=$(statistic bd_used)
 [ "$used" -le $((4 * size)) ] || fail "$used bytes are used"
 stop_nbdkit "$zram"
 
+# ---- it hangs, and the pool is full ----
+
+# Writes fail, each after a while; nothing waits without end, and all goes on
+# when it can.
+fills ()
+{
+    nbdcopy "$tmp/b" "$(uri zram)" 2>/dev/null
+}
+
+start policy=on mem-limit=5M backing-timeout=6
+fills || fail "4M do not go into 5M, of which half are buffers, and a server"
+[ "$(statistic bd_count)" -gt 100 ] || fail "nothing was written back"
+kill -STOP "$far"
+fill_up "$(uri zram)" "$tmp/a"
+nbdzram compact zram0 >/dev/null
+kill -CONT "$far"
+eventually fills || fail "there still is no room"
+holds "$tmp/b"
+stop_nbdkit "$zram"
+
 # ---- we are killed ----
 
 main=$pool
