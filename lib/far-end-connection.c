@@ -9,9 +9,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include <libnbd.h>
-
 #include "far-end-internal.h"
+#include "libnbd-load.h"
 
 /* Between attempts to connect: more each time. */
 #define PAUSE_MIN 20
@@ -63,7 +62,7 @@ say (struct far_end *f, const char *what, const char *why)
 static void
 get_error (char *error, size_t size)
 {
-  const char *text = nbd_get_error ();
+  const char *text = libnbd.get_error ();
   const char *colon = text ? strstr (text, ": ") : NULL;
 
   /* It begins with the name of the function. */
@@ -129,11 +128,11 @@ send_request (struct connection *c, const struct far_request *r)
 
   switch (r->op) {
   case FAR_READ:
-    return nbd_aio_pread (c->nbd, r->buf, r->len, r->offset, done, 0);
+    return libnbd.aio_pread (c->nbd, r->buf, r->len, r->offset, done, 0);
   case FAR_WRITE:
-    return nbd_aio_pwrite (c->nbd, r->buf, r->len, r->offset, done, 0);
+    return libnbd.aio_pwrite (c->nbd, r->buf, r->len, r->offset, done, 0);
   default:
-    return nbd_aio_trim (c->nbd, r->len, r->offset, done, 0);
+    return libnbd.aio_trim (c->nbd, r->len, r->offset, done, 0);
   }
 }
 
@@ -187,9 +186,9 @@ send_queued (struct connection *c)
 static bool
 wait_for_io (struct connection *c, int ms)
 {
-  unsigned direction = nbd_aio_get_direction (c->nbd);
+  unsigned direction = libnbd.aio_get_direction (c->nbd);
   struct pollfd fds[] = {
-    { .fd = nbd_aio_get_fd (c->nbd) },
+    { .fd = libnbd.aio_get_fd (c->nbd) },
     { .fd = c->wake, .events = POLLIN },
   };
   eventfd_t calls;
@@ -205,9 +204,9 @@ wait_for_io (struct connection *c, int ms)
     eventfd_read (c->wake, &calls);
   if ((direction & LIBNBD_AIO_DIRECTION_READ)
       && (fds[0].revents & ~POLLOUT))
-    r = nbd_aio_notify_read (c->nbd);
+    r = libnbd.aio_notify_read (c->nbd);
   else if (fds[0].revents != 0)
-    r = nbd_aio_notify_write (c->nbd);
+    r = libnbd.aio_notify_write (c->nbd);
   return r == 0;
 }
 
@@ -236,7 +235,7 @@ connection_step (struct connection *c)
   send_queued (c);
   ms = time_to_wait (c);
   return ms != 0 && wait_for_io (c, ms)
-    && nbd_aio_is_dead (c->nbd) == 0 && nbd_aio_is_closed (c->nbd) == 0;
+    && libnbd.aio_is_dead (c->nbd) == 0 && libnbd.aio_is_closed (c->nbd) == 0;
 }
 
 /* ---- opening ---- */
@@ -247,7 +246,7 @@ finish_connecting (struct connection *c, char *error, size_t size)
 {
   uint64_t until = far_now () + MIN (c->far->stall, CONNECT_MAX), now;
 
-  while (nbd_aio_is_connecting (c->nbd) > 0) {
+  while (libnbd.aio_is_connecting (c->nbd) > 0) {
     now = far_now ();
     if (now >= until || is_stopped (c->far)) {
       snprintf (error, size, "it does not answer");
@@ -258,7 +257,7 @@ finish_connecting (struct connection *c, char *error, size_t size)
       return -1;
     }
   }
-  if (nbd_aio_is_ready (c->nbd) > 0)
+  if (libnbd.aio_is_ready (c->nbd) > 0)
     return 0;
   get_error (error, size);
   return -1;
@@ -268,12 +267,12 @@ finish_connecting (struct connection *c, char *error, size_t size)
 static int
 connect_handle (struct connection *c, char *error, size_t size)
 {
-  c->nbd = nbd_create ();
+  c->nbd = libnbd.create ();
   if (!c->nbd
-      || nbd_set_uri_allow_local_file (c->nbd, true) == -1
-      || nbd_set_request_structured_replies (c->nbd, false) == -1
-      || nbd_set_pread_initialize (c->nbd, false) == -1
-      || nbd_aio_connect_uri (c->nbd, c->far->uri) == -1) {
+      || libnbd.set_uri_allow_local_file (c->nbd, true) == -1
+      || libnbd.set_request_structured_replies (c->nbd, false) == -1
+      || libnbd.set_pread_initialize (c->nbd, false) == -1
+      || libnbd.aio_connect_uri (c->nbd, c->far->uri) == -1) {
     get_error (error, size);
     return -1;
   }
@@ -283,15 +282,15 @@ connect_handle (struct connection *c, char *error, size_t size)
 static const char *
 wrong_with_export (struct connection *c)
 {
-  int64_t max = nbd_get_block_size (c->nbd, LIBNBD_SIZE_MAXIMUM);
+  int64_t max = libnbd.get_block_size (c->nbd, LIBNBD_SIZE_MAXIMUM);
 
-  if (nbd_is_read_only (c->nbd) != 0)
+  if (libnbd.is_read_only (c->nbd) != 0)
     return "it is read-only";
-  if (nbd_get_block_size (c->nbd, LIBNBD_SIZE_MINIMUM) > BACKING_BLOCK)
+  if (libnbd.get_block_size (c->nbd, LIBNBD_SIZE_MINIMUM) > BACKING_BLOCK)
     return "its blocks are larger than 4096 bytes";
   if (max > 0 && max < (int64_t) REQUEST_MAX)
     return "it takes no requests of 128 KiB";
-  if (c->number > 0 && nbd_can_multi_conn (c->nbd) <= 0)
+  if (c->number > 0 && libnbd.can_multi_conn (c->nbd) <= 0)
     return "it takes only one connection";
   return NULL;
 }
@@ -305,7 +304,7 @@ connection_open (struct connection *c, char *error, size_t size)
 
   if (connect_handle (c, error, size) == 0) {
     wrong = wrong_with_export (c);
-    bytes = nbd_get_size (c->nbd);
+    bytes = libnbd.get_size (c->nbd);
     if (wrong)
       snprintf (error, size, "%s", wrong);
     else if (bytes == -1)
@@ -316,8 +315,8 @@ connection_open (struct connection *c, char *error, size_t size)
       if (f->started)
         return 0;
       f->size = (uint64_t) bytes;
-      f->can_trim = nbd_can_trim (c->nbd) > 0;
-      f->count = nbd_can_multi_conn (c->nbd) > 0 ? FAR_END_CONNECTIONS : 1;
+      f->can_trim = libnbd.can_trim (c->nbd) > 0;
+      f->count = libnbd.can_multi_conn (c->nbd) > 0 ? FAR_END_CONNECTIONS : 1;
       return 0;
     }
   }
@@ -364,7 +363,8 @@ connection_close (struct connection *c)
     c->ready = false;           /* nothing more is queued */
   }
   /* From here on the library uses no buffer of a request. */
-  nbd_close (c->nbd);
+  if (c->nbd)
+    libnbd.close (c->nbd);
   c->nbd = NULL;
 
   LOCK_FOR_SCOPE (&f->lock);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "far-end-internal.h"
+#include "libnbd-load.h"
 #include "os.h"
 
 /* Requests of one write that are under way. */
@@ -54,6 +55,7 @@ struct far_end *
 far_end_open (const struct far_end_options *o, char *error, size_t size)
 {
   struct far_end *f = calloc (1, sizeof *f);
+  const char *missing;
   int r = 0;
 
   if (!f || (f->uri = strdup (o->uri)) == NULL) {
@@ -68,7 +70,11 @@ far_end_open (const struct far_end_options *o, char *error, size_t size)
   TAILQ_INIT (&f->waiting);
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i)
     r |= init_connection (f, i);
-  if (r == -1)
+  missing = libnbd_load ();
+  if (missing) {
+    snprintf (error, size, "%s", missing);
+    r = -1;
+  } else if (r == -1)
     snprintf (error, size, "%s", strerror (errno));
   else if ((r = connection_open (&f->connections[0], error, size)) == 0) {
     f->connections[0].ready = true;

@@ -7,7 +7,7 @@
 # Both are in this machine, which has each page twice: so as much is used as
 # it has memory, and not more; half of it is swapped.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 1500 480M md
+boot 3000 480M md
 #### guest ####
 busy () { sleep "$1"; [ ! -e /tmp/code ] || { cat /tmp/lines; fail "see above"; }; }
 degraded () { cat /sys/block/md*/md/degraded; }

@@ -6,7 +6,6 @@ vm_tests = \
 	tests/bench-remote.sh \
 	tests/vm-filesystems.sh \
 	tests/vm-ltp-zram.sh \
-	tests/vm-mirror.sh \
 	tests/vm-mirror-disk.sh \
 	tests/vm-nbd-client.sh \
 	tests/vm-remotes.sh \
@@ -17,6 +16,7 @@ vm_tests = \
 
 # These take longer than the others together.
 vm_long_tests = \
+	tests/vm-mirror.sh \
 	tests/vm-speed.sh \
 	tests/vm-swap-backing.sh \
 	tests/vm-swap-full.sh \
@@ -46,7 +46,6 @@ vm-image: all tests/vm/outb tests/vm/pages tests/vm/harden.la \
 
 # Automake's harness has rules for the tests of "make check" only.
 run_vm_tests = \
-	tests/bench-remote.sh \
 	srcdir='$(srcdir)'; export srcdir; failed=; \
 	for test in $$tests; do \
 	  $(SHELL) $(top_srcdir)/build-aux/test-driver --test-name $$test \
