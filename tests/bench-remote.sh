@@ -64,7 +64,8 @@ status=0
 bash "$run" --build="$top_builddir" --output="$out" --quick \
     --workloads=zipf --backends=zram,remote --delays=0 2>"$tmp/stderr" ||
     { cat "$tmp/stderr"; fail "the run"; }
-[ ! -s "$tmp/stderr" ] || { cat "$tmp/stderr"; fail "it complained"; }
+# Which fonts there are is not its fault.
+! grep -vi font "$tmp/stderr" || fail "it complained"
 
 # column NAME: of all rows, without its head
 column ()

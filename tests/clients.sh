@@ -6,6 +6,9 @@
 
 requires python3 qemu-io nbdcopy jq
 
+# A connection takes three descriptors of the server's.
+ulimit -n 4096 2>/dev/null || skip "too few files may be open"
+
 # These versions end themselves when a client is gone that several replies
 # are on their way to.
 threads=16
