@@ -2,7 +2,7 @@
 /* Kill the server again and again: what was acknowledged is there.
  *
  *   nbd-kill [-s SEED] [-n ROUNDS] [-t THREADS] [-p PAGE_SIZE] [-e EXPORTS]
- *            [-m CONTROL] SOCKET POOL COMMAND...
+ *            [-l MS] [-m CONTROL] SOCKET POOL COMMAND...
  *   nbd-kill -S ...              kill it while it starts, too
  *
  * COMMAND serves the pool file POOL at SOCKET.  Threads write, trim and
@@ -13,6 +13,8 @@
  *
  * With -e the pages are those of so many exports, called "0" and so on, with
  * a thread for each.
+ *
+ * With -l each server lives so many milliseconds before it is in danger.
  *
  * With -m another thread has the server maintain its pages meanwhile, by
  * its control socket CONTROL; and of pages written back, in groups, and
@@ -82,6 +84,7 @@ struct worker {
 
 static uint64_t seed = 1, disk_size, n_pages, acknowledged, in_flight_seen;
 static unsigned rounds = 100, threads = 3, exports, round_now;
+static uint64_t safe_us;
 static uint32_t page_size = 4096;
 static bool during_start;
 static const char *socket_path, *pool, *control;
@@ -672,7 +675,8 @@ work_until_killed (pid_t server, uint64_t *random)
   killed = false;
   if (control && pthread_create (&maintainer, NULL, maintain, &chance) != 0)
     fail ("pthread_create");
-  sleep_us (below (random, 1U << (below (random, 16) + (control ? 3 : 0))));
+  sleep_us (safe_us
+            + below (random, 1U << (below (random, 16) + (control ? 3 : 0))));
   kill_server (server);
   killed = true;
   if (control)
@@ -826,13 +830,14 @@ main (int argc, char *argv[])
   uint64_t random;
   int c;
 
-  while ((c = getopt (argc, argv, "+s:n:t:p:e:m:S")) != -1)
+  while ((c = getopt (argc, argv, "+s:n:t:p:e:l:m:S")) != -1)
     switch (c) {
     case 's': seed = strtoull (optarg, NULL, 0); break;
     case 'n': rounds = (unsigned) atoi (optarg); break;
     case 't': threads = (unsigned) atoi (optarg); break;
     case 'p': page_size = (uint32_t) atoi (optarg); break;
     case 'e': exports = threads = (unsigned) atoi (optarg); break;
+    case 'l': safe_us = strtoull (optarg, NULL, 0) * 1000; break;
     case 'm': control = optarg; break;
     case 'S': during_start = true; break;
     default: return 2;
