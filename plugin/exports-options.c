@@ -132,6 +132,10 @@ exports_option_file (struct exports_options *o, const char *value)
     o->automatic = true;
     return 0;
   }
+  if (value[0] == '\0') {
+    nbdkit_error ("exports=: must be auto, or a file of them");
+    return -1;
+  }
   fp = fopen (value, "re");
   if (!fp) {
     nbdkit_error ("exports=%s: %m", value);
