@@ -305,6 +305,7 @@ int
 table_resize (struct table *t, uint64_t pages)
 {
   struct table new = *t;
+  uint64_t held = held_bytes (t);
 
   new.pages = pages;
   new.resident = false;
@@ -313,9 +314,12 @@ table_resize (struct table *t, uint64_t pages)
   take_over_leaves (&new, t);
   if (t->resident && t->file->granule == OS_PAGE_SIZE)
     punch_gaps (&new, t->leaves);
-  table_close (t);
+  unmap (t);
   table_move (&new, t);
-  force (t, held_bytes (t));
+  /* Never more than before; and not all of it, to take some again, which
+   * others might have by then.
+   */
+  give (t, held - held_bytes (t));
   return 0;
 }
 
