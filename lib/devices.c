@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "devices.h"
 #include "latency.h"
+#include "os.h"
 #include "page.h"
 
 /* ---- one of them ---- */
@@ -90,13 +92,53 @@ attach_pages (struct device *d)
 
 /* ---- all of them ---- */
 
-/* Killed when it was removed: nobody has named its objects since. */
-static void
-finish_removal (struct pool *pool, unsigned n,
-                const struct device_record *record)
+static uint64_t
+end_of_table (const struct device *d)
 {
-  pool_file_drop_table (&pool->file, record);
-  pool_file_forget_device (&pool->file, n);
+  return align_up (d->table.offset + table_bytes (d->table.pages),
+                   d->pool->file.granule);
+}
+
+/* The end of the table that OFFSET of the file is in; or, if it is in none,
+ * 0 and in *NEXT where the next one begins, if that is before.
+ */
+static uint64_t
+table_around (const struct pool *pool, uint64_t offset, uint64_t *next)
+{
+  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
+    const struct device *d = pool->devices[n];
+
+    if (!d)
+      continue;
+    if (offset >= d->table.offset && offset < end_of_table (d))
+      return end_of_table (d);
+    if (d->table.offset > offset)
+      *next = MIN (*next, d->table.offset);
+  }
+  return 0;
+}
+
+/* Give back the memory of tables that nobody has: something was killed
+ * before or after it wrote a record.
+ */
+static void
+drop_orphans (struct pool *pool)
+{
+  const struct pool_file *file = &pool->file;
+  uint64_t offset = file->arena_offset + file->arena_size, start, stop, end;
+  struct stat st;
+
+  if (fstat (file->fd, &st) == -1)
+    return;
+  while (pool_file_next_data (file, offset, (uint64_t) st.st_size, &start,
+                              &stop)) {
+    end = table_around (pool, start, &stop);
+    if (end == 0) {
+      os_punch (file->fd, start, stop - start);
+      end = stop;
+    }
+    offset = end;
+  }
 }
 
 int
@@ -112,8 +154,9 @@ devices_attach (struct pool *pool)
         continue;
       return -1;
     }
+    /* Killed when it was removed: nobody has named its objects since. */
     if (record.removed) {
-      finish_removal (pool, n, &record);
+      pool_file_forget_device (&pool->file, n);
       continue;
     }
     budget_force (&pool->budget, OS_PAGE_SIZE);
@@ -123,7 +166,7 @@ devices_attach (struct pool *pool)
     pool->device_count++;
   }
   if (!pool->file.created)
-    pool_file_drop_orphans (&pool->file);
+    drop_orphans (pool);
   return 0;
 }
 
@@ -219,12 +262,12 @@ free_number (struct pool *pool)
   return -1;
 }
 
+/* Keeps errno. */
 static void
-undo_record (struct pool *pool, unsigned n, const struct device_record *record)
+forget (struct pool *pool, unsigned n)
 {
   int err = errno;
 
-  pool_file_drop_table (&pool->file, record);
   if (pool_file_forget_device (&pool->file, n) == 0)
     budget_give (&pool->budget, OS_PAGE_SIZE);
   errno = err;
@@ -249,7 +292,7 @@ create (struct pool *pool, struct device_record *record)
   }
   d = device_new (pool, (unsigned) n, record);
   if (!d) {
-    undo_record (pool, (unsigned) n, record);
+    forget (pool, (unsigned) n);
     return NULL;
   }
   pool->devices[n] = d;
@@ -311,7 +354,6 @@ static void
 bury (struct device *d)
 {
   struct pool *pool = d->pool;
-  struct device_record record;
 
   /* Before maintenance is held, which a write may be waiting for. */
   trim_all (d);
@@ -320,10 +362,7 @@ bury (struct device *d)
   wait_for_lookers (d);
   pool->devices[d->number] = NULL;
   pool->device_count--;
-  if (pool_file_get_device (&pool->file, d->number, &record) == 0)
-    pool_file_drop_table (&pool->file, &record);
-  if (pool_file_forget_device (&pool->file, d->number) == 0)
-    budget_give (&pool->budget, OS_PAGE_SIZE);
+  forget (pool, d->number);
   device_free (d);
 }
 

@@ -157,44 +157,6 @@ pool_file_drop_table (struct pool_file *file,
   errno = err;
 }
 
-/* The end of the table that OFFSET is in; or, if it is in none, 0 and in
- * *NEXT where the next one begins, if that is before.
- */
-static uint64_t
-table_around (const struct pool_file *file, uint64_t offset, uint64_t *next)
-{
-  struct device_record r;
-
-  for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
-    if (pool_file_get_device (file, n, &r) == -1)
-      continue;
-    if (offset >= r.table_offset && offset < r.table_offset + r.table_size)
-      return r.table_offset + r.table_size;
-    if (r.table_offset > offset)
-      *next = MIN (*next, r.table_offset);
-  }
-  return 0;
-}
-
-void
-pool_file_drop_orphans (struct pool_file *file)
-{
-  uint64_t offset = file->arena_offset + file->arena_size, start, stop, end;
-  struct stat st;
-
-  if (fstat (file->fd, &st) == -1)
-    return;
-  while (pool_file_next_data (file, offset, (uint64_t) st.st_size, &start,
-                              &stop)) {
-    end = table_around (file, start, &stop);
-    if (end == 0) {
-      os_punch (file->fd, start, stop - start);
-      end = stop;
-    }
-    offset = end;
-  }
-}
-
 static void
 write_version (struct version *v, const struct device_record *record)
 {
@@ -248,6 +210,10 @@ pool_file_remove_device (struct pool_file *file, unsigned n)
 int
 pool_file_forget_device (struct pool_file *file, unsigned n)
 {
+  struct device_record record;
+
+  if (pool_file_get_device (file, n, &record) == 0)
+    pool_file_drop_table (file, &record);
   atomic_store (&record_of (file, n)->magic, 0);
   if (file->granule != OS_PAGE_SIZE)
     return 0;

@@ -105,11 +105,6 @@ int pool_file_add_table (struct pool_file *file, struct device_record *record,
 void pool_file_drop_table (struct pool_file *file,
                            const struct device_record *record);
 
-/* Give back the memory of tables that no record names: something was killed
- * before or after it wrote the record.
- */
-void pool_file_drop_orphans (struct pool_file *file);
-
 /* Record number N is as RECORD says from now on: one store. */
 void pool_file_change_device (struct pool_file *file, unsigned n,
                               const struct device_record *record);
@@ -119,7 +114,9 @@ void pool_file_change_device (struct pool_file *file, unsigned n,
  */
 void pool_file_remove_device (struct pool_file *file, unsigned n);
 
-/* Make number N free; its table has been dropped. */
+/* Make number N free, and give back the memory of its table, which nobody
+ * uses.  0, or -1 when that of the record stays.
+ */
 int pool_file_forget_device (struct pool_file *file, unsigned n);
 
 /* By chance, for others to tell this pool from all; constant. */

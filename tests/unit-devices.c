@@ -194,6 +194,32 @@ removed_for_who_attaches (void **state)
   unit_close (&u);
 }
 
+/* Tables that no record names: the server was killed before it wrote the
+ * record of a new one, or when it had just written one in the place of
+ * another's.
+ */
+static void
+orphaned_tables_go (void **state)
+{
+  struct device_record before = { .size = PIB }, after = before;
+  struct device *d;
+
+  (void) state;
+  open_pool (0);
+  assert_int_equal (pool_file_add_table (&u.pool->file, &before, MIB), 0);
+  d = device_add (u.pool, "a", 1000 * PAGE, "");
+  assert_int_equal (pool_file_add_table (&u.pool->file, &after, MIB), 0);
+  fill (d, 0, 1000, 1);
+  assert_int_equal (pwrite (u.pool->file.fd, "x", 1,
+                            (off_t) before.table_offset + 5000), 1);
+  assert_int_equal (pwrite (u.pool->file.fd, "x", 1,
+                            (off_t) after.table_offset), 1);
+  assert_int_equal (unit_reopen (&u), 0);
+  verify (device_find (u.pool, "a"), 0, 1000, 1);
+  assert_pool_ok (u.pool);      /* which counts the file's memory */
+  unit_close (&u);
+}
+
 /* ---- size ---- */
 
 static void
@@ -600,6 +626,7 @@ main (void)
     cmocka_unit_test (removed_with_all_it_held),
     cmocka_unit_test (stays_for_who_uses_it),
     cmocka_unit_test (removed_for_who_attaches),
+    cmocka_unit_test (orphaned_tables_go),
     cmocka_unit_test (becomes_larger_and_smaller),
     cmocka_unit_test (who_can_not_be_resized),
     cmocka_unit_test (no_memory_to_become_larger),
