@@ -259,13 +259,8 @@ far_finish (struct far_request *r, int err, bool unsure)
 static void
 waiter_init (struct far_waiter *w)
 {
-  pthread_condattr_t attr;
-
   *w = (struct far_waiter) { .pending = 0 };
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
-  pthread_cond_init (&w->changed, &attr);
-  pthread_condattr_destroy (&attr);
+  cond_init (&w->changed);
 }
 
 /* Before there are threads: do their work.  The lock is held. */

@@ -314,8 +314,6 @@ int
 maintainer_start (struct maintainer *m, struct pool *pool,
                   const struct maintainer_settings *s)
 {
-  pthread_condattr_t attr;
-
   *m = (struct maintainer) {
     .pool = pool,
     .settings = *s,
@@ -323,10 +321,7 @@ maintainer_start (struct maintainer *m, struct pool *pool,
   };
   atomic_store (&pool->idle_age, s->policy.recompress_age);
   mutex_init (&m->lock);
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
-  pthread_cond_init (&m->wake, &attr);
-  pthread_condattr_destroy (&attr);
+  cond_init (&m->wake);
   if (os_start_thread (&m->thread, maintain, m) == -1)
     return -1;
   m->running = true;

@@ -2,6 +2,8 @@
 
 #include <config.h>
 
+#include <time.h>
+
 #include "util.h"
 
 /* Set before there is a second thread.  Not always, since such a lock takes
@@ -25,4 +27,15 @@ mutex_init (pthread_mutex_t *lock)
     pthread_mutexattr_setprotocol (&attr, PTHREAD_PRIO_INHERIT);
   pthread_mutex_init (lock, &attr);
   pthread_mutexattr_destroy (&attr);
+}
+
+void
+cond_init (pthread_cond_t *cond)
+{
+  pthread_condattr_t attr;
+
+  pthread_condattr_init (&attr);
+  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
+  pthread_cond_init (cond, &attr);
+  pthread_condattr_destroy (&attr);
 }

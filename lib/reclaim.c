@@ -8,14 +8,9 @@
 void
 reclaim_init (struct reclaim *r)
 {
-  pthread_condattr_t attr;
-
   *r = (struct reclaim) { .wake = NULL };
   mutex_init (&r->lock);
-  pthread_condattr_init (&attr);
-  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
-  pthread_cond_init (&r->ended, &attr);
-  pthread_condattr_destroy (&attr);
+  cond_init (&r->ended);
 }
 
 void

@@ -63,6 +63,9 @@ div_up (uint64_t n, uint64_t d)
 void mutex_init (pthread_mutex_t *lock);
 void mutexes_inherit_priority (void);
 
+/* Make a condition whose timed waits go by CLOCK_MONOTONIC. */
+void cond_init (pthread_cond_t *cond);
+
 static inline void
 unlock_at_end_of_scope (pthread_mutex_t **lock)
 {
