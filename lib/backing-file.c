@@ -8,7 +8,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -17,16 +16,7 @@
 #include "backing-internal.h"
 #include "os.h"
 
-static uint64_t
-milliseconds (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
-
-const struct backing_io backing_system_io = { pread, pwrite, milliseconds };
+const struct backing_io backing_system_io = { pread, pwrite, os_milliseconds };
 
 /* ---- opening ---- */
 

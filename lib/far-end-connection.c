@@ -11,6 +11,7 @@
 
 #include "far-end-internal.h"
 #include "libnbd-load.h"
+#include "os.h"
 
 /* Between attempts to connect: more each time. */
 #define PAUSE_MIN 20
@@ -110,7 +111,7 @@ completed (void *opaque, int *error)
     c->drop = true;             /* closing it deals with the request */
     return 0;
   }
-  c->progress = far_now ();
+  c->progress = os_milliseconds ();
   c->has_answered = c->ready;
   take_out (c, &c->sent, r);
   far_finish (r, *error, false);
@@ -147,7 +148,7 @@ next_request (struct connection *c)
   if (!r || c->drop)
     return NULL;
   if (TAILQ_EMPTY (&c->sent))
-    c->progress = far_now ();
+    c->progress = os_milliseconds ();
   TAILQ_REMOVE (&c->queued, r, link);
   TAILQ_INSERT_TAIL (&c->sent, r, link);
   r->place = FAR_SENT;
@@ -221,7 +222,7 @@ time_to_wait (struct connection *c)
     return 0;
   if (TAILQ_EMPTY (&c->sent))
     return -1;
-  if (far_now () < c->progress + f->stall)
+  if (os_milliseconds () < c->progress + f->stall)
     return STEP;
   far_leave (c);
   return 0;
@@ -244,10 +245,10 @@ connection_step (struct connection *c)
 static int
 finish_connecting (struct connection *c, char *error, size_t size)
 {
-  uint64_t until = far_now () + MIN (c->far->stall, CONNECT_MAX), now;
+  uint64_t until = os_milliseconds () + MIN (c->far->stall, CONNECT_MAX), now;
 
   while (libnbd.aio_is_connecting (c->nbd) > 0) {
-    now = far_now ();
+    now = os_milliseconds ();
     if (now >= until || is_stopped (c->far)) {
       snprintf (error, size, "it does not answer");
       return -1;
@@ -494,11 +495,11 @@ is_away (struct far_end *f, const char *why)
 static bool
 pause_for (struct connection *c, int ms)
 {
-  uint64_t until = far_now () + (uint64_t) ms, now;
+  uint64_t until = os_milliseconds () + (uint64_t) ms, now;
   struct pollfd fd = { .fd = c->wake, .events = POLLIN };
   eventfd_t calls;
 
-  while ((now = far_now ()) < until) {
+  while ((now = os_milliseconds ()) < until) {
     if (is_stopped (c->far))
       return false;
     if (poll (&fd, 1, (int) (until - now)) > 0)

@@ -86,8 +86,6 @@ struct far_end {
   struct connection connections[FAR_END_CONNECTIONS];
 };
 
-uint64_t far_now (void);        /* milliseconds, monotonic */
-
 /* ---- far-end.c; far->lock is held ---- */
 
 /* Give a request to a connection, or let it wait, or fail. */

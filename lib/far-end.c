@@ -28,15 +28,6 @@
 /* A server is given so much time at least. */
 #define STALL_MIN 1000
 
-uint64_t
-far_now (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
-
 /* ---- life ---- */
 
 static int
@@ -97,9 +88,9 @@ static void
 wait_for_first (struct far_end *f)
 {
   const struct timespec pause = { .tv_nsec = 1000000 };
-  uint64_t until = far_now () + FIRST_MAX;
+  uint64_t until = os_milliseconds () + FIRST_MAX;
 
-  while (!far_end_is_there (f) && far_now () < until)
+  while (!far_end_is_there (f) && os_milliseconds () < until)
     nanosleep (&pause, NULL);
 }
 
@@ -328,7 +319,7 @@ int
 far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
               bool patient)
 {
-  uint64_t until = far_now () + f->timeout;
+  uint64_t until = os_milliseconds () + f->timeout;
   struct far_waiter w;
   struct far_request r = {
     .waiter = &w, .op = FAR_READ, .patient = patient, .buf = buf, .len = len,

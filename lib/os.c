@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os.h"
@@ -163,6 +164,15 @@ os_lock_on_fault (void)
   if (os_locked_bytes () == 0)
     return 0;
   return mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+}
+
+uint64_t
+os_milliseconds (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
 }
 
 int

@@ -62,6 +62,9 @@ uint64_t os_locked_bytes (void);
  */
 int os_lock_on_fault (void);
 
+/* Milliseconds of a clock that never goes back. */
+uint64_t os_milliseconds (void);
+
 /* Start a thread that gets no signals: those are for the program that this
  * runs in.  0, or -1 with errno EAGAIN.
  */
