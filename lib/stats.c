@@ -96,32 +96,38 @@ monus (uint64_t a, uint64_t b)
   return a > b ? a - b : 0;
 }
 
-/* What all devices count. */
+/* What devices count. */
 struct page_counts {
   uint64_t kinds[SLOT_KIND_MASK + 1];
   uint64_t same_stored;
 };
 
 static void
-sum_counts (struct pool *pool, struct page_counts *sum)
+add_counts (struct page_counts *sum, const struct device *d)
 {
-  *sum = (struct page_counts) { .same_stored = 0 };
-  for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; ) {
-    for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
-      sum->kinds[k] += d->counts[k];
-    sum->same_stored += d->same_stored;
-  }
+  for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
+    sum->kinds[k] += d->counts[k];
+  sum->same_stored += d->same_stored;
 }
 
-uint64_t
-device_orig_data_size (const struct device *d)
+static uint64_t
+count_stored (const struct page_counts *pages)
 {
   uint64_t stored = 0;
 
   for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
     if (k != SLOT_KIND_BAD)
-      stored += d->counts[k];
-  return stored * d->pool->sizes.page_size;
+      stored += pages->kinds[k];
+  return stored;
+}
+
+uint64_t
+device_orig_data_size (const struct device *d)
+{
+  struct page_counts pages = { .same_stored = 0 };
+
+  add_counts (&pages, d);
+  return count_stored (&pages) * d->pool->sizes.page_size;
 }
 
 static void
@@ -150,20 +156,18 @@ pool_get_stats (struct pool *pool, struct stats *st)
   const struct pool_counters *c = &pool->counters;
   struct objects_stats os;
   struct dedup_stats dedup = { .nodes = 0 };
-  struct page_counts pages;
-  uint64_t in_zspages, stored = 0;
+  struct page_counts pages = { .same_stored = 0 };
+  uint64_t in_zspages;
 
   objects_get_stats (&pool->objects, &os);
   in_zspages = os.committed + arena_spare_bytes (&pool->arena);
-  sum_counts (pool, &pages);
+  for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; )
+    add_counts (&pages, d);
   if (pool->has_dedup)
     dedup_get_stats (&pool->dedup, &dedup);
-  for (unsigned k = 0; k <= SLOT_KIND_MASK; ++k)
-    if (k != SLOT_KIND_BAD)
-      stored += pages.kinds[k];
 
   *st = (struct stats) {
-    .orig_data_size = stored * pool->sizes.page_size,
+    .orig_data_size = count_stored (&pages) * pool->sizes.page_size,
     .compr_data_size = os.bytes,
     .mem_used_total = pool->budget.used,
     .mem_limit = pool->budget.limit,
