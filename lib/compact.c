@@ -6,7 +6,7 @@
 
 #include "compact.h"
 #include "device.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "group.h"
 
 /* ---- one page ---- */

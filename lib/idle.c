@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "devices.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "idle.h"
 #include "walk.h"
 

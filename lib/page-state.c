@@ -2,7 +2,7 @@
 
 #include <config.h>
 
-#include "encode.h"
+#include "device-objects.h"
 #include "group.h"
 #include "page-state.h"
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "encode.h"
+#include "device-objects.h"
 #include "group.h"
 #include "writeback-internal.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encode.h"
+#include "device-objects.h"
 #include "group.h"
 #include "os.h"
 #include "page.h"

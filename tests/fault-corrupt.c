@@ -20,7 +20,7 @@
 #include "devices.h"
 #include "compact.h"
 #include "os.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "unit.h"
 
 #define PAGE 4096

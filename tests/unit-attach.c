@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "compact.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "stats.h"
 
 #define PAGE 4096

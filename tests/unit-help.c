@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "device.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "os.h"
 #include "pool.h"
 #include "stats.h"

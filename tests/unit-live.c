@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "encode.h"
+#include "device-objects.h"
 #include "live.h"
 #include "maintainer.h"
 #include "stats.h"

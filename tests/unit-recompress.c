@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "compact.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "live.h"
 #include "page.h"
 #include "recompress.h"

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "compact.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "recompress.h"
 #include "stats.h"
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "encode.h"
+#include "device-objects.h"
 #include "stats.h"
 
 #define PAGE 4096

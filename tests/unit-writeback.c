@@ -19,7 +19,7 @@
 
 #include "backing.h"
 #include "compact.h"
-#include "encode.h"
+#include "device-objects.h"
 #include "maintainer.h"
 #include "live.h"
 #include "page-state.h"
