@@ -20,9 +20,7 @@
 static void
 copy_text (char *to, size_t size, const json_t *object, const char *key)
 {
-  const char *text = json_string_value (json_object_get (object, key));
-
-  snprintf (to, size, "%s", text ? text : "");
+  snprintf (to, size, "%s", json_text (object, key));
 }
 
 int

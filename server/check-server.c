@@ -343,14 +343,13 @@ check_mirror (json_t *list, const json_t *attachments)
     uint64_t in_sync = json_number (a, "in_sync");
     uint64_t halves = json_number (a, "halves");
 
-    if (strcmp (json_string_value (json_object_get (a, "level")) ?: "",
-                "raid1") != 0)
+    if (strcmp (json_text (a, "level"), "raid1") != 0)
       continue;
     check_add (list, in_sync == halves ? CHECK_OK : CHECK_WARN, "mirror",
                "start the servers that are missing; the rest is done by "
                "itself", "%" PRIu64 " of %" PRIu64 " halves of %s are in "
                "sync", in_sync, halves,
-               json_string_value (json_object_get (a, "device")));
+               json_text (a, "device"));
     return;
   }
 }

@@ -33,14 +33,6 @@ check_add (json_t *list, enum check_status status, const char *name,
   json_array_append_new (list, check);
 }
 
-static const char *
-text_at (const json_t *object, const char *key)
-{
-  const char *text = json_string_value (json_object_get (object, key));
-
-  return text ? text : "";
-}
-
 static bool
 any_missing (const json_t *list)
 {
@@ -48,7 +40,7 @@ any_missing (const json_t *list)
   size_t i;
 
   json_array_foreach (list, i, check)
-    if (strcmp (text_at (check, "status"), "missing") == 0)
+    if (strcmp (json_text (check, "status"), "missing") == 0)
       return true;
   return false;
 }
@@ -60,10 +52,10 @@ print (const json_t *list)
   size_t i;
 
   json_array_foreach (list, i, check) {
-    printf ("%-8s %-13s %s\n", text_at (check, "status"),
-            text_at (check, "check"), text_at (check, "found"));
+    printf ("%-8s %-13s %s\n", json_text (check, "status"),
+            json_text (check, "check"), json_text (check, "found"));
     if (json_object_get (check, "remedy"))
-      printf ("%-8s %-13s -> %s\n", "", "", text_at (check, "remedy"));
+      printf ("%-8s %-13s -> %s\n", "", "", json_text (check, "remedy"));
   }
 }
 

@@ -62,11 +62,11 @@ struct line {
 
 /* Where nothing is said there is still a word, for scripts. */
 static const char *
-string_of (const json_t *object, const char *key)
+text_or_dash (const json_t *object, const char *key)
 {
-  const char *value = json_string_value (json_object_get (object, key));
+  const char *text = json_text (object, key);
 
-  return value && *value ? value : "-";
+  return *text ? text : "-";
 }
 
 static const char *
@@ -77,9 +77,9 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   uint64_t n;
 
   switch (column) {
-  case EXPORT: return string_of (l->device, "name");
-  case ALLOW: return string_of (l->device, "allow");
-  case SERVER: return string_of (l->reply, "name");
+  case EXPORT: return text_or_dash (l->device, "name");
+  case ALLOW: return text_or_dash (l->device, "allow");
+  case SERVER: return text_or_dash (l->reply, "name");
   }
   s = &sources[column];
   n = json_number (l->device, s->key);

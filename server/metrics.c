@@ -151,19 +151,11 @@ print_quoted (const char *value)
   putchar ('"');
 }
 
-static const char *
-string_of (const json_t *reply, const char *key)
-{
-  const char *value = json_string_value (json_object_get (reply, key));
-
-  return value ? value : "";
-}
-
 static void
 print_server (const json_t *reply)
 {
   fputs ("server=", stdout);
-  print_quoted (string_of (reply, "name"));
+  print_quoted (json_text (reply, "name"));
 }
 
 /* Without a value, for whoever prints it. */
@@ -203,9 +195,9 @@ print_infos (const json_t *replies)
   json_array_foreach (replies, i, reply) {
     begin_sample ("info", "", reply);
     fputs (",version=", stdout);
-    print_quoted (string_of (reply, "version"));
+    print_quoted (json_text (reply, "version"));
     fputs (",algorithm=", stdout);
-    print_quoted (string_of (reply, "algorithm"));
+    print_quoted (json_text (reply, "algorithm"));
     fputs ("} 1\n", stdout);
   }
   describe ("uptime_seconds", "gauge", "For how long it has been serving.");
@@ -228,7 +220,7 @@ print_export_sample (const struct family *f, const json_t *reply,
 {
   begin_sample (f->name, "", reply);
   fputs (",export=", stdout);
-  print_quoted (string_of (device, "name"));
+  print_quoted (json_text (device, "name"));
   printf ("} %" PRIu64 "\n", json_number (device, f->key));
 }
 

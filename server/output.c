@@ -13,7 +13,7 @@
 #include "output.h"
 #include "util.h"
 
-/* ---- numbers ---- */
+/* ---- numbers and texts ---- */
 
 const char *
 text_of_size (char text[TEXT_SIZE], uint64_t bytes)
@@ -36,6 +36,14 @@ uint64_t
 json_number (const json_t *object, const char *key)
 {
   return (uint64_t) json_integer_value (json_object_get (object, key));
+}
+
+const char *
+json_text (const json_t *object, const char *key)
+{
+  const char *text = json_string_value (json_object_get (object, key));
+
+  return text ? text : "";
 }
 
 int

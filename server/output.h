@@ -14,7 +14,7 @@
 
 #include "options.h"
 
-/* ---- numbers ---- */
+/* ---- numbers and texts ---- */
 
 #define TEXT_SIZE 64
 
@@ -23,6 +23,9 @@ const char *text_of_size (char text[TEXT_SIZE], uint64_t bytes);
 
 /* A number at KEY of OBJECT; 0 where there is none. */
 uint64_t json_number (const json_t *object, const char *key);
+
+/* The text at KEY of OBJECT, which keeps it; "" where there is none. */
+const char *json_text (const json_t *object, const char *key);
 
 /* Print VALUE, which is taken over, as JSON in ASCII.  Returns the exit
  * code.

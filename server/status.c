@@ -110,8 +110,8 @@ put_attached (const struct line *l, unsigned column, char text[TEXT_SIZE])
       : json_number (a, "reconnects");
   }
   if (column == DEVICE)
-    snprintf (text, TEXT_SIZE, "%s", json_string_value (json_object_get (
-                json_array_get (list, 0), "device")) ?: "");
+    snprintf (text, TEXT_SIZE, "%s",
+              json_text (json_array_get (list, 0), "device"));
   else if (column == SWAPPED)
     put_size (l, text, sum);
   else
@@ -127,8 +127,7 @@ put_halves (const struct line *l, char text[TEXT_SIZE])
   for (size_t i = 0; i < json_array_size (list); ++i) {
     const json_t *a = json_object_get (json_array_get (list, i), "array");
 
-    if (strcmp (json_string_value (json_object_get (a, "level")) ?: "",
-                "raid1") == 0)
+    if (strcmp (json_text (a, "level"), "raid1") == 0)
       snprintf (text, TEXT_SIZE, "%" PRIu64 "/%" PRIu64,
                 json_number (a, "in_sync"), json_number (a, "halves"));
   }
@@ -165,7 +164,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   switch (column) {
   case NAME: return l->name;
   case ALGORITHM:
-    return json_string_value (json_object_get (l->reply, "algorithm")) ?: "";
+    return json_text (l->reply, "algorithm");
   case BACKING:
     return json_string_value (json_object_get (l->reply, "backing"))
       ?: "none";
@@ -200,10 +199,9 @@ static bool
 has_exports (const json_t *reply)
 {
   const json_t *list = json_object_get (reply, "devices");
-  const char *name = json_string_value (json_object_get (
-                                          json_array_get (list, 0), "name"));
 
-  return json_array_size (list) > 1 || (name && *name);
+  return json_array_size (list) > 1
+    || json_text (json_array_get (list, 0), "name")[0] != '\0';
 }
 
 /* One table for all servers. */
@@ -256,7 +254,7 @@ print_tables (struct status *s, const json_t *replies)
   for (size_t i = 0; i < json_array_size (replies); ++i) {
     const json_t *reply = json_array_get (replies, i);
     struct line l = {
-      .name = json_string_value (json_object_get (reply, "name")) ?: "",
+      .name = json_text (reply, "name"),
       .reply = reply,
       .statistics = json_object_get (reply, "statistics"),
       .bytes = bytes,

@@ -33,6 +33,7 @@
 #include <jansson.h>
 
 #include "in-use.h"
+#include "output.h"
 #include "supervisor.h"
 #include "util.h"
 
@@ -43,14 +44,6 @@ struct source {
 };
 
 /* ---- JSON ---- */
-
-static const char *
-text_at (const json_t *o, const char *key)
-{
-  const char *s = json_string_value (json_object_get (o, key));
-
-  return s ? s : "";
-}
 
 static int64_t
 number_at (const json_t *o, const char *key, int64_t otherwise)
@@ -136,17 +129,17 @@ adopt_generation (struct supervisor *s, struct source *from,
     .process = NO_PROCESS, .holder = NO_PROCESS,
     .ready = -1, .hold = -1, .log.fd = -1, .since = now_ms (),
   };
-  snprintf (g->version, sizeof g->version, "%s", text_at (o, "version"));
+  snprintf (g->version, sizeof g->version, "%s", json_text (o, "version"));
   open_process (&g->process, o);
   open_process (&g->holder, json_object_get (o, "holder"));
   if (g->process.pid == 0) {
-    if (state_of (text_at (o, "state")) == GENERATION_READY)
+    if (state_of (json_text (o, "state")) == GENERATION_READY)
       snprintf (s->last_exit, sizeof s->last_exit, "ended");
     if (!adopt_holder (from, g, fds))
       server_forget (g);
     return;
   }
-  g->state = state_of (text_at (o, "state"));
+  g->state = state_of (json_text (o, "state"));
   g->paused = json_is_true (json_object_get (o, "paused"));
   g->ready = take (from, &g->process, number_at (fds, "ready", -1));
   g->hold = take (from, &g->process, number_at (fds, "hold", -1));
@@ -217,8 +210,8 @@ adopt_sockets (struct supervisor *s, struct source *from,
     l->fd = take (from, p, number_at (o, "fd", -1));
     if (l->fd == -1)
       break;
-    snprintf (l->path, sizeof l->path, "%s", text_at (o, "path"));
-    snprintf (l->uri, sizeof l->uri, "%s", text_at (o, "uri"));
+    snprintf (l->path, sizeof l->path, "%s", json_text (o, "path"));
+    snprintf (l->uri, sizeof l->uri, "%s", json_text (o, "uri"));
     ++s->listener_count;
   }
   if (i < json_array_size (list))
@@ -297,7 +290,7 @@ adopt_program (struct supervisor *s, const struct source *from)
   if (changed)
     log_line ("the settings have changed: they take effect with nbdzram "
               "upgrade");
-  argv[0] = (char *) text_at (from->state, "program");
+  argv[0] = (char *) json_text (from->state, "program");
   r = setup_program_of (setup, argv, s->listener_count, fds.ready_write,
                         fds.hold);
   free (argv);
@@ -341,7 +334,7 @@ adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
   *w = (struct watcher) {
     .used = true, .process = NO_PROCESS, .log.fd = -1,
   };
-  snprintf (w->name, sizeof w->name, "%s", text_at (o, "name"));
+  snprintf (w->name, sizeof w->name, "%s", json_text (o, "name"));
   open_process (&w->process, o);
   if (w->process.pid != 0)
     w->log.fd = take (from, &w->process, number_at (fds, "log", -1));
@@ -459,7 +452,7 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
   adopt_watchers (s, from);
   if (!s->last_exit[0])
     snprintf (s->last_exit, sizeof s->last_exit, "%s",
-              text_at (from->state, "last_exit"));
+              json_text (from->state, "last_exit"));
   s->restarts = (uint64_t) number_at (from->state, "restarts", 0);
   if (from->refused)
     return refuse (error, size);

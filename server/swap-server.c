@@ -16,6 +16,7 @@
 #include "kernel-file.h"
 #include "nbd-device.h"
 #include "nbd-netlink.h"
+#include "output.h"
 #include "run-file.h"
 #include "run-program.h"
 #include "swap-server.h"
@@ -260,12 +261,9 @@ is_known (const char *name, const char *watcher)
   const json_t *list = json_object_get (reply, "watchers");
   bool known = false;
 
-  for (size_t i = 0; i < json_array_size (list); ++i) {
-    const char *one = json_string_value (
-      json_object_get (json_array_get (list, i), "name"));
-
-    known = known || (one && strcmp (one, watcher) == 0);
-  }
+  for (size_t i = 0; i < json_array_size (list); ++i)
+    known = known || strcmp (json_text (json_array_get (list, i), "name"),
+                             watcher) == 0;
   json_decref (reply);
   return known;
 }

@@ -61,8 +61,7 @@ exports_rates (const struct history *h, size_t *count)
   *count = all ? json_array_size (list) : 0;
   for (size_t i = 0; i < *count; ++i) {
     const json_t *now = json_array_get (list, i);
-    const json_t *then = json_object_get (before, json_string_value (
-                           json_object_get (now, "name")) ?: "");
+    const json_t *then = json_object_get (before, json_text (now, "name"));
 
     all[i] = (struct export_rates) {
       .device = now, .index = i,
@@ -95,7 +94,6 @@ exports_line (char line[EXPORT_LINE_SIZE], const struct export_rates *e,
               unsigned columns)
 {
   uint64_t quota = json_number (e->device, "quota");
-  const char *name = json_string_value (json_object_get (e->device, "name"));
   char held[TEXT_SIZE], most[TEXT_SIZE], in[TEXT_SIZE], out[TEXT_SIZE];
   char text[NAME_SIZE];
   int length;
@@ -111,6 +109,7 @@ exports_line (char line[EXPORT_LINE_SIZE], const struct export_rates *e,
     line[columns] = '\0';
     return;
   }
-  text_of_name (text, name ? name : "", columns - (unsigned) length);
+  text_of_name (text, json_text (e->device, "name"),
+                columns - (unsigned) length);
   snprintf (line + length, EXPORT_LINE_SIZE - (size_t) length, "%s", text);
 }

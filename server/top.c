@@ -154,8 +154,7 @@ put_head (struct top *t)
   attron (A_BOLD);
   put_line (t, "%s  %s  page %" PRIu64 "K  clients %" PRIu64 "  up %" PRIu64
             ":%02" PRIu64 ":%02" PRIu64,
-            json_string_value (json_object_get (reply, "name")) ?: "",
-            json_string_value (json_object_get (reply, "algorithm")) ?: "",
+            json_text (reply, "name"), json_text (reply, "algorithm"),
             json_number (reply, "page_size") / KIB,
             json_number (reply, "clients"),
             up / 3600, up / 60 % 60, up % 60);

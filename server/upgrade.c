@@ -14,8 +14,7 @@ static void
 print (const json_t *reply)
 {
   printf ("version %s instead of %s, after a pause of %" PRIu64 " ms\n",
-          json_string_value (json_object_get (reply, "new_version")),
-          json_string_value (json_object_get (reply, "old_version")),
+          json_text (reply, "new_version"), json_text (reply, "old_version"),
           json_number (reply, "pause_ms"));
 }
 
