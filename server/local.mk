@@ -77,7 +77,11 @@ server_nbdzram_SOURCES = \
 	server/top-sample.c server/top-sample.h \
 	server/trim-empty.c \
 	server/upgrade.c \
-	server/watch.c \
+	server/watch.c server/watch.h \
+	server/watch-attach.c \
+	server/watch-half.c \
+	server/watch-ops.c \
+	server/watch-say.c \
 	server/watcher.c server/watcher.h \
 	server/writeback.c
 server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin \

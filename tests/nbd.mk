@@ -153,7 +153,11 @@ tests_watch_played_SOURCES = tests/watch-played.c \
 	server/run-program.c server/run-program.h \
 	server/self-hardening.c server/self-hardening.h \
 	server/swaps.c server/swaps.h \
-	server/watch.c \
+	server/watch.c server/watch.h \
+	server/watch-attach.c \
+	server/watch-half.c \
+	server/watch-ops.c \
+	server/watch-say.c \
 	server/watcher.c server/watcher.h
 tests_watch_played_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
 	-I$(top_srcdir)/plugin
