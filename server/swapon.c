@@ -397,10 +397,11 @@ go_back (struct swapon *s)
                                            sizeof why), why);
   }
   for (unsigned i = s->state.setting_count; i-- > 0; )
-    if (s->set[i])
-      undone (s->state.settings[i].key,
-              swap_setting_restore (&s->state.settings[i]) == -1,
-              strerror (errno));
+    if (s->set[i]) {
+      int r = swap_setting_restore (&s->state.settings[i]);
+
+      undone (s->state.settings[i].key, r == -1, strerror (errno));
+    }
   if (s->started)
     undone ("server", swap_server_stop (s->name, s->unit, why, sizeof why),
             why);

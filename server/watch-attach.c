@@ -61,8 +61,9 @@ connect_all (struct watching *w, int index, const struct nbd_dialed *list,
   w->a.server_start = process_start_time (list[0].pid);
   if (attach_write (w->file, &w->a) == 0)
     return 0;
+  watch_say (w, "%s.attach: %s", w->a.name, strerror (errno));
   nbd_disconnect (&w->nl, w->a.index);
-  return watch_refuse (w, strerror (errno));
+  return -1;
 }
 
 int
