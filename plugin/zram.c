@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The nbdkit plugin: maps NBD requests to a device of the store. */
+/* The nbdkit plugin: the life of the server, and what clients are told of
+ * its disks; their requests are in requests.c.
+ */
 
 #include <config.h>
 
@@ -21,6 +23,7 @@
 #include "maintainer.h"
 #include "options.h"
 #include "os.h"
+#include "requests.h"
 #include "stats.h"
 #include "supervised.h"
 
@@ -356,6 +359,7 @@ end_hardening (struct refusals *refused)
       holder = 0;
     }
   }
+  requests_harden (options.pool.geometry.page_size);
   hardening_schedule (threads, pool->reserve.running ? 2 : 1, refused);
   if (refused->text[0] != '\0')
     nbdkit_error ("mlock=on: the system refuses: %s", refused->text);
@@ -559,138 +563,6 @@ zram_can_cache (void *handle)
   return NBDKIT_CACHE_NATIVE;
 }
 
-/* ---- requests ---- */
-
-/* What a thread of nbdkit's needs before its first one, and what the
- * export's bandwidth wants.
- */
-static int
-begin_request (struct device *d, uint32_t count)
-{
-  if (hardened)
-    hardening_thread (options.pool.geometry.page_size);
-  return exports_begin_request (d, count);
-}
-
-/* A full pool fails requests by the thousand: say it once, until one
- * succeeds again.
- */
-static int
-report (int r, const char *request, uint32_t count, uint64_t offset)
-{
-  static _Atomic bool full;
-  int err = errno;
-
-  if (r == 0) {
-    if (full)
-      full = false;
-    return 0;
-  }
-  if (err == EIO)
-    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
-                  ": a page is damaged, or can't be reached",
-                  request, count, offset);
-  else if (!atomic_exchange (&full, true))
-    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": %s", request,
-                  count, offset, err == EDQUOT
-                  ? "the export's quota is used up" : "the pool is full");
-  errno = err == EDQUOT ? ENOSPC : err;
-  return -1;
-}
-
-static int
-zram_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
-            uint32_t flags)
-{
-  (void) flags;
-  if (begin_request (handle, count) == -1)
-    return -1;
-  if (device_read (handle, buf, count, offset) == 0)
-    return 0;
-  return report (-1, "read", count, offset);
-}
-
-static int
-zram_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
-             uint32_t flags)
-{
-  (void) flags;
-  if (begin_request (handle, count) == -1)
-    return -1;
-  return report (device_write (handle, buf, count, offset),
-                 "write", count, offset);
-}
-
-static int
-zram_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
-{
-  (void) flags;
-  if (begin_request (handle, 0) == -1)
-    return -1;
-  return report (device_zero (handle, count, offset), "zero", count, offset);
-}
-
-static int
-zram_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
-{
-  (void) flags;
-  if (begin_request (handle, 0) == -1)
-    return -1;
-  return report (device_zero (handle, count, offset), "trim", count, offset);
-}
-
-static int
-zram_flush (void *handle, uint32_t flags)
-{
-  (void) handle;
-  (void) flags;
-  return 0;
-}
-
-/* ---- extents ---- */
-
-struct extents_request {
-  struct nbdkit_extents *extents;
-  bool one;                     /* the client wants the first only */
-  bool found;                   /* ... and this is another */
-  uint32_t type;
-};
-
-static int
-add_extent (void *opaque, uint64_t offset, uint64_t length,
-            enum extent_kind kind)
-{
-  static const uint32_t types[] = {
-    [EXTENT_DATA] = 0,
-    [EXTENT_ZERO] = NBDKIT_EXTENT_ZERO,
-    [EXTENT_HOLE] = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO,
-  };
-  struct extents_request *req = opaque;
-
-  if (req->one && req->found && types[kind] != req->type) {
-    errno = 0;
-    return -1;
-  }
-  req->found = true;
-  req->type = types[kind];
-  return nbdkit_add_extent (req->extents, offset, length, types[kind]);
-}
-
-static int
-zram_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
-              struct nbdkit_extents *extents)
-{
-  struct extents_request req = {
-    .extents = extents,
-    .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0,
-  };
-
-  if (device_extents (handle, count, offset, add_extent, &req) == -1
-      && errno != 0)
-    return -1;
-  return 0;
-}
-
 static struct nbdkit_plugin plugin = {
   .name              = "zram",
   .longname          = "nbdzram compressed RAM disk",
@@ -721,12 +593,12 @@ static struct nbdkit_plugin plugin = {
   .can_fast_zero     = yes,
   .can_fua           = zram_can_fua,
   .can_cache         = zram_can_cache,
-  .pread             = zram_pread,
-  .pwrite            = zram_pwrite,
-  .zero              = zram_zero,
-  .trim              = zram_trim,
-  .flush             = zram_flush,
-  .extents           = zram_extents,
+  .pread             = request_pread,
+  .pwrite            = request_pwrite,
+  .zero              = request_zero,
+  .trim              = request_trim,
+  .flush             = request_flush,
+  .extents           = request_extents,
   .errno_is_preserved = 1,
 };
 

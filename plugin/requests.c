@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "device.h"
+#include "exports.h"
+#include "hardening.h"
+#include "requests.h"
+
+static size_t hardened_for;      /* bytes of a page; 0: not hardened */
+
+void
+requests_harden (size_t page_size)
+{
+  hardened_for = page_size;
+}
+
+/* What a thread of nbdkit's needs before its first one, and what the
+ * export's bandwidth wants.
+ */
+static int
+begin_request (struct device *d, uint32_t count)
+{
+  if (hardened_for != 0)
+    hardening_thread (hardened_for);
+  return exports_begin_request (d, count);
+}
+
+/* A full pool fails requests by the thousand: say it once, until one
+ * succeeds again.
+ */
+static int
+report (int r, const char *request, uint32_t count, uint64_t offset)
+{
+  static _Atomic bool full;
+  int err = errno;
+
+  if (r == 0) {
+    if (full)
+      full = false;
+    return 0;
+  }
+  if (err == EIO)
+    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
+                  ": a page is damaged, or can't be reached",
+                  request, count, offset);
+  else if (!atomic_exchange (&full, true))
+    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": %s", request,
+                  count, offset, err == EDQUOT
+                  ? "the export's quota is used up" : "the pool is full");
+  errno = err == EDQUOT ? ENOSPC : err;
+  return -1;
+}
+
+int
+request_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
+               uint32_t flags)
+{
+  (void) flags;
+  if (begin_request (handle, count) == -1)
+    return -1;
+  if (device_read (handle, buf, count, offset) == 0)
+    return 0;
+  return report (-1, "read", count, offset);
+}
+
+int
+request_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
+                uint32_t flags)
+{
+  (void) flags;
+  if (begin_request (handle, count) == -1)
+    return -1;
+  return report (device_write (handle, buf, count, offset),
+                 "write", count, offset);
+}
+
+static int
+zero (struct device *d, const char *request, uint32_t count, uint64_t offset)
+{
+  if (begin_request (d, 0) == -1)
+    return -1;
+  return report (device_zero (d, count, offset), request, count, offset);
+}
+
+int
+request_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  (void) flags;
+  return zero (handle, "zero", count, offset);
+}
+
+int
+request_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  (void) flags;
+  return zero (handle, "trim", count, offset);
+}
+
+int
+request_flush (void *handle, uint32_t flags)
+{
+  (void) handle;
+  (void) flags;
+  return 0;
+}
+
+/* ---- extents ---- */
+
+struct extents_request {
+  struct nbdkit_extents *extents;
+  bool one;                     /* the client wants the first only */
+  bool found;                   /* ... and this is another */
+  uint32_t type;
+};
+
+static int
+add_extent (void *opaque, uint64_t offset, uint64_t length,
+            enum extent_kind kind)
+{
+  static const uint32_t types[] = {
+    [EXTENT_DATA] = 0,
+    [EXTENT_ZERO] = NBDKIT_EXTENT_ZERO,
+    [EXTENT_HOLE] = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO,
+  };
+  struct extents_request *req = opaque;
+
+  if (req->one && req->found && types[kind] != req->type) {
+    errno = 0;
+    return -1;
+  }
+  req->found = true;
+  req->type = types[kind];
+  return nbdkit_add_extent (req->extents, offset, length, types[kind]);
+}
+
+int
+request_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+                 struct nbdkit_extents *extents)
+{
+  struct extents_request req = {
+    .extents = extents,
+    .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0,
+  };
+
+  if (device_extents (handle, count, offset, add_extent, &req) == -1
+      && errno != 0)
+    return -1;
+  return 0;
+}
