@@ -13,24 +13,18 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bandwidth.h"
 #include "control.h"
 #include "export-settings.h"
 #include "exports.h"
-#include "latency.h"
 #include "util.h"
-
-/* An export that has sent nothing for so long may send as much at once as
- * its bandwidth allows in this time.
- */
-#define BURST_NSEC UINT64_C (100000000)
 
 #define ERROR_SIZE 512
 
 /* What the plugin knows of a device: its extra. */
 struct export {
   struct export_settings settings; /* constant */
-  _Atomic uint64_t free_at;     /* nanoseconds: its bandwidth until then is
-                                 * used up */
+  struct bandwidth bandwidth;
   _Atomic unsigned connections; /* changed under exports_lock */
 };
 
@@ -342,25 +336,10 @@ exports_default (void)
 
 /* ---- requests ---- */
 
-/* Take COUNT bytes of the bandwidth; how long to wait for them. */
-static uint64_t
-take_bandwidth (struct export *e, uint32_t count)
-{
-  uint64_t now = latency_clock (), before = e->free_at, start;
-  uint64_t cost = (uint64_t) ((double) count * 1e9
-                              / (double) e->settings.bandwidth);
-
-  do
-    start = MAX (before, now - BURST_NSEC);
-  while (!atomic_compare_exchange_weak (&e->free_at, &before, start + cost));
-  return start + cost > now ? start + cost - now : 0;
-}
-
 int
 exports_begin_request (struct device *d, uint32_t count)
 {
   struct export *e = export_of (d);
-  uint64_t wait;
 
   if (device_is_removed (d)) {
 #if HAVE_DECL_NBDKIT_DISCONNECT
@@ -369,14 +348,8 @@ exports_begin_request (struct device *d, uint32_t count)
     errno = ESHUTDOWN;
     return -1;
   }
-  if (e->settings.bandwidth == 0)
-    return 0;
-  wait = take_bandwidth (e, count);
-  if (wait == 0 || nbdkit_nanosleep ((unsigned) (wait / 1000000000),
-                                     (unsigned) (wait % 1000000000)) == 0)
-    return 0;
-  errno = ESHUTDOWN;
-  return -1;
+  return e->settings.bandwidth == 0
+    ? 0 : bandwidth_wait (&e->bandwidth, e->settings.bandwidth, count);
 }
 
 /* ---- for the control socket ---- */

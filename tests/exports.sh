@@ -175,6 +175,26 @@ time=$(milliseconds nbdcopy "$tmp/four" "$(uri zram auto8)")
 # Others are not slowed by that: nor is a stop.
 stop_nbdkit "$pid"
 
+# What somebody waited for who is gone, the next one need not wait for.  (One
+# thread: nbdkit 1.32 may end where several answer one who is gone.)
+start_nbdkit zram -t 1 zram export=slow:size=64M:bandwidth=64K
+head -c 16M /dev/urandom >"$tmp/many"
+nbdcopy --connections=16 --threads=16 --request-size=524288 \
+    "$tmp/many" "$(uri zram slow)" 2>"$tmp/killed.log" &
+client=$!
+servers+=("$client")
+connected () { [ "$(of slow connections)" -ge "$1" ]; }
+eventually connected 16 || fail "not connected"
+sleep 1
+kill $client
+wait $client || :
+io "$(uri zram slow)" "write -P 1 0 4k" &
+client=$!
+servers+=("$client")
+eventually has_ended $client || fail "it waits for another one's requests"
+wait $client
+stop_nbdkit "$pid"
+
 # ---- addresses ----
 
 start_tcp zram 127.0.0.1 zram export=near:size=1M:allow=127.0.0.0/8 \
