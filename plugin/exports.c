@@ -26,6 +26,7 @@ struct export {
   struct export_settings settings; /* constant */
   struct bandwidth bandwidth;
   _Atomic unsigned connections; /* changed under exports_lock */
+  _Atomic bool full;            /* exports_set_full */
 };
 
 static struct pool *pool;
@@ -350,6 +351,15 @@ exports_begin_request (struct device *d, uint32_t count)
   }
   return e->settings.bandwidth == 0
     ? 0 : bandwidth_wait (&e->bandwidth, e->settings.bandwidth, count);
+}
+
+bool
+exports_set_full (struct device *d, bool full)
+{
+  struct export *e = export_of (d);
+
+  /* Mostly there is nothing to change. */
+  return e->full == full ? full : atomic_exchange (&e->full, full);
 }
 
 /* ---- for the control socket ---- */

@@ -78,6 +78,11 @@ const char *exports_default (void);
  */
 int exports_begin_request (struct device *d, uint32_t count);
 
+/* Note whether the last request that wanted room found none.  Returns what
+ * was noted before.
+ */
+bool exports_set_full (struct device *d, bool full);
+
 /* ---- for the control socket (control.h) ---- */
 
 extern const struct control_exports exports_control;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #define NBDKIT_API_VERSION 2
@@ -34,25 +33,24 @@ begin_request (struct device *d, uint32_t count)
   return exports_begin_request (d, count);
 }
 
-/* A full pool fails requests by the thousand: say it once, until one
- * succeeds again.
+/* A full pool, or export, fails requests by the thousand: say it once, until
+ * one of that export succeeds again.
  */
 static int
-report (int r, const char *request, uint32_t count, uint64_t offset)
+report (struct device *d, int r, const char *request, uint32_t count,
+        uint64_t offset)
 {
-  static _Atomic bool full;
   int err = errno;
 
   if (r == 0) {
-    if (full)
-      full = false;
+    exports_set_full (d, false);
     return 0;
   }
   if (err == EIO)
     nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
                   ": a page is damaged, or can't be reached",
                   request, count, offset);
-  else if (!atomic_exchange (&full, true))
+  else if (!exports_set_full (d, true))
     nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": %s", request,
                   count, offset, err == EDQUOT
                   ? "the export's quota is used up" : "the pool is full");
@@ -69,7 +67,7 @@ request_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
     return -1;
   if (device_read (handle, buf, count, offset) == 0)
     return 0;
-  return report (-1, "read", count, offset);
+  return report (handle, -1, "read", count, offset);
 }
 
 int
@@ -79,7 +77,7 @@ request_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
   (void) flags;
   if (begin_request (handle, count) == -1)
     return -1;
-  return report (device_write (handle, buf, count, offset),
+  return report (handle, device_write (handle, buf, count, offset),
                  "write", count, offset);
 }
 
@@ -88,7 +86,7 @@ zero (struct device *d, const char *request, uint32_t count, uint64_t offset)
 {
   if (begin_request (d, 0) == -1)
     return -1;
-  return report (device_zero (d, count, offset), request, count, offset);
+  return report (d, device_zero (d, count, offset), request, count, offset);
 }
 
 int
