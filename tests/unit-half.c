@@ -5,12 +5,9 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "unit.h"
 
@@ -18,9 +15,8 @@
 
 #include "half.h"
 #include "kernel-file.h"
+#include "kernel-help.h"
 #include "md-setup.h"
-
-static char root[] = "/tmp/unit-half.XXXXXX";
 
 /* ---- what is played ---- */
 
@@ -63,7 +59,7 @@ sh (const char *format, ...)
 {
   char command[512];
   va_list ap;
-  int n = snprintf (command, sizeof command, "cd %s && ", root);
+  int n = snprintf (command, sizeof command, "cd %s && ", kernel_root);
 
   va_start (ap, format);
   vsnprintf (command + n, sizeof command - (size_t) n, format, ap);
@@ -108,23 +104,6 @@ assert_state (int index, const char *state)
   snprintf (path, sizeof path, "/sys/block/md7/md/dev-nbd%d/state", index);
   assert_int_not_equal (kernel_file_read (path, text, sizeof text), -1);
   assert_memory_equal (text, state, strlen (state));
-}
-
-static int
-setup (void **state)
-{
-  (void) state;
-  return mkdtemp (root) ? setenv ("NBDZRAM_ROOT", root, 1) : -1;
-}
-
-static int
-teardown (void **state)
-{
-  char command[64];
-
-  (void) state;
-  snprintf (command, sizeof command, "rm -r %s", root);
-  return system (command);
 }
 
 /* A mirror that works, of which we are the first half. */
@@ -395,5 +374,5 @@ main (void)
     cmocka_unit_test_setup (refused_a_request, mirror),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, kernel_setup, kernel_teardown);
 }

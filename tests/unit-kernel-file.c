@@ -7,44 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "unit.h"
 
 #include <cmocka.h>
 
 #include "kernel-file.h"
-
-static char root[] = "/tmp/unit-kernel-file.XXXXXX";
-static char path[sizeof root + 8];
+#include "kernel-help.h"
 
 static void
 put (const char *text)
 {
-  FILE *fp = fopen (path, "w");
-
-  assert_non_null (fp);
-  fputs (text, fp);
-  assert_int_equal (fclose (fp), 0);
-}
-
-static int
-setup (void **state)
-{
-  (void) state;
-  if (!mkdtemp (root))
-    return -1;
-  snprintf (path, sizeof path, "%s/file", root);
-  return setenv ("NBDZRAM_ROOT", root, 1);
-}
-
-static int
-teardown (void **state)
-{
-  (void) state;
-  unlink (path);
-  return rmdir (root);
+  kernel_put ("/file", text);
 }
 
 static void
@@ -53,7 +27,7 @@ reads (void **state)
   char buf[8];
 
   (void) state;
-  unlink (path);
+  kernel_put_none ("/file");
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), -1);
   assert_int_equal (errno, ENOENT);
   put ("");
@@ -106,10 +80,10 @@ fields (void **state)
 static void
 writes (void **state)
 {
-  char buf[8];
+  char buf[8], path[KERNEL_ROOT_SIZE + 8];
 
   (void) state;
-  unlink (path);
+  kernel_put_none ("/file");
   /* One that the kernel does not have is not made. */
   assert_int_equal (kernel_file_write ("/file", "0"), -1);
   assert_int_equal (errno, ENOENT);
@@ -117,9 +91,10 @@ writes (void **state)
   assert_int_equal (kernel_file_write ("/file", "100"), 0);
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), 3);
   assert_string_equal (buf, "100");
+  snprintf (path, sizeof path, "%s/file", kernel_root);
   unsetenv ("NBDZRAM_ROOT");
   assert_int_equal (kernel_file_write (path, "7"), 0);
-  setenv ("NBDZRAM_ROOT", root, 1);
+  setenv ("NBDZRAM_ROOT", kernel_root, 1);
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), 3);
   assert_string_equal (buf, "700");
 }
@@ -134,5 +109,5 @@ main (void)
     cmocka_unit_test (writes),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, kernel_setup, kernel_teardown);
 }

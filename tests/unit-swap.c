@@ -22,6 +22,7 @@
 
 #include "attach-file.h"
 #include "kernel-file.h"
+#include "kernel-help.h"
 #include "nbd-device.h"
 #include "process.h"
 #include "run-file.h"
@@ -33,23 +34,6 @@
 #include "swaps.h"
 #include "util.h"
 
-static char root[] = "/tmp/unit-swap.XXXXXX";
-
-static void
-put (const char *path, const char *text)
-{
-  char real[256], command[300];
-  FILE *fp;
-
-  snprintf (real, sizeof real, "%s%s", root, path);
-  snprintf (command, sizeof command, "mkdir -p $(dirname %s)", real);
-  assert_int_equal (system (command), 0);
-  fp = fopen (real, "w");
-  assert_non_null (fp);
-  fputs (text, fp);
-  assert_int_equal (fclose (fp), 0);
-}
-
 static void
 assert_file (const char *path, const char *text)
 {
@@ -57,26 +41,6 @@ assert_file (const char *path, const char *text)
 
   assert_int_not_equal (kernel_file_read (path, buf, sizeof buf), -1);
   assert_string_equal (buf, text);
-}
-
-static int
-setup (void **state)
-{
-  (void) state;
-  if (!mkdtemp (root))
-    return -1;
-  setenv ("XDG_RUNTIME_DIR", root, 1);
-  return setenv ("NBDZRAM_ROOT", root, 1);
-}
-
-static int
-teardown (void **state)
-{
-  char command[64];
-
-  (void) state;
-  snprintf (command, sizeof command, "rm -r %s", root);
-  return system (command);
 }
 
 /* ---- room ---- */
@@ -157,11 +121,12 @@ room_of_the_machine (void **state)
   char text[256];
 
   (void) state;
-  put ("/proc/meminfo", "MemTotal:  1048576 kB\nMemAvailable:  204800 kB\n");
-  put ("/proc/swaps", "Filename Type Size Used Priority\n"
-       "/dev/nbd0  partition 1048576 512000 100\n"
-       "/dev/nbd3  partition 1048576 102400 100\n"
-       "/swap\\040file file 204800 102400 -2\n");
+  kernel_put ("/proc/meminfo",
+              "MemTotal:  1048576 kB\nMemAvailable:  204800 kB\n");
+  kernel_put ("/proc/swaps", "Filename Type Size Used Priority\n"
+              "/dev/nbd0  partition 1048576 512000 100\n"
+              "/dev/nbd3  partition 1048576 102400 100\n"
+              "/swap\\040file file 204800 102400 -2\n");
   assert_int_equal (swap_room_read (&r, "none", devices, 2), 0);
   assert_int_equal (r.used, 600 * MIB);
   assert_int_equal (r.available, 200 * MIB);
@@ -196,7 +161,7 @@ state_round_trip (void **state)
   assert_memory_equal (&s, &t, sizeof s);
   assert_true (swap_state_has (&t, "/dev/nbd7"));
   assert_false (swap_state_has (&t, "/dev/nbd1"));
-  put ("/nbdzram/swap0.swap", "{\"devices\":");
+  kernel_put ("/nbdzram/swap0.swap", "{\"devices\":");
   assert_int_equal (swap_state_read (&t, "swap0"), -1);
   assert_int_equal (errno, EINVAL);
   swap_state_remove ("swap0");
@@ -212,8 +177,8 @@ settings (void **state)
   struct swap_state s = { .name = "swap1", .priority = -1 }, t;
 
   (void) state;
-  put ("/proc/sys/vm/page-cluster", "3\n");
-  put ("/proc/sys/vm/swappiness", "60\n");
+  kernel_put ("/proc/sys/vm/page-cluster", "3\n");
+  kernel_put ("/proc/sys/vm/swappiness", "60\n");
 
   /* Each change is in the file before it is made. */
   assert_int_equal (swap_setting_change (&s, "vm.page-cluster", 0), 1);
@@ -234,7 +199,7 @@ settings (void **state)
 
   /* Somebody else's value stays. */
   assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 0), 1);
-  put ("/proc/sys/vm/page-cluster", "5\n");
+  kernel_put ("/proc/sys/vm/page-cluster", "5\n");
   assert_int_equal (swap_setting_restore (&t.settings[0]), 0);
   assert_file ("/proc/sys/vm/page-cluster", "5");
 }
@@ -260,7 +225,7 @@ play_supervisor (const char *uri)
   char c;
   pid_t pid;
 
-  snprintf (a.sun_path, sizeof a.sun_path, "%s/nbdzram/swap2.sup", root);
+  snprintf (a.sun_path, sizeof a.sun_path, "%s/nbdzram/swap2.sup", kernel_root);
   unlink (a.sun_path);
   assert_int_equal (bind (fd, (struct sockaddr *) &a, sizeof a), 0);
   assert_int_equal (listen (fd, 1), 0);
@@ -364,10 +329,10 @@ devices (void **state)
 {
   (void) state;
   assert_int_equal (nbd_device_find ("nbdzram:swap0"), -1);
-  put ("/sys/block/nbd3/backend", "nbdzram:swap0\n");
+  kernel_put ("/sys/block/nbd3/backend", "nbdzram:swap0\n");
   assert_int_equal (nbd_device_find ("nbdzram:swap0"), -1);
-  put ("/sys/block/nbd3/pid", "17\n");
-  put ("/sys/block/nbd3/size", "2048\n");
+  kernel_put ("/sys/block/nbd3/pid", "17\n");
+  kernel_put ("/sys/block/nbd3/size", "2048\n");
   assert_int_equal (nbd_device_find ("nbdzram:swap0"), 3);
   assert_int_equal (nbd_device_find ("nbdzram:swap"), -1);
   assert_true (nbd_device_belongs (3, "nbdzram:swap0"));
@@ -379,7 +344,7 @@ devices (void **state)
   assert_int_equal (nbd_device_size (3), MIB);
   assert_int_equal (nbd_device_size (4), 0);
   assert_false (nbd_is_loaded ());
-  put ("/sys/module/nbd/refcnt", "0\n");
+  kernel_put ("/sys/module/nbd/refcnt", "0\n");
   assert_true (nbd_is_loaded ());
 }
 
@@ -392,7 +357,7 @@ content (void **state)
   int fd;
 
   (void) state;
-  snprintf (path, sizeof path, "%s/disk", root);
+  snprintf (path, sizeof path, "%s/disk", kernel_root);
   assert_int_equal (swap_content (path), -1);
   fd = open (path, O_RDWR | O_CREAT, 0600);
   assert_int_equal (ftruncate (fd, 8 * MIB), 0);
@@ -443,7 +408,7 @@ programs (void **state)
 
   /* One that leaves another behind is not waited for any longer. */
   memcpy (with_file, daemon, sizeof with_file);
-  snprintf (file, sizeof file, "%s/pid", root);
+  snprintf (file, sizeof file, "%s/pid", kernel_root);
   with_file[3] = file;
   assert_int_equal (run_program (with_file, error, sizeof error), 0);
   snprintf (command, sizeof command, "kill $(cat %s)", file);
@@ -467,5 +432,5 @@ main (void)
     cmocka_unit_test (programs),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, kernel_setup, kernel_teardown);
 }

@@ -5,6 +5,7 @@
 
 unit_help = tests/chance.h tests/data.c tests/unit-help.c tests/unit.h
 backing_help = tests/backing-help.c tests/backing-help.h $(unit_help)
+kernel_help = tests/kernel-help.c tests/kernel-help.h $(unit_help)
 conf_sources = server/conf.c server/conf.h server/conf-internal.h \
 	server/conf-file.c server/expression.c server/expression.h \
 	plugin/control-path.c plugin/control-path.h
@@ -118,11 +119,11 @@ tests_unit_expression_LDADD = $(unit_libs)
 tests_unit_half_SOURCES = tests/unit-half.c server/half.c server/half.h \
 	server/kernel-file.c server/kernel-file.h server/md.c server/md.h \
 	server/md-setup.h server/nbd-receivers.c server/nbd-receivers.h \
-	server/run-program.h $(unit_help)
+	server/run-program.h $(kernel_help)
 tests_unit_half_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_unit_half_LDADD = $(unit_libs)
 tests_unit_kernel_file_SOURCES = tests/unit-kernel-file.c \
-	server/kernel-file.c server/kernel-file.h $(unit_help)
+	server/kernel-file.c server/kernel-file.h $(kernel_help)
 tests_unit_kernel_file_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_unit_kernel_file_LDADD = $(unit_libs)
 tests_unit_latency_SOURCES = tests/unit-latency.c $(unit_help)
@@ -169,7 +170,7 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	tests/played-kernel.h tests/played-netlink.c \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-state.c server/swap-state.h \
-	server/swaps.c server/swaps.h $(unit_help)
+	server/swaps.c server/swaps.h $(kernel_help)
 tests_unit_swap_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
 	-I$(top_srcdir)/plugin
 tests_unit_swap_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
