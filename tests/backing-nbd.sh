@@ -3,14 +3,11 @@
 # Cold pages on an NBD server, which goes away, hangs, comes back, or comes
 # back with nothing: what can be had is right, and all else is an error.
 . "${srcdir:-.}/tests/functions.sh"
+. "${srcdir:-.}/tests/backing-functions.sh"
 
 requires qemu-io nbdcopy cmp
 nbdkit_zram --dump-plugin zram | grep -qx zram_backing=file,nbd ||
     skip "built without NBD for backing"
-
-size=4194304
-head -c $size /dev/urandom >"$tmp/a"
-head -c $size /dev/urandom >"$tmp/b"
 
 # start PARAMETERS...: with its cold pages at the server "far".
 start ()
@@ -32,41 +29,9 @@ start_kept ()
     start_far zram 64M policy=off control=off pool="$pool"
 }
 
-statistic ()
-{
-    nbdzram status --json zram0 | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p"
-}
-
-is ()
-{
-    [ "$(nbdzram status -n --raw -o BACKING zram0)" = "$1" ]
-}
-
 has_connections ()
 {
     [ "$(statistic bd_connections)" = "$1" ]
-}
-
-write_back ()
-{
-    nbdzram writeback --type all zram0 >"$tmp/out" 2>&1
-}
-
-goes_on ()
-{
-    write_back && [ "$(statistic bd_count)" = 1024 ]
-}
-
-all_away ()
-{
-    eventually goes_on || fail "$(cat "$tmp/out")"
-}
-
-# holds FILE: each page of the disk is as in it.
-holds ()
-{
-    nbdcopy "$(uri zram)" "$tmp/found"
-    cmp "$tmp/found" "$1" || fail "pages differ"
 }
 
 says ()

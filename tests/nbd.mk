@@ -86,6 +86,7 @@ nbd_tests = \
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
 EXTRA_DIST += \
+	tests/backing-functions.sh \
 	tests/credentials.sh \
 	tests/functions.sh \
 	tests/holder.py \
