@@ -83,7 +83,7 @@ same "$(nbdzram pages -n --range 3 | awk '{ print $5 }')" zstd
 [ "$(statistic group_pages)" -ge 2 ] || fail "no groups"
 [ "$(statistic mem_used_total)" -le "$((before + 65536))" ] ||
     fail "it takes more"
-nbdcopy "$(uri zram)" - | head -c 96K >"$tmp/got" || :
+nbdcopy --synchronous --connections=1 "$(uri zram)" - | head -c 96K >"$tmp/got" || :
 head -c 64K "$tmp/got" | cmp - "$tmp/text"
 
 # ---- trim-empty, reset ----

@@ -209,8 +209,9 @@ def killed_and_taken_over(pool, listener):
     first.release()
     reap(first.holder, "released")
     holds(second.holder, "the other released")
-    subprocess.run(["bash", "-c", f"nbdcopy '{URI}' - | head -c {MEGABYTES}M "
-                    f"| cmp - {DIRECTORY}/data"], check=True, timeout=60)
+    subprocess.run(["bash", "-c", f"nbdcopy --synchronous '{URI}' - "
+                    f"| head -c {MEGABYTES}M | cmp - {DIRECTORY}/data"],
+                   check=True, timeout=60)
     return second
 
 
