@@ -84,10 +84,11 @@ requires_algorithm ()
 
 # nbdkit_zram ARGS...: nbdkit, where the word zram is the plugin of this
 # tree.  NBDZRAM_PRELOAD (a sanitizer) is for the server only, not for
-# the clients in --run.
+# the clients in --run.  A socket of -U - is the test's own, since nbdkit
+# leaves its directory in /tmp behind when it refuses to serve.
 nbdkit_command ()
 {
-    local arg seen='' run=''
+    local arg seen='' run='' last=''
 
     command=(env ${NBDZRAM_PRELOAD:+LD_PRELOAD="$NBDZRAM_PRELOAD"} nbdkit)
     for arg in "$@"; do
@@ -96,8 +97,11 @@ nbdkit_command ()
             seen=1
         elif [ "$run" ]; then
             arg="unset LD_PRELOAD; $arg"
+        elif [ "$last $arg" = "-U -" ]; then
+            arg=$tmp/$SRANDOM.sock
         fi
         if [ "$arg" = --run ]; then run=1; else run=''; fi
+        last=$arg
         command+=("$arg")
     done
 }

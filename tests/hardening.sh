@@ -15,8 +15,8 @@ refuses 'boolean (perhaps)' zram 1M mlock=perhaps
 # Without the right to, and at a limit.
 code=0
 setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock \
-    bash -c 'ulimit -l 64 && exec nbdkit -U - "$1" 1M mlock=on --run true' \
-    bash "$plugin" >"$tmp/refused" 2>&1 || code=$?
+    bash -c 'ulimit -l 64 && exec nbdkit -U "$2" "$1" 1M mlock=on --run true' \
+    bash "$plugin" "$tmp/limit.sock" >"$tmp/refused" 2>&1 || code=$?
 if [ "$(id -u)" = 0 ]; then
     [ $code != 0 ] && [ "$(grep -c error: "$tmp/refused")" = 1 ] &&
         grep -q "memory can't be locked.*CAP_IPC_LOCK" "$tmp/refused" ||
@@ -81,7 +81,8 @@ stop_nbdkit "$pid"
 # ---- in the background ----
 
 # A fork drops locks.
-nbdkit --swap -U - null --run true 2>/dev/null || skip "nbdkit --swap does not work"
+nbdkit --swap -U "$tmp/swap.sock" null --run true 2>/dev/null ||
+    skip "nbdkit --swap does not work"
 for option in mlock=on --swap; do
     nbdkit_command -P "$tmp/daemon.pid" -U "$tmp/daemon.sock" \
         $([ $option = mlock=on ] || echo $option) zram 64M \

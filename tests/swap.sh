@@ -5,7 +5,7 @@
 
 requires qemu-io
 [ ! "${NBDZRAM_PRELOAD:-}" ] || skip "a sanitizer maps too much to lock"
-nbdkit --swap -U - null --run true 2>/dev/null ||
+nbdkit --swap -U "$tmp/swap.sock" null --run true 2>/dev/null ||
     skip "nbdkit --swap does not work"
 
 start=$SECONDS

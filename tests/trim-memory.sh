@@ -43,4 +43,4 @@ trims ()
     stop_nbdkit "$pid"
 }
 trims
-! nbdkit --swap -U - null --run true 2>/dev/null || trims --swap
+! nbdkit --swap -U "$tmp/swap.sock" null --run true 2>/dev/null || trims --swap
