@@ -29,9 +29,10 @@ servers=()
 export XDG_RUNTIME_DIR=$tmp/run
 mkdir "$XDG_RUNTIME_DIR"
 
+# cleanup [STATUS]
 cleanup ()
 {
-    local status=$? pid
+    local status=${1:-$?} pid
 
     trap - EXIT
     for pid in ${servers[@]+"${servers[@]}"}; do

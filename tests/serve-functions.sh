@@ -90,7 +90,7 @@ our_processes ()
         fi
     done
 }
-trap 'status=$?; kill_all; (exit $status); cleanup' EXIT
+trap 'status=$?; kill_all; cleanup $status' EXIT
 
 # nothing_left: no process, no file.
 nothing_left ()
