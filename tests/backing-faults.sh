@@ -132,9 +132,6 @@ stop_nbdkit "$pid"
 
 # ---- a pool, and what is not its backing file ----
 
-# See refuses.
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "the rest: see refuses"
-
 new_pool
 start pool="$pool" backing="$backing.of-pool" backing-size=64M
 nbdcopy "$tmp/b" "$(uri zram)"

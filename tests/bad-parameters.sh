@@ -15,7 +15,8 @@ refuses '' zram size=8E
 refuses '' zram size=
 refuses 'huge' zram size=huge
 refuses '' zram size=1G1
-nbdkit_zram -U - zram 1P --run true
+# A sanitizer maps too much for such a disk.
+[ "${NBDZRAM_PRELOAD:-}" ] || nbdkit_zram -U - zram 1P --run true
 nbdkit_zram -U - zram 1 --run true
 
 refuses 'page-size=5000: .*power of two' zram 1M page-size=5000
@@ -109,11 +110,11 @@ refuses "recompress=gzip: unknown algorithm" zram 1M recompress=gzip
 refuses 'at most 3' zram 1M recompress=lz4hc recompress=lz4hc:level=9 \
     recompress=lz4hc:level=10 recompress=lz4hc:level=11
 
-# Found out before the fork, where it can be said.
-(ulimit -v 12000000; refuses 'no address space' zram 1G)
+# Found out before the fork, where it can be said; nor here with one.
+[ "${NBDZRAM_PRELOAD:-}" ] ||
+    (ulimit -v 12000000; refuses 'no address space' zram 1G)
 
 # The least that is named is enough.
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "the rest: see refuses"
 refuses 'at least' zram 1M mem-limit=1
 least=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")
 nbdkit_zram -U - zram 1M "mem-limit=${least}K" --run true

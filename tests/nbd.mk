@@ -95,20 +95,23 @@ EXTRA_DIST += \
 	tests/prometheus.py \
 	tests/serve-functions.sh \
 	tests/clients.py \
-	tests/terminal.py
+	tests/terminal.py \
+	tests/tsan.supp
 
 check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kernel \
 	tests/nbd-kill tests/nbd-model tests/nbd-reconnect tests/watch-played
-check_LTLIBRARIES = tests/count-calls.la
+check_LTLIBRARIES = tests/count-calls.la tests/no-freelocale.la
 
 tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
 tests_nbd_churn_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_churn_LDADD = $(LIBNBD_LIBS) -lpthread
 
-# -rpath makes it shared; it is never installed.
+# -rpath makes them shared; they are never installed.
 tests_count_calls_la_SOURCES = tests/count-calls.c
 tests_count_calls_la_LDFLAGS = -module -shared -avoid-version \
 	-rpath $(abs_top_builddir)/tests
+tests_no_freelocale_la_SOURCES = tests/no-freelocale.c
+tests_no_freelocale_la_LDFLAGS = $(tests_count_calls_la_LDFLAGS)
 
 tests_nbd_model_SOURCES = tests/chance.h tests/nbd-model.c
 tests_nbd_model_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)

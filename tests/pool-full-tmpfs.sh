@@ -39,9 +39,6 @@ for options in page-size=4K page-size=64K; do
     rm "$pool"
 done
 
-# See refuses.
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "the rest: see refuses"
-
 # With all but a few pages taken a server is refused, or works as far as
 # it goes.
 for ((free = 0; free < 16; free++)); do
