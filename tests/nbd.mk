@@ -1,31 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The server as its clients see it.
 
-nbd_tests = \
+# What the plugin does, with requests, connections and maintenance at once.
+server_tests = \
 	tests/allow.sh \
-	tests/analyze.sh \
 	tests/backing-faults.sh \
 	tests/backing-nbd.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
-	tests/check.sh \
 	tests/client-fio.sh \
-	tests/clients.sh \
 	tests/client-nbdcopy.sh \
 	tests/client-qemu.sh \
-	tests/command-help.sh \
-	tests/completion.sh \
+	tests/clients.sh \
 	tests/control-hostile.sh \
 	tests/control-pages.sh \
 	tests/control-requests.sh \
 	tests/control-set.sh \
 	tests/control-socket.sh \
-	tests/dial.sh \
-	tests/dictionary.sh \
 	tests/control-writeback.sh \
+	tests/dictionary.sh \
 	tests/export-command.sh \
 	tests/export-played.sh \
 	tests/exports.sh \
+	tests/flags.sh \
+	tests/kill-at-start.sh \
+	tests/kill-exports.sh \
+	tests/kill-maintenance.sh \
+	tests/kill.sh \
+	tests/map-64T.sh \
+	tests/mem-limit.sh \
+	tests/model-algorithms.sh \
+	tests/model-maintenance.sh \
+	tests/model-page-sizes.sh \
+	tests/model-pool.sh \
+	tests/no-allocation.sh \
+	tests/pool-full-tmpfs.sh \
+	tests/pool-hugetlbfs.sh \
+	tests/stats.sh \
+	tests/tls.sh \
+	tests/trim-memory.sh
+
+# Below filters of nbdkit.
+filter_tests = \
 	tests/filter-blocksize.sh \
 	tests/filter-cache.sh \
 	tests/filter-checkwrite.sh \
@@ -48,41 +64,33 @@ nbd_tests = \
 	tests/filter-readahead.sh \
 	tests/filter-retry.sh \
 	tests/filter-stats.sh \
-	tests/filter-truncate.sh \
-	tests/flags.sh \
+	tests/filter-truncate.sh
+
+# The command nbdzram, and whole machines.
+command_tests = \
+	tests/analyze.sh \
+	tests/check.sh \
+	tests/command-help.sh \
+	tests/completion.sh \
+	tests/dial.sh \
 	tests/hardening.sh \
 	tests/help.sh \
 	tests/holder.sh \
-	tests/kill.sh \
-	tests/kill-exports.sh \
-	tests/kill-at-start.sh \
-	tests/kill-maintenance.sh \
-	tests/map-64T.sh \
-	tests/mem-limit.sh \
 	tests/metrics.sh \
-	tests/model-algorithms.sh \
-	tests/model-maintenance.sh \
-	tests/model-page-sizes.sh \
-	tests/model-pool.sh \
-	tests/no-allocation.sh \
-	tests/pool-full-tmpfs.sh \
-	tests/pool-hugetlbfs.sh \
 	tests/remote-status.sh \
-	tests/serve.sh \
 	tests/serve-adopt.sh \
 	tests/serve-export.sh \
 	tests/serve-kill.sh \
 	tests/serve-stop.sh \
 	tests/serve-tls.sh \
 	tests/serve-upgrade.sh \
-	tests/stats.sh \
+	tests/serve.sh \
 	tests/swap-refusals.sh \
 	tests/swap.sh \
-	tests/tls.sh \
 	tests/top.sh \
-	tests/trim-memory.sh \
 	tests/watch.sh
 
+nbd_tests = $(server_tests) $(filter_tests) $(command_tests)
 TESTS += $(nbd_tests)
 dist_check_SCRIPTS += $(nbd_tests)
 EXTRA_DIST += \

@@ -14,53 +14,61 @@ conf_cppflags = -I$(top_srcdir)/server -I$(top_srcdir)/plugin \
 unit_libs = lib/libstore.la $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
-unit_programs = \
-	tests/unit-age \
-	tests/unit-allow \
-	tests/unit-analysis \
-	tests/unit-arena \
-	tests/unit-attach \
-	tests/unit-backing \
-	tests/unit-backing-faults \
+# About what several threads do at once.
+concurrent_units = \
 	tests/unit-backing-threads \
 	tests/unit-bits \
 	tests/unit-budget \
+	tests/unit-devices \
+	tests/unit-dictionary \
+	tests/unit-latency \
+	tests/unit-stream \
+	tests/unit-threads
+if HAVE_BACKING_NBD
+concurrent_units += tests/unit-far-end
+endif
+
+# Those in which the store's own threads do something, too.
+threaded_units = \
+	tests/unit-arena \
+	tests/unit-attach \
+	tests/unit-dedup \
+	tests/unit-live \
+	tests/unit-policy \
+	tests/unit-reserve \
+	tests/unit-writeback
+
+plain_units = \
+	tests/unit-age \
+	tests/unit-allow \
+	tests/unit-analysis \
+	tests/unit-backing \
+	tests/unit-backing-faults \
 	tests/unit-codec \
 	tests/unit-compact \
 	tests/unit-conf \
-	tests/unit-dedup \
 	tests/unit-device \
-	tests/unit-devices \
-	tests/unit-dictionary \
 	tests/unit-dictionary-train \
 	tests/unit-expression \
 	tests/unit-half \
 	tests/unit-kernel-file \
-	tests/unit-latency \
 	tests/unit-limit \
-	tests/unit-live \
 	tests/unit-objects \
-	tests/unit-policy \
 	tests/unit-pool-file \
 	tests/unit-recompress \
-	tests/unit-reserve \
 	tests/unit-same \
 	tests/unit-share \
 	tests/unit-size-class \
 	tests/unit-slot \
 	tests/unit-stats \
-	tests/unit-stream \
 	tests/unit-swap \
 	tests/unit-table \
 	tests/unit-tidy \
-	tests/unit-threads \
 	tests/unit-top \
 	tests/unit-watcher \
-	tests/unit-workload \
-	tests/unit-writeback
-if HAVE_BACKING_NBD
-unit_programs += tests/unit-far-end
-endif
+	tests/unit-workload
+
+unit_programs = $(plain_units) $(threaded_units) $(concurrent_units)
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 
@@ -258,12 +266,22 @@ check-fuzz: libfuzz
 endif
 dist_check_SCRIPTS += tests/libfuzz.sh
 
+# ---- the thread sanitizer ----
+
+# With one thread there is nothing for it to find.
+check-threads: $(check_PROGRAMS) $(check_LTLIBRARIES)
+	$(MAKE) check-TESTS \
+	  TESTS='$(threaded_units) $(concurrent_units) tests/fault-corrupt \
+	    $(server_tests)'
+
 # ---- valgrind ----
 
+# It runs one thread at a time: what they do at once is for the sanitizers.
 # fault-alloc replaces what valgrind replaces, and skips itself.
 check-valgrind: $(check_PROGRAMS)
 	NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(MAKE) check-TESTS \
-	  TESTS='$(unit_programs) $(fault_programs) $(fuzz_programs)' \
+	  TESTS='$(plain_units) $(threaded_units) $(fault_programs) \
+	    $(fuzz_programs)' \
 	  LOG_COMPILER='$(LOG_COMPILER) $(LIBTOOL) --quiet --mode=execute \
 	    $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
 	    --child-silent-after-fork=yes'
