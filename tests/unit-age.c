@@ -36,7 +36,7 @@ sweeps_keep_the_time (void **state)
   struct rng rng = { unit_seed () };
 
   (void) state;
-  for (int i = 0; i < 200; ++i) {
+  for (unsigned i = 0; i < unit_scaled (200); ++i) {
     uint64_t start = rng_below (&rng, 1000000), now = start;
     uint64_t longest = 1 + rng_below (&rng, i % 2 ? 3 : 5000);
     uint8_t age = 0, older[AGE_CODES];
