@@ -284,11 +284,12 @@ static void
 compress (struct device *d, struct stream *stream, struct encoding *e)
 {
   struct pool *pool = d->pool;
-  size_t length = stream_compress (&pool->streams, stream, e->page);
+  size_t length = stream_compress (&pool->streams, stream, METHOD_OF_POOL,
+                                   e->page);
 
   e->data = stream->out;
   e->length = (uint32_t) length;
-  e->codec = method_id (stream->method);
+  e->codec = method_id (stream_method (&pool->streams, stream, METHOD_OF_POOL));
   if (length == 0
       || length + sizeof (object_sum) > size_class_largest (&pool->sizes))
     e->data = NULL;

@@ -51,7 +51,7 @@ method_close (struct method *m)
   if (m->generation != NO_GENERATION)
     dictionaries_let_go (m->dictionaries, m->generation);
   budget_give (m->budget, m->bytes);
-  m->codec = NULL;
+  *m = (struct method) { .codec = NULL };
 }
 
 void *

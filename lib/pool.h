@@ -8,8 +8,9 @@
  *   dedup's shards      dedup.h; one
  *   classes             objects.h; one
  *   arena               arena.h
- * Streams are taken before any slot's lock and have a lock of their own
- * that is never held together with another.
+ * Streams are taken before any slot's lock, and have locks of their own
+ * (stream.h): that of methods is taken after devices_lock, by who has no
+ * stream, and the other one last of all.
  */
 
 #ifndef NBDZRAM_POOL_H

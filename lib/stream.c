@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "os.h"
-#include "stream.h"
+#include "stream-internal.h"
 #include "util.h"
 
 #define STREAMS_MIN 16
@@ -18,11 +18,10 @@
 static void
 stream_free (struct streams *s, struct stream *stream)
 {
-  if (stream->compressor)
-    method_compressor_free (stream->method, stream->compressor);
+  for (unsigned place = 0; place < METHODS; ++place)
+    stream_free_compressor (s, stream, place);
   for (const struct codec *const *c = codecs; *c; ++c)
-    if (stream->decompressors[(*c)->id])
-      (*c)->decompressor_free (stream->decompressors[(*c)->id]);
+    stream_free_decompressor (s, stream, *c);
   free (stream->out);
   free (stream->page);
   free (stream->group);
@@ -39,24 +38,95 @@ account (struct streams *s, struct stream *stream, size_t bytes)
   return 0;
 }
 
-static int
-make_decompressor (struct streams *s, struct stream *stream,
-                   const struct codec *codec)
+/* ---- contexts ---- */
+
+static void
+forget_context (struct streams *s, struct stream *stream, struct context *c)
 {
-  size_t bytes;
-  void *ctx;
+  budget_give (s->budget, c->bytes);
+  stream->bytes -= c->bytes;
+  *c = (struct context) { .p = NULL };
+}
+
+int
+stream_make_compressor (struct streams *s, struct stream *stream,
+                        unsigned place)
+{
+  const struct method *method = &s->methods[place];
+  struct context c;
+
+  c.p = method_compressor_new (method, s->page_size, &c.bytes);
+  if (!c.p)
+    return -1;
+  if (account (s, stream, c.bytes) == -1) {
+    method_compressor_free (method, c.p);
+    return -1;
+  }
+  stream->compressors[place] = c;
+  return 0;
+}
+
+void
+stream_free_compressor (struct streams *s, struct stream *stream,
+                        unsigned place)
+{
+  struct context *c = &stream->compressors[place];
+
+  if (!c->p)
+    return;
+  method_compressor_free (&s->methods[place], c->p);
+  forget_context (s, stream, c);
+}
+
+int
+stream_make_decompressor (struct streams *s, struct stream *stream,
+                          const struct codec *codec)
+{
+  struct context c;
 
   if (!codec->decompressor_new)
     return 0;
-  ctx = codec->decompressor_new (&bytes);
-  if (!ctx)
+  c.p = codec->decompressor_new (&c.bytes);
+  if (!c.p)
     return -1;
-  if (account (s, stream, bytes) == -1) {
-    codec->decompressor_free (ctx);
+  if (account (s, stream, c.bytes) == -1) {
+    codec->decompressor_free (c.p);
     return -1;
   }
-  stream->decompressors[codec->id] = ctx;
+  stream->decompressors[codec->id] = c;
   return 0;
+}
+
+void
+stream_free_decompressor (struct streams *s, struct stream *stream,
+                          const struct codec *codec)
+{
+  struct context *c = &stream->decompressors[codec->id];
+
+  if (!c->p)
+    return;
+  codec->decompressor_free (c->p);
+  forget_context (s, stream, c);
+}
+
+void
+stream_warm (const struct streams *s, const struct stream *stream,
+             unsigned place, bool both, uint8_t *page, uint8_t *out)
+{
+  const struct method *method = &s->methods[place];
+  const struct context *d = &stream->decompressors[method->codec->id];
+  uint32_t word = 1;
+  size_t length;
+
+  /* Neither constant nor random: codecs are to look for something. */
+  for (size_t i = 0; i < s->page_size; ++i) {
+    word = word * 1664525 + 1013904223;
+    page[i] = (uint8_t) ("abcdefghijklmnop"[word >> 28]);
+  }
+  length = method_compress (method, stream->compressors[place].p, page,
+                            s->page_size, out);
+  if (length > 0 && both)
+    method->codec->decompress (d->p, out, length, page, s->page_size);
 }
 
 /* Contexts for everything that a slot may name, since a read must not
@@ -67,49 +137,44 @@ make_decompressors (struct streams *s, struct stream *stream)
 {
   for (const struct codec *const *c = codecs; *c; ++c)
     if ((s->codecs >> (*c)->id & 1) != 0
-        && make_decompressor (s, stream, *c) == -1)
+        && stream_make_decompressor (s, stream, *c) == -1)
       return -1;
   return 0;
 }
 
-/* Of any codec, since the method may change. */
-static size_t
-largest_bound (size_t page_size)
+/* ... and for all that a device or the pool may want. */
+static int
+make_compressors (struct streams *s, struct stream *stream)
+{
+  for (unsigned place = 0; place < METHODS; ++place)
+    if (s->users[place] > 0 && stream_make_compressor (s, stream, place) == -1)
+      return -1;
+  return 0;
+}
+
+/* Of any codec, since methods come and go. */
+size_t
+stream_out_bytes (const struct streams *s)
 {
   size_t bound = 0;
 
   for (const struct codec *const *c = codecs; *c; ++c)
-    bound = MAX (bound, (*c)->bound (page_size));
+    bound = MAX (bound, (*c)->bound (s->page_size));
   return bound;
 }
+
+/* ---- streams ---- */
 
 static int
 make_buffers (struct streams *s, struct stream *stream)
 {
-  size_t bound = largest_bound (s->page_size);
+  size_t bound = stream_out_bytes (s);
 
   if (account (s, stream, sizeof *stream + bound + s->page_size) == -1)
     return -1;
   stream->out = malloc (bound);
   stream->page = aligned_alloc (OS_PAGE_SIZE, s->page_size);
   return stream->out && stream->page ? 0 : -1;
-}
-
-static int
-make_compressor (struct streams *s, struct stream *stream,
-                 const struct method *method, void **ctx)
-{
-  size_t bytes;
-
-  *ctx = method_compressor_new (method, s->page_size, &bytes);
-  if (*ctx && account (s, stream, bytes) == 0) {
-    stream->compressor_bytes[method - s->methods] = bytes;
-    return 0;
-  }
-  if (*ctx)
-    method_compressor_free (method, *ctx);
-  *ctx = NULL;
-  return -1;
 }
 
 static int
@@ -124,16 +189,16 @@ make_group (struct streams *s, struct stream *stream)
 }
 
 static struct stream *
-stream_new (struct streams *s, const struct method *method)
+stream_new (struct streams *s)
 {
   struct stream *stream = calloc (1, sizeof *stream);
 
   if (!stream)
     return NULL;
-  stream->method = method;
+  stream->pool_method = s->pool_method;
   stream->pinned = NO_GENERATION;
   if (make_buffers (s, stream) == -1
-      || make_compressor (s, stream, method, &stream->compressor) == -1
+      || make_compressors (s, stream) == -1
       || make_decompressors (s, stream) == -1
       || make_group (s, stream) == -1) {
     int err = errno;
@@ -157,14 +222,15 @@ streams_open (struct streams *s, const struct algorithm *algorithm,
     .codecs = 1U << algorithm->codec->id,
     .max = (unsigned) MAX (STREAMS_MIN, STREAMS_PER_CPU * cpus),
     .count = 1,
+    .users[0] = 1,
   };
-  s->method = &s->methods[0];
   method_open (&s->methods[0], algorithm, NULL, NO_GENERATION, budget);
-  s->made = s->idle = stream_new (s, s->method);
+  s->made = s->idle = stream_new (s);
   if (!s->made) {
     s->count = 0;
     return -1;
   }
+  mutex_init (&s->changing);
   mutex_init (&s->lock);
   pthread_cond_init (&s->returned, NULL);
   pthread_cond_init (&s->changed, NULL);
@@ -184,7 +250,7 @@ streams_add_codec (struct streams *s, unsigned id)
     return 0;
   s->codecs |= 1U << id;
   for (struct stream *stream = s->made; stream; stream = stream->next_made)
-    if (make_decompressor (s, stream, codec) == -1)
+    if (stream_make_decompressor (s, stream, codec) == -1)
       return -1;
   return 0;
 }
@@ -212,149 +278,29 @@ streams_close (struct streams *s)
     s->made = stream->next_made;
     stream_free (s, stream);
   }
-  method_close (&s->methods[0]);
-  method_close (&s->methods[1]);
+  for (unsigned place = 0; place < METHODS; ++place)
+    method_close (&s->methods[place]);
   pthread_cond_destroy (&s->changed);
   pthread_cond_destroy (&s->returned);
   pthread_mutex_destroy (&s->lock);
+  pthread_mutex_destroy (&s->changing);
   s->count = 0;
-}
-
-/* ---- changing the method ---- */
-
-/* The stream is nobody's, or the caller's; the lock is held. */
-static void
-change_stream (struct streams *s, struct stream *stream)
-{
-  void *old = stream->compressor;
-
-  if (stream->method == s->method)
-    return;
-  stream->compressor = stream->other_compressor;
-  stream->other_compressor = old;
-  stream->method = s->method;
-  pthread_cond_signal (&s->changed);
-}
-
-/* What STREAM, which may be in use, needs for METHOD. */
-static int
-prepare_stream (struct streams *s, struct stream *stream,
-                const struct method *method)
-{
-  if (!stream->decompressors[method->codec->id]
-      && make_decompressor (s, stream, method->codec) == -1)
-    return -1;
-  return stream->other_compressor
-    ? 0 : make_compressor (s, stream, method, &stream->other_compressor);
-}
-
-/* Prepare all streams, those that are made meanwhile too; then, with the
- * lock held, there is none that is not.
- */
-static int
-prepare_all (struct streams *s, const struct method *method)
-{
-  const struct stream *prepared = NULL;
-
-  pthread_mutex_lock (&s->lock);
-  while (s->made != prepared) {
-    struct stream *newest = s->made;
-
-    pthread_mutex_unlock (&s->lock);
-    for (struct stream *stream = newest; stream != prepared;
-         stream = stream->next_made)
-      if (prepare_stream (s, stream, method) == -1)
-        return -1;
-    prepared = newest;
-    pthread_mutex_lock (&s->lock);
-  }
-  return 0;
-}
-
-static bool
-all_changed (const struct streams *s)
-{
-  for (const struct stream *stream = s->made; stream;
-       stream = stream->next_made)
-    if (stream->method != s->method)
-      return false;
-  return s->making == 0;
-}
-
-/* Nobody uses the contexts for METHOD any more, or does so yet. */
-static void
-free_others (struct streams *s, struct method *method)
-{
-  size_t *bytes;
-
-  pthread_mutex_lock (&s->lock);
-  for (struct stream *stream = s->made; stream; stream = stream->next_made)
-    if (stream->other_compressor) {
-      method_compressor_free (method, stream->other_compressor);
-      stream->other_compressor = NULL;
-      bytes = &stream->compressor_bytes[method - s->methods];
-      budget_give (s->budget, *bytes);
-      stream->bytes -= *bytes;
-    }
-  pthread_mutex_unlock (&s->lock);
-  method_close (method);
-}
-
-int
-streams_change (struct streams *s, const struct algorithm *algorithm,
-                struct dictionaries *dictionaries, int generation)
-{
-  bool second = s->method == &s->methods[1];
-  struct method *old = &s->methods[second], *new = &s->methods[!second];
-
-  if (method_open (new, algorithm, dictionaries, generation, s->budget) == -1)
-    return -1;
-  /* Streams that are made from here on can decompress what it writes. */
-  s->codecs |= 1U << algorithm->codec->id;
-  if (prepare_all (s, new) == -1) {
-    int err = errno;
-
-    free_others (s, new);
-    errno = err;
-    return -1;
-  }
-  s->method = new;
-  for (struct stream *stream = s->idle; stream; stream = stream->next)
-    change_stream (s, stream);
-  while (!all_changed (s))
-    pthread_cond_wait (&s->changed, &s->lock);
-  pthread_mutex_unlock (&s->lock);
-  free_others (s, old);
-  return 0;
-}
-
-void
-streams_get_method (struct streams *s, const struct codec **codec, int *level)
-{
-  LOCK_FOR_SCOPE (&s->lock);
-  *codec = s->method->codec;
-  *level = s->method->level;
 }
 
 /* ---- taking ---- */
 
 /* A new stream, made without holding the lock; NULL when there is no
- * memory, or when the method has changed meanwhile.
+ * memory.  Methods stay as they are meanwhile.
  */
 static struct stream *
 make_unlocked (struct streams *s)
 {
-  const struct method *method = s->method;
   struct stream *stream;
 
   s->making++;
   pthread_mutex_unlock (&s->lock);
-  stream = stream_new (s, method);
+  stream = stream_new (s);
   pthread_mutex_lock (&s->lock);
-  if (stream && method != s->method) {
-    stream_free (s, stream);
-    stream = NULL;
-  }
   s->making--;
   pthread_cond_signal (&s->changed);
   return stream;
@@ -368,7 +314,7 @@ make_another (struct streams *s)
 {
   struct stream *stream;
 
-  if (s->count == s->max)
+  if (s->count == s->max || s->barred)
     return NULL;
   s->count++;
   stream = make_unlocked (s);
@@ -381,24 +327,15 @@ make_another (struct streams *s)
   return stream;
 }
 
-/* Use what a request would, so that the memory is there. */
+/* Use all that a request would, so that the memory is there. */
 static void
 warm (struct streams *s, struct stream *stream)
 {
-  uint32_t word = 1;
-  size_t length;
-
-  /* Neither constant nor random: codecs are to look for something. */
-  for (size_t i = 0; i < s->page_size; ++i) {
-    word = word * 1664525 + 1013904223;
-    stream->page[i] = (uint8_t) ("abcdefghijklmnop"[word >> 28]);
-  }
   if (stream->group)
     memset (stream->group, 0, s->group_bytes);
-  length = stream_compress (s, stream, stream->page);
-  if (length > 0)
-    stream_decompress (s, stream, stream->method->codec->id, stream->out,
-                       length, stream->page, s->page_size);
+  for (unsigned place = 0; place < METHODS; ++place)
+    if (s->users[place] > 0)
+      stream_warm (s, stream, place, true, stream->page, stream->out);
 }
 
 int
@@ -481,7 +418,7 @@ stream_put (struct streams *s, struct stream *stream)
   unpin (s, stream);
 
   LOCK_FOR_SCOPE (&s->lock);
-  change_stream (s, stream);
+  stream_adopt (s, stream);
   if (s->served < s->turns) {
     stream->next = s->handed;
     s->handed = stream;
@@ -511,9 +448,12 @@ streams_latency (struct streams *s, enum request_kind kind,
 }
 
 size_t
-stream_compress (struct streams *s, struct stream *stream, const void *page)
+stream_compress (struct streams *s, struct stream *stream, unsigned method,
+                 const void *page)
 {
-  return method_compress (stream->method, stream->compressor,
+  unsigned place = stream_place (stream, method);
+
+  return method_compress (&s->methods[place], stream->compressors[place].p,
                           page, s->page_size, stream->out);
 }
 
@@ -522,7 +462,7 @@ decompress_with_dictionary (struct streams *s, struct stream *stream,
                             unsigned id, const void *src, size_t length,
                             void *dst, size_t size)
 {
-  void *ctx = stream->decompressors[CODEC_ZSTD];
+  void *ctx = stream->decompressors[CODEC_ZSTD].p;
 
   return ctx && s->dictionaries
     ? dictionaries_decompress (s->dictionaries, ctx, id, src, length,
@@ -544,7 +484,8 @@ stream_decompress (struct streams *s, struct stream *stream, unsigned id,
   /* A damaged slot may name any number. */
   codec = id < CODEC_IDS && (s->codecs >> id & 1) != 0
     ? codec_by_id (id) : NULL;
-  if (!codec || (codec->decompressor_new && !stream->decompressors[id]))
+  if (!codec || (codec->decompressor_new && !stream->decompressors[id].p))
     return -1;
-  return codec->decompress (stream->decompressors[id], src, length, dst, size);
+  return codec->decompress (stream->decompressors[id].p, src, length, dst,
+                            size);
 }

@@ -2,6 +2,9 @@
 /* Streams: the scratch memory with which one thread at a time
  * compresses and decompresses.
  *
+ *   stream          made, taken, used, put back
+ *   stream-methods  the methods they compress by, and how these change
+ *
  * They are made once and handed from request to request, the one used
  * last first, since its memory is in the cache.  There are never more
  * than a few per processor: a stream is held for work, not for waiting,
@@ -22,21 +25,36 @@
 #include "method.h"
 #include "latency.h"
 
+/* What streams compress by is a table of methods.  The pool's may change
+ * while streams are in use, from one of its two places to the other and back.
+ * Each of the others is for the devices that say the same, and stays as it is
+ * as long as there are any.  Each stream has a context for each method, which
+ * is what bounds their number.
+ */
+#define METHOD_OF_POOL 0        /* in whichever of its places it is */
+#define METHODS_OF_POOL 2
+#define METHODS_OF_DEVICES 8
+#define METHODS (METHODS_OF_POOL + METHODS_OF_DEVICES)
+
+/* Scratch memory of a codec. */
+struct context {
+  void *p;                      /* NULL: there is none */
+  size_t bytes;                 /* taken from the budget */
+};
+
 struct stream {
   struct stream *next;          /* of those that nobody uses */
   struct stream *next_made;
-  const struct method *method;  /* that it compresses by */
-  void *compressor;             /* its context for that */
-  void *other_compressor;       /* for the method that is coming or going */
-  void *decompressors[CODEC_IDS];
+  unsigned pool_method;         /* place of the pool's that it uses */
+  struct context compressors[METHODS];
+  struct context decompressors[CODEC_IDS];
   uint8_t *out;                 /* room for the result of compress */
   uint8_t *page;                /* room for a page */
   uint8_t *group;               /* room for the pages of a group, or NULL */
   unsigned look_first;          /* pages to look for before they are
                                  * compressed (encode.c) */
   int pinned;                   /* generation, or NO_GENERATION */
-  size_t bytes;                 /* taken from the budget */
-  size_t compressor_bytes[2];   /* of these, by number of the method */
+  size_t bytes;                 /* taken from the budget, contexts too */
   struct latency latency[REQUEST_KINDS]; /* of requests it served */
 };
 
@@ -47,17 +65,25 @@ struct streams {
   _Atomic unsigned codecs;      /* bit by id: what streams can decompress */
   size_t group_bytes;           /* room for that; 0: no groups */
 
+  /* One change of methods at a time, and while no stream is made: so who
+   * makes one reads this as it is.
+   */
+  pthread_mutex_t changing;     /* taken before the other */
+  struct method methods[METHODS];
+  unsigned users[METHODS];      /* devices; 1 for the pool's; 0: unused */
+
   pthread_mutex_t lock;         /* of what follows */
   pthread_cond_t returned;
-  pthread_cond_t changed;       /* one more compresses by the method */
-  struct method methods[2];
-  const struct method *method;  /* the one for new pages */
+  pthread_cond_t changed;       /* one more has the pool's method, or has
+                                 * been made */
+  unsigned pool_method;         /* place of the one for new pages */
   struct stream *idle, *made;
   struct stream *handed;        /* to those who waited */
   uint64_t turns, served;       /* of waiting: begun, and ended by that */
   unsigned count, max;
   _Atomic unsigned in_use;      /* may be read at any time */
   unsigned making;              /* of them, not yet made */
+  bool barred;                  /* none is to be made now */
 };
 
 /* Make the first stream, so that stream_get can't fail.  0, or -1 with
@@ -74,19 +100,6 @@ int streams_add_codec (struct streams *s, unsigned id);
 
 /* Likewise, room for groups of so many bytes. */
 int streams_add_groups (struct streams *s, size_t bytes);
-
-/* Compress by ALGORITHM from now on, with the dictionary of GENERATION
- * or NO_GENERATION, as in method_open.  Streams may be in use: each
- * changes when it is put back, and this waits for the last one.  For one
- * thread at a time.  0, or -1 with errno ENOMEM, ENOSPC; then all is as
- * it was, and the generation is let go.
- */
-int streams_change (struct streams *s, const struct algorithm *algorithm,
-                    struct dictionaries *dictionaries, int generation);
-
-/* The codec and level of what is compressed now, at any time. */
-void streams_get_method (struct streams *s, const struct codec **codec,
-                         int *level);
 
 /* Make COUNT of them now, or as many as there may be at most, so that no
  * request has to.  Before there are requests.  0, or -1 with errno ENOMEM or
@@ -120,12 +133,27 @@ streams_in_use (const struct streams *s)
 void streams_latency (struct streams *s, enum request_kind kind,
                       struct latency *sum);
 
-/* Compress one page by the stream's method.  The result, at stream->out,
- * is valid until the next call.  Returns its length, or 0 when the codec
- * failed.
+/* What STREAM, which the caller has, compresses by when it is to compress by
+ * METHOD, which is METHOD_OF_POOL, or of streams_add_method.
+ */
+static inline unsigned
+stream_place (const struct stream *stream, unsigned method)
+{
+  return method == METHOD_OF_POOL ? stream->pool_method : method;
+}
+
+static inline const struct method *
+stream_method (const struct streams *s, const struct stream *stream,
+               unsigned method)
+{
+  return &s->methods[stream_place (stream, method)];
+}
+
+/* Compress one page by METHOD.  The result, at stream->out, is valid until
+ * the next call.  Returns its length, or 0 when the codec failed.
  */
 size_t stream_compress (struct streams *s, struct stream *stream,
-                        const void *page);
+                        unsigned method, const void *page);
 
 /* Decompress LENGTH bytes at SRC by codec number ID to SIZE bytes at
  * DST.  0, or -1 when they are not so many.
@@ -133,5 +161,37 @@ size_t stream_compress (struct streams *s, struct stream *stream,
 int stream_decompress (struct streams *s, struct stream *stream, unsigned id,
                        const void *src, size_t length, void *dst,
                        size_t size);
+
+/* ---- methods (stream-methods.c) ---- */
+
+/* All three wait for streams that are being made, or in use, but hold none of
+ * them up; any thread may call at any time, without a stream.
+ */
+
+/* The pool's method is ALGORITHM from now on, with the dictionary of
+ * GENERATION or NO_GENERATION, as in method_open.  Streams may be in use: each
+ * changes when it is put back, and this waits for the last one.  0, or -1
+ * with errno ENOMEM, ENOSPC; then all is as it was, and the generation is let
+ * go.
+ */
+int streams_change (struct streams *s, const struct algorithm *algorithm,
+                    struct dictionaries *dictionaries, int generation);
+
+/* A method for a device: ALGORITHM, without a dictionary, ready in all streams
+ * there are and will be.  Who asks for the same gets the same.  Returns its
+ * number, or -1 with errno ENOMEM, ENOSPC, or EMLINK: there are
+ * METHODS_OF_DEVICES others; then all is as it was.
+ */
+int streams_add_method (struct streams *s, const struct algorithm *algorithm);
+
+/* One who asked for METHOD will not use it again; METHOD_OF_POOL does
+ * nothing.  What decompresses its output stays, since others may have come to
+ * share that.
+ */
+void streams_drop_method (struct streams *s, unsigned method);
+
+/* The codec and level of the pool's method now, at any time. */
+void streams_get_method (struct streams *s, const struct codec **codec,
+                         int *level);
 
 #endif /* NBDZRAM_STREAM_H */

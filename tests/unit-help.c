@@ -337,8 +337,10 @@ unit_walk (struct pool *pool, struct unit_sums *sums)
 static uint64_t
 stream_bytes (const struct pool *pool)
 {
-  uint64_t bytes = pool->streams.method->bytes;
+  uint64_t bytes = 0;
 
+  for (unsigned i = 0; i < METHODS; ++i)
+    bytes += pool->streams.methods[i].bytes;
   for (const struct stream *s = pool->streams.made; s; s = s->next_made)
     bytes += s->bytes;
   return bytes;
