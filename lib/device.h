@@ -43,11 +43,16 @@ struct device {
   uint64_t size;                /* bytes */
   uint64_t pages;               /* the last one may be cut short */
   struct table table;
+  unsigned method;              /* by which its new pages are compressed
+                                 * (stream.h) */
+  void *_Atomic extra;          /* of who serves it; set once */
+  void (*_Atomic free_extra) (void *extra); /* called at its end, if set */
+
+  /* What follows changes with each request, what is above seldom does. */
+  _Alignas (CACHE_LINE)
   struct budget held;           /* its objects and table; the limit is its
                                  * quota (device_set_quota) */
   struct device_counters counters;
-  void *_Atomic extra;          /* of who serves it; set once */
-  void (*_Atomic free_extra) (void *extra); /* called at its end, if set */
   _Atomic uint64_t counts[SLOT_KIND_MASK + 1]; /* pages, by slot's kind */
   _Atomic uint64_t same_stored; /* same-filled ones among the STORED */
 };

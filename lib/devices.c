@@ -67,6 +67,7 @@ static void
 device_free (struct device *d)
 {
   table_close (&d->table);
+  streams_drop_method (&d->pool->streams, d->method);
   if (d->free_extra)
     d->free_extra (d->extra);
   free (d);
@@ -273,9 +274,43 @@ forget (struct pool *pool, unsigned n)
   errno = err;
 }
 
+/* The number of ALGORITHM, which may be NULL, in *METHOD, to be dropped. */
+static int
+add_method (struct pool *pool, const struct algorithm *algorithm,
+            unsigned *method)
+{
+  int number = algorithm ? streams_add_method (&pool->streams, algorithm)
+                         : METHOD_OF_POOL;
+
+  if (number == -1)
+    return -1;
+  *method = (unsigned) number;
+  return 0;
+}
+
+/* One that is recorded.  The method comes last, since it alone leaves nothing
+ * behind when it can't be had.
+ */
+static struct device *
+equip (struct pool *pool, unsigned n, const struct device_record *record,
+       const struct algorithm *algorithm)
+{
+  struct device *d = device_new (pool, n, record);
+
+  if (d && add_method (pool, algorithm, &d->method) == -1) {
+    int err = errno;
+
+    device_free (d);
+    errno = err;
+    return NULL;
+  }
+  return d;
+}
+
 /* devices_lock is held. */
 static struct device *
-create (struct pool *pool, struct device_record *record)
+create (struct pool *pool, struct device_record *record,
+        const struct algorithm *algorithm)
 {
   uint64_t pages = div_up (record->size, pool->sizes.page_size);
   int n = free_number (pool);
@@ -290,7 +325,7 @@ create (struct pool *pool, struct device_record *record)
     budget_give (&pool->budget, OS_PAGE_SIZE);
     return NULL;
   }
-  d = device_new (pool, (unsigned) n, record);
+  d = equip (pool, (unsigned) n, record, algorithm);
   if (!d) {
     forget (pool, (unsigned) n);
     return NULL;
@@ -319,7 +354,7 @@ make_record (struct device_record *record, const char *name, uint64_t size,
 
 struct device *
 device_add (struct pool *pool, const char *name, uint64_t size,
-            const char *settings)
+            const char *settings, const struct algorithm *algorithm)
 {
   struct device_record record;
 
@@ -330,7 +365,7 @@ device_add (struct pool *pool, const char *name, uint64_t size,
     errno = EEXIST;
     return NULL;
   }
-  return use (create (pool, &record));
+  return use (create (pool, &record, algorithm));
 }
 
 struct device *
@@ -338,7 +373,7 @@ device_open (struct pool *pool, const char *name, uint64_t size)
 {
   struct device *d = device_find (pool, name);
 
-  return d ? d : device_add (pool, name, size, "");
+  return d ? d : device_add (pool, name, size, "", NULL);
 }
 
 /* ---- going ---- */
@@ -500,6 +535,24 @@ device_set_settings (struct device *d, const char *settings)
     return;
   strncpy (record.settings, settings, DEVICE_SETTINGS_MAX);
   pool_file_change_device (&pool->file, d->number, &record);
+}
+
+int
+device_set_algorithm (struct device *d, const struct algorithm *algorithm)
+{
+  struct pool *pool = d->pool;
+  uint64_t limit = pool->budget.limit;
+  unsigned method;
+  int r;
+
+  pool->budget.limit = 0;
+  r = add_method (pool, algorithm, &method);
+  pool->budget.limit = limit;
+  if (r == -1)
+    return -1;
+  streams_drop_method (&pool->streams, d->method);
+  d->method = method;
+  return 0;
 }
 
 void

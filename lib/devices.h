@@ -26,12 +26,16 @@ void devices_close (struct pool *pool);
 struct device *device_find (struct pool *pool, const char *name);
 
 /* Make one of SIZE bytes, with SETTINGS that are the caller's matter, and
- * use it.  NULL with errno set: EEXIST, ENAMETOOLONG, EINVAL (SIZE is 0,
- * or more than DEVICE_SIZE_MAX), ENOSPC (also: no more than
- * POOL_DEVICES_MAX), ENOMEM.
+ * use it.  What is written to it is compressed by ALGORITHM, which stays the
+ * caller's and has no dictionary; or, if that is NULL, by that of the pool,
+ * whichever it is at the time.  NULL with errno set: EEXIST, ENAMETOOLONG,
+ * EINVAL (SIZE is 0, or more than DEVICE_SIZE_MAX), ENOSPC (also: no more than
+ * POOL_DEVICES_MAX), ENOMEM, EMLINK (no more than METHODS_OF_DEVICES other
+ * algorithms); then all is as it was.
  */
 struct device *device_add (struct pool *pool, const char *name, uint64_t size,
-                           const char *settings);
+                           const char *settings,
+                           const struct algorithm *algorithm);
 
 /* The one or the other; an existing one has the size it has. */
 struct device *device_open (struct pool *pool, const char *name,
@@ -64,6 +68,13 @@ int device_resize (struct device *d, uint64_t size);
 
 /* Record other settings, of up to DEVICE_SETTINGS_MAX bytes. */
 void device_set_settings (struct device *d, const char *settings);
+
+/* The same for one that was found in the pool, whose record doesn't say it:
+ * what is there already stays as it is.  Since the pool must serve it, memory
+ * is taken without regard to the limit, as by pool_start.  Before there are
+ * requests, or other threads.  0, or -1 with errno ENOMEM, EMLINK.
+ */
+int device_set_algorithm (struct device *d, const struct algorithm *algorithm);
 
 /* Let it hold BYTES of memory from now on; 0: no limit but the pool's.
  * What it has beyond that stays, and maintenance may have one object more

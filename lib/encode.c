@@ -284,12 +284,11 @@ static void
 compress (struct device *d, struct stream *stream, struct encoding *e)
 {
   struct pool *pool = d->pool;
-  size_t length = stream_compress (&pool->streams, stream, METHOD_OF_POOL,
-                                   e->page);
+  size_t length = stream_compress (&pool->streams, stream, d->method, e->page);
 
   e->data = stream->out;
   e->length = (uint32_t) length;
-  e->codec = method_id (stream_method (&pool->streams, stream, METHOD_OF_POOL));
+  e->codec = method_id (stream_method (&pool->streams, stream, d->method));
   if (length == 0
       || length + sizeof (object_sum) > size_class_largest (&pool->sizes))
     e->data = NULL;

@@ -21,7 +21,7 @@ uint64_t checksum_of (const struct device *d, const void *page, size_t size);
 /* Count damage and return -1 with errno EIO. */
 int damaged (struct device *d);
 
-/* Make the object for PAGE by the algorithm for new pages, and put what
+/* Make the object for PAGE by the device's algorithm, and put what
  * the slot is to be in *SLOT.  Nobody knows of it yet.  0, or -1 with
  * errno ENOSPC.
  */

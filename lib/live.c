@@ -16,7 +16,8 @@ make_stale (struct device *d, uint64_t index, slot_t slot, page_info info,
             void *opaque)
 {
   (void) opaque;
-  if (slot_is_group (slot) || slot_is_same_stored (slot)
+  if (d->method != METHOD_OF_POOL
+      || slot_is_group (slot) || slot_is_same_stored (slot)
       || info_tried (info) != 0)
     return true;
 

@@ -9,17 +9,18 @@
 #include "walk.h"
 
 /* Compress what is written from now on by ALGORITHM, which stays the
- * caller's.  Older pages that were not recompressed become stale, for
- * pool_refresh.  0, or -1 with errno ENOMEM, ENOSPC, or as of
- * dictionaries_add; then all is as it was.
+ * caller's, but for devices that have another: they go on with that.  Older
+ * pages that were not recompressed become stale, for pool_refresh.  0, or -1
+ * with errno ENOMEM, ENOSPC, or as of dictionaries_add; then all is as it
+ * was.
  */
 int pool_set_algorithm (struct pool *pool, const struct algorithm *algorithm);
 
 /* May some pages be stale? */
 bool pool_has_stale (const struct pool *pool);
 
-/* Compress stale pages by today's algorithm.  0, or -1 with errno ENOSPC:
- * what has been done stays.  *REFRESHED is how many pages.
+/* Compress stale pages by the pool's algorithm of today.  0, or -1 with errno
+ * ENOSPC: what has been done stays.  *REFRESHED is how many pages.
  */
 int pool_refresh (struct pool *pool, const struct job *job,
                   uint64_t *refreshed);

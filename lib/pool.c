@@ -262,6 +262,17 @@ pool_wants_dictionary (const struct pool *pool)
   return pool->wants_dictionary;
 }
 
+bool
+pool_wants_dictionary_for (const struct pool *pool, const struct device *d)
+{
+  const struct pool_options *o = &pool->options;
+
+  for (unsigned i = 0; i < o->recompress_count; ++i)
+    if (o->recompress[i].auto_dictionary)
+      return true;
+  return d->method == METHOD_OF_POOL && pool_wants_dictionary (pool);
+}
+
 int
 pool_use_dictionary (struct pool *pool, const void *content, size_t length)
 {

@@ -48,7 +48,8 @@ enum dedup_mode {
 struct pool_options {
   const char *path;             /* of the pool file; NULL: a memfd */
   struct pool_geometry geometry; /* of a new pool */
-  struct algorithm algorithm;   /* for what is written from now on */
+  struct algorithm algorithm;   /* for what is written from now on, but to
+                                 * devices that have another (devices.h) */
   struct algorithm recompress[RECOMPRESS_MAX]; /* by priority, from 1 on */
   unsigned recompress_count;
   uint64_t mem_limit;           /* bytes; 0: none */
@@ -155,6 +156,12 @@ int pool_make_resident (struct pool *pool, unsigned streams);
  * one.
  */
 bool pool_wants_dictionary (const struct pool *pool);
+
+/* ... and would pages of D be compressed with it?  Those of a device with an
+ * algorithm of its own only when they are recompressed.
+ */
+bool pool_wants_dictionary_for (const struct pool *pool,
+                                const struct device *d);
 
 /* Compress with LENGTH bytes of CONTENT as dictionary wherever the
  * algorithm says dict=auto, while requests go on; and drop the

@@ -11,13 +11,15 @@
 #include "encode.h"
 #include "live.h"
 
+/* Pages that a dictionary would be for. */
 static uint64_t
 pages_stored (struct pool *pool)
 {
   uint64_t pages = 0;
 
   for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; )
-    pages += d->counts[SLOT_KIND_STORED] + d->counts[SLOT_KIND_GROUP];
+    if (pool_wants_dictionary_for (pool, d))
+      pages += d->counts[SLOT_KIND_STORED] + d->counts[SLOT_KIND_GROUP];
   return pages;
 }
 
@@ -45,7 +47,8 @@ take_page (struct device *d, uint64_t index, slot_t slot, page_info info,
   struct stream *stream;
 
   (void) info;
-  if (slot_is_huge (slot) || slot_is_same_stored (slot)
+  if (!pool_wants_dictionary_for (d->pool, d)
+      || slot_is_huge (slot) || slot_is_same_stored (slot)
       || s->seen++ % s->stride != 0)
     return true;
 

@@ -128,7 +128,7 @@ make (const char *name, const char *settings, uint64_t default_size,
     r = say (error, size, "a new export needs size=");
   if (r == -1)
     return NULL;
-  d = device_add (pool, name, s.size, settings);
+  d = device_add (pool, name, s.size, settings, NULL);
   if (!d) {
     report_add (errno, error, size);
     return NULL;

@@ -381,11 +381,36 @@ change_dictionary (void)
                               || errno == EINVAL));
 }
 
+/* A device with an algorithm of its own; one that can't be had leaves
+ * nothing, but for the page of a record that could not be given back.
+ */
+static void
+come_and_go (void)
+{
+  struct algorithm a = unit_algorithm (codec_by_name ("zstd") ? "zstd:level=2"
+                                                              : "lz4hc");
+  uint64_t used = u.pool->budget.used;
+  struct device *d = device_add (u.pool, "guest", PAGES * PAGE, "", &a);
+  uint8_t page[PAGE];
+
+  if (!d) {
+    REQUIRE (failures > 0);
+    REQUIRE (u.pool->budget.used - used <= OS_PAGE_SIZE);
+    return;
+  }
+  page_of (1, page);
+  if (device_write (d, page, PAGE, 0) == -1)
+    REQUIRE (failures > 0 && errno == ENOSPC);
+  device_remove (d);
+  device_put (d);
+}
+
 static void
 run_requests (void)
 {
   open_devices ();
   use (30);
+  come_and_go ();
   change_dictionary ();
   use (30);
   check_all ();

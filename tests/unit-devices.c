@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "compact.h"
+#include "live.h"
 #include "os.h"
 #include "recompress.h"
 
@@ -78,11 +79,11 @@ found_by_name (void **state)
   errno = 0;
   assert_null (device_find (u.pool, "a"));
   assert_int_equal (errno, ENOENT);
-  a = device_add (u.pool, "a", 100 * PAGE, "x=1");
+  a = device_add (u.pool, "a", 100 * PAGE, "x=1", NULL);
   assert_non_null (a);
-  assert_null (device_add (u.pool, "a", PAGE, ""));
+  assert_null (device_add (u.pool, "a", PAGE, "", NULL));
   assert_int_equal (errno, EEXIST);
-  b = device_add (u.pool, "b", 1, "");
+  b = device_add (u.pool, "b", 1, "", NULL);
   assert_non_null (b);
   assert_ptr_equal (device_find (u.pool, "a"), a);
   assert_ptr_equal (device_look_at_next (u.pool, NULL), a);
@@ -106,13 +107,13 @@ removed_with_all_it_held (void **state)
 
   (void) state;
   open_pool (0);
-  a = device_add (u.pool, "a", 1000 * PAGE, "");
+  a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   fill (a, 0, 1000, 1);
   device_zero (a, 1000 * PAGE, 0);
   used = u.pool->budget.used;
   bytes = unit_file_bytes (u.pool);
 
-  b = device_add (u.pool, "b", 1000 * PAGE, "");
+  b = device_add (u.pool, "b", 1000 * PAGE, "", NULL);
   fill (b, 0, 1000, 2);
   assert_true (b->held.used > 100 * PAGE);
   device_remove (b);
@@ -128,7 +129,7 @@ removed_with_all_it_held (void **state)
   assert_int_equal (u.pool->device_count, 1);
 
   /* Its name and its number are free. */
-  b = device_add (u.pool, "b", 500 * PAGE, "");
+  b = device_add (u.pool, "b", 500 * PAGE, "", NULL);
   assert_int_equal (b->number, 1);
   verify_zero (b, 0, 500);
   unit_close (&u);
@@ -141,7 +142,7 @@ stays_for_who_uses_it (void **state)
 
   (void) state;
   open_pool (0);
-  old = device_add (u.pool, "a", 100 * PAGE, "");
+  old = device_add (u.pool, "a", 100 * PAGE, "", NULL);
   assert_ptr_equal (device_find (u.pool, "a"), old);
   fill (old, 0, 100, 1);
   device_remove (old);
@@ -149,7 +150,7 @@ stays_for_who_uses_it (void **state)
   device_put (old);
 
   /* Another of this name has nothing of it. */
-  new = device_add (u.pool, "a", 100 * PAGE, "");
+  new = device_add (u.pool, "a", 100 * PAGE, "", NULL);
   assert_non_null (new);
   assert_ptr_not_equal (new, old);
   verify_zero (new, 0, 100);
@@ -176,8 +177,8 @@ removed_for_who_attaches (void **state)
 
   (void) state;
   open_pool (0);
-  a = device_add (u.pool, "a", 1000 * PAGE, "");
-  b = device_add (u.pool, "b", 1000 * PAGE, "");
+  a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
+  b = device_add (u.pool, "b", 1000 * PAGE, "", NULL);
   fill (a, 0, 1000, 1);
   fill (b, 0, 1000, 2);
   device_remove (a);
@@ -190,7 +191,7 @@ removed_for_who_attaches (void **state)
   verify (b, 0, 1000, 2);
   assert_pool_ok (u.pool);
   /* Nothing is left to be done by the next. */
-  assert_int_equal (device_add (u.pool, "c", PAGE, "")->number, 0);
+  assert_int_equal (device_add (u.pool, "c", PAGE, "", NULL)->number, 0);
   unit_close (&u);
 }
 
@@ -207,7 +208,7 @@ orphaned_tables_go (void **state)
   (void) state;
   open_pool (0);
   assert_int_equal (pool_file_add_table (&u.pool->file, &before, MIB), 0);
-  d = device_add (u.pool, "a", 1000 * PAGE, "");
+  d = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   assert_int_equal (pool_file_add_table (&u.pool->file, &after, MIB), 0);
   fill (d, 0, 1000, 1);
   assert_int_equal (pwrite (u.pool->file.fd, "x", 1,
@@ -229,7 +230,7 @@ becomes_larger_and_smaller (void **state)
 
   (void) state;
   open_pool (0);
-  d = device_add (u.pool, "a", 100 * PAGE, "quota=1M");
+  d = device_add (u.pool, "a", 100 * PAGE, "quota=1M", NULL);
   fill (d, 0, 100, 1);
 
   assert_int_equal (device_resize (d, TIB), 0);
@@ -276,7 +277,7 @@ who_can_not_be_resized (void **state)
 
   (void) state;
   open_pool (0);
-  d = device_add (u.pool, "a", 100 * PAGE, "");
+  d = device_add (u.pool, "a", 100 * PAGE, "", NULL);
   assert_ptr_equal (device_find (u.pool, "a"), d);
   assert_int_equal (device_resize (d, 200 * PAGE), -1);
   assert_int_equal (errno, EBUSY);
@@ -302,7 +303,7 @@ no_memory_to_become_larger (void **state)
 
   (void) state;
   open_pool (4 * MIB);
-  d = device_add (u.pool, "a", 2000 * PAGE, "");
+  d = device_add (u.pool, "a", 2000 * PAGE, "", NULL);
   fill (d, 0, 200, 1);
   used = u.pool->budget.used;
   u.pool->budget.limit = used + OS_PAGE_SIZE;
@@ -337,10 +338,10 @@ settings_are_kept (void **state)
   memset (longest, 's', sizeof longest);
   longest[sizeof longest - 1] = '\0';
   open_pool (0);
-  assert_null (device_add (u.pool, "a", PAGE, longest));
+  assert_null (device_add (u.pool, "a", PAGE, longest, NULL));
   assert_int_equal (errno, ENAMETOOLONG);
   longest[DEVICE_SETTINGS_MAX] = '\0';
-  d = device_add (u.pool, "a", PAGE, longest);
+  d = device_add (u.pool, "a", PAGE, longest, NULL);
   assert_non_null (d);
   assert_int_equal (unit_reopen (&u), 0);
   assert_string_equal (recorded_settings (0), longest);
@@ -382,8 +383,8 @@ no_more_than_its_quota (void **state)
 
   (void) state;
   open_pool (0);
-  a = device_add (u.pool, "a", 4000 * PAGE, "");
-  b = device_add (u.pool, "b", 4000 * PAGE, "");
+  a = device_add (u.pool, "a", 4000 * PAGE, "", NULL);
+  b = device_add (u.pool, "b", 4000 * PAGE, "", NULL);
   device_set_quota (a, MIB);
   n = fill_up (a, EDQUOT, 1);
   assert_true (n > 300 && a->held.used <= MIB && a->held.used_max <= MIB);
@@ -429,7 +430,7 @@ recompressed_at_its_quota (void **state)
   u.options.recompress[0] = unit_algorithm (unit_strong ());
   u.options.recompress_count = 1;
   assert_int_equal (unit_attach (&u), 0);
-  d = device_add (u.pool, "a", 4000 * PAGE, "");
+  d = device_add (u.pool, "a", 4000 * PAGE, "", NULL);
   device_set_quota (d, MIB);
   n = fill_up (d, EDQUOT, 1);
   pool_recompress (u.pool, &req, NULL, &result);
@@ -452,8 +453,8 @@ the_last_memory_is_for_all (void **state)
 
   (void) state;
   open_pool (8 * MIB);
-  a = device_add (u.pool, "a", 40000 * PAGE, "");
-  b = device_add (u.pool, "b", 40000 * PAGE, "");
+  a = device_add (u.pool, "a", 40000 * PAGE, "", NULL);
+  b = device_add (u.pool, "b", 40000 * PAGE, "", NULL);
   n = fill_up (a, ENOSPC, 1);
   assert_true (u.pool->budget.used > 7 * MIB);
   verify (a, 0, n, 1);
@@ -465,6 +466,299 @@ the_last_memory_is_for_all (void **state)
   device_remove (b);
   device_put (b);
   assert_true (fill_up (a, ENOSPC, 1) > n);
+  unit_close (&u);
+}
+
+/* ---- algorithms ---- */
+
+/* Stronger than lz4hc, if there is any. */
+static struct algorithm
+strong (void)
+{
+  return unit_algorithm (codec_by_name ("zstd") ? "zstd:level=3"
+                         : codec_by_name ("deflate") ? "deflate"
+                         : "lz4hc:level=12");
+}
+
+static slot_t
+slot_at (struct device *d, uint64_t index)
+{
+  LOCK_FOR_SCOPE (table_lock (&d->table, index));
+
+  return table_get (&d->table, index);
+}
+
+/* Pages FIRST up to END that were compressed by CODEC. */
+static uint64_t
+count_codec (struct device *d, uint64_t first, uint64_t end,
+             const struct codec *codec)
+{
+  uint64_t n = 0;
+
+  for (uint64_t i = first; i < end; ++i) {
+    slot_t slot = slot_at (d, i);
+
+    n += slot_is_stored (slot) && slot_codec (slot) == codec->id;
+  }
+  return n;
+}
+
+static void
+put_text (struct device *d, uint64_t first, uint64_t end)
+{
+  uint8_t page[PAGE];
+
+  for (uint64_t i = first; i < end; ++i) {
+    data_fill (page, PAGE, DATA_TEXT, i);
+    assert_int_equal (device_write (d, page, PAGE, i * PAGE), 0);
+  }
+}
+
+static void
+assert_text (struct device *d, uint64_t first, uint64_t end)
+{
+  uint8_t page[PAGE], found[PAGE];
+
+  for (uint64_t i = first; i < end; ++i) {
+    data_fill (page, PAGE, DATA_TEXT, i);
+    assert_int_equal (device_read (d, found, PAGE, i * PAGE), 0);
+    assert_memory_equal (found, page, PAGE);
+  }
+}
+
+static void
+each_by_its_algorithm (void **state)
+{
+  struct algorithm hc = unit_algorithm ("lz4hc:level=5"), best = strong ();
+  struct algorithm lz4 = unit_algorithm ("lz4");
+  struct device *a, *b, *c;
+  uint64_t refreshed;
+
+  (void) state;
+  open_pool (0);
+  a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
+  b = device_add (u.pool, "b", 1000 * PAGE, "", &hc);
+  c = device_add (u.pool, "c", 1000 * PAGE, "", &best);
+  assert_non_null (b);
+  assert_non_null (c);
+  for (unsigned i = 0; i < 100; ++i) {
+    put_text (a, i, i + 1);
+    put_text (b, i, i + 1);
+    put_text (c, i, i + 1);
+    /* Parts are of the device's, too. */
+    assert_int_equal (device_write (c, "part", 4, (200 + i) * PAGE + 100), 0);
+  }
+  assert_true (count_codec (a, 0, 100, lz4.codec) == 100);
+  assert_true (count_codec (b, 0, 100, hc.codec) == 100);
+  assert_true (count_codec (c, 0, 100, best.codec) == 100);
+  assert_true (count_codec (c, 200, 300, best.codec) == 100);
+  assert_pool_ok (u.pool);
+
+  /* The pool's changes for those that follow it. */
+  assert_int_equal (pool_set_algorithm (u.pool, &best), 0);
+  put_text (a, 100, 110);
+  put_text (b, 100, 110);
+  assert_true (count_codec (a, 100, 110, best.codec) == 10);
+  assert_true (count_codec (b, 100, 110, hc.codec) == 10);
+  assert_int_equal (pool_refresh (u.pool, NULL, &refreshed), 0);
+  assert_true (refreshed == 100);
+  assert_true (count_codec (a, 0, 110, best.codec) == 110);
+  assert_true (count_codec (b, 0, 110, hc.codec) == 110);
+  assert_text (a, 0, 110);
+  assert_text (b, 0, 110);
+  assert_text (c, 0, 100);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* Who attaches says it anew, even in a pool that is full. */
+static void
+found_and_told_its_algorithm (void **state)
+{
+  struct algorithm hc = unit_algorithm ("lz4hc:level=5"), best = strong ();
+  struct device *d;
+  uint64_t n;
+
+  (void) state;
+  open_pool (8 * MIB);
+  d = device_add (u.pool, "a", 40000 * PAGE, "", &best);
+  put_text (d, 0, 50);
+  n = 50 + fill_up (device_add (u.pool, "b", 40000 * PAGE, "", NULL), ENOSPC,
+                    1);
+  assert_true (n > 500);
+  assert_int_equal (unit_reopen (&u), 0);
+  u.pool->budget.limit = u.pool->budget.used;
+  d = device_find (u.pool, "a");
+  assert_int_equal (d->method, METHOD_OF_POOL);
+  assert_int_equal (device_set_algorithm (d, &best), 0);
+  assert_int_equal (device_set_algorithm (d, &hc), 0);
+  assert_true (u.pool->budget.limit < u.pool->budget.used);
+  assert_pool_ok (u.pool);
+  assert_text (d, 0, 50);
+  assert_true (count_codec (d, 0, 50, best.codec) == 50);
+  u.pool->budget.limit = 0;
+  put_text (d, 0, 70);
+  assert_true (count_codec (d, 0, 70, hc.codec) == 70);
+  assert_int_equal (device_set_algorithm (d, NULL), 0);
+  put_text (d, 0, 70);
+  assert_true (count_codec (d, 0, 70, codec_by_name ("lz4")) == 70);
+  assert_text (d, 0, 70);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* What is lacking, and when: nothing has changed. */
+static void
+no_memory_for_its_algorithm (void **state)
+{
+  struct algorithm hc = unit_algorithm ("lz4hc:level=5");
+  struct device *a;
+  uint64_t used, bytes, size;
+  unsigned refused = 0;
+
+  (void) state;
+  open_pool (0);
+  a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
+  assert_int_equal (pool_make_resident (u.pool, 4), 0);
+  put_text (a, 0, 100);
+  used = u.pool->budget.used;
+  bytes = unit_file_bytes (u.pool);
+  for (uint64_t more = 1;; more += 64 * KIB) {
+    u.pool->budget.limit = used + more;
+    errno = 0;
+    if (device_add (u.pool, "b", 1000 * PAGE, "", &hc))
+      break;
+    assert_int_equal (errno, ENOSPC);
+    assert_true (u.pool->budget.used == used);
+    assert_true (unit_file_bytes (u.pool) == bytes);
+    assert_int_equal (u.pool->device_count, 1);
+    assert_null (device_find (u.pool, "b"));
+    assert_int_equal (pool_find_device (u.pool, "b", &size), -1);
+    assert_text (a, 0, 100);
+    assert_pool_ok (u.pool);
+    refused++;
+  }
+  assert_true (refused >= 4);
+
+  /* Nor when it is the device that can't be made. */
+  u.pool->budget.limit = 0;
+  used = u.pool->budget.used;
+  hc.level = 6;
+  assert_null (device_add (u.pool, "a", PAGE, "", &hc));
+  assert_int_equal (errno, EEXIST);
+  assert_null (device_add (u.pool, "c", 0, "", &hc));
+  assert_int_equal (errno, EINVAL);
+  assert_true (u.pool->budget.used == used);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+static void
+as_many_algorithms_as_there_can_be (void **state)
+{
+  struct algorithm a = unit_algorithm ("lz4");
+  struct device *d[METHODS_OF_DEVICES];
+  uint64_t used = 0;
+  char name[16];
+
+  (void) state;
+  open_pool (0);
+  for (int i = 0; i < METHODS_OF_DEVICES; ++i) {
+    a.level = 2 + i;
+    snprintf (name, sizeof name, "%d", i);
+    d[i] = device_add (u.pool, name, 100 * PAGE, "", &a);
+    assert_non_null (d[i]);
+    put_text (d[i], 0, 10);
+  }
+  used = u.pool->budget.used;
+  a.level = 20;
+  assert_null (device_add (u.pool, "more", PAGE, "", &a));
+  assert_int_equal (errno, EMLINK);
+  assert_true (u.pool->budget.used == used);
+  /* Of the same, there may be more. */
+  a.level = 5;
+  assert_non_null (device_add (u.pool, "more", PAGE, "", &a));
+  /* One goes with its last device, not before. */
+  device_remove (d[3]);
+  device_put (d[3]);
+  a.level = 20;
+  assert_null (device_add (u.pool, "others", PAGE, "", &a));
+  device_remove (d[4]);
+  put_text (d[4], 20, 30);      /* it is used for as long as that */
+  assert_null (device_add (u.pool, "others", PAGE, "", &a));
+  device_put (d[4]);
+  assert_non_null (device_add (u.pool, "others", PAGE, "", &a));
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* Stronger than what recompression has, weaker, or the same: a page becomes
+ * smaller or stays.
+ */
+static void
+recompressed_by_the_pools (void **state)
+{
+  struct recompress_request req = { .which = select_type (PAGES_ALL) };
+  struct algorithm weak = unit_algorithm ("lz4:level=30"), best = strong ();
+  struct algorithm hc = unit_algorithm ("lz4hc:level=5");
+  struct recompress_result result;
+  struct device *a, *b;
+
+  (void) state;
+  open_pool (0);
+  unit_detach (&u);
+  u.options.recompress[0] = hc;
+  u.options.recompress_count = 1;
+  assert_int_equal (unit_attach (&u), 0);
+  a = device_add (u.pool, "a", 1000 * PAGE, "", &weak);
+  b = device_add (u.pool, "b", 1000 * PAGE, "", &best);
+  put_text (a, 0, 100);
+  put_text (b, 0, 100);
+  assert_int_equal (pool_recompress (u.pool, &req, NULL, &result), 0);
+  assert_true (result.tried == 200 && result.recompressed >= 50);
+  assert_true (count_codec (a, 0, 100, hc.codec) >= 50);
+  if (best.codec != hc.codec)
+    assert_true (count_codec (b, 0, 100, best.codec) >= 50);
+  assert_text (a, 0, 100);
+  assert_text (b, 0, 100);
+  assert_pool_ok (u.pool);
+  assert_int_equal (pool_group (u.pool, &req, NULL, &result), 0);
+  assert_text (a, 0, 100);
+  assert_text (b, 0, 100);
+  /* A new write begins anew. */
+  put_text (b, 0, 100);
+  assert_true (count_codec (b, 0, 100, best.codec) == 100);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* The page of one may be the object of another, as that had it. */
+static void
+shared_with_another_algorithm (void **state)
+{
+  struct algorithm best = strong (), lz4 = unit_algorithm ("lz4");
+  struct device *a, *b;
+
+  (void) state;
+  open_pool (0);
+  unit_detach (&u);
+  u.options.dedup = DEDUP_POOL;
+  assert_int_equal (unit_attach (&u), 0);
+  a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
+  b = device_add (u.pool, "b", 1000 * PAGE, "", &best);
+  put_text (b, 0, 50);
+  put_text (a, 0, 100);
+  put_text (b, 50, 100);
+  assert_true (count_codec (a, 0, 50, best.codec) == 50);
+  assert_true (count_codec (b, 50, 100, lz4.codec) == 50);
+  assert_pool_ok (u.pool);
+  /* They outlive the algorithm that made them. */
+  device_remove (b);
+  device_put (b);
+  assert_text (a, 0, 100);
+  assert_int_equal (unit_reopen (&u), 0);
+  assert_text (device_find (u.pool, "a"), 0, 100);
+  assert_pool_ok (u.pool);
   unit_close (&u);
 }
 
@@ -548,7 +842,7 @@ disturb (void *opaque)
   uint8_t page[PAGE];
 
   for (uint64_t n = 0; !stop; ++n) {
-    struct device *d = device_add (u.pool, "guest", 1000 * PAGE, "");
+    struct device *d = device_add (u.pool, "guest", 1000 * PAGE, "", NULL);
 
     pool_compact (u.pool, NULL);
     for (struct device *l = NULL;
@@ -583,7 +877,7 @@ writers_at_the_limits (void **state)
   for (unsigned i = 0; i < TENANTS; ++i) {
     snprintf (name, sizeof name, "%u", i);
     tenants[i] = device_add (u.pool, name, RACE_PAGES * WRITERS / TENANTS
-                                           * PAGE, "");
+                                           * PAGE, "", NULL);
     assert_non_null (tenants[i]);
     /* The first two meet their quota, the others the pool's limit. */
     device_set_quota (tenants[i], i < 2 ? QUOTA : 0);
@@ -618,6 +912,84 @@ writers_at_the_limits (void **state)
   unit_close (&u);
 }
 
+/* Meanwhile: the pool's algorithm changes, and devices of others come and go
+ * with what they held.
+ */
+static void *
+change_algorithms (void *opaque)
+{
+  const struct algorithm a[] = {
+    unit_algorithm ("lz4"), strong (), unit_algorithm ("lz4hc:level=3"),
+  };
+  struct rng r = *(struct rng *) opaque;
+
+  for (uint64_t n = 0; !stop; ++n) {
+    struct device *d = device_add (u.pool, "guest", 1000 * PAGE, "",
+                                   &a[n % ARRAY_SIZE (a)]);
+    uint64_t refreshed;
+
+    assert_non_null (d);
+    fill (d, 0, 20, rng_next (&r));
+    assert_int_equal (pool_set_algorithm (u.pool, &a[rng_below (&r, 3)]), 0);
+    if (n % 3 == 0)
+      assert_int_equal (pool_refresh (u.pool, NULL, &refreshed), 0);
+    if (n % 5 == 0)
+      pool_compact (u.pool, NULL);
+    device_remove (d);
+    device_put (d);
+  }
+  return NULL;
+}
+
+static void
+algorithms_change_under_writers (void **state)
+{
+  static struct writer writers[WRITERS];
+  struct algorithm hc = unit_algorithm ("lz4hc:level=5"), best = strong ();
+  const struct algorithm *of[TENANTS] = { NULL, &hc, NULL, &best };
+  struct device *tenants[TENANTS];
+  uint64_t seed = rng_next (&rng);
+  pthread_t other;
+  char name[8];
+
+  (void) state;
+  open_pool (0);
+  for (unsigned i = 0; i < TENANTS; ++i) {
+    snprintf (name, sizeof name, "%u", i);
+    tenants[i] = device_add (u.pool, name, RACE_PAGES * WRITERS / TENANTS
+                                           * PAGE, "", of[i]);
+    assert_non_null (tenants[i]);
+  }
+  stop = false;
+  assert_int_equal (pthread_create (&other, NULL, change_algorithms, &seed),
+                    0);
+  for (unsigned i = 0; i < WRITERS; ++i) {
+    writers[i] = (struct writer) { .number = i, .d = tenants[i % TENANTS],
+                                   .rng.state = rng_next (&rng) };
+    assert_int_equal (pthread_create (&writers[i].thread, NULL, race,
+                                      &writers[i]), 0);
+  }
+  for (unsigned i = 0; i < WRITERS; ++i)
+    pthread_join (writers[i].thread, NULL);
+  stop = true;
+  pthread_join (other, NULL);
+
+  for (unsigned i = 0; i < WRITERS; ++i) {
+    assert_true (writers[i].wrong == 0 && writers[i].refused == 0);
+    for (uint64_t k = 0; k < RACE_PAGES; ++k)
+      assert_true (is_right (&writers[i], k));
+  }
+  for (unsigned i = 0; i < TENANTS; ++i)
+    for (uint64_t k = 0; of[i] && k < tenants[i]->pages; ++k) {
+      slot_t slot = slot_at (tenants[i], k);
+
+      assert_true (!slot_is_stored (slot) || slot_codec (slot) == CODEC_FILL
+                   || slot_codec (slot) == of[i]->codec->id);
+    }
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
 int
 main (void)
 {
@@ -634,7 +1006,14 @@ main (void)
     cmocka_unit_test (no_more_than_its_quota),
     cmocka_unit_test (recompressed_at_its_quota),
     cmocka_unit_test (the_last_memory_is_for_all),
+    cmocka_unit_test (each_by_its_algorithm),
+    cmocka_unit_test (found_and_told_its_algorithm),
+    cmocka_unit_test (no_memory_for_its_algorithm),
+    cmocka_unit_test (as_many_algorithms_as_there_can_be),
+    cmocka_unit_test (recompressed_by_the_pools),
+    cmocka_unit_test (shared_with_another_algorithm),
     cmocka_unit_test (writers_at_the_limits),
+    cmocka_unit_test (algorithms_change_under_writers),
   };
 
   rng.state = unit_seed ();

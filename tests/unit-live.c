@@ -228,6 +228,50 @@ dictionaries_are_trained (void **state)
   unit_close (&u);
 }
 
+/* A dictionary is not for devices with an algorithm of their own, unless
+ * their pages are recompressed with one.
+ */
+static void
+dictionaries_are_for_the_pools (void **state)
+{
+  struct algorithm lz4 = unit_algorithm ("lz4");
+  struct device *pools, *own;
+
+  (void) state;
+  if (!codec_by_name ("zstd")) {
+    print_message ("zstd is not built in\n");
+    skip ();
+  }
+  for (unsigned recompress = 0; recompress < 2; ++recompress) {
+    open_disk ("zstd:level=3:dict=auto");
+    if (recompress) {
+      u.options.recompress[0] = unit_algorithm ("zstd:level=9:dict=auto");
+      u.options.recompress_count = 1;
+      assert_int_equal (unit_reopen (&u), 0);
+    }
+    pools = device_open (u.pool, "", PAGES * PAGE);
+    own = d = device_add (u.pool, "own", PAGES * PAGE, "", &lz4);
+    for (uint64_t i = 0; i < PAGES; ++i)
+      put (i, DATA_RECORDS);
+    assert_int_equal (pool_needs_training (u.pool), recompress);
+    d = pools;
+    for (uint64_t i = 0; i < PAGES; ++i)
+      put (i, DATA_RECORDS);
+    assert_true (pool_needs_training (u.pool));
+    assert_int_equal (pool_train (u.pool, NULL), 0);
+    assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+    assert_false (pool_needs_training (u.pool));
+    put (5, DATA_RECORDS);
+    assert_true (codec_at (5) >= CODEC_DICTIONARY);
+    d = own;
+    put (5, DATA_RECORDS);
+    assert_int_equal (codec_at (5), CODEC_LZ4);
+    assert_content (PAGES, DATA_RECORDS);
+    assert_pool_ok (u.pool);
+    unit_close (&u);
+  }
+}
+
 int
 main (void)
 {
@@ -237,6 +281,7 @@ main (void)
     cmocka_unit_test (the_limit_moves),
     cmocka_unit_test (shared_pages_follow_too),
     cmocka_unit_test (dictionaries_are_trained),
+    cmocka_unit_test (dictionaries_are_for_the_pools),
   };
 
   return cmocka_run_group_tests_name ("live", tests, NULL, NULL);
