@@ -31,6 +31,18 @@ struct grouper {
   int error;
 };
 
+/* A page that nothing made smaller by itself may be of an algorithm as strong
+ * as any, and gain from its neighbours all the same; but two of more than half
+ * a page hardly fit in one object.
+ */
+static bool
+is_hopeless (const struct device *d, slot_t slot, page_info info)
+{
+  return (info & INFO_GROUP_TRIED) != 0
+    || ((info & INFO_INCOMPRESSIBLE) != 0
+        && object_bytes (d, slot) > device_page_size (d) / 2);
+}
+
 /* Bytes of memory that the page at INDEX takes now, if it may be worth
  * grouping; else 0.  Of a group that is half dead, it takes its share.
  */
@@ -42,7 +54,7 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
   unsigned live, pages;
 
   if (slot == SLOT_EMPTY || slot_is_huge (slot) || slot_is_same_stored (slot)
-      || (info & (INFO_INCOMPRESSIBLE | INFO_GROUP_TRIED)) != 0)
+      || is_hopeless (d, slot, info))
     return 0;
   size = d->pool->sizes.classes[object_class (d, slot)].size;
   if (!slot_is_group (slot))

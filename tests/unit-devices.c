@@ -732,6 +732,32 @@ recompressed_by_the_pools (void **state)
   unit_close (&u);
 }
 
+/* What is strong already can only gain together with its neighbours. */
+static void
+grouped_where_nothing_is_stronger (void **state)
+{
+  struct recompress_request req = { .which = select_type (PAGES_ALL) };
+  struct recompress_result result;
+  struct algorithm best = strong ();
+  struct device *d;
+
+  (void) state;
+  open_pool (0);
+  unit_detach (&u);
+  u.options.recompress[0] = best;
+  u.options.recompress_count = 1;
+  assert_int_equal (unit_attach (&u), 0);
+  d = device_add (u.pool, "a", 1000 * PAGE, "", &best);
+  put_text (d, 0, 100);
+  assert_int_equal (pool_recompress (u.pool, &req, NULL, &result), 0);
+  assert_true (result.tried == 100 && result.recompressed == 0);
+  assert_int_equal (pool_group (u.pool, &req, NULL, &result), 0);
+  assert_true (result.recompressed >= 50 && result.saved > 0);
+  assert_text (d, 0, 100);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
 /* The page of one may be the object of another, as that had it. */
 static void
 shared_with_another_algorithm (void **state)
@@ -1011,6 +1037,7 @@ main (void)
     cmocka_unit_test (no_memory_for_its_algorithm),
     cmocka_unit_test (as_many_algorithms_as_there_can_be),
     cmocka_unit_test (recompressed_by_the_pools),
+    cmocka_unit_test (grouped_where_nothing_is_stronger),
     cmocka_unit_test (shared_with_another_algorithm),
     cmocka_unit_test (writers_at_the_limits),
     cmocka_unit_test (algorithms_change_under_writers),
