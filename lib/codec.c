@@ -237,6 +237,13 @@ algorithm_parse (const char *spec, struct algorithm *a,
 }
 
 void
+algorithm_name (const struct codec *codec, int level,
+                char text[ALGORITHM_NAME_SIZE])
+{
+  snprintf (text, ALGORITHM_NAME_SIZE, "%s:level=%d", codec->name, level);
+}
+
+void
 algorithm_free (struct algorithm *a)
 {
   free (a->dictionary);

@@ -134,6 +134,11 @@ struct algorithm {
 int algorithm_parse (const char *spec, struct algorithm *a,
                      char *error, size_t size);
 
+/* "zstd:level=1", without its dictionary. */
+#define ALGORITHM_NAME_SIZE 64
+void algorithm_name (const struct codec *codec, int level,
+                     char text[ALGORITHM_NAME_SIZE]);
+
 /* Free what parsing allocated.  Safe on a zeroed one, and twice. */
 void algorithm_free (struct algorithm *a);
 

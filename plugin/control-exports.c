@@ -29,8 +29,9 @@ describe (const struct control_context *context, const struct device *d)
 
   if (context->exports)
     context->exports->look (d, &view);
-  object = json_pack ("{s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:I}",
+  object = json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:I}",
                       "name", d->name,
+                      "algorithm", view.algorithm,
                       "size", (json_int_t) d->size,
                       "quota", (json_int_t) d->held.limit,
                       "held", (json_int_t) d->held.used,

@@ -22,12 +22,12 @@ verb_settings (struct control_context *context)
   struct maintainer_settings s;
   const struct codec *codec;
   uint64_t limit, left;
-  char algorithm[64];
+  char algorithm[ALGORITHM_NAME_SIZE];
   int level;
 
   maintainer_get_settings (context->maintainer, &s);
   streams_get_method (&context->pool->streams, &codec, &level);
-  snprintf (algorithm, sizeof algorithm, "%s:level=%d", codec->name, level);
+  algorithm_name (codec, level, algorithm);
   pool_get_writeback_limit (context->pool, &limit, &left);
   return json_pack ("{s:s, s:I, s:b, s:I, s:b, s:I, s:i, s:i, s:I}",
                     "algorithm", algorithm,

@@ -32,6 +32,7 @@ struct control;
 struct control_export {
   unsigned connections;
   uint64_t bandwidth;           /* bytes a second; 0: no limit */
+  char algorithm[ALGORITHM_NAME_SIZE]; /* "": the pool's */
   char allow[DEVICE_SETTINGS_MAX + 1]; /* "": everybody */
 };
 

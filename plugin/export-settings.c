@@ -16,12 +16,15 @@
 #define QUOTA_MIN (256 * KIB)
 #define BANDWIDTH_MIN (64 * KIB)
 
-enum key { KEY_SIZE, KEY_QUOTA, KEY_BANDWIDTH, KEY_ALLOW, KEYS };
+enum key {
+  KEY_SIZE, KEY_QUOTA, KEY_BANDWIDTH, KEY_ALGORITHM, KEY_ALLOW, KEYS,
+};
 
 static const char *const keys[KEYS] = {
   [KEY_SIZE] = "size=",
   [KEY_QUOTA] = "quota=",
   [KEY_BANDWIDTH] = "bandwidth=",
+  [KEY_ALGORITHM] = "algorithm=",
   [KEY_ALLOW] = "allow=",
 };
 
@@ -68,6 +71,23 @@ set_bytes (uint64_t *to, enum key key, const char *value, uint64_t min,
   return 0;
 }
 
+/* A dictionary in a file would be read with the rights of the server,
+ * whoever asks; and one of its own takes one of the few that there can be.
+ */
+static int
+set_algorithm (struct export_settings *s, const char *value, char *error,
+               size_t size)
+{
+  char why[256];
+
+  if (strstr (value, ":dict="))
+    return refuse (error, size, keys[KEY_ALGORITHM], value,
+                   "an export's algorithm has no dictionary");
+  if (algorithm_parse (value, &s->algorithm, why, sizeof why) == -1)
+    return refuse (error, size, keys[KEY_ALGORITHM], value, why);
+  return 0;
+}
+
 static int
 set_allow (struct export_settings *s, const char *value, char *error,
            size_t size)
@@ -91,11 +111,14 @@ set (struct export_settings *s, enum key key, const char *value, char *error,
   case KEY_BANDWIDTH:
     return set_bytes (&s->bandwidth, key, value, BANDWIDTH_MIN, INT64_MAX,
                       error, size);
+  case KEY_ALGORITHM:
+    return set_algorithm (s, value, error, size);
   case KEY_ALLOW:
     return set_allow (s, value, error, size);
   default:
     return refuse (error, size, "", value,
-                   "an export has size=, quota=, bandwidth= and allow=");
+                   "an export has size=, quota=, bandwidth=, algorithm= and "
+                   "allow=");
   }
 }
 

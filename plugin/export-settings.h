@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is said of an export: NAME:size=8G:quota=1G:bandwidth=100M:allow=...
+/* What is said of an export:
+ * NAME:size=8G:quota=1G:bandwidth=100M:algorithm=zstd:level=3:allow=...
  *
- * A colon ends a value only where KEY= of a known key follows, so that names
- * and IPv6 addresses may have colons.
+ * A colon ends a value only where KEY= of a known key follows, so that names,
+ * algorithms and IPv6 addresses may have colons.
  */
 
 #ifndef NBDZRAM_EXPORT_SETTINGS_H
@@ -13,12 +14,14 @@
 #include <stdint.h>
 
 #include "allow.h"
+#include "codec.h"
 
 /* All zero: nothing was said. */
 struct export_settings {
   uint64_t size;                /* bytes */
   uint64_t quota;               /* bytes of memory */
   uint64_t bandwidth;           /* bytes a second */
+  struct algorithm algorithm;   /* without a dictionary */
   struct allow allow;
   char *allow_text;             /* allocated; as it was said */
 };

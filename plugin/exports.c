@@ -69,35 +69,6 @@ export_of (const struct device *d)
   return d->extra;
 }
 
-/* SETTINGS are the device's, which has none yet. */
-static int
-equip (struct device *d, const char *settings, char *error, size_t size)
-{
-  struct export *e = calloc (1, sizeof *e);
-
-  if (!e)
-    return say (error, size, "%m");
-  if (export_settings_parse (&e->settings, settings, error, size) == -1) {
-    free (e);
-    return -1;
-  }
-  device_set_quota (d, e->settings.quota);
-  d->free_extra = export_free;
-  d->extra = e;
-  return 0;
-}
-
-/* ---- making them ---- */
-
-static int
-report_add (int err, char *error, size_t size)
-{
-  if (err == ENOSPC && pool->device_count >= POOL_DEVICES_MAX)
-    return say (error, size, "there are %d already", POOL_DEVICES_MAX);
-  errno = err;
-  return say (error, size, "%m");
-}
-
 /* Quotas count objects that belong to one device. */
 static int
 check_quota (const struct export_settings *s, char *error, size_t size)
@@ -108,36 +79,143 @@ check_quota (const struct export_settings *s, char *error, size_t size)
               "or before) are nobody's");
 }
 
+/* What SETTINGS say of one, for its device.  NULL after ERROR. */
+static struct export *
+export_new (const char *settings, char *error, size_t size)
+{
+  struct export *e = calloc (1, sizeof *e);
+
+  if (!e) {
+    say (error, size, "%m");
+    return NULL;
+  }
+  if (export_settings_parse (&e->settings, settings, error, size) == 0
+      && check_quota (&e->settings, error, size) == 0)
+    return e;
+  export_free (e);
+  return NULL;
+}
+
+/* The device, which had none, has E from now on. */
+static void
+equip (struct device *d, struct export *e)
+{
+  device_set_quota (d, e->settings.quota);
+  d->free_extra = export_free;
+  d->extra = e;
+}
+
+/* ---- making them ---- */
+
+/* What it says of an algorithm, or NULL. */
+static const struct algorithm *
+algorithm_of (const struct export *e)
+{
+  return e->settings.algorithm.codec ? &e->settings.algorithm : NULL;
+}
+
+/* -1 after ERROR: why E could not be had, by errno. */
+static int
+report_add (const struct export *e, char *error, size_t size)
+{
+  if (errno == ENOSPC && pool->device_count >= POOL_DEVICES_MAX)
+    return say (error, size, "there are %d already", POOL_DEVICES_MAX);
+  if (errno == EMLINK)
+    return say (error, size, "exports have %d other algorithms already, the "
+                "most there can be", METHODS_OF_DEVICES);
+  if (algorithm_of (e) && (errno == ENOSPC || errno == ENOMEM))
+    return say (error, size, "no memory for it and its algorithm");
+  return say (error, size, "%m");
+}
+
 /* A new one, which the caller uses then.  exports_lock is held. */
 static struct device *
 make (const char *name, const char *settings, uint64_t default_size,
       char *error, size_t size)
 {
-  struct export_settings s;
-  struct device *d;
-  int r;
+  struct device *d = NULL;
+  struct export *e;
+  uint64_t bytes;
 
   if (!export_name_valid (name, error, size)
-      || export_settings_parse (&s, settings, error, size) == -1)
+      || (e = export_new (settings, error, size)) == NULL)
     return NULL;
-  r = check_quota (&s, error, size);
-  export_settings_free (&s);
-  if (s.size == 0)
-    s.size = default_size;
-  if (r == 0 && s.size == 0)
-    r = say (error, size, "a new export needs size=");
-  if (r == -1)
-    return NULL;
-  d = device_add (pool, name, s.size, settings, NULL);
-  if (!d) {
-    report_add (errno, error, size);
-    return NULL;
-  }
-  if (equip (d, settings, error, size) == 0)
-    return d;
-  device_remove (d);
-  device_put (d);
+  bytes = e->settings.size != 0 ? e->settings.size : default_size;
+  if (bytes == 0)
+    say (error, size, "a new export needs size=");
+  else if ((d = device_add (pool, name, bytes, settings,
+                            algorithm_of (e))) == NULL)
+    report_add (e, error, size);
+  if (d)
+    equip (d, e);
+  else
+    export_free (e);
+  return d;
+}
+
+/* ---- those that are there when the server starts ---- */
+
+/* What the parameters want of the one called NAME, or NULL. */
+static const struct wanted_export *
+find_wanted (const char *name)
+{
+  for (size_t i = 0; i < options->count; ++i)
+    if (strcmp (options->wanted[i].name, name) == 0)
+      return &options->wanted[i];
   return NULL;
+}
+
+/* As device_set_algorithm, but a pool that is new holds nothing that must be
+ * served at any cost: ENOSPC, if that is beyond its limit.
+ */
+static int
+set_algorithm (struct device *d, const struct algorithm *algorithm)
+{
+  const struct budget *b = &pool->budget;
+
+  if (device_set_algorithm (d, algorithm) == -1)
+    return -1;
+  if (!pool->file.created || b->limit == 0 || b->used <= b->limit)
+    return 0;
+  errno = ENOSPC;
+  return -1;
+}
+
+/* D is as the parameters say; or, if they don't, its record. */
+static int
+equip_found (struct device *d, char *error, size_t size)
+{
+  const struct wanted_export *w = find_wanted (d->name);
+  struct device_record record;
+  struct export *e;
+
+  if (!w && pool_file_get_device (&pool->file, d->number, &record) == -1)
+    return say (error, size, "its record: %m");
+  e = export_new (w ? w->settings : record.settings, error, size);
+  if (!e)
+    return -1;
+  if (algorithm_of (e) && set_algorithm (d, algorithm_of (e)) == -1) {
+    report_add (e, error, size);
+    export_free (e);
+    return -1;
+  }
+  equip (d, e);
+  return 0;
+}
+
+static int
+equip_all (void)
+{
+  char error[ERROR_SIZE];
+
+  for (struct device *d = NULL;
+       (d = device_look_at_next (pool, d)) != NULL; )
+    if (equip_found (d, error, sizeof error) == -1) {
+      nbdkit_error ("export=%s: %s", d->name, error);
+      device_look_away (d);
+      return -1;
+    }
+  return 0;
 }
 
 /* One that the parameters want. */
@@ -161,37 +239,20 @@ open_wanted (const struct wanted_export *w)
   return 0;
 }
 
-/* What the record says of each, which may be what was just put there. */
-static int
-equip_all (void)
-{
-  struct device_record record;
-  char error[ERROR_SIZE];
-
-  for (struct device *d = NULL;
-       (d = device_look_at_next (pool, d)) != NULL; ) {
-    if (export_of (d))
-      continue;
-    if (pool_file_get_device (&pool->file, d->number, &record) == 0
-        && equip (d, record.settings, error, sizeof error) == 0
-        && check_quota (&export_of (d)->settings, error, sizeof error) == 0)
-      continue;
-    nbdkit_error ("export=%s: %s", d->name, error);
-    device_look_away (d);
-    return -1;
-  }
-  return 0;
-}
-
 int
 exports_open (struct pool *p, const struct exports_options *o)
 {
   pool = p;
   options = o;
+  /* Those that are there come first: a new one that took the place of their
+   * algorithm would stay, and be in the way of the next start, too.
+   */
+  if (equip_all () == -1)
+    return -1;
   for (size_t i = 0; i < o->count; ++i)
     if (open_wanted (&o->wanted[i]) == -1)
       return -1;
-  return equip_all ();
+  return 0;
 }
 
 /* ---- connections ---- */
@@ -428,6 +489,9 @@ look (const struct device *d, struct control_export *view)
     return;
   view->connections = e->connections;
   view->bandwidth = e->settings.bandwidth;
+  if (algorithm_of (e))
+    algorithm_name (e->settings.algorithm.codec, e->settings.algorithm.level,
+                    view->algorithm);
   if (e->settings.allow_text)
     snprintf (view->allow, sizeof view->allow, "%s", e->settings.allow_text);
 }

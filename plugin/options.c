@@ -41,9 +41,11 @@
 const char options_help[] =
   "[size=]<SIZE>             Size of the disk, up to 1P; required, unless there\n"
   "                          are exports.\n"
-  "export=<NAME>[:size=<SIZE>][:quota=<SIZE>][:bandwidth=<SIZE>][:allow=<LIST>]\n"
+  "export=<NAME>[:size=<SIZE>][:quota=<SIZE>][:bandwidth=<SIZE>]\n"
+  "              [:algorithm=<NAME>[:level=<N>]][:allow=<LIST>]\n"
   "                          Another disk, of this name: its size, the most\n"
-  "                          memory it holds, bytes a second, who may use it.\n"
+  "                          memory it holds, bytes a second, how its pages\n"
+  "                          are compressed, who may use it.\n"
   "exports=<PATH>|auto       A file with one of these a line; or whatever name\n"
   "                          a client asks for.\n"
   "max-exports=<N>           ... so many at most (default: 64),\n"

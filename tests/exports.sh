@@ -213,12 +213,108 @@ nbdinfo --size "$far/far" >"$tmp/out" 2>&1 && fail "far let me in"
      tr '\n' ' ')" = "near all " ] || fail "the list tells too much"
 stop_nbdkit "$pid"
 
+# ---- algorithms ----
+
+# codecs EXPORT: by which its pages are compressed.
+codecs ()
+{
+    ask zram0 '{"verb": "pages", "device": "'"$1"'"}' |
+        jq -r '.pages[].codec' | sort | uniq -c | xargs
+}
+
+new_pool
+for n in {1..500}; do
+    echo "$n: the same words on every line, but for $((n * n * n))"
+done >"$tmp/text"
+truncate -s 16K "$tmp/text"
+echo 'filed:algorithm=lz4hc:size=1M' >"$tmp/exports"
+own=(export=a:size=1M
+     "export=b:size=1M:algorithm=lz4hc:level=4:allow=192.0.2.0/24,::1"
+     export=c:algorithm=lz4:level=3:size=1M exports="$tmp/exports")
+start_nbdkit zram zram "${own[@]}" pool="$pool"
+replies '"ok": true' '{"verb": "export-add", "name": "d", "settings": "size=1M:algorithm=lz4hc"}'
+[ "$(for export in a b c filed d; do of $export algorithm; done | xargs)" = \
+    "lz4hc:level=4 lz4:level=3 lz4hc:level=9 lz4hc:level=9" ] ||
+    fail "$(ask zram0 '{"verb": "status"}')"
+[ "$(of a algorithm)" = "" ] && [ "$(of b allow)" = 192.0.2.0/24,::1 ] ||
+    fail "a $(of a algorithm), b $(of b allow)"
+for export in a b d; do
+    io "$(uri zram $export)" "write -s $tmp/text 0 16k"
+done
+[ "$(codecs a)$(codecs b)$(codecs d)" = "4 lz44 lz4hc4 lz4hc" ] ||
+    fail "$(codecs a), $(codecs b), $(codecs d)"
+
+# The server's changes for those that have none.
+replies '"ok": true' '{"verb": "set", "algorithm": "lz4hc:level=2", "policy": false}'
+for export in a c; do
+    io "$(uri zram $export)" "write -s $tmp/text 64k 16k"
+done
+[ "$(codecs a)$(codecs c)" = "4 lz4 4 lz4hc4 lz4" ] ||
+    fail "$(codecs a), $(codecs c)"
+
+replies "unknown algorithm 'zip': valid are lz4" '{"verb": "export-add", "name": "n", "settings": "size=8M:algorithm=zip"}'
+replies "level '13' is not valid: 1 (fastest) to 12" '{"verb": "export-add", "name": "n", "settings": "size=8M:algorithm=lz4hc:level=13"}'
+replies 'has no dictionary' '{"verb": "export-add", "name": "n", "settings": "size=8M:algorithm=zstd:dict=/etc/passwd"}'
+replies 'is said twice' '{"verb": "export-add", "name": "n", "settings": "algorithm=lz4:algorithm=lz4:size=8M"}'
+for level in {11..15}; do
+    replies '"ok": true' "{\"verb\": \"export-add\", \"name\": \"$level\", \"settings\": \"size=8M:algorithm=lz4:level=$level\"}"
+done
+replies 'exports have 8 other algorithms already' '{"verb": "export-add", "name": "n", "settings": "size=8M:algorithm=lz4:level=16"}'
+replies '"ok": true' '{"verb": "export-add", "name": "also", "settings": "size=8M:algorithm=lz4:level=15"}'
+replies '"ok": true' '{"verb": "export-remove", "name": "11"}'
+replies '"ok": true' '{"verb": "export-add", "name": "n", "settings": "size=8M:algorithm=lz4:level=16"}'
+nbdinfo --list --json "$(uri zram)" >"$tmp/out"
+
+# The pool keeps them; what the parameters say goes before, and in a pool that
+# has them all, before what is new.
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || :
+refuses 'export=e: exports have 8 other algorithms already' \
+    zram pool="$pool" export=e:size=1M:algorithm=lz4:level=40
+start_nbdkit zram zram export=b:algorithm=lz4:level=15 pool="$pool"
+[ "$(for export in b d 12 n; do of $export algorithm; done | xargs)" = \
+    "lz4:level=15 lz4hc:level=9 lz4:level=12 lz4:level=16" ] ||
+    fail "$(ask zram0 '{"verb": "status"}')"
+nbdinfo --size "$(uri zram e)" >"$tmp/out" 2>&1 && fail "e stayed"
+for export in a b d; do
+    nbdcopy "$(uri zram $export)" "$tmp/copy"
+    cmp -n 16384 "$tmp/copy" "$tmp/text"
+    io "$(uri zram $export)" "write -s $tmp/text 32k 16k"
+done
+[ "$(codecs b)$(codecs d)" = "4 lz4 4 lz4hc8 lz4hc" ] ||
+    fail "$(codecs b), $(codecs d)"
+replies '"ok": true' '{"verb": "export-add", "name": "e", "settings": "size=8M:algorithm=lz4:level=41"}'
+stop_nbdkit "$pid"
+
+# No memory for it: the others go on.
+start_nbdkit zram zram export=a:size=1M:algorithm=lz4:level=2 mem-limit=2M
+io "$(uri zram a)" "write -s $tmp/text 0 16k"
+if nbdkit_zram --dump-plugin zram | grep -q '^zram_deflate=yes'; then
+    replies 'no memory for it and its algorithm' '{"verb": "export-add", "name": "n", "settings": "size=8M:algorithm=deflate:level=12"}'
+    nbdinfo --size "$(uri zram n)" >"$tmp/out" 2>&1 && fail "n is there"
+fi
+io "$(uri zram a)" "write -s $tmp/text 16k 16k"
+stop_nbdkit "$pid"
+
 # ---- refusals ----
 
 refuses 'needs size=' zram export=a
 refuses 'is said twice' zram export=a:size=1M export=a:size=1M
 refuses 'is not a size' zram export=a:size=1X
 refuses 'must be from' zram export=a:size=1M:quota=1
+refuses "unknown algorithm 'zip': valid are lz4" \
+    zram export=a:size=1M:algorithm=zip
+refuses "level '99' is not valid" zram export=a:algorithm=lz4hc:level=99:size=1M
+refuses 'has no dictionary' zram export=a:size=1M:algorithm=zstd:dict=auto
+if nbdkit_zram --dump-plugin zram | grep -q '^zram_deflate=yes'; then
+    refuses 'export=: no memory for it and its algorithm' \
+        zram 1M export=:algorithm=deflate:level=12 mem-limit=2M
+fi
+own=()
+for n in {1..9}; do
+    own+=("export=$n:size=1M:algorithm=lz4:level=$n")
+done
+refuses 'export=9: exports have 8 other algorithms already' zram "${own[@]}"
 refuses 'dedup=pool' zram export=a:size=1M:quota=1M dedup=pool
 refuses 'export-size is missing' zram exports=auto
 refuses 'exports=auto, which is missing' zram 1M max-exports=3

@@ -9,13 +9,18 @@
 # kill_at_work ROUNDS PARAMETERS...
 kill_at_work ()
 {
-    local rounds=${quick:+5} i
+    local rounds=${quick:+5} i own
     rounds=${rounds:-$1}
     shift
 
     new_pool
     echo "kill: eight exports $* (SEED=$seed)"
-    for i in {0..7}; do set -- "$@" "export=$i:size=1M"; done
+    # Every other with an algorithm of its own.
+    for i in {0..7}; do
+        own=:algorithm=lz4hc:level=$i
+        ((i % 2)) || own=
+        set -- "$@" "export=$i:size=1M$own"
+    done
     nbdkit_command -f -U "$tmp/sock" zram "pool=$pool" "$@"
     "$bin/nbd-kill" -s "$seed" -n "$rounds" -e 8 \
         "$tmp/sock" "$pool" "${command[@]}" ||

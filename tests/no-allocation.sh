@@ -36,12 +36,14 @@ misses () { nbdzram status --json | jq '.. | .hardening?.reserve.misses | number
 # settled: the reserve's thread has caught up.
 settled () { [ "$(nbdzram status --json | jq '.. | .hardening?.reserve | select(.) | .now >= .size / 2')" = true ]; }
 
+# churn REQUESTS ALGORITHM PARAMETER...: with that set after the first of them,
+# unless it is "".
 churn ()
 {
-    local requests=$1 a b c d line
-    shift
+    local requests=$1 algorithm=$2 a b c d line
+    shift 2
 
-    echo "$requests requests, $* (SEED=$seed)"
+    echo "$requests requests, $* $algorithm (SEED=$seed)"
     NBDZRAM_PRELOAD=$shim start_nbdkit zram -t 2 zram 64M mlock=on \
         reserve=32M "$@"
     coproc "$bin/nbd-churn" "$requests" 2 "$(uri zram)" "$seed"
@@ -49,6 +51,8 @@ churn ()
     exec 8<&"${COPROC[0]}"- 9>&"${COPROC[1]}"-
     read -r line <&8
     [ "$(calls)" -gt 0 ] || fail "nothing is counted"
+    [ ! "$algorithm" ] ||
+        nbdzram set algorithm="$algorithm" policy=off >"$tmp/set"
     eventually settled || fail "the reserve is not filled"
     a=$(calls) b=$(faults) c=$(misses)
     for d in 1 2 3; do
@@ -66,9 +70,17 @@ churn ()
 
 requests=20000
 [ ! "$quick" ] || requests=4000
-churn $requests
+churn $requests ""
 for algorithm in lzo zstd; do
     if requires_algorithm $algorithm; then
-        churn $((requests / 4)) algorithm=$algorithm
+        churn $((requests / 4)) "" algorithm=$algorithm
     fi
 done
+
+# One of the export's own; and one that comes while the server runs, which is
+# made ready by who brings it.
+churn $((requests / 4)) "" export=:algorithm=lz4hc
+churn $((requests / 4)) lz4hc
+if requires_algorithm zstd; then
+    churn $((requests / 4)) zstd:level=3 export=other:size=1M:algorithm=zstd
+fi
