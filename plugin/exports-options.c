@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,31 @@ exports_option_file (struct exports_options *o, const char *value)
 
 /* ---- all of them ---- */
 
+void
+exports_automatic_settings (const struct exports_options *o,
+                            char text[EXPORTS_AUTOMATIC_SIZE])
+{
+  text[0] = '\0';
+  if (o->quota != 0)
+    snprintf (text, EXPORTS_AUTOMATIC_SIZE, "quota=%" PRIu64, o->quota);
+}
+
+/* What would be refused when a client comes. */
+static int
+check_automatic (const struct exports_options *o)
+{
+  char text[EXPORTS_AUTOMATIC_SIZE], error[ERROR_SIZE];
+  struct export_settings s;
+
+  exports_automatic_settings (o, text);
+  if (export_settings_parse (&s, text, error, sizeof error) == -1) {
+    nbdkit_error ("exports=auto: export-%s", error);
+    return -1;
+  }
+  export_settings_free (&s);
+  return 0;
+}
+
 int
 exports_options_check (struct exports_options *o)
 {
@@ -160,6 +186,8 @@ exports_options_check (struct exports_options *o)
     nbdkit_error ("exports=auto: export-size is missing");
     return -1;
   }
+  if (check_automatic (o) == -1)
+    return -1;
   if (o->count > POOL_DEVICES_MAX) {
     nbdkit_error ("export: there are up to %d", POOL_DEVICES_MAX);
     return -1;

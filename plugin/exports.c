@@ -239,6 +239,19 @@ open_wanted (const struct wanted_export *w)
   return 0;
 }
 
+/* Could any come with exports=auto? */
+static int
+check_automatic (void)
+{
+  struct export_settings s = { .quota = options->quota };
+  char error[ERROR_SIZE];
+
+  if (check_quota (&s, error, sizeof error) == 0)
+    return 0;
+  nbdkit_error ("exports=auto: export-%s", error);
+  return -1;
+}
+
 int
 exports_open (struct pool *p, const struct exports_options *o)
 {
@@ -247,7 +260,7 @@ exports_open (struct pool *p, const struct exports_options *o)
   /* Those that are there come first: a new one that took the place of their
    * algorithm would stay, and be in the way of the next start, too.
    */
-  if (equip_all () == -1)
+  if (check_automatic () == -1 || equip_all () == -1)
     return -1;
   for (size_t i = 0; i < o->count; ++i)
     if (open_wanted (&o->wanted[i]) == -1)
@@ -269,11 +282,10 @@ name_matters (void)
 static struct device *
 make_automatic (const char *name)
 {
-  char error[ERROR_SIZE] = "", settings[64] = "";
+  char error[ERROR_SIZE] = "", settings[EXPORTS_AUTOMATIC_SIZE];
   struct device *d = NULL;
 
-  if (options->quota != 0)
-    snprintf (settings, sizeof settings, "quota=%" PRIu64, options->quota);
+  exports_automatic_settings (options, settings);
   if (pool->device_count >= options->max)
     say (error, sizeof error, "there are %u already", pool->device_count);
   else

@@ -39,6 +39,11 @@ int exports_option_file (struct exports_options *o, const char *value);
 int exports_options_check (struct exports_options *o);
 void exports_options_free (struct exports_options *o);
 
+/* The settings of those that come with exports=auto, but for their size. */
+#define EXPORTS_AUTOMATIC_SIZE 64
+void exports_automatic_settings (const struct exports_options *o,
+                                 char text[EXPORTS_AUTOMATIC_SIZE]);
+
 /* Are any of them more than the one without a name? */
 static inline bool
 exports_are_wanted (const struct exports_options *o)

@@ -317,6 +317,10 @@ done
 refuses 'export=9: exports have 8 other algorithms already' zram "${own[@]}"
 refuses 'dedup=pool' zram export=a:size=1M:quota=1M dedup=pool
 refuses 'export-size is missing' zram exports=auto
+refuses 'export-quota=1: must be from 262144' \
+    zram exports=auto export-size=1M export-quota=1
+refuses 'export-quota: .*dedup=pool' \
+    zram exports=auto export-size=1M export-quota=1M dedup=pool
 refuses 'exports=auto, which is missing' zram 1M max-exports=3
 refuses 'No such file' zram exports=/nonexistent
 echo 'a:size=1M:nonsense=2' >"$tmp/exports"
