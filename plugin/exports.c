@@ -400,6 +400,8 @@ exports_default (void)
 
   for (struct device *d = NULL;
        (d = device_look_at_next (pool, d)) != NULL; ) {
+    if (!export_of (d) || !peer_may_use (export_of (d)))
+      continue;
     if (!first)
       first = nbdkit_strdup_intern (d->name);
     if (d->name[0] == '\0')

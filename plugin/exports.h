@@ -75,7 +75,9 @@ int exports_list (struct nbdkit_exports *list);
 void exports_describe (const struct device *d,
                        char text[EXPORT_DESCRIPTION_SIZE]);
 
-/* Which one the empty name stands for: itself, or the first there is. */
+/* Which one the empty name stands for: itself, or the first there is, of
+ * those that the client may use.
+ */
 const char *exports_default (void);
 
 /* Before a request of COUNT bytes: waits as its bandwidth wants.  0, or -1

@@ -203,11 +203,12 @@ stop_nbdkit "$pid"
 
 # ---- addresses ----
 
-start_tcp zram 127.0.0.1 zram export=near:size=1M:allow=127.0.0.0/8 \
-    export=far:size=1M:allow=192.0.2.1,2001:db8::/32 export=all:size=2M
+start_tcp zram 127.0.0.1 zram export=far:size=1M:allow=192.0.2.1,2001:db8::/32 \
+    export=near:size=1M:allow=127.0.0.0/8 export=all:size=2M
 far=nbd://127.0.0.1:$port
 [ "$(sizes "$far/near")" = 1048576 ] && [ "$(sizes "$far/all")" = 2097152 ] ||
     fail "refused"
+[ "$(sizes "$far")" = 1048576 ] || fail "no name is not the first I may use"
 nbdinfo --size "$far/far" >"$tmp/out" 2>&1 && fail "far let me in"
 [ "$(nbdinfo --list --json "$far" | jq -r '.exports[]."export-name"' |
      tr '\n' ' ')" = "near all " ] || fail "the list tells too much"
