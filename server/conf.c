@@ -19,7 +19,6 @@
 
 /* The kernel's client counts in blocks of this size. */
 #define DISK_SIZE_UNIT 4096
-#define DISK_SIZE_MAX (UINT64_C (1) << 50)
 
 /* No memory compresses better than that on the average, and the tables of
  * such a disk, which are locked, take 4 % of it.

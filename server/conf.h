@@ -32,6 +32,9 @@
  */
 #define CONF_VALUE_MAX 160
 
+/* Of a disk, in bytes: the store's (DEVICE_SIZE_MAX). */
+#define DISK_SIZE_MAX (UINT64_C (1) << 50)
+
 /* Room for any error of these functions, but for the path it begins with. */
 #define CONF_ERROR_SIZE 512
 

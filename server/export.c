@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf.h"
 #include "export-table.h"
 #include "parse-number.h"
 #include "question.h"
@@ -19,9 +20,6 @@ enum {
   SIZE = 1 << 0, QUOTA = 1 << 1, BANDWIDTH = 1 << 2, ALLOW = 1 << 3,
   FORCE = 1 << 4, TABLE = 1 << 5,
 };
-
-/* Of a disk; what is less, the server knows. */
-#define DISK_SIZE_MAX (UINT64_C (1) << 50)
 
 struct export {
   const struct command *command;
