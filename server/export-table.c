@@ -8,12 +8,14 @@
 #include "export-table.h"
 
 enum export_column {
-  EXPORT, SIZE, QUOTA, HELD, DATA, CLIENTS, READS, READ, WRITES, WRITTEN,
-  TRIMS, ERRORS, BANDWIDTH, ALLOW, SERVER,
+  EXPORT, ALGORITHM, SIZE, QUOTA, HELD, DATA, CLIENTS, READS, READ, WRITES,
+  WRITTEN, TRIMS, ERRORS, BANDWIDTH, ALLOW, SERVER,
 };
 
 const struct column export_columns[] = {
   [EXPORT] = { "EXPORT", "its name", false, false },
+  [ALGORITHM] = { "ALGORITHM", "how its pages are compressed, if it says so",
+                  false, false },
   [SIZE] = { "SIZE", "what could be written", true, false },
   [QUOTA] = { "QUOTA", "the most memory that it may hold", true, false },
   [HELD] = { "HELD", "memory that it holds", true, false },
@@ -78,6 +80,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 
   switch (column) {
   case EXPORT: return text_or_dash (l->device, "name");
+  case ALGORITHM: return text_or_dash (l->device, "algorithm");
   case ALLOW: return text_or_dash (l->device, "allow");
   case SERVER: return text_or_dash (l->reply, "name");
   }

@@ -18,7 +18,7 @@
 /* Options, as bits: each belongs to some actions. */
 enum {
   SIZE = 1 << 0, QUOTA = 1 << 1, BANDWIDTH = 1 << 2, ALLOW = 1 << 3,
-  FORCE = 1 << 4, TABLE = 1 << 5,
+  FORCE = 1 << 4, TABLE = 1 << 5, ALGORITHM = 1 << 6,
 };
 
 struct export {
@@ -27,7 +27,7 @@ struct export {
   struct table_options table;
   const char *name;
   const char *size, *quota, *bandwidth; /* as they were given, or NULL */
-  const char *allow;
+  const char *algorithm, *allow;
   bool force;
 };
 
@@ -80,6 +80,7 @@ option_beyond (const struct export *e, unsigned taken)
     { SIZE, e->size, "size" },
     { QUOTA, e->quota, "quota" },
     { BANDWIDTH, e->bandwidth, "bandwidth" },
+    { ALGORITHM, e->algorithm, "algorithm" },
     { ALLOW, e->allow, "allow" },
     { FORCE, e->force, "force" },
     { TABLE, e->table.bytes, "bytes" },
@@ -149,6 +150,8 @@ settings (const struct export *e)
   if (e->bandwidth)
     fprintf (f, ":bandwidth=%" PRIu64,
              size_of (e, "bandwidth", e->bandwidth));
+  if (e->algorithm)
+    fprintf (f, ":algorithm=%s", e->algorithm);
   if (e->allow)
     fprintf (f, ":allow=%s", e->allow);
   if (fclose (f) == 0)
@@ -279,7 +282,7 @@ static const struct action {
   int (*run) (struct export *e);
 } actions[] = {
   { "list", false, TABLE, list },
-  { "add", true, SIZE | QUOTA | BANDWIDTH | ALLOW, add },
+  { "add", true, SIZE | QUOTA | BANDWIDTH | ALGORITHM | ALLOW, add },
   { "remove", true, FORCE, remove_export },
   { "resize", true, SIZE | FORCE, resize },
 };
@@ -306,6 +309,9 @@ command_export (const struct command *command, int argc, char *argv[])
       .help = "add: the most memory it may hold" },
     { .name = "bandwidth", .argument = "SIZE", .string = &e.bandwidth,
       .help = "add: the most to read and write in a second" },
+    { .name = "algorithm", .argument = "NAME[:level=N]",
+      .string = &e.algorithm,
+      .help = "add: how its pages are compressed" },
     { .name = "allow", .argument = "LIST", .string = &e.allow,
       .help = "add: who may connect, ADDRESS[/BITS],..." },
     { .name = "force", .letter = 'f', .flag = &e.force,
@@ -326,6 +332,7 @@ command_export (const struct command *command, int argc, char *argv[])
   if (action->named)
     e.name = argv[index++];
   check_text (&e, e.name);
+  check_text (&e, e.algorithm);
   check_text (&e, e.allow);
   e.question.name = last_argument (command, index, argc, argv);
   return action->run (&e);

@@ -224,6 +224,35 @@ print_export_sample (const struct family *f, const json_t *reply,
   printf ("} %" PRIu64 "\n", json_number (device, f->key));
 }
 
+/* Its own algorithm, or that of the server. */
+static const char *
+algorithm_of (const json_t *reply, const json_t *device)
+{
+  const char *own = json_text (device, "algorithm");
+
+  return *own ? own
+    : json_text (json_object_get (reply, "settings"), "algorithm");
+}
+
+static void
+print_export_infos (const json_t *replies)
+{
+  size_t i, j;
+  json_t *reply, *device;
+
+  describe ("export_info", "gauge",
+            "How what is written to it is compressed.");
+  json_array_foreach (replies, i, reply)
+    json_array_foreach (json_object_get (reply, "devices"), j, device) {
+      begin_sample ("export_info", "", reply);
+      fputs (",export=", stdout);
+      print_quoted (json_text (device, "name"));
+      fputs (",algorithm=", stdout);
+      print_quoted (algorithm_of (reply, device));
+      fputs ("} 1\n", stdout);
+    }
+}
+
 static void
 print_export_family (const struct family *f, const json_t *replies)
 {
@@ -390,6 +419,7 @@ static void
 print_all (const json_t *replies)
 {
   print_infos (replies);
+  print_export_infos (replies);
   for (size_t i = 0; i < ARRAY_SIZE (export_families); ++i)
     print_export_family (&export_families[i], replies);
   for (size_t i = 0; i < ARRAY_SIZE (families); ++i)

@@ -210,8 +210,8 @@ print_exports (const struct command *command, const json_t *replies,
                bool bytes)
 {
   const struct table_options options = {
-    .output = "SERVER,EXPORT,SIZE,QUOTA,HELD,DATA,CLIENTS,READ,WRITTEN,"
-              "ERRORS",
+    .output = "SERVER,EXPORT,ALGORITHM,SIZE,QUOTA,HELD,DATA,CLIENTS,"
+              "READ,WRITTEN,ERRORS",
   };
   struct output o;
 

@@ -79,14 +79,34 @@ exports_rates (const struct history *h, size_t *count)
 
 /* ---- lines ---- */
 
+/* From so many columns on, there is room for the algorithm, too. */
+#define WIDE 100
+#define ALGORITHM_COLUMNS 18    /* zstd:level=-131072 */
+
 /* Names come last, since some are long. */
 
 void
 exports_heading (char line[EXPORT_LINE_SIZE], unsigned columns)
 {
   snprintf (line, MIN (columns + 1, EXPORT_LINE_SIZE),
-            "%8s %8s %8s %8s %8s %8s %8s  EXPORT", "HELD", "QUOTA",
-            "CLIENTS", "READS/s", "READ/s", "WRITES/s", "WRITE/s");
+            "%8s %8s %8s %8s %8s %8s %8s  %-*s%s", "HELD", "QUOTA",
+            "CLIENTS", "READS/s", "READ/s", "WRITES/s", "WRITE/s",
+            columns < WIDE ? 0 : ALGORITHM_COLUMNS + 1,
+            columns < WIDE ? "" : "ALGORITHM", "EXPORT");
+}
+
+/* Its algorithm, or "-", and a space. */
+static const char *
+algorithm_column (char text[ALGORITHM_COLUMNS + 2], const json_t *device)
+{
+  const char *own = json_string_value (json_object_get (device, "algorithm"));
+
+  snprintf (text, ALGORITHM_COLUMNS + 2, "%-*.*s ", ALGORITHM_COLUMNS,
+            ALGORITHM_COLUMNS, own && *own ? own : "-");
+  for (char *p = text; *p != '\0'; ++p)
+    if (*p < ' ' || *p > '~')
+      *p = '?';
+  return text;
 }
 
 void
@@ -95,16 +115,18 @@ exports_line (char line[EXPORT_LINE_SIZE], const struct export_rates *e,
 {
   uint64_t quota = json_number (e->device, "quota");
   char held[TEXT_SIZE], most[TEXT_SIZE], in[TEXT_SIZE], out[TEXT_SIZE];
-  char text[NAME_SIZE];
+  char algorithm[ALGORITHM_COLUMNS + 2], text[NAME_SIZE];
   int length;
 
   length = snprintf (line, EXPORT_LINE_SIZE,
-                     "%8s %8s %8" PRIu64 " %8.0f %8s %8.0f %8s  ",
+                     "%8s %8s %8" PRIu64 " %8.0f %8s %8.0f %8s  %s",
                      text_of_size (held, json_number (e->device, "held")),
                      quota > 0 ? text_of_size (most, quota) : "-",
                      json_number (e->device, "connections"),
                      e->reads, text_of_size (out, (uint64_t) e->read_bytes),
-                     e->writes, text_of_size (in, (uint64_t) e->write_bytes));
+                     e->writes, text_of_size (in, (uint64_t) e->write_bytes),
+                     columns < WIDE ? ""
+                     : algorithm_column (algorithm, e->device));
   if (columns <= (unsigned) length) {
     line[columns] = '\0';
     return;

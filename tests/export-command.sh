@@ -83,10 +83,18 @@ grep -q '^export="a":' "$tmp/info" && grep -q '^export="b":' "$tmp/info" &&
 
 # ---- add ----
 
-nbdzram export add --size=16M --quota=2M c >"$tmp/out"
+nbdzram export add --size=16M --quota=2M --algorithm=lz4hc c >"$tmp/out"
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
 size_is c $((16 << 20))
 column_is c QUOTA $((2 << 20))
+column_is c ALGORITHM lz4hc:level=9
+column_is a ALGORITHM -
+nbdzram status | grep -q '^many  *c  *lz4hc:level=9 ' || fail "$(nbdzram status)"
+[ "$(nbdzram metrics | grep -c '^nbdzram_export_info{server="many",export="\(a",algorithm="lz4:level=1\|c",algorithm="lz4hc:level=9\)"} 1$')" = 2 ] ||
+    fail "$(nbdzram metrics | grep export_info)"
+nbdzram top --exports --batch --iterations 1 |
+    grep -q ' lz4hc:level=9  *c$' || fail "$(nbdzram top --exports --batch -n 1)"
+exits 1 "many: .*unknown algorithm 'x'" export add --size=1M --algorithm=x d
 io "$(where c)" 'write -P 7 0 64k' 'read -P 7 0 64k'
 exits 1 'many: ' export add --size=16M c
 io "$(where c)" 'read -P 7 0 64k'
@@ -238,7 +246,8 @@ stop_nbdkit "$pid"
 
 new_pool
 start_nbdkit many zram name=many pool="$pool" export=a:size=8M
-nbdzram export add --size=4M --quota=1M --bandwidth=64M --allow=192.0.2.0/24 b
+nbdzram export add --size=4M --quota=1M --bandwidth=64M --allow=192.0.2.0/24 \
+    --algorithm=lz4:level=3 b
 nbdzram export add --size=4M c
 io "$(where b)" 'write -P 3 0 64k'
 unused b
@@ -247,7 +256,7 @@ nbdzram export remove c
 nbdzram export list -b --output-all >"$tmp/before"
 stop_nbdkit "$pid"
 start_nbdkit many zram name=many pool="$pool" export=a:size=8M
-for column in SIZE QUOTA DATA BANDWIDTH ALLOW; do
+for column in SIZE QUOTA DATA BANDWIDTH ALLOW ALGORITHM; do
     for export in a b; do
         echo "$export $column $(column $export $column)"
     done
@@ -263,6 +272,8 @@ a BANDWIDTH 0
 b BANDWIDTH 67108864
 a ALLOW -
 b ALLOW 192.0.2.0/24
+a ALGORITHM -
+b ALGORITHM lz4:level=3
 END
 io "$(where b)" 'read -P 3 0 64k'
 [ "$(nbdzram export list -n | wc -l)" = 2 ] || fail "$(nbdzram export list)"

@@ -17,7 +17,8 @@ NAMES = ["", "-", "a", "b c", "q\"uo\\te\\x41", "new\nline\ttab\r",
          "$(touch x)", "{a,b}", "x" * 255, "\xe4" * 127, "--force", "a=b"]
 
 exports = [{"name": name, "size": 2**30, "quota": i % 3 * 2**20, "held": i,
-            "bandwidth": 0, "allow": "", "connections": i % 2,
+            "bandwidth": 0, "algorithm": "zstd:level=3" if i % 2 else "",
+            "allow": "", "connections": i % 2,
             "orig_data_size": 4096, "reads": i, "read_bytes": 512 * i,
             "writes": i, "write_bytes": 512 * i, "trims": 0, "failed": 0}
            for i, name in enumerate (NAMES)]
@@ -78,7 +79,7 @@ for locale in C C.UTF-8; do
     harmless $((count + 1)) nbdzram export list
     harmless $((count + 1)) nbdzram export list --raw --output-all
     # A word in each column, whatever is in it.
-    awk 'NF != 15 { exit 1 }' "$tmp/shown" || fail "$(cat "$tmp/shown")"
+    awk 'NF != 16 { exit 1 }' "$tmp/shown" || fail "$(cat "$tmp/shown")"
     harmless "$count" nbdzram export list -n -o export,size
     harmless $((count + 4)) nbdzram status
     harmless - json_list
@@ -145,9 +146,9 @@ asks ()
 status='{"verb":"status"}'
 asks '{"verb":"export-add","name":"a","settings":"size=1073741824"}' -- \
     export add --size=1G a
-asks '{"verb":"export-add","name":"a b\"c\\\n","settings":"size=512:quota=4096:bandwidth=1024:allow=192.0.2.0/24,2001:db8::/32"}' -- \
+asks '{"verb":"export-add","name":"a b\"c\\\n","settings":"size=512:quota=4096:bandwidth=1024:algorithm=zstd:level=3:allow=192.0.2.0/24,2001:db8::/32"}' -- \
     export add $'a b"c\\\n' zram0 --allow=192.0.2.0/24,2001:db8::/32 \
-    --bandwidth=1K --quota=4096 --size 512
+    --algorithm=zstd:level=3 --bandwidth=1K --quota=4096 --size 512
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
 asks '{"verb":"export-remove","name":"b c","force":false}' -- export remove 'b c'
 asks '{"verb":"export-remove","name":"--force","force":true}' -- \
@@ -206,11 +207,14 @@ exits 2 'add takes no --raw' export add --raw --size=1G a
 exits 2 'remove takes no --size' export remove --size=1G a
 exits 2 'resize takes no --quota' export resize --size=1G --quota=1M a
 exits 2 'list takes no --allow' export list --allow=::1
+exits 2 'resize takes no --algorithm' \
+    export resize --size=1G --algorithm=lz4 a
 exits 2 'list takes no --force' export list --force
 exits 2 'prints no table' export list --json --bytes
 exits 2 'unknown column X' export list -o EXPORT,X
 exits 2 'xff: this is not UTF-8' export remove $'\xff'
 exits 2 'xff: this is not UTF-8' export add --size=1G --allow=$'\xff' a
+exits 2 'xff: this is not UTF-8' export add --size=1G --algorithm=$'\xff' a
 exits 2 'is not UTF-8' writeback --export=$'\xff'
 exits 2 '--type, --range or --export says' writeback
 exits 3 'no such server' export remove a zram7

@@ -31,7 +31,7 @@ wait "$top" && fail "SIGTERM" || [ $? = 143 ] || fail "ended by $?"
 # The same of the export, which is the only one and has no name.
 nbdzram top --batch --exports --iterations 2 --delay 0.1 >"$tmp/exports"
 awk 'NR % 3 == 1 && $1 == "HELD" && $NF == "EXPORT" { n++ }
-     NR % 3 == 2 && NF == 8 && $NF == "-" { n++ }
+     NR % 3 == 2 && NF == 9 && $8 == "-" && $NF == "-" { n++ }
      END { exit !(NR == 5 && n == 4) }' "$tmp/exports" ||
     fail "$(cat "$tmp/exports")"
 

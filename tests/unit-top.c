@@ -188,8 +188,10 @@ any_name_in_any_width (void **state)
     assert_true (columns_of (text) <= width);
 
     /* JSON has none of those that are not UTF-8. */
-    e.device = json_pack ("{s:s?, s:I}", "name", name, "held",
-                          (json_int_t) 1 << 40);
+    e.device = json_pack ("{s:s?, s:I, s:s?}", "name", name, "held",
+                          (json_int_t) 1 << 40, "algorithm",
+                          i % 3 == 0 ? NULL : i % 3 == 1 ? name
+                          : "zstd:level=-131072");
     exports_line (line, &e, width);
     assert_true (columns_of (line) <= width);
     exports_heading (line, width);
