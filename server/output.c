@@ -23,7 +23,8 @@ text_of_size (char text[TEXT_SIZE], uint64_t bytes)
   double n = (double) bytes;
   char *zero;
 
-  for (; n >= 1024; n /= 1024)
+  /* What would be printed as 1024 is one of the next. */
+  for (; n >= 1023.95; n /= 1024)
     ++suffix;
   snprintf (text, TEXT_SIZE, "%.1f%c", n, *suffix);
   zero = strstr (text, ".0");

@@ -21,6 +21,27 @@
 
 static struct rng rng;
 
+/* ---- sizes ---- */
+
+static void
+sizes_as_text (void **state)
+{
+  static const struct {
+    uint64_t bytes;
+    const char *text;
+  } rows[] = {
+    { 0, "0B" }, { 1023, "1023B" }, { KIB, "1K" }, { 1536, "1.5K" },
+    { 10 * KIB + 51, "10K" }, { 10 * KIB + 52, "10.1K" },
+    { 1000 * KIB, "1000K" }, { MIB - 52, "1023.9K" }, { MIB - 51, "1M" },
+    { MIB - 1, "1M" }, { GIB - 1, "1G" }, { UINT64_MAX, "16E" },
+  };
+  char text[TEXT_SIZE];
+
+  (void) state;
+  for (size_t i = 0; i < ARRAY_SIZE (rows); ++i)
+    assert_string_equal (text_of_size (text, rows[i].bytes), rows[i].text);
+}
+
 /* ---- samples ---- */
 
 static json_t *
@@ -213,6 +234,7 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (sizes_as_text),
     cmocka_unit_test (rates_between_samples),
     cmocka_unit_test (first_sample_has_none),
     cmocka_unit_test (names_that_do_harm),
