@@ -127,6 +127,22 @@ find_entry (const struct option_entry *entries, int value)
   return e;
 }
 
+/* What getopt_long did not take, and why. */
+static _Noreturn void
+refuse (const struct command *command, const struct option_entry *entries,
+        char *const argv[])
+{
+  if (optopt == VALUE_HELP)
+    usage_error (command, "--help takes no value");
+  if (optopt >= FIRST_VALUE)
+    usage_error (command, "--%s takes no value",
+                 find_entry (entries, optopt)->name);
+  /* A letter may have others behind it. */
+  if (optopt != 0)
+    usage_error (command, "unknown option -%c", optopt);
+  usage_error (command, "unknown option %s", argv[optind - 1]);
+}
+
 int
 options_parse (const struct command *command, int argc, char *argv[],
                const struct option_entry *entries)
@@ -141,7 +157,7 @@ options_parse (const struct command *command, int argc, char *argv[],
     if (value == ':')
       usage_error (command, "%s needs a value", argv[optind - 1]);
     if (value == '?')
-      usage_error (command, "unknown option %s", argv[optind - 1]);
+      refuse (command, entries, argv);
     set_value (command, find_entry (entries, value));
   }
   return optind;

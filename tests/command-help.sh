@@ -60,6 +60,9 @@ exits 2 'unknown verb explode' explode
 exits 2 'unknown verb --frob' --frob
 exits 2 'unknown option --frob' status --frob
 exits 2 'unknown option -z' status -z
+exits 2 'unknown option -z' status -zn
+exits 2 'takes no value' status --json=3
+exits 2 'help takes no value' status --help=3
 exits 2 'needs a value' status --output
 exits 2 'unknown column X' status -o NAME,X
 exits 2 'one argument too many' status a b
