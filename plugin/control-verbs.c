@@ -110,6 +110,32 @@ static const struct verb verbs[] = {
   { 0 },
 };
 
+/* Of a character of UTF-8 that begins with BYTE; 0: none does. */
+static size_t
+character_length (unsigned char byte)
+{
+  return byte < 0x80 ? 1 : byte < 0xc2 ? 0 : byte < 0xe0 ? 2
+    : byte < 0xf0 ? 3 : byte < 0xf5 ? 4 : 0;
+}
+
+/* What a peer sent may have been cut within a character: bytes that are none
+ * become '?', and what follows stays.
+ */
+static void
+mend (char *text)
+{
+  while (*text != '\0') {
+    size_t length = character_length ((unsigned char) *text), i = 1;
+
+    while (i < length && ((unsigned char) text[i] & 0xc0) == 0x80)
+      ++i;
+    if (i < length || length == 0)
+      *text++ = '?';
+    else
+      text += length;
+  }
+}
+
 json_t *
 verb_error (const char *format, ...)
 {
@@ -123,7 +149,8 @@ verb_error (const char *format, ...)
   for (char *p = error; *p != '\0'; ++p)
     if ((unsigned char) *p < ' ' || *p == 0x7f)
       *p = '?';
-  /* What a peer sent may have been cut within a character. */
+  mend (error);
+  /* There are characters that JSON does not take. */
   while (error[0] != '\0') {
     json_t *text = json_string (error);
 
