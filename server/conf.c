@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "control-path.h"
 #include "expression.h"
+#include "utf8.h"
 #include "util.h"
 #include "watcher.h"
 
@@ -431,7 +432,9 @@ set_number (struct conf *c, const struct conf_entry *e, const char *value,
   return 0;
 }
 
-/* What a file can hold as it is: see conf.h. */
+/* What a file can hold as it is: see conf.h; and JSON, by which a supervisor
+ * finds what the one before it has left.
+ */
 static int
 check_writable (const char *key, const char *value, char *error, size_t size)
 {
@@ -445,6 +448,8 @@ check_writable (const char *key, const char *value, char *error, size_t size)
         || ((s == value || s[-1] == ' ') && (*s == '#' || *s == ';')))
       return refuse (EINVAL, error, size, "%s: the value has a character "
                      "that has no place there", key);
+  if (!is_utf8 (value))
+    return refuse (EINVAL, error, size, "%s: the value is not UTF-8", key);
   if (value[0] == ' ' || value[strlen (value) - 1] == ' ')
     return refuse (EINVAL, error, size, "%s: the value has a blank around it",
                    key);

@@ -77,6 +77,7 @@ server_nbdzram_SOURCES = \
 	server/top-sample.c server/top-sample.h \
 	server/trim-empty.c \
 	server/upgrade.c \
+	server/utf8.h \
 	server/watch.c server/watch.h \
 	server/watch-attach.c \
 	server/watch-half.c \

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "supervisor.h"
+#include "utf8.h"
 
 #define LOADING_MS 60000
 #define PAUSING_MS 1000
@@ -231,13 +232,17 @@ switch_over (struct supervisor *s)
     kill_server (s);
 }
 
-/* Words of a process within JSON. */
+/* Words of a process within JSON; they may have been cut anywhere. */
 static const char *
 plain (char *text)
 {
+  bool ascii = !is_utf8 (text);
+
   for (char *c = text; *c; ++c)
     if (*c == '"' || *c == '\\')
       *c = '\'';
+    else if (ascii && (unsigned char) *c > '~')
+      *c = '?';
   return text;
 }
 

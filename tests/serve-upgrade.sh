@@ -70,6 +70,12 @@ eventually is_ready u || fail "no server any more"
 io "$(socket_uri u)" 'read -P 9 0 1M'
 eventually is_whole u
 
+# What it says of that may be cut in the middle of a character.
+echo "export = a:size=1M:quota=x$(printf '\303\274%.0s' {1..40})" \
+    >"$NBDZRAM_CONF_DIR/u.conf"
+exits 1 'u: the new server does not start: .*is not a size' upgrade u
+eventually is_whole u
+
 # A conf that can't be read changes nothing.
 echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/u.conf"
 exits 1 "unknown key 'sise'" upgrade u

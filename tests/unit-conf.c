@@ -319,6 +319,7 @@ refused_lines (void **state)
     { "size = 1G\n [x]", "2", "there are no sections" },
     { "size = 1G\n  size = 2G\n", "2", "size: the file says it a second" },
     { "remote = a\x01z", "1", "the line has a control character" },
+    { "pool = /a\xfcz", "1", "pool: the value is not UTF-8" },
     { "Size = 1G", "1", "unknown key 'Size'" },
     { "si\033[1mze = 1G", "1", "the line has a control character" },
     { "si\rze = 1G", "1", "the line has a control character" },

@@ -8,6 +8,7 @@ backing_help = tests/backing-help.c tests/backing-help.h $(unit_help)
 kernel_help = tests/kernel-help.c tests/kernel-help.h $(unit_help)
 conf_sources = server/conf.c server/conf.h server/conf-internal.h \
 	server/conf-file.c server/expression.c server/expression.h \
+	server/utf8.h \
 	plugin/control-path.c plugin/control-path.h
 conf_cppflags = -I$(top_srcdir)/server -I$(top_srcdir)/plugin \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
@@ -107,8 +108,8 @@ tests_unit_compact_SOURCES = tests/unit-compact.c $(unit_help)
 tests_unit_compact_LDADD = $(unit_libs)
 tests_unit_conf_SOURCES = tests/unit-conf.c $(conf_sources) $(unit_help)
 tests_unit_conf_CPPFLAGS = $(AM_CPPFLAGS) $(conf_cppflags)
-tests_unit_conf_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
-tests_unit_conf_LDADD = $(unit_libs) $(INIH_LIBS)
+tests_unit_conf_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_conf_LDADD = $(unit_libs) $(INIH_LIBS) $(JANSSON_LIBS)
 tests_unit_dedup_SOURCES = tests/unit-dedup.c $(unit_help)
 tests_unit_dedup_LDADD = $(unit_libs)
 tests_unit_device_SOURCES = tests/unit-device.c $(unit_help)
@@ -218,8 +219,8 @@ endif
 check_PROGRAMS += tests/conf-show
 tests_conf_show_SOURCES = tests/conf-show.c $(conf_sources)
 tests_conf_show_CPPFLAGS = $(AM_CPPFLAGS) $(conf_cppflags)
-tests_conf_show_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
-tests_conf_show_LDADD = $(INIH_LIBS)
+tests_conf_show_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS)
+tests_conf_show_LDADD = $(INIH_LIBS) $(JANSSON_LIBS)
 
 # ---- faults ----
 
