@@ -382,13 +382,17 @@ kernel_flags (struct nbd_handle *nbd)
   return flags;
 }
 
+/* It goes to a file and, in messages, to terminals. */
 static void
 take_description (struct nbd_dial *d)
 {
   char *text = nbd_get_export_description (d->nbd);
+  char *c = d->result.description;
 
-  snprintf (d->result.description, sizeof d->result.description, "%s",
-            text ? text : "");
+  snprintf (c, sizeof d->result.description, "%s", text ? text : "");
+  for (; *c; ++c)
+    if (*c < ' ' || *c > '~')
+      *c = '?';
   free (text);
 }
 

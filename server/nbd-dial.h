@@ -45,7 +45,9 @@ struct nbd_dialed {
   uint64_t size;                /* of the export, bytes */
   uint64_t flags;               /* NBD_FLAG_*, as the kernel wants them */
   char description[128];        /* of the export: which pool a server of
-                                 * ours has; empty where there is none */
+                                 * ours has; empty where there is none.
+                                 * Of others' what is no printable ASCII
+                                 * is '?' */
 };
 
 struct nbd_handle;

@@ -77,6 +77,14 @@ start_nbdkit readonly -r memory 1M
 dials "1048576 $((1 + 2 + 4 + 256)) $pid" "$(uri readonly)" 5000
 stop_nbdkit "$pid"
 
+if [ -e "$(nbdkit --dump-config |
+           sed -n 's/^filterdir=//p')/nbdkit-exportname-filter.so" ]; then
+    start_nbdkit odd --filter=exportname memory 1M \
+        exportdesc=fixed:$'a \xfc\e[2Jz'
+    dials 'a ??[2Jz' -d "$(uri odd)" 5000
+    stop_nbdkit "$pid"
+fi
+
 socat "UNIX-LISTEN:$tmp/http,fork" SYSTEM:'echo HTTP/1.1 400 Bad request' &
 servers+=("$!")
 eventually [ -S "$tmp/http" ]

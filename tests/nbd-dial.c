@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Dial as the watcher does, and say what came of it: "SIZE FLAGS PID", or
  * the error.  With -r, requests are sent, to see that the connection is
- * one that the kernel could have: reads of its first block.
+ * one that the kernel could have: reads of its first block.  With -d, the
+ * description of the export is said instead.
  *
- *   nbd-dial [-r] URI MILLISECONDS
+ *   nbd-dial [-r | -d] URI MILLISECONDS
  */
 
 #include <config.h>
@@ -76,12 +77,13 @@ int
 main (int argc, char *argv[])
 {
   bool requests = argc > 1 && strcmp (argv[1], "-r") == 0;
+  bool description = argc > 1 && strcmp (argv[1], "-d") == 0;
   struct nbd_address address;
   struct nbd_dial dial;
   char error[256];
 
-  argv += requests;
-  if (argc - requests != 3)
+  argv += requests || description;
+  if (argc - (requests || description) != 3)
     return 2;
   if (nbd_resolve (&address, argv[1], error, sizeof error) == -1) {
     puts (error);
@@ -98,7 +100,10 @@ main (int argc, char *argv[])
   }
   for (uint64_t i = 0; requests && i < 100; ++i)
     read_block (dial.result.fd, i);
-  printf ("%" PRIu64 " %" PRIu64 " %d\n", dial.result.size,
-          dial.result.flags, (int) dial.result.pid);
+  if (description)
+    puts (dial.result.description);
+  else
+    printf ("%" PRIu64 " %" PRIu64 " %d\n", dial.result.size,
+            dial.result.flags, (int) dial.result.pid);
   return 0;
 }
