@@ -291,6 +291,25 @@ servers_find (size_t *count)
   return list;
 }
 
+/* WHAT is not there; nor is it known what another user may have, in a
+ * directory that is closed to us.
+ */
+static int
+report_none (const char *what)
+{
+  const char *closed = NULL;
+  struct directories d;
+
+  list_directories (&d);
+  for (unsigned i = 0; i < DIRECTORIES && !closed; ++i)
+    if (d.path[i][0] && access (d.path[i], R_OK | X_OK) == -1
+        && errno == EACCES)
+      closed = d.path[i];
+  fprintf (stderr, closed ? "nbdzram: %s; in %s only its owner can look\n"
+                          : "nbdzram: %s\n", what, closed);
+  return EXIT_NO_SERVER;
+}
+
 static int
 find_path (struct server *s, const char *control)
 {
@@ -308,6 +327,7 @@ static int
 find_name (struct server *s, const char *name)
 {
   struct directories d;
+  char what[CONTROL_PATH_SIZE + 64];
 
   if (!control_name_valid (name)) {
     fprintf (stderr, "nbdzram: '%s' can't be the name of a server\n", name);
@@ -319,8 +339,8 @@ find_name (struct server *s, const char *name)
     if (d.path[i][0] && control_path (s->path, d.path[i], name) == 0
         && is_alive (s->path))
       return EXIT_OK;
-  fprintf (stderr, "nbdzram: %s: there is no such server\n", name);
-  return EXIT_NO_SERVER;
+  snprintf (what, sizeof what, "%s: there is no such server", name);
+  return report_none (what);
 }
 
 static int
@@ -332,10 +352,8 @@ find_only (struct server *s)
 
   if (count == 1)
     *s = list[0];
-  else if (count == 0) {
-    fprintf (stderr, "nbdzram: no server is running\n");
-    code = EXIT_NO_SERVER;
-  }
+  else if (count == 0)
+    code = report_none ("no server is running");
   else {
     fprintf (stderr, "nbdzram: which server?");
     for (size_t i = 0; i < count; ++i)
@@ -370,8 +388,7 @@ find_all (const char *name, const char *control, struct server **list,
     *list = servers_find (count);
     if (*count > 0)
       return EXIT_OK;
-    fprintf (stderr, "nbdzram: no server is running\n");
-    return EXIT_NO_SERVER;
+    return report_none ("no server is running");
   }
   *count = 1;
   *list = malloc (sizeof **list);

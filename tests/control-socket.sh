@@ -35,6 +35,25 @@ is zram0 "$first"
 stop_nbdkit "$pid"
 [ ! -e "$dir/swap-1.ctl" ] || fail "a socket was left behind"
 
+# To others they are closed, which they are told.
+other=()
+mkdir "$tmp/closed" "$tmp/closed/nbdzram"
+if [ "$(id -u)" = 0 ]; then
+    other=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+else
+    chmod 0 "$tmp/closed"
+fi
+for name in '' zram0; do
+    code=0
+    # shellcheck disable=SC2086
+    XDG_RUNTIME_DIR=$tmp/closed ${other[@]+"${other[@]}"} \
+        "$bin/../server/nbdzram" status $name >"$tmp/out" 2>&1 || code=$?
+    [ $code != 126 ] || break   # nor may they execute this tree
+    [ $code = 3 ] && grep -q 'only its owner can look' "$tmp/out" ||
+        fail "$code: $(cat "$tmp/out")"
+done
+chmod 700 "$tmp/closed"
+
 nbdzram compact 2>"$tmp/which" && fail "which server?"
 grep -qx 'nbdzram: which server? zram0 zram1' "$tmp/which"
 
