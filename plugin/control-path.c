@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control-path.h"
 
@@ -20,13 +21,26 @@ control_name_valid (const char *name)
     && name[0] != '.' && name[0] != '-';
 }
 
+/* It is removed when the last session of its user ends: no place for what
+ * root serves, which may be swap, and is looked for by services, too.
+ */
+static bool
+is_of_session (const char *path)
+{
+  unsigned uid;
+  char more;
+
+  return sscanf (path, "/run/user/%u%c", &uid, &more) == 1;
+}
+
 const char *
 control_directory (char *buf, size_t size)
 {
   const char *runtime = getenv ("XDG_RUNTIME_DIR");
 
   /* The specification says to ignore relative ones. */
-  if (!runtime || runtime[0] != '/')
+  if (!runtime || runtime[0] != '/'
+      || (geteuid () == 0 && is_of_session (runtime)))
     runtime = "/run";
   snprintf (buf, size, "%s/nbdzram", runtime);
   return buf;

@@ -22,7 +22,7 @@
 bool control_name_valid (const char *name);
 
 /* The directory of this user's sockets, by environment: that of the
- * session, or else the system's.
+ * session, or else, and for root, the system's.
  */
 const char *control_directory (char *buf, size_t size);
 

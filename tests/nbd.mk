@@ -78,6 +78,7 @@ command_tests = \
 	tests/holder.sh \
 	tests/metrics.sh \
 	tests/remote-status.sh \
+	tests/root-session.sh \
 	tests/serve-adopt.sh \
 	tests/serve-export.sh \
 	tests/serve-kill.sh \

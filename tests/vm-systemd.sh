@@ -99,8 +99,13 @@ is_off ()
 }
 systemctl stop $unit || fail "stop"
 is_off
-nbdzram swapon swap0 || fail "swapon"
+# As from a session of root's, which has a directory of its own.
+mkdir -p /run/user/0
+XDG_RUNTIME_DIR=/run/user/0 nbdzram swapon swap0 --algorithm=zstd ||
+    fail "swapon"
 in_use && is_active || fail "not by its unit: $(systemctl status $unit)"
+[ "$(nbdzram status -n --raw -o ALGORITHM swap0)" = zstd ] ||
+    fail "not as it was told: $(nbdzram status swap0)"
 nbdzram swapoff swap0 || fail "swapoff"
 is_off
 
