@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,6 +104,10 @@ main (int argc, char *argv[])
 {
   const char *verb = argc > 1 ? argv[1] : NULL;
 
+  /* Whoever started us may ignore it, and then nobody could tell how a
+   * child ended.
+   */
+  signal (SIGCHLD, SIG_DFL);
   setlocale (LC_ALL, "");
   setlocale (LC_NUMERIC, "C");  /* scripts read it, too */
   if (!verb)

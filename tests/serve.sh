@@ -83,6 +83,20 @@ wait "$asker"
 [ "$(cat "$tmp/out")" = "$pid" ] || fail "not answered"
 stop w
 
+# Who starts it may ignore how children end; it needs to know.
+python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$bin/../server/nbdzram" serve i \
+    --size=16M >"$tmp/i.log" 2>&1 &
+servers+=($!)
+eventually is_ready i || fail "$(cat "$tmp/i.log")"
+kill -9 "$(server_pid i)"
+is_restarted () { [ "$(restarts i)" = 1 ]; }
+eventually is_restarted || fail "$(cat "$tmp/i.log")"
+[ "$(sup i "s['last_exit']")" = 'killed by signal 9' ] ||
+    fail "$(sup i "s['last_exit']")"
+stop i
+
 # ---- mistakes ----
 
 refused ()
