@@ -360,10 +360,8 @@ begin (struct supervisor *s, int resume)
   adopted = adopt (s, resume, error, sizeof error);
   if (adopted == -1)
     return give_up (s, error);
-  if (!adopted && s->conf_error[0]) {
-    control_socket_close (&s->control);
+  if (!adopted && s->conf_error[0])
     return give_up (s, s->conf_error);
-  }
   if (s->conf_error[0])
     log_line ("%s: all goes on as it was started", s->conf_error);
   if (s->setup.serves && prepare_to_serve (s, error, sizeof error) == -1) {
@@ -386,8 +384,10 @@ begin (struct supervisor *s, int resume)
 int
 supervise (struct supervisor *s, int resume)
 {
-  if (begin (s, resume) == -1)
+  if (begin (s, resume) == -1) {
+    control_socket_close (&s->control);
     return s->exit_code ? s->exit_code : EXIT_FAILURE;
+  }
   if (!s->stop.asked)
     tell_started (s);
   s->changed = s->begun = true;

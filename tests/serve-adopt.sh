@@ -108,6 +108,7 @@ eventually is_gone "$pid"
 cp "$run/a.run" "$tmp/a.run"
 head -c 100 "$tmp/a.run" >"$run/a.run"
 exits 75 'a.run, by which servers are found that live' serve a --size=32M
+[ ! -e "$run/a.sup" ] || fail "a socket is left at which nobody listens"
 cp "$tmp/a.run" "$run/a.run"
 serve a --size=32M
 io "$(socket_uri a)" 'read -P 6 0 1M'
