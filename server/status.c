@@ -155,12 +155,26 @@ static const struct source sources[] = {
   [HALVES] = { NULL, false },
 };
 
+/* Of a server elsewhere there is only what this machine sees of it. */
+static bool
+is_known (const struct line *l, unsigned column)
+{
+  switch (column) {
+  case NAME: case DEVICE: case SWAPPED: case RECONNECTS: case HALVES:
+    return true;
+  default:
+    return l->statistics;
+  }
+}
+
 static const char *
 cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 {
   const struct line *l = opaque;
   const struct source *s = &sources[column];
 
+  if (!is_known (l, column))
+    return "-";
   switch (column) {
   case NAME: return l->name;
   case ALGORITHM:

@@ -43,6 +43,8 @@ status ()
 
 [ "$(status)" = 'far /dev/nbd0 2M 4 2/2' ] || fail "$(status)"
 [ "$(status far)" = "$(status)" ]
+[ "$(nbdzram status --raw -n -o NAME,DATA,RATIO,PID,ALGORITHM)" = 'far - - - -' ] ||
+    fail "$(nbdzram status)"
 exits 3 'far.1: there is no such server' status far.1
 exits 3 'near: there is no such server' status near
 nbdzram status --json | jq -e '.servers[0] | .name == "far"
