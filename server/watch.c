@@ -21,6 +21,8 @@
 #include "watch.h"
 
 #define HEAP (4 * 1024 * 1024)  /* ten times what a reconnection takes */
+#define INDEX_MAX 1023          /* of /dev/nbdN, as nbd-device.c looks */
+#define ANY_DEVICE UINT64_MAX
 #define PRIORITY 3              /* above the server's threads: watcher.h */
 
 /* ---- signals ---- */
@@ -139,7 +141,7 @@ run (struct watching *w, int index)
 
 static void
 check_options (const struct command *command, const struct watching *w,
-               const char *name, const char *uri)
+               const char *name, const char *uri, uint64_t index)
 {
   if (!name)
     usage_error (command, "NAME is missing");
@@ -152,6 +154,9 @@ check_options (const struct command *command, const struct watching *w,
   if (w->a.connections < 1 || w->a.connections > WATCHER_CONNECTIONS)
     usage_error (command, "--connections=%" PRIu64 ": from 1 to %d",
                  w->a.connections, WATCHER_CONNECTIONS);
+  if (index != ANY_DEVICE && index > INDEX_MAX)
+    usage_error (command, "--device=%" PRIu64 ": from 0 to %d", index,
+                 INDEX_MAX);
   if (w->a.timeout == 0)
     usage_error (command, "--timeout=0: without one, requests are lost with "
                  "their server");
@@ -164,7 +169,7 @@ command_watch (const struct command *command, int argc, char *argv[])
     .a = { .connections = 2, .timeout = 3, .dead_timeout = 300 }, .file = -1,
   };
   const char *uri = NULL, *name;
-  uint64_t index = UINT64_MAX;
+  uint64_t index = ANY_DEVICE;
   char error[256];
   const struct option_entry entries[] = {
     { .name = "uri", .argument = "URI", .string = &uri,
@@ -185,7 +190,7 @@ command_watch (const struct command *command, int argc, char *argv[])
   int first = options_parse (command, argc, argv, entries);
 
   name = last_argument (command, first, argc, argv);
-  check_options (command, &w, name, uri);
+  check_options (command, &w, name, uri, index);
   snprintf (w.a.name, sizeof w.a.name, "%s", name);
   snprintf (w.a.identifier, sizeof w.a.identifier, "nbdzram:%s", name);
   snprintf (w.a.uri, sizeof w.a.uri, "%s", uri);
@@ -195,5 +200,5 @@ command_watch (const struct command *command, int argc, char *argv[])
              w.nl.error[0] ? w.nl.error : error);
     return EXIT_FAILED;
   }
-  return run (&w, index > 1023 ? -1 : (int) index);
+  return run (&w, index == ANY_DEVICE ? -1 : (int) index);
 }
