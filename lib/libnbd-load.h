@@ -26,10 +26,10 @@ struct libnbd {
 #undef LIBNBD_MEMBER
 };
 
-/* Valid once libnbd_load has succeeded; it stays loaded. */
+/* Valid once libnbd_load has succeeded; it stays loaded, and as it is. */
 extern struct libnbd libnbd;
 
-/* For one thread.  Otherwise why not, one line, or NULL. */
+/* Load it, the first time.  NULL, or why it can't be used: one line. */
 const char *libnbd_load (void);
 
 #endif /* NBDZRAM_LIBNBD_LOAD_H */
