@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "os.h"
 #include "played-server.h"
 #include "unit.h"
 
@@ -27,9 +27,12 @@
 #define REP_INFO 3
 #define REP_ERR_UNSUP 0x80000001
 #define HAS_FLAGS 0x1
+#define READ_ONLY 0x2
+#define SEND_FUA 0x8
 #define SEND_TRIM 0x20
 #define CAN_MULTI_CONN 0x100
 #define SIMPLE_REPLY 0x67446698
+#define FLAG_FUA 1
 
 enum { READ, WRITE, DISCONNECT, FLUSH, TRIM };
 
@@ -38,13 +41,15 @@ struct client {
   int fd;
 };
 
-static int fds[CLIENTS_MAX];    /* of all clients, by number; -1: gone */
-static pthread_t threads[CLIENTS_MAX];
-static struct client clients[CLIENTS_MAX];
-static unsigned count;
-static pthread_t acceptor;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all these */
-static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+struct played_clients {
+  pthread_mutex_t lock;         /* of all that follows */
+  int fds[CLIENTS_MAX];         /* by number; -1: gone */
+  pthread_t threads[CLIENTS_MAX];
+  struct client list[CLIENTS_MAX];
+  unsigned count;
+  pthread_t acceptor;
+  pthread_mutex_t disk;         /* ... and of the disk */
+};
 
 /* ---- bytes that may not come through ---- */
 
@@ -152,7 +157,9 @@ handshake (const struct client *c)
 
   const struct export_info info = {
     .size = htobe64 (p->size),
-    .flags = htobe16 (HAS_FLAGS | SEND_TRIM
+    .flags = htobe16 (HAS_FLAGS | (p->no_trim ? 0 : SEND_TRIM)
+                      | (p->no_fua ? 0 : SEND_FUA)
+                      | (p->read_only ? READ_ONLY : 0)
                       | (p->multi_conn ? CAN_MULTI_CONN : 0)),
   };
 
@@ -187,11 +194,13 @@ takes_error (struct played *p)
 /* Do it; what is read is put in BUF. */
 static void
 perform (struct played *p, uint16_t type, uint64_t offset, uint32_t length,
-         uint8_t *buf)
+         bool fua, uint8_t *buf)
 {
-  LOCK_FOR_SCOPE (&disk);
+  LOCK_FOR_SCOPE (&p->clients->disk);
   if (type == WRITE) {
     memcpy (p->disk + offset, buf, length);
+    if (fua)
+      memcpy (p->durable + offset, buf, length);
     p->writes++;
   } else if (type == TRIM) {
     memset (p->disk + offset, 0, length);
@@ -199,15 +208,16 @@ perform (struct played *p, uint16_t type, uint64_t offset, uint32_t length,
     p->trimmed += length;
   } else if (type == READ) {
     memcpy (buf, p->disk + offset, length);
-    p->reads++;
+    p->reads += offset != 0;
   }
 }
 
 void
-played_put (struct played *p, uint64_t offset, uint8_t byte)
+played_fill (struct played *p, uint64_t offset, uint64_t length, uint8_t byte)
 {
-  LOCK_FOR_SCOPE (&disk);
-  p->disk[offset] = byte;
+  LOCK_FOR_SCOPE (&p->clients->disk);
+  memset (p->disk + offset, byte, length);
+  memset (p->durable + offset, byte, length);
 }
 
 static bool
@@ -227,13 +237,15 @@ serve_one (const struct client *c, uint8_t *buf)
   if (r.type == DISCONNECT || offset + length > p->size
       || (r.type == WRITE && !receive (c, buf, length)))
     return false;
-  while (p->mute && !p->stop)
+  while ((p->mute || (p->mute_writes && r.type != READ)) && !p->stop)
     usleep (1000);
   reply.cookie = r.cookie;
   if (takes_error (p))
     reply.error = htobe32 ((uint32_t) p->error);
+  else if (r.type == READ && p->bad != 0 && p->bad - offset < length)
+    reply.error = htobe32 (5);  /* EIO */
   else
-    perform (p, r.type, offset, length, buf);
+    perform (p, r.type, offset, length, be16toh (r.flags) & FLAG_FUA, buf);
   if (!transmit (c, &reply, sizeof reply))
     return false;
   return r.type != READ || reply.error != 0 || transmit (c, buf, length);
@@ -243,6 +255,7 @@ static void *
 serve (void *opaque)
 {
   struct client *c = opaque;
+  struct played_clients *all = c->played->clients;
   uint8_t *buf = malloc (MIB);
 
   assert_non_null (buf);
@@ -251,9 +264,9 @@ serve (void *opaque)
       ;
   free (buf);
 
-  LOCK_FOR_SCOPE (&lock);
+  LOCK_FOR_SCOPE (&all->lock);
   close (c->fd);
-  fds[c - clients] = -1;
+  all->fds[c - all->list] = -1;
   return NULL;
 }
 
@@ -261,74 +274,125 @@ static void *
 accept_all (void *opaque)
 {
   struct played *p = opaque;
+  struct played_clients *all = p->clients;
   int fd;
 
   while ((fd = accept4 (p->listener, NULL, NULL, SOCK_CLOEXEC)) != -1) {
-    LOCK_FOR_SCOPE (&lock);
+    LOCK_FOR_SCOPE (&all->lock);
+    unsigned n = all->count++;
 
-    assert_true (count < CLIENTS_MAX);
-    clients[count] = (struct client) { p, fd };
-    fds[count] = fd;
+    assert_true (n < CLIENTS_MAX);
+    all->list[n] = (struct client) { p, fd };
+    all->fds[n] = fd;
     p->connections++;
-    assert_int_equal (pthread_create (&threads[count], NULL, serve,
-                                      &clients[count]), 0);
-    count++;
+    assert_int_equal (pthread_create (&all->threads[n], NULL, serve,
+                                      &all->list[n]), 0);
   }
   return NULL;
 }
 
 /* ---- life ---- */
 
-struct played *
-played_start (uint64_t size)
+static void
+socket_path (const struct played *p, struct sockaddr_un *addr)
 {
-  struct sockaddr_un addr = { .sun_family = AF_UNIX };
-  struct played *p = calloc (1, sizeof *p);
+  *addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
+  snprintf (addr->sun_path, sizeof addr->sun_path, "%s/socket", p->dir);
+}
 
-  assert_non_null (p);
-  p->size = size;
-  p->receive_left = p->send_left = -1;
-  p->disk = mmap (NULL, size, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  assert_true (p->disk != MAP_FAILED);
-  snprintf (p->dir, sizeof p->dir, "/tmp/nbdzram-unit-XXXXXX");
-  assert_non_null (mkdtemp (p->dir));
-  snprintf (addr.sun_path, sizeof addr.sun_path, "%s/socket", p->dir);
-  snprintf (p->uri, sizeof p->uri, "nbd+unix:///?socket=%s", addr.sun_path);
+static void
+begin (struct played *p)
+{
+  struct sockaddr_un addr;
+
+  socket_path (p, &addr);
   p->listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_int_equal (bind (p->listener, (struct sockaddr *) &addr,
                           sizeof addr), 0);
   assert_int_equal (listen (p->listener, 16), 0);
-  count = 0;
-  assert_int_equal (pthread_create (&acceptor, NULL, accept_all, p), 0);
+  assert_int_equal (pthread_create (&p->clients->acceptor, NULL, accept_all,
+                                    p), 0);
+}
+
+static void
+end (struct played *p)
+{
+  struct played_clients *all = p->clients;
+  struct sockaddr_un addr;
+
+  p->stop = true;
+  socket_path (p, &addr);
+  unlink (addr.sun_path);
+  shutdown (p->listener, SHUT_RDWR);
+  pthread_join (all->acceptor, NULL);
+  played_cut (p);
+  for (unsigned i = 0; i < all->count; ++i)
+    pthread_join (all->threads[i], NULL);
+  all->count = 0;
+  close (p->listener);
+  p->stop = false;
+}
+
+struct played *
+played_start (uint64_t size)
+{
+  struct played *p = calloc (1, sizeof *p);
+  struct sockaddr_un addr;
+
+  assert_non_null (p);
+  p->clients = calloc (1, sizeof *p->clients);
+  assert_non_null (p->clients);
+  pthread_mutex_init (&p->clients->lock, NULL);
+  pthread_mutex_init (&p->clients->disk, NULL);
+  p->size = size;
+  p->receive_left = p->send_left = -1;
+  p->disk = os_map_anon (size);
+  p->durable = os_map_anon (size);
+  assert_true (p->disk && p->durable);
+  snprintf (p->dir, sizeof p->dir, "/tmp/nbdzram-unit-XXXXXX");
+  assert_non_null (mkdtemp (p->dir));
+  socket_path (p, &addr);
+  snprintf (p->uri, sizeof p->uri, "nbd+unix:///?socket=%s", addr.sun_path);
+  begin (p);
   return p;
 }
 
 void
 played_cut (struct played *p)
 {
-  (void) p;
-  LOCK_FOR_SCOPE (&lock);
-  for (unsigned i = 0; i < count; ++i)
-    if (fds[i] != -1)
-      shutdown (fds[i], SHUT_RDWR);
+  struct played_clients *all = p->clients;
+
+  LOCK_FOR_SCOPE (&all->lock);
+  for (unsigned i = 0; i < all->count; ++i)
+    if (all->fds[i] != -1)
+      shutdown (all->fds[i], SHUT_RDWR);
+}
+
+void
+played_leave (struct played *p)
+{
+  end (p);
+}
+
+void
+played_return (struct played *p, enum played_disk disk)
+{
+  if (disk == PLAYED_EMPTY)
+    played_fill (p, 0, p->size, 0);
+  else if (disk == PLAYED_POWER_LOST)
+    memcpy (p->disk, p->durable, p->size);
+  begin (p);
 }
 
 void
 played_stop (struct played *p)
 {
-  char path[80];
-
-  p->stop = true;
-  shutdown (p->listener, SHUT_RDWR);
-  pthread_join (acceptor, NULL);
-  played_cut (p);
-  for (unsigned i = 0; i < count; ++i)
-    pthread_join (threads[i], NULL);
-  close (p->listener);
-  snprintf (path, sizeof path, "%s/socket", p->dir);
-  unlink (path);
+  end (p);
   assert_int_equal (rmdir (p->dir), 0);
-  munmap (p->disk, p->size);
+  os_unmap (p->disk, p->size);
+  os_unmap (p->durable, p->size);
+  pthread_mutex_destroy (&p->clients->lock);
+  pthread_mutex_destroy (&p->clients->disk);
+  free (p->clients);
   free (p);
 }

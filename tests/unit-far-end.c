@@ -58,6 +58,7 @@ start_server (bool multi_conn)
   for (uint64_t n = 0; n < DISK / BACKING_BLOCK; ++n)
     fill_block (p->disk + n * BACKING_BLOCK, n);
   p->disk[0] = RIGHT;
+  memcpy (p->durable, p->disk, DISK);
   return p;
 }
 
@@ -276,14 +277,14 @@ cut_handshakes (void **state)
   (void) state;
   for (int64_t cut = 0; cut < 120; cut += step) {
     wait_for_connections (f, 1);
-    played_cut (p);
-    wait_for_connections (f, 0);
+    played_leave (p);
     p->send_left = cut;
+    played_return (p, PLAYED_KEPT);
     assert_block (f, (uint64_t) cut + 1);
     p->send_left = -1;
-    played_cut (p);
-    wait_for_connections (f, 0);
+    played_leave (p);
     p->receive_left = cut;
+    played_return (p, PLAYED_KEPT);
     assert_block (f, (uint64_t) cut + 2);
     p->receive_left = -1;
   }
@@ -307,7 +308,7 @@ wrong (void **state)
 
     /* One connection finds out for all. */
     said = 0;
-    played_put (p, 0, 'X');
+    played_fill (p, 0, 1, 'X');
     p->send_left = 0;
     far_end_read (f, block, sizeof block, BACKING_BLOCK, false);
     wait_for_connections (f, 0);
@@ -322,7 +323,7 @@ wrong (void **state)
     assert_false (unsure);
     assert_int_equal (p->writes, 0);
 
-    played_put (p, 0, RIGHT);
+    played_fill (p, 0, 1, RIGHT);
     wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
     assert_block (f, 1);
     assert_in_range (said, 2, 3);
@@ -618,7 +619,7 @@ backing (void **state)
    * written there any more.
    */
   b.looked_at = 1;
-  played_put (p, 30, p->disk[30] ^ 1); /* of the id */
+  played_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
   p->writes = 0;
   t = backing_batch_new (&b, MIB, false);
   assert_int_equal (write_some (&b, t, 2), 0);
@@ -626,7 +627,7 @@ backing (void **state)
   assert_int_equal (p->writes, 0);
   assert_int_equal (backing_get_state (&b, &error), BACKING_WRONG);
   backing_batch_free (t);
-  played_put (p, 30, p->disk[30] ^ 1);
+  played_fill (p, 30, 1, p->disk[30] ^ 1);
   backing_close (&b);
 
   /* Attached, it is the same. */
