@@ -4,9 +4,16 @@
 #ifndef NBDZRAM_BACKING_INTERNAL_H
 #define NBDZRAM_BACKING_INTERNAL_H
 
+#include <string.h>
+
 #include "backing.h"
 
 #define BLOCK_UNITS (BACKING_BLOCK / BACKING_UNIT)
+
+/* So much of a device must be zeroes: partition tables, file systems and
+ * the like have something there.
+ */
+#define BACKING_BLANK MIB
 
 /* Blocks of a group: its part of live[] is an OS page. */
 #define GROUP_BLOCKS 2048
@@ -79,6 +86,42 @@ struct backing_kind {
 };
 
 extern const struct backing_kind backing_file, backing_nbd;
+
+/* ---- backing-header.c ---- */
+
+/* The id that BLOCK has, the first of a backing file; NULL: it is no
+ * header.
+ */
+const uint8_t *header_id (const void *block);
+
+/* Of one that is: was it made for the pool of O, with its size of pages?
+ * May another pool need the file?
+ */
+bool header_is_of (const void *block, const struct backing_options *o);
+bool header_is_needed (const void *block, const struct backing_options *o);
+
+/* Make BLOCK a header for the pool of O, with a new id, put in ID.  0, or
+ * -1 with errno.
+ */
+int header_make (void *block, const struct backing_options *o,
+                 uint8_t id[BACKING_ID_SIZE]);
+
+/* For kinds that write whole runs: they were written. */
+static inline void
+count_runs (struct backing *b, const struct backing_run *runs,
+            unsigned count)
+{
+  for (unsigned i = 0; i < count; ++i)
+    atomic_fetch_add (&b->counters.write_bytes, runs[i].length);
+}
+
+static inline bool
+is_all_zero (const void *data, size_t length)
+{
+  const char *bytes = data;
+
+  return bytes[0] == 0 && memcmp (bytes, bytes + 1, length - 1) == 0;
+}
 
 /* ---- backing.c ---- */
 

@@ -62,7 +62,7 @@ nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
   }
   b->can_give_back = far_end_can_trim (b->far_end);
   *size = far_end_size (b->far_end);
-  if (o->expected_id)
+  if (record_has (o->record))
     b->write_from = b->io->now () + PREDECESSOR;
   return 0;
 }

@@ -5,56 +5,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
-
-#include <xxhash.h>
 
 #include "backing.h"
 #include "backing-internal.h"
 #include "os.h"
 
-/* "nbdzbak" and a byte. */
-#define HEADER_MAGIC UINT64_C (0x6e62647a62616b01)
-#define HEADER_VERSION 1
-
-/* So much of a device must be zeroes: partition tables, file systems and
- * the like have something there.
- */
-#define BLANK_BYTES MIB
-
-struct header {
-  uint64_t magic;
-  uint64_t sum;                 /* of what follows */
-  uint32_t version;
-  uint32_t page_size;
-  uint8_t id[BACKING_ID_SIZE];
-  uint8_t pool_id[BACKING_ID_SIZE];
-  uint8_t boot_id[OS_BOOT_ID_SIZE];
-  uint32_t pool_is_kept;
-  uint32_t reserved;
-};
-
-static uint64_t
-header_sum (const struct header *h)
-{
-  return XXH3_64bits (&h->version,
-                      sizeof *h - offsetof (struct header, version));
-}
-
-static bool
-header_valid (const struct header *h)
-{
-  return h->magic == HEADER_MAGIC && h->sum == header_sum (h)
-    && h->version == HEADER_VERSION;
-}
-
 bool
 backing_is_header_of (const struct backing *b, const void *block)
 {
-  const struct header *h = block;
+  const uint8_t *id = header_id (block);
 
-  return header_valid (h) && memcmp (h->id, b->id, sizeof b->id) == 0;
+  return id && memcmp (id, b->id, sizeof b->id) == 0;
 }
 
 /* ---- what is in it ---- */
@@ -79,7 +41,7 @@ find_size (struct backing *b, const struct backing_options *o,
   }
   b->limit = (uint32_t) (size / BACKING_BLOCK);
   b->blocks = b->limit;
-  if (o->expected_id)
+  if (record_has (o->record))
     b->blocks = MAX (b->limit, (uint32_t) (MIN (file_size, BACKING_SIZE_MAX)
                                            / BACKING_BLOCK));
   return 0;
@@ -95,7 +57,7 @@ read_all (struct backing *b, void *buf, size_t len)
 static int
 is_blank (struct backing *b, uint64_t file_size)
 {
-  size_t len = MIN (BLANK_BYTES, (uint64_t) b->blocks * BACKING_BLOCK);
+  size_t len = MIN (BACKING_BLANK, (uint64_t) b->blocks * BACKING_BLOCK);
   char *buf;
   int blank;
 
@@ -105,7 +67,7 @@ is_blank (struct backing *b, uint64_t file_size)
   if (!buf)
     return -1;
   blank = read_all (b, buf, len) == -1
-    ? -1 : buf[0] == 0 && memcmp (buf, buf + 1, len - 1) == 0;
+    ? -1 : is_all_zero (buf, len);
   os_unmap (buf, len);
   return blank;
 }
@@ -117,75 +79,80 @@ static int
 take_over (struct backing *b, const struct backing_options *o, void *block)
 {
   const struct backing_run run = { block, BACKING_BLOCK, 0 };
-  struct header *h = block;
   bool unsure;
 
-  if (getrandom (b->id, sizeof b->id, 0) != sizeof b->id)
+  if (header_make (block, o, b->id) == -1)
     return -1;
-  memset (block, 0, BACKING_BLOCK);
-  h->magic = HEADER_MAGIC;
-  h->version = HEADER_VERSION;
-  h->page_size = o->page_size;
-  memcpy (h->id, b->id, sizeof h->id);
-  memcpy (h->pool_id, o->pool_id, sizeof h->pool_id);
-  os_boot_id (h->boot_id);
-  h->pool_is_kept = o->pool_is_kept;
-  h->sum = header_sum (h);
   b->taken_over = true;
   if (b->kind->write (b, &run, 1, &unsure) == -1)
     return -1;
   return b->kind->cut (b, BACKING_BLOCK);
 }
 
-static bool
-may_be_needed (const struct header *h, const struct backing_options *o)
+/* Is the file with ID the one in which the pages are? */
+static int
+check_expected (struct backing *b, const struct backing_options *o,
+                const uint8_t *id)
 {
-  uint8_t boot_id[OS_BOOT_ID_SIZE];
+  int half = id ? record_find (o->record, id) : -1;
 
-  os_boot_id (boot_id);
-  return h->pool_is_kept
-    && memcmp (h->boot_id, boot_id, sizeof boot_id) == 0
-    && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) != 0;
+  if (half == -1) {
+    errno = ESTALE;
+    return -1;
+  }
+  if (!(record_in_sync (o->record) & 1u << half)) {
+    snprintf (o->error, o->error_size, "it lacks pages that only the other "
+              "half of the mirror has, to which it belongs");
+    errno = EREMOTEIO;
+    return -1;
+  }
+  memcpy (b->id, id, sizeof b->id);
+  return 0;
 }
 
 static int
 examine (struct backing *b, const struct backing_options *o,
          uint64_t file_size, void *block)
 {
-  const struct header *h = block;
+  const uint8_t *id = NULL;
   int blank = 0;
-  bool ours;
 
-  if (!b->is_device && file_size < BACKING_BLOCK)
-    ours = false;
-  else if (read_all (b, block, BACKING_BLOCK) == -1)
-    return -1;
-  else
-    ours = header_valid (h);
-
-  if (o->expected_id) {
-    if (ours && h->page_size == o->page_size
-        && memcmp (h->id, o->expected_id, BACKING_ID_SIZE) == 0
-        && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) == 0) {
-      memcpy (b->id, h->id, sizeof b->id);
-      return 0;
-    }
-    errno = ESTALE;
-    return -1;
+  if (b->is_device || file_size >= BACKING_BLOCK) {
+    if (read_all (b, block, BACKING_BLOCK) == -1)
+      return -1;
+    id = header_id (block);
   }
-  if (!ours)
+  if (record_has (o->record))
+    return check_expected (b, o, id && header_is_of (block, o) ? id : NULL);
+  if (!id)
     blank = is_blank (b, file_size);
   if (blank == -1)
     return -1;
-  if (!ours && !blank) {
+  if (!id && !blank) {
     errno = EEXIST;
     return -1;
   }
-  if (ours && may_be_needed (h, o)) {
+  if (id && header_is_needed (block, o)) {
     errno = ENOTEMPTY;
     return -1;
   }
   return take_over (b, o, block);
+}
+
+/* What is written from here on is in this file alone. */
+static void
+remember (const struct backing *b, struct backing_record *r)
+{
+  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
+
+  if (!r)
+    return;
+  if (!r->has) {
+    memcpy (ids[0], b->id, sizeof b->id);
+    record_set (r, ids, 1);
+  } else
+    atomic_store (&r->in_sync, 1u << record_find (r, b->id));
+  atomic_store (&r->blocks, MAX (r->blocks, b->blocks));
 }
 
 /* ---- opening ---- */
@@ -241,6 +208,7 @@ backing_open (struct backing *b, const struct backing_options *o)
     .fd = -1,
   };
   if (b->kind && open_kind (b, o) == 0) {
+    remember (b, o->record);
     if (b->kind->rest)
       b->kind->rest (b);
     return 0;

@@ -40,13 +40,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backing-record.h"
 #include "bits.h"
 #include "budget.h"
 #include "util.h"
 
 #define BACKING_BLOCK 4096
 #define BACKING_UNIT 32
-#define BACKING_ID_SIZE 16
 
 /* Bytes of a backing file that a slot can name: 2 TiB. */
 #define BACKING_SIZE_MAX (2 * TIB)
@@ -69,8 +69,8 @@ struct backing_options {
   uint32_t page_size;
   uint8_t pool_id[BACKING_ID_SIZE];
   bool pool_is_kept;            /* in a file, and may outlive us */
-  const uint8_t *expected_id;   /* of the file in which the pool's pages
-                                 * are; NULL: there are none */
+  struct backing_record *record; /* what is kept of it: the caller's, for
+                                 * as long as it is open; NULL: nothing */
   int pool_fd;                  /* this file is refused; or -1 */
   struct budget *budget;
 };
@@ -152,19 +152,20 @@ bool backing_is_uri (const char *path);
 /* Open or create the file.  A regular file is created (mode 0600), or
  * must be empty, or ours; a block device or export must begin with 1 MiB
  * of zeroes, or be ours.  One that is ours is cleared and becomes this
- * pool's when expected_id is NULL, since then no page of it is there; but
+ * pool's when the record has none, since then no page of it is there; but
  * not when another pool, that is kept in a file, has used it since this
- * machine was started: that may still be there, and need it.
+ * machine was started: that may still be there, and need it.  The record
+ * has it then.
  * 0, or -1 with errno, and the file is as it was:
  *   EEXIST    something else is in the file
  *   ENOTEMPTY another pool may need it
  *   EBUSY     another process uses it
- *   ESTALE    it is not the file that expected_id names
+ *   ESTALE    it is not the file that the record names
  *   ELOOP     it is the pool file
  *   ENOTBLK   neither a regular file nor a block device
  *   EINVAL    a regular file needs a size; or no room for one page
  *   EFBIG     size is above BACKING_SIZE_MAX
- *   EREMOTEIO an export can't be used: o->error says why
+ *   EREMOTEIO it can't be used: o->error says why
  *   ENOMEM, ENOSPC (the budget), and what open(2) and write(2) give
  */
 int backing_open (struct backing *b, const struct backing_options *o);

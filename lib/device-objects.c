@@ -210,10 +210,8 @@ claim_shared (struct device *d, slot_t slot)
 static int
 attach_written_back (struct device *d, slot_t slot)
 {
-  uint8_t id[POOL_ID_SIZE];
-
   if (!d->pool->backing) {
-    errno = pool_file_get_backing (&d->pool->file, id) ? ENXIO : EUCLEAN;
+    errno = pool_file_backing (&d->pool->file)->has ? ENXIO : EUCLEAN;
     return -1;
   }
   if (!backing_has (d, slot)) {

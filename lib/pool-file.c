@@ -54,8 +54,7 @@ struct superblock {
 
 struct later {
   _Atomic uint64_t shared, shared_by_devices;
-  _Atomic uint64_t has_backing; /* stored last */
-  uint8_t backing[POOL_ID_SIZE];
+  struct backing_record backing;
 };
 
 /* Beside the superblock too, in memory that is always there. */
@@ -365,22 +364,10 @@ pool_file_set_shared_by_devices (struct pool_file *file)
   atomic_store (&later_of (file)->shared_by_devices, 1);
 }
 
-bool
-pool_file_get_backing (const struct pool_file *file, uint8_t id[POOL_ID_SIZE])
+struct backing_record *
+pool_file_backing (const struct pool_file *file)
 {
-  memcpy (id, later_of (file)->backing, POOL_ID_SIZE);
-  return atomic_load (&later_of (file)->has_backing) != 0;
-}
-
-void
-pool_file_set_backing (struct pool_file *file, const uint8_t id[POOL_ID_SIZE])
-{
-  struct later *later = later_of (file);
-
-  /* Killed in between, there is none: nothing is in it yet. */
-  atomic_store (&later->has_backing, 0);
-  memcpy (later->backing, id, POOL_ID_SIZE);
-  atomic_store (&later->has_backing, 1);
+  return &later_of (file)->backing;
 }
 
 int

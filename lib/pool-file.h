@@ -30,6 +30,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backing-record.h"
+
 #define POOL_DEVICES_MAX 511
 #define POOL_ID_SIZE 16
 #define DEVICE_NAME_MAX 255
@@ -132,13 +134,10 @@ void pool_file_set_shared (struct pool_file *file);
 bool pool_file_is_shared_by_devices (const struct pool_file *file);
 void pool_file_set_shared_by_devices (struct pool_file *file);
 
-/* The id of the backing file in which pages of this pool may lie: false
- * when there is none.  Set before the first does.
+/* Of the backing file in which pages of this pool may lie; set before the
+ * first does.
  */
-bool pool_file_get_backing (const struct pool_file *file,
-                            uint8_t id[POOL_ID_SIZE]);
-void pool_file_set_backing (struct pool_file *file,
-                            const uint8_t id[POOL_ID_SIZE]);
+struct backing_record *pool_file_backing (const struct pool_file *file);
 
 /* What is known of the dictionary in area N. */
 struct dictionary_record {

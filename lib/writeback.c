@@ -66,8 +66,6 @@ pool_close_writeback (struct pool *pool)
 static int
 open_file (struct pool *pool, const struct writeback_options *o)
 {
-  uint8_t id[POOL_ID_SIZE];
-  bool expected = pool_file_get_backing (&pool->file, id);
   struct backing_options bo = {
     .path = o->path,
     .size = o->size,
@@ -77,7 +75,7 @@ open_file (struct pool *pool, const struct writeback_options *o)
     .error_size = o->error_size,
     .page_size = pool->sizes.page_size,
     .pool_is_kept = pool->is_kept,
-    .expected_id = expected ? id : NULL,
+    .record = pool_file_backing (&pool->file),
     .pool_fd = pool->file.fd,
     .budget = &pool->budget,
   };
@@ -93,8 +91,6 @@ open_file (struct pool *pool, const struct writeback_options *o)
     return -1;
   }
   pool->backing = b;
-  if (!expected)
-    pool_file_set_backing (&pool->file, b->id);
   return 0;
 }
 

@@ -36,28 +36,27 @@ store_open (const char *parent, uint64_t size)
   snprintf (s->path, sizeof s->path, "%s/backing", s->dir);
   s->options = (struct backing_options) {
     .path = s->path, .size = size, .page_size = 4096, .pool_id = "a pool",
-    .pool_fd = -1, .budget = &s->budget,
+    .pool_fd = -1, .budget = &s->budget, .record = &s->record,
   };
   assert_int_equal (backing_open (&s->backing, &s->options), 0);
-  memcpy (s->id, s->backing.id, sizeof s->id);
   make_batches (s);
   return s;
 }
 
-static void
-free_batches (struct store *s)
+void
+store_leave (struct store *s)
 {
   backing_batch_free (s->fresh);
   backing_batch_free (s->cleaning);
+  s->fresh = s->cleaning = NULL;
+  backing_close (&s->backing);
 }
 
 void
 store_reopen (struct store *s)
 {
-  free_batches (s);
-  backing_close (&s->backing);
+  store_leave (s);
   assert_int_equal (s->budget.used, 0);
-  s->options.expected_id = s->id;
   assert_int_equal (backing_open (&s->backing, &s->options), 0);
   for (uint32_t n = 0; n < STORE_SLOTS; ++n)
     if (s->slots[n].offset != 0) {
@@ -72,8 +71,7 @@ store_reopen (struct store *s)
 void
 store_close (struct store *s)
 {
-  free_batches (s);
-  backing_close (&s->backing);
+  store_leave (s);
   assert_int_equal (s->budget.used, 0);
   unlink (s->path);
   assert_int_equal (rmdir (s->dir), 0);

@@ -20,7 +20,7 @@ struct store {
   struct backing backing;
   struct backing_options options;
   struct budget budget;
-  uint8_t id[BACKING_ID_SIZE];  /* of the file that slots name */
+  struct backing_record record; /* of the file that slots name */
   char dir[64], path[80];
   struct rng rng;
   struct store_slot slots[STORE_SLOTS];
@@ -30,6 +30,8 @@ struct store {
 
 /* Open a new file of SIZE bytes in the directory PARENT. */
 struct store *store_open (const char *parent, uint64_t size);
+/* Close the file, which stays. */
+void store_leave (struct store *s);
 /* Close and open again, as a process does that attaches. */
 void store_reopen (struct store *s);
 void store_close (struct store *s);

@@ -55,13 +55,14 @@ made_and_found (void **state)
   assert_int_equal (st.st_mode & 0777, 0600);
   assert_int_equal (st.st_size, BACKING_BLOCK);
   assert_true (s->backing.taken_over);
-  assert_memory_not_equal (s->id, zero, sizeof zero);
+  assert_memory_not_equal (s->record.ids[0], zero, sizeof zero);
 
   assert_int_equal (store_put (s, 0, 100), 0);
   assert_int_equal (store_flush (s), 0);
   store_reopen (s);
   assert_false (s->backing.taken_over);
-  assert_memory_equal (s->backing.id, s->id, sizeof s->id);
+  assert_memory_equal (s->backing.id, s->record.ids[0],
+                       sizeof s->backing.id);
   store_check (s);
   store_close (s);
 }
@@ -82,15 +83,13 @@ taken_over (void **state)
   o.budget = &budget;
   assert_refused (&o, EBUSY);
   store_check (s);
-  backing_batch_free (s->fresh);
-  backing_batch_free (s->cleaning);
-  s->fresh = s->cleaning = NULL;
-  backing_close (&s->backing);
+  store_leave (s);
 
+  o.record = NULL;
   o.pool_id[0] ^= 1;
   assert_int_equal (backing_open (&b, &o), 0);
   assert_true (b.taken_over);
-  assert_memory_not_equal (b.id, s->id, sizeof s->id);
+  assert_memory_not_equal (b.id, s->record.ids[0], sizeof s->record.ids[0]);
   assert_int_equal (stat (s->path, &st), 0);
   assert_int_equal (st.st_size, BACKING_BLOCK);
   backing_close (&b);
@@ -103,24 +102,21 @@ static void
 not_the_expected (void **state)
 {
   struct store *s = store_open (".", 8 * MIB);
-  uint8_t id[BACKING_ID_SIZE];
+  struct backing_record r;
   struct budget budget = { 0 };
   struct backing_options o = s->options;
   uint8_t byte;
   int fd;
 
   (void) state;
-  memcpy (id, s->id, sizeof id);
-  backing_batch_free (s->fresh);
-  backing_batch_free (s->cleaning);
-  s->fresh = s->cleaning = NULL;
-  backing_close (&s->backing);
+  r = s->record;
+  store_leave (s);
   o.budget = &budget;
-  o.expected_id = id;
+  o.record = &r;
 
-  id[3] ^= 1;
+  r.ids[0][3] ^= 1;
   assert_refused (&o, ESTALE);
-  id[3] ^= 1;
+  r.ids[0][3] ^= 1;
   o.pool_id[0] ^= 1;
   assert_refused (&o, ESTALE);
   o.pool_id[0] ^= 1;
@@ -135,9 +131,9 @@ not_the_expected (void **state)
     byte ^= 0x10;
     assert_int_equal (pwrite (fd, &byte, 1, at), 1);
     assert_refused (&o, ESTALE);
-    o.expected_id = NULL;
+    o.record = NULL;
     assert_refused (&o, EEXIST);
-    o.expected_id = id;
+    o.record = &r;
     byte ^= 0x10;
     assert_int_equal (pwrite (fd, &byte, 1, at), 1);
     close (fd);
@@ -146,6 +142,48 @@ not_the_expected (void **state)
   assert_refused (&o, ESTALE);
   assert_int_equal (truncate (s->path, 0), 0);
   assert_refused (&o, ESTALE);
+  store_close (s);
+}
+
+/* What was a half of a mirror is of use alone if it has all pages; then the
+ * other one has not, from now on.
+ */
+static void
+half_of_a_mirror (void **state)
+{
+  static const struct {
+    unsigned place, before, after; /* 0 after: it is refused */
+  } cases[] = {
+    { 0, 0, 1 }, { 0, 1, 1 }, { 0, 2, 0 }, { 0, 3, 1 },
+    { 1, 0, 0 }, { 1, 1, 0 }, { 1, 2, 2 }, { 1, 3, 2 },
+  };
+  struct store *s = store_open (".", 8 * MIB);
+  struct backing_record found = s->record;
+  struct budget budget = { 0 };
+  struct backing_options o = s->options;
+  char error[128];
+  struct backing b;
+
+  (void) state;
+  store_leave (s);
+  o.budget = &budget;
+  o.error = error;
+  o.error_size = sizeof error;
+  for (unsigned i = 0; i < ARRAY_SIZE (cases); ++i) {
+    memset (s->record.ids, 1, sizeof s->record.ids);
+    memcpy (s->record.ids[cases[i].place], found.ids[0], BACKING_ID_SIZE);
+    s->record.in_sync = cases[i].before;
+    if (cases[i].after == 0) {
+      assert_refused (&o, EREMOTEIO);
+      assert_non_null (strstr (error, "lacks pages"));
+      assert_int_equal (s->record.in_sync, cases[i].before);
+      continue;
+    }
+    assert_int_equal (backing_open (&b, &o), 0);
+    assert_int_equal (s->record.in_sync, cases[i].after);
+    assert_false (b.taken_over);
+    backing_close (&b);
+  }
   store_close (s);
 }
 
@@ -159,12 +197,9 @@ needed_by_another (void **state)
   struct backing b;
 
   (void) state;
-  backing_batch_free (s->fresh);
-  backing_batch_free (s->cleaning);
-  s->fresh = s->cleaning = NULL;
-  backing_close (&s->backing);
+  store_leave (s);
   o.budget = &budget;
-  o.expected_id = NULL;
+  o.record = NULL;
   o.pool_is_kept = true;
   o.pool_id[0] ^= 1;
   assert_int_equal (backing_open (&b, &o), 0);
@@ -199,11 +234,12 @@ others_are_left_alone (void **state)
   snprintf (path, sizeof path, "%s/other", s->dir);
   o.path = path;
   o.budget = &budget;
+  o.record = NULL;
   write_file (path, text, sizeof text);
   assert_refused (&o, EEXIST);
-  o.expected_id = s->id;
+  o.record = &s->record;
   assert_refused (&o, ESTALE);
-  o.expected_id = NULL;
+  o.record = NULL;
   fd = open (path, O_RDWR);
   assert_int_equal (read (fd, back, sizeof back), sizeof text);
   assert_string_equal (back, text);
@@ -292,9 +328,10 @@ static void
 try_device (const char *path, int file)
 {
   struct budget budget = { 0 };
-  uint8_t id[BACKING_ID_SIZE];
+  struct backing_record r = { .has = 0 };
   struct backing_options o = {
     .path = path, .page_size = 4096, .pool_fd = -1, .budget = &budget,
+    .record = &r,
   };
   struct backing b;
 
@@ -316,10 +353,8 @@ try_device (const char *path, int file)
   assert_int_equal (b.blocks, 8 * MIB / BACKING_BLOCK);
   assert_refused (&o, EBUSY);
   write_and_read (&b);
-  memcpy (id, b.id, sizeof id);
   backing_close (&b);
 
-  o.expected_id = id;
   o.size = 4 * MIB;
   assert_int_equal (backing_open (&b, &o), 0);
   assert_false (b.taken_over);
@@ -795,6 +830,7 @@ main (void)
     cmocka_unit_test (made_and_found),
     cmocka_unit_test (taken_over),
     cmocka_unit_test (not_the_expected),
+    cmocka_unit_test (half_of_a_mirror),
     cmocka_unit_test (needed_by_another),
     cmocka_unit_test (others_are_left_alone),
     cmocka_unit_test (block_device),

@@ -479,19 +479,19 @@ many (void **state)
 
 static void
 open_backing (struct backing *b, struct played *p, struct budget *budget,
-              const uint8_t *id)
+              struct backing_record *record)
 {
   char error[256] = "";
   const struct backing_options o = {
     .path = p->uri, .page_size = 4096, .pool_id = "a pool", .pool_fd = -1,
-    .budget = budget, .timeout = LONG, .expected_id = id, .error = error,
+    .budget = budget, .timeout = LONG, .record = record, .error = error,
     .error_size = sizeof error,
   };
 
   if (backing_open (b, &o) == -1)
     fail_msg ("%s: %s", strerror (errno), error);
   assert_int_equal (b->blocks, DISK / BACKING_BLOCK);
-  if (id)
+  if (!b->taken_over)
     backing_attach_done (b);
   assert_int_equal (backing_start (b), 0);
   for (unsigned i = 0; !backing_may_write (b); ++i) {
@@ -557,7 +557,7 @@ backing (void **state)
   struct played *p = played_start (DISK);
   struct budget budget = { 0 };
   struct backing_stats st;
-  uint8_t id[BACKING_ID_SIZE];
+  struct backing_record record = { .has = 0 };
   struct backing_batch *t;
   struct backing b;
   uint64_t offset;
@@ -566,10 +566,9 @@ backing (void **state)
   int error;
 
   (void) state;
-  open_backing (&b, p, &budget, NULL);
+  open_backing (&b, p, &budget, &record);
   assert_true (b.taken_over && b.is_device && b.can_give_back);
   assert_int_equal (p->trimmed, DISK - BACKING_BLOCK);
-  memcpy (id, b.id, sizeof id);
   t = backing_batch_new (&b, MIB, false);
   offset = write_some (&b, t, 10);
   assert_true (offset != 0);
@@ -631,7 +630,7 @@ backing (void **state)
   backing_close (&b);
 
   /* Attached, it is the same. */
-  open_backing (&b, p, &budget, id);
+  open_backing (&b, p, &budget, &record);
   assert_false (b.taken_over);
   assert_int_equal (b.used, 1);
   assert_object (&b, offset, 7);
