@@ -70,11 +70,11 @@ struct backing_kind {
   /* Nothing from END on is needed: called once for a device. */
   int (*cut) (struct backing *b, uint64_t end);
 
-  /* Bytes on disk. */
+  /* Bytes on disk; NULL: those that are used. */
   uint64_t (*space) (const struct backing *b);
 
   /* Attach, if can_give_back: call space_set_backed for what may have
-   * space on disk.
+   * space on disk; NULL: nobody knows what of it was written before, so all.
    */
   void (*find_space) (struct backing *b);
 

@@ -238,6 +238,10 @@ backing_close (struct backing *b)
 void
 backing_attach_done (struct backing *b)
 {
-  if (b->can_give_back)
+  if (!b->can_give_back)
+    return;
+  if (b->kind->find_space)
     b->kind->find_space (b);
+  else
+    space_set_backed (b, 1, b->high_water);
 }

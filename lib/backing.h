@@ -43,6 +43,7 @@
 #include "backing-record.h"
 #include "bits.h"
 #include "budget.h"
+#include "nbd-disk.h"
 #include "util.h"
 
 #define BACKING_BLOCK 4096
@@ -101,17 +102,13 @@ struct backing_io {
 };
 
 struct backing_kind;
-struct far_end;
 
 struct backing {
   const struct backing_kind *kind;
   const struct backing_io *io;
   struct budget *budget;
   int fd;                       /* of a file or device */
-  struct far_end *far_end;      /* of an export */
-  uint64_t write_from;          /* ... milliseconds: not before */
-  uint64_t looked_at;           /* ... milliseconds: at its header; 0:
-                                 * it has none yet */
+  struct nbd_disk disk;         /* of an export */
   bool is_device;               /* its size is given, it does not grow */
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */
