@@ -200,7 +200,9 @@ far_submit (struct far_end *f, struct far_request *r)
 {
   struct connection *c = least_loaded (f);
 
-  if (c) {
+  if (c && r->offset + r->len > f->size)
+    far_finish (r, EIO, false); /* to be asked for that ends a connection */
+  else if (c) {
     if (TAILQ_EMPTY (&c->queued))
       eventfd_write (c->wake, 1); /* else it was called already */
     r->connection = c;

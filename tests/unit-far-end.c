@@ -292,6 +292,32 @@ cut_handshakes (void **state)
   played_stop (p);
 }
 
+/* What is behind the end is an error, and ends no connection. */
+static void
+behind_the_end (void **state)
+{
+  uint8_t block[BACKING_BLOCK] = { 0 };
+  struct played *p = start_server (true);
+  struct far_end *f = start_far_end (p, LONG);
+  struct far_end_stats st;
+  bool unsure = true;
+
+  (void) state;
+  assert_int_equal (far_end_read (f, block, sizeof block, DISK, true), -1);
+  assert_int_equal (errno, EIO);
+  assert_int_equal (write_blocks (f, block, DISK / BACKING_BLOCK, 1, &unsure),
+                    -1);
+  assert_false (unsure);
+  assert_int_equal (far_end_trim (f, DISK - BACKING_BLOCK, 2 * BACKING_BLOCK,
+                                  &unsure), -1);
+  assert_false (unsure);
+  far_end_get_stats (f, &st);
+  assert_int_equal (st.connections, FAR_END_CONNECTIONS);
+  assert_int_equal (st.reconnects, 0);
+  far_end_close (f);
+  played_stop (p);
+}
+
 /* ---- something else ---- */
 
 static void
@@ -648,6 +674,7 @@ main (void)
     cmocka_unit_test (cut_reads),
     cmocka_unit_test (cut_writes),
     cmocka_unit_test (cut_handshakes),
+    cmocka_unit_test (behind_the_end),
     cmocka_unit_test (wrong),
     cmocka_unit_test (mute),
     cmocka_unit_test (answers),
