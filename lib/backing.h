@@ -22,8 +22,9 @@
  * a reader is at work that may have seen a slot that named it.  So who
  * finds the slot unchanged after reading has read that slot's object.
  *
- * Content matters no longer than the pool in memory lives, so nothing
- * is ever synced.
+ * Content matters no longer than the pool in memory lives, so a file is
+ * never synced: when the machine goes, both go.  An export may be on
+ * another one (far-end.h).
  *
  * Threads: backing_claim, backing_release, reading, backing_is_victim,
  * backing_may_write, backing_needs_cleaning, backing_get_state and

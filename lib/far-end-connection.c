@@ -131,7 +131,8 @@ send_request (struct connection *c, const struct far_request *r)
   case FAR_READ:
     return libnbd.aio_pread (c->nbd, r->buf, r->len, r->offset, done, 0);
   case FAR_WRITE:
-    return libnbd.aio_pwrite (c->nbd, r->buf, r->len, r->offset, done, 0);
+    return libnbd.aio_pwrite (c->nbd, r->buf, r->len, r->offset, done,
+                              c->can_fua ? LIBNBD_CMD_FLAG_FUA : 0);
   default:
     return libnbd.aio_trim (c->nbd, r->len, r->offset, done, 0);
   }
@@ -313,6 +314,7 @@ connection_open (struct connection *c, char *error, size_t size)
     else if (f->started && (uint64_t) bytes < f->size)
       snprintf (error, size, "it has become smaller");
     else {
+      c->can_fua = libnbd.can_fua (c->nbd) > 0;
       if (f->started)
         return 0;
       f->size = (uint64_t) bytes;

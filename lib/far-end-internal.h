@@ -51,7 +51,8 @@ struct connection {
   pthread_t thread;
   bool has_thread;
   int wake;                     /* eventfd */
-  struct nbd_handle *nbd;       /* its thread's alone */
+  struct nbd_handle *nbd;       /* its thread's alone, as is the next */
+  bool can_fua;
 
   /* Under far->lock: */
   bool ready;                   /* takes requests */

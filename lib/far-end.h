@@ -95,8 +95,10 @@ int far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
                   bool patient);
 
 /* Runs are cut to pieces, of which many are under way at a time, on all
- * connections.  After an error, *UNSURE is whether some may yet be
- * written.
+ * connections.  What is written is there also after a loss of power, if the
+ * server can promise that (FUA): it may come back as if nothing had
+ * happened, so nobody would ask whether its cache was lost.  After an error,
+ * *UNSURE is whether some may yet be written.
  */
 int far_end_write (struct far_end *f, const struct backing_run *runs,
                    unsigned count, bool *unsure);

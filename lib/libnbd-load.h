@@ -15,9 +15,10 @@
   F (aio_connect_uri) F (aio_get_direction) F (aio_get_fd)              \
   F (aio_is_closed) F (aio_is_connecting) F (aio_is_dead)               \
   F (aio_is_ready) F (aio_notify_read) F (aio_notify_write)             \
-  F (aio_pread) F (aio_pwrite) F (aio_trim) F (can_multi_conn)          \
-  F (can_trim) F (close) F (create) F (get_block_size) F (get_error)    \
-  F (get_size) F (is_read_only) F (set_pread_initialize)                \
+  F (aio_pread) F (aio_pwrite) F (aio_trim) F (can_fua)                 \
+  F (can_multi_conn) F (can_trim) F (close) F (create)                  \
+  F (get_block_size) F (get_error) F (get_size) F (is_read_only)        \
+  F (set_pread_initialize)                                              \
   F (set_request_structured_replies) F (set_uri_allow_local_file)
 
 struct libnbd {

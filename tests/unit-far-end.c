@@ -318,6 +318,42 @@ behind_the_end (void **state)
   played_stop (p);
 }
 
+/* What it said is written is there, if it can promise that. */
+static void
+power_lost (void **state)
+{
+  uint8_t data[8 * BACKING_BLOCK];
+  bool unsure;
+
+  (void) state;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    struct played *p = start_server (turn / 2);
+    struct far_end *f;
+
+    p->no_fua = turn % 2;
+    f = start_far_end (p, LONG);
+    for (unsigned i = 0; i < 8; ++i)
+      fill_block (data + i * BACKING_BLOCK, 700 + i);
+    assert_int_equal (write_blocks (f, data, 100, 8, &unsure), 0);
+    played_leave (p);
+    played_return (p, p->no_fua ? PLAYED_KEPT : PLAYED_POWER_LOST);
+    assert_memory_equal (p->disk + 100 * BACKING_BLOCK, data, sizeof data);
+    assert_block (f, 7);
+
+    /* It need not be the same server that comes back. */
+    played_leave (p);
+    wait_for_connections (f, 0);
+    p->no_fua = !p->no_fua;
+    played_return (p, PLAYED_KEPT);
+    wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
+    assert_int_equal (write_blocks (f, data, 200, 8, &unsure), 0);
+    assert_memory_equal ((p->no_fua ? p->disk : p->durable)
+                         + 200 * BACKING_BLOCK, data, sizeof data);
+    far_end_close (f);
+    played_stop (p);
+  }
+}
+
 /* ---- something else ---- */
 
 static void
@@ -675,6 +711,7 @@ main (void)
     cmocka_unit_test (cut_writes),
     cmocka_unit_test (cut_handshakes),
     cmocka_unit_test (behind_the_end),
+    cmocka_unit_test (power_lost),
     cmocka_unit_test (wrong),
     cmocka_unit_test (mute),
     cmocka_unit_test (answers),
