@@ -159,6 +159,12 @@ void space_close (struct backing *b);
 uint32_t space_choose (struct backing *b, const uint16_t *extents,
                        uint32_t count, uint32_t *places, bool cleaning);
 
+/* Does all that slots name lie in the first SIZE bytes?  By any thread. */
+bool space_has_room (const struct backing *b, uint64_t size);
+
+/* What is written from now on is to lie there.  By any thread. */
+void space_bound (struct backing *b, uint64_t size);
+
 /* Blocks FROM to TO were written, or may have been. */
 void space_set_backed (struct backing *b, uint32_t from, uint32_t to);
 

@@ -7,18 +7,29 @@
 #include "backing-internal.h"
 #include "far-end.h"
 
+/* With pages on it, what is in memory is worth being served without it. */
+static bool
+may_be_away (const struct backing_record *r)
+{
+  return record_has (r) && r->blocks != 0 && record_only (r) != -1;
+}
+
 static int
 nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
 {
   const struct far_end_options far = {
     .uri = o->path, .timeout = o->timeout, .log = o->log,
+    .may_be_away = may_be_away (o->record),
   };
 
   b->is_device = true;
   if (nbd_disk_open (&b->disk, &far, o) == -1)
     return -1;
-  b->can_give_back = far_end_can_trim (b->disk.far_end);
-  *size = far_end_size (b->disk.far_end);
+  b->may_be_larger = !far_end_is_there (b->disk.far_end);
+  b->can_give_back = b->may_be_larger
+    || far_end_can_trim (b->disk.far_end);
+  *size = b->may_be_larger ? o->record->blocks * BACKING_BLOCK
+    : far_end_size (b->disk.far_end);
   return 0;
 }
 
@@ -28,10 +39,17 @@ nbd_rest (struct backing *b)
   nbd_disk_rest (&b->disk);
 }
 
+/* One that was away when it was opened may have become smaller. */
 static bool
 is_ours (void *opaque, const void *block)
 {
-  return backing_is_header_of (opaque, block);
+  struct backing *b = opaque;
+  uint64_t size = far_end_size (b->disk.far_end);
+
+  if (!backing_is_header_of (b, block) || !space_has_room (b, size))
+    return false;
+  space_bound (b, size);
+  return true;
 }
 
 static int
@@ -70,10 +88,17 @@ static int
 nbd_give_back (struct backing *b, uint64_t offset, uint64_t length,
                bool *unsure)
 {
+  uint64_t size;
+
   *unsure = false;
   if (nbd_disk_may_write (&b->disk) == -1)
     return -1;
-  return far_end_trim (b->disk.far_end, offset, length, unsure);
+  /* It may have been another server at first, or larger. */
+  size = far_end_size (b->disk.far_end);
+  if (!far_end_can_trim (b->disk.far_end) || offset >= size)
+    return 0;
+  return far_end_trim (b->disk.far_end, offset, MIN (length, size - offset),
+                       unsure);
 }
 
 static int

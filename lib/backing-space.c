@@ -118,6 +118,29 @@ space_close (struct backing *b)
   b->spare = 0;
 }
 
+/* ---- the end ---- */
+
+bool
+space_has_room (const struct backing *b, uint64_t size)
+{
+  for (uint64_t block = size / BACKING_BLOCK; block < b->high_water; ++block)
+    if (block_live (b, (uint32_t) block) != 0)
+      return false;
+  return true;
+}
+
+void
+space_bound (struct backing *b, uint64_t size)
+{
+  uint64_t blocks = size / BACKING_BLOCK;
+  uint32_t limit = b->limit;
+
+  while (blocks < limit
+         && !atomic_compare_exchange_weak (&b->limit, &limit,
+                                           (uint32_t) blocks))
+    ;
+}
+
 /* ---- claims ---- */
 
 /* What LIVE adds to live_units: a block of which several slots name the

@@ -117,6 +117,10 @@ examine (struct backing *b, const struct backing_options *o,
   const uint8_t *id = NULL;
   int blank = 0;
 
+  if (b->may_be_larger) {       /* it is away, and expected back */
+    memcpy (b->id, o->record->ids[record_only (o->record)], sizeof b->id);
+    return 0;
+  }
   if (b->is_device || file_size >= BACKING_BLOCK) {
     if (read_all (b, block, BACKING_BLOCK) == -1)
       return -1;

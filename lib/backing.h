@@ -114,9 +114,11 @@ struct backing {
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */
   bool taken_over;              /* it was another pool's, or new */
+  bool may_be_larger;           /* than is known: it was away when it was
+                                 * opened */
   uint8_t id[BACKING_ID_SIZE];
   uint32_t blocks;              /* that slots may name */
-  uint32_t limit;               /* blocks that may be written */
+  _Atomic uint32_t limit;       /* blocks that may be written */
 
   _Atomic uint16_t *live;       /* by block: units that slots name */
   bits_word *backed;            /* by block: may have space on disk */

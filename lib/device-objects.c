@@ -215,7 +215,7 @@ attach_written_back (struct device *d, slot_t slot)
     return -1;
   }
   if (!backing_has (d, slot)) {
-    errno = EUCLEAN;
+    errno = d->pool->backing->may_be_larger ? ESTALE : EUCLEAN;
     return -1;
   }
   claim_written_back (d, slot);

@@ -105,7 +105,7 @@ void claim_written_back (struct device *d, slot_t slot);
 /* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1
  * with errno EUCLEAN when there can't be such an object, ENOMEM when it
  * could not be noted, ENXIO when it is in a backing file, of which there
- * is none.
+ * is none, ESTALE when it may be where that can't be reached.
  */
 int claim_slot (struct device *d, slot_t slot);
 

@@ -297,33 +297,60 @@ wrong_with_export (struct connection *c)
   return NULL;
 }
 
+/* What the first connection to the right one finds holds for all; but a
+ * server that can't trim any more must not be asked to, since libnbd refuses
+ * that.
+ */
+static void
+learn (struct connection *c, uint64_t bytes)
+{
+  /* libnbd has locks of its own, under which it calls us. */
+  bool can_trim = libnbd.can_trim (c->nbd) > 0;
+  bool can_multi_conn = libnbd.can_multi_conn (c->nbd) > 0;
+  struct far_end *f = c->far;
+
+  LOCK_FOR_SCOPE (&f->lock);
+  if (f->is_known) {
+    f->can_trim &= can_trim;
+    return;
+  }
+  f->size = bytes;
+  f->can_trim = can_trim;
+  f->count = can_multi_conn ? FAR_END_CONNECTIONS : 1;
+}
+
+static bool
+has_become_smaller (struct far_end *f, uint64_t bytes)
+{
+  LOCK_FOR_SCOPE (&f->lock);
+  return f->is_known && bytes < f->size;
+}
+
 int
 connection_open (struct connection *c, char *error, size_t size)
 {
-  struct far_end *f = c->far;
   const char *wrong;
   int64_t bytes = -1;
+  int err = ENOTCONN;
 
   if (connect_handle (c, error, size) == 0) {
+    err = EREMOTEIO;
     wrong = wrong_with_export (c);
     bytes = libnbd.get_size (c->nbd);
     if (wrong)
       snprintf (error, size, "%s", wrong);
     else if (bytes == -1)
       get_error (error, size);
-    else if (f->started && (uint64_t) bytes < f->size)
+    else if (has_become_smaller (c->far, (uint64_t) bytes))
       snprintf (error, size, "it has become smaller");
     else {
       c->can_fua = libnbd.can_fua (c->nbd) > 0;
-      if (f->started)
-        return 0;
-      f->size = (uint64_t) bytes;
-      f->can_trim = libnbd.can_trim (c->nbd) > 0;
-      f->count = libnbd.can_multi_conn (c->nbd) > 0 ? FAR_END_CONNECTIONS : 1;
+      learn (c, (uint64_t) bytes);
       return 0;
     }
   }
   connection_close (c);
+  errno = err;
   return -1;
 }
 
@@ -441,8 +468,17 @@ far_end_distrust (struct far_end *f)
     }
   }
   if (!known)
-    say (f, "it is another one, or has lost its content: the pages that were "
-            "there are errors", "");
+    say (f, "it is another one, or has lost its content: nothing is read from "
+            "there", "");
+}
+
+/* The others were waiting for that.  The lock is held. */
+static void
+is_known (struct far_end *f)
+{
+  f->is_known = true;
+  for (unsigned i = 1; i < FAR_END_CONNECTIONS; ++i)
+    eventfd_write (f->connections[i].wake, 1);
 }
 
 /* It was the right one; unless another connection has found, since there
@@ -461,6 +497,8 @@ is_there (struct connection *c, unsigned wrongs)
       c->drop = true;
       return;
     }
+    if (!f->is_known)
+      is_known (f);
     back = !f->was_there;
     f->was_there = true;
     f->is_wrong = false;
@@ -546,6 +584,27 @@ live (struct connection *c)
   return used;
 }
 
+/* Wait until it is known how many connections there may be: is this one of
+ * them?
+ */
+static bool
+is_wanted (struct connection *c)
+{
+  struct pollfd fd = { .fd = c->wake, .events = POLLIN };
+  struct far_end *f = c->far;
+  eventfd_t calls;
+
+  for (;;) {
+    {
+      LOCK_FOR_SCOPE (&f->lock);
+      if (f->stop || f->is_known || c->number == 0)
+        return !f->stop && (c->number == 0 || c->number < f->count);
+    }
+    if (poll (&fd, 1, -1) > 0)
+      eventfd_read (c->wake, &calls);
+  }
+}
+
 void *
 connection_run (void *opaque)
 {
@@ -553,6 +612,8 @@ connection_run (void *opaque)
   int pause = PAUSE_MIN;
 
   pthread_setname_np (pthread_self (), "zram-far-end");
+  if (!is_wanted (c))
+    return NULL;
   do
     pause = live (c) ? PAUSE_MIN : MIN (2 * pause, PAUSE_MAX);
   while (pause_for (c, pause));

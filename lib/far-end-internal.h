@@ -72,11 +72,13 @@ struct far_end {
   void (*log) (const char *text);
   bool (*is_right) (void *opaque, const void *block);
   void *opaque;
+
+  pthread_mutex_t lock;         /* of all that follows; taken last */
+  bool is_known;                /* what the next three say, by the right one;
+                                 * else they are of who was asked last */
   uint64_t size;
   bool can_trim;
   unsigned count;               /* of connections to have */
-
-  pthread_mutex_t lock;         /* of all that follows; taken last */
   bool started, stop;
   bool is_wrong;                /* the last that answered was not it */
   unsigned wrongs;              /* how many did so */
@@ -103,7 +105,7 @@ void far_finish (struct far_request *r, int err, bool unsure);
 /* ---- far-end-connection.c ---- */
 
 /* Connect; then the connection is not ready yet.  0, or -1 with what is
- * wrong in ERROR.
+ * wrong in ERROR, and errno ENOTCONN when that is that it can't be reached.
  */
 int connection_open (struct connection *c, char *error, size_t size);
 

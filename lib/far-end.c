@@ -62,6 +62,7 @@ far_end_open (const struct far_end_options *o, char *error, size_t size)
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i)
     r |= init_connection (f, i);
   missing = libnbd_load ();
+  error[0] = '\0';
   if (missing) {
     snprintf (error, size, "%s", missing);
     r = -1;
@@ -70,7 +71,8 @@ far_end_open (const struct far_end_options *o, char *error, size_t size)
   else if ((r = connection_open (&f->connections[0], error, size)) == 0) {
     f->connections[0].ready = true;
     f->ready = 1;
-  }
+  } else if (errno == ENOTCONN && o->may_be_away)
+    r = 0;
   if (r == 0)
     return f;
   far_end_close (f);
@@ -80,6 +82,7 @@ far_end_open (const struct far_end_options *o, char *error, size_t size)
 void
 far_end_rest (struct far_end *f)
 {
+  f->is_known = f->ready > 0;
   connection_close (&f->connections[0]);
 }
 
@@ -99,20 +102,27 @@ far_end_start (struct far_end *f,
                bool (*is_right) (void *opaque, const void *block),
                void *opaque)
 {
+  unsigned count;
+  bool was_there;
+
   {
     LOCK_FOR_SCOPE (&f->lock);
+    was_there = f->is_known;
+    count = was_there ? f->count : FAR_END_CONNECTIONS;
     f->is_right = is_right;
     f->opaque = opaque;
     f->started = f->was_there = true;
   }
-  for (unsigned i = 0; i < f->count; ++i) {
+  /* Of one that was away, all but the first wait for what that finds. */
+  for (unsigned i = 0; i < count; ++i) {
     struct connection *c = &f->connections[i];
 
     if (os_start_thread (&c->thread, connection_run, c) == -1)
       return -1;
     c->has_thread = true;
   }
-  wait_for_first (f);
+  if (was_there)
+    wait_for_first (f);
   return 0;
 }
 
@@ -150,14 +160,16 @@ far_end_close (struct far_end *f)
 /* ---- what there is ---- */
 
 uint64_t
-far_end_size (const struct far_end *f)
+far_end_size (struct far_end *f)
 {
+  LOCK_FOR_SCOPE (&f->lock);
   return f->size;
 }
 
 bool
-far_end_can_trim (const struct far_end *f)
+far_end_can_trim (struct far_end *f)
 {
+  LOCK_FOR_SCOPE (&f->lock);
   return f->can_trim;
 }
 

@@ -40,6 +40,7 @@ struct far_end;
 struct far_end_options {
   const char *uri;              /* copied */
   unsigned timeout;             /* seconds that a read waits */
+  bool may_be_away;             /* when it is opened */
   void (*log) (const char *text); /* one line, from any thread; or NULL */
 };
 
@@ -50,13 +51,17 @@ struct far_end_stats {
 };
 
 /* Connect once, from the calling thread, which also does the work of
- * requests until far_end_rest: for what must be known before a fork.
+ * requests until far_end_rest: for what must be known before a fork.  One
+ * that may be away, and is, only says so in ERROR, which is empty
+ * otherwise.
  * NULL with what is wrong, one line, in ERROR of SIZE bytes.
  */
 struct far_end *far_end_open (const struct far_end_options *o, char *error,
                               size_t size);
 
-/* Disconnect: requests fail with ENOTCONN until far_end_start. */
+/* Disconnect: requests fail with ENOTCONN until far_end_start.  If there was
+ * a connection, it was to the right one.
+ */
 void far_end_rest (struct far_end *f);
 
 /* Start the threads, which connect, and wait for that a moment.  IS_RIGHT
@@ -74,9 +79,11 @@ void far_end_close (struct far_end *f);
  */
 void far_end_distrust (struct far_end *f);
 
-/* Of the disk, when it was opened. */
-uint64_t far_end_size (const struct far_end *f);
-bool far_end_can_trim (const struct far_end *f);
+/* Of the disk, when the right one was first connected to; nothing, or of
+ * whatever was there, before that.
+ */
+uint64_t far_end_size (struct far_end *f);
+bool far_end_can_trim (struct far_end *f); /* and all that came later */
 
 /* Is there a connection? */
 bool far_end_is_there (struct far_end *f);

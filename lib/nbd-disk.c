@@ -24,6 +24,7 @@
  * many milliseconds.
  */
 #define PREDECESSOR 1000
+#define WHEN_FOUND UINT64_MAX
 
 /* There is no lock on an export, so another program may have taken it over:
  * before something is written, but not more often than so many
@@ -57,7 +58,8 @@ nbd_disk_open (struct nbd_disk *d, const struct far_end_options *far,
     return -1;
   }
   if (record_has (o->record))
-    d->write_from = os_milliseconds () + PREDECESSOR;
+    d->write_from = far_end_is_there (d->far_end)
+      ? os_milliseconds () + PREDECESSOR : WHEN_FOUND;
   return 0;
 }
 
@@ -108,6 +110,8 @@ let_predecessor_end (struct nbd_disk *d)
 {
   uint64_t now = os_milliseconds ();
 
+  if (d->write_from == WHEN_FOUND)
+    nbd_disk_beware (d);
   if (now < d->write_from)
     usleep ((useconds_t) (d->write_from - now) * 1000);
 }

@@ -19,7 +19,8 @@ struct nbd_disk {
   struct far_end *far_end;
   bool (*is_right) (void *opaque, const void *block);
   void *opaque;
-  uint64_t write_from;          /* milliseconds: not before */
+  uint64_t write_from;          /* milliseconds: not before; all ones: not
+                                 * soon after it is found */
   uint64_t looked_at;           /* milliseconds: at its header; 0: it has
                                  * none yet */
 };

@@ -38,7 +38,7 @@ bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
 /* Attach: take what SLOT says into account.  A slot that can't be true
  * becomes BAD.  Single-threaded.  Returns -1 with errno ENOTSUP when its
  * codec is not built in, ENOMEM or ENOSPC when there is no memory to
- * decompress with.
+ * decompress with, ENXIO or ESTALE as claim_slot.
  */
 int page_attach (struct device *d, uint64_t index, slot_t slot);
 

@@ -139,7 +139,8 @@ int pool_try_map (struct pool *pool, uint64_t size);
  * opened.  0, or -1 with errno ENOMEM or ENOSPC, EINVAL (a record is
  * damaged), ENOTSUP (pages of a codec that is not built in), EMLINK (no
  * room for another dictionary), ENXIO (pages in a backing file, and none
- * was given).
+ * was given), ESTALE (pages beyond the end of what is known of one that is
+ * away).
  */
 int pool_start (struct pool *pool);
 

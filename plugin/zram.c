@@ -283,6 +283,10 @@ report_start_error (void)
     nbdkit_error ("pool=%s: some of its pages are in a backing file, and "
                   "backing= is missing", options.pool_path);
     break;
+  case ESTALE:
+    nbdkit_error ("backing=%s: it can't be reached, and may be larger than "
+                  "is known", options.backing_path);
+    break;
   case ENOTSUP:
     nbdkit_error ("the pool holds pages of an algorithm that is not "
                   "built in");

@@ -189,15 +189,34 @@ start pool="$pool"
 [ "$(statistic bd_count)" = 1024 ] || fail "pages are gone"
 holds "$tmp/a"
 all_away
-# ... while it is away: then there is no start, and no harm.
+# ... while it is away: what is in memory is there, and the rest waits.
+io "$(uri zram)" "write -s $tmp/b 0 64k"
 stop_nbdkit "$zram" KILL
 stop_nbdkit "$far" KILL
 rm -f "$tmp/far.sock"
-refuses 'No such file' zram $size pool="$pool" backing="$(uri far)"
-start_far memory 64M
-refuses 'not the one' zram $size pool="$pool" backing="$(uri far)"
-stop_nbdkit "$far" KILL
+refuses 'No such file' zram $size backing="$(uri far)"
+start pool="$pool"
+is away || fail "the state is not away"
+eventually says "can't be reached" || fail "$(cat "$tmp/zram.log")"
+io "$(uri zram)" "read 0 64k" "write -P 6 64k 4k" "read -P 6 64k 4k"
+! write_back || fail "written to a server that is gone"
+nbdcopy "$(uri zram)" "$tmp/found" &
+reader=$!
+sleep 1
+kill -0 "$reader" || fail "a read did not wait"
 own=$pool pool=$main
+start_kept
+wait "$reader" || fail "a read failed, of a server that came back"
+cmp -n 65536 "$tmp/found" "$tmp/b" || fail "pages in memory differ"
+cmp -i 69632 "$tmp/found" "$tmp/a" || fail "pages that were away differ"
+nbdcopy "$tmp/a" "$(uri zram)"
+all_away
+# Something else in its place.
+stop_nbdkit "$zram" KILL
+stop_nbdkit "$far" KILL
+start_far memory 64M
+refuses 'not the one' zram $size pool="$own" backing="$(uri far)"
+stop_nbdkit "$far" KILL
 start_kept
 refuses 'pages of another pool' zram 1M backing="$(uri far)"
 start pool="$own"

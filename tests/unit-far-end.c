@@ -185,6 +185,66 @@ refusals (void **state)
   far_end_close (NULL);
 }
 
+/* ---- away at first ---- */
+
+/* All that opening it finds otherwise is found when it comes. */
+static void
+away_at_first (void **state)
+{
+  (void) state;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    struct played *p = start_server (turn & 1);
+    const struct far_end_options o = {
+      .uri = p->uri, .timeout = turn < 2 ? LONG : 1, .may_be_away = true,
+    };
+    uint8_t block[BACKING_BLOCK];
+    char error[256] = "";
+    struct far_end *f;
+
+    played_leave (p);
+    f = far_end_open (&o, error, sizeof error);
+    assert_non_null (f);
+    assert_non_null (strstr (error, "No such file"));
+    assert_int_equal (far_end_size (f), 0);
+    assert_false (far_end_is_there (f));
+    assert_int_equal (far_end_read (f, block, sizeof block, 0, true), -1);
+    assert_int_equal (errno, ENOTCONN);
+    far_end_rest (f);
+    assert_int_equal (far_end_start (f, is_right, NULL), 0);
+    if (turn < 2) {
+      played_return (p, PLAYED_KEPT);
+      assert_block (f, 1);      /* waits for it */
+      wait_for_connections (f, turn & 1 ? FAR_END_CONNECTIONS : 1);
+      assert_int_equal (far_end_size (f), DISK);
+      assert_true (far_end_can_trim (f));
+    } else {
+      assert_int_equal (far_end_read (f, block, sizeof block, 0, true), -1);
+      assert_int_equal (errno, ETIMEDOUT);
+    }
+    far_end_close (f);
+    if (turn >= 2)
+      played_return (p, PLAYED_KEPT);
+    played_stop (p);
+  }
+}
+
+/* What is there, but can't be used, is not away. */
+static void
+unusable (void **state)
+{
+  struct played *p = start_server (false);
+  const struct far_end_options o = {
+    .uri = p->uri, .timeout = LONG, .may_be_away = true,
+  };
+  char error[256] = "";
+
+  (void) state;
+  p->read_only = true;
+  assert_null (far_end_open (&o, error, sizeof error));
+  assert_string_equal (error, "it is read-only");
+  played_stop (p);
+}
+
 /* ---- connections that end ---- */
 
 /* A cut at each byte of the first few, and at some of those that follow. */
@@ -389,6 +449,14 @@ wrong (void **state)
     wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
     assert_block (f, 1);
     assert_in_range (said, 2, 3);
+
+    /* It has become one that can't trim. */
+    played_leave (p);
+    wait_for_connections (f, 0);
+    p->no_trim = true;
+    played_return (p, PLAYED_KEPT);
+    wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
+    assert_false (far_end_can_trim (f));
     far_end_close (f);
     played_stop (p);
   }
@@ -707,6 +775,8 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (requests),
     cmocka_unit_test (refusals),
+    cmocka_unit_test (away_at_first),
+    cmocka_unit_test (unusable),
     cmocka_unit_test (cut_reads),
     cmocka_unit_test (cut_writes),
     cmocka_unit_test (cut_handshakes),
