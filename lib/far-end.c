@@ -55,7 +55,8 @@ far_end_open (const struct far_end_options *o, char *error, size_t size)
     return NULL;
   }
   f->timeout = (uint64_t) o->timeout * 1000;
-  f->stall = MAX (STALL_MIN, f->timeout / 3);
+  f->stall = MAX (STALL_MIN, MIN (f->timeout / 3,
+                                  o->stall_max ? o->stall_max : UINT64_MAX));
   f->log = o->log;
   mutex_init (&f->lock);
   TAILQ_INIT (&f->waiting);

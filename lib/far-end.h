@@ -16,7 +16,7 @@
  * caller is told that it is not sure.
  *
  * A server that does not answer any request of a connection for a third
- * of the timeout is left, and connected to again.
+ * of the timeout, or as its user says, is left, and connected to again.
  *
  * Before a connection is used, the first block of the disk is read and
  * shown to who knows whether it is the right one, so that what comes back
@@ -40,6 +40,8 @@ struct far_end;
 struct far_end_options {
   const char *uri;              /* copied */
   unsigned timeout;             /* seconds that a read waits */
+  uint64_t stall_max;           /* milliseconds without an answer, at most;
+                                 * 0: as the timeout says */
   bool may_be_away;             /* when it is opened */
   void (*log) (const char *text); /* one line, from any thread; or NULL */
 };
