@@ -14,8 +14,11 @@
 #include "libnbd-load.h"
 #include "os.h"
 
-/* Requests of one write that are under way. */
-#define WINDOW 16
+/* Requests of one write that are under way: all of a batch, even if no two
+ * of its blocks lie side by side, so that none waits for those of another
+ * far end.
+ */
+#define WINDOW 256
 
 /* A run is cut to pieces of this size: small enough that all connections
  * get some of a batch, and no server refuses them.
@@ -356,56 +359,102 @@ far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
   return result (&w);
 }
 
-static struct far_request *
-free_request (struct far_request requests[WINDOW])
+/* What is under way of a write, and how far it is. */
+struct far_write {
+  struct far_waiter waiter;
+  const struct backing_run *runs;
+  unsigned count, run;
+  size_t done;                  /* of that run */
+  struct far_request requests[WINDOW];
+};
+
+size_t
+far_write_size (void)
 {
-  struct far_request *r = requests;
+  return sizeof (struct far_write);
+}
+
+static struct far_request *
+free_request (struct far_write *w)
+{
+  struct far_request *r = w->requests;
 
   while (r->place != FAR_DONE)
     ++r;
   return r;
 }
 
-/* Cut a run to pieces and send them.  The lock is held. */
+/* Send the next piece.  The lock is held. */
 static void
-write_run (struct far_end *f, struct far_waiter *w,
-           struct far_request requests[WINDOW], const struct backing_run *run)
+write_piece (struct far_end *f, struct far_write *w)
 {
-  for (size_t done = 0; done < run->length && w->error == 0; ) {
-    struct far_request *r;
-    size_t len = MIN (PIECE, run->length - done);
+  const struct backing_run *run = &w->runs[w->run];
+  struct far_request *r = free_request (w);
+  size_t len = MIN (PIECE, run->length - w->done);
 
-    while (w->pending == WINDOW)
-      wait_once (f, w, 0);
-    r = free_request (requests);
-    *r = (struct far_request) {
-      .waiter = w, .op = FAR_WRITE, .buf = (char *) run->data + done,
-      .len = len, .offset = run->offset + done,
-    };
-    w->pending++;
-    far_submit (f, r);
-    done += len;
+  *r = (struct far_request) {
+    .waiter = &w->waiter, .op = FAR_WRITE, .len = len,
+    .buf = (char *) run->data + w->done, .offset = run->offset + w->done,
+  };
+  w->waiter.pending++;
+  far_submit (f, r);
+  w->done += len;
+  if (w->done == run->length) {
+    w->run++;
+    w->done = 0;
   }
+}
+
+/* Is there a piece to be sent?  After an error, nothing is. */
+static bool
+has_more (const struct far_write *w)
+{
+  return w->run < w->count && w->waiter.error == 0;
+}
+
+void
+far_end_write_begin (struct far_end *f, struct far_write *w,
+                     const struct backing_run *runs, unsigned count)
+{
+  waiter_init (&w->waiter);
+  w->runs = runs;
+  w->count = count;
+  w->run = 0;
+  w->done = 0;
+  for (unsigned i = 0; i < WINDOW; ++i)
+    w->requests[i].place = FAR_DONE;
+
+  LOCK_FOR_SCOPE (&f->lock);
+  while (has_more (w) && w->waiter.pending < WINDOW)
+    write_piece (f, w);
+}
+
+int
+far_end_write_end (struct far_end *f, struct far_write *w, bool *unsure)
+{
+  {
+    LOCK_FOR_SCOPE (&f->lock);
+
+    while (has_more (w))
+      if (w->waiter.pending < WINDOW)
+        write_piece (f, w);
+      else
+        wait_once (f, &w->waiter, 0);
+    while (w->waiter.pending > 0)
+      wait_once (f, &w->waiter, 0);
+  }
+  *unsure = w->waiter.unsure;
+  return result (&w->waiter);
 }
 
 int
 far_end_write (struct far_end *f, const struct backing_run *runs,
                unsigned count, bool *unsure)
 {
-  struct far_request requests[WINDOW] = { { .place = FAR_DONE } };
-  struct far_waiter w;
+  struct far_write w;
 
-  waiter_init (&w);
-  {
-    LOCK_FOR_SCOPE (&f->lock);
-
-    for (unsigned i = 0; i < count && w.error == 0; ++i)
-      write_run (f, &w, requests, &runs[i]);
-    while (w.pending > 0)
-      wait_once (f, &w, 0);
-  }
-  *unsure = w.unsure;
-  return result (&w);
+  far_end_write_begin (f, &w, runs, count);
+  return far_end_write_end (f, &w, unsure);
 }
 
 int

@@ -112,6 +112,17 @@ int far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
 int far_end_write (struct far_end *f, const struct backing_run *runs,
                    unsigned count, bool *unsure);
 
+/* The same in two steps, for who writes to several: the first one sends as
+ * many pieces as may be under way, the second the others, and waits for
+ * all.  W is the caller's, with RUNS, until then.
+ */
+struct far_write;
+
+size_t far_write_size (void);
+void far_end_write_begin (struct far_end *f, struct far_write *w,
+                          const struct backing_run *runs, unsigned count);
+int far_end_write_end (struct far_end *f, struct far_write *w, bool *unsure);
+
 /* LENGTH is at most 2 GiB. */
 int far_end_trim (struct far_end *f, uint64_t offset, uint64_t length,
                   bool *unsure);
