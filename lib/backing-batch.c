@@ -446,10 +446,11 @@ backing_flush (struct backing_batch *t)
     errno = ENOSPC;
     return -1;
   }
-  if (io_wait_for_readers (b) == -1 || write_runs (t, &unsure) == -1) {
-    err = errno;
-    if (unsure)
-      pin_blocks (t);
+  err = io_wait_for_readers (b) == -1 || write_runs (t, &unsure) == -1
+    ? errno : 0;
+  if (unsure)                   /* perhaps of one half of a mirror only */
+    pin_blocks (t);
+  if (err != 0) {
     backing_batch_reset (t);
     io_set_result (b, err, true);
     errno = err;

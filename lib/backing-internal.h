@@ -45,6 +45,11 @@ struct backing_kind {
                uint64_t *size);
   void (*close) (struct backing *b);
 
+  /* Find what is in it, and make it this pool's, as backing_open says: NULL
+   * where that is the same as for files.
+   */
+  int (*settle) (struct backing *b, const struct backing_options *o);
+
   /* Be ready for a fork, and be of use after it: NULL where there is
    * nothing to do.
    */
@@ -83,9 +88,19 @@ struct backing_kind {
 
   /* Set what else there is to count; or NULL. */
   void (*count) (const struct backing *b, struct backing_stats *st);
+
+  /* Of a mirror: see backing_mend, backing_read_half, backing_blame_half and
+   * backing_get_half; else NULL.
+   */
+  bool (*mend) (struct backing *b);
+  int (*read_half) (struct backing *b, unsigned n, void *buf, size_t len,
+                    uint64_t offset);
+  void (*blame_half) (struct backing *b, unsigned n, uint64_t offset);
+  void (*get_half) (const struct backing *b, unsigned n,
+                    struct backing_half *st);
 };
 
-extern const struct backing_kind backing_file, backing_nbd;
+extern const struct backing_kind backing_file, backing_nbd, backing_mirror;
 
 /* ---- backing-header.c ---- */
 

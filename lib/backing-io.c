@@ -105,6 +105,29 @@ backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
   return read_object (b, offset, length, buf, false);
 }
 
+void *
+backing_read_half (struct backing *b, unsigned n, uint64_t offset,
+                   uint32_t length, void *buf)
+{
+  uint64_t start = align_down (offset, BACKING_BLOCK);
+  uint64_t end = align_up (offset + length, BACKING_BLOCK);
+
+  if (!b->kind->read_half || n >= BACKING_HALVES) {
+    errno = ENOENT;
+    return NULL;
+  }
+  if (b->kind->read_half (b, n, buf, end - start, start) == -1)
+    return NULL;
+  atomic_fetch_add (&b->counters.read_bytes, end - start);
+  return (char *) buf + (offset - start);
+}
+
+void
+backing_blame_half (struct backing *b, unsigned n, uint64_t offset)
+{
+  b->kind->blame_half (b, n, align_down (offset, BACKING_BLOCK));
+}
+
 /* ---- how it went ---- */
 
 void
@@ -141,8 +164,13 @@ enum backing_state
 backing_get_state (const struct backing *b, int *error)
 {
   enum backing_state state = reach (b);
+  struct backing_half half;
 
   *error = atomic_load (&b->error);
-  return state != BACKING_OK
-    ? state : (enum backing_state) atomic_load (&b->state);
+  if (state == BACKING_OK)
+    state = (enum backing_state) atomic_load (&b->state);
+  for (unsigned n = 0; backing_get_half (b, n, &half); ++n)
+    if (state == BACKING_OK && half.state != BACKING_OK)
+      state = BACKING_DEGRADED;
+  return state;
 }

@@ -143,7 +143,9 @@ examine (struct backing *b, const struct backing_options *o,
   return take_over (b, o, block);
 }
 
-/* What is written from here on is in this file alone. */
+/* What is written from here on is in this file alone, unless it is a mirror,
+ * which has put that down itself.
+ */
 static void
 remember (const struct backing *b, struct backing_record *r)
 {
@@ -154,7 +156,7 @@ remember (const struct backing *b, struct backing_record *r)
   if (!r->has) {
     memcpy (ids[0], b->id, sizeof b->id);
     record_set (r, ids, 1);
-  } else
+  } else if (!b->kind->settle)
     atomic_store (&r->in_sync, 1u << record_find (r, b->id));
   atomic_store (&r->blocks, MAX (r->blocks, b->blocks));
 }
@@ -175,7 +177,8 @@ open_kind (struct backing *b, const struct backing_options *o)
     return -1;
   /* What can fail without a trace comes before the header is written. */
   if (find_size (b, o, size) == 0 && space_open (b) == 0)
-    r = examine (b, o, size, block);
+    r = b->kind->settle ? b->kind->settle (b, o)
+                        : examine (b, o, size, block);
   os_unmap (block, BACKING_BLOCK);
   return r;
 }
@@ -191,15 +194,22 @@ backing_is_uri (const char *path)
 static const struct backing_kind *
 choose_kind (const struct backing_options *o)
 {
-  if (!backing_is_uri (o->path))
+  const char *wrong;
+
+  if (o->other_path
+      && !(backing_is_uri (o->path) && backing_is_uri (o->other_path)))
+    wrong = "of a mirror, both halves must be exports of NBD servers";
+  else if (!backing_is_uri (o->path))
     return &backing_file;
+  else {
 #ifdef HAVE_BACKING_NBD
-  return &backing_nbd;
-#else
-  snprintf (o->error, o->error_size, "this was built without NBD for backing");
+    return o->other_path ? &backing_mirror : &backing_nbd;
+#endif
+    wrong = "this was built without NBD for backing";
+  }
+  snprintf (o->error, o->error_size, "%s", wrong);
   errno = EREMOTEIO;
   return NULL;
-#endif
 }
 
 int
@@ -248,4 +258,20 @@ backing_attach_done (struct backing *b)
     b->kind->find_space (b);
   else
     space_set_backed (b, 1, b->high_water);
+}
+
+bool
+backing_mend (struct backing *b)
+{
+  return b->kind->mend && b->kind->mend (b);
+}
+
+bool
+backing_get_half (const struct backing *b, unsigned n,
+                  struct backing_half *st)
+{
+  if (!b->kind->get_half || n >= BACKING_HALVES)
+    return false;
+  b->kind->get_half (b, n, st);
+  return true;
 }

@@ -27,10 +27,11 @@
  * another one (far-end.h).
  *
  * Threads: backing_claim, backing_release, reading, backing_is_victim,
- * backing_may_write, backing_needs_cleaning, backing_get_state and
- * backing_get_stats may be called by any thread at any time.  The rest is
- * for one thread at a time, the one that holds pool->maintenance.  There
- * are no locks in here, but for the far end's own (far-end.h).
+ * backing_may_write, backing_needs_cleaning, backing_get_state,
+ * backing_get_stats and backing_get_half may be called by any thread at
+ * any time.  The rest is for one thread at a time, the one that holds
+ * pool->maintenance.  There are no locks in here, but for those of a
+ * mirror (backing-mirror.h) and of far ends (far-end.h).
  */
 
 #ifndef NBDZRAM_BACKING_H
@@ -60,6 +61,8 @@
 
 struct backing_options {
   const char *path;             /* or URI: see backing_is_uri */
+  const char *other_path;       /* the URI of the other half of a mirror; or
+                                 * NULL */
   uint64_t size;                /* bytes to use at most; 0: all of a
                                  * device or export */
   unsigned timeout;             /* seconds that reads of an export that is
@@ -68,6 +71,8 @@ struct backing_options {
                                  * thread; or NULL */
   char *error;                  /* says more about EREMOTEIO */
   size_t error_size;
+  const char **culprit;         /* is set to the path or URI of the half that
+                                 * an error is about; or NULL */
   uint32_t page_size;
   uint8_t pool_id[BACKING_ID_SIZE];
   bool pool_is_kept;            /* in a file, and may outlive us */
@@ -83,6 +88,7 @@ enum backing_state {
   BACKING_FAILED,               /* the last write failed */
   BACKING_AWAY,                 /* there is no connection to it */
   BACKING_WRONG,                /* what answers there is something else */
+  BACKING_DEGRADED,             /* of a mirror only one half is of use */
 };
 
 /* Counted since the process began. */
@@ -103,6 +109,7 @@ struct backing_io {
 };
 
 struct backing_kind;
+struct mirror;
 
 struct backing {
   const struct backing_kind *kind;
@@ -110,12 +117,13 @@ struct backing {
   struct budget *budget;
   int fd;                       /* of a file or device */
   struct nbd_disk disk;         /* of an export */
+  struct mirror *mirror;        /* of two of them */
   bool is_device;               /* its size is given, it does not grow */
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */
   bool taken_over;              /* it was another pool's, or new */
   bool may_be_larger;           /* than is known: it was away when it was
-                                 * opened */
+                                 * opened, or a half that has all pages */
   uint8_t id[BACKING_ID_SIZE];
   uint32_t blocks;              /* that slots may name */
   _Atomic uint32_t limit;       /* blocks that may be written */
@@ -232,6 +240,15 @@ void *backing_read (struct backing *b, uint64_t offset, uint32_t length,
 void *backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
                         void *buf);
 
+/* The same from one half of a mirror: the N-th of those that would be asked.
+ * NULL with errno ENOENT when there are not so many.
+ */
+void *backing_read_half (struct backing *b, unsigned n, uint64_t offset,
+                         uint32_t length, void *buf);
+
+/* What the N-th gave was damaged, and what another gave was not. */
+void backing_blame_half (struct backing *b, unsigned n, uint64_t offset);
+
 /* ---- writing ---- */
 
 /* Objects that are written together. */
@@ -302,6 +319,14 @@ void backing_cleaning_done (struct backing *b);
  */
 void backing_give_back (struct backing *b, uint64_t keep);
 
+/* ---- mending ---- */
+
+/* Let a half of a mirror that lacks something get some of it, up to half a
+ * MiB: call it again at once while it returns true, and every second
+ * otherwise.
+ */
+bool backing_mend (struct backing *b);
+
 /* ---- what there is ---- */
 
 /* *ERROR is the errno behind BACKING_FAILED. */
@@ -316,6 +341,21 @@ struct backing_stats {
   uint64_t reconnects;          /* since the start */
 };
 void backing_get_stats (const struct backing *b, struct backing_stats *st);
+
+/* Of half N of a mirror. */
+struct backing_half {
+  const char *uri;              /* valid until the close */
+  enum backing_state state;     /* OK; DEGRADED while it gets what it lacks;
+                                 * AWAY; WRONG */
+  bool in_sync;                 /* has all pages; of one that is away, too */
+  uint64_t left;                /* bytes that it lacks, about */
+  unsigned connections;         /* now */
+  uint64_t reconnects;          /* since the start */
+};
+
+/* False when there is none. */
+bool backing_get_half (const struct backing *b, unsigned n,
+                       struct backing_half *st);
 
 /* Check every invariant written in this file, while nobody uses it; for
  * tests.  Returns NULL, or what is wrong.

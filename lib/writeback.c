@@ -68,11 +68,13 @@ open_file (struct pool *pool, const struct writeback_options *o)
 {
   struct backing_options bo = {
     .path = o->path,
+    .other_path = o->other_path,
     .size = o->size,
     .timeout = o->timeout,
     .log = o->log,
     .error = o->error,
     .error_size = o->error_size,
+    .culprit = o->culprit,
     .page_size = pool->sizes.page_size,
     .pool_is_kept = pool->is_kept,
     .record = pool_file_backing (&pool->file),

@@ -30,11 +30,13 @@ struct writeback;
 
 struct writeback_options {
   const char *path;             /* of the backing file or device, or a URI */
+  const char *other_path;       /* a URI, too: a mirror; or NULL */
   uint64_t size;                /* bytes; 0: all of a device */
   unsigned timeout;             /* these are backing_open's */
   void (*log) (const char *text);
   char *error;
   size_t error_size;
+  const char **culprit;
   uint64_t daily_limit;         /* bytes a day; 0: any number */
 };
 

@@ -26,7 +26,7 @@ concurrent_units = \
 	tests/unit-stream \
 	tests/unit-threads
 if HAVE_BACKING_NBD
-concurrent_units += tests/unit-far-end
+concurrent_units += tests/unit-far-end tests/unit-mirror
 endif
 
 # Those in which the store's own threads do something, too.
@@ -141,6 +141,9 @@ tests_unit_limit_SOURCES = tests/unit-limit.c $(unit_help)
 tests_unit_limit_LDADD = $(unit_libs)
 tests_unit_live_SOURCES = tests/unit-live.c $(unit_help)
 tests_unit_live_LDADD = $(unit_libs)
+tests_unit_mirror_SOURCES = tests/unit-mirror.c tests/played-server.c \
+	tests/played-server.h $(backing_help)
+tests_unit_mirror_LDADD = $(unit_libs)
 tests_unit_objects_SOURCES = tests/unit-objects.c $(unit_help)
 tests_unit_objects_LDADD = $(unit_libs)
 tests_unit_policy_SOURCES = tests/unit-policy.c $(unit_help)
