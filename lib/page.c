@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "backing.h"
@@ -90,26 +91,47 @@ let_go (struct device *d, slot_t slot)
                          (int) (slot_codec (slot) - CODEC_DICTIONARY));
 }
 
+bool
+page_is_intact (struct device *d, uint64_t index, slot_t slot,
+                const uint8_t *object)
+{
+  struct streams *streams = &d->pool->streams;
+  struct stream *stream;
+  bool intact;
+
+  if (!hold_written_back (d, index, slot))
+    return false;
+  stream = stream_get (streams);
+  intact = decode_object (d, stream, slot, object, stream->page) == 0;
+  stream_put (streams, stream);
+  let_go (d, slot);
+  return intact;
+}
+
+/* From any half of a mirror, and not one of them. */
+#define ANY_HALF UINT_MAX
+
 /* Read and decode the page of SLOT to DST, or to (*STREAM)->page if that
  * is NULL.  A reader of the backing file has been entered.  Returns 1 when
- * the page is no longer there.
+ * the page is no longer there; -1 with errno EIO, or EUCLEAN when it is
+ * damaged.
  */
 static int
-read_back (struct device *d, struct stream **stream, uint64_t index,
-           slot_t slot, void *dst)
+read_from (struct device *d, struct stream **stream, uint64_t index,
+           slot_t slot, void *dst, unsigned half)
 {
   struct pool *pool = d->pool;
+  uint64_t offset = slot_offset (slot);
   uint8_t room[backing_read_size (device_page_size (d)) + BACKING_BLOCK];
   void *buf = (void *) align_up ((uintptr_t) room, BACKING_BLOCK);
   uint32_t bytes = object_bytes (d, slot);
   const uint8_t *object;
   int r = -1;
 
-  if (bytes > device_page_size (d)
-      || !backing_contains (pool->backing, slot_offset (slot), bytes))
-    return damaged (d);
   stream_put (&pool->streams, *stream);
-  object = backing_read (pool->backing, slot_offset (slot), bytes, buf);
+  object = half == ANY_HALF
+    ? backing_read (pool->backing, offset, bytes, buf)
+    : backing_read_half (pool->backing, half, offset, bytes, buf);
   *stream = stream_get (&pool->streams);
   if (!hold_written_back (d, index, slot))
     return 1;
@@ -119,6 +141,48 @@ read_back (struct device *d, struct stream **stream, uint64_t index,
     r = decode_object (d, *stream, slot, object, dst ? dst : (*stream)->page);
   }
   let_go (d, slot);
+  errno = object ? EUCLEAN : EIO;
+  return r;
+}
+
+/* It is damaged: has a half of a mirror it as it was? */
+static int
+read_each_half (struct device *d, struct stream **stream, uint64_t index,
+                slot_t slot, void *dst)
+{
+  int r = -1, damaged_one = -1;
+
+  for (unsigned n = 0; r == -1 && n < BACKING_HALVES; ++n) {
+    r = read_from (d, stream, index, slot, dst, n);
+    if (r == -1 && errno == EUCLEAN)
+      damaged_one = (int) n;
+  }
+  if (r == 0 && damaged_one != -1)
+    backing_blame_half (d->pool->backing, (unsigned) damaged_one,
+                        slot_offset (slot));
+  return r;
+}
+
+/* From wherever it is as it was; *REPAIRED is whether it was damaged in one
+ * place.
+ */
+static int
+read_back (struct device *d, struct stream **stream, uint64_t index,
+           slot_t slot, void *dst, bool *repaired)
+{
+  struct backing *b = d->pool->backing;
+  uint32_t bytes = object_bytes (d, slot);
+  int r;
+
+  *repaired = false;
+  if (bytes > device_page_size (d)
+      || !backing_contains (b, slot_offset (slot), bytes))
+    return damaged (d);
+  r = read_from (d, stream, index, slot, dst, ANY_HALF);
+  if (r == -1 && errno == EUCLEAN) {
+    r = read_each_half (d, stream, index, slot, dst);
+    *repaired = r == 0;
+  }
   errno = EIO;
   return r;
 }
@@ -159,6 +223,7 @@ fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
        bool must_stay)
 {
   struct pool *pool = d->pool;
+  bool repaired;
   unsigned phase;
   slot_t slot;
   int r = 1;
@@ -168,8 +233,8 @@ fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
   phase = backing_enter (pool->backing);
   slot = current_slot (d, index);
   if (slot_is_written_back (slot)) {
-    r = read_back (d, stream, index, slot, dst);
-    if (r == 0 && (must_stay || has_room (pool))
+    r = read_back (d, stream, index, slot, dst, &repaired);
+    if (r == 0 && (must_stay || repaired || has_room (pool))
         && promote (d, *stream, index, slot, dst ? dst : (*stream)->page) == -1
         && must_stay)
       r = -1;

@@ -54,6 +54,12 @@ bool page_claim (struct device *d, uint64_t index, slot_t slot,
 /* Does the claim of the page whose slot is SLOT still hold? */
 bool page_is_claimed (struct device *d, uint64_t index, slot_t slot);
 
+/* Is OBJECT, which was read where SLOT says that it is in the backing file, as
+ * it was written?  False, too, when the slot has changed.
+ */
+bool page_is_intact (struct device *d, uint64_t index, slot_t slot,
+                     const uint8_t *object);
+
 /* Publish SLOT if the claim still holds, and free the old object; INFO is
  * what is known of the page from then on.  False when it does not:
  * SLOT's object is the caller's to release.

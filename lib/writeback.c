@@ -373,6 +373,28 @@ flush_cleaned (struct cleaner *c)
   return -1;
 }
 
+/* Read the object of SLOT.  What is moved within a mirror is then the same on
+ * both halves, so it must be as it was written, which one may have lost.
+ */
+static const uint8_t *
+read_to_move (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
+{
+  struct backing *b = c->pool->backing;
+  uint8_t *room = c->pool->writeback->object;
+  uint64_t offset = slot_offset (slot);
+  uint32_t bytes = object_bytes (d, slot);
+  const uint8_t *object = backing_read_now (b, offset, bytes, room);
+
+  if (!object || !b->mirror || page_is_intact (d, index, slot, object))
+    return object;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    object = backing_read_half (b, n, offset, bytes, room);
+    if (object && page_is_intact (d, index, slot, object))
+      return object;
+  }
+  return NULL;
+}
+
 /* Nothing can come to be where this object is before the batch is
  * written, so its slot tells whether it is still the same.
  */
@@ -385,8 +407,7 @@ clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
   const uint8_t *object = wb->object;
 
   if (!twin) {
-    object = backing_read_now (c->pool->backing, slot_offset (slot),
-                               object_bytes (d, slot), wb->object);
+    object = read_to_move (c, d, index, slot);
     if (!object && backing_may_write (c->pool->backing))
       return 0;                 /* who reads it will know */
     if (!object) {

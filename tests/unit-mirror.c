@@ -1098,6 +1098,93 @@ refusals (void **state)
   stop_disk (d);
 }
 
+/* ---- one that has lost its last writes, but not its header ---- */
+
+#define PAGES 2000
+
+/* A pool above the halves of D. */
+static struct device *
+open_pool (struct disk *d, struct unit_pool *u)
+{
+  const struct writeback_options o = {
+    .path = d->halves[0]->uri, .other_path = d->halves[1]->uri,
+    .timeout = LONG, .log = count_line, .error = d->error,
+    .error_size = sizeof d->error, .culprit = &d->culprit,
+  };
+  struct device *device;
+
+  assert_int_equal (unit_open (u, "lz4", BACKING_BLOCK, true, 0), 0);
+  unit_detach (u);
+  u->pool = pool_open (&u->options);
+  assert_non_null (u->pool);
+  if (pool_open_writeback (u->pool, &o) == -1)
+    fail_msg ("%s: %s", strerror (errno), d->error);
+  assert_int_equal (pool_start (u->pool), 0);
+  device = device_open (u->pool, "", PAGES * BACKING_BLOCK);
+  assert_non_null (device);
+  assert_int_equal (backing_start (u->pool->backing), 0);
+  return device;
+}
+
+static void
+write_pages (struct device *device, unsigned tag, unsigned step)
+{
+  uint8_t page[BACKING_BLOCK];
+
+  for (uint64_t i = 0; i < PAGES; i += step) {
+    data_realistic (page, sizeof page, tag + i);
+    assert_int_equal (device_write (device, page, sizeof page,
+                                    i * sizeof page), 0);
+  }
+}
+
+static void
+assert_pages (struct device *device, unsigned tag, unsigned later,
+              unsigned step)
+{
+  uint8_t page[BACKING_BLOCK], expected[BACKING_BLOCK];
+
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    data_realistic (expected, sizeof expected, (i % step ? tag : later) + i);
+    if (device_read (device, page, sizeof page, i * sizeof page) == -1)
+      fail_msg ("page %u can't be read", (unsigned) i);
+    assert_memory_equal (page, expected, sizeof page);
+  }
+}
+
+/* What it gives instead is not believed, nor is it moved to the other. */
+static void
+one_has_forgotten (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < 2 * BACKING_HALVES; ++n) {
+    struct disk *d = new_disk ();
+    struct played *p = d->halves[n / 2];
+    const struct selection all = select_type (PAGES_ALL);
+    struct writeback_result r;
+    struct unit_pool u;
+    struct device *device = open_pool (d, &u);
+
+    write_pages (device, 1000, 1);
+    assert_int_equal (pool_write_back (u.pool, &all, NULL, &r), 0);
+    assert_true (r.written > PAGES / 2);
+    memset (p->disk + BACKING_BLOCK, 0, DISK - BACKING_BLOCK);
+    if (n % 2) {
+      uint64_t used = u.pool->backing->used;
+
+      write_pages (device, 5000, 2);
+      assert_int_equal (pool_clean (u.pool, NULL), 0);
+      assert_true (u.pool->backing->used < used);
+    }
+    assert_pages (device, 1000, n % 2 ? 5000 : 1000, 2);
+    assert_true (u.pool->counters.checksum_errors > 0);
+    unit_close (&u);
+    for (unsigned i = 0; i < BACKING_HALVES; ++i)
+      played_stop (d->halves[i]);
+    free (d);
+  }
+}
+
 /* ---- anything ---- */
 
 #define READERS 3
@@ -1293,6 +1380,7 @@ main (void)
     cmocka_unit_test (of_two_sizes),
     cmocka_unit_test (one_has_shrunk),
     cmocka_unit_test (refusals),
+    cmocka_unit_test (one_has_forgotten),
     cmocka_unit_test (anything),
   };
 
