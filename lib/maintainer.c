@@ -258,26 +258,32 @@ maintainer_step (struct pool *pool, struct policy *policy,
   return what.action;
 }
 
-/* Everything that is due at this second. */
-static void
+/* Everything that is due at this second.  Returns how long to rest.  A
+ * mirror is mended with the policy off, too: to write to it is to want both
+ * halves.
+ */
+static uint64_t
 work (struct maintainer *m)
 {
   uint64_t now = clock_ns (CLOCK_MONOTONIC) / TICK_NS;
   const struct job job = { go_on, m };
   struct maintainer_settings s;
   enum policy_action done;
+  bool mends;
 
   pool_sweep (m->pool, now);
   pool_writeback_clock (m->pool, now);
   if (reclaim_is_wanted (&m->pool->reclaim)) {
     make_room (m);
-    return;
+    return TICK_NS;
   }
+  mends = pool_mend (m->pool, &job);
   do {
     maintainer_get_settings (m, &s);
     done = maintainer_step (m->pool, &m->policy, &s.policy, &job, now);
     atomic_fetch_add (&m->counters.runs[done], 1);
   } while (done != POLICY_REST && go_on (m));
+  return mends ? YIELD_NS : TICK_NS;
 }
 
 /* ---- the thread ---- */
@@ -289,9 +295,8 @@ maintain (void *opaque)
 
   pthread_setname_np (pthread_self (), "zram-maintain");
   m->worked_until = clock_ns (CLOCK_THREAD_CPUTIME_ID);
-  do
-    work (m);
-  while (rest (m, TICK_NS));
+  while (rest (m, work (m)))
+    ;
   return NULL;
 }
 

@@ -15,6 +15,9 @@
 #define ANY_INFO ((page_info) ~0)
 #define DAY 86400               /* seconds */
 
+/* How long a mirror is mended before other jobs have their turn. */
+#define MEND_MS 250
+
 /* Space that cleaning keeps, since it is soon written again. */
 #define KEEP_BYTES (8 * MIB)
 
@@ -485,4 +488,21 @@ pool_clean (struct pool *pool, const struct job *job)
     return 0;
   errno = c.error;
   return -1;
+}
+
+/* ---- mending ---- */
+
+bool
+pool_mend (struct pool *pool, const struct job *job)
+{
+  uint64_t until = os_milliseconds () + MEND_MS;
+
+  if (!pool->backing)
+    return false;
+
+  MAINTENANCE_FOR_SCOPE (pool);
+  while (backing_mend (pool->backing))
+    if (os_milliseconds () >= until || !job_goes_on (job))
+      return true;
+  return false;
 }

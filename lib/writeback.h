@@ -69,6 +69,11 @@ int pool_write_back (struct pool *pool, const struct selection *which,
  */
 int pool_clean (struct pool *pool, const struct job *job);
 
+/* Let a mirror that lacks something get some of it, for a part of a second.
+ * Returns whether there is more to do at once.
+ */
+bool pool_mend (struct pool *pool, const struct job *job);
+
 /* The limit of bytes a day, 0 for none, and what is left of today's. */
 void pool_set_writeback_limit (struct pool *pool, uint64_t bytes);
 void pool_get_writeback_limit (struct pool *pool, uint64_t *bytes,
