@@ -76,8 +76,41 @@ backing_state (const struct pool *pool)
   case BACKING_FAILED: return "failed";
   case BACKING_AWAY: return "away";
   case BACKING_WRONG: return "wrong";
+  case BACKING_DEGRADED: return "degraded";
   default: return "ok";
   }
+}
+
+static const char *
+half_state (enum backing_state state)
+{
+  switch (state) {
+  case BACKING_AWAY: return "away";
+  case BACKING_WRONG: return "wrong";
+  case BACKING_DEGRADED: return "filling";
+  default: return "ok";
+  }
+}
+
+/* NULL: it is no mirror. */
+static json_t *
+backing_halves (const struct pool *pool)
+{
+  json_t *list = NULL;
+  struct backing_half h;
+
+  for (unsigned n = 0; pool->backing
+                       && backing_get_half (pool->backing, n, &h); ++n) {
+    if (!list)
+      list = json_array ();
+    json_array_append_new (list, json_pack (
+      "{s:s, s:s, s:b, s:I, s:I, s:I}", "uri", h.uri,
+      "state", half_state (h.state), "in_sync", (int) h.in_sync,
+      "left", (json_int_t) h.left,
+      "connections", (json_int_t) h.connections,
+      "reconnects", (json_int_t) h.reconnects));
+  }
+  return list;
 }
 
 /* ---- hardening ---- */
@@ -183,7 +216,7 @@ VERB (status)
   (void) cancelled;
   streams_get_method (&pool->streams, &codec, &level);
   return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
-                    "s:o, s:o, s:o, s:o, s:o}",
+                    "s:o*, s:o, s:o, s:o, s:o, s:o}",
                     "ok", 1,
                     "name", context->name,
                     "version", PACKAGE_VERSION,
@@ -195,6 +228,7 @@ VERB (status)
                     "checksum", (int) pool->file.geometry.checksum,
                     "clients", (int) (*context->clients & ~CLIENTS_BARRED),
                     "backing", backing_state (pool),
+                    "backing_halves", backing_halves (pool),
                     "settings", verb_settings (context),
                     "maintenance", maintenance (context->maintainer),
                     "hardening", hardening (pool),

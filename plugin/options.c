@@ -64,7 +64,8 @@ const char options_help[] =
   "recompress-age=<SECONDS>  ... recompress what is idle so long (default: 300).\n"
   "recompress-group=<BOOL>   ... with its neighbours, when four times as old\n"
   "                          (default: on).\n"
-  "backing=<PATH>|<URI>      File, block device or NBD server for cold pages.\n"
+  "backing=<PATH>|<URI>      File, block device or NBD server for cold pages;\n"
+  "                          given twice, a mirror of two servers.\n"
   "backing-size=<SIZE>       Most to use of it (required for a file).\n"
   "backing-timeout=<SECONDS> How long reads wait for an NBD server that is\n"
   "                          away (default: 30).\n"
@@ -112,8 +113,10 @@ options_free (struct options *o)
   allow_free (&o->allow);
   exports_options_free (&o->exports);
   free (o->pool_path);
-  free (o->backing_path);
-  o->backing_path = NULL;
+  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+    free (o->backing_paths[i]);
+    o->backing_paths[i] = NULL;
+  }
   free (o->control_path);
   free (o->name);
   o->pool_path = o->control_path = o->name = NULL;
@@ -241,15 +244,22 @@ set_dedup_index (struct options *o, const char *value)
 
 /* ---- writeback ---- */
 
+/* The second use of the parameter makes it a mirror. */
 static int
-set_backing (struct options *o, const char *value)
+add_backing (struct options *o, const char *value)
 {
-  free (o->backing_path);
+  char **path = &o->backing_paths[o->backing_paths[0] != NULL];
+
+  if (*path) {
+    nbdkit_error ("backing=%s: a mirror has two halves, and there are two "
+                  "already", value);
+    return -1;
+  }
   if (!backing_is_uri (value))
-    o->backing_path = nbdkit_absolute_path (value);
-  else if ((o->backing_path = strdup (value)) == NULL)
+    *path = nbdkit_absolute_path (value);
+  else if ((*path = strdup (value)) == NULL)
     nbdkit_error ("backing: %m");
-  return o->backing_path ? 0 : -1;
+  return *path ? 0 : -1;
 }
 
 static int
@@ -421,7 +431,7 @@ options_set (struct options *o, const char *key, const char *value)
   if (strcmp (key, "recompress-group") == 0)
     return set_bool (&o->maintenance.policy.group, value);
   if (strcmp (key, "backing") == 0)
-    return set_backing (o, value);
+    return add_backing (o, value);
   if (strcmp (key, "backing-size") == 0)
     return set_bytes (&o->writeback.size, value);
   if (strcmp (key, "backing-timeout") == 0)
@@ -475,16 +485,22 @@ options_total_size (const struct options *o)
 static int
 check_backing (struct options *o)
 {
-  if (!o->backing_path
+  if (!o->backing_paths[0]
       && (o->writeback.size || o->writeback.daily_limit
           || o->writeback.timeout)) {
     nbdkit_error ("backing-size, backing-timeout and writeback-limit say "
                   "something about backing=, which is missing");
     return -1;
   }
-  if (o->writeback.timeout && !backing_is_uri (o->backing_path)) {
+  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    if (o->backing_paths[1] && !backing_is_uri (o->backing_paths[i])) {
+      nbdkit_error ("backing=%s: of a mirror, both must be NBD servers",
+                    o->backing_paths[i]);
+      return -1;
+    }
+  if (o->writeback.timeout && !backing_is_uri (o->backing_paths[0])) {
     nbdkit_error ("backing-timeout says something about an NBD server, and "
-                  "backing=%s is none", o->backing_path);
+                  "backing=%s is none", o->backing_paths[0]);
     return -1;
   }
   if (o->writeback.timeout == 0)
@@ -510,7 +526,8 @@ options_check (struct options *o)
   }
   if (check_backing (o) == -1)
     return -1;
-  o->writeback.path = o->backing_path;
+  o->writeback.path = o->backing_paths[0];
+  o->writeback.other_path = o->backing_paths[1];
   if (o->reserve != 0 && o->mlock == 0) {
     nbdkit_error ("reserve says something about mlock=, which is off");
     return -1;

@@ -140,12 +140,13 @@ log_backing (const char *text)
 static int
 open_backing (void)
 {
-  const char *path = options.backing_path;
+  const char *path = options.backing_paths[0], *culprit = NULL;
   char error[256] = "";
 
   if (!path)
     return 0;
   options.writeback.log = log_backing;
+  options.writeback.culprit = &culprit;
   options.writeback.error = error;
   options.writeback.error_size = sizeof error;
   /* Its bookkeeping is mapped here, and must not be filled at once. */
@@ -155,6 +156,7 @@ open_backing (void)
   }
   if (pool_open_writeback (pool, &options.writeback) == 0)
     return 0;
+  path = culprit ? culprit : path;
   switch (errno) {
   case EREMOTEIO:
     nbdkit_error ("backing=%s: %s", path, error);
@@ -284,8 +286,11 @@ report_start_error (void)
                   "backing= is missing", options.pool_path);
     break;
   case ESTALE:
-    nbdkit_error ("backing=%s: it can't be reached, and may be larger than "
-                  "is known", options.backing_path);
+    nbdkit_error ("backing=%s: %s", options.backing_paths[0],
+                  options.backing_paths[1]
+                  ? "of the mirror, only a half is there, and it has become "
+                    "smaller than what was on it"
+                  : "it can't be reached, and may be larger than is known");
     break;
   case ENOTSUP:
     nbdkit_error ("the pool holds pages of an algorithm that is not "
@@ -389,7 +394,7 @@ zram_after_fork (void)
   end_hardening (&refused);
   /* Threads of it are as this one is. */
   if (pool->backing && backing_start (pool->backing) == -1) {
-    nbdkit_error ("backing=%s: %m", options.backing_path);
+    nbdkit_error ("backing=%s: %m", options.backing_paths[0]);
     return -1;
   }
   if (supervised.on && supervised_ready (&supervised, holder) == -1) {

@@ -40,6 +40,27 @@ kill_at_work 20 768 16384 dedup=pool recompress=lz4hc recompress=zstd
 nbdkit_zram --dump-plugin zram | grep -qx zram_backing=file,nbd ||
     skip "the rest: built without NBD for backing"
 start_nbdkit far memory 32M
+far=$pid
 backing=("backing=$(uri far)")
 safe=1000
 kill_at_work 20 12288 4096 dedup=pool recompress=zstd:level=1:dict=auto
+
+# ... and on another one, too, which is killed, and comes back empty.
+comes_and_goes ()
+{
+    trap - EXIT HUP INT TERM
+    while :; do
+        rm -f "$tmp/off.sock"
+        nbdkit --exit-with-parent -f -U "$tmp/off.sock" memory 32M \
+            >/dev/null 2>&1 &
+        sleep 3
+        kill -9 $!
+        wait $! 2>/dev/null || :
+    done
+}
+stop_nbdkit "$far" KILL
+start_nbdkit far memory 32M
+comes_and_goes &
+servers+=($!)
+backing=("backing=$(uri off)" "backing=$(uri far)")
+kill_at_work 10 12288 4096 dedup=pool recompress=zstd:level=1:dict=auto

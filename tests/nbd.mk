@@ -5,6 +5,7 @@
 server_tests = \
 	tests/allow.sh \
 	tests/backing-faults.sh \
+	tests/backing-mirror.sh \
 	tests/backing-nbd.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
