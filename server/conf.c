@@ -56,7 +56,7 @@ const struct conf_entry conf_entries[] = {
   { .name = "policy", .kind = CONF_BOOL },
   { .name = "recompress-age", .kind = CONF_NUMBER },
   { .name = "recompress-group", .kind = CONF_BOOL },
-  { .name = "backing", .kind = CONF_PLACE },
+  { .name = "backing", .kind = CONF_PLACE, .repeats = true },
   { .name = "backing-size", .kind = CONF_SIZE },
   { .name = "backing-timeout", .kind = CONF_NUMBER },
   { .name = "writeback-age", .kind = CONF_NUMBER },

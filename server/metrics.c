@@ -312,6 +312,47 @@ print_unknown (const json_t *replies)
   json_decref (names);
 }
 
+/* ---- the halves of a mirrored backing file ---- */
+
+static const struct family half_families[] = {
+  { "in_sync", "backing_half_in_sync", "gauge",
+    "Whether the half of a mirror has all pages." },
+  { "left", "backing_half_missing_bytes", "gauge", "What it lacks, about." },
+  { "connections", "backing_half_connections", "gauge",
+    "Connections to it; none: it is away, or something else." },
+  { "reconnects", "backing_half_reconnects_total", "counter",
+    "Connections to it that were made again." },
+};
+
+static void
+print_half_sample (const struct family *f, const json_t *reply,
+                   const json_t *half)
+{
+  const json_t *value = json_object_get (half, f->key);
+
+  begin_sample (f->name, "", reply);
+  fputs (",backing=", stdout);
+  print_quoted (json_text (half, "uri"));
+  printf ("} %" PRIu64 "\n", json_is_boolean (value)
+          ? (uint64_t) json_is_true (value) : json_number (half, f->key));
+}
+
+static void
+print_halves (const json_t *replies)
+{
+  size_t i, j;
+  json_t *reply, *half;
+
+  for (size_t k = 0; k < ARRAY_SIZE (half_families); ++k) {
+    const struct family *f = &half_families[k];
+
+    describe (f->name, f->type, f->help);
+    json_array_foreach (replies, i, reply)
+      json_array_foreach (json_object_get (reply, "backing_halves"), j, half)
+        print_half_sample (f, reply, half);
+  }
+}
+
 /* ---- maintenance ---- */
 
 static void
@@ -425,6 +466,7 @@ print_all (const json_t *replies)
   for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
     print_family (&families[i], replies);
   print_unknown (replies);
+  print_halves (replies);
   print_maintenance (replies);
   print_bytes ("read", "read_bytes_total", "Bytes read.", replies);
   print_bytes ("write", "written_bytes_total", "Bytes written.", replies);

@@ -16,7 +16,8 @@
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
   IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
-  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS, HALVES,
+  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS,
+  HALVES, BACKING_SYNC,
 };
 
 const struct column status_columns[] = {
@@ -49,6 +50,8 @@ const struct column status_columns[] = {
                    true, true },
   [HALVES] = { "HALVES", "of a mirror: those in sync, of how many", false,
                true },
+  [BACKING_SYNC] = { "BACKING-SYNC", "of a mirror: halves in sync, "
+                     "and what one lacks", false, true },
   { 0 },
 };
 
@@ -133,6 +136,27 @@ put_halves (const struct line *l, char text[TEXT_SIZE])
   }
 }
 
+static void
+put_backing_sync (const struct line *l, char text[TEXT_SIZE])
+{
+  const json_t *list = json_object_get (l->reply, "backing_halves");
+  char left[TEXT_SIZE] = "";
+  unsigned in_sync = 0;
+
+  text[0] = '\0';
+  for (size_t i = 0; i < json_array_size (list); ++i) {
+    const json_t *half = json_array_get (list, i);
+
+    if (json_is_true (json_object_get (half, "in_sync")))
+      in_sync++;
+    else
+      put_size (l, left, json_number (half, "left"));
+  }
+  if (json_array_size (list) > 0)
+    snprintf (text, TEXT_SIZE, "%u/%zu%s%.20s", in_sync,
+              json_array_size (list), *left ? "," : "", left);
+}
+
 /* Columns that are one number of the server. */
 struct source {
   const char *key;
@@ -152,7 +176,7 @@ static const struct source sources[] = {
   [MEM_USED] = { "mem_used_max", true },
   [MIGRATED] = { "pages_compacted", false },
   [DAMAGED] = { "checksum_errors", false },
-  [HALVES] = { NULL, false },
+  [BACKING_SYNC] = { NULL, false },
 };
 
 /* Of a server elsewhere there is only what this machine sees of it. */
@@ -197,6 +221,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case SWAPPED:
   case RECONNECTS: put_attached (l, column, text); break;
   case HALVES: put_halves (l, text); break;
+  case BACKING_SYNC: put_backing_sync (l, text); break;
   default:
     if (s->size)
       put_size (l, text, json_number (l->statistics, s->key));

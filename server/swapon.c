@@ -527,7 +527,7 @@ command_swapon (const struct command *command, int argc, char *argv[])
     { .name = keys[3], .argument = "SIZE", .list = &v[3],
       .help = "the most memory that may be held" },
     { .name = keys[4], .argument = "PATH", .list = &v[4],
-      .help = "a file or device for pages that are written back" },
+      .help = "for pages that are written back; two URIs: a mirror" },
     { .name = keys[5], .argument = "SIZE", .list = &v[5],
       .help = "how much of it" },
     { .name = keys[6], .letter = 'p', .argument = "N", .list = &v[6],

@@ -99,7 +99,8 @@ whole_file (void **state)
              "mem-limit = ram / 4\n"
              "policy = on\n"
              "writeback-watermark = 70%\n"
-             "backing = /var/lib/cold#1\n"
+             "backing = nbd://far/a#1\n"
+             "backing = nbd://off\n"
              "backing-size = 2 * 3G\n"
              "; and the rest\n"
              "threads = 4\n"
@@ -116,9 +117,10 @@ whole_file (void **state)
   assert_parameters (&c, "algorithm=lz4 recompress=zstd:level=3 "
                      "recompress=zstd:level=9:dict=auto "
                      "mem-limit=2147483648 policy=on "
-                     "writeback-watermark=70 backing=/var/lib/cold#1 "
+                     "writeback-watermark=70 backing=nbd://far/a#1 "
+                     "backing=nbd://off "
                      "backing-size=6442450944");
-  assert_string_equal (conf_parameter (&c, "backing"), "/var/lib/cold#1");
+  assert_string_equal (conf_parameter (&c, "backing"), "nbd://far/a#1");
   assert_null (conf_parameter (&c, "back"));
   assert_string_equal (c.pool, "/dev/shm/p");
   assert_string_equal (c.listen, "0.0.0.0:10809");
