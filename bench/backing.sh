@@ -4,8 +4,9 @@
 # with the same pages, by turns.
 #   backing.sh DATA
 # The servers are nbdkit's memory plugin and this plugin, each at a socket
-# and at a port of this machine.  A ratio is the median of the ratios of
-# the rounds, each to the file of the same round.
+# and at a port of this machine, a mirror of two, and this plugin where it
+# hardly tries to compress what is compressed already.  A ratio is the median
+# of the ratios of the rounds, each to the file of the same round.
 set -e
 . "$(dirname "$0")/functions.sh"
 
@@ -45,41 +46,45 @@ spill () {
     calc "$pages / (($end - $start) / 1e9)"
 }
 
-# A far end, by a socket or by a port.
+# A far end, by a socket or by a port: then it is in WHERE.
+where=()
 far_socket () {
     start_server far "$@"
-    where=$(uri far)
+    where+=("backing=$(uri far)")
 }
 far_port () {
-    "$RUN" nbdkit -P "$tmp/far.pid" -i 127.0.0.1 -p $port "$@"
-    where=nbd://127.0.0.1:$port
-    nbdinfo --size "$where" > /dev/null
-    server_pids[far]=$(cat "$tmp/far.pid")
+    local name=far${#where[@]} at=$((port + ${#where[@]}))
+    "$RUN" nbdkit -P "$tmp/$name.pid" -i 127.0.0.1 -p $at "$@"
+    nbdinfo --size "nbd://127.0.0.1:$at" > /dev/null
+    server_pids[$name]=$(cat "$tmp/$name.pid")
+    where+=("backing=nbd://127.0.0.1:$at")
 }
 
-# far_end NAME: start it; then it is at $where.
 far_end () {
     case $1 in
+    file) where=(backing="$file" backing-size=1G) ;;
     memory-socket) far_socket memory 1G ;;
     memory-port) far_port memory 1G ;;
+    memory-mirror) far_port memory 1G; far_port memory 1G ;;
     zram-socket) far_socket zram 1G policy=off control=off ;;
     zram-port) far_port zram 1G policy=off control=off ;;
+    zram-quick)
+        far_port zram 1G policy=off control=off algorithm=lz4:level=65537 ;;
     esac
 }
 
 # measure NAME ROUND: into a line "NAME ROUND SPEED".
 measure () {
-    if [ "$1" = file ]; then
-        echo "$1 $2 $(spill backing="$file" backing-size=1G)"
-    else
-        far_end "$1"
-        echo "$1 $2 $(spill backing="$where")"
-        stop_server far
-    fi >> "$tmp/rounds"
+    local server
+    where=()
+    far_end "$1"
+    echo "$1 $2 $(spill "${where[@]}")" >> "$tmp/rounds"
+    for server in "${!server_pids[@]}"; do stop_server "$server"; done
 }
 
 # All in turn, every other round in reverse.
-names=(memory-socket memory-port file zram-socket zram-port)
+names=(memory-socket memory-port memory-mirror file zram-socket zram-port
+       zram-quick)
 for ((r = 1; r <= rounds; r++)); do
     for ((i = 0; i < ${#names[@]}; i++)); do
         measure "${names[(r % 2) ? i : ${#names[@]} - 1 - i]}" $r
