@@ -31,6 +31,7 @@ server_tests = \
 	tests/map-64T.sh \
 	tests/mem-limit.sh \
 	tests/model-algorithms.sh \
+	tests/model-far-killed.sh \
 	tests/model-maintenance.sh \
 	tests/model-page-sizes.sh \
 	tests/model-pool.sh \
