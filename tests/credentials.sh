@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Certificates and keys, good and bad ones, in $tmp: the directories ours,
-# others and anonymous; the files keys/alice, keys/eve and keys/forged.
+# others, anonymous, expired and mixed; the files keys/alice, keys/eve and
+# keys/forged.
 
 requires certtool psktool
 [ "$(nbdkit --dump-config | sed -n 's/^tls=//p')" = yes ] ||
@@ -40,10 +41,19 @@ certificate ()
         certificate $who server tls_www_server 'dns_name = localhost'
         certificate $who client tls_www_client
     done
+    # Who was a client of ours.
+    mkdir "$tmp/expired"
+    cp "$tmp/ours"/ca-*.pem "$tmp/expired/"
+    certificate expired client tls_www_client \
+        'activation_date = "2020-01-01 00:00:00 UTC"' \
+        'expiration_date = "2020-01-02 00:00:00 UTC"'
 } 2>"$tmp/certtool.log"
 # Who trusts the server, but has nothing to show.
 mkdir "$tmp/anonymous"
 cp "$tmp/ours/ca-cert.pem" "$tmp/anonymous/"
+# ... and shows what the others made.
+cp -r "$tmp/others" "$tmp/mixed"
+cp "$tmp/ours/ca-cert.pem" "$tmp/mixed/"
 
 # ---- shared keys ----
 

@@ -11,6 +11,7 @@ server_tests = \
 	tests/bad-pool.sh \
 	tests/client-fio.sh \
 	tests/client-nbdcopy.sh \
+	tests/client-qemu-tls.sh \
 	tests/client-qemu.sh \
 	tests/clients.sh \
 	tests/control-hostile.sh \

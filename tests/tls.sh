@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Encrypted, by nbdkit's own options: with certificates and with shared
 # keys, to libnbd's programs and to another nbdkit.  Who has none, another
-# one's, or speaks in the clear gets no byte.
+# one's, or one that is over, speaks in the clear, or means a server of
+# another name gets no byte.
 . "${srcdir:-.}/tests/functions.sh"
 . "${srcdir:-.}/tests/credentials.sh"
 
@@ -54,10 +55,21 @@ works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
     tls-certificates="$tmp/ours"
 refused "nbd://localhost:$port"
 refused "nbds://localhost:$port/?tls-certificates=$tmp/anonymous"
-refused "nbds://localhost:$port/?tls-certificates=$tmp/others"
+for who in others mixed expired; do
+    refused "nbds://localhost:$port/?tls-certificates=$tmp/$who"
+done
 not_through
-not_through tls=require tls-certificates="$tmp/anonymous"
-not_through tls=require tls-certificates="$tmp/others"
+for who in anonymous others mixed expired; do
+    not_through tls=require tls-certificates="$tmp/$who"
+done
+works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
+    tls-certificates="$tmp/ours"
+stop_nbdkit "$server"
+
+# The same server, by an address that its certificate doesn't have.
+start_tcp tls 127.0.0.1 --tls=require --tls-certificates="$tmp/ours" zram 3M
+server=$pid
+refused "nbds://127.0.0.1:$port/?tls-certificates=$tmp/ours"
 works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
     tls-certificates="$tmp/ours"
 stop_nbdkit "$server"
