@@ -9,7 +9,7 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     libnl-3-dev libnl-genl-3-dev libinih-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
     libclang-rt-dev util-linux procps python3 socat jq gnutls-bin
-    libsqlite3-dev"
+    libsqlite3-dev iproute2"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
 packages_bench_apt="gnuplot-nox"
@@ -20,7 +20,7 @@ packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     libnl3-devel inih-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
     libasan libubsan libtsan util-linux procps-ng python3 socat jq gnutls-utils
-    perl-interpreter perl-Pod-Checker sqlite-devel"
+    perl-interpreter perl-Pod-Checker sqlite-devel iproute"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
     btrfs-progs mdadm fio util-linux iproute iproute-tc"
 packages_bench_dnf="gnuplot"
@@ -35,8 +35,8 @@ have_group () {
                     jansson smartcols ncursesw inih
                     libnl-3.0 libnl-genl-3.0" ;;
         tests)
-            set -- qemu-img qemu-io fio valgrind clang unshare pgrep python3 \
-                socat jq certtool psktool
+            set -- qemu-img qemu-io fio valgrind clang unshare nsenter ip pgrep \
+                python3 socat jq certtool psktool
             module="cmocka sqlite3" ;;
         vm)
             set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \

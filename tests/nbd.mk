@@ -79,6 +79,9 @@ command_tests = \
 	tests/hardening.sh \
 	tests/help.sh \
 	tests/holder.sh \
+	tests/hosts-allow.sh \
+	tests/hosts-bandwidth.sh \
+	tests/hosts-open.sh \
 	tests/metrics.sh \
 	tests/remote-status.sh \
 	tests/root-session.sh \
@@ -102,6 +105,7 @@ EXTRA_DIST += \
 	tests/credentials.sh \
 	tests/functions.sh \
 	tests/holder.py \
+	tests/hosts.sh \
 	tests/hostile.py \
 	tests/played-control.py \
 	tests/prometheus.py \
