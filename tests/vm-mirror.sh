@@ -27,7 +27,8 @@ say "$mib MiB are used, of as many"
 # As long as it takes.
 (n=0
  while [ ! -e /tmp/enough ]; do
-     pages $mib workers=2 rounds=0 seconds=60 seed=$((${seed:-500} + n)) \
+     pages $mib workers=2 rounds=0 seconds=60 stalls=2000 \
+         seed=$((${seed:-500} + n)) \
          >>/tmp/lines 2>&1 || { echo $? >/tmp/code; break; }
      n=$((n + 1))
  done) &

@@ -3,9 +3,10 @@
  * version and a seed tell, touches them again in some order, verifies every
  * byte, and writes every third anew.
  *
- *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N] [hold=1]
+ *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N] [stalls=MS] [hold=1]
  *
- * With hold=1 it stops itself when all is filled, until SIGCONT.
+ * With hold=1 it stops itself when all is filled, until SIGCONT.  Of each
+ * page that took longer than stalls=, it says so, and when.
  *
  * Prints one line; the exit status is 1 when a byte was wrong.
  */
@@ -36,7 +37,7 @@ struct result {
 struct worker {
   uint64_t *memory;
   uint8_t *versions;            /* by page */
-  uint64_t pages, seed;
+  uint64_t pages, seed, stalls;
   struct result *result;
 };
 
@@ -81,10 +82,13 @@ is_right (const struct worker *w, uint64_t page)
 static void
 note_time (struct worker *w, uint64_t *before)
 {
-  uint64_t now = now_ms ();
+  uint64_t now = now_ms (), took = now - *before;
 
-  if (now - *before > w->result->longest_ms)
-    w->result->longest_ms = now - *before;
+  if (took > w->result->longest_ms)
+    w->result->longest_ms = took;
+  if (took > w->stalls)
+    fprintf (stderr, "stalled %" PRIu64 " ms, until %.2f s\n", took,
+             (double) now / 1000);
   *before = now;
 }
 
@@ -148,14 +152,16 @@ map (size_t size, int flags)
 }
 
 struct plan {
-  uint64_t rounds, seconds, hold;
+  uint64_t rounds, seconds, stalls, hold;
 };
 
 static int
 work (uint64_t pages, uint64_t seed, const struct plan *plan,
       struct result *result)
 {
-  struct worker w = { .pages = pages, .seed = seed, .result = result };
+  struct worker w = {
+    .pages = pages, .seed = seed, .stalls = plan->stalls, .result = result,
+  };
   uint64_t chance = seed, start = now_ms ();
 
   w.memory = map (pages * PAGE, MAP_PRIVATE);
@@ -206,6 +212,7 @@ main (int argc, char *argv[])
   const struct plan plan = {
     .rounds = argument (argc, argv, "rounds", 1),
     .seconds = argument (argc, argv, "seconds", 0),
+    .stalls = argument (argc, argv, "stalls", UINT64_MAX),
     .hold = argument (argc, argv, "hold", 0),
   };
   struct result *r, sum = { 0 };
@@ -213,7 +220,7 @@ main (int argc, char *argv[])
 
   if (mib == 0 || workers == 0) {
     fprintf (stderr, "usage: pages MIB [workers=N] [rounds=N] [seed=N] "
-             "[seconds=N] [hold=1]\n");
+             "[seconds=N] [stalls=MS] [hold=1]\n");
     return 2;
   }
   r = map (workers * sizeof *r, MAP_SHARED);
