@@ -98,23 +98,25 @@ ratio "$tenants tenants / one with $tenants connections" ">= 0.9" many one
 
 # ---- a reader beside a writer ----
 
-p99 () { field p99_us "$(load --op=read --seed="$1" --depth=1 "$zram/1")"; }
-beside () {
-    nbd-load --data="$data" --op=write --span=$span --depth=1 \
-        --seconds="$(calc "$seconds + 1")" "$zram/2" > /dev/null &
-    local writer=$!
+# The one that reads is READER, the one that writes WRITER.
+p99 () { field p99_us "$(load --op=read --seed="$1" --depth=1 "$reader")"; }
+beside_load () {
+    nbd-load --data="$data" --op=write --span=$span "${@:2}" \
+        --seconds="$(calc "$seconds + 1")" "$writer" > /dev/null &
+    local load=$!
     sleep 0.3
     p99 "$1"
-    wait $writer
+    wait $load
 }
+beside () { beside_load "$1" --depth=1; }
+beside_deep () { beside_load "$1" --depth=32 --connections=4; }
+reader=$zram/1 writer=$zram/2
 ratio "p99 of a reader, beside a writer / alone" "<= 4" beside p99
-beside_deep () {
-    nbd-load --data="$data" --op=write --span=$span --depth=32 \
-        --connections=4 --seconds="$(calc "$seconds + 1")" "$zram/2" \
-        > /dev/null &
-    local writer=$!
-    sleep 0.3
-    p99 "$1"
-    wait $writer
-}
 ratio "... that keeps 32 writes in flight" - beside_deep p99
+
+# What two processors give a reader that shares them with so much else:
+# nbdkit's own plugin, which only copies.
+start_tcp memory memory $span
+reader=nbd://127.0.0.1:$port writer=$reader
+nbd-load --fill --data="$data" --span=$span "$reader"
+ratio "... of nbdkit's memory plugin" - beside_deep p99
