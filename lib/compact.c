@@ -122,7 +122,6 @@ compact_page (struct device *d, uint64_t index, bool sink)
 
 /* ---- one group ---- */
 
-
 /* The pages that share the group of SLOT, which that at INDEX does: in
  * SLOTS, by their place in the run of which FIRST is the first; the
  * others EMPTY.  The leaf is locked.  Returns the places.

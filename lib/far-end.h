@@ -67,7 +67,8 @@ struct far_end *far_end_open (const struct far_end_options *o, char *error,
 void far_end_rest (struct far_end *f);
 
 /* Start the threads, which connect, and wait for that a moment.  IS_RIGHT
- * is called by them, with the first BACKING_BLOCK bytes.  0, or -1 with errno EAGAIN, and some may run.
+ * is called by them, with the first BACKING_BLOCK bytes.  0, or -1 with
+ * errno EAGAIN, and some may run.
  */
 int far_end_start (struct far_end *f,
                    bool (*is_right) (void *opaque, const void *block),

@@ -14,7 +14,6 @@
 
 /* ---- publishing ---- */
 
-
 /* Mostly a page is replaced by another of its kind. */
 static void
 recount (struct device *d, slot_t old, slot_t new)

@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 /* Is one of the devices in /proc/swaps ours, or an array that has one that
- * is: NAME's by its identifier (/sys/block/nbdN/backend), or, where it has none, as plain nbd-client
- * attaches it, perhaps ours, since CLIENTS are connected?  Then it is in
- * DEVICE.  If it can't be told, it is.
+ * is: NAME's by its identifier (/sys/block/nbdN/backend), or, where it has
+ * none, as plain nbd-client attaches it, perhaps ours, since CLIENTS are
+ * connected?  Then it is in DEVICE.  If it can't be told, it is.
  */
 bool in_use_as_swap (const char *name, bool clients, char *device,
                      size_t size);

@@ -185,7 +185,8 @@ listen_host (struct listener *list, unsigned *count, const char *address,
   int r;
 
   snprintf (text, sizeof text, "%s", address);
-  if (strlen (address) >= sizeof text || cut_address (text, &host, &port) == -1)
+  if (strlen (address) >= sizeof text
+      || cut_address (text, &host, &port) == -1)
     return failed (address, "neither HOST:PORT nor a path that begins with "
                    "a slash", error, size);
   r = getaddrinfo (host, port, &hints, &found);

@@ -60,7 +60,6 @@ enum md_half md_half_read (int fd);
  */
 unsigned md_count (const char *array, unsigned *in_sync);
 
-
 /* Has the array a half besides /dev/nbdINDEX that is in sync, and whose
  * connections the kernel still reads from?  False where that can't be
  * seen (nbd-receivers.h).

@@ -115,7 +115,8 @@ static const struct family export_families[] = {
   { "writes", "export_writes_total", "counter", "Requests to write it." },
   { "write_bytes", "export_written_bytes_total", "counter",
     "Bytes written to it." },
-  { "trims", "export_trims_total", "counter", "Requests to trim it, or to write zeroes." },
+  { "trims", "export_trims_total", "counter",
+    "Requests to trim it, or to write zeroes." },
   { "failed", "export_failed_requests_total", "counter",
     "Requests answered with an error." },
 };

@@ -449,8 +449,6 @@ static const char *const flags[] = { "mirror", "stripe", "attach-only" };
 
 #define FLAGS ARRAY_SIZE (flags)
 
-
-
 /* A file of a former run that had not come to anything is not ours. */
 static void
 forget_stale (const struct swapon *s)
