@@ -86,7 +86,7 @@ grep -q 'it lacks what was written' "$tmp/zram.log" &&
     grep -q 'it has all pages again' "$tmp/zram.log" ||
     fail "$(cat "$tmp/zram.log")"
 # One that stands still.
-kill -STOP "${half[lost]}"
+stand "${half[lost]}"
 holds "$tmp/a"
 nbdcopy "$tmp/b" "$(uri zram)"
 all_away
@@ -124,7 +124,7 @@ stop_nbdkit "$zram" KILL
 # The half that is left has all, the other one not.
 start_half kept
 refuses 'lacks pages' zram $size pool="$pool" backing="$(uri kept)"
-kill -STOP "${half[lost]}"
+stand "${half[lost]}"
 refuses 'lacks pages' zram $size pool="$pool" backing-timeout=3 \
     backing="$(uri kept)" backing="$(uri lost)"
 kill -CONT "${half[lost]}"

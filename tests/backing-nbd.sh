@@ -138,7 +138,7 @@ stop_nbdkit "$zram"
 start backing-timeout=3
 nbdcopy "$tmp/a" "$(uri zram)"
 all_away
-kill -STOP "$far"
+stand "$far"
 io_fails "$(uri zram)" "read 0 4k" || fail "read from a server that stands"
 eventually is away || fail "the state is not away"
 kill -CONT "$far"
@@ -146,7 +146,7 @@ eventually is ok || fail "not ok again"
 holds "$tmp/a"
 # In the middle of writing.
 nbdcopy "$tmp/b" "$(uri zram)"
-kill -STOP "$far"
+stand "$far"
 ! write_back || fail "written to a server that stands"
 holds "$tmp/b"
 kill -CONT "$far"
@@ -169,7 +169,7 @@ fills ()
 start policy=on mem-limit=5M backing-timeout=6
 fills || fail "4M do not go into 5M, of which half are buffers, and a server"
 [ "$(statistic bd_count)" -gt 100 ] || fail "nothing was written back"
-kill -STOP "$far"
+stand "$far"
 fill_up "$(uri zram)" "$tmp/a"
 nbdzram compact zram0 >/dev/null
 kill -CONT "$far"

@@ -61,7 +61,7 @@ out=$("$bin/nbd-dial" "nbd+unix:///?socket=$tmp/relay" 5000)
     fail "who answered? $out"
 
 # A server that stands still, and goes on in time, and does not.
-kill -STOP "$server"
+stand "$server"
 no_answer 'does not answer' "$(uri a)" 300
 (sleep 0.5; kill -CONT "$server") &
 dials "3145728 $all $server" "$(uri a)" 20000
@@ -103,7 +103,7 @@ dials "5242880 $all 0" -r "nbd://127.0.0.1:$port" 5000
 dials "5242880 $all 0" "nbd://127.0.0.1:$port/x" 5000
 # Of the addresses of this name it listens at one.
 dials "5242880 $all 0" "nbd://localhost:$port/" 5000
-kill -STOP "$pid"
+stand "$pid"
 no_answer 'does not answer' "nbd://127.0.0.1:$port" 300
 kill -CONT "$pid"
 stop_nbdkit "$pid" KILL

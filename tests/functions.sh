@@ -188,6 +188,19 @@ stop_nbdkit ()
     check_logs
 }
 
+# stand PID: stop it, and return when none of its threads runs any more,
+# which on a busy machine is not at once.
+stand ()
+{
+    kill -STOP "$1"
+    eventually stands "$1" || fail "process $1 does not stop"
+}
+
+stands ()
+{
+    ! grep -hs '^State:' /proc/"$1"/task/*/status | grep -qv '[TZX] ('
+}
+
 # What a sanitizer says at the end of a server is an error, too.
 check_logs ()
 {

@@ -79,7 +79,7 @@ eventually is_whole a
 kill -9 "$pid"
 eventually is_gone "$pid"
 standby=$(sed -n 's/.*"pid":\([0-9]*\),[^}]*"waiting".*/\1/p' "$run/a.run")
-kill -STOP "$standby"
+stand "$standby"
 serve a --size=32M --standby
 eventually is_asleep "$standby" || fail "the standby does not go on"
 stop a
@@ -88,7 +88,7 @@ stop a
 serve a --size=32M --swap
 eventually is_whole a
 if holder=$(holder_pid a); then
-    kill -STOP "$holder"
+    stand "$holder"
     kill -9 "$(server_pid a)"
     eventually is_whole a
     kill -9 "$pid"

@@ -92,7 +92,7 @@ stop u
 serve u --size=32M --swap
 eventually is_whole u
 if holder=$(holder_pid u); then
-    kill -STOP "$holder"
+    stand "$holder"
     nbdzram upgrade u
     kill -0 "$holder"
     kill -CONT "$holder"
