@@ -5,7 +5,7 @@
  *   nbd-reconnect [-s SEED] [-c CONNECTIONS] [-p PAGES] [-r MS] URI
  *
  * Each connection is a thread's, which writes, reads and trims pages of
- * its own, until SIGTERM; then all pages are verified by one that is new.
+ * its own, in bursts, until SIGTERM; then all pages are verified by one that is new.
  * It is an error if a page is not as it was acknowledged; if a request is
  * answered by an error; if a connection is refused.  With -r a request must
  * be answered within so many milliseconds, over all its repetitions.
@@ -37,6 +37,8 @@
 #define PAGE 4096
 #define RUN 8                   /* pages of one request, at most */
 #define PATIENCE_MS 60000       /* a hang is not a stall */
+#define BURST_MAX 64            /* requests */
+#define PAUSE_NS_MAX 10000000
 
 struct thread {
   pthread_t id;
@@ -219,6 +221,15 @@ note (const struct request *r)
     }
 }
 
+/* Who starts, watches and kills servers needs a processor, too. */
+static void
+pause_a_while (struct thread *t)
+{
+  nanosleep (&(struct timespec) {
+               .tv_nsec = (long) below (&t->random, PAUSE_NS_MAX),
+             }, NULL);
+}
+
 static void *
 work (void *arg)
 {
@@ -226,9 +237,12 @@ work (void *arg)
   struct thread *t = arg;
 
   while (!stop) {
-    choose (t, &r);
-    do_request (t, &r);
-    note (&r);
+    for (uint64_t i = below (&t->random, BURST_MAX); i > 0 && !stop; --i) {
+      choose (t, &r);
+      do_request (t, &r);
+      note (&r);
+    }
+    pause_a_while (t);
   }
   if (t->nbd)
     drop (t);

@@ -116,7 +116,7 @@ stop a
 
 # Only a holder is left.
 serve a --size=32M --swap
-if [ "$(sup a "s['holder']")" = None ]; then
+if ! holder_pid a >/dev/null; then
     echo "no holder here"
 else
     io "$(socket_uri a)" 'write -P 3 0 1M'

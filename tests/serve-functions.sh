@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the tests of nbdzram serve share; after functions.sh.
 
-requires socat python3
+requires socat jq
 
 export NBDZRAM_PLUGIN=$plugin
 export NBDZRAM_CONF_DIR=$tmp/conf
@@ -28,22 +28,21 @@ pause ()
     sleep "$(printf '0.%03d' "$chance")"
 }
 
-# sup NAME EXPRESSION: a Python expression of the supervisor's status, s.
+# sup NAME FILTER: of jq, for the supervisor's status.  False if nothing comes
+# of it.
 sup ()
 {
     echo '{"verb": "status"}' |
         socat -t 20 - "UNIX-CONNECT:$run/$1.sup" 2>/dev/null |
-        python3 -c 'import json, sys
-s = json.load(sys.stdin)
-print(eval(sys.argv[1]))' "$2" 2>/dev/null
+        jq -er "$2" 2>/dev/null
 }
 
-server_pid () { sup "$1" "s['server']['pid']"; }
-standby_pid () { sup "$1" "s['standby']['pid'] if s['standby']['waiting'] else 1/0"; }
-supervisor_pid () { sup "$1" "s['pid']"; }
-holder_pid () { sup "$1" "s['holder']['pid']"; }
-restarts () { sup "$1" "s['restarts']"; }
-is_ready () { [ "$(sup "$1" "s['server']['ready']")" = True ]; }
+server_pid () { sup "$1" '.server.pid // empty'; }
+standby_pid () { sup "$1" '.standby | select (.waiting?) | .pid'; }
+supervisor_pid () { sup "$1" .pid; }
+holder_pid () { sup "$1" '.holder.pid // empty'; }
+restarts () { sup "$1" .restarts; }
+is_ready () { sup "$1" .server.ready >/dev/null; }
 has_standby () { standby_pid "$1" >/dev/null; }
 # none_gone NAME: its supervisor waits for nobody's end any more.
 none_gone () { ! grep -q '"state":"gone"' "$run/$1.run"; }

@@ -25,7 +25,7 @@ complains () { grep -q 'whoever reaches' "$tmp/$1.log"; }
 
 serve open --size=16M --listen=:0
 complains open || fail "$(cat "$tmp/open.log")"
-get_in "$(sup open "s['listen'][0]" |
+get_in "$(sup open '.listen[0]' |
     sed 's/0\.0\.0\.0/127.0.0.1/; s/\[::\]/[::1]/')"
 stop open
 serve here --size=16M --listen=localhost:0
@@ -40,7 +40,7 @@ stop list
 
 serve key --size=16M --listen=:0 tls-psk="$tmp/keys/alice"
 ! complains key || fail "it has TLS"
-uri=$(sup key "s['listen'][0]")
+uri=$(sup key '.listen[0]')
 [[ $uri = nbds://* ]] || fail "$uri"
 port=${uri##*:}
 psk=tls-psk-file=$tmp/keys
@@ -62,7 +62,7 @@ listen = localhost:0
 tls-certificates = $tmp/ours
 END
 serve cert
-port=$(sup cert "s['listen'][0]")
+port=$(sup cert '.listen[0]')
 port=${port##*:}
 get_in "nbds://localhost:$port/?tls-certificates=$tmp/ours"
 stay_out "nbds://localhost:$port/?tls-certificates=$tmp/anonymous"

@@ -58,7 +58,7 @@ mv "$tmp/new.so" "$tmp/plugin.so"
 exits 1 'u: the new server does not start' upgrade u
 [ "$(server_pid u)" = "$old" ] || fail "the old server is gone"
 kill -0 "$old"
-[ "$(sup u "s['standby']['waiting']")" = True ] || fail "its standby is gone"
+has_standby u || fail "its standby is gone"
 
 # Nor does one that reads its parameters well, and fails when it has the
 # pool: the standby of the old program goes on.

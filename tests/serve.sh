@@ -9,9 +9,9 @@ nbdzram serve --daemon --size=64M a algorithm=zstd >"$tmp/out" 2>&1 ||
     fail "$(cat "$tmp/out")"
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
 [ "$(nbdinfo --size "$(socket_uri a)")" = $((64 << 20)) ]
-[ "$(sup a "s['state'], s['pool'], s['swap'], s['standby']")" = \
-  "('running', 'memfd', False, None)" ]
-[ "$(sup a "s['listen'][0]")" = "$(socket_uri a)" ]
+[ "$(sup a '[.state, .pool, .swap, .standby] | tojson')" = \
+  '["running","memfd",false,null]' ]
+[ "$(sup a '.listen[0]')" = "$(socket_uri a)" ]
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd' ||
     fail "$(nbdzram status a)"
 exits 1 'a: .*a.sup: another supervisor runs' serve a --size=64M
@@ -29,7 +29,7 @@ size = 16M
 algorithm = lz4
 END
 serve b --listen=localhost:0 size=32M
-uri=$(sup b "s['listen'][0]")
+uri=$(sup b '.listen[0]')
 [[ $uri = nbd://* ]] || fail "$uri"
 [ "$(nbdinfo --size "$uri")" = $((32 << 20)) ]
 [ ! -e "$run/b.sock" ]
@@ -93,8 +93,8 @@ eventually is_ready i || fail "$(cat "$tmp/i.log")"
 kill -9 "$(server_pid i)"
 is_restarted () { [ "$(restarts i)" = 1 ]; }
 eventually is_restarted || fail "$(cat "$tmp/i.log")"
-[ "$(sup i "s['last_exit']")" = 'killed by signal 9' ] ||
-    fail "$(sup i "s['last_exit']")"
+[ "$(sup i .last_exit)" = 'killed by signal 9' ] ||
+    fail "$(sup i .last_exit)"
 stop i
 
 # ---- mistakes ----
@@ -164,8 +164,8 @@ stop g
 serve g --swap --size=16M
 asks '{"verb": "watch", "uri": "nbd+unix:///?socket=/none"}' '"name":"g"'
 eventually grep -q 'the watcher of g .*started again' "$tmp/g.log"
-[ "$(sup g "len(s['watchers'])")" = 1 ] || fail 'it is not tried again'
+[ "$(sup g '.watchers | length')" = 1 ] || fail 'it is not tried again'
 asks '{"verb": "unwatch", "name": "g"}' '"ok":true'
-is_unwatched () { [ "$(sup g "s['watchers']")" = '[]' ]; }
+is_unwatched () { [ "$(sup g '.watchers | length')" = 0 ]; }
 eventually is_unwatched || fail 'it is still there'
 stop g
