@@ -47,6 +47,8 @@ cleanup ()
     done
     if [ $status -ne 0 ] && [ $status -ne 77 ]; then
         tail -n 20 "$tmp"/*.log 2>/dev/null || :
+        # The end of what a sanitizer says is not what one wants to know.
+        grep -h -A 40 'ERROR: .*Sanitizer\|runtime error:' "$tmp"/*.log || :
     fi
     [ ! "${mnt:-}" ] || umount "$mnt" 2>/dev/null || :
     rm -rf "$tmp" ${pools[@]+"${pools[@]}"}
@@ -245,12 +247,12 @@ status_kib ()
     awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"
 }
 
-# eventually COMMAND...: it succeeds, for which a busy machine has a minute.
+# eventually COMMAND...: it succeeds, for which a busy machine has minutes.
 # What a server took for a connection goes back a little after the client
 # is gone.
 eventually ()
 {
-    local until=$((SECONDS + 60))
+    local until=$((SECONDS + 150))
 
     until "$@"; do
         [ $SECONDS -lt $until ] || return 1

@@ -89,19 +89,27 @@ our_processes ()
         fi
     done
 }
-trap 'status=$?; kill_all; cleanup $status' EXIT
+
+# What they are, do, and wait for.
+show_processes ()
+{
+    local p
+    for p in $(our_processes); do
+        echo "$p $(tr '\0' ' ' <"/proc/$p/cmdline")" \
+             "$(cut -d ' ' -f 3,4 "/proc/$p/stat") $(cat "/proc/$p/wchan")"
+    done 2>/dev/null
+    tail -n 1 "$run"/*.run 2>/dev/null || :
+}
+
+trap 'status=$?
+      case $status in 0|77) ;; *) show_processes ;; esac
+      kill_all
+      cleanup $status' EXIT
 
 # nothing_left: no process, no file.
 nothing_left ()
 {
-    local p
-
-    eventually no_processes || {
-        for p in $(our_processes); do
-            echo "$p $(tr '\0' ' ' <"/proc/$p/cmdline") $(cat "/proc/$p/stat")"
-        done
-        fail "processes are left"
-    }
+    eventually no_processes || fail "processes are left"
     [ ! "$(ls "$run")" ] || fail "files are left: $(ls "$run")"
 }
 no_processes () { [ ! "$(our_processes)" ]; }
