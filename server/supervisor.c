@@ -179,8 +179,9 @@ look (struct supervisor *s)
   int64_t next = 0;
 
   take_signals (s);
-  control_listen (s);
+  /* Who asks is to hear what is so. */
   servers_look (s);
+  control_listen (s);
   next = earlier (next, watchers_look (s));
   next = earlier (next, upgrade_look (s));
   next = earlier (next, stop_look (s));
