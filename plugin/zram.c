@@ -18,6 +18,7 @@
 #include "control.h"
 #include "devices.h"
 #include "exports.h"
+#include "gate.h"
 #include "hardening.h"
 #include "holder.h"
 #include "maintainer.h"
@@ -214,6 +215,10 @@ begin_hardening (void)
 {
   if (supervised_init (&supervised) == -1) {
     nbdkit_error ("NBDZRAM_SUPERVISED: %m");
+    return -1;
+  }
+  if (gate_pass () == -1) {
+    nbdkit_error ("the supervisor: %m");
     return -1;
   }
   hardened = options.mlock == 1

@@ -122,14 +122,13 @@ child (const struct program *program, const struct spawn_fds *fds,
   _exit (127);
 }
 
-int
-spawn (const struct program *program, const struct spawn_fds *fds,
+static int
+start (const struct program *program, const struct spawn_fds *fds,
        struct process *p)
 {
   volatile int error = 0;
   pid_t pid;
 
-  *p = NO_PROCESS;
   pid = vfork ();
   if (pid == -1)
     return -1;
@@ -145,4 +144,30 @@ spawn (const struct program *program, const struct spawn_fds *fds,
   waitpid (pid, NULL, 0);
   errno = error;
   return -1;
+}
+
+int
+spawn (const struct program *program, struct spawn_fds *fds,
+       struct process *p)
+{
+  int gate[2] = { -1, -1 }, r = 0, err;
+
+  *p = NO_PROCESS;
+  if (fds->gate > 0) {
+    if (pipe2 (gate, O_CLOEXEC) == -1)
+      return -1;
+    gate[0] = fds->from[fds->gate] = fd_keep (gate[0]);
+    gate[1] = fd_keep (gate[1]);
+    r = gate[0] == -1 || gate[1] == -1 ? -1 : 0;
+  }
+  if (r == 0)
+    r = start (program, fds, p);
+  err = errno;
+  fd_close (&gate[0]);
+  if (r == 0)
+    p->gate = gate[1];
+  else
+    fd_close (&gate[1]);
+  errno = err;
+  return r;
 }

@@ -31,6 +31,8 @@ struct program {
 struct spawn_fds {
   int from[SPAWN_FDS_MAX];
   unsigned count;
+  unsigned gate;                /* which of them is to be the child's end of
+                                 * a gate (gate.h); 0: it has none */
 };
 
 /* The environment of this process, but those names that begin as one of
@@ -48,9 +50,10 @@ void strings_free (char **list);
 
 /* Start it, with no signal blocked or ignored, in a session of its own, so
  * that a terminal's interrupt does not reach it.  0 with *P, or -1 with
- * errno, which may be what execve gave.
+ * errno, which may be what execve gave.  If it has a gate, it waits there
+ * for process_let_go.
  */
-int spawn (const struct program *program, const struct spawn_fds *fds,
+int spawn (const struct program *program, struct spawn_fds *fds,
            struct process *p);
 
 #endif /* NBDZRAM_SERVER_LAUNCH_H */

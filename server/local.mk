@@ -6,6 +6,7 @@ server_nbdzram_SOURCES = \
 	plugin/control-path.c plugin/control-path.h \
 	plugin/parse-number.c plugin/parse-number.h \
 	plugin/control-socket.c plugin/control-socket.h \
+	plugin/gate.c plugin/gate.h \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
 	server/array.c server/array.h \

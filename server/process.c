@@ -101,14 +101,28 @@ process_open (struct process *p, pid_t pid, uint64_t start)
     errno = ESRCH;
     return -1;
   }
-  *p = (struct process) { .pid = pid, .start = found, .fd = fd };
+  *p = (struct process) {
+    .pid = pid, .start = found, .fd = fd, .gate = -1,
+  };
   return 0;
+}
+
+/* Who has ended meanwhile is no matter: SIGPIPE is ignored. */
+void
+process_let_go (struct process *p)
+{
+  if (p->gate == -1)
+    return;
+  while (write (p->gate, "", 1) == -1 && errno == EINTR)
+    ;
+  fd_close (&p->gate);
 }
 
 void
 process_close (struct process *p)
 {
   fd_close (&p->fd);
+  fd_close (&p->gate);
   *p = NO_PROCESS;
 }
 

@@ -216,10 +216,7 @@ supervisor_init (struct supervisor *s, char *argv[])
   s->pool = s->null = s->signals = s->daemon_pipe = -1;
   s->control.fd = -1;
   for (unsigned i = 0; i < GENERATIONS; ++i)
-    s->generations[i] = (struct generation) {
-      .process = NO_PROCESS, .holder = NO_PROCESS,
-      .ready = -1, .hold = -1, .log.fd = -1,
-    };
+    s->generations[i] = NO_GENERATION;
   for (unsigned i = 0; i < WATCHERS; ++i)
     s->watchers[i] = (struct watcher) {
       .process = NO_PROCESS, .log.fd = -1,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "setup.h"
 #include "util.h"
 
@@ -181,20 +182,21 @@ make_arguments (const struct setup *setup, int pool_fd)
 
 /* What our own service manager told us is not for them. */
 static int
-make_environment (struct program *p, unsigned listeners, int ready, int hold)
+make_environment (struct program *p, const struct child_fds *fds)
 {
   static const char *const left_out[] = {
     "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "NOTIFY_SOCKET=",
-    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", NULL,
+    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", GATE_VARIABLE "=", NULL,
   };
-  char fds[32], supervised[64];
+  char listen[32], supervised[64], gate[32];
   const char *const added[] = {
-    "LISTEN_PID=....................", fds, supervised, NULL,
+    "LISTEN_PID=....................", listen, supervised, gate, NULL,
   };
 
-  snprintf (fds, sizeof fds, "LISTEN_FDS=%u", listeners);
-  snprintf (supervised, sizeof supervised, "NBDZRAM_SUPERVISED=%d,%d", ready,
-            hold);
+  snprintf (listen, sizeof listen, "LISTEN_FDS=%d", fds->pool - fds->listen);
+  snprintf (supervised, sizeof supervised, "NBDZRAM_SUPERVISED=%d,%d",
+            fds->ready_write, fds->hold);
+  snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", fds->gate);
   p->envp = environment_make (left_out, added);
   if (!p->envp)
     return -1;
@@ -203,8 +205,8 @@ make_environment (struct program *p, unsigned listeners, int ready, int hold)
 }
 
 int
-setup_program (struct setup *setup, unsigned listeners, int pool_fd,
-               int ready, int hold, char *error, size_t size)
+setup_program (struct setup *setup, const struct child_fds *fds,
+               char *error, size_t size)
 {
   struct program *p = &setup->program;
 
@@ -217,8 +219,8 @@ setup_program (struct setup *setup, unsigned listeners, int pool_fd,
     snprintf (error, size, "%s: %s", plugin_path (), strerror (errno));
     return -1;
   }
-  p->argv = make_arguments (setup, pool_fd);
-  if (p->argv && make_environment (p, listeners, ready, hold) == 0)
+  p->argv = make_arguments (setup, fds->pool);
+  if (p->argv && make_environment (p, fds) == 0)
     return 0;
   snprintf (error, size, "%s", strerror (ENOMEM));
   return -1;
@@ -226,7 +228,7 @@ setup_program (struct setup *setup, unsigned listeners, int pool_fd,
 
 int
 setup_program_of (struct setup *setup, char *const argv[],
-                  unsigned listeners, int ready, int hold)
+                  const struct child_fds *fds)
 {
   struct program *p = &setup->program;
   size_t count = 0;
@@ -241,7 +243,7 @@ setup_program_of (struct setup *setup, char *const argv[],
   for (size_t i = 0; i < count; ++i)
     if (!(p->argv[i] = strdup (i == 0 ? "nbdkit" : argv[i])))
       return -1;
-  return make_environment (p, listeners, ready, hold);
+  return make_environment (p, fds);
 }
 
 void

@@ -37,19 +37,24 @@ struct setup {
 int setup_read (struct setup *setup, const struct serve_options *options,
                 char *error, size_t size);
 
-/* Find nbdkit and the plugin, and lay out the program for LISTENERS
- * sockets; POOL_FD is the number that the pool will have there, if it has
- * no path; READY and HOLD are those of what its parent is told by.  0, or
- * -1 with a line in ERROR.
+/* Where in a server its descriptors are: sockets from LISTEN on, its pool,
+ * if that has no path, and what it and its supervisor tell each other by.
  */
-int setup_program (struct setup *setup, unsigned listeners, int pool_fd,
-                   int ready, int hold, char *error, size_t size);
+struct child_fds {
+  int listen, pool, ready_write, ready, hold, log, gate, count;
+};
+
+/* Find nbdkit and the plugin, and lay out the program, with descriptors at
+ * FDS.  0, or -1 with a line in ERROR.
+ */
+int setup_program (struct setup *setup, const struct child_fds *fds,
+                   char *error, size_t size);
 
 /* A program that is laid out already: ARGV, ended by NULL, with its path
  * first.
  */
 int setup_program_of (struct setup *setup, char *const argv[],
-                      unsigned listeners, int ready, int hold);
+                      const struct child_fds *fds);
 
 void program_free (struct program *program);
 void setup_free (struct setup *setup);

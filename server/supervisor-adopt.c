@@ -125,10 +125,8 @@ adopt_generation (struct supervisor *s, struct source *from,
 {
   const json_t *fds = json_object_get (o, "fds");
 
-  *g = (struct generation) {
-    .process = NO_PROCESS, .holder = NO_PROCESS,
-    .ready = -1, .hold = -1, .log.fd = -1, .since = now_ms (),
-  };
+  *g = NO_GENERATION;
+  g->since = now_ms ();
   snprintf (g->version, sizeof g->version, "%s", json_text (o, "version"));
   open_process (&g->process, o);
   open_process (&g->holder, json_object_get (o, "holder"));
@@ -284,15 +282,13 @@ adopt_program (struct supervisor *s, const struct source *from)
   if (!argv)
     return -1;
   changed = !s->conf_error[0]
-            && setup_program (setup, s->listener_count, fds.pool,
-                           fds.ready_write, fds.hold, error, sizeof error)
-            == 0 && !same_strings (setup->program.argv, argv);
+            && setup_program (setup, &fds, error, sizeof error) == 0
+            && !same_strings (setup->program.argv, argv);
   if (changed)
     log_line ("the settings have changed: they take effect with nbdzram "
               "upgrade");
   argv[0] = (char *) json_text (from->state, "program");
-  r = setup_program_of (setup, argv, s->listener_count, fds.ready_write,
-                        fds.hold);
+  r = setup_program_of (setup, argv, &fds);
   free (argv);
   return r;
 }
@@ -473,7 +469,8 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
     snprintf (error, size, "%s", strerror (ENOMEM));
     return -1;
   }
-  s->served = json_is_true (json_object_get (from->state, "served"));
+  /* If not: whom the mistakes of a first start were for is gone. */
+  s->served = true;
   return 1;
 }
 

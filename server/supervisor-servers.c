@@ -91,7 +91,8 @@ server_fds (const struct supervisor *s)
   fds.ready = fds.pool + 2;
   fds.hold = fds.pool + 3;
   fds.log = fds.pool + 4;
-  fds.count = fds.pool + 5;
+  fds.gate = fds.pool + 5;
+  fds.count = fds.pool + 6;
   return fds;
 }
 
@@ -103,10 +104,7 @@ open_channels (struct generation *g, int *ready_write, int *log_write)
 {
   int pair[2];
 
-  *g = (struct generation) {
-    .process = NO_PROCESS, .holder = NO_PROCESS,
-    .ready = -1, .hold = -1, .log.fd = -1,
-  };
+  *g = NO_GENERATION;
   *ready_write = *log_write = -1;
   /* Not a pipe: what we hear must stay there until NAME.run has it. */
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
@@ -134,7 +132,9 @@ spawn_server (struct supervisor *s, struct generation *g,
               const struct program *program, int ready_write, int log_write)
 {
   struct child_fds at = server_fds (s);
-  struct spawn_fds fds = { .count = (unsigned) at.count };
+  struct spawn_fds fds = {
+    .count = (unsigned) at.count, .gate = (unsigned) at.gate,
+  };
 
   fds.from[STDIN_FILENO] = s->null;
   fds.from[STDOUT_FILENO] = fds.from[STDERR_FILENO] = log_write;
@@ -212,7 +212,7 @@ server_forget (struct generation *g)
   close_channels (g);
   process_close (&g->process);
   process_close (&g->holder);
-  *g = (struct generation) { .ready = -1, .hold = -1, .log.fd = -1 };
+  *g = NO_GENERATION;
 }
 
 static void

@@ -155,8 +155,8 @@ state_print (const struct supervisor *s, bool own, char *text, size_t size)
 
   put (&t, "{\"version\":1,\"name\":");
   put_string (&t, s->setup.options.name);
-  put (&t, ",\"pid\":%d,\"restarts\":%" PRIu64 ",\"served\":%s,",
-       (int) getpid (), s->restarts, s->served ? "true" : "false");
+  put (&t, ",\"pid\":%d,\"restarts\":%" PRIu64 ",", (int) getpid (),
+       s->restarts);
   put (&t, "\"last_exit\":");
   put_string (&t, s->last_exit);
   put (&t, ",\"program\":");

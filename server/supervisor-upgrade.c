@@ -117,8 +117,7 @@ make_setup (struct supervisor *s, char *error, size_t size)
     return -1;
   }
   return new->serves
-    ? setup_program (new, s->listener_count, fds.pool, fds.ready_write,
-                     fds.hold, error, size) : 0;
+    ? setup_program (new, &fds, error, size) : 0;
 }
 
 static void
@@ -287,7 +286,7 @@ on_trial (const struct supervisor *s, const char *path)
   const struct program program = {
     .path = (char *) path, .argv = argv, .envp = envp,
   };
-  const struct spawn_fds fds = {
+  struct spawn_fds fds = {
     .from = { s->null, s->null, s->null }, .count = 3,
   };
   struct process p;

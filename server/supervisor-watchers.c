@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "supervisor.h"
 #include "util.h"
 
@@ -28,14 +29,16 @@ int
 watcher_program (struct watcher *w, char *const argv[])
 {
   static const char *const left_out[] = {
-    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", NULL,
+    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", GATE_VARIABLE "=", NULL,
   };
-  static const char *const added[] = { NULL };
+  char gate[32];
+  const char *const added[] = { gate, NULL };
   struct program *p = &w->program;
   size_t count = 0;
 
   while (argv[count])
     ++count;
+  snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", WATCHER_GATE_FD);
   p->path = strdup (OURSELVES);
   p->argv = calloc (count + 1, sizeof *p->argv);
   p->envp = environment_make (left_out, added);
@@ -170,7 +173,9 @@ watcher_forget (struct watcher *w)
 static int
 watcher_start (struct supervisor *s, struct watcher *w)
 {
-  struct spawn_fds fds = { .count = WATCHER_LOG_FD + 1 };
+  struct spawn_fds fds = {
+    .count = WATCHER_GATE_FD + 1, .gate = WATCHER_GATE_FD,
+  };
   int log_write, r, err;
 
   log_source_close (&w->log);

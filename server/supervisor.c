@@ -172,6 +172,18 @@ open_signals (struct supervisor *s)
 
 /* ---- the loop ---- */
 
+/* From here on, the next supervisor finds those that have been started. */
+static void
+write_down (struct supervisor *s)
+{
+  s->changed = false;
+  state_save (s);
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    process_let_go (&s->generations[i].process);
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    process_let_go (&s->watchers[i].process);
+}
+
 /* Look at all that there is; when to look again. */
 static int64_t
 look (struct supervisor *s)
@@ -188,10 +200,8 @@ look (struct supervisor *s)
   next = earlier (next, servers_balance (s));
   next = earlier (next, control_answer (s));
   reap_others (s);
-  if (s->changed && !s->finished) {
-    s->changed = false;
-    state_save (s);
-  }
+  if (s->changed && !s->finished)
+    write_down (s);
   servers_heard (s);
   return next;
 }
@@ -266,8 +276,7 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
   }
   fds = server_fds (s);
   return s->setup.program.path
-    ? 0 : setup_program (&s->setup, s->listener_count, fds.pool,
-                         fds.ready_write, fds.hold, error, size);
+    ? 0 : setup_program (&s->setup, &fds, error, size);
 }
 
 static int
@@ -294,6 +303,7 @@ first_server (struct supervisor *s, char *error, size_t size)
     snprintf (error, size, "%s: %s", s->setup.program.path, strerror (errno));
     return -1;
   }
+  write_down (s);
   while (g->state != GENERATION_READY && !s->stop.asked) {
     wait_for_events (s, 0);
     take_signals (s);

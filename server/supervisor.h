@@ -14,7 +14,8 @@
  * what happened, and puts right what is missing (servers_balance): a
  * server where there is none, a standby where there is none.  Killed and
  * started again it takes over what it finds (supervisor-adopt.c); servers
- * don't notice.
+ * don't notice.  So that it finds all, what it starts waits at a gate
+ * (gate.h) until it is in NAME.run.
  *
  * It is one thread, and all its state is one struct supervisor.  An event
  * of any kind wakes it, and it then looks at everything that there is,
@@ -80,6 +81,10 @@ struct generation {
   char error[LOG_LINE];         /* the last that it said was one */
   struct log_source log;
 };
+
+#define NO_GENERATION ((struct generation) { \
+    .process = NO_PROCESS, .holder = NO_PROCESS, \
+    .ready = -1, .hold = -1, .log.fd = -1 })
 
 struct watcher {
   bool used;
@@ -293,10 +298,8 @@ void state_save (struct supervisor *s);
 int adopt (struct supervisor *s, int resume, char *error, size_t size);
 
 /* Where in a child the descriptors are. */
-struct child_fds {
-  int listen, pool, ready_write, ready, hold, log, count;
-};
 struct child_fds server_fds (const struct supervisor *s);
 #define WATCHER_LOG_FD 3
+#define WATCHER_GATE_FD 4
 
 #endif /* NBDZRAM_SERVER_SUPERVISOR_H */

@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "gate.h"
 #include "nbd-device.h"
 #include "options.h"
 #include "run-file.h"
@@ -191,6 +193,11 @@ command_watch (const struct command *command, int argc, char *argv[])
 
   name = last_argument (command, first, argc, argv);
   check_options (command, &w, name, uri, index);
+  if (gate_pass () == -1) {
+    fprintf (stderr, "nbdzram watch: %s: its supervisor: %s\n", name,
+             strerror (errno));
+    return EXIT_FAILED;
+  }
   snprintf (w.a.name, sizeof w.a.name, "%s", name);
   snprintf (w.a.identifier, sizeof w.a.identifier, "nbdzram:%s", name);
   snprintf (w.a.uri, sizeof w.a.uri, "%s", uri);

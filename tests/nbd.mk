@@ -87,6 +87,7 @@ command_tests = \
 	tests/root-session.sh \
 	tests/serve-adopt.sh \
 	tests/serve-export.sh \
+	tests/serve-gate.sh \
 	tests/serve-kill.sh \
 	tests/serve-stop.sh \
 	tests/serve-tls.sh \
@@ -156,6 +157,7 @@ tests_nbd_kernel_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_watch_played_SOURCES = tests/watch-played.c \
 	tests/played-kernel.h tests/played-netlink.c \
 	plugin/control-path.c plugin/control-path.h \
+	plugin/gate.c plugin/gate.h \
 	server/attach-file.c server/attach-file.h \
 	server/client.c server/client.h \
 	server/clock.h \

@@ -24,15 +24,24 @@ start_client -c 3 -p 4096 "$(socket_uri a)"
 for ((i = 0; i < rounds; i++)); do
     pause 400
     client_lives
-    server=$(server_pid a || :)
-    kill -9 "$pid"
+    # The server dies while nobody watches: its standby takes over.  One
+    # of them must live: nobody else has the pages.
     random 3
-    # The server dies while nobody watches: its standby takes over.
-    [ "$chance" != 0 ] || kill -9 "$server" 2>/dev/null || :
+    victims=("$pid")
+    if [ "$chance" = 0 ]; then
+        eventually is_whole a || fail "SEED=$seed: no standby any more"
+        victims+=("$(server_pid a)")
+    else
+        eventually is_ready a || fail "SEED=$seed: no server any more"
+    fi
+    kill -9 "${victims[@]}" 2>/dev/null || :
     pause 200
     serve a --size=32M --standby
     random 2
-    [ "$chance" != 0 ] || kill -9 "$(server_pid a)" 2>/dev/null || :
+    if [ "$chance" = 0 ] && victim=$(server_pid a); then
+        kill -9 "$victim" 2>/dev/null || :
+        eventually is_gone "$victim"
+    fi
 done
 eventually is_whole a || fail "SEED=$seed: no server or standby any more"
 end_client 0

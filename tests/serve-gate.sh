@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A supervisor is killed when it has started a server, but not yet written
+# down that it has: nobody is left of whom the next one does not know.
+. "${srcdir:-.}/tests/functions.sh"
+. "${srcdir:-.}/tests/serve-functions.sh"
+
+mkdir -p "$run"
+
+# It stops for ever when it is about to write a.run.
+hold_it ()
+{
+    mkfifo "$run/a.run.new"
+}
+
+go_on ()
+{
+    rm -f "$run/a.run.new"
+}
+
+# Those of nbdkit, but $server.
+others ()
+{
+    local p
+    for p in $(our_processes); do
+        [ "$p" = "${server:-}" ] || [ "$(cat "/proc/$p/comm")" != nbdkit ] ||
+            echo "$p"
+    done
+}
+
+none_other () { [ ! "$(others)" ]; }
+
+# ---- a standby ----
+
+serve a --size=32M --standby
+io "$(socket_uri a)" 'write -P 7 0 4M'
+eventually is_whole a
+server=$(server_pid a)
+standby=$(standby_pid a)
+hold_it
+kill -9 "$standby"
+eventually is_gone "$standby"
+gone=$standby
+is_another () { other=$(others) && [ "$other" ] && [ "$other" != "$gone" ]; }
+eventually is_another || fail "no standby is started"
+# It would wait for the pool by now, and have it when its server dies.
+sleep 0.5
+is_another || fail "it did not wait to be written down"
+! grep -q "\"pid\":$other," "$run/a.run" || fail "it is on record"
+kill -9 "$pid"
+eventually none_other || fail "$(others) lives, of which nobody knows"
+go_on
+
+serve a --size=32M --standby
+[ "$(server_pid a)" = "$server" ] || fail "another server"
+eventually is_whole a
+kill -9 "$server"
+eventually is_whole a || fail "its standby has not taken over"
+io "$(socket_uri a)" 'read -P 7 0 4M'
+server=
+stop a
+
+# ---- the first server ----
+
+hold_it
+"$bin/../server/nbdzram" serve a --size=32M >>"$tmp/a.log" 2>&1 &
+pid=$!
+servers+=("$pid")
+is_started () { [ "$(others)" ]; }
+eventually is_started || fail "no server is started"
+sleep 0.5
+[ ! -e "$run/a.ctl" ] || fail "it did not wait to be written down"
+kill -9 "$pid"
+eventually none_other || fail "$(others) lives, of which nobody knows"
+go_on
+serve a --size=32M
+io "$(socket_uri a)" 'read -P 0 0 4M'
+stop a
+
+# ---- watchers ----
+
+python3 - "$bin/../server/nbdzram" <<'END'
+import os, subprocess, sys
+
+def watch (ends, variable):
+    r, w = os.pipe ()
+    if ends:
+        os.close (w)
+    p = subprocess.run ([sys.argv[1], "watch", "x", "--uri", "nbd://x:1"],
+                        env=dict (os.environ, NBDZRAM_GATE=variable % r),
+                        pass_fds=[r], capture_output=True, text=True,
+                        timeout=60)
+    return p.returncode, p.stderr
+
+code, text = watch (True, "%d")
+assert code == 1 and "its supervisor: Owner died" in text, (code, text)
+code, text = watch (False, "%dx")
+assert code == 1 and "its supervisor: Invalid argument" in text, (code, text)
+END
