@@ -16,7 +16,9 @@
 
 /* Threads for each connection of nbdkit, which has 16 by default.  Each
  * has a buffer of its own for the largest request it has seen, so a small
- * machine has few.
+ * machine has few.  With TLS there is one: where there are more, nbdkit
+ * 1.32.4 to 1.33.9 says goodbye in one thread, which frees what GnuTLS is
+ * sending from in another.
  */
 #define THREADS_MIN 4
 #define THREADS_MAX 16
@@ -101,10 +103,12 @@ plugin_path (void)
 }
 
 static uint64_t
-default_threads (void)
+default_threads (const struct conf *c)
 {
   long n = 2 * sysconf (_SC_NPROCESSORS_ONLN);
 
+  if (conf_has_tls (c))
+    return 1;
   return (uint64_t) MIN (MAX (n, THREADS_MIN), THREADS_MAX);
 }
 
@@ -160,7 +164,7 @@ make_arguments (const struct setup *setup, int pool_fd)
   add (&w, "nbdkit");
   add (&w, "-f");
   add (&w, "-t");
-  add (&w, "%" PRIu64, c->threads ? c->threads : default_threads ());
+  add (&w, "%" PRIu64, c->threads ? c->threads : default_threads (c));
   add_tls (&w, c);
   add (&w, "%s", plugin_path ());
   if (c->size > 0)

@@ -47,6 +47,9 @@ psk=tls-psk-file=$tmp/keys
 get_in "nbds://alice@localhost:$port/?$psk/alice"
 stay_out "nbd://localhost:$port/"
 stay_out "nbds://alice@localhost:$port/?$psk/forged"
+# More than one make some versions of nbdkit use what they have freed.
+tr '\0' ' ' <"/proc/$(server_pid key)/cmdline" | grep -q 'nbdkit -f -t 1 ' ||
+    fail "it has several threads a connection"
 # Its successor asks for it, too.
 kill -9 "$(server_pid key)"
 eventually is_ready key
