@@ -229,7 +229,8 @@ stop_nbdkit "$far" KILL
 
 if command -v psktool >/dev/null &&
    psktool -u me -p "$tmp/keys.psk" >/dev/null 2>&1; then
-    start_tcp far 127.0.0.1 --tls=require --tls-psk="$tmp/keys.psk" memory 64M
+    start_tcp far 127.0.0.1 -t 1 --tls=require --tls-psk="$tmp/keys.psk" \
+        memory 64M
     far=$pid
     start_nbdkit zram zram $size policy=off \
         backing="nbds://me@localhost:$port/?tls-psk-file=$tmp/keys.psk"

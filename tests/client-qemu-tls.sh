@@ -63,8 +63,7 @@ name='does not match the hostname'
 
 # ---- by certificates ----
 
-start_tcp tls localhost --tls=require --tls-certificates="$tmp/ours" \
-    --tls-verify-peer zram 3M
+start_tls localhost --tls-certificates="$tmp/ours" --tls-verify-peer
 works "$certs/ours" 1
 refused clear "$clear"
 refused "$certs/anonymous" "$server"
@@ -77,7 +76,7 @@ works "$certs/ours:localhost" 2
 stop_nbdkit "$pid"
 
 # As one has it who wants to know the server, but not its clients.
-start_tcp tls localhost --tls=require --tls-certificates="$tmp/ours" zram 3M
+start_tls localhost --tls-certificates="$tmp/ours"
 works "$certs/anonymous" 3
 refused clear "$clear"
 refused "$certs/others" "$unknown"
@@ -86,7 +85,7 @@ stop_nbdkit "$pid"
 
 # ---- by shared keys ----
 
-start_tcp tls localhost --tls=require --tls-psk="$tmp/keys/alice" zram 3M
+start_tls localhost --tls-psk="$tmp/keys/alice"
 works "$psk-alice,username=alice" 4
 refused clear "$clear"
 refused "$psk-eve,username=eve" "$server"

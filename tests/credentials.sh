@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Certificates and keys, good and bad ones, in $tmp: the directories ours,
 # others, anonymous, expired and mixed; the files keys/alice, keys/eve and
-# keys/forged.
+# keys/forged.  And a server that has some.
 
 requires certtool psktool
 [ "$(nbdkit --dump-config | sed -n 's/^tls=//p')" = yes ] ||
@@ -63,3 +63,13 @@ for user in alice eve; do
 done
 # eve knows of alice, but not what she knows.
 sed 's/^eve/alice/' "$tmp/keys/eve" >"$tmp/keys/forged"
+
+# ---- a server ----
+
+# start_tls ADDRESS --tls-...: of 3M, at $port.  Where several threads have a
+# connection, some versions of nbdkit go on with memory that was freed when a
+# client leaves; a sanitizer sees that, and stops the server.
+start_tls ()
+{
+    start_tcp tls "$1" -t 1 --tls=require "${@:2}" zram 3M
+}

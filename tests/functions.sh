@@ -15,7 +15,6 @@ bin=$(cd "$top_builddir" && pwd)/tests
 export ASAN_OPTIONS=detect_leaks=0:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:exitcode=99
-TSAN_OPTIONS+=:suppressions=$(cd "$srcdir" && pwd)/tests/tsan.supp
 
 # With one, a process that has asked for the text of an errno would wait
 # forever when a library of nbdkit's frees a locale at the end.
@@ -48,7 +47,7 @@ cleanup ()
     if [ $status -ne 0 ] && [ $status -ne 77 ]; then
         tail -n 20 "$tmp"/*.log 2>/dev/null || :
         # The end of what a sanitizer says is not what one wants to know.
-        grep -h -A 40 'ERROR: .*Sanitizer\|runtime error:' "$tmp"/*.log || :
+        grep -hs -A 40 'ERROR: .*Sanitizer\|runtime error:' "$tmp"/*.log || :
     fi
     [ ! "${mnt:-}" ] || umount "$mnt" 2>/dev/null || :
     rm -rf "$tmp" ${pools[@]+"${pools[@]}"}

@@ -112,8 +112,7 @@ EXTRA_DIST += \
 	tests/prometheus.py \
 	tests/serve-functions.sh \
 	tests/clients.py \
-	tests/terminal.py \
-	tests/tsan.supp
+	tests/terminal.py
 
 check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kernel \
 	tests/nbd-kill tests/nbd-model tests/nbd-reconnect tests/watch-played

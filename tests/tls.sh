@@ -48,8 +48,7 @@ head -c 3M /dev/urandom >"$tmp/data"
 
 # ---- by certificates ----
 
-start_tcp tls localhost --tls=require --tls-certificates="$tmp/ours" \
-    --tls-verify-peer zram 3M
+start_tls localhost --tls-certificates="$tmp/ours" --tls-verify-peer
 server=$pid
 works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
     tls-certificates="$tmp/ours"
@@ -67,7 +66,7 @@ works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
 stop_nbdkit "$server"
 
 # The same server, by an address that its certificate doesn't have.
-start_tcp tls 127.0.0.1 --tls=require --tls-certificates="$tmp/ours" zram 3M
+start_tls 127.0.0.1 --tls-certificates="$tmp/ours"
 server=$pid
 refused "nbds://127.0.0.1:$port/?tls-certificates=$tmp/ours"
 works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
@@ -75,14 +74,14 @@ works "nbds://localhost:$port/?tls-certificates=$tmp/ours" \
 stop_nbdkit "$server"
 
 # A server that only has another's certificate is not believed.
-start_tcp tls localhost --tls=require --tls-certificates="$tmp/others" zram 3M
+start_tls localhost --tls-certificates="$tmp/others"
 server=$pid
 refused "nbds://localhost:$port/?tls-certificates=$tmp/ours"
 stop_nbdkit "$server"
 
 # ---- by shared keys ----
 
-start_tcp tls localhost --tls=require --tls-psk="$tmp/keys/alice" zram 3M
+start_tls localhost --tls-psk="$tmp/keys/alice"
 server=$pid
 works "nbds://alice@localhost:$port/?tls-psk-file=$tmp/keys/alice" \
     tls-psk="$tmp/keys/alice" tls-username=alice
