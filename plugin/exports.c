@@ -31,6 +31,7 @@ struct export {
 
 static struct pool *pool;
 static const struct exports_options *options;
+static bool named;              /* an export has or had a name */
 
 /* While an export is looked for and used, made, or removed: one thing at a
  * time.  Taken before the pool's locks; who looks at devices never takes it.
@@ -150,6 +151,7 @@ make (const char *name, const char *settings, uint64_t default_size,
     equip (d, e);
   else
     export_free (e);
+  named |= d && name[0] != '\0';
   return d;
 }
 
@@ -200,6 +202,7 @@ equip_found (struct device *d, char *error, size_t size)
     return -1;
   }
   equip (d, e);
+  named |= d->name[0] != '\0';
   return 0;
 }
 
@@ -270,13 +273,14 @@ exports_open (struct pool *p, const struct exports_options *o)
 
 /* ---- connections ---- */
 
-/* As long as there is only the one without a name, each name means it, as
- * with other plugins of nbdkit.
+/* As long as there only ever was the one without a name, each name means it,
+ * as with other plugins of nbdkit.  A client of one that was removed connects
+ * again by itself, and must not find somebody else's disk.
  */
 static bool
 name_matters (void)
 {
-  return exports_are_wanted (options) || pool->device_count > 1;
+  return named || exports_are_wanted (options) || pool->device_count > 1;
 }
 
 static struct device *
