@@ -456,6 +456,14 @@ add (const char *name, const char *settings, char *error, size_t size)
   return 0;
 }
 
+/* That is size='s, which a server that is started again asks for. */
+static int
+check_has_name (const char *name, char *error, size_t size)
+{
+  return name[0] != '\0' ? 0
+    : say (error, size, "the export without a name stays as size= has it");
+}
+
 /* Its connections, to be cut by their next request, or -1. */
 static int
 remove_export (const char *name, bool force, char *error, size_t size)
@@ -463,6 +471,8 @@ remove_export (const char *name, bool force, char *error, size_t size)
   unsigned connections;
   struct device *d;
 
+  if (check_has_name (name, error, size) == -1)
+    return -1;
   {
     LOCK_FOR_SCOPE (&exports_lock);
     d = device_find (pool, name);
@@ -482,9 +492,12 @@ remove_export (const char *name, bool force, char *error, size_t size)
 static int
 resize (const char *name, uint64_t bytes, char *error, size_t size)
 {
-  struct device *d = device_find (pool, name);
+  struct device *d;
   int r, err;
 
+  if (check_has_name (name, error, size) == -1)
+    return -1;
+  d = device_find (pool, name);
   if (!d)
     return say (error, size, "there is no export \"%.64s\"", name);
   r = device_resize (d, bytes);
