@@ -34,12 +34,14 @@ try_to_pay (struct bandwidth *b, uint64_t cost)
 }
 
 int
-bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count)
+bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count,
+                bool (*is_in_vain) (void *opaque), void *opaque)
 {
   uint64_t cost = (uint64_t) ((double) count * 1e9 / (double) rate), wait;
 
   while ((wait = try_to_pay (b, cost)) > 0)
-    if (nbdkit_nanosleep (0, (unsigned) MIN (wait, LOOK_NSEC)) == -1) {
+    if (is_in_vain (opaque)
+        || nbdkit_nanosleep (0, (unsigned) MIN (wait, LOOK_NSEC)) == -1) {
       errno = ESHUTDOWN;
       return -1;
     }

@@ -12,6 +12,7 @@
 #define NBDZRAM_BANDWIDTH_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* All zero: nothing has been sent. */
@@ -21,8 +22,10 @@ struct bandwidth {
 
 /* Wait until COUNT bytes may be sent, at RATE bytes a second, which is not 0.
  * Called by a thread of nbdkit's in a request.  0, or -1 with errno ESHUTDOWN:
- * the client has gone, or the server ends.
+ * the client has gone, the server ends, or IS_IN_VAIN (OPAQUE), which is
+ * asked now and then.
  */
-int bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count);
+int bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count,
+                    bool (*is_in_vain) (void *opaque), void *opaque);
 
 #endif /* NBDZRAM_BANDWIDTH_H */

@@ -416,20 +416,34 @@ exports_default (void)
 
 /* ---- requests ---- */
 
+static int
+check_there (const struct device *d)
+{
+  if (!device_is_removed (d))
+    return 0;
+#if HAVE_DECL_NBDKIT_DISCONNECT
+  nbdkit_disconnect (1);
+#endif
+  errno = ESHUTDOWN;
+  return -1;
+}
+
+static bool
+is_removed (void *opaque)
+{
+  return device_is_removed (opaque);
+}
+
 int
 exports_begin_request (struct device *d, uint32_t count)
 {
   struct export *e = export_of (d);
 
-  if (device_is_removed (d)) {
-#if HAVE_DECL_NBDKIT_DISCONNECT
-    nbdkit_disconnect (1);
-#endif
-    errno = ESHUTDOWN;
+  if (e->settings.bandwidth != 0
+      && bandwidth_wait (&e->bandwidth, e->settings.bandwidth, count,
+                         is_removed, d) == -1 && !device_is_removed (d))
     return -1;
-  }
-  return e->settings.bandwidth == 0
-    ? 0 : bandwidth_wait (&e->bandwidth, e->settings.bandwidth, count);
+  return check_there (d);
 }
 
 bool

@@ -4,7 +4,7 @@
 # them while clients are there.
 . "${srcdir:-.}/tests/functions.sh"
 
-requires qemu-io nbdinfo nbdcopy python3
+requires qemu-io nbdinfo nbdcopy python3 jq
 
 # where EXPORT: its URI, with the name as URIs have it.
 where ()
@@ -280,4 +280,27 @@ b ALGORITHM lz4:level=3
 END
 io "$(where b)" 'read -P 3 0 64k'
 [ "$(nbdzram export list -n | wc -l)" = 2 ] || fail "$(nbdzram export list)"
+stop_nbdkit "$pid"
+
+# ---- one without a name, and others for a while ----
+
+start_nbdkit many zram 16M name=many
+size_is x $((16 << 20))
+nbdzram export add --size=1M --bandwidth=64K x
+size_is x $((1 << 20))
+# What waits for its turn waits in vain.
+io "$(where x)" 'write 0 512k'
+(io "$(where x)" 'write -P 7 0 512k' 'write -P 7 0 512k' 2>/dev/null) &
+writer=$!
+sleep 1
+milliseconds nbdzram export remove --force x >"$tmp/took"
+wait "$writer" && fail "it was written to after it was removed"
+gone_is_gone () { [ "$(ask many '{"verb": "status"}' | jq '.devices | length')" = 1 ]; }
+eventually gone_is_gone || fail "it is still there"
+# Who comes back finds nobody else's.
+io_fails "$(where x)" 'read 0 4k' || fail "the disk of others"
+size_is '' $((16 << 20))
+exits 1 'many: .*without a name stays' export remove --force ''
+exits 1 'many: .*without a name stays' export resize --size=32M ''
+size_is '' $((16 << 20))
 stop_nbdkit "$pid"
