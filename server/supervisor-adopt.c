@@ -107,6 +107,14 @@ state_of (const char *name)
   return strcmp (name, "gone") == 0 ? GENERATION_GONE : GENERATION_STARTING;
 }
 
+static void
+take_channels (struct source *from, struct generation *g, const json_t *fds)
+{
+  g->ready = take (from, &g->process, number_at (fds, "ready", -1));
+  g->hold = take (from, &g->process, number_at (fds, "hold", -1));
+  g->log.fd = take (from, &g->process, number_at (fds, "log", -1));
+}
+
 /* Of a dead server whose holder lives: that has the eventfd. */
 static bool
 adopt_holder (struct source *from, struct generation *g, const json_t *fds)
@@ -133,15 +141,15 @@ adopt_generation (struct supervisor *s, struct source *from,
   if (g->process.pid == 0) {
     if (state_of (json_text (o, "state")) == GENERATION_READY)
       snprintf (s->last_exit, sizeof s->last_exit, "ended");
+    if (from->own)
+      take_channels (from, g, fds); /* to be closed */
     if (!adopt_holder (from, g, fds))
       server_forget (g);
     return;
   }
   g->state = state_of (json_text (o, "state"));
   g->paused = json_is_true (json_object_get (o, "paused"));
-  g->ready = take (from, &g->process, number_at (fds, "ready", -1));
-  g->hold = take (from, &g->process, number_at (fds, "hold", -1));
-  g->log.fd = take (from, &g->process, number_at (fds, "log", -1));
+  take_channels (from, g, fds);
   /* An upgrade may have come to its last step, and won't be finished; that
    * it had stopped a standby may not have come to be written.
    */
@@ -332,7 +340,7 @@ adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
   };
   snprintf (w->name, sizeof w->name, "%s", json_text (o, "name"));
   open_process (&w->process, o);
-  if (w->process.pid != 0)
+  if (w->process.pid != 0 || from->own)
     w->log.fd = take (from, &w->process, number_at (fds, "log", -1));
   if (!argv || watcher_program (w, argv) == -1)
     watcher_forget (w);

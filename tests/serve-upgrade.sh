@@ -104,3 +104,20 @@ else
     echo "no holder here"
 fi
 stop u
+
+# Nothing of the old ones is kept.
+serve u --size=16M --standby
+upgraded ()
+{
+    eventually is_whole u
+    nbdzram upgrade u >/dev/null
+    eventually is_whole u
+}
+descriptors () { ls "/proc/$pid/fd" | wc -l; }
+as_before () { [ "$(descriptors)" = "$before" ]; }
+upgraded
+before=$(descriptors)
+upgraded
+upgraded
+eventually as_before || fail "$before descriptors have become $(descriptors)"
+stop u
