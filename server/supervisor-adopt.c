@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,8 @@
 #include "output.h"
 #include "supervisor.h"
 #include "util.h"
+
+#define ENDING_MS 200
 
 struct source {
   const json_t *state;
@@ -254,6 +257,30 @@ had_memfd (const struct source *from)
   return number_at (from->state, "pool", -1) != -1;
 }
 
+/* Those that are about to end: what they had may be gone already.  One at
+ * its gate ends with its supervisor.
+ */
+static void
+forget_ending (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+    struct pollfd end = { .fd = g->process.fd, .events = POLLIN };
+
+    if (g->process.pid == 0 || poll (&end, 1, ENDING_MS) != 1)
+      continue;
+    if (g->state == GENERATION_READY)
+      snprintf (s->last_exit, sizeof s->last_exit, "ended");
+    if (g->holder.pid == 0)
+      server_forget (g);
+    else {
+      process_close (&g->process);
+      g->state = GENERATION_GONE;
+      g->ended = true;
+    }
+  }
+}
+
 /* Any of them may be ending at this very moment, so all are asked. */
 static void
 adopt_pool_and_sockets (struct supervisor *s, struct source *from)
@@ -265,8 +292,10 @@ adopt_pool_and_sockets (struct supervisor *s, struct source *from)
   for (unsigned i = 0; i < GENERATIONS; ++i)
     if (s->generations[i].process.pid != 0)
       adopt_shared (s, from, &s->generations[i]);
-  if (had_memfd (from) && s->pool == -1)
+  if (had_memfd (from) && s->pool == -1) {
+    forget_ending (s);
     adopt_from_holders (s);
+  }
 }
 
 static bool
