@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "notify.h"
@@ -378,6 +379,8 @@ begin (struct supervisor *s, int resume)
   if (s->setup.serves && prepare_to_serve (s, error, sizeof error) == -1) {
     if (!adopted)
       stop_clean (s);
+    else                        /* who still has the pages waits a while */
+      s->exit_code = EX_TEMPFAIL;
     return give_up (s, error);
   }
   if (s->setup.options.swap)
