@@ -13,10 +13,10 @@
 #include "os.h"
 
 /* Of what is read at once, and of what is trimmed at once where nothing is
- * yet to be lost.
+ * yet to be lost: not so much that a slow server seems to stand still.
  */
 #define READ_PIECE (64 * KIB)
-#define CUT_PIECE GIB
+#define CUT_PIECE (32 * MIB)
 
 /* Who had this pool before may have been killed with writes under way, and
  * its last words may still be in a buffer of the server's, which answers
