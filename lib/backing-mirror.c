@@ -87,6 +87,18 @@ may_become_new (const struct half *h, const void *block, const uint8_t *id)
     || (!h->was_ours && !header_is_needed (block, o));
 }
 
+/* Who else has all pages is not there, or nobody has.  What it has instead of
+ * them may be the directory on which its disk is not mounted yet: to take its
+ * word for that could lose all.  The lock is held.
+ */
+static bool
+has_all_alone (struct half *h)
+{
+  return half_in_sync (h)
+    && (record_in_sync (h->mirror->record) == half_bit (h)
+        || !far_end_is_there (other_half (h)->disk.far_end));
+}
+
 /* It may lack anything, and another one is in sync: is that news?  The lock
  * is held.
  */
@@ -140,7 +152,7 @@ half_is_right (void *opaque, const void *block)
 
     if (known == h - m->halves)
       lost_end = recognize (h);
-    else if (known != -1 || record_in_sync (m->record) == half_bit (h)
+    else if (known != -1 || has_all_alone (h)
              || !may_become_new (h, block, id))
       return false;
     else {

@@ -517,11 +517,13 @@ back_with_nothing (void **state)
     played_leave (d->halves[n]);
     put (d, 0, 2);
     played_return (d->halves[n], PLAYED_EMPTY);
-    EVENTUALLY (look_at (d, n).state == BACKING_WRONG
-                || look_at (d, n).state == BACKING_DEGRADED);
-    if (look_at (d, n).state == BACKING_WRONG)
-      assert_none (d);
+    EVENTUALLY (look_at (d, n).state == BACKING_WRONG);
+    assert_none (d);
+    assert_true (look_at (d, n).in_sync);
     played_return (d->halves[1 - n], PLAYED_KEPT);
+    EVENTUALLY (!look_at (d, n).in_sync);
+    EVENTUALLY (mended (d));
+    assert_both (d);
     close_disk (d);
     for (unsigned i = 0; i < BACKING_HALVES; ++i)
       played_stop (d->halves[i]);
