@@ -123,14 +123,15 @@ begin (struct array *a, char *error, size_t size)
                    "others are empty", old, a->count);
   a->begun = true;
   r = old > 0 ? md_assemble (a->title, index, (unsigned) old, error, size)
-    : md_create (a->title, a->mirror, a->index, a->count, error, size);
+    : md_create (a->title, a->mirror, a->index, a->count, a->missing, error,
+                 size);
   if (find (a, r == 0 ? error : why, r == 0 ? size : sizeof why) == -1
       || r == -1)
     return -1;
   if (a->name[0] == '\0')
     return refuse (error, size, "mdadm has made no array");
   printf ("%s /dev/%s, a %s of %u\n", old > 0 ? "assembled" : "made",
-          a->name, kind (a), a->count);
+          a->name, kind (a), a->count + a->missing);
   return 0;
 }
 

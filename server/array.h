@@ -16,6 +16,7 @@ struct array {
   bool mirror;                  /* or a stripe */
   int index[MD_HALVES_MAX];     /* of its /dev/nbdN */
   unsigned count;
+  unsigned missing;             /* halves of a mirror that come later */
 
   char name[MD_NAME_SIZE];      /* "md127"; empty: there is none yet */
   bool begun;                   /* by this run, be it that it failed later */

@@ -17,6 +17,16 @@
 #include "output.h"
 #include "run-file.h"
 
+const char *
+attach_name (char *buf, size_t size, const char *name, size_t k)
+{
+  if (k == 0)
+    snprintf (buf, size, "%s", name);
+  else
+    snprintf (buf, size, "%s.%zu", name, k);
+  return buf;
+}
+
 static void
 copy_text (char *to, size_t size, const json_t *object, const char *key)
 {

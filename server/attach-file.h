@@ -11,6 +11,7 @@
 #ifndef NBDZRAM_ATTACH_FILE_H
 #define NBDZRAM_ATTACH_FILE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -34,6 +35,9 @@ struct attachment {
   pid_t server;                 /* the process that serves; 0: not known */
   uint64_t server_start;        /* when it started, ticks since boot */
 };
+
+/* "NAME", "NAME.1", ...: the Kth watcher of NAME. */
+const char *attach_name (char *buf, size_t size, const char *name, size_t k);
 
 /* What NAME.attach says.  ENOENT: nothing is attached. */
 int attach_read (struct attachment *a, const char *name);

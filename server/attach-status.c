@@ -75,7 +75,7 @@ attach_status (json_t *reply)
   for (size_t k = 0; name && k < CONF_REMOTES_MAX; ++k) {
     struct attachment a;
 
-    swap_watcher_name (watcher, sizeof watcher, name, k);
+    attach_name (watcher, sizeof watcher, name, k);
     if (swap_server_attached (watcher, &a))
       json_array_append_new (list, describe (&a, array));
   }

@@ -25,7 +25,7 @@
 /* KB/s: a sixth of what an ordinary network carries. */
 #define SPEED_LEAST "20000"
 
-#define WORDS_MAX (MD_HALVES_MAX + 16)
+#define WORDS_MAX (2 * MD_HALVES_MAX + 16)
 
 struct words {
   char *list[WORDS_MAX + 1];
@@ -73,13 +73,13 @@ md_has_superblock (const char *device)
  */
 int
 md_create (const char *name, bool mirror, const int *index, unsigned count,
-           char *error, size_t size)
+           unsigned missing, char *error, size_t size)
 {
   char path[128], number[48];
   struct words w = { .count = 0 };
 
   snprintf (path, sizeof path, "/dev/md/%s", name);
-  snprintf (number, sizeof number, "--raid-devices=%u", count);
+  snprintf (number, sizeof number, "--raid-devices=%u", count + missing);
   add (&w, "mdadm");
   add (&w, "--create");
   add (&w, path);
@@ -97,6 +97,8 @@ md_create (const char *name, bool mirror, const int *index, unsigned count,
     add (&w, "--chunk=" CHUNK);
   }
   add_devices (&w, index, count);
+  for (unsigned i = 0; i < missing; ++i)
+    add (&w, "missing");
   return run_program (w.list, error, size);
 }
 

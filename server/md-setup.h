@@ -23,10 +23,10 @@
 int md_has_superblock (const char *device);
 
 /* Make the array NAME of COUNT empty devices, /dev/nbdN for each of
- * INDEX: a mirror or a stripe.
+ * INDEX: a mirror, which may lack MISSING more, or a stripe.
  */
 int md_create (const char *name, bool mirror, const int *index,
-               unsigned count, char *error, size_t size);
+               unsigned count, unsigned missing, char *error, size_t size);
 
 /* Put it together again from devices that have superblocks, with or
  * without the halves of a mirror that are missing.

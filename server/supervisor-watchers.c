@@ -99,7 +99,8 @@ free_watcher (struct supervisor *s)
 }
 
 static int
-lay_out (struct watcher *w, const struct watch_request *r)
+lay_out (const struct supervisor *s, struct watcher *w,
+         const struct watch_request *r)
 {
   char connections[24], timeout[24], dead_timeout[24];
   char *const argv[] = {
@@ -108,7 +109,8 @@ lay_out (struct watcher *w, const struct watch_request *r)
     (char *) "--connections", connections,
     (char *) "--timeout", timeout,
     (char *) "--dead-timeout", dead_timeout,
-    r->mirror ? (char *) "--mirror" : NULL, NULL,
+    r->mirror ? (char *) "--mirror" : NULL,
+    (char *) "--half-of", (char *) s->setup.options.name, NULL,
   };
 
   snprintf (connections, sizeof connections, "%" PRIu64, r->connections);
@@ -150,7 +152,7 @@ watcher_add (struct supervisor *s, const struct watch_request *r,
     .used = true, .process = NO_PROCESS, .log.fd = -1,
   };
   strcpy (w->name, name);
-  if (lay_out (w, r) == -1 || watcher_start (s, w) == -1) {
+  if (lay_out (s, w, r) == -1 || watcher_start (s, w) == -1) {
     snprintf (error, size, "starting a watcher: %s", strerror (errno));
     watcher_forget (w);
     return -1;

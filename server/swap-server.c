@@ -184,16 +184,6 @@ swap_server_stop (const char *name, bool unit, char *error, size_t size)
 
 /* ---- watchers ---- */
 
-const char *
-swap_watcher_name (char *buf, size_t size, const char *name, size_t k)
-{
-  if (k == 0)
-    snprintf (buf, size, "%s", name);
-  else
-    snprintf (buf, size, "%s.%zu", name, k);
-  return buf;
-}
-
 /* Who listens at any address is reached at the machine's own. */
 static void
 own_address (char *uri, size_t size, const char *listens)
@@ -268,9 +258,8 @@ is_known (const char *name, const char *watcher)
   return known;
 }
 
-/* One that does not get anywhere must not attach a device later. */
-static void
-remove_watcher (const char *name, const char *watcher)
+void
+swap_server_forget (const char *name, const char *watcher)
 {
   char error[256];
 
@@ -279,21 +268,28 @@ remove_watcher (const char *name, const char *watcher)
 }
 
 int
+swap_server_watch_later (const char *name, const char *watcher,
+                         const char *uri, const struct conf *c, char *error,
+                         size_t size)
+{
+  if (is_known (name, watcher))
+    return 0;
+  return tell (name, json_pack (
+    "{s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "verb", "watch", "name", watcher,
+    "uri", uri, "connections", (json_int_t) c->connections,
+    "timeout", (json_int_t) c->timeout,
+    "dead_timeout", (json_int_t) c->dead_timeout, "mirror", c->mirror),
+    TIMEOUT, error, size);
+}
+
+int
 swap_server_watch (const char *name, const char *watcher, const char *uri,
                    const struct conf *c, struct attachment *a, char *error,
                    size_t size)
 {
-  json_t *request = json_pack (
-    "{s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "verb", "watch", "name", watcher,
-    "uri", uri, "connections", (json_int_t) c->connections,
-    "timeout", (json_int_t) c->timeout,
-    "dead_timeout", (json_int_t) c->dead_timeout, "mirror", c->mirror);
-
   bool known = is_known (name, watcher);
 
-  if (known)
-    json_decref (request);
-  else if (tell (name, request, TIMEOUT, error, size) == -1)
+  if (swap_server_watch_later (name, watcher, uri, c, error, size) == -1)
     return -1;
   for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
     if (swap_server_attached (watcher, a) && has_watcher (watcher))
@@ -302,8 +298,9 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
   }
   snprintf (error, size, "%s: %s was not attached within %d seconds",
             watcher, uri, START_S);
+  /* One that does not get anywhere must not attach a device later. */
   if (!known)
-    remove_watcher (name, watcher);
+    swap_server_forget (name, watcher);
   return -1;
 }
 

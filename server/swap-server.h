@@ -38,6 +38,16 @@ int swap_server_watch (const char *name, const char *watcher,
                        const char *uri, const struct conf *c,
                        struct attachment *a, char *error, size_t size);
 
+/* The same for one that can't be reached, without waiting: the watcher does,
+ * and then gives its device to the mirror of NAME.
+ */
+int swap_server_watch_later (const char *name, const char *watcher,
+                             const char *uri, const struct conf *c,
+                             char *error, size_t size);
+
+/* End a watcher that may not have attached anything. */
+void swap_server_forget (const char *name, const char *watcher);
+
 /* End the watcher of A, which disconnects the device; where there is no
  * watcher any more, disconnect it ourselves.
  */
@@ -46,10 +56,6 @@ int swap_server_unwatch (const char *name, const struct attachment *a,
 
 /* Is WATCHER's device attached? */
 bool swap_server_attached (const char *watcher, struct attachment *a);
-
-/* "NAME", "NAME.1", ...: the Kth watcher. */
-const char *swap_watcher_name (char *buf, size_t size, const char *name,
-                               size_t k);
 
 /* Where the server of NAME, which runs, is to be dialed. */
 int swap_server_uri (char *uri, size_t size, const char *name, char *error,

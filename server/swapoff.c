@@ -59,7 +59,7 @@ find_devices (struct swapoff *s)
   for (size_t k = 0; k < CONF_REMOTES_MAX; ++k) {
     struct attachment *a = &s->attached[s->attached_count];
 
-    swap_watcher_name (watcher, sizeof watcher, s->name, k);
+    attach_name (watcher, sizeof watcher, s->name, k);
     if (!swap_server_attached (watcher, a))
       continue;
     s->attached_count++;

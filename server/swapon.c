@@ -40,6 +40,7 @@ struct swapon {
   bool unit;                    /* start the server by systemd */
   struct conf conf;
   struct swap_state state;
+  bool away[CONF_REMOTES_MAX];  /* remotes that can't be reached */
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
   struct array array;           /* of them all */
@@ -47,7 +48,8 @@ struct swapon {
   /* What this run did. */
   bool started;
   bool conf_written;
-  bool watched[CONF_REMOTES_MAX];
+  bool watched[CONF_REMOTES_MAX]; /* as attached */
+  bool waits[CONF_REMOTES_MAX]; /* as conf.remotes: a watcher does */
   bool swapped[CONF_REMOTES_MAX]; /* as state.devices */
   bool set[SWAP_SETTINGS];
   char error[512];
@@ -110,12 +112,33 @@ try_remote (struct swapon *s, const char *uri)
   return 0;
 }
 
+/* What is on a disk may be newer on the half that is away; but what is
+ * swapped is of this boot.
+ */
+static bool
+may_begin_without (const struct swapon *s)
+{
+  return s->conf.mirror && !s->conf.attach_only;
+}
+
 static int
 try_remotes (struct swapon *s)
 {
-  for (size_t k = 0; k < s->conf.remote_count; ++k)
-    if (try_remote (s, s->conf.remotes[k]) == -1)
+  char watcher[sizeof s->attached[0].name];
+  size_t away = 0;
+
+  for (size_t k = 0; k < s->conf.remote_count; ++k) {
+    struct attachment a;
+
+    attach_name (watcher, sizeof watcher, s->name, k);
+    if (swap_server_attached (watcher, &a)
+        || try_remote (s, s->conf.remotes[k]) == 0)
+      continue;
+    if (!may_begin_without (s) || ++away == s->conf.remote_count)
       return -1;
+    s->away[k] = true;
+    printf ("%s: the mirror begins without it\n", s->error);
+  }
   return 0;
 }
 
@@ -131,8 +154,6 @@ start_server (struct swapon *s)
     printf ("server %s runs already, as it was started\n", s->name);
     return 0;
   }
-  if (try_remotes (s) == -1)
-    return -1;
   conf_run_path (path, sizeof path, s->name);
   if (conf_write (&s->conf, path, s->error, sizeof s->error) == -1)
     return -1;
@@ -175,19 +196,31 @@ print_attached (const struct attachment *a)
 }
 
 static int
+attach_later (struct swapon *s, size_t k)
+{
+  char watcher[sizeof s->attached[0].name];
+
+  attach_name (watcher, sizeof watcher, s->name, k);
+  if (swap_server_watch_later (s->name, watcher, s->conf.remotes[k], &s->conf,
+                               s->error, sizeof s->error) == -1)
+    return -1;
+  s->waits[k] = true;
+  return 0;
+}
+
+static int
 attach_one (struct swapon *s, size_t k, const char *uri)
 {
-  struct attachment *a = &s->attached[k];
+  struct attachment *a = &s->attached[s->attached_count];
   char watcher[sizeof a->name], device[NBD_DEVICE_PATH_SIZE];
   bool before;
 
-  swap_watcher_name (watcher, sizeof watcher, s->name, k);
+  attach_name (watcher, sizeof watcher, s->name, k);
   before = swap_server_attached (watcher, a);
   if (swap_server_watch (s->name, watcher, uri, &s->conf, a, s->error,
                          sizeof s->error) == -1)
     return -1;
-  s->watched[k] = !before;
-  s->attached_count++;
+  s->watched[s->attached_count++] = !before;
   print_attached (a);
   nbd_device_path (device, a->index);
   if (!swap_state_has (&s->state, device))
@@ -225,7 +258,8 @@ attach_all (struct swapon *s)
                             sizeof s->error) == -1
       ? -1 : attach_one (s, 0, uri);
   for (size_t k = 0; k < s->conf.remote_count; ++k)
-    if (attach_one (s, k, s->conf.remotes[k]) == -1)
+    if ((s->away[k] ? attach_later (s, k)
+         : attach_one (s, k, s->conf.remotes[k])) == -1)
       return -1;
   return 0;
 }
@@ -242,6 +276,7 @@ join (struct swapon *s)
   *a = (struct array) { .title = s->name, .mirror = s->conf.mirror };
   for (unsigned k = 0; k < s->attached_count; ++k)
     a->index[a->count++] = s->attached[k].index;
+  a->missing = (unsigned) s->conf.remote_count - a->count;
   if (array_join (a, s->error, sizeof s->error) == -1)
     return -1;
   s->state.device_count = 1;
@@ -353,7 +388,8 @@ static int
 go_forward (struct swapon *s)
 {
   int (*const steps[]) (struct swapon *) = {
-    load_nbd, start_server, read_state, attach_all, join, set_all, swap_all,
+    load_nbd, try_remotes, start_server, read_state, attach_all, join,
+    set_all, swap_all,
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {
@@ -377,6 +413,18 @@ undone (const char *what, int r, const char *why)
     fprintf (stderr, "nbdzram swapon: %s: %s\n", what, why);
 }
 
+/* Those that have attached nothing yet. */
+static void
+forget_waiting (struct swapon *s)
+{
+  char watcher[sizeof s->attached[0].name];
+
+  for (size_t k = 0; k < s->conf.remote_count; ++k)
+    if (s->waits[k])
+      swap_server_forget (s->name, attach_name (watcher, sizeof watcher,
+                                                s->name, k));
+}
+
 static void
 go_back (struct swapon *s)
 {
@@ -390,6 +438,7 @@ go_back (struct swapon *s)
     }
   if (s->array.begun && s->array.name[0] != '\0')
     undone ("array", md_stop (s->array.name, why, sizeof why), why);
+  forget_waiting (s);
   for (unsigned k = s->attached_count; k-- > 0; ) {
     nbd_device_path (device, s->attached[k].index);
     if (s->watched[k])

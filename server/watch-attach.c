@@ -189,6 +189,10 @@ watch_begin (struct watching *w, int index)
                          "connected");
   if (watch_attach (w, index, WATCH_DIAL_MS) == 0)
     return 0;
+  if (w->mirror && w->half_of) {
+    watch_half_begin_apart (w);
+    return 0;
+  }
   unlink (run_path (path, w->a.name, "attach"));
   return -1;
 }

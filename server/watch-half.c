@@ -3,14 +3,18 @@
 #include <config.h>
 
 #include <poll.h>
+#include <string.h>
 #include <time.h>
 
 #include "clock.h"
+#include "conf.h"
+#include "md.h"
 #include "nbd-device.h"
 #include "watch.h"
 
 #define DIAL_AGAIN_MS 2000      /* nobody waits for a half that was given up */
 #define LEAVE_TICK 100
+#define JOIN_MS 5000
 
 /* What the kernel still has fails, at once.  What the server still has is
  * of no more account: it is brought up to date before it is read.
@@ -31,6 +35,22 @@ give_up (struct watching *w)
   w->apart = true;
 }
 
+void
+watch_half_begin_apart (struct watching *w)
+{
+  w->a.index = -1;
+  w->a.array[0] = '\0';
+  w->apart = true;
+}
+
+/* The number that it had, unless that is somebody else's by now. */
+static int
+wanted_index (struct watching *w)
+{
+  return w->a.index == -1
+    || nbd_device_foreign (w->a.index, w->a.identifier) ? -1 : w->a.index;
+}
+
 bool
 watch_half_come_back (struct watching *w, const sigset_t *usual)
 {
@@ -43,8 +63,9 @@ watch_half_come_back (struct watching *w, const sigset_t *usual)
     if (!left || now_ms () < next)
       continue;
     w->knows_disk = false;
-    if (watch_attach (w, nbd_device_foreign (w->a.index, w->a.identifier)
-                         ? -1 : w->a.index, DIAL_AGAIN_MS) == 0)
+    if (w->a.index == -1)
+      w->a.size = 0;
+    if (watch_attach (w, wanted_index (w), DIAL_AGAIN_MS) == 0)
       break;
     next = now_ms () + DIAL_AGAIN_MS;
   }
@@ -56,11 +77,39 @@ watch_half_come_back (struct watching *w, const sigset_t *usual)
   return true;
 }
 
+/* One that came when the mirror had begun without it is in no array; others
+ * of the same name are.  mdadm may be putting it together at this moment: it
+ * gets time to come to this half by itself.
+ */
+static void
+find_others (struct watching *w)
+{
+  char name[sizeof w->a.name];
+  struct attachment other;
+
+  for (size_t k = 0; k < CONF_REMOTES_MAX; ++k) {
+    attach_name (name, sizeof name, w->half_of, k);
+    if (strcmp (name, w->a.name) == 0 || attach_read (&other, name) == -1
+        || other.array[0] == '\0'
+        || !nbd_device_belongs (other.index, other.identifier)
+        || !md_is_mirror (other.array)
+        || md_half_of (other.array, other.index) != MD_HALF_IN_SYNC)
+      continue;
+    strcpy (w->a.array, other.array);
+    w->half.next_add = now_ms () + JOIN_MS;
+    watch_save (w);
+    return;
+  }
+}
+
 void
 watch_half_look (struct watching *w)
 {
   bool dead = w->watcher.dead == w->watcher.connections;
   char text[160];
+
+  if (!dead && w->half_of && w->a.array[0] == '\0')
+    find_others (w);
 
   switch (half_look (&w->half, dead, now_ms (), text, sizeof text)) {
   case HALF_QUIET:

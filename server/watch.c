@@ -137,7 +137,8 @@ run (struct watching *w, int index)
   unlink (run_path (path, w->a.name, "attach"));
   if (!w->apart)
     watcher_end (&w->watcher);
-  watch_say (w, "/dev/nbd%d is disconnected", w->a.index);
+  if (w->a.index != -1)
+    watch_say (w, "/dev/nbd%d is disconnected", w->a.index);
   return EXIT_OK;
 }
 
@@ -187,6 +188,8 @@ command_watch (const struct command *command, int argc, char *argv[])
       .help = "attach /dev/nbdN, not just a free one" },
     { .name = "mirror", .flag = &w.mirror,
       .help = "it is a half of a mirror, and may be given up" },
+    { .name = "half-of", .argument = "NAME", .string = &w.half_of,
+      .help = "... of that of NAME, which may begin without it" },
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);

@@ -35,7 +35,10 @@ struct watching {
   bool knows_disk;              /* a.description is what it must be */
   struct watcher watcher;
   bool mirror;                  /* it is, or will be, a half */
-  bool apart;                   /* given up, and not connected again */
+  const char *half_of;          /* NAME, whose mirror that is; NULL: of any
+                                 * that has the device */
+  bool apart;                   /* given up, and not connected again; or
+                                 * it never was */
   struct half half;
   char said[256];
 };
@@ -90,6 +93,9 @@ bool watch_is_swap (const struct attachment *a, const char *identifier);
  * afterwards when it was given up.
  */
 void watch_half_look (struct watching *w);
+
+/* A mirror may begin without a half: there is no device yet. */
+void watch_half_begin_apart (struct watching *w);
 
 /* Leave the array, and connect the device as a new one, with whatever its
  * server has now; waits for that, with the signals of USUAL.  False: told

@@ -6,6 +6,7 @@ vm_tests = \
 	tests/bench-remote.sh \
 	tests/vm-filesystems.sh \
 	tests/vm-ltp-zram.sh \
+	tests/vm-mirror-alone.sh \
 	tests/vm-mirror-disk.sh \
 	tests/vm-nbd-client.sh \
 	tests/vm-remotes.sh \
