@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "far-end-internal.h"
 #include "libnbd-load.h"
@@ -326,6 +327,20 @@ has_become_smaller (struct far_end *f, uint64_t bytes)
   return f->is_known && bytes < f->size;
 }
 
+/* What is still to be sent to another machine when this process is killed is
+ * not to be sent any more: a successor takes the blocks for free, and the
+ * network may be slow.  Has no effect on Unix sockets, which hold nothing
+ * back.
+ */
+static void
+reset_at_end (struct connection *c, bool on)
+{
+  const struct linger linger = { .l_onoff = on };
+
+  setsockopt (libnbd.aio_get_fd (c->nbd), SOL_SOCKET, SO_LINGER, &linger,
+              sizeof linger);
+}
+
 int
 connection_open (struct connection *c, char *error, size_t size)
 {
@@ -345,6 +360,7 @@ connection_open (struct connection *c, char *error, size_t size)
       snprintf (error, size, "it has become smaller");
     else {
       c->can_fua = libnbd.can_fua (c->nbd) > 0;
+      reset_at_end (c, true);
       learn (c, (uint64_t) bytes);
       return 0;
     }
@@ -386,12 +402,16 @@ void
 connection_close (struct connection *c)
 {
   struct far_end *f = c->far;
+  bool idle;
 
   {
     LOCK_FOR_SCOPE (&f->lock);
     f->ready -= c->ready;
     c->ready = false;           /* nothing more is queued */
+    idle = TAILQ_EMPTY (&c->sent);
   }
+  if (c->nbd && idle)
+    reset_at_end (c, false);
   /* From here on the library uses no buffer of a request. */
   if (c->nbd)
     libnbd.close (c->nbd);

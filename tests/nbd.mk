@@ -7,6 +7,7 @@ server_tests = \
 	tests/backing-faults.sh \
 	tests/backing-mirror.sh \
 	tests/backing-nbd.sh \
+	tests/backing-reset.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
 	tests/client-fio.sh \
