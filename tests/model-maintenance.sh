@@ -102,9 +102,35 @@ is_cleaned ()
     [ "$(most clean)" -gt 0 ]
 }
 
+has_happened ()
+{
+    local name
+
+    nbdzram status --json torture >>"$tmp/replies"
+    for name; do
+        [ "$(most "$name")" -gt 0 ] || return 1
+    done
+}
+
+# On a busy machine the commands may hardly have begun when the requests are
+# through: then there are more of these.
+go_on ()
+{
+    local i
+
+    for ((i = 1; i <= 20; i++)); do
+        ! has_happened recompressed_pages group_pages dup_pages bd_promoted \
+            pages_compacted || return 0
+        "$bin/nbd-model" -s $((seed + i)) -p "$page" -n "$batches" \
+            "$(uri zram)" "$(uri oracle)" ||
+            fail "SEED=$seed: nbd-model, $i times more"
+    done
+}
+
 # Before the server ends: what has it come to?
 look_back ()
 {
+    go_on
     touch "$tmp/enough"
     wait "$loop"
     leave_holes
