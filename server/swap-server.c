@@ -273,7 +273,7 @@ swap_server_watch_later (const char *name, const char *watcher,
                          size_t size)
 {
   if (is_known (name, watcher))
-    return 0;
+    return 1;
   return tell (name, json_pack (
     "{s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "verb", "watch", "name", watcher,
     "uri", uri, "connections", (json_int_t) c->connections,
@@ -287,9 +287,9 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
                    const struct conf *c, struct attachment *a, char *error,
                    size_t size)
 {
-  bool known = is_known (name, watcher);
+  int known = swap_server_watch_later (name, watcher, uri, c, error, size);
 
-  if (swap_server_watch_later (name, watcher, uri, c, error, size) == -1)
+  if (known == -1)
     return -1;
   for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
     if (swap_server_attached (watcher, a) && has_watcher (watcher))

@@ -39,7 +39,8 @@ int swap_server_watch (const char *name, const char *watcher,
                        struct attachment *a, char *error, size_t size);
 
 /* The same for one that can't be reached, without waiting: the watcher does,
- * and then gives its device to the mirror of NAME.
+ * and then gives its device to the mirror of NAME.  1: there is such a
+ * watcher already; 0: there is now.
  */
 int swap_server_watch_later (const char *name, const char *watcher,
                              const char *uri, const struct conf *c,

@@ -199,13 +199,13 @@ static int
 attach_later (struct swapon *s, size_t k)
 {
   char watcher[sizeof s->attached[0].name];
+  int known;
 
   attach_name (watcher, sizeof watcher, s->name, k);
-  if (swap_server_watch_later (s->name, watcher, s->conf.remotes[k], &s->conf,
-                               s->error, sizeof s->error) == -1)
-    return -1;
-  s->waits[k] = true;
-  return 0;
+  known = swap_server_watch_later (s->name, watcher, s->conf.remotes[k],
+                                   &s->conf, s->error, sizeof s->error);
+  s->waits[k] = known == 0;
+  return known == -1 ? -1 : 0;
 }
 
 static int
