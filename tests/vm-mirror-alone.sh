@@ -10,8 +10,6 @@ group=/sys/fs/cgroup/test
 mkdir $group
 echo 20M >$group/memory.max
 mirror="--mirror --remote nbd://127.0.0.1:10811 --remote nbd://127.0.0.1:10812"
-both () { [ "$(cat /sys/block/md*/md/degraded)" = 0 ]; }
-alone () { [ "$(cat /sys/block/md*/md/degraded)" = 1 ]; }
 halves () { nbdzram status --noheadings --raw --output NAME,HALVES swap0; }
 
 refused ()
@@ -58,8 +56,12 @@ is_full () { grep -l '^State:.*stopped' /proc/[0-9]*/status >/dev/null; }
 eventually is_full || fail "$(cat /tmp/line)"
 say "swapped: $(awk '/^.dev.md/ { print $4 }' /proc/swaps) KiB"
 
-say "the watcher of the other one is killed, and it comes"
+say "swapon finds all done, and lets who waits wait"
 watcher=$(pid_of ' watch swap0 ')
+# shellcheck disable=SC2086
+nbdzram swapon swap0 $mirror >/tmp/log 2>&1 || { cat /tmp/log; fail "again"; }
+[ "$(pid_of ' watch swap0 ')" = "$watcher" ] || fail "another one waits"
+say "the watcher of the other one is killed, and it comes"
 kill -9 "$watcher" || fail "nobody waits for it"
 start_far 1 160M
 eventually both || { nbdzram status; ps; fail "it does not come: $(cat /proc/mdstat)"; }

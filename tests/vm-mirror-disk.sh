@@ -8,9 +8,6 @@
 boot 1500 800M fs md
 #### guest ####
 remotes="--remote nbd://127.0.0.1:10811 --remote nbd://127.0.0.1:10812"
-degraded () { cat /sys/block/md*/md/degraded; }
-alone () { [ "$(degraded)" = 1 ]; }
-both () { [ "$(degraded)" = 0 ]; }
 
 # shellcheck disable=SC2086
 attach ()

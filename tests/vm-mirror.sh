@@ -10,9 +10,6 @@
 boot 3000 480M md
 #### guest ####
 busy () { sleep "$1"; [ ! -e /tmp/code ] || { cat /tmp/lines; fail "see above"; }; }
-degraded () { cat /sys/block/md*/md/degraded; }
-alone () { [ "$(degraded)" = 1 ]; }
-both () { [ "$(degraded)" = 0 ]; }
 
 start_far 1 450M
 start_far 2 450M

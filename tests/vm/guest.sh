@@ -55,6 +55,11 @@ array_is_well ()
     return 0
 }
 
+# How many halves a mirror lacks: one, none.
+degraded () { cat /sys/block/md*/md/degraded; }
+alone () { [ "$(degraded)" = 1 ]; }
+both () { [ "$(degraded)" = 0 ]; }
+
 # KiB of a line of /proc/meminfo.
 meminfo () { awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo; }
 vmstat_of () { awk -v key="$1" '$1 == key { print $2 }' /proc/vmstat; }
