@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach-file.h"
 #include "gate.h"
 #include "supervisor.h"
 #include "util.h"
@@ -65,13 +66,11 @@ watcher_called (struct supervisor *s, const char *name)
 static bool
 choose_name (struct supervisor *s, char *name, size_t size)
 {
-  snprintf (name, size, "%s", s->setup.options.name);
-  for (unsigned k = 1; watcher_called (s, name); ++k) {
-    if (k == WATCHERS)
-      return false;
-    snprintf (name, size, "%s.%u", s->setup.options.name, k);
-  }
-  return true;
+  for (size_t k = 0; k < WATCHERS; ++k)
+    if (!watcher_called (s, attach_name (name, size, s->setup.options.name,
+                                         k)))
+      return true;
+  return false;
 }
 
 /* NAME belongs to us: it is ours, or ours and a number. */
