@@ -118,16 +118,19 @@ take_channels (struct source *from, struct generation *g, const json_t *fds)
   g->log.fd = take (from, &g->process, number_at (fds, "log", -1));
 }
 
-/* Of a dead server whose holder lives: that has the eventfd. */
-static bool
-adopt_holder (struct source *from, struct generation *g, const json_t *fds)
+/* Its process is dead: there may be a holder, or nothing. */
+static void
+adopt_dead (struct supervisor *s, struct generation *g)
 {
-  if (g->holder.pid == 0)
-    return false;
+  if (g->state == GENERATION_READY)
+    snprintf (s->last_exit, sizeof s->last_exit, "ended");
+  if (g->holder.pid == 0) {
+    server_forget (g);
+    return;
+  }
+  process_close (&g->process);
   g->state = GENERATION_GONE;
   g->ended = true;
-  g->hold = take (from, &g->holder, number_at (fds, "hold", -1));
-  return true;
 }
 
 static void
@@ -141,16 +144,15 @@ adopt_generation (struct supervisor *s, struct source *from,
   snprintf (g->version, sizeof g->version, "%s", json_text (o, "version"));
   open_process (&g->process, o);
   open_process (&g->holder, json_object_get (o, "holder"));
+  g->state = state_of (json_text (o, "state"));
   if (g->process.pid == 0) {
-    if (state_of (json_text (o, "state")) == GENERATION_READY)
-      snprintf (s->last_exit, sizeof s->last_exit, "ended");
     if (from->own)
       take_channels (from, g, fds); /* to be closed */
-    if (!adopt_holder (from, g, fds))
-      server_forget (g);
+    else if (g->holder.pid != 0)    /* which has the eventfd, too */
+      g->hold = take (from, &g->holder, number_at (fds, "hold", -1));
+    adopt_dead (s, g);
     return;
   }
-  g->state = state_of (json_text (o, "state"));
   g->paused = json_is_true (json_object_get (o, "paused"));
   take_channels (from, g, fds);
   /* An upgrade may have come to its last step, and won't be finished; that
@@ -267,17 +269,8 @@ forget_ending (struct supervisor *s)
     struct generation *g = &s->generations[i];
     struct pollfd end = { .fd = g->process.fd, .events = POLLIN };
 
-    if (g->process.pid == 0 || poll (&end, 1, ENDING_MS) != 1)
-      continue;
-    if (g->state == GENERATION_READY)
-      snprintf (s->last_exit, sizeof s->last_exit, "ended");
-    if (g->holder.pid == 0)
-      server_forget (g);
-    else {
-      process_close (&g->process);
-      g->state = GENERATION_GONE;
-      g->ended = true;
-    }
+    if (g->process.pid != 0 && poll (&end, 1, ENDING_MS) == 1)
+      adopt_dead (s, g);
   }
 }
 
