@@ -215,13 +215,21 @@ print_infos (const json_t *replies)
 
 /* ---- exports ---- */
 
+/* Likewise, of an export. */
+static void
+begin_export_sample (const char *name, const json_t *reply,
+                     const json_t *device)
+{
+  begin_sample (name, "", reply);
+  fputs (",export=", stdout);
+  print_quoted (json_text (device, "name"));
+}
+
 static void
 print_export_sample (const struct family *f, const json_t *reply,
                      const json_t *device)
 {
-  begin_sample (f->name, "", reply);
-  fputs (",export=", stdout);
-  print_quoted (json_text (device, "name"));
+  begin_export_sample (f->name, reply, device);
   printf ("} %" PRIu64 "\n", json_number (device, f->key));
 }
 
@@ -245,9 +253,7 @@ print_export_infos (const json_t *replies)
             "How what is written to it is compressed.");
   json_array_foreach (replies, i, reply)
     json_array_foreach (json_object_get (reply, "devices"), j, device) {
-      begin_sample ("export_info", "", reply);
-      fputs (",export=", stdout);
-      print_quoted (json_text (device, "name"));
+      begin_export_sample ("export_info", reply, device);
       fputs (",algorithm=", stdout);
       print_quoted (algorithm_of (reply, device));
       fputs ("} 1\n", stdout);
