@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
@@ -64,6 +65,19 @@ header_is_needed (const void *block, const struct backing_options *o)
   return h->pool_is_kept
     && memcmp (h->boot_id, boot_id, sizeof boot_id) == 0
     && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) != 0;
+}
+
+int
+header_is_free (const void *block, const uint8_t *id,
+                const struct backing_options *o, int blank)
+{
+  if (id ? !header_is_needed (block, o) : blank == 1)
+    return 0;
+  if (id)
+    errno = ENOTEMPTY;
+  else if (blank == 0)
+    errno = EEXIST;
+  return -1;
 }
 
 int

@@ -115,6 +115,14 @@ const uint8_t *header_id (const void *block);
 bool header_is_of (const void *block, const struct backing_options *o);
 bool header_is_needed (const void *block, const struct backing_options *o);
 
+/* May a disk be overwritten that begins with BLOCK, whose header ID is, or
+ * NULL?  Without one it must be BLANK: 1, 0, or -1 with errno.  0, or -1 with
+ * errno: ENOTEMPTY (another pool may need it), EEXIST (it has something
+ * else), or that of BLANK.
+ */
+int header_is_free (const void *block, const uint8_t *id,
+                    const struct backing_options *o, int blank);
+
 /* Make BLOCK a header for the pool of O, with a new id, put in ID.  0, or
  * -1 with errno.
  */

@@ -147,16 +147,9 @@ int
 half_is_free (struct half *h, const void *block, const uint8_t *id)
 {
   struct mirror *m = h->mirror;
-  int blank;
 
-  if (id) {
-    errno = ENOTEMPTY;
-    return header_is_needed (block, &m->options) ? -1 : 0;
-  }
-  blank = is_blank (h, m->buffer);
-  if (blank == 0)
-    errno = EEXIST;
-  return blank == 1 ? 0 : -1;
+  return header_is_free (block, id, &m->options,
+                         id ? 0 : is_blank (h, m->buffer));
 }
 
 int

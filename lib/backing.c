@@ -115,7 +115,6 @@ examine (struct backing *b, const struct backing_options *o,
          uint64_t file_size, void *block)
 {
   const uint8_t *id = NULL;
-  int blank = 0;
 
   if (b->may_be_larger) {       /* it is away, and expected back */
     memcpy (b->id, o->record->ids[record_only (o->record)], sizeof b->id);
@@ -128,19 +127,8 @@ examine (struct backing *b, const struct backing_options *o,
   }
   if (record_has (o->record))
     return check_expected (b, o, id && header_is_of (block, o) ? id : NULL);
-  if (!id)
-    blank = is_blank (b, file_size);
-  if (blank == -1)
-    return -1;
-  if (!id && !blank) {
-    errno = EEXIST;
-    return -1;
-  }
-  if (id && header_is_needed (block, o)) {
-    errno = ENOTEMPTY;
-    return -1;
-  }
-  return take_over (b, o, block);
+  return header_is_free (block, id, o, id ? 0 : is_blank (b, file_size)) == -1
+    ? -1 : take_over (b, o, block);
 }
 
 /* What is written from here on is in this file alone, unless it is a mirror,
