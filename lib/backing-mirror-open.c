@@ -110,7 +110,11 @@ mirror_close (struct backing *b)
 
   if (!m)
     return;
-  /* Their threads look at each other. */
+  /* A thread of one half looks at the other half: all threads end before
+   * anything is freed.
+   */
+  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    nbd_disk_stop (&m->halves[i].disk);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
     nbd_disk_close (&m->halves[i].disk);
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {

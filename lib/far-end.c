@@ -130,9 +130,11 @@ far_end_start (struct far_end *f,
   return 0;
 }
 
-static void
-stop_threads (struct far_end *f)
+void
+far_end_stop (struct far_end *f)
 {
+  if (!f)
+    return;
   {
     LOCK_FOR_SCOPE (&f->lock);
     f->stop = true;
@@ -141,8 +143,10 @@ stop_threads (struct far_end *f)
     if (f->connections[i].has_thread)
       eventfd_write (f->connections[i].wake, 1);
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i)
-    if (f->connections[i].has_thread)
+    if (f->connections[i].has_thread) {
       pthread_join (f->connections[i].thread, NULL);
+      f->connections[i].has_thread = false;
+    }
 }
 
 void
@@ -150,7 +154,7 @@ far_end_close (struct far_end *f)
 {
   if (!f)
     return;
-  stop_threads (f);
+  far_end_stop (f);
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i) {
     connection_close (&f->connections[i]);
     if (f->connections[i].wake != -1)

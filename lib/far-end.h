@@ -74,7 +74,12 @@ int far_end_start (struct far_end *f,
                    bool (*is_right) (void *opaque, const void *block),
                    void *opaque);
 
-/* Nobody waits for a request any more.  NULL does nothing. */
+/* End the threads: IS_RIGHT is not called any more when this returns.  No
+ * thread of the caller waits for a request.  NULL does nothing.
+ */
+void far_end_stop (struct far_end *f);
+
+/* Stop, and free all.  NULL does nothing. */
 void far_end_close (struct far_end *f);
 
 /* The first block is no longer the right one: leave all connections.  Each

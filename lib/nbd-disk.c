@@ -81,6 +81,12 @@ nbd_disk_start (struct nbd_disk *d,
 }
 
 void
+nbd_disk_stop (struct nbd_disk *d)
+{
+  far_end_stop (d->far_end);
+}
+
+void
 nbd_disk_close (struct nbd_disk *d)
 {
   far_end_close (d->far_end);

@@ -38,6 +38,9 @@ void nbd_disk_rest (struct nbd_disk *d);
 int nbd_disk_start (struct nbd_disk *d,
                     bool (*is_right) (void *opaque, const void *block),
                     void *opaque);
+
+/* End the threads that call IS_RIGHT; close does so, too. */
+void nbd_disk_stop (struct nbd_disk *d);
 void nbd_disk_close (struct nbd_disk *d);
 
 /* These give 0, or -1 with errno of the far end. */

@@ -1359,6 +1359,51 @@ anything (void **state)
   stop_disk (d);
 }
 
+/* ---- closing ---- */
+
+struct answer {
+  struct played *server;
+  useconds_t pause;
+};
+
+static void *
+answer_soon (void *opaque)
+{
+  const struct answer *a = opaque;
+
+  usleep (a->pause);
+  a->server->mute = false;
+  return NULL;
+}
+
+/* Threads of the second half look at the first one when their server comes
+ * back with nothing.  The address sanitizer finds it if that is freed by then.
+ */
+static void
+closed_while_a_half_comes_back (void **state)
+{
+  (void) state;
+  for (unsigned i = 0; i < 30; ++i) {
+    struct disk *d = start_disk ();
+    struct played *p = d->halves[half_of (d, 1) == 1 ? 1 : 0];
+    struct answer answer = { p, (useconds_t) (i * 7919 % 3000) };
+    unsigned before = p->connections;
+    pthread_t thread;
+
+    played_leave (p);
+    p->mute = true;
+    played_return (p, PLAYED_EMPTY);
+    EVENTUALLY (p->connections == before + FAR_END_CONNECTIONS);
+    assert_int_equal (pthread_create (&thread, NULL, answer_soon,
+                                      &answer), 0);
+    close_disk (d);
+    pthread_join (thread, NULL);
+    for (unsigned n = 0; n < BACKING_HALVES; ++n)
+      played_stop (d->halves[n]);
+    free (d);
+  }
+}
+
 int
 main (void)
 {
@@ -1383,6 +1428,7 @@ main (void)
     cmocka_unit_test (one_has_shrunk),
     cmocka_unit_test (refusals),
     cmocka_unit_test (one_has_forgotten),
+    cmocka_unit_test (closed_while_a_half_comes_back),
     cmocka_unit_test (anything),
   };
 
