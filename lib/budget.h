@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct budget {
@@ -67,6 +68,15 @@ budget_take (struct budget *b, uint64_t bytes)
          && !atomic_compare_exchange_weak (&b->used_max, &max, used))
     ;
   return 0;
+}
+
+/* Could BYTES more be taken now? */
+static inline bool
+budget_has_room (const struct budget *b, uint64_t bytes)
+{
+  uint64_t limit = atomic_load_explicit (&b->limit, memory_order_relaxed);
+
+  return limit == 0 || b->used + bytes <= limit;
 }
 
 #endif /* NBDZRAM_BUDGET_H */

@@ -161,9 +161,9 @@ make_room (struct maintainer *m)
     if (age == 0 || !needs_more (m))
       break;
   }
-  /* Another job may have made room since. */
+  /* Another job, a trim or a higher limit may have made room since. */
   reclaim_done (&m->pool->reclaim,
-                written > 0 || b->used + ROUND_BYTES / 4 <= b->limit);
+                written > 0 || budget_has_room (b, ROUND_BYTES / 4));
 }
 
 /* Called by a write that waits. */

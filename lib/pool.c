@@ -94,6 +94,8 @@ pool_set_mem_limit (struct pool *pool, uint64_t limit)
     return -1;
   }
   pool->budget.limit = limit;
+  if (budget_has_room (&pool->budget, 1))
+    reclaim_done (&pool->reclaim, true);
   return 0;
 }
 

@@ -124,7 +124,7 @@ struct pool *pool_open (const struct pool_options *options);
 uint64_t pool_mem_limit_min (const struct pool_options *options);
 
 /* Another limit from now on; 0: none.  What is held already stays, even
- * beyond it.  0, or -1 with errno ERANGE (below pool_mem_limit_min), or
+ * beyond it.  Writes that wait for memory try again if there is room now.  0, or -1 with errno ERANGE (below pool_mem_limit_min), or
  * ENOMEM.
  */
 int pool_set_mem_limit (struct pool *pool, uint64_t limit);

@@ -2,6 +2,8 @@
 
 #include <config.h>
 
+#include <errno.h>
+
 #include "reclaim.h"
 #include "util.h"
 
@@ -30,16 +32,29 @@ reclaim_set (struct reclaim *r, void (*wake) (void *opaque), void *opaque)
     pthread_cond_broadcast (&r->ended);
 }
 
+/* Set *UNTIL the first time.  Is there time left? */
+static bool
+has_time (struct timespec *until)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  if (until->tv_sec == 0) {
+    *until = now;
+    until->tv_sec += RECLAIM_SECONDS;
+  }
+  return now.tv_sec < until->tv_sec
+    || (now.tv_sec == until->tv_sec && now.tv_nsec < until->tv_nsec);
+}
+
 bool
 reclaim_wait (struct reclaim *r, struct timespec *until)
 {
   uint64_t round;
   int err = 0;
 
-  if (until->tv_sec == 0) {
-    clock_gettime (CLOCK_MONOTONIC, until);
-    until->tv_sec += RECLAIM_SECONDS;
-  }
+  if (!has_time (until))
+    return false;
 
   LOCK_FOR_SCOPE (&r->lock);
   if (!r->wake)
@@ -50,7 +65,7 @@ reclaim_wait (struct reclaim *r, struct timespec *until)
   while (r->rounds == round && r->wake && err == 0)
     err = pthread_cond_timedwait (&r->ended, &r->lock, until);
   r->waiting--;
-  return r->rounds != round && r->helped;
+  return r->rounds != round ? r->helped : err == ETIMEDOUT;
 }
 
 void

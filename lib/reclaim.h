@@ -43,8 +43,9 @@ void reclaim_destroy (struct reclaim *r);
 void reclaim_set (struct reclaim *r, void (*wake) (void *opaque),
                   void *opaque);
 
-/* For a write that found no memory: true when it may try again.  *UNTIL is
- * of the write, however often it waits; all zero before the first time.
+/* For a write that found no memory: true when it may try again, also once
+ * when the time is over, since trims make room without a word.  *UNTIL is of
+ * the write, however often it waits; all zero before the first time.
  */
 bool reclaim_wait (struct reclaim *r, struct timespec *until);
 
@@ -54,7 +55,9 @@ reclaim_is_wanted (const struct reclaim *r)
   return atomic_load_explicit (&r->waiting, memory_order_relaxed) > 0;
 }
 
-/* The maintainer has done a round; it HELPED if some memory was freed. */
+/* The maintainer has done a round, or there is another limit: all that wait
+ * go on.  It HELPED if there is more room than before.
+ */
 void reclaim_done (struct reclaim *r, bool helped);
 
 #endif /* NBDZRAM_RECLAIM_H */

@@ -554,6 +554,87 @@ writes_wait_for_room (void **state)
   close_disk (&f);
 }
 
+/* ---- room that no round of the maintainer makes ---- */
+
+static void
+do_nothing (void *opaque)
+{
+  (void) opaque;
+}
+
+struct writer {
+  struct device *d;
+  int result;
+  _Atomic bool done;
+};
+
+/* More than the pool has free within its zspages. */
+static void *
+write_pages (void *opaque)
+{
+  static uint8_t pages[256 * PAGE];
+  struct writer *w = opaque;
+
+  data_fill (pages, sizeof pages, DATA_RANDOM, 1);
+  w->result = device_write (w->d, pages, sizeof pages, 0);
+  w->done = true;
+  return NULL;
+}
+
+/* Write to a full pool, and call MAKE_ROOM once the write waits.  It waits
+ * for two seconds, in which a busy machine may not get far.  Returns how often
+ * the write was woken.
+ */
+static uint64_t
+write_beside (void (*make_room) (struct fixture *f))
+{
+  struct fixture f;
+  struct writer w;
+  uint64_t rounds;
+  unsigned tries = 0;
+
+  do {
+    pthread_t thread;
+
+    assert_true (++tries < 20);
+    open_disk (&f);
+    w = (struct writer) { .d = f.d };
+    reclaim_set (&f.u.pool->reclaim, do_nothing, NULL);
+    fill (&f);
+    f.u.pool->budget.limit = f.u.pool->budget.used;
+    assert_int_equal (pthread_create (&thread, NULL, write_pages, &w), 0);
+    while (!reclaim_is_wanted (&f.u.pool->reclaim) && !w.done)
+      usleep (100);
+    make_room (&f);
+    pthread_join (thread, NULL);
+    rounds = f.u.pool->reclaim.rounds;
+    f.u.pool->budget.limit = 0;
+    close_disk (&f);
+  } while (w.result == -1);
+  return rounds;
+}
+
+static void
+lift_limit (struct fixture *f)
+{
+  assert_int_equal (pool_set_mem_limit (f->u.pool, 0), 0);
+}
+
+static void
+trim_most (struct fixture *f)
+{
+  assert_int_equal (device_zero (f->d, (PAGES - 64) * PAGE, 64 * PAGE), 0);
+}
+
+static void
+waiting_writes_see_other_room (void **state)
+{
+  (void) state;
+  assert_int_equal (write_beside (lift_limit), 1);
+  /* A trim does not wake them. */
+  assert_int_equal (write_beside (trim_most), 0);
+}
+
 /* And when the file is full, too, a write fails, and soon. */
 static void
 no_room_anywhere (void **state)
@@ -839,6 +920,7 @@ main (void)
     cmocka_unit_test (the_wrong_file_is_refused),
     cmocka_unit_test (cleaning_keeps_it_dense),
     cmocka_unit_test (writes_wait_for_room),
+    cmocka_unit_test (waiting_writes_see_other_room),
     cmocka_unit_test (no_room_anywhere),
     cmocka_unit_test (a_hole_is_no_damage),
     cmocka_unit_test (a_dictionary_may_go_meanwhile),
