@@ -38,6 +38,7 @@ struct device {
   unsigned number;              /* of its record */
   unsigned users, lookers;      /* devices.h; pool->devices_lock */
   _Atomic bool removed;
+  bool resizing;                /* no one else may use it; as users */
   uint64_t id;                  /* of its record */
   char name[DEVICE_NAME_MAX + 1];
   uint64_t size;                /* bytes */

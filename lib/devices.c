@@ -198,6 +198,10 @@ find (struct pool *pool, const char *name)
 static struct device *
 use (struct device *d)
 {
+  if (d && d->resizing) {
+    errno = EBUSY;
+    return NULL;
+  }
   if (d)
     d->users++;
   return d;
@@ -419,14 +423,11 @@ device_remove (struct device *d)
 {
   struct pool *pool = d->pool;
 
-  {
-    LOCK_FOR_SCOPE (&pool->devices_lock);
-    if (d->removed)
-      return;
-    d->removed = true;
-    pool_file_remove_device (&pool->file, d->number);
-  }
-  trim_all (d);
+  LOCK_FOR_SCOPE (&pool->devices_lock);
+  if (d->removed)
+    return;
+  d->removed = true;
+  pool_file_remove_device (&pool->file, d->number);
 }
 
 /* ---- changing ---- */
@@ -502,25 +503,70 @@ change_size (struct device *d, uint64_t size)
   return 0;
 }
 
-int
-device_resize (struct device *d, uint64_t size)
+/* From here on nobody but the caller uses the device. */
+static int
+resize_begin (struct device *d)
+{
+  LOCK_FOR_SCOPE (&d->pool->devices_lock);
+
+  if (d->removed || d->resizing || d->users > 1) {
+    errno = d->removed ? ENOENT : EBUSY;
+    return -1;
+  }
+  d->resizing = true;
+  return 0;
+}
+
+static int
+resize_end (struct device *d, uint64_t size)
 {
   struct pool *pool = d->pool;
 
+  MAINTENANCE_FOR_SCOPE (pool);
+  LOCK_FOR_SCOPE (&pool->devices_lock);
+  wait_for_lookers (d);
+  d->resizing = false;
+  return change_size (d, size);
+}
+
+/* Keeps errno. */
+static void
+resize_give_up (struct device *d)
+{
+  LOCK_FOR_SCOPE (&d->pool->devices_lock);
+  d->resizing = false;
+}
+
+/* Whole pages first: what they give back may be what the part of one needs.
+ * No lock is held, since that part may have to be read from the backing file,
+ * and may wait for memory that the maintainer frees.
+ */
+static int
+drop_end (struct device *d, uint64_t size)
+{
+  uint64_t whole = align_up (size, d->pool->sizes.page_size);
+
+  if (whole < d->size)
+    device_zero (d, d->size - whole, whole);
+  if (size < MIN (whole, d->size))
+    return device_zero (d, MIN (whole, d->size) - size, size);
+  return 0;
+}
+
+int
+device_resize (struct device *d, uint64_t size)
+{
   if (size == 0 || size > DEVICE_SIZE_MAX) {
     errno = EINVAL;
     return -1;
   }
-  MAINTENANCE_FOR_SCOPE (pool);
-  LOCK_FOR_SCOPE (&pool->devices_lock);
-  wait_for_lookers (d);
-  if (d->removed || d->users > 1) {
-    errno = d->removed ? ENOENT : EBUSY;
+  if (resize_begin (d) == -1)
+    return -1;
+  if (drop_end (d, size) == -1) {
+    resize_give_up (d);
     return -1;
   }
-  if (size < d->size && device_zero (d, d->size - size, size) == -1)
-    return -1;
-  return change_size (d, size);
+  return resize_end (d, size);
 }
 
 void

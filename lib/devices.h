@@ -22,7 +22,9 @@ int devices_attach (struct pool *pool);
 /* For pool_close. */
 void devices_close (struct pool *pool);
 
-/* Use the device called NAME.  NULL with errno ENOENT. */
+/* Use the device called NAME.  NULL with errno ENOENT, or EBUSY while it is
+ * being resized.
+ */
 struct device *device_find (struct pool *pool, const char *name);
 
 /* Make one of SIZE bytes, with SETTINGS that are the caller's matter, and
@@ -46,9 +48,9 @@ struct device *device_open (struct pool *pool, const char *name,
  */
 void device_put (struct device *d);
 
-/* Remove a device that the caller uses: nobody finds it from now on, nor
- * after a kill.  Its memory goes back when the last user has left; what of
- * it is not used any more is trimmed now.
+/* Remove a device that the caller uses: device_find does not find it from
+ * now on, nor after a kill.  Its memory goes back when the last user calls
+ * device_put; where others still use it, the caller may trim it before.
  */
 void device_remove (struct device *d);
 

@@ -350,7 +350,9 @@ verb_range (const struct control_context *context, const json_t *args,
 
   *device = device_find (context->pool, name);
   if (!*device) {
-    *reply = verb_error ("there is no device \"%.64s\"", name);
+    *reply = errno == EBUSY
+      ? verb_error ("the device is being resized")
+      : verb_error ("there is no device \"%.64s\"", name);
     return false;
   }
   *first = (uint64_t) verb_number (args, "first", 0);

@@ -318,6 +318,13 @@ find_or_make (const char *name)
 
   if (d)
     return d;
+  if (errno == EBUSY) {
+    char shown[EXPORT_SHOWN_SIZE];
+
+    nbdkit_error ("export \"%s\" is being resized: connect again later",
+                  export_name_shown (name, shown));
+    return NULL;
+  }
   if (options->automatic && name[0] != '\0')
     return make_automatic (name);
   report_none (name);
@@ -478,26 +485,44 @@ check_has_name (const char *name, char *error, size_t size)
     : say (error, size, "the export without a name stays as size= has it");
 }
 
+/* For a command: NULL after ERROR. */
+static struct device *
+find (const char *name, char *error, size_t size)
+{
+  struct device *d = device_find (pool, name);
+
+  if (!d && errno == EBUSY)
+    say (error, size, "the export is being resized");
+  else if (!d)
+    say (error, size, "there is no export \"%.64s\"", name);
+  return d;
+}
+
 /* Its connections, to be cut by their next request, or -1. */
 static int
 remove_export (const char *name, bool force, char *error, size_t size)
 {
   unsigned connections;
   struct device *d;
+  bool goes;
 
   if (check_has_name (name, error, size) == -1)
     return -1;
   {
     LOCK_FOR_SCOPE (&exports_lock);
-    d = device_find (pool, name);
+    d = find (name, error, size);
     if (!d)
-      return say (error, size, "there is no export \"%.64s\"", name);
+      return -1;
     connections = export_of (d)->connections;
-    if (connections == 0 || force)
+    goes = connections == 0 || force;
+    if (goes)
       device_remove (d);
   }
+  /* Its clients may take long to leave.  Trimming may take long, too. */
+  if (goes && connections > 0)
+    device_zero (d, d->size, 0);
   device_put (d);
-  if (connections == 0 || force)
+  if (goes)
     return (int) connections;
   return say (error, size, "the export is in use: %u %s", connections,
               connections == 1 ? "connection" : "connections");
@@ -511,9 +536,9 @@ resize (const char *name, uint64_t bytes, char *error, size_t size)
 
   if (check_has_name (name, error, size) == -1)
     return -1;
-  d = device_find (pool, name);
+  d = find (name, error, size);
   if (!d)
-    return say (error, size, "there is no export \"%.64s\"", name);
+    return -1;
   r = device_resize (d, bytes);
   err = errno;
   device_put (d);

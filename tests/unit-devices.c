@@ -294,6 +294,110 @@ who_can_not_be_resized (void **state)
   unit_close (&u);
 }
 
+/* ---- resizing on a full pool ---- */
+
+struct resizer {
+  struct device *d;
+  uint64_t size;
+  int result, error;
+  _Atomic bool done;
+};
+
+static void *
+resize (void *opaque)
+{
+  struct resizer *r = opaque;
+
+  r->result = device_resize (r->d, r->size);
+  r->error = errno;
+  r->done = true;
+  return NULL;
+}
+
+/* A maintainer that never makes room. */
+static void
+ignore (void *opaque)
+{
+  (void) opaque;
+}
+
+/* Shrink A into a page for which there is no memory, and use B while that
+ * waits.  Then there is another limit.  False: it was over before.
+ */
+static bool
+resize_beside (struct device *a, struct device *b)
+{
+  struct resizer r = { .d = a, .size = 51 * PAGE - 100 };
+  pthread_t thread;
+  bool in_time;
+
+  u.pool->budget.limit = u.pool->budget.used;
+  assert_int_equal (pthread_create (&thread, NULL, resize, &r), 0);
+  while (!reclaim_is_wanted (&u.pool->reclaim) && !r.done)
+    usleep (100);
+  in_time = device_find (u.pool, "a") == NULL;
+  if (in_time)
+    assert_int_equal (errno, EBUSY);
+  else
+    device_put (a);
+  assert_ptr_equal (device_find (u.pool, "b"), b);
+  device_put (b);
+  verify (b, 0, 100, 2);
+  assert_int_equal (pool_set_mem_limit (u.pool, 0), 0);
+  pthread_join (thread, NULL);
+  assert_true (r.result == 0 || r.error == ENOSPC);
+  return in_time && r.result == 0;
+}
+
+/* Nobody waits for a lock that the resizing holds.  It waits for memory for
+ * two seconds, in which a busy machine may not get far.
+ */
+static void
+resized_while_others_connect (void **state)
+{
+  uint8_t page[PAGE], found[PAGE];
+  struct device *a, *b;
+  unsigned tries = 0;
+
+  (void) state;
+  open_pool (0);
+  reclaim_set (&u.pool->reclaim, ignore, NULL);
+  a = device_add (u.pool, "a", 51 * PAGE, "", NULL);
+  b = device_add (u.pool, "b", 100 * PAGE, "", NULL);
+  fill (a, 0, 50, 1);
+  data_fill (page, PAGE, DATA_RANDOM, 1);
+  assert_int_equal (device_write (a, page, PAGE, 50 * PAGE), 0);
+  fill (b, 0, 100, 2);
+  while (!resize_beside (a, b))
+    assert_true (++tries < 20);
+  assert_true (a->size == 51 * PAGE - 100);
+  assert_int_equal (device_resize (a, 60 * PAGE), 0);
+  verify (a, 0, 50, 1);
+  memset (page + PAGE - 100, 0, 100);
+  assert_int_equal (device_read (a, found, PAGE, 50 * PAGE), 0);
+  assert_memory_equal (found, page, PAGE);
+  verify_zero (a, 51, 60);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* What goes away makes the room that the rest needs. */
+static void
+shrunk_on_a_full_pool (void **state)
+{
+  struct device *d;
+
+  (void) state;
+  open_pool (0);
+  d = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
+  fill (d, 0, 1000, 1);
+  u.pool->budget.limit = u.pool->budget.used;
+  assert_int_equal (device_resize (d, 500 * PAGE + 100), 0);
+  verify (d, 0, 500, 1);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
 /* The larger table takes memory that is not there. */
 static void
 no_memory_to_become_larger (void **state)
@@ -1027,6 +1131,8 @@ main (void)
     cmocka_unit_test (orphaned_tables_go),
     cmocka_unit_test (becomes_larger_and_smaller),
     cmocka_unit_test (who_can_not_be_resized),
+    cmocka_unit_test (resized_while_others_connect),
+    cmocka_unit_test (shrunk_on_a_full_pool),
     cmocka_unit_test (no_memory_to_become_larger),
     cmocka_unit_test (settings_are_kept),
     cmocka_unit_test (no_more_than_its_quota),
