@@ -12,6 +12,7 @@
 #include "control-path.h"
 #include "device.h"
 #include "options.h"
+#include "parse-number.h"
 #include "util.h"
 
 #define PAGE_SIZE_MIN 4096
@@ -253,6 +254,10 @@ add_backing (struct options *o, const char *value)
   if (*path) {
     nbdkit_error ("backing=%s: a mirror has two halves, and there are two "
                   "already", value);
+    return -1;
+  }
+  if (!uri_port_valid (value)) {
+    nbdkit_error ("backing=%s: the port must be from 1 to 65535", value);
     return -1;
   }
   if (!backing_is_uri (value))

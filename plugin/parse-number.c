@@ -3,6 +3,8 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,4 +33,31 @@ parse_number (const char *s, bool size, uint64_t *n)
     return false;
   *n <<= shift;
   return true;
+}
+
+bool
+parse_port (const char *s, uint64_t *port)
+{
+  return parse_number (s, false, port) && *port <= UINT16_MAX;
+}
+
+bool
+uri_port_valid (const char *uri)
+{
+  const char *host = strstr (uri, "://"), *end, *colon;
+  char text[8];
+  uint64_t port;
+
+  if (strncmp (uri, "nbd://", 6) != 0 && strncmp (uri, "nbds://", 7) != 0)
+    return true;
+  host += strlen ("://");
+  end = host + strcspn (host, "/?#");
+  colon = memrchr (host, ':', (size_t) (end - host));
+  /* The colons of [2001:db8::1] are no port's. */
+  if (!colon || memchr (colon, ']', (size_t) (end - colon)))
+    return true;
+  if (end - colon - 1 >= (ptrdiff_t) sizeof text)
+    return false;
+  snprintf (text, sizeof text, "%.*s", (int) (end - colon - 1), colon + 1);
+  return parse_port (text, &port) && port > 0;
 }

@@ -12,4 +12,14 @@
  */
 bool parse_number (const char *s, bool size, uint64_t *n);
 
+/* The number of a TCP port, from 0 to 65535, in digits only: getaddrinfo
+ * takes larger ones modulo 65536.
+ */
+bool parse_port (const char *s, uint64_t *port);
+
+/* Is the port in a URI nbd://HOST:PORT/ or nbds://, if it has one, a number
+ * from 1 to 65535?  True for all other URIs, which have no such port.
+ */
+bool uri_port_valid (const char *uri);
+
 #endif /* NBDZRAM_PARSE_NUMBER_H */

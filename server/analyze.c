@@ -25,6 +25,7 @@
 #define SAMPLE_MAX 16384        /* pages */
 #define SAMPLE_LIMIT (1 << 24)
 #define MILLISECONDS 1000       /* for each algorithm */
+#define MILLISECONDS_LIMIT (3600 * 1000)
 
 /* All that goes into one run, and comes out of it. */
 struct run {
@@ -481,10 +482,6 @@ check_options (struct run *r, const char *file)
       || !is_power_of_2 (r->page_size))
     usage_error (r->command, "--page-size: must be a power of two from 4K "
                  "to 64K");
-  if (r->sample == 0 || r->sample > SAMPLE_LIMIT)
-    usage_error (r->command, "--sample: from 1 to %d pages", SAMPLE_LIMIT);
-  if (r->milliseconds == 0 || r->milliseconds > 3600 * 1000)
-    usage_error (r->command, "--time: from 1 to 3600000 milliseconds");
   if (!file == !r->pid)
     usage_error (r->command, "what shall be analyzed, a FILE or --pid?");
   if (r->pid && !parse_number (r->pid, false, &pid))
@@ -551,8 +548,10 @@ command_analyze (const struct command *command, int argc, char *argv[])
     { .name = "page-size", .argument = "SIZE", .size = &r.page_size,
       .help = "unit of compression (default: 4K)" },
     { .name = "sample", .argument = "PAGES", .number = &r.sample,
+      .min = 1, .max = SAMPLE_LIMIT,
       .help = "pages to try algorithms with (default: 16384)" },
     { .name = "time", .argument = "MS", .number = &r.milliseconds,
+      .min = 1, .max = MILLISECONDS_LIMIT,
       .help = "milliseconds for each algorithm (default: 1000)" },
     OPTIONS_TABLE (&r.table),
     { .name = "json", .letter = 'J', .flag = &r.json,

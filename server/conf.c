@@ -72,7 +72,7 @@ const struct conf_entry conf_entries[] = {
   { .name = "tls-certificates", .kind = CONF_PATH,
     FIELD (tls_certificates) },
   { .name = "tls-psk", .kind = CONF_PATH, FIELD (tls_psk) },
-  { .name = "threads", .kind = CONF_NUMBER, .min = 1, .max = 256,
+  { .name = "threads", .kind = CONF_NUMBER, .min = 1, .max = CONF_THREADS_MAX,
     FIELD (threads), .words = { { "auto", 0 } } },
 
   { .name = "priority", .kind = CONF_NUMBER, .max = 32767, FIELD (priority),
@@ -82,11 +82,11 @@ const struct conf_entry conf_entries[] = {
   { .name = "stripe", .kind = CONF_BOOL, FIELD (stripe) },
   { .name = "attach-only", .kind = CONF_BOOL, FIELD (attach_only) },
   { .name = "connections", .kind = CONF_NUMBER, .min = 2,
-    .max = WATCHER_CONNECTIONS, FIELD (connections) },
-  { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN, .max = 30,
-    FIELD (timeout) },
-  { .name = "dead-timeout", .kind = CONF_NUMBER, .min = 30, .max = 86400,
-    FIELD (dead_timeout) },
+    .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
+  { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN,
+    .max = CONF_TIMEOUT_MAX, FIELD (timeout) },
+  { .name = "dead-timeout", .kind = CONF_NUMBER, .min = 30,
+    .max = CONF_DEAD_TIMEOUT_MAX, FIELD (dead_timeout) },
   { .name = "page-cluster", .kind = CONF_NUMBER, .max = 9,
     FIELD (page_cluster), .words = { { "keep", CONF_KEEP } } },
   { .name = "swappiness", .kind = CONF_NUMBER, .max = 200, FIELD (swappiness),
@@ -96,6 +96,8 @@ const struct conf_entry conf_entries[] = {
   { 0 },
 };
 
+_Static_assert (CONF_CONNECTIONS_MAX == WATCHER_CONNECTIONS,
+                "what a watcher can have");
 _Static_assert (ARRAY_SIZE (conf_entries) - 1 <= 64, "a bit each in seen");
 
 const char *

@@ -32,6 +32,12 @@
  */
 #define CONF_VALUE_MAX 160
 
+/* Of connections, of threads for each, and of seconds. */
+#define CONF_CONNECTIONS_MAX 16
+#define CONF_THREADS_MAX 256
+#define CONF_TIMEOUT_MAX 30
+#define CONF_DEAD_TIMEOUT_MAX 86400
+
 /* Of a disk, in bytes: the store's (DEVICE_SIZE_MAX). */
 #define DISK_SIZE_MAX (UINT64_C (1) << 50)
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "listen.h"
+#include "parse-number.h"
 #include "process.h"
 
 /* All connections of all clients may come at once when a server died. */
@@ -117,6 +118,20 @@ cut_address (char *text, const char **host, const char **port)
   return 0;
 }
 
+/* Is PORT the name of a service, or a number that a port can have?  Port 0
+ * lets the kernel choose.
+ */
+static bool
+port_valid (const char *port)
+{
+  uint64_t number;
+
+  for (const char *p = port; *p; ++p)
+    if ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')
+      return true;
+  return parse_port (port, &number);
+}
+
 static int
 listen_tcp (struct listener *l, const struct addrinfo *a)
 {
@@ -189,6 +204,8 @@ listen_host (struct listener *list, unsigned *count, const char *address,
       || cut_address (text, &host, &port) == -1)
     return failed (address, "neither HOST:PORT nor a path that begins with "
                    "a slash", error, size);
+  if (!port_valid (port))
+    return failed (address, "the port must be from 0 to 65535", error, size);
   r = getaddrinfo (host, port, &hints, &found);
   if (r != 0)
     return failed (address, gai_strerror (r), error, size);

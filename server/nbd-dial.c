@@ -21,6 +21,7 @@
 
 #include "clock.h"
 #include "nbd-dial.h"
+#include "parse-number.h"
 
 /* In older headers it is missing. */
 #ifndef NBD_FLAG_SEND_FUA
@@ -124,6 +125,7 @@ resolve_tcp (struct nbd_address *a, const char *uri, const char *rest,
              char *error, size_t size)
 {
   char host[256], port[8] = "10809";
+  uint64_t number;
   const char *end = rest + strcspn (rest, "/?#"), *name = rest;
   const char *name_end = *rest == '[' ? memchr (rest, ']', end - rest)
                                       : memchr (rest, ':', end - rest);
@@ -138,8 +140,8 @@ resolve_tcp (struct nbd_address *a, const char *uri, const char *rest,
   if (after < end
       && (*after != ':'
           || decode (port, sizeof port, after + 1, end) == -1
-          || port[strspn (port, "0123456789")] != '\0' || port[0] == '\0'))
-    return bad_uri (uri, "the port is not a number", error, size);
+          || !parse_port (port, &number) || number == 0))
+    return bad_uri (uri, "the port must be from 1 to 65535", error, size);
   if (decode (host, sizeof host, name, name_end ? name_end : end) == -1
       || host[0] == '\0')
     return bad_uri (uri, "the host is missing", error, size);

@@ -67,6 +67,20 @@ help (const struct command *command, const struct option_entry *entries)
 /* ---- values ---- */
 
 static void
+set_number (const struct command *command, const struct option_entry *e)
+{
+  uint64_t max = e->max ? e->max : INT64_MAX, n;
+
+  if (!parse_number (optarg, e->size != NULL, &n))
+    usage_error (command, "--%s=%s: not a %s", e->name, optarg,
+                 e->size ? "size" : "whole number");
+  if (n < e->min || n > max)
+    usage_error (command, "--%s=%s: must be from %" PRIu64 " to %" PRIu64,
+                 e->name, optarg, e->min, max);
+  *(e->size ? e->size : e->number) = n;
+}
+
+static void
 set_value (const struct command *command, const struct option_entry *e)
 {
   if (e->flag)
@@ -77,10 +91,8 @@ set_value (const struct command *command, const struct option_entry *e)
     usage_error (command, "--%s is there too often", e->name);
   else if (e->list)
     e->list->values[e->list->count++] = optarg;
-  else if (e->number && !parse_number (optarg, false, e->number))
-    usage_error (command, "--%s=%s: not a whole number", e->name, optarg);
-  else if (e->size && !parse_number (optarg, true, e->size))
-    usage_error (command, "--%s=%s: not a size", e->name, optarg);
+  else
+    set_number (command, e);
 }
 
 /* ---- parsing ---- */

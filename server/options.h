@@ -30,6 +30,8 @@ struct option_entry {
   struct option_list *list;
   uint64_t *number;
   uint64_t *size;               /* with a suffix: 4K */
+  uint64_t min, max;            /* of both; max 0: the largest that JSON
+                                 * can hold */
 };
 
 /* Which server: every verb that asks one has it. */

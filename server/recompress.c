@@ -25,12 +25,12 @@ print (const json_t *reply)
           json_number (reply, "incompressible_pages"));
 }
 
+/* Zero stands for an option that was not given. */
 static void
 put_number (json_t *request, const char *key, uint64_t n)
 {
   if (n != 0)
-    json_object_set_new (request, key,
-                         json_integer ((json_int_t) MIN (n, INT64_MAX)));
+    json_object_set_new (request, key, json_integer ((json_int_t) n));
 }
 
 int
@@ -44,11 +44,13 @@ command_recompress (const struct command *command, int argc, char *argv[])
   const struct option_entry entries[] = {
     { .name = "type", .letter = 't', .argument = "TYPE", .string = &type,
       .help = "idle, huge, huge_idle, stale, or all (the default)" },
-    { .name = "threshold", .argument = "BYTES", .size = &threshold,
+    { .name = "threshold", .argument = "BYTES", .size = &threshold, .min = 1,
       .help = "only pages that take so much or more" },
     { .name = "max-pages", .argument = "N", .number = &max_pages,
+      .min = 1,
       .help = "try at most so many, the largest first" },
     { .name = "priority", .argument = "N", .number = &priority,
+      .min = 1,
       .help = "only this algorithm of recompress=, from 1" },
     { .name = "group", .flag = &group,
       .help = "put neighbours together" },

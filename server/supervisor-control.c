@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -229,13 +231,24 @@ verb_stop (struct supervisor *s, struct peer *p, const json_t *args)
     p->waiting = THE_END;
 }
 
-static uint64_t
-number_of (const json_t *args, const char *key, uint64_t otherwise)
+/* The number KEY of a request, if it has one.  False: *P has been told that
+ * it can't be.
+ */
+static bool
+take_number (struct peer *p, const json_t *args, const char *key,
+             uint64_t max, uint64_t *n)
 {
-  const json_t *n = json_object_get (args, key);
+  const json_t *value = json_object_get (args, key);
+  char error[MESSAGE_SIZE];
 
-  return json_is_integer (n) && json_integer_value (n) > 0
-    ? (uint64_t) json_integer_value (n) : otherwise;
+  if (!value)
+    return true;
+  *n = (uint64_t) json_integer_value (value);
+  if (json_is_integer (value) && json_integer_value (value) > 0 && *n <= max)
+    return true;
+  snprintf (error, sizeof error, "%s must be from 1 to %" PRIu64, key, max);
+  reply_error (p, error);
+  return false;
 }
 
 static void
@@ -245,14 +258,20 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
   struct watch_request request = {
     .name = json_string_value (json_object_get (args, "name")),
     .uri = json_string_value (json_object_get (args, "uri")),
-    .connections = number_of (args, "connections", c->connections),
-    .timeout = number_of (args, "timeout", c->timeout),
-    .dead_timeout = number_of (args, "dead_timeout", c->dead_timeout),
+    .connections = c->connections, .timeout = c->timeout,
+    .dead_timeout = c->dead_timeout,
     .mirror = json_is_true (json_object_get (args, "mirror")),
   };
   char error[MESSAGE_SIZE];
   struct watcher *w;
 
+  if (!take_number (p, args, "connections", CONF_CONNECTIONS_MAX,
+                    &request.connections)
+      || !take_number (p, args, "timeout", CONF_TIMEOUT_MAX,
+                       &request.timeout)
+      || !take_number (p, args, "dead_timeout", CONF_DEAD_TIMEOUT_MAX,
+                       &request.dead_timeout))
+    return;
   if (!request.uri)
     request.uri = s->listener_count > 0 ? s->listeners[0].uri : NULL;
   if (!request.uri)

@@ -476,7 +476,7 @@ command_top (const struct command *command, int argc, char *argv[])
     { .name = "delay", .letter = 'd', .argument = "SECONDS",
       .string = &delay, .help = "between two samples (default: 1)" },
     { .name = "iterations", .letter = 'n', .argument = "N",
-      .number = &t.iterations, .help = "end after so many samples" },
+      .number = &t.iterations, .min = 1, .help = "end after so many samples" },
     { .name = "batch", .letter = 'b', .flag = &t.batch,
       .help = "plain lines, in a terminal too" },
     { .name = "exports", .letter = 'e', .flag = &t.exports,

@@ -4,7 +4,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "conf.h"
 #include "gate.h"
 #include "nbd-device.h"
 #include "options.h"
@@ -144,7 +144,7 @@ run (struct watching *w, int index)
 
 static void
 check_options (const struct command *command, const struct watching *w,
-               const char *name, const char *uri, uint64_t index)
+               const char *name, const char *uri)
 {
   if (!name)
     usage_error (command, "NAME is missing");
@@ -154,15 +154,6 @@ check_options (const struct command *command, const struct watching *w,
     usage_error (command, "where is the server? --uri says");
   if (strlen (uri) >= sizeof w->a.uri)
     usage_error (command, "--uri is too long");
-  if (w->a.connections < 1 || w->a.connections > WATCHER_CONNECTIONS)
-    usage_error (command, "--connections=%" PRIu64 ": from 1 to %d",
-                 w->a.connections, WATCHER_CONNECTIONS);
-  if (index != ANY_DEVICE && index > INDEX_MAX)
-    usage_error (command, "--device=%" PRIu64 ": from 0 to %d", index,
-                 INDEX_MAX);
-  if (w->a.timeout == 0)
-    usage_error (command, "--timeout=0: without one, requests are lost with "
-                 "their server");
 }
 
 int
@@ -178,13 +169,17 @@ command_watch (const struct command *command, int argc, char *argv[])
     { .name = "uri", .argument = "URI", .string = &uri,
       .help = "the server: nbd://HOST, nbd+unix:///?socket=PATH" },
     { .name = "connections", .letter = 'C', .argument = "N",
-      .number = &w.a.connections, .help = "how many, from 2 (2)" },
+      .number = &w.a.connections, .min = 1, .max = WATCHER_CONNECTIONS,
+      .help = "how many, from 2 (2)" },
+    /* Without a timeout, requests are lost with their server. */
     { .name = "timeout", .argument = "SECONDS", .number = &w.a.timeout,
+      .min = 1, .max = CONF_TIMEOUT_MAX,
       .help = "until a request is sent again (3)" },
     { .name = "dead-timeout", .argument = "SECONDS",
-      .number = &w.a.dead_timeout,
+      .number = &w.a.dead_timeout, .min = 1, .max = CONF_DEAD_TIMEOUT_MAX,
       .help = "requests wait for a server so long (300)" },
     { .name = "device", .argument = "N", .number = &index,
+      .max = INDEX_MAX,
       .help = "attach /dev/nbdN, not just a free one" },
     { .name = "mirror", .flag = &w.mirror,
       .help = "it is a half of a mirror, and may be given up" },
@@ -195,7 +190,7 @@ command_watch (const struct command *command, int argc, char *argv[])
   int first = options_parse (command, argc, argv, entries);
 
   name = last_argument (command, first, argc, argv);
-  check_options (command, &w, name, uri, index);
+  check_options (command, &w, name, uri);
   if (gate_pass () == -1) {
     fprintf (stderr, "nbdzram watch: %s: its supervisor: %s\n", name,
              strerror (errno));

@@ -90,6 +90,16 @@ refuses 'backing=, which is missing' zram 1M backing-size=1M
 refuses 'backing=, which is missing' zram 1M writeback-limit=1M
 refuses 'backing=, which is missing' zram 1M backing-timeout=5
 refuses 'is none' zram 1M backing="$tmp/b" backing-size=1M backing-timeout=5
+for port in 0 65536 99999 -1 '' x 4294977105; do
+    refuses 'port must be from 1 to 65535' \
+        zram 1M "backing=nbd://localhost:$port/"
+    refuses 'port must be from 1 to 65535' \
+        zram 1M "backing=nbds://user@[::1]:$port"
+done
+# In these nothing is a port.
+for uri in 'nbd://[::1:99999' "nbd+unix:///x:99999?socket=$tmp/none"; do
+    refuses "backing=.*$tmp/none\|backing=nbd://\[" zram 1M "backing=$uri"
+done
 refuses 'backing-timeout=0: ' zram 1M backing=nbd://x backing-timeout=0
 refuses 'a file needs backing-size=' zram 1M backing="$tmp/b"
 refuses 'a file needs backing-size=' zram 1M backing="$tmp/b" backing-size=1

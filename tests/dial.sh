@@ -32,8 +32,9 @@ no_answer 'not nbd://' http://localhost 1000
 no_answer 'no TLS for swap' nbds://localhost 1000
 no_answer 'no TLS for swap' 'nbds+unix:///?socket=/x' 1000
 no_answer 'host is missing' nbd:/// 1000
-no_answer 'port is not a number' nbd://localhost:x/ 1000
-no_answer 'port is not a number' nbd://localhost: 1000
+for port in x '' 0 65536 99999 9999999 4294977296 -1 +1 ' 80' 0x50; do
+    no_answer 'port must be from 1 to 65535' "nbd://localhost:$port/" 1000
+done
 no_answer "']' is missing" 'nbd://[::1' 1000
 no_answer 'socket=PATH is missing' nbd+unix:/// 1000
 no_answer 'must begin with a slash' 'nbd+unix:///?socket=x' 1000

@@ -144,8 +144,10 @@ tests_nbd_reconnect_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
 tests_nbd_reconnect_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_nbd_dial_SOURCES = tests/nbd-dial.c \
+	plugin/parse-number.c plugin/parse-number.h \
 	server/clock.h server/nbd-dial.c server/nbd-dial.h
-tests_nbd_dial_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+tests_nbd_dial_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
+	-I$(top_srcdir)/plugin
 tests_nbd_dial_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_dial_LDADD = $(LIBNBD_LIBS)
 

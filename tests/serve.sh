@@ -111,6 +111,10 @@ refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5
 refused 'serve: e: pool=/etc/passwd: must be a file on tmpfs' \
         serve e --size=1G --pool=/etc/passwd
 refused 'serve: e: listen=nowhere: neither' serve e --size=1G --listen=nowhere
+for port in 65536 99999 -1 +1 ' 80' 4294977296; do
+    refused 'serve: e: listen=.*: the port must be from 0 to 65535' \
+            serve e --size=1G "--listen=127.0.0.1:$port"
+done
 refused "serve: e: listen=$tmp: this is not a socket" \
         serve e --size=1G --listen="$tmp"
 refused 'serve: e: listen=/.*: File name too long' \
@@ -162,6 +166,11 @@ stop g
 
 # A watcher that gets nowhere is started again, until nobody wants it.
 serve g --swap --size=16M
+for wrong in '"connections": 17' '"connections": 0' '"timeout": 31' \
+        '"timeout": "3"' '"dead_timeout": 9223372036854775807'; do
+    asks "{\"verb\": \"watch\", \"uri\": \"nbd://x\", $wrong}" \
+         'must be from 1 to'
+done
 asks '{"verb": "watch", "uri": "nbd+unix:///?socket=/none"}' '"name":"g"'
 eventually grep -q 'the watcher of g .*started again' "$tmp/g.log"
 [ "$(sup g '.watchers | length')" = 1 ] || fail 'it is not tried again'

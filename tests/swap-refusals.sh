@@ -21,8 +21,11 @@ exits 2 'NAME is missing' watch --uri nbd://x
 exits 2 'where is the server' watch a
 exits 2 'from 1 to 16' watch a --uri nbd://x --connections 0
 exits 2 'from 1 to 16' watch a --uri nbd://x -C 17
-exits 2 'timeout=0' watch a --uri nbd://x --timeout 0
-exits 2 'device=1024: from 0 to 1023' watch a --uri nbd://x --device 1024
+exits 2 'timeout=0: must be from 1 to 30' watch a --uri nbd://x --timeout 0
+exits 2 'timeout=31: must be from' watch a --uri nbd://x --timeout 31
+exits 2 'dead-timeout=0: must be from' watch a --uri nbd://x --dead-timeout 0
+exits 2 'dead-timeout=86401: must be' watch a --uri nbd://x --dead-timeout 86401
+exits 2 'device=1024: must be from 0 to 1023' watch a --uri nbd://x --device 1024
 exits 2 '--remote is there too often' swapon $(printf -- '--remote nbd://x %.0s' {1..9})
 exits 1 'no TLS for swap' watch a --uri nbds://x
 
