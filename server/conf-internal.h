@@ -30,6 +30,7 @@ struct conf_entry {
   bool repeats;                 /* adds up in a layer */
   uint64_t min, max;            /* of numbers and sizes; max 0: the plugin
                                  * knows */
+  bool or_zero;                 /* 0 is right, too, below min */
   uint64_t unit;                /* of sizes: rounded down to it, or 0 */
   size_t offset, bytes;         /* of the field in struct conf; no bytes:
                                  * it goes to the plugin */

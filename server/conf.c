@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "control-path.h"
 #include "expression.h"
+#include "parse-number.h"
 #include "utf8.h"
 #include "util.h"
 #include "watcher.h"
@@ -21,10 +22,18 @@
 /* The kernel's client counts in blocks of this size. */
 #define DISK_SIZE_UNIT 4096
 
+/* A smaller one is a slip of the pen: zram-generator, whose files look
+ * alike, counts in megabytes.
+ */
+#define DISK_SIZE_MIN MIB
+
 /* No memory compresses better than that on the average, and the tables of
  * such a disk, which are locked, take 4 % of it.
  */
 #define SWAP_RATIO_MAX 16
+
+/* Nor is swap useful beyond that, however large the backing file is. */
+#define SWAP_RAM_MAX 64
 
 /* Seconds.  A server keeps a request waiting up to two for room, and must
  * not execute it after the kernel has given it up.
@@ -39,12 +48,12 @@
 
 const struct conf_entry conf_entries[] = {
   /* In the order of nbdzram.conf(5). */
-  { .name = "size", .kind = CONF_SIZE, .min = DISK_SIZE_UNIT,
+  { .name = "size", .kind = CONF_SIZE, .min = DISK_SIZE_MIN,
     .max = DISK_SIZE_MAX, .unit = DISK_SIZE_UNIT, FIELD (size) },
   { .name = "export", .kind = CONF_TEXT, .repeats = true },
   { .name = "exports", .kind = CONF_PATH, .words = { { "auto", 0 } } },
   { .name = "max-exports", .kind = CONF_NUMBER },
-  { .name = "export-size", .kind = CONF_SIZE },
+  { .name = "export-size", .kind = CONF_SIZE, .min = DISK_SIZE_MIN },
   { .name = "export-quota", .kind = CONF_SIZE },
   { .name = "algorithm", .kind = CONF_TEXT },
   { .name = "recompress", .kind = CONF_TEXT, .repeats = true },
@@ -52,16 +61,16 @@ const struct conf_entry conf_entries[] = {
   { .name = "page-size", .kind = CONF_SIZE },
   { .name = "checksum", .kind = CONF_BOOL },
   { .name = "dedup", .kind = CONF_TEXT },
-  { .name = "dedup-index", .kind = CONF_SIZE },
+  { .name = "dedup-index", .kind = CONF_SIZE, .min = 64 * KIB },
   { .name = "policy", .kind = CONF_BOOL },
   { .name = "recompress-age", .kind = CONF_NUMBER },
   { .name = "recompress-group", .kind = CONF_BOOL },
   { .name = "backing", .kind = CONF_PLACE, .repeats = true },
-  { .name = "backing-size", .kind = CONF_SIZE },
+  { .name = "backing-size", .kind = CONF_SIZE, .min = MIB },
   { .name = "backing-timeout", .kind = CONF_NUMBER },
   { .name = "writeback-age", .kind = CONF_NUMBER },
   { .name = "writeback-watermark", .kind = CONF_PERCENT },
-  { .name = "writeback-limit", .kind = CONF_SIZE },
+  { .name = "writeback-limit", .kind = CONF_SIZE, .min = MIB, .or_zero = true },
   { .name = "maintenance-cpu", .kind = CONF_PERCENT },
   { .name = "allow", .kind = CONF_TEXT, .repeats = true },
   { .name = "mlock", .kind = CONF_BOOL },
@@ -91,7 +100,7 @@ const struct conf_entry conf_entries[] = {
     FIELD (page_cluster), .words = { { "keep", CONF_KEEP } } },
   { .name = "swappiness", .kind = CONF_NUMBER, .max = 200, FIELD (swappiness),
     .words = { { "keep", CONF_KEEP } } },
-  { .name = "min-free", .kind = CONF_SIZE, FIELD (min_free),
+  { .name = "min-free", .kind = CONF_SIZE, .min = MIB, FIELD (min_free),
     .words = { { "keep", CONF_KEEP }, { "auto", CONF_CHOOSE } } },
   { 0 },
 };
@@ -256,6 +265,35 @@ take_number (const struct conf_entry *e, const char *value, uint64_t *n,
   return refuse_number (e, value, error, size);
 }
 
+/* "1M", or "4097 bytes". */
+static const char *
+size_text (char text[WORDS_SIZE], uint64_t n)
+{
+  static const char units[] = "KMGTP";
+  const char *unit = units;
+
+  if (n == 0 || n % KIB != 0) {
+    snprintf (text, WORDS_SIZE, "%" PRIu64 " bytes", n);
+    return text;
+  }
+  for (n /= KIB; n % KIB == 0 && unit[1] != '\0'; n /= KIB)
+    ++unit;
+  snprintf (text, WORDS_SIZE, "%" PRIu64 "%c", n, *unit);
+  return text;
+}
+
+static int
+refuse_size (const struct conf_entry *e, const char *value, uint64_t n,
+             char *error, size_t size)
+{
+  char min[WORDS_SIZE], max[WORDS_SIZE];
+
+  return refuse (EINVAL, error, size, "%s: '%s' is %" PRIu64 " bytes, and "
+                 "must be from %s to %s%s", e->name, value, n,
+                 size_text (min, e->min), size_text (max, conf_entry_max (e)),
+                 n < e->min ? "; a number without a unit is in bytes" : "");
+}
+
 static int
 take_size (const struct conf *c, const struct conf_entry *e,
            const char *value, uint64_t *n, char *error, size_t size)
@@ -267,11 +305,31 @@ take_size (const struct conf *c, const struct conf_entry *e,
                    or_words (e, words));
   if (e->unit > 0)
     *n = align_down (*n, e->unit);
-  if (*n >= e->min && *n <= conf_entry_max (e))
+  if ((*n >= e->min && *n <= conf_entry_max (e)) || (*n == 0 && e->or_zero))
     return 0;
-  return refuse (EINVAL, error, size, "%s: '%s' is %" PRIu64 " bytes, not "
-                 "from %" PRIu64 " to %" PRIu64, e->name, value, *n, e->min,
-                 conf_entry_max (e));
+  return refuse_size (e, value, *n, error, size);
+}
+
+/* The size in the value of an export, which the plugin parses, as one of a
+ * disk.
+ */
+static int
+check_export (const char *value, char *error, size_t size)
+{
+  const char *found = strstr (value, ":size=");
+  const struct conf_entry entry = {
+    .name = "export", .min = DISK_SIZE_MIN, .max = DISK_SIZE_MAX,
+  };
+  char text[WORDS_SIZE];
+  uint64_t n;
+
+  if (!found)
+    return 0;
+  found += strlen (":size=");
+  snprintf (text, sizeof text, "%.*s", (int) strcspn (found, ":"), found);
+  if (!parse_number (text, true, &n) || n >= entry.min)
+    return 0;
+  return refuse_size (&entry, value, n, error, size);
 }
 
 static bool
@@ -471,7 +529,9 @@ conf_set (struct conf *c, const char *key, const char *value, char *error,
   if (!e)
     return refuse (EINVAL, error, size, "unknown key '%s'", key);
   if (check_writable (key, value, error, size) == -1
-      || check_text (e, value, error, size) == -1)
+      || check_text (e, value, error, size) == -1
+      || (strcmp (key, "export") == 0
+          && check_export (value, error, size) == -1))
     return -1;
   first = (c->seen & conf_entry_bit (e)) == 0;
   c->seen |= conf_entry_bit (e);
@@ -600,10 +660,15 @@ check_swap (const struct conf *c, char *error, size_t size)
   uint64_t most = SWAP_RATIO_MAX * (c->ram
                                     + parameter_bytes (c, "backing-size"));
 
-  if (c->ram > 0 && c->remote_count == 0 && c->size > most)
-    return refuse (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
-                   "than %d times what there is to keep it in: at most %"
-                   PRIu64 "M", c->size / MIB, SWAP_RATIO_MAX, most / MIB);
+  if (c->ram > 0 && c->remote_count == 0
+      && c->size > MIN (most, SWAP_RAM_MAX * c->ram))
+    return most < SWAP_RAM_MAX * c->ram
+      ? refuse (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
+                "than %d times what there is to keep it in: at most %"
+                PRIu64 "M", c->size / MIB, SWAP_RATIO_MAX, most / MIB)
+      : refuse (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
+                "than %d times the memory: at most %" PRIu64 "M",
+                c->size / MIB, SWAP_RAM_MAX, SWAP_RAM_MAX * c->ram / MIB);
   if (c->ram > 0 && c->min_free > (int64_t) (c->ram / 4))
     return refuse (EINVAL, error, size, "min-free: %" PRIu64 "M is more than "
                    "a quarter of the memory (%" PRIu64 "M)",

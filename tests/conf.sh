@@ -62,6 +62,14 @@ show "$tmp/a.conf" >/dev/null
 ! show --swap "$tmp/a.conf" 2>"$tmp/error" || fail "17 times the memory"
 grep -q '^size: .* of swap is more than 16 times' "$tmp/error"
 
+# What zram-generator has as its default counts in megabytes there.
+for size in 'min(ram / 2, 4096)' 4096 '1M - 1' 0; do
+    echo "size = $size" >"$tmp/a.conf"
+    ! show "$tmp/a.conf" 2>"$tmp/error" || fail "size = $size is taken"
+    grep -q 'size: .* bytes, and must be from 1M to 1P; a number without' \
+        "$tmp/error" || fail "$(cat "$tmp/error")"
+done
+
 # Examples, and what is commented out in them.
 for example in swap0 zram0; do
     from=$srcdir/doc/$example.conf

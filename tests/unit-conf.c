@@ -191,8 +191,10 @@ size_is_rounded (void **state)
   begin (&c);
   set (&c, "size=ram / 3");
   assert_int_equal (c.size, RAM / 3 / 4096 * 4096);
-  set (&c, "size=4097");
-  assert_int_equal (c.size, 4096);
+  set (&c, "size=1M + 4097");
+  assert_int_equal (c.size, MIB + 4096);
+  set (&c, "size=1M");
+  assert_int_equal (c.size, MIB);
   conf_free (&c);
 }
 
@@ -293,8 +295,19 @@ refused_lines (void **state)
     { "size = 1G\nsiez = 2G\n", "2", "unknown key 'siez'" },
     { "\n\n# x\nsize = 4X", "4", "size: '4X' has the unknown unit 'X'" },
     { "size = 1G - 2G", "1", "size: '1G - 2G' is less than nothing" },
-    { "size = 1", "1", "size: '1' is 0 bytes, not from 4096 to" },
-    { "size = 2P", "1", "size: '2P' is 2251799813685248 bytes, not" },
+    { "size = 1", "1", "size: '1' is 0 bytes, and must be from 1M to 1P;" },
+    { "size = min(ram / 2, 4096)", "1", "size: 'min(ram / 2, 4096)' is 4096 "
+      "bytes, and must be from 1M to 1P; a number without a unit is in bytes"
+    },
+    { "size = 4096", "1", "size: '4096' is 4096 bytes, and must" },
+    { "size = 1M - 1", "1", "size: '1M - 1' is 1044480 bytes, and must" },
+    { "export-size = 4096", "1", "export-size: '4096' is 4096 bytes" },
+    { "export = a:size=4096", "1", "export: 'a:size=4096' is 4096 bytes" },
+    { "export = a:quota=1G:size=1023K:allow=::1", "1", "is 1047552 bytes" },
+    { "backing-size = 4096", "1", "backing-size: '4096' is 4096 bytes" },
+    { "writeback-limit = 4096", "1", "writeback-limit: '4096' is 4096" },
+    { "min-free = 64", "1", "min-free: '64' is 64 bytes, and must be from" },
+    { "size = 2P", "1", "size: '2P' is 2251799813685248 bytes, and must" },
     { "size =", "1", "size: the value is missing" },
     { "size", "1", "the line is not KEY = VALUE" },
     { "= 4", "1", "unknown key ''" },
@@ -423,6 +436,14 @@ senseless_sizes (void **state)
   assert_senseless (&c, true, "backing-size says something about backing");
   set (&c, "backing=/var/lib/cold");
   assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  set (&c, "writeback-limit=0");
+  set (&c, "backing-size=1T");
+  set (&c, "size=512G");
+  assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  set (&c, "size=512G + 4K");
+  assert_senseless (&c, true, "size: 524288M of swap is more than 64 times "
+                    "the memory: at most 524288M");
+  set (&c, "size=512G");
   set (&c, "min-free=3G");
   assert_senseless (&c, true, "min-free: 3072M is more than a quarter");
   set (&c, "min-free=auto");

@@ -9,7 +9,8 @@ kernel_help = tests/kernel-help.c tests/kernel-help.h $(unit_help)
 conf_sources = server/conf.c server/conf.h server/conf-internal.h \
 	server/conf-file.c server/expression.c server/expression.h \
 	server/utf8.h \
-	plugin/control-path.c plugin/control-path.h
+	plugin/control-path.c plugin/control-path.h \
+	plugin/parse-number.c plugin/parse-number.h
 conf_cppflags = -I$(top_srcdir)/server -I$(top_srcdir)/plugin \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
 unit_libs = lib/libstore.la $(CMOCKA_LIBS)
