@@ -46,10 +46,14 @@ conf_run_path (char *path, size_t size, const char *name)
 
 /* ---- reading ---- */
 
+/* Of a line with its comment. */
+#define LINE_BYTES_MAX 65536
+
 struct reading {
   struct conf *conf;
   FILE *file;
   unsigned line;
+  int err;                      /* of reading */
   bool failed;                  /* ERROR says why; nothing more is read */
   char *error;
   size_t size;
@@ -73,6 +77,19 @@ cut_comment (char *line)
     }
 }
 
+static char *
+trim (char *line)
+{
+  size_t length;
+
+  line += strspn (line, BLANKS);
+  for (length = strlen (line); length > 0; --length)
+    if (!strchr (BLANKS, line[length - 1]))
+      break;
+  line[length] = '\0';
+  return line;
+}
+
 static bool
 has_control_character (const char *line)
 {
@@ -86,48 +103,56 @@ has_control_character (const char *line)
   return false;
 }
 
-/* What is wrong with a line as it is, read with room for SIZE bytes. */
+/* What is wrong with a line as it is. */
 static const char *
-wrong_with_bytes (const struct reading *r, const char *line, size_t size)
+wrong_with_bytes (const struct reading *r, const char *line)
 {
   if (!strchr (line, '\n') && !feof (r->file))
-    return strlen (line) + 1 < size ? "the line has a zero byte"
+    return strlen (line) + 1 < LINE_BYTES_MAX ? "the line has a zero byte"
       : "the line is too long";
   return has_control_character (line) ? "the line has a control character"
     : NULL;
 }
 
 static const char *
-wrong_with_text (const char *start)
+wrong_with_text (const char *start, size_t size)
 {
+  if (strlen (start) + 1 >= size)
+    return "the line is too long";
   if (*start == '[')
     return "there are no sections in this file";
   return *start && !strchr (start, '=') ? "the line is not KEY = VALUE" : NULL;
 }
 
-/* As fgets, for the library. */
+/* As fgets, for the library, which has room for SIZE bytes of a line; its
+ * comment may be longer.
+ */
 static char *
 next_line (char *line, int size, void *opaque)
 {
   struct reading *r = opaque;
+  char text[LINE_BYTES_MAX], *start = text;
   const char *wrong;
-  char *start = line;
 
-  if (r->failed || !fgets (line, size, r->file))
+  if (r->failed)
     return NULL;
-  wrong = wrong_with_bytes (r, line, (size_t) size);
-  if (++r->line == 1 && strncmp (line, BYTE_ORDER_MARK, 3) == 0)
+  if (!fgets (text, sizeof text, r->file)) {
+    r->err = ferror (r->file) ? errno : 0;
+    return NULL;
+  }
+  wrong = wrong_with_bytes (r, text);
+  if (++r->line == 1 && strncmp (text, BYTE_ORDER_MARK, 3) == 0)
     start += 3;
   if (!wrong) {
     cut_comment (start);
-    start += strspn (start, BLANKS);
-    wrong = wrong_with_text (start);
+    start = trim (start);
+    wrong = wrong_with_text (start, (size_t) size);
   }
   if (wrong) {
     fail (r, wrong);
     return NULL;
   }
-  memmove (line, start, strlen (start) + 1);
+  strcpy (line, start);
   return line;
 }
 
@@ -171,11 +196,12 @@ read_file (struct reading *r, const char *path)
     errno = EINVAL;
     return -1;
   }
-  if (line == 0 && !ferror (r->file))
+  if (line == 0 && r->err == 0)
     return 0;
-  snprintf (error, size, "%s: %s", path,
-            strerror (ferror (r->file) ? EIO : ENOMEM));
-  errno = EIO;
+  if (r->err == 0)
+    r->err = ENOMEM;
+  snprintf (error, size, "%s: %s", path, strerror (r->err));
+  errno = r->err;
   return -1;
 }
 

@@ -362,6 +362,48 @@ refused_lines (void **state)
   }
 }
 
+/* What is long is a comment, or blanks. */
+static void
+long_lines (void **state)
+{
+  enum { LONG = 3000 };
+  static const char *const fillers[] = {
+    "#%s", "size = 1G #%s", "size = 1G %s",
+  };
+  struct conf c;
+
+  (void) state;
+  for (unsigned i = 0; i < ARRAY_SIZE (fillers); ++i) {
+    char filler[LONG + 1], text[2 * LONG];
+    int n;
+
+    memset (filler, i < 2 ? 'x' : ' ', LONG);
+    filler[LONG] = '\0';
+    n = snprintf (text, sizeof text, fillers[i], filler);
+    n += snprintf (text + n, sizeof text - (size_t) n, "\npool = /a\n");
+    begin (&c);
+    put_file (text, (size_t) n);
+    if (conf_read (&c, in_directory ("a.conf"), error, sizeof error) == -1)
+      fail_msg ("%s", error);
+    assert_string_equal (c.pool, "/a");
+    assert_int_equal (c.size, i == 0 ? 0 : GIB);
+    conf_free (&c);
+  }
+}
+
+static void
+unreadable (void **state)
+{
+  struct conf c;
+
+  (void) state;
+  begin (&c);
+  assert_int_equal (conf_read (&c, directory, error, sizeof error), -1);
+  assert_int_equal (errno, EISDIR);
+  assert_non_null (strstr (error, ": Is a directory"));
+  conf_free (&c);
+}
+
 static void
 refused_bytes (void **state)
 {
@@ -775,6 +817,8 @@ main (void)
     cmocka_unit_test (both_files_of_a_name),
     cmocka_unit_test (refused_lines),
     cmocka_unit_test (refused_bytes),
+    cmocka_unit_test (long_lines),
+    cmocka_unit_test (unreadable),
     cmocka_unit_test (refused_files),
     cmocka_unit_test (senseless_sizes),
     cmocka_unit_test (here_or_elsewhere),
