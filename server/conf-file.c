@@ -232,8 +232,18 @@ conf_load (struct conf *c, const char *name, char *error, size_t size)
   char path[PATH_MAX];
 
   conf_path (path, sizeof path, name);
-  if (conf_read (c, path, error, size) == -1 && errno != ENOENT)
+  free (c->file);
+  c->file = strdup (path);
+  if (!c->file) {
+    snprintf (error, size, "%s", strerror (ENOMEM));
     return -1;
+  }
+  c->file_missing = false;
+  if (conf_read (c, path, error, size) == -1) {
+    if (errno != ENOENT)
+      return -1;
+    c->file_missing = true;
+  }
   conf_run_path (path, sizeof path, name);
   if (conf_read (c, path, error, size) == -1 && errno != ENOENT)
     return -1;

@@ -165,6 +165,7 @@ conf_free (struct conf *c)
   free (c->listen);
   free (c->tls_certificates);
   free (c->tls_psk);
+  free (c->file);
   *c = (struct conf) { .size = 0 };
 }
 
@@ -606,6 +607,21 @@ conf_is_open (const struct conf *c)
   return false;
 }
 
+/* Without a size, the file that could have said it is what one needs to
+ * know.
+ */
+static int
+refuse_without_size (const struct conf *c, char *error, size_t size)
+{
+  if (c->file_missing)
+    return refuse (EINVAL, error, size, "the size is missing, and there is "
+                   "no %s; create it with two lines, for example "
+                   "'size = ram / 2' and 'mem-limit = ram / 4'", c->file);
+  return refuse (EINVAL, error, size, "the size is missing%s%s: size = 4G, "
+                 "or size = ram / 2", c->file ? " in " : "",
+                 c->file ? c->file : "");
+}
+
 static int
 check_remote (const struct conf *c, char *error, size_t size)
 {
@@ -685,8 +701,7 @@ conf_check (const struct conf *c, bool swap, char *error, size_t size)
   if (c->remote_count > 0 && check_remote (c, error, size) == -1)
     return -1;
   if (c->remote_count == 0 && c->size == 0 && !conf_has_exports (c))
-    return refuse (EINVAL, error, size, "the size is missing: size = 4G, or "
-                   "size = ram / 2");
+    return refuse_without_size (c, error, size);
   if (conf_parameter (c, "backing-size") && !conf_parameter (c, "backing"))
     return refuse (EINVAL, error, size, "backing-size says something about "
                    "backing, which is missing");

@@ -77,6 +77,9 @@ struct conf {
   int swappiness;               /* vm.swappiness; -1: leave it */
   int64_t min_free;             /* bytes; -1: leave it, -2: choose */
 
+  char *file;                   /* where conf_load looked for NAME.conf;
+                                 * NULL before */
+  bool file_missing;            /* ... and found none */
   uint64_t seen;                /* keys of this layer, by their bits */
 };
 
@@ -102,8 +105,8 @@ void conf_run_path (char *path, size_t size, const char *name);
  */
 int conf_read (struct conf *c, const char *path, char *error, size_t size);
 
-/* Read both files of NAME, as far as they exist: conf_path, then
- * conf_run_path.  Begins a layer for what comes after them.  0, or -1 with
+/* Read both files of NAME, as far as they exist: conf_path, which becomes
+ * C->file, then conf_run_path.  Begins a layer for what comes after them.  0, or -1 with
  * a line in ERROR.
  */
 int conf_load (struct conf *c, const char *name, char *error, size_t size);

@@ -104,7 +104,20 @@ refused ()
     exits 1 "$@"
     nothing_left
 }
-refused 'serve: e: the size is missing' serve e
+refused "serve: e: the size is missing, and there is no $NBDZRAM_CONF_DIR/e.conf; .*'size = ram / 2' and 'mem-limit = ram / 4'" \
+        serve e
+echo 'algorithm = lz4' >"$NBDZRAM_CONF_DIR/half.conf"
+refused "serve: half: the size is missing in $NBDZRAM_CONF_DIR/half.conf: " \
+        serve half
+# What it proposes to write serves.
+"$bin/../server/nbdzram" serve e 2>&1 | grep -o "'[^']*'" | tr -d "'" \
+    >"$NBDZRAM_CONF_DIR/mine.conf" || :
+[ "$(wc -l <"$NBDZRAM_CONF_DIR/mine.conf")" = 2 ] || fail "not two lines"
+"$bin/conf-show" "$NBDZRAM_CONF_DIR/mine.conf" >/dev/null
+mkdir "$NBDZRAM_CONF_DIR/dir.conf"
+refused "serve: dir: $NBDZRAM_CONF_DIR/dir.conf: Is a directory" serve dir
+refused "serve: e: size: '4096' is 4096 bytes, and must be from 1M to" \
+        serve e --size=4096
 refused "serve: e: unknown key 'sise'" serve e sise=1G
 refused "serve: e: .*size" serve e --size=banana
 refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5

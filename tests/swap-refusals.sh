@@ -47,7 +47,11 @@ fi
 
 # ---- settings ----
 
-exits 1 'the size is missing' swapon
+exits 1 "the size is missing, and there is no $NBDZRAM_CONF_DIR/swap0.conf" \
+      swapon
+exits 1 "there is no $NBDZRAM_CONF_DIR/swpa0.conf" swapon swpa0
+exits 1 "size: 'min(ram / 2, 4096)' is 4096 bytes, and must" \
+      swapon --size 'min(ram / 2, 4096)'
 exits 1 'the size is missing: swap is to the disk that has no name' \
       swapon export=a:size=1G
 exits 1 "unknown key 'colour'" swapon colour=red
