@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "expression.h"
 #include "util.h"
 
@@ -109,7 +110,7 @@ unit (struct parser *p)
   take_name (p, name);
   if (name[0] == '\0')
     return 1;
-  u = strchr (units, toupper ((unsigned char) name[0]));
+  u = strchr (units, ascii_upper (name[0]));
   if (u && (name[1] == '\0' || strcmp (name + 1, "iB") == 0))
     return (double) (UINT64_C (1) << (10 * (u - units + 1)));
   return refuse (p, "has the unknown unit '%s' (K, M, G, T and P are known)",

@@ -10,6 +10,7 @@ server_nbdzram_SOURCES = \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
 	server/array.c server/array.h \
+	server/ascii.h \
 	server/attach-file.c server/attach-file.h \
 	server/attach-status.c server/attach-status.h \
 	server/check.c server/check.h \

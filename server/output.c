@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <wchar.h>
 #include <wctype.h>
 
+#include "ascii.h"
 #include "output.h"
 #include "util.h"
 
@@ -132,7 +132,7 @@ show_named (struct output *o, const struct command *command, const char *name,
 {
   for (unsigned i = 0; o->columns[i].name; ++i)
     if (strlen (o->columns[i].name) == length
-        && strncasecmp (o->columns[i].name, name, length) == 0) {
+        && ascii_same (o->columns[i].name, name, length)) {
       show (o, i);
       return;
     }

@@ -85,6 +85,18 @@ exits 3 'zram7: there is no such server' status zram7
 exits 3 'there is no such server' status --control "$tmp/none"
 exits 3 'none: there is no such server' compact --control "$tmp/none"
 
+# Keywords do not depend on the language, as tolower does.
+! grep -nE '\b(strn?casecmp|tolower|toupper) ' \
+  "$srcdir"/{lib,plugin,server}/*.[ch] || fail "see server/ascii.h"
+if localedef -i tr_TR -f UTF-8 "$tmp/tr_TR.UTF-8" 2>"$tmp/out"; then
+    start_nbdkit zram zram 1M
+    LOCPATH=$tmp LC_ALL=tr_TR.UTF-8 \
+        nbdzram status -o algorithm,disksize,Mem-Limit >"$tmp/out"
+    grep -q 'ALGORITHM *DISKSIZE *MEM-LIMIT' "$tmp/out" ||
+        fail "$(cat "$tmp/out")"
+    stop_nbdkit "$pid"
+fi
+
 # Somebody else's socket.
 socat "UNIX-LISTEN:$tmp/hello.ctl,fork" "SYSTEM:read line; echo hello" &
 servers+=("$!")

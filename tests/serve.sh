@@ -104,8 +104,8 @@ refused ()
     exits 1 "$@"
     nothing_left
 }
-refused "serve: e: the size is missing, and there is no $NBDZRAM_CONF_DIR/e.conf; .*'size = ram / 2' and 'mem-limit = ram / 4'" \
-        serve e
+missing="the size is missing, and there is no $NBDZRAM_CONF_DIR"
+refused "serve: e: $missing/e.conf; create it" serve e
 echo 'algorithm = lz4' >"$NBDZRAM_CONF_DIR/half.conf"
 refused "serve: half: the size is missing in $NBDZRAM_CONF_DIR/half.conf: " \
         serve half
