@@ -6,9 +6,11 @@
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
+#include "output.h"
 
 const struct command commands[] = {
   { "status", "[NAME]",
@@ -93,7 +95,7 @@ help (FILE *out)
 }
 
 static int
-usage_error (const char *what, const char *word)
+refuse (const char *what, const char *word)
 {
   fprintf (stderr, "nbdzram: %s%s; try: nbdzram --help\n", what, word);
   return EXIT_USAGE;
@@ -108,10 +110,11 @@ main (int argc, char *argv[])
    * child ended.
    */
   signal (SIGCHLD, SIG_DFL);
+  atexit (output_close);
   setlocale (LC_ALL, "");
   setlocale (LC_NUMERIC, "C");  /* scripts read it, too */
   if (!verb)
-    return usage_error ("a verb is missing", "");
+    return refuse ("a verb is missing", "");
   if (strcmp (verb, "--help") == 0 || strcmp (verb, "-h") == 0) {
     help (stdout);
     return EXIT_OK;
@@ -123,5 +126,5 @@ main (int argc, char *argv[])
   for (const struct command *c = commands; c->name; ++c)
     if (strcmp (c->name, verb) == 0)
       return c->run (c, argc - 1, argv + 1);
-  return usage_error ("unknown verb ", verb);
+  return refuse ("unknown verb ", verb);
 }

@@ -497,9 +497,5 @@ command_metrics (const struct command *command, int argc, char *argv[])
   if (json_array_size (replies) > 0)
     print_all (replies);
   json_decref (replies);
-  if (fflush (stdout) == EOF || ferror (stdout)) {
-    fprintf (stderr, "nbdzram: writing the output failed\n");
-    return EXIT_FAILED;
-  }
   return code;
 }

@@ -2,16 +2,54 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
 
 #include "ascii.h"
 #include "output.h"
 #include "util.h"
+
+static _Noreturn void
+no_memory (void)
+{
+  fprintf (stderr, "nbdzram: out of memory\n");
+  exit (EXIT_FAILED);
+}
+
+/* ---- where it goes ---- */
+
+static int output_errno;        /* of a flush that failed */
+
+void
+output_flush (void)
+{
+  if (fflush (stdout) == EOF && output_errno == 0)
+    output_errno = errno;
+}
+
+void
+output_close (void)
+{
+  bool failed;
+
+  output_flush ();
+  failed = ferror (stdout) || output_errno != 0;
+  if (fclose (stdout) == EOF && !failed && errno != EBADF) {
+    output_errno = errno;
+    failed = true;
+  }
+  if (!failed)
+    return;
+  fprintf (stderr, "nbdzram: writing the output: %s\n",
+           output_errno ? strerror (output_errno) : "failed");
+  _exit (EXIT_FAILED);
+}
 
 /* ---- numbers and texts ---- */
 
@@ -55,10 +93,11 @@ print_json (json_t *value)
                                              | JSON_ENSURE_ASCII) : -1;
 
   json_decref (value);
-  if (r == 0 && putchar ('\n') != EOF && fflush (stdout) != EOF)
+  putchar ('\n');
+  /* What could not be written is said at the end of the program. */
+  if (r == 0 || ferror (stdout))
     return EXIT_OK;
-  fprintf (stderr, "nbdzram: writing the output failed\n");
-  return EXIT_FAILED;
+  no_memory ();
 }
 
 /* ---- names ---- */
@@ -110,13 +149,6 @@ text_of_name (char text[NAME_SIZE], const char *name, unsigned columns)
 }
 
 /* ---- tables ---- */
-
-static _Noreturn void
-no_memory (void)
-{
-  fprintf (stderr, "nbdzram: out of memory\n");
-  exit (EXIT_FAILED);
-}
 
 static void
 show (struct output *o, unsigned column)
@@ -207,8 +239,7 @@ output_end (struct output *o)
   int r = scols_print_table (o->table);
 
   scols_unref_table (o->table);
-  if (r == 0 && fflush (stdout) != EOF)
+  if (r == 0 || ferror (stdout))
     return EXIT_OK;
-  fprintf (stderr, "nbdzram: writing the output failed\n");
-  return EXIT_FAILED;
+  no_memory ();
 }

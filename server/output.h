@@ -14,6 +14,16 @@
 
 #include "options.h"
 
+/* ---- where it goes ---- */
+
+/* Flush standard output. */
+void output_flush (void);
+
+/* For atexit: if any output could not be written, which may be known only
+ * when it is closed, say why, and end the program with EXIT_FAILED.
+ */
+void output_close (void);
+
 /* ---- numbers and texts ---- */
 
 #define TEXT_SIZE 64

@@ -115,7 +115,7 @@ show_progress (const char *device, uint64_t from, bool last)
           device, text_of_size (text, from > area.used ? from - area.used
                                                        : 0),
           text_of_size (of, from), last ? "     \n" : "     ");
-  fflush (stdout);
+  output_flush ();
 }
 
 /* The system call itself, where a signal ends it: whoever waits for it
@@ -164,7 +164,7 @@ turn_off (struct swapoff *s, const char *device)
 
   if (!swap_find (device, &area))
     return 0;
-  fflush (stdout);
+  output_flush ();
   pid = fork ();
   if (pid == -1)
     return fail (s, "fork", strerror (errno));

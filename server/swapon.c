@@ -399,7 +399,7 @@ go_forward (struct swapon *s)
       return 0;
     if (steps[i] (s) == -1)
       return -1;
-    fflush (stdout);
+    output_flush ();
   }
   return 0;
 }
@@ -477,7 +477,7 @@ run (struct swapon *s)
   sigaction (SIGTERM, &action, NULL);
   if (go_forward (s) == 0)
     return EXIT_OK;
-  fflush (stdout);
+  output_flush ();
   fprintf (stderr, "nbdzram swapon: %s: %s\n", s->name, s->error);
   go_back (s);
   return EXIT_FAILED;

@@ -379,7 +379,7 @@ print_sample (const struct history *h, uint64_t n)
           history_rate (h, false),
           text_of_size (in, (uint64_t) history_bytes_rate (h, false)),
           history_statistic_rate (h, "notify_free"));
-  fflush (stdout);
+  output_flush ();
 }
 
 /* A block of lines, since one has no room for all. */
@@ -396,7 +396,7 @@ print_exports (const struct history *h, uint64_t n)
     exports_line (line, &all[i], EXPORT_LINE_SIZE - 1);
     puts (line);
   }
-  fflush (stdout);
+  output_flush ();
   free (all);
 }
 

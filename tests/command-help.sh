@@ -53,6 +53,22 @@ while read -r verb; do
 done <"$tmp/documented"
 stop_nbdkit "$pid"
 
+# ---- a full disk ----
+
+if [ -w /dev/full ]; then
+    start_nbdkit zram zram 1M
+    for args in --help --version 'status --help' status 'status --json' \
+            metrics 'pages --json' 'top -b -n 3' compact 'set policy=on' \
+            'export list' 'analyze --time=1 /bin/sh' 'check zram0'; do
+        code=0
+        nbdzram $args 2>"$tmp/out" >/dev/full || code=$?
+        [ $code = 1 ] && [ "$(cat "$tmp/out")" = \
+            'nbdzram: writing the output: No space left on device' ] ||
+            fail "$args to a full disk: $code: $(cat "$tmp/out")"
+    done
+    stop_nbdkit "$pid"
+fi
+
 # ---- usage errors ----
 
 exits 2 'a verb is missing'
