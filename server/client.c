@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -210,6 +211,17 @@ struct directories {
   char path[DIRECTORIES][4096];
 };
 
+/* Also by two ways of writing it. */
+static bool
+is_same_directory (const char *a, const char *b)
+{
+  struct stat st, other;
+
+  return strcmp (a, b) == 0
+    || (stat (a, &st) == 0 && stat (b, &other) == 0
+        && st.st_dev == other.st_dev && st.st_ino == other.st_ino);
+}
+
 static void
 list_directories (struct directories *d)
 {
@@ -219,52 +231,75 @@ list_directories (struct directories *d)
   strcpy (d->path[2], "/run/nbdzram");
   for (unsigned i = 1; i < DIRECTORIES; ++i)
     for (unsigned j = 0; j < i; ++j)
-      if (strcmp (d->path[i], d->path[j]) == 0)
+      if (is_same_directory (d->path[i], d->path[j]))
         d->path[i][0] = '\0';
 }
 
-static bool
-is_alive (const char *path)
+static enum server_state
+state_of (const char *path)
 {
   int fd = connect_to (path, TIMEOUT);
 
-  if (fd == -1)
-    return false;
-  close (fd);
-  return true;
+  if (fd != -1) {
+    close (fd);
+    return SERVER_ALIVE;
+  }
+  return errno == ECONNREFUSED || errno == EAGAIN ? SERVER_DEAD
+                                                  : SERVER_NONE;
 }
 
-/* The server whose socket is called FILE, if that is one. */
+/* Servers that were found. */
+struct list {
+  struct server *servers;
+  size_t count;
+  const char *name;             /* only those called so; NULL: all */
+  bool dead;                    /* also sockets at which nobody listens */
+};
+
+static void
+add_server (struct list *l, const char *directory, unsigned number,
+            const char *name)
+{
+  struct server s = { .elsewhere = number > 0 }, *more;
+
+  strcpy (s.name, name);
+  if (control_path (s.path, directory, name) == -1)
+    return;
+  s.state = state_of (s.path);
+  if (s.state == SERVER_NONE || (s.state == SERVER_DEAD && !l->dead))
+    return;
+  more = realloc (l->servers, (l->count + 1) * sizeof s);
+  if (!more)
+    return;
+  l->servers = more;
+  more[l->count++] = s;
+}
+
+/* The name of the server whose socket is called FILE, if that is one. */
 static bool
-server_of_file (struct server *s, const char *directory, const char *file)
+name_of_file (char name[CONTROL_PATH_SIZE], const char *file)
 {
   size_t len = strlen (file), suffix = strlen (CONTROL_SUFFIX);
 
-  if (len <= suffix || len >= sizeof s->name
+  if (len <= suffix || len >= CONTROL_PATH_SIZE
       || strcmp (file + len - suffix, CONTROL_SUFFIX) != 0)
     return false;
-  memcpy (s->name, file, len - suffix);
-  s->name[len - suffix] = '\0';
-  return control_name_valid (s->name)
-    && control_path (s->path, directory, s->name) == 0 && is_alive (s->path);
+  memcpy (name, file, len - suffix);
+  name[len - suffix] = '\0';
+  return control_name_valid (name);
 }
 
 static void
-add_servers (struct server **list, size_t *count, const char *directory)
+add_servers (struct list *l, const char *directory, unsigned number)
 {
   DIR *dir = directory[0] ? opendir (directory) : NULL;
+  char name[CONTROL_PATH_SIZE];
   struct dirent *entry;
-  struct server s;
 
   while (dir && (entry = readdir (dir)) != NULL)
-    if (server_of_file (&s, directory, entry->d_name)) {
-      struct server *more = realloc (*list, (*count + 1) * sizeof s);
-
-      if (!more)
-        break;
-      *list = more;
-      (*list)[(*count)++] = s;
-    }
+    if (name_of_file (name, entry->d_name)
+        && (!l->name || strcmp (l->name, name) == 0))
+      add_server (l, directory, number, name);
   if (dir)
     closedir (dir);
 }
@@ -272,23 +307,32 @@ add_servers (struct server **list, size_t *count, const char *directory)
 static int
 by_name (const void *a, const void *b)
 {
-  return strverscmp (((const struct server *) a)->name,
-                     ((const struct server *) b)->name);
+  const struct server *s = a, *t = b;
+  int r = strverscmp (s->name, t->name);
+
+  return r != 0 ? r : strcmp (s->path, t->path);
+}
+
+static void
+find_servers (struct list *l)
+{
+  struct directories d;
+
+  list_directories (&d);
+  for (unsigned i = 0; i < DIRECTORIES; ++i)
+    add_servers (l, d.path[i], i);
+  if (l->servers)
+    qsort (l->servers, l->count, sizeof *l->servers, by_name);
 }
 
 struct server *
 servers_find (size_t *count)
 {
-  struct server *list = NULL;
-  struct directories d;
+  struct list l = { .count = 0 };
 
-  *count = 0;
-  list_directories (&d);
-  for (unsigned i = 0; i < DIRECTORIES; ++i)
-    add_servers (&list, count, d.path[i]);
-  if (list)
-    qsort (list, *count, sizeof *list, by_name);
-  return list;
+  find_servers (&l);
+  *count = l.count;
+  return l.servers;
 }
 
 /* WHAT is not there; nor is it known what another user may have, in a
@@ -318,103 +362,156 @@ find_path (struct server *s, const char *control)
              control);
     return EXIT_USAGE;
   }
+  *s = (struct server) { .state = SERVER_ALIVE };
   strcpy (s->path, control);
   strcpy (s->name, control);
   return EXIT_OK;
 }
 
-static int
-find_name (struct server *s, const char *name)
+/* Several servers, of which the user must choose one: of the same name, by
+ * its path.
+ */
+static void
+ask_which (const struct list *l)
 {
-  struct directories d;
-  char what[CONTROL_PATH_SIZE + 64];
+  const struct server *s = l->servers;
 
-  if (!control_name_valid (name)) {
-    fprintf (stderr, "nbdzram: '%s' can't be the name of a server\n", name);
-    return EXIT_USAGE;
+  fprintf (stderr, "nbdzram: which server?");
+  for (size_t i = 0; i < l->count; ++i)
+    if ((i > 0 && strcmp (s[i - 1].name, s[i].name) == 0)
+        || (i + 1 < l->count && strcmp (s[i + 1].name, s[i].name) == 0))
+      fprintf (stderr, " --control=%s", s[i].path);
+    else
+      fprintf (stderr, " %s", s[i].name);
+  fprintf (stderr, "\n");
+}
+
+/* The only one of L, which is freed. */
+static int
+take_only (struct server *s, struct list *l)
+{
+  char what[CONTROL_PATH_SIZE + 64];
+  int code = EXIT_OK;
+
+  find_servers (l);
+  if (l->count == 1)
+    *s = l->servers[0];
+  else if (l->count > 1) {
+    ask_which (l);
+    code = EXIT_USAGE;
   }
-  strcpy (s->name, name);
-  list_directories (&d);
-  for (unsigned i = 0; i < DIRECTORIES; ++i)
-    if (d.path[i][0] && control_path (s->path, d.path[i], name) == 0
-        && is_alive (s->path))
-      return EXIT_OK;
-  snprintf (what, sizeof what, "%s: there is no such server", name);
-  return report_none (what);
+  else if (l->name) {
+    snprintf (what, sizeof what, "%s: there is no such server", l->name);
+    code = report_none (what);
+  }
+  else
+    code = report_none ("no server is running");
+  free (l->servers);
+  l->servers = NULL;
+  return code;
 }
 
 static int
-find_only (struct server *s)
+check_name (const char *name)
 {
-  size_t count;
-  struct server *list = servers_find (&count);
-  int code = EXIT_OK;
-
-  if (count == 1)
-    *s = list[0];
-  else if (count == 0)
-    code = report_none ("no server is running");
-  else {
-    fprintf (stderr, "nbdzram: which server?");
-    for (size_t i = 0; i < count; ++i)
-      fprintf (stderr, " %s", list[i].name);
-    fprintf (stderr, "\n");
-    code = EXIT_USAGE;
-  }
-  free (list);
-  return code;
+  if (control_name_valid (name))
+    return EXIT_OK;
+  fprintf (stderr, "nbdzram: '%s' can't be the name of a server\n", name);
+  return EXIT_USAGE;
 }
 
 int
 server_find (struct server *s, const char *name, const char *control)
 {
+  struct list l = { .name = name };
+
   if (control && name) {
     fprintf (stderr, "nbdzram: NAME and --control both say which server\n");
     return EXIT_USAGE;
   }
   if (control)
     return find_path (s, control);
-  return name ? find_name (s, name) : find_only (s);
+  if (name && check_name (name) != EXIT_OK)
+    return EXIT_USAGE;
+  return take_only (s, &l);
 }
 
 /* ---- asking many ---- */
 
-/* NAME, CONTROL, or all servers, in a list to be freed. */
+/* All that L is about, or the one at CONTROL. */
 static int
-find_all (const char *name, const char *control, struct server **list,
-          size_t *count)
+find_all (struct list *l, const char *control)
 {
-  if (!name && !control) {
-    *list = servers_find (count);
-    if (*count > 0)
-      return EXIT_OK;
-    return report_none ("no server is running");
+  char what[CONTROL_PATH_SIZE + 64];
+
+  if (control) {
+    l->servers = malloc (sizeof *l->servers);
+    if (!l->servers)
+      return EXIT_FAILED;
+    l->count = 1;
+    return server_find (l->servers, l->name, control);
   }
-  *count = 1;
-  *list = malloc (sizeof **list);
-  return *list ? server_find (*list, name, control) : EXIT_FAILED;
+  if (l->name && check_name (l->name) != EXIT_OK)
+    return EXIT_USAGE;
+  find_servers (l);
+  if (l->count > 0)
+    return EXIT_OK;
+  if (!l->name)
+    return report_none ("no server is running");
+  snprintf (what, sizeof what, "%s: there is no such server", l->name);
+  return report_none (what);
+}
+
+/* Where it was found, for those who have several of one name. */
+static void
+append_place (json_t *object, const struct server *s)
+{
+  char directory[CONTROL_PATH_SIZE];
+
+  json_object_set_new (object, "control", json_string (s->path));
+  if (!s->elsewhere)
+    return;
+  strcpy (directory, s->path);
+  *strrchr (directory, '/') = '\0';
+  json_object_set_new (object, "directory", json_string (directory));
+}
+
+/* What S replies, or its name, is appended to REPLIES or DOWN. */
+static int
+ask_one (const struct server *s, const char *verb, json_t *replies,
+         json_t *down)
+{
+  json_t *reply, *list = replies;
+  int code = server_ask (s, json_pack ("{s:s}", "verb", verb), TIMEOUT,
+                         &reply);
+
+  if (code != EXIT_OK) {
+    reply = json_pack ("{s:s}", "name", s->name);
+    list = down;
+  }
+  append_place (reply, s);
+  if (list)
+    json_array_append_new (list, reply);
+  else
+    json_decref (reply);
+  return code;
 }
 
 int
 servers_ask (const char *name, const char *control, const char *verb,
-             json_t *replies)
+             json_t *replies, json_t *down)
 {
-  struct server *list = NULL;
-  size_t count = 0;
-  int code = find_all (name, control, &list, &count);
+  struct list l = { .name = name, .dead = down != NULL };
+  int code = find_all (&l, control);
 
-  if (code != EXIT_OK)
-    count = 0;
-  for (size_t i = 0; i < count; ++i) {
-    json_t *reply;
-    int r = server_ask (&list[i], json_pack ("{s:s}", "verb", verb), TIMEOUT,
-                        &reply);
+  if (code == EXIT_NO_SERVER && name && down)
+    json_array_append_new (down, json_pack ("{s:s}", "name", name));
+  for (size_t i = 0; i < l.count && code != EXIT_USAGE; ++i) {
+    int r = ask_one (&l.servers[i], verb, replies, down);
 
-    if (r == EXIT_OK)
-      json_array_append_new (replies, reply);
-    else
+    if (r != EXIT_OK)
       code = r;
   }
-  free (list);
+  free (l.servers);
   return code;
 }

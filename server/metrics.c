@@ -152,11 +152,35 @@ print_quoted (const char *value)
   putchar ('"');
 }
 
+/* The name that a socket has by its file, which is there when its server
+ * is not, and which no other one has in that directory.
+ */
+static void
+file_name (const char *path, char name[CONTROL_PATH_SIZE])
+{
+  const char *slash = strrchr (path, '/');
+  char *end;
+
+  snprintf (name, CONTROL_PATH_SIZE, "%s", slash ? slash + 1 : path);
+  end = strstr (name, CONTROL_SUFFIX);
+  if (end && end > name && strcmp (end, CONTROL_SUFFIX) == 0)
+    *end = '\0';
+}
+
 static void
 print_server (const json_t *reply)
 {
+  const char *path = json_text (reply, "control");
+  const char *directory = json_text (reply, "directory");
+  char name[CONTROL_PATH_SIZE];
+
+  file_name (*path != '\0' ? path : json_text (reply, "name"), name);
   fputs ("server=", stdout);
-  print_quoted (json_text (reply, "name"));
+  print_quoted (name);
+  if (*directory == '\0')
+    return;
+  fputs (",directory=", stdout);
+  print_quoted (directory);
 }
 
 /* Without a value, for whoever prints it. */
@@ -463,6 +487,22 @@ print_objects (const json_t *replies)
 
 /* ---- all of it ---- */
 
+/* Also where there is nothing else to say: who reads a file without any
+ * series can't tell that its servers are gone.
+ */
+static void
+print_up (const json_t *replies, const json_t *down)
+{
+  size_t i;
+  json_t *reply;
+
+  describe ("up", "gauge", "Whether the server answers.");
+  json_array_foreach (replies, i, reply)
+    print_sample ("up", "", reply, 1);
+  json_array_foreach (down, i, reply)
+    print_sample ("up", "", reply, 0);
+}
+
 static void
 print_all (const json_t *replies)
 {
@@ -491,11 +531,14 @@ command_metrics (const struct command *command, int argc, char *argv[])
   const struct option_entry entries[] = { OPTION_CONTROL (&control), { 0 } };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  json_t *replies = json_array ();
-  int code = servers_ask (name, control, "metrics", replies);
+  json_t *replies = json_array (), *down = json_array ();
+  int code = servers_ask (name, control, "metrics", replies, down);
 
+  if (code != EXIT_USAGE)
+    print_up (replies, down);
   if (json_array_size (replies) > 0)
     print_all (replies);
   json_decref (replies);
+  json_decref (down);
   return code;
 }

@@ -17,7 +17,7 @@ enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
   IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
   PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS,
-  HALVES, BACKING_SYNC,
+  HALVES, BACKING_SYNC, CONTROL,
 };
 
 const struct column status_columns[] = {
@@ -52,6 +52,7 @@ const struct column status_columns[] = {
                true },
   [BACKING_SYNC] = { "BACKING-SYNC", "of a mirror: halves in sync, "
                      "and what one lacks", false, true },
+  [CONTROL] = { "CONTROL", "path of the control socket", false, true },
   { 0 },
 };
 
@@ -176,7 +177,7 @@ static const struct source sources[] = {
   [MEM_USED] = { "mem_used_max", true },
   [MIGRATED] = { "pages_compacted", false },
   [DAMAGED] = { "checksum_errors", false },
-  [BACKING_SYNC] = { NULL, false },
+  [CONTROL] = { NULL, false },
 };
 
 /* Of a server elsewhere there is only what this machine sees of it. */
@@ -201,6 +202,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
     return "-";
   switch (column) {
   case NAME: return l->name;
+  case CONTROL: return json_text (l->reply, "control");
   case ALGORITHM:
     return json_text (l->reply, "algorithm");
   case BACKING:
@@ -321,7 +323,7 @@ collect (json_t *replies, const char *name, const char *control)
   if (json_array_size (replies) > 0)
     free (servers_find (&here));
   return json_array_size (replies) > 0 && here == 0 ? EXIT_OK
-    : servers_ask (name, control, "status", replies);
+    : servers_ask (name, control, "status", replies, NULL);
 }
 
 /* Ask and print. */

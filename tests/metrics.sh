@@ -28,8 +28,10 @@ equals ()
 }
 
 start_nbdkit zram zram 64M mem-limit=32M
+zram=$pid
 check
 equals 'write_duration_seconds_count{server="zram0"}' 0
+equals 'up{server="zram0"}' 1
 equals 'memory_limit_bytes{server="zram0"}' 33554432
 equals 'disk_size_bytes{server="zram0",export=""}' 67108864
 
@@ -62,13 +64,67 @@ check
 equals 'disk_size_bytes{server="b.2",export=""}' 1073741824
 equals 'data_bytes{server="b.2"}' 0
 equals 'data_bytes{server="zram0"}' 45056
+equals 'up{server="b.2"}' 1
 grep -q '^nbdzram_info{server="b.2",version=".*",algorithm="lz4hc"} 1$' \
     "$tmp/metrics"
 check b.2
 ! grep zram0 "$tmp/metrics" || fail "zram0 was not asked for"
-stop_nbdkit "$pid"
 
-# A full disk is no success.
-if [ -w /dev/full ]; then
-    ! nbdzram metrics >/dev/full 2>&1 || fail "writing to /dev/full"
-fi
+# ---- servers that are gone ----
+
+# gone CODE ARGS...: what is printed then.
+gone ()
+{
+    local code=0 wanted=$1
+    shift
+    nbdzram metrics "$@" >"$tmp/metrics" 2>"$tmp/error" || code=$?
+    [ $code = "$wanted" ] && [ "$(wc -l <"$tmp/error")" = 1 ] ||
+        fail "metrics $*: $code: $(cat "$tmp/error")"
+    python3 "$srcdir/tests/prometheus.py" <"$tmp/metrics" ||
+        fail "$(cat "$tmp/metrics")"
+}
+
+# The socket of one that was killed is still there, with the others that
+# are not.
+stop_nbdkit "$pid" KILL
+gone 3
+equals 'up{server="b.2"}' 0
+equals 'up{server="zram0"}' 1
+equals 'data_bytes{server="zram0"}' 45056
+gone 3 b.2
+equals 'up{server="b.2"}' 0
+[ "$(grep -vc '^#' "$tmp/metrics")" = 1 ] || fail "$(cat "$tmp/metrics")"
+gone 3 --control="$XDG_RUNTIME_DIR/nbdzram/b.2.ctl"
+equals 'up{server="b.2"}' 0
+gone 3 other
+equals 'up{server="other"}' 0
+gone 2 a/b
+[ ! -s "$tmp/metrics" ] || fail "a name that can't be"
+
+# ---- what the manual tells to do ----
+
+# recipe: into $tmp/prom.
+sed -n '/^ file=/,/^$/p' "$srcdir/man/nbdzram-metrics.pod" |
+    sed "s|^ file=.*|file=$tmp/prom|" >"$tmp/recipe"
+[ "$(wc -l <"$tmp/recipe")" = 3 ] || fail "$(cat "$tmp/recipe")"
+recipe ()
+{
+    nbdzram () { "$bin/../server/nbdzram" "$@"; }
+    # As cron has it.
+    (set +e; . "$tmp/recipe") 2>"$tmp/error"
+}
+recipe
+grep -q '^nbdzram_up{server="zram0"} 1$' "$tmp/prom"
+cp "$tmp/prom" "$tmp/before"
+# A disk that is full, but for a block.
+(trap '' XFSZ; ulimit -f 1; recipe || :)
+cmp "$tmp/prom" "$tmp/before" || fail "the old file is gone"
+rm -f "$XDG_RUNTIME_DIR/nbdzram/b.2.ctl"
+stop_nbdkit "$zram" KILL
+recipe
+grep -q '^nbdzram_up{server="zram0"} 0$' "$tmp/prom" ||
+    fail "$(cat "$tmp/prom")"
+! grep -q '^nbdzram_data' "$tmp/prom" || fail "of a server that is gone"
+rm -f "$XDG_RUNTIME_DIR"/nbdzram/*
+recipe
+grep -q '^# TYPE nbdzram_up' "$tmp/prom" || fail "$(cat "$tmp/prom")"
