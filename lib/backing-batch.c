@@ -102,18 +102,33 @@ lay_out (struct backing_batch *t, char *base)
   return align_up (at, OS_PAGE_SIZE);
 }
 
-struct backing_batch *
-backing_batch_new (struct backing *b, uint32_t bytes, bool cleaning)
+/* Of a batch with room for BYTES. */
+static struct backing_batch
+layout_of (uint32_t bytes)
 {
   struct backing_batch layout = {
     .block_max = (uint32_t) div_up (MAX (bytes, 2 * WINDOW_BYTES),
                                     BACKING_BLOCK),
   };
-  struct backing_batch *t;
-  char *base;
 
   layout.object_max = layout.block_max * (BACKING_BLOCK / BYTES_PER_OBJECT);
   layout.size = lay_out (&layout, NULL);
+  return layout;
+}
+
+size_t
+backing_batch_memory (uint32_t bytes)
+{
+  return layout_of (bytes).size + sizeof (struct backing_batch);
+}
+
+struct backing_batch *
+backing_batch_new (struct backing *b, uint32_t bytes, bool cleaning)
+{
+  struct backing_batch layout = layout_of (bytes);
+  struct backing_batch *t;
+  char *base;
+
   if (budget_take (b->budget, layout.size + sizeof *t) == -1)
     return NULL;
   t = malloc (sizeof *t);

@@ -380,8 +380,14 @@ mirror_settle (struct backing *b, const struct backing_options *o)
   char *blocks;
   int r;
 
-  if (make_room (m) == -1)
+  if (make_room (m) == -1) {
+    if (errno == ENOSPC) {
+      snprintf (o->error, o->error_size, "mem-limit is too small for what a "
+                "mirror needs");
+      errno = EREMOTEIO;
+    }
     return -1;
+  }
   blocks = os_map_anon (BACKING_HALVES * BACKING_BLOCK);
   if (!blocks)
     return -1;

@@ -41,6 +41,12 @@ resident_bytes (uint32_t high_water)
 
 _Static_assert (GROUP_BLOCKS * sizeof (uint16_t) <= OS_PAGE_SIZE, "spare");
 
+size_t
+backing_memory (void)
+{
+  return resident_bytes (GROUP_BLOCKS) + SPARE_BYTES;
+}
+
 static void
 keep_spare (struct backing *b)
 {

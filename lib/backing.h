@@ -263,6 +263,12 @@ struct backing_batch *backing_batch_new (struct backing *b, uint32_t bytes,
                                          bool cleaning);
 void backing_batch_free (struct backing_batch *batch);
 
+/* What such a batch takes of the budget; and, at most, what a file or a
+ * device that is opened for the first time does.
+ */
+size_t backing_batch_memory (uint32_t bytes);
+size_t backing_memory (void);
+
 /* Copy an object to the batch.  Add neighbours one after the other: they
  * will lie together, and often die together.  An ALIGNED one begins at a
  * block.  Returns its number in the batch, counted from 0, or -1 with

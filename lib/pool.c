@@ -80,10 +80,19 @@ pool_mem_limit_min (const struct pool_options *options)
                   * options->geometry.page_size, 64 * KIB);
 }
 
+uint64_t
+pool_least_limit (const struct pool *pool)
+{
+  uint64_t least = pool_mem_limit_min (&pool->options);
+
+  return least == UINT64_MAX || !pool->backing
+    ? least : least + pool_writeback_memory (pool);
+}
+
 int
 pool_set_mem_limit (struct pool *pool, uint64_t limit)
 {
-  uint64_t least = limit == 0 ? 0 : pool_mem_limit_min (&pool->options);
+  uint64_t least = limit == 0 ? 0 : pool_least_limit (pool);
 
   if (least == UINT64_MAX) {
     errno = ENOMEM;

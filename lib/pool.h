@@ -123,8 +123,12 @@ struct pool *pool_open (const struct pool_options *options);
  */
 uint64_t pool_mem_limit_min (const struct pool_options *options);
 
+/* The same for POOL, with what its backing file needs, if it has one. */
+uint64_t pool_least_limit (const struct pool *pool);
+
 /* Another limit from now on; 0: none.  What is held already stays, even
- * beyond it.  Writes that wait for memory try again if there is room now.  0, or -1 with errno ERANGE (below pool_mem_limit_min), or
+ * beyond it.  Writes that wait for memory try again if there is room now.
+ * 0, or -1 with errno ERANGE (below pool_least_limit), or
  * ENOMEM.
  */
 int pool_set_mem_limit (struct pool *pool, uint64_t limit);

@@ -99,12 +99,26 @@ open_file (struct pool *pool, const struct writeback_options *o)
   return 0;
 }
 
+static size_t
+scratch_bytes (const struct pool *pool)
+{
+  return sizeof (struct writeback) + 2 * sizeof (struct moves)
+    + backing_read_size (pool->sizes.page_size);
+}
+
+uint64_t
+pool_writeback_memory (const struct pool *pool)
+{
+  return align_up (scratch_bytes (pool) + backing_memory ()
+                   + 2 * backing_batch_memory (WRITEBACK_BATCH), 64 * KIB);
+}
+
 static int
 open_scratch (struct pool *pool)
 {
   struct writeback *w = calloc (1, sizeof *w);
   size_t object = backing_read_size (pool->sizes.page_size);
-  size_t bytes = sizeof *w + 2 * sizeof (struct moves) + object;
+  size_t bytes = scratch_bytes (pool);
 
   if (!w)
     return -1;
@@ -118,9 +132,24 @@ open_scratch (struct pool *pool)
   return w->object && w->out && w->cleaning ? 0 : -1;
 }
 
+/* Found out before there is a file that would be left behind. */
+static int
+check_limit (const struct pool *pool)
+{
+  uint64_t limit = pool->budget.limit;
+
+  if (limit == 0 || limit >= pool_mem_limit_min (&pool->options)
+                             + pool_writeback_memory (pool))
+    return 0;
+  errno = ERANGE;
+  return -1;
+}
+
 int
 pool_open_writeback (struct pool *pool, const struct writeback_options *o)
 {
+  if (check_limit (pool) == -1)
+    return -1;
   if (open_file (pool, o) == 0 && open_scratch (pool) == 0) {
     pool_set_writeback_limit (pool, o->daily_limit);
     return 0;

@@ -41,9 +41,13 @@ struct writeback_options {
 };
 
 /* Give the pool a backing file: after pool_open, before pool_start.
- * Errors are backing_open's; and ENOMEM, ENOSPC (the budget).
+ * Errors are backing_open's; ENOMEM; and ERANGE: the limit of the pool's
+ * memory is below the sum of pool_mem_limit_min and pool_writeback_memory.
  */
 int pool_open_writeback (struct pool *pool, const struct writeback_options *o);
+
+/* The memory that a pool needs for it, before anything is written back. */
+uint64_t pool_writeback_memory (const struct pool *pool);
 
 /* For pool_close: safe when there is none. */
 void pool_close_writeback (struct pool *pool);

@@ -110,7 +110,7 @@ change_limit (struct pool *pool, const json_t *args, json_t **reply)
     return true;
   *reply = errno == ERANGE
     ? verb_error ("\"mem_limit\" must be 0 or at least %" PRIu64,
-                  pool_mem_limit_min (&pool->options))
+                  pool_least_limit (pool))
     : NULL;
   return false;
 }

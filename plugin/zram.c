@@ -159,6 +159,12 @@ open_backing (void)
     return 0;
   path = culprit ? culprit : path;
   switch (errno) {
+  case ERANGE:
+    nbdkit_error ("mem-limit: must be at least %" PRIu64 "K with these "
+                  "parameters, since backing= needs memory, too",
+                  (pool_mem_limit_min (&options.pool)
+                   + pool_writeback_memory (pool)) / KIB);
+    break;
   case EREMOTEIO:
     nbdkit_error ("backing=%s: %s", path, error);
     break;

@@ -129,3 +129,19 @@ refuses 'at least' zram 1M mem-limit=1
 least=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")
 nbdkit_zram -U - zram 1M "mem-limit=${least}K" --run true
 refuses 'at least' zram 1M "mem-limit=$((least - 1))K"
+
+# With a backing file it is more; and such a file is not touched before that
+# is known.
+: >"$tmp/empty-backing"
+for file in "$tmp/b" "$tmp/empty-backing"; do
+    with=(backing="$file" backing-size=1G)
+    refuses 'mem-limit: must be at least .*backing= needs' \
+        zram 1M "mem-limit=${least}K" "${with[@]}"
+    more=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")
+    refuses 'mem-limit: must be at least .*backing= needs' \
+        zram 1M "mem-limit=$((more - 1))K" "${with[@]}"
+    [ ! -s "$file" ] || fail "$file was written"
+    [ ! -e "$tmp/b" ] || fail "a file was left behind"
+    nbdkit_zram -U - zram 1M "mem-limit=${more}K" "${with[@]}" --run true
+    rm -f "$file"
+done

@@ -50,4 +50,9 @@ nbdzram set writeback-limit=0 >/dev/null
 nbdzram writeback --type huge >/dev/null
 nbdcopy "$(uri zram)" "$tmp/copy"
 cmp -n 524288 "$tmp/copy" "$tmp/all"
+# What is set is enough for the backing file, too.
+exits 1 'must be 0 or at least' set mem-limit=512K
+least=$(sed 's/.*at least //' "$tmp/out")
+exits 1 'must be 0 or at least' set "mem-limit=$((least - 1))"
+nbdzram set "mem-limit=$least" >/dev/null
 stop_nbdkit "$pid"
