@@ -94,6 +94,23 @@ file_open (struct backing *b, const struct backing_options *o, uint64_t *size)
   return 0;
 }
 
+/* What lies beyond the end is lost, also when the file grows again. */
+static bool
+is_truncated (const struct backing *b)
+{
+  struct stat st;
+
+  return !b->is_device && fstat (b->fd, &st) == 0
+    && (uint64_t) st.st_size < atomic_load (&b->file_end);
+}
+
+static enum backing_state
+file_state (const struct backing *b)
+{
+  return atomic_load (&b->truncated) || is_truncated (b)
+    ? BACKING_TRUNCATED : BACKING_OK;
+}
+
 static void
 file_close (struct backing *b)
 {
@@ -174,9 +191,14 @@ file_write (struct backing *b, const struct backing_run *runs,
             unsigned count, bool *unsure)
 {
   *unsure = false;
-  for (unsigned i = 0; i < count; ++i)
+  /* These writes may make it longer again. */
+  if (is_truncated (b))
+    atomic_store (&b->truncated, true);
+  for (unsigned i = 0; i < count; ++i) {
     if (write_run (b, runs[i].data, runs[i].length, runs[i].offset) == -1)
       return -1;
+    b->file_end = MAX (b->file_end, runs[i].offset + runs[i].length);
+  }
   return 0;
 }
 
@@ -212,6 +234,17 @@ file_space (const struct backing *b)
   return (uint64_t) st.st_blocks * 512;
 }
 
+/* What slots name was written by a predecessor. */
+static void
+find_end (struct backing *b)
+{
+  uint32_t block = b->high_water;
+
+  while (block > 1 && block_live (b, block - 1) == 0)
+    --block;
+  b->file_end = (uint64_t) block * BACKING_BLOCK;
+}
+
 /* Where the file system does not tell, all of the file counts. */
 static void
 file_find_space (struct backing *b)
@@ -221,6 +254,7 @@ file_find_space (struct backing *b)
 
   if (b->is_device)
     return;
+  find_end (b);
   while ((uint64_t) data < end) {
     data = lseek (b->fd, data, SEEK_DATA);
     if (data == -1 || (uint64_t) data >= end)
@@ -247,4 +281,5 @@ const struct backing_kind backing_file = {
   .cut = file_cut,
   .space = file_space,
   .find_space = file_find_space,
+  .state = file_state,
 };

@@ -83,7 +83,9 @@ struct backing_kind {
    */
   void (*find_space) (struct backing *b);
 
-  /* Can it be reached?  BACKING_OK if so; NULL: always. */
+  /* Can it be reached?  BACKING_OK or BACKING_TRUNCATED if so; NULL: always,
+   * and the former.
+   */
   enum backing_state (*state) (const struct backing *b);
 
   /* Set what else there is to count; or NULL. */

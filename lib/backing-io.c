@@ -146,7 +146,7 @@ io_set_result (struct backing *b, int err, bool tried)
   b->retry_at = b->io->now () + b->retry_delay;
 }
 
-/* BACKING_OK: it can be reached. */
+/* BACKING_OK: it can be reached, as it can when BACKING_TRUNCATED. */
 static enum backing_state
 reach (const struct backing *b)
 {
@@ -156,8 +156,10 @@ reach (const struct backing *b)
 bool
 backing_may_write (const struct backing *b)
 {
+  enum backing_state state = reach (b);
+
   return (b->retry_delay == 0 || b->io->now () >= b->retry_at)
-    && reach (b) == BACKING_OK;
+    && (state == BACKING_OK || state == BACKING_TRUNCATED);
 }
 
 enum backing_state

@@ -89,6 +89,7 @@ enum backing_state {
   BACKING_AWAY,                 /* there is no connection to it */
   BACKING_WRONG,                /* what answers there is something else */
   BACKING_DEGRADED,             /* of a mirror only one half is of use */
+  BACKING_TRUNCATED,            /* somebody made the file shorter */
 };
 
 /* Counted since the process began. */
@@ -118,6 +119,8 @@ struct backing {
   int fd;                       /* of a file or device */
   struct nbd_disk disk;         /* of an export */
   struct mirror *mirror;        /* of two of them */
+  _Atomic uint64_t file_end;    /* of a file: where what we wrote ends */
+  _Atomic bool truncated;       /* it was found shorter, at least once */
   bool is_device;               /* its size is given, it does not grow */
   bool is_new;                  /* made by opening it */
   bool can_give_back;           /* space of free blocks, to the system */

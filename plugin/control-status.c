@@ -77,6 +77,7 @@ backing_state (const struct pool *pool)
   case BACKING_AWAY: return "away";
   case BACKING_WRONG: return "wrong";
   case BACKING_DEGRADED: return "degraded";
+  case BACKING_TRUNCATED: return "truncated";
   default: return "ok";
   }
 }

@@ -111,7 +111,9 @@ dd if="$tmp/zero" of="$tmp/a" bs=1M seek=12 count=4 conv=notrunc status=none
 nbdzram writeback --type all --range 0-2047 >/dev/null
 nbdzram pages -n >"$tmp/pages"
 [ "$(statistic bd_count)" = 2048 ] || fail "not all went"
+[ "$(state)" = ok ] || fail "the state is $(state)"
 truncate -s 4M "$backing"
+[ "$(state)" = truncated ] || fail "the state is $(state)"
 lost
 count=$(wc -l <"$tmp/lost")
 # The first block is the header.
@@ -127,7 +129,8 @@ nbdcopy "$tmp/b" "$(uri zram)"
 holds "$tmp/b"
 write_back
 holds "$tmp/b"
-[ "$(state)" = ok ] || fail "the state is $(state)"
+# The file is long enough again, but nobody knows what was lost.
+[ "$(state)" = truncated ] || fail "the state is $(state)"
 stop_nbdkit "$pid"
 
 # ---- a pool, and what is not its backing file ----
@@ -169,6 +172,13 @@ unchanged 'No such file' backing="$mnt/no/backing" backing-size=64M
 start pool="$pool" backing="$backing.of-pool" backing-size=64M
 holds "$tmp/b"
 [ "$(statistic bd_read_errors)" = 0 ] || fail "reads failed"
+[ "$(state)" = ok ] || fail "the state is $(state)"
+write_back
+stop_nbdkit "$pid"
+# It may also become shorter while there is no server.
+truncate -s 4M "$backing.of-pool"
+start pool="$pool" backing="$backing.of-pool" backing-size=64M
+[ "$(state)" = truncated ] || fail "the state is $(state)"
 stop_nbdkit "$pid"
 rm "$pool" "$mnt"/*
 

@@ -200,12 +200,16 @@ truncated (void **state)
   struct store *s = open_some (".");
   unsigned errors = 0, good = 0;
   uint64_t end = 0;
+  int error;
 
   (void) state;
+  assert_int_equal (backing_get_state (&s->backing, &error), BACKING_OK);
   for (uint32_t n = 0; n < 2000; ++n)
     end = MAX (end, s->slots[n].offset);
   end = align_down (end / 2, BACKING_BLOCK) + 1000;
   assert_int_equal (truncate (s->path, (off_t) end), 0);
+  assert_int_equal (backing_get_state (&s->backing, &error),
+                    BACKING_TRUNCATED);
   for (uint32_t n = 0; n < 2000; ++n) {
     const struct store_slot *slot = &s->slots[n];
 
@@ -227,6 +231,8 @@ truncated (void **state)
   for (uint32_t n = 2000; n < 4000; ++n)
     assert_int_equal (store_put (s, n, 1000), 0);
   assert_int_equal (store_flush (s), 0);
+  assert_int_equal (backing_get_state (&s->backing, &error),
+                    BACKING_TRUNCATED);
   store_check (s);
   store_close (s);
 }
