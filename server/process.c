@@ -157,7 +157,8 @@ fd_keep (int fd)
   int kept = fcntl (fd, F_DUPFD_CLOEXEC, KEPT_FD_MIN), err = errno;
 
   close (fd);
-  errno = err;
+  /* So says the kernel where the limit is KEPT_FD_MIN or below. */
+  errno = kept == -1 && err == EINVAL ? EMFILE : err;
   return kept;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,9 +20,12 @@
 #include "setup.h"
 #include "supervisor-ask.h"
 #include "supervisor.h"
+#include "util.h"
 
 #define DEFAULT_NAME "zram0"
 #define RESUME "NBDZRAM_RESUME"
+#define DESCRIPTORS_MIN 256     /* KEPT_FD_MIN, and all that is kept there */
+#define DESCRIPTORS_MAX 65536   /* programs may look at each that there is */
 #define DEATH_TRIES 10          /* of a twentieth of a second */
 
 static int
@@ -115,6 +119,31 @@ go_to_background (void)
   if (chdir ("/") == -1)
     return -1;
   return fd_keep (fds[1]);
+}
+
+/* ---- descriptors ---- */
+
+/* A shell's limit is for programs that use select; the servers, which have
+ * a descriptor for each connection, inherit ours.
+ */
+static int
+raise_descriptor_limit (const char *name)
+{
+  char error[128];
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) == -1)
+    return say (name, strerror (errno));
+  if (limit.rlim_cur < MIN (limit.rlim_max, DESCRIPTORS_MAX)) {
+    limit.rlim_cur = MIN (limit.rlim_max, DESCRIPTORS_MAX);
+    setrlimit (RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_max >= DESCRIPTORS_MIN)
+    return EXIT_OK;
+  snprintf (error, sizeof error, "a limit of %llu open files is too low: "
+            "ulimit -n must be at least %d",
+            (unsigned long long) limit.rlim_max, DESCRIPTORS_MIN);
+  return say (name, error);
 }
 
 /* ---- being NAME ---- */
@@ -243,6 +272,8 @@ command_serve (const struct command *command, int argc, char *argv[])
     s.conf_error[0] = '\0';
   else if (!fds && !was_begun (&s))
     return say (options.name, s.conf_error);
+  if (raise_descriptor_limit (options.name) != EXIT_OK)
+    return EXIT_FAILED;
   s.force = options.force;
   log_open (options.name);
   if (fds) {

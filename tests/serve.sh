@@ -97,6 +97,15 @@ eventually is_restarted || fail "$(cat "$tmp/i.log")"
     fail "$(sup i .last_exit)"
 stop i
 
+# The limit of a shell need not be that of a server.
+if [ "$(ulimit -H -n)" = unlimited ] || [ "$(ulimit -H -n)" -ge 256 ]; then
+    (ulimit -S -n 64; exec "$bin/../server/nbdzram" serve few --size=1M) \
+        >"$tmp/few.log" 2>&1 &
+    servers+=("$!")
+    eventually is_ready few || fail "$(cat "$tmp/few.log")"
+    stop few
+fi
+
 # ---- mistakes ----
 
 refused ()
@@ -119,6 +128,9 @@ refused "serve: dir: $NBDZRAM_CONF_DIR/dir.conf: Is a directory" serve dir
 refused "serve: e: size: '4096' is 4096 bytes, and must be from 1M to" \
         serve e --size=4096
 refused "serve: e: unknown key 'sise'" serve e sise=1G
+(ulimit -n 64
+ refused 'serve: e: a limit of 64 open files is too low: ulimit -n must be' \
+         serve e --size=1G)
 refused "serve: e: .*size" serve e --size=banana
 refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5
 refused 'serve: e: pool=/etc/passwd: must be a file on tmpfs' \
