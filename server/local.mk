@@ -74,6 +74,7 @@ server_nbdzram_SOURCES = \
 	server/swapoff.c \
 	server/swapon.c \
 	server/swaps.c server/swaps.h \
+	server/sysctls.c server/sysctls.h \
 	server/top.c \
 	server/top-exports.c server/top-exports.h \
 	server/top-sample.c server/top-sample.h \

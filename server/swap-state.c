@@ -3,37 +3,13 @@
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "kernel-file.h"
 #include "output.h"
 #include "run-file.h"
 #include "swap-state.h"
 #include "util.h"
-
-/* ---- the file ---- */
-
-static void
-read_settings (struct swap_state *s, json_t *settings)
-{
-  const char *key;
-  json_t *value;
-
-  json_object_foreach (settings, key, value) {
-    struct swap_setting *t = &s->settings[s->setting_count];
-    const char *old = json_string_value (json_object_get (value, "old"));
-    const char *new = json_string_value (json_object_get (value, "new"));
-
-    if (s->setting_count == SWAP_SETTINGS || !old || !new)
-      continue;
-    snprintf (t->key, sizeof t->key, "%s", key);
-    snprintf (t->old, sizeof t->old, "%s", old);
-    snprintf (t->new, sizeof t->new, "%s", new);
-    s->setting_count++;
-  }
-}
 
 int
 swap_state_read (struct swap_state *s, const char *name)
@@ -56,7 +32,6 @@ swap_state_read (struct swap_state *s, const char *name)
   priority = json_object_get (object, "priority");
   if (json_is_integer (priority))
     s->priority = (int) json_integer_value (priority);
-  read_settings (s, json_object_get (object, "sysctls"));
   json_decref (object);
   return 0;
 }
@@ -64,18 +39,13 @@ swap_state_read (struct swap_state *s, const char *name)
 int
 swap_state_write (const struct swap_state *s)
 {
-  json_t *devices = json_array (), *settings = json_object ();
+  json_t *devices = json_array ();
 
   for (unsigned i = 0; i < s->device_count; ++i)
     json_array_append_new (devices, json_string (s->devices[i]));
-  for (unsigned i = 0; i < s->setting_count; ++i)
-    json_object_set_new (settings, s->settings[i].key,
-                         json_pack ("{s:s, s:s}", "old", s->settings[i].old,
-                                    "new", s->settings[i].new));
   return run_write (s->name, "swap",
-                    json_pack ("{s:o, s:i, s:o}", "devices", devices,
-                               "priority", s->priority, "sysctls",
-                               settings));
+                    json_pack ("{s:o, s:i}", "devices", devices,
+                               "priority", s->priority));
 }
 
 void
@@ -93,80 +63,7 @@ swap_state_has (const struct swap_state *s, const char *device)
   return false;
 }
 
-/* ---- settings ---- */
-
-/* vm.page-cluster is /proc/sys/vm/page-cluster. */
-static const char *
-setting_path (char *path, size_t size, const char *key)
-{
-  snprintf (path, size, "/proc/sys/%s", key);
-  for (char *s = path; *s; ++s)
-    if (*s == '.')
-      *s = '/';
-  return path;
-}
-
-const struct swap_setting *
-swap_setting_find (const struct swap_state *s, const char *key)
-{
-  for (unsigned i = 0; i < s->setting_count; ++i)
-    if (strcmp (s->settings[i].key, key) == 0)
-      return &s->settings[i];
-  return NULL;
-}
-
-/* What it was before our first change counts, not what we made of it. */
-static struct swap_setting *
-remember (struct swap_state *s, const char *key, const char *old)
-{
-  struct swap_setting *t = (struct swap_setting *) swap_setting_find (s, key);
-
-  if (t)
-    return t;
-  if (s->setting_count == SWAP_SETTINGS) {
-    errno = ENOSPC;
-    return NULL;
-  }
-  t = &s->settings[s->setting_count++];
-  snprintf (t->key, sizeof t->key, "%s", key);
-  snprintf (t->old, sizeof t->old, "%s", old);
-  return t;
-}
-
-int
-swap_setting_change (struct swap_state *s, const char *key, uint64_t value)
-{
-  char path[64], now[24], wanted[24];
-  struct swap_setting *t;
-
-  snprintf (wanted, sizeof wanted, "%" PRIu64, value);
-  setting_path (path, sizeof path, key);
-  if (kernel_file_read (path, now, sizeof now) == -1)
-    return -1;
-  if (strcmp (now, wanted) == 0)
-    return 0;
-  t = remember (s, key, now);
-  if (!t)
-    return -1;
-  snprintf (t->new, sizeof t->new, "%s", wanted);
-  if (swap_state_write (s) == -1
-      || kernel_file_write (path, wanted) == -1)
-    return -1;
-  return 1;
-}
-
-int
-swap_setting_restore (const struct swap_setting *t)
-{
-  char path[64], now[24];
-
-  setting_path (path, sizeof path, t->key);
-  if (kernel_file_read (path, now, sizeof now) == -1)
-    return -1;
-  if (strcmp (now, t->new) != 0)
-    return 0;
-  return kernel_file_write (path, t->old) == -1 ? -1 : 1;
-}
+/* ---- vm.min_free_kbytes ---- */
 
 /* A server must get memory for its packets while there is next to none;
  * with the kernel's default, machines of 256 MB were seen to hang.

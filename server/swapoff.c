@@ -24,6 +24,7 @@
 #include "swap-server.h"
 #include "swap-state.h"
 #include "swaps.h"
+#include "sysctls.h"
 
 #define PROGRESS_MS 500
 
@@ -225,26 +226,34 @@ stop_server (struct swapoff *s)
   return 0;
 }
 
-/* A unit that was stopped has put them back itself, and forgotten them. */
 static void
+tell_released (const char *key, enum sysctl_end end,
+               const struct sysctl_change *c)
+{
+  if (end == SYSCTL_RESTORED)
+    printf ("%s %s -> %s\n", key, c->new, c->old);
+  else if (end == SYSCTL_FOREIGN)
+    printf ("%s was set by somebody else: it stays\n", key);
+  else if (end == SYSCTL_IN_USE)
+    printf ("%s stays for other swap\n", key);
+}
+
+/* A unit that was stopped has put them back itself, and forgotten them. */
+static int
 restore (struct swapoff *s)
 {
-  if (swap_state_read (&s->state, s->name) == -1 && errno == ENOENT)
-    return;
-  for (unsigned i = s->state.setting_count; i-- > 0; ) {
-    const struct swap_setting *t = &s->state.settings[i];
+  struct sysctl_change c;
+  char key[64];
 
-    switch (swap_setting_restore (t)) {
-    case 1:
-      printf ("%s %s -> %s\n", t->key, t->new, t->old);
-      break;
-    case 0:
-      printf ("%s was set by somebody else: it stays\n", t->key);
-      break;
-    default:
-      fail (s, t->key, strerror (errno));
-    }
+  while (sysctl_last (s->name, key, sizeof key) == 0) {
+    int end = sysctl_release (s->name, key, &c);
+
+    if (end == -1)
+      return fail (s, key, strerror (errno));
+    tell_released (key, (enum sysctl_end) end, &c);
   }
+  return errno == ENOENT ? 0
+    : fail (s, "kernel.sysctls", strerror (errno));
 }
 
 static int
@@ -257,9 +266,9 @@ undo (struct swapoff *s)
   for (unsigned i = 0; i < s->state.device_count; ++i)
     if (turn_off (s, s->state.devices[i]) == -1)
       return -1;
-  if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1)
+  if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1
+      || restore (s) == -1)
     return -1;
-  restore (s);
   conf_run_path (path, sizeof path, s->name);
   unlink (path);
   swap_state_remove (s->name);

@@ -31,9 +31,11 @@
 #include "swap-server.h"
 #include "swap-state.h"
 #include "swaps.h"
+#include "sysctls.h"
 #include "util.h"
 
 #define DIAL_MS 5000
+#define SYSCTLS 3               /* that are changed */
 
 struct swapon {
   const char *name;
@@ -51,7 +53,8 @@ struct swapon {
   bool watched[CONF_REMOTES_MAX]; /* as attached */
   bool waits[CONF_REMOTES_MAX]; /* as conf.remotes: a watcher does */
   bool swapped[CONF_REMOTES_MAX]; /* as state.devices */
-  bool set[SWAP_SETTINGS];
+  const char *set[SYSCTLS];     /* keys */
+  unsigned set_count;
   char error[512];
 };
 
@@ -291,16 +294,15 @@ join (struct swapon *s)
 static int
 change (struct swapon *s, const char *key, uint64_t value)
 {
-  const struct swap_setting *t;
-  int r = swap_setting_change (&s->state, key, value);
+  struct sysctl_change c;
+  int r = sysctl_set (s->name, key, value, &c);
 
   if (r == -1)
     return fail (s, "%s: %s", key, strerror (errno));
-  t = swap_setting_find (&s->state, key);
   if (r == 1)
-    s->set[t - s->state.settings] = true;
-  if (t)
-    printf ("%s %s -> %s\n", key, t->old, t->new);
+    s->set[s->set_count++] = key;
+  if (strcmp (c.old, c.new) != 0)
+    printf ("%s %s -> %s\n", key, c.old, c.new);
   return 0;
 }
 
@@ -445,12 +447,12 @@ go_back (struct swapon *s)
       undone (device, swap_server_unwatch (s->name, &s->attached[k], why,
                                            sizeof why), why);
   }
-  for (unsigned i = s->state.setting_count; i-- > 0; )
-    if (s->set[i]) {
-      int r = swap_setting_restore (&s->state.settings[i]);
+  for (unsigned i = s->set_count; i-- > 0; ) {
+    struct sysctl_change c;
+    int r = sysctl_release (s->name, s->set[i], &c);
 
-      undone (s->state.settings[i].key, r == -1, strerror (errno));
-    }
+    undone (s->set[i], r == -1, strerror (errno));
+  }
   if (s->started)
     undone ("server", swap_server_stop (s->name, s->unit, why, sizeof why),
             why);

@@ -101,7 +101,7 @@ rmdir "$NBDZRAM_ROOT/run/systemd/system"
 
 exits 3 'swap0: there is no such swap' swapoff
 mkdir -p "$XDG_RUNTIME_DIR/nbdzram"
-echo '{"devices":["/dev/nbd0"],"priority":100,"sysctls":{}}' \
+echo '{"devices":["/dev/nbd0"],"priority":100}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
 echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
 exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap are free: 432M are missing' swapoff
@@ -109,10 +109,10 @@ exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap are fr
 
 # What is no longer in use is forgotten, and settings come back.
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
-echo '{"devices":["/dev/nbd0"],"priority":100,"sysctls":
-    {"vm.page-cluster":{"old":"3","new":"0"},
-     "vm.swappiness":{"old":"60","new":"150"}}}' \
-    >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo '{"changes":[
+    {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"},
+    {"name":"swap0","key":"vm.swappiness","old":"60","new":"150"}]}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/kernel.sysctls"
 echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
 echo 100 >"$NBDZRAM_ROOT/proc/sys/vm/swappiness"
 nbdzram swapoff >"$tmp/out"
@@ -137,15 +137,17 @@ printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
 
 # A unit puts them back when it is stopped, and swapoff says nothing of it.
 mkdir -p "$NBDZRAM_ROOT/run/systemd/system"
-echo '{"devices":[],"priority":100,"sysctls":
-    {"vm.page-cluster":{"old":"3","new":"0"}}}' \
+echo '{"devices":[],"priority":100}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo '{"changes":[
+    {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"}]}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/kernel.sysctls"
 echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
 cat >"$tmp/systemd/systemctl" <<END
-#!/bin/sh
+#!/bin/bash
 if [ "\$1" = stop ]; then
     echo 3 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
-    rm "$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+    rm "$XDG_RUNTIME_DIR"/nbdzram/{swap0.swap,kernel.sysctls}
 fi
 END
 PATH=$tmp/systemd:$PATH nbdzram swapoff >"$tmp/out"

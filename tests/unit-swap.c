@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@
 #include "swap-server.h"
 #include "swap-state.h"
 #include "swaps.h"
+#include "sysctls.h"
 #include "util.h"
 
 static void
@@ -148,9 +150,6 @@ state_round_trip (void **state)
   struct swap_state s = {
     .name = "swap0", .devices = { "/dev/nbd0", "/dev/nbd7" },
     .device_count = 2, .priority = 100,
-    .settings = { { "vm.page-cluster", "3", "0" },
-                  { "vm.swappiness", "60", "150" } },
-    .setting_count = 2,
   }, t;
 
   (void) state;
@@ -171,37 +170,160 @@ state_round_trip (void **state)
 
 /* ---- settings ---- */
 
-static void
-settings (void **state)
+#define SWAPPINESS "/proc/sys/vm/swappiness"
+
+/* All values have three digits: unlike the kernel, a file keeps what is
+ * behind a shorter one.
+ */
+
+static int
+set_for (const char *name, uint64_t value)
 {
-  struct swap_state s = { .name = "swap1", .priority = -1 }, t;
+  struct sysctl_change c;
+
+  return sysctl_set (name, "vm.swappiness", value, &c);
+}
+
+static int
+release_of (const char *name)
+{
+  struct sysctl_change c;
+
+  return sysctl_release (name, "vm.swappiness", &c);
+}
+
+static void
+one_swap (void **state)
+{
+  struct sysctl_change c;
+  char key[32];
 
   (void) state;
   kernel_put ("/proc/sys/vm/page-cluster", "3\n");
-  kernel_put ("/proc/sys/vm/swappiness", "60\n");
-
-  /* Each change is in the file before it is made. */
-  assert_int_equal (swap_setting_change (&s, "vm.page-cluster", 0), 1);
-  assert_file ("/proc/sys/vm/page-cluster", "0");
-  assert_int_equal (swap_setting_change (&s, "vm.swappiness", 60), 0);
-  assert_null (swap_setting_find (&s, "vm.swappiness"));
-  assert_int_equal (swap_setting_change (&s, "vm.min_free_kbytes", 1), -1);
+  kernel_put (SWAPPINESS, "160\n");
+  assert_int_equal (sysctl_last ("a", key, sizeof key), -1);
   assert_int_equal (errno, ENOENT);
-  assert_int_equal (swap_state_read (&t, "swap1"), 0);
-  assert_int_equal (t.setting_count, 1);
+  assert_int_equal (sysctl_set ("a", "vm.page-cluster", 0, &c), 1);
+  assert_string_equal (c.old, "3");
+  assert_string_equal (c.new, "0");
+  assert_file ("/proc/sys/vm/page-cluster", "0");
+  assert_int_equal (sysctl_last ("a", key, sizeof key), 0);
+  assert_string_equal (key, "vm.page-cluster");
 
-  /* Another run, with another value: the first one is what it was. */
-  assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 1), 1);
-  assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 1), 0);
-  assert_string_equal (swap_setting_find (&t, "vm.page-cluster")->old, "3");
-  assert_int_equal (swap_setting_restore (&t.settings[0]), 1);
+  /* A setting that can't be set leaves no entry. */
+  assert_int_equal (sysctl_set ("a", "vm.min_free_kbytes", 1, &c), -1);
+  assert_int_equal (errno, ENOENT);
+  assert_int_equal (sysctl_last ("a", key, sizeof key), 0);
+  assert_string_equal (key, "vm.page-cluster");
+
+  /* Run again with another value. */
+  assert_int_equal (sysctl_set ("a", "vm.page-cluster", 1, &c), 0);
+  assert_string_equal (c.old, "3");
+  assert_file ("/proc/sys/vm/page-cluster", "1");
+  assert_int_equal (sysctl_release ("a", "vm.page-cluster", &c),
+                    SYSCTL_RESTORED);
   assert_file ("/proc/sys/vm/page-cluster", "3");
+  assert_int_equal (sysctl_release ("a", "vm.page-cluster", &c), -1);
+  assert_int_equal (errno, ENOENT);
 
-  /* Somebody else's value stays. */
-  assert_int_equal (swap_setting_change (&t, "vm.page-cluster", 0), 1);
-  kernel_put ("/proc/sys/vm/page-cluster", "5\n");
-  assert_int_equal (swap_setting_restore (&t.settings[0]), 0);
-  assert_file ("/proc/sys/vm/page-cluster", "5");
+  /* The administrator's value stays, also when swapon runs between. */
+  set_for ("a", 150);
+  kernel_put (SWAPPINESS, "100\n");
+  assert_int_equal (release_of ("a"), SYSCTL_FOREIGN);
+  assert_file (SWAPPINESS, "100");
+  set_for ("a", 150);
+  kernel_put (SWAPPINESS, "180\n");
+  assert_int_equal (set_for ("a", 150), 0);
+  assert_file (SWAPPINESS, "150");
+  assert_int_equal (release_of ("a"), SYSCTL_RESTORED);
+  assert_file (SWAPPINESS, "180");
+}
+
+/* Three swaps end in each order: the setting is that of the last change
+ * which is left, and at the end that from before.  With KILLED, each release
+ * is killed after it has set the kernel's value and before the file is
+ * written, and done again.
+ */
+static void
+ends_in_order (const char *order, const uint64_t wants[3], bool killed)
+{
+  bool there[3] = { true, true, true };
+  char expected[SYSCTL_SIZE], names[3][2] = { "a", "b", "c" };
+
+  kernel_put (SWAPPINESS, "160\n");
+  for (int i = 0; i < 3; ++i)
+    assert_int_equal (set_for (names[i], wants[i]), 1);
+  for (; *order; ++order) {
+    int i = *order - '0';
+
+    there[i] = false;
+    snprintf (expected, sizeof expected, "160");
+    for (int k = 0; k < 3; ++k)
+      if (there[k])
+        snprintf (expected, sizeof expected, "%" PRIu64, wants[k]);
+    if (killed)
+      kernel_put (SWAPPINESS, expected);
+    assert_int_not_equal (release_of (names[i]), -1);
+    assert_file (SWAPPINESS, expected);
+  }
+}
+
+static void
+several_swaps (void **state)
+{
+  static const char *const orders[] = {
+    "012", "021", "102", "120", "201", "210",
+  };
+  static const uint64_t wants[][3] = {
+    { 150, 150, 150 }, { 150, 100, 150 }, { 160, 150, 160 }, { 110, 120, 130 },
+  };
+
+  (void) state;
+  for (size_t i = 0; i < 6; ++i)
+    for (size_t k = 0; k < 4; ++k) {
+      ends_in_order (orders[i], wants[k], false);
+      ends_in_order (orders[i], wants[k], true);
+    }
+}
+
+/* The value of an administrator between two swaps is what is restored. */
+static void
+between_swaps (void **state)
+{
+  (void) state;
+  kernel_put (SWAPPINESS, "160\n");
+  set_for ("a", 150);
+  kernel_put (SWAPPINESS, "180\n");
+  set_for ("b", 150);
+  assert_int_equal (release_of ("a"), SYSCTL_IN_USE);
+  assert_file (SWAPPINESS, "150");
+  assert_int_equal (release_of ("b"), SYSCTL_RESTORED);
+  assert_file (SWAPPINESS, "180");
+
+  /* One that runs swapon again changes nothing for a later one. */
+  kernel_put (SWAPPINESS, "160\n");
+  set_for ("a", 150);
+  set_for ("b", 100);
+  assert_int_equal (set_for ("a", 150), 0);
+  assert_file (SWAPPINESS, "100");
+  assert_int_equal (release_of ("b"), SYSCTL_RESTORED);
+  assert_file (SWAPPINESS, "150");
+  release_of ("a");
+  assert_file (SWAPPINESS, "160");
+}
+
+static void
+damaged_list (void **state)
+{
+  struct sysctl_change c;
+
+  (void) state;
+  kernel_put (SWAPPINESS, "160\n");
+  kernel_put ("/nbdzram/kernel.sysctls", "{\"changes\":");
+  assert_int_equal (sysctl_set ("a", "vm.swappiness", 1, &c), -1);
+  assert_int_equal (errno, EINVAL);
+  assert_file (SWAPPINESS, "160");
+  run_remove ("kernel", "sysctls");
 }
 
 static void
@@ -423,7 +545,10 @@ main (void)
     cmocka_unit_test (room_by_simulation),
     cmocka_unit_test (room_of_the_machine),
     cmocka_unit_test (state_round_trip),
-    cmocka_unit_test (settings),
+    cmocka_unit_test (one_swap),
+    cmocka_unit_test (several_swaps),
+    cmocka_unit_test (between_swaps),
+    cmocka_unit_test (damaged_list),
     cmocka_unit_test (min_free),
     cmocka_unit_test (where_to_dial),
     cmocka_unit_test (attachment),

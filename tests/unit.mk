@@ -183,7 +183,8 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	tests/played-kernel.h tests/played-netlink.c \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-state.c server/swap-state.h \
-	server/swaps.c server/swaps.h $(kernel_help)
+	server/swaps.c server/swaps.h \
+	server/sysctls.c server/sysctls.h $(kernel_help)
 tests_unit_swap_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server \
 	-I$(top_srcdir)/plugin
 tests_unit_swap_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
