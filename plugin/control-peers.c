@@ -70,24 +70,19 @@ peer_reply (struct peers *ps, struct peer *p, json_t *reply)
   static const char no_memory[] =
     "{\"ok\": false, \"error\": \"out of memory\"}\n";
   char *text = reply ? json_dumps (reply, 0) : NULL;
+  int length = text ? asprintf (&p->out, "%s\n", text) : -1;
 
   json_decref (reply);
-  if (!text)
+  free (text);
+  if (length == -1) {
     p->out = strdup (no_memory);
-  else {
-    size_t length = strlen (text);
-
-    p->out = realloc (text, length + 2);
-    if (p->out)
-      strcpy (p->out + length, "\n");
-    else
-      free (text);
+    if (!p->out) {
+      peer_close (ps, p);
+      return;
+    }
+    length = sizeof no_memory - 1;
   }
-  if (!p->out) {
-    peer_close (ps, p);
-    return;
-  }
-  p->out_length = strlen (p->out);
+  p->out_length = (size_t) length;
   p->out_done = 0;
 }
 
