@@ -19,13 +19,13 @@ seconds_and_back (void **state)
       uint64_t step = age_seconds ((uint8_t) age)
                       - age_seconds ((uint8_t) (age - 1));
 
-      assert_in_range (step, 1, age_seconds ((uint8_t) age) / 16 + 1);
+      assert_uint_in_range (step, 1, age_seconds ((uint8_t) age) / 16 + 1);
       assert_int_equal (age_of_seconds (age_seconds ((uint8_t) age) - step + 1),
                         age);
     }
   }
   assert_int_equal (age_seconds (31), 31);
-  assert_in_range (age_seconds (AGE_MAX), 5 * 86400, 6 * 86400);
+  assert_uint_in_range (age_seconds (AGE_MAX), 5 * 86400, 6 * 86400);
   assert_int_equal (age_of_seconds (UINT64_MAX), AGE_MAX);
 }
 
@@ -49,8 +49,8 @@ sweeps_keep_the_time (void **state)
       age = older[age];
       now = next;
       seconds = age_seconds (age);
-      assert_in_range (now - start + (now - start) / 8 + 2, seconds, UINT64_MAX);
-      assert_in_range (seconds + seconds / 8 + 2, now - start, UINT64_MAX);
+      assert_uint_in_range (now - start + (now - start) / 8 + 2, seconds, UINT64_MAX);
+      assert_uint_in_range (seconds + seconds / 8 + 2, now - start, UINT64_MAX);
       if (longest == 1)
         break;
     }

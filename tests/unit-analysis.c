@@ -132,7 +132,7 @@ sample_is_fair (void **state)
     quarter[tag / 2000]++;
   }
   for (unsigned i = 0; i < 4; ++i)
-    assert_in_range (quarter[i], 64 - 32, 64 + 32);
+    assert_uint_in_range (quarter[i], 64 - 32, 64 + 32);
 }
 
 /* What is foretold of memory is what a pool takes. */

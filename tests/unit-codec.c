@@ -289,7 +289,7 @@ pack (struct bench *b)
 {
   b->packed_size = b->codec->compress (b->compressor, b->level, b->src.start,
                                        b->size, b->packed.start);
-  assert_in_range (b->packed_size, 1, b->codec->bound (b->size));
+  assert_uint_in_range (b->packed_size, 1, b->codec->bound (b->size));
 }
 
 /* From a copy that ends where its memory does. */

@@ -466,7 +466,7 @@ limits_are_kept (void **state)
     f.budget.limit = whose == 0 ? 0 : ALREADY_USED + limit;
     n = insert_until_full (&f, 0);
     /* Most of it is used, and life goes on. */
-    assert_in_range (n, (limit - 17 * OS_PAGE_SIZE) / 20, limit / 16);
+    assert_uint_in_range (n, (limit - 17 * OS_PAGE_SIZE) / 20, limit / 16);
     assert_true (f.budget.used_max - ALREADY_USED <= limit);
     assert_true (take (&f, fp_of (n - 1), 0)
                  == slot_of (n - 1, fp_of (n - 1)));
@@ -658,7 +658,7 @@ lines_move_while_chains_split (void **state)
     assert_int_equal (f.x.shards[0].holes, DEDUP_HOLES);
     for (unsigned low = 2; low < 64; ++low)
       claim_in_chain (&f, low, 3, fps[low]);
-    assert_in_range (f.x.shards[0].buckets, 65, 128);
+    assert_uint_in_range (f.x.shards[0].buckets, 65, 128);
     assert_index_ok (&f.x);
     for (unsigned low = 2; low < 64; ++low)
       drop_from_chain (&f, low, 3, fps[low]);

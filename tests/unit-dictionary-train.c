@@ -101,7 +101,7 @@ finds_what_is_common (void **state)
   for (size_t i = 0; i < PAGES; ++i)
     related_page (samples + i * PAGE);
   length = train (PAGES, PAGE, SIZE, dictionary);
-  assert_in_range (length, SIZE / 2, SIZE);
+  assert_uint_in_range (length, SIZE / 2, SIZE);
   encoder = zstd->dictionaries->encoder_new (dictionary, (size_t) length, 3,
                                              &bytes);
   assert_non_null (encoder);

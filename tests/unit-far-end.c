@@ -448,7 +448,7 @@ wrong (void **state)
     played_fill (p, 0, 1, RIGHT);
     wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
     assert_block (f, 1);
-    assert_in_range (said, 2, 3);
+    assert_uint_in_range (said, 2, 3);
 
     /* It has become one that can't trim. */
     played_leave (p);

@@ -407,7 +407,7 @@ one_is_away (void **state)
     d->halves[n]->writes = 0;
     EVENTUALLY (mended (d));
     /* It got what it had missed, and no more. */
-    assert_in_range (d->halves[n]->writes, 1, 99);
+    assert_uint_in_range (d->halves[n]->writes, 1, 99);
     assert_both (d);
     leave (d, 1 - n);
     assert_all (d);
@@ -752,7 +752,7 @@ one_hangs_at_writes (void **state)
     /* It is left after about three seconds. */
     waits += os_milliseconds () - began >= 2000;
   }
-  assert_in_range (waits, 1, 5);
+  assert_uint_in_range (waits, 1, 5);
   assert_all (d);
   d->halves[1]->mute_writes = false;
   EVENTUALLY (mended (d));
@@ -857,7 +857,7 @@ one_alone_is_away (void **state)
       p->trimmed = 0;
       drop (d, 100 + turn);
       backing_give_back (&d->backing, 0);
-      assert_in_range (p->trimmed, DISK / 4, p->size);
+      assert_uint_in_range (p->trimmed, DISK / 4, p->size);
     }
     close_disk (d);
     p->size = DISK;

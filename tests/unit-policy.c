@@ -83,7 +83,7 @@ writeback_begins_at_the_watermark (void **state)
     last = age;
   }
   v.mem_used = 90 * MIB;
-  assert_in_range (policy_writeback_age (&s, &v), s.writeback_age * 9 / 20,
+  assert_uint_in_range (policy_writeback_age (&s, &v), s.writeback_age * 9 / 20,
                    s.writeback_age * 11 / 20);
   v.mem_used = 100 * MIB;
   assert_int_equal (policy_writeback_age (&s, &v), WRITEBACK_AGE_MIN);
@@ -122,13 +122,13 @@ a_week_of_decisions (void **state)
         assert_int_equal (d.age, s.writeback_age);
     }
   }
-  assert_in_range (runs[POLICY_RECOMPRESS], WEEK / 40, WEEK / 37);
-  assert_in_range (runs[POLICY_GROUP], WEEK / 62, WEEK / 60);
-  assert_in_range (runs[POLICY_WRITE_BACK], WEEK / 62, WEEK / 60);
-  assert_in_range (runs[POLICY_COMPACT], WEEK / 32, WEEK / 30);
-  assert_in_range (runs[POLICY_TRAIN], WEEK / 62, WEEK / 60);
-  assert_in_range (runs[POLICY_CLEAN], WEEK / 2, WEEK);
-  assert_in_range (runs[POLICY_REFRESH], WEEK / 2, WEEK);
+  assert_uint_in_range (runs[POLICY_RECOMPRESS], WEEK / 40, WEEK / 37);
+  assert_uint_in_range (runs[POLICY_GROUP], WEEK / 62, WEEK / 60);
+  assert_uint_in_range (runs[POLICY_WRITE_BACK], WEEK / 62, WEEK / 60);
+  assert_uint_in_range (runs[POLICY_COMPACT], WEEK / 32, WEEK / 30);
+  assert_uint_in_range (runs[POLICY_TRAIN], WEEK / 62, WEEK / 60);
+  assert_uint_in_range (runs[POLICY_CLEAN], WEEK / 2, WEEK);
+  assert_uint_in_range (runs[POLICY_REFRESH], WEEK / 2, WEEK);
 }
 
 /* ---- a pool that lives by it ---- */
@@ -209,7 +209,7 @@ check_pages (uint64_t second)
   }
   /* The last of a run may be left alone. */
   if (second > 1400)
-    assert_in_range (grouped, 6 * PAGES / 16, 7 * PAGES / 16);
+    assert_uint_in_range (grouped, 6 * PAGES / 16, 7 * PAGES / 16);
 }
 
 static void

@@ -162,8 +162,8 @@ idle_pages_get_smaller (void **state)
   mark_idle (&f, 0, PAGES / 2);
   r = recompress (&f, (struct recompress_request) {
       .which = select_type (PAGES_IDLE) });
-  assert_in_range (r.tried, 500, PAGES / 2);
-  assert_in_range (r.recompressed, 100, r.tried);
+  assert_uint_in_range (r.tried, 500, PAGES / 2);
+  assert_uint_in_range (r.recompressed, 100, r.tried);
   after = stats_of (&f);
   assert_true (after.compr_data_size < before.compr_data_size);
   assert_true (r.saved > 0);
@@ -311,7 +311,7 @@ groups_are_smaller_still (void **state)
   recompress (&f, (struct recompress_request) { .max_pages = 0 });
   alone = stats_of (&f).compr_data_size;
   r = group (&f, PAGES_ALL);
-  assert_in_range (r.recompressed, PAGES / 8, PAGES);
+  assert_uint_in_range (r.recompressed, PAGES / 8, PAGES);
   assert_int_equal (stats_of (&f).group_pages, r.recompressed);
   assert_true (stats_of (&f).compr_data_size < alone);
   assert_pool_ok (f.u.pool);

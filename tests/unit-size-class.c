@@ -16,7 +16,7 @@ check_class (const struct size_classes *sc, uint32_t c)
   const struct size_class *cls = &sc->classes[c];
 
   assert_int_equal (cls->size % sc->step, 0);
-  assert_in_range (cls->objects, 1, ZSPAGE_OBJECTS_MAX);
+  assert_uint_in_range (cls->objects, 1, ZSPAGE_OBJECTS_MAX);
   assert_true (cls->size * cls->objects <= sc->zspage_size);
   if (c > 0)
     assert_true (cls->size > sc->classes[c - 1].size);

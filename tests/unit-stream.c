@@ -34,7 +34,7 @@ every_codec (void **state)
     stream = stream_get (&s);
     data_fill (page, PAGE, DATA_TEXT, 1);
     length = stream_compress (&s, stream, METHOD_OF_POOL, page);
-    assert_in_range (length, 1, PAGE - 1);
+    assert_uint_in_range (length, 1, PAGE - 1);
     assert_int_equal (stream_decompress (&s, stream, (*c)->id, stream->out,
                                          length, out, PAGE), 0);
     assert_memory_equal (page, out, PAGE);
@@ -139,7 +139,7 @@ assert_compresses (struct streams *s, unsigned count, unsigned method,
     assert_int_equal (m->level, a->level);
     data_fill (page, PAGE, DATA_TEXT, i);
     length = stream_compress (s, stream[i], method, page);
-    assert_in_range (length, 1, PAGE - 1);
+    assert_uint_in_range (length, 1, PAGE - 1);
     assert_int_equal (a->codec->decompress (
                         stream[i]->decompressors[a->codec->id].p,
                         stream[i]->out, length, out, PAGE), 0);

@@ -131,7 +131,7 @@ states_of_all_kinds (void **state)
   assert_int_equal (state_of (5).bytes, PAGE);
   assert_null (state_of (5).codec);
   assert_string_equal (state_of (6).codec->name, "lz4");
-  assert_in_range (state_of (6).bytes, 20, PAGE - 1);
+  assert_uint_in_range (state_of (6).bytes, 20, PAGE - 1);
   assert_int_equal (state_of (1500).flags, PAGE_SAME);
   assert_int_equal (state_of (PAGES - 2).flags, PAGE_SAME);
   assert_int_equal (state_of (PAGES - 2).bytes, 0);
@@ -181,7 +181,7 @@ reset_leaves_nothing (void **state)
   assert_pool_ok (u.pool);
   assert_int_equal (stats_now ().orig_data_size, 0);
   /* But for what knows of frames that were used once. */
-  assert_in_range (u.pool->budget.used - before, 0, 3 * OS_PAGE_SIZE);
+  assert_uint_in_range (u.pool->budget.used - before, 0, 3 * OS_PAGE_SIZE);
   unit_close (&u);
 }
 

@@ -358,7 +358,7 @@ reconnected (void *opaque, unsigned live)
 {
   struct world *w = opaque;
 
-  assert_in_range (live, 1, w->slot_count);
+  assert_uint_in_range (live, 1, w->slot_count);
 }
 
 static const struct watcher_ops ops = {
@@ -421,8 +421,8 @@ kill_watcher (struct world *w, struct watcher *watcher)
 static void
 check_polls (const struct watcher *watcher)
 {
-  assert_in_range (watcher->poll_count, 0, WATCHER_POLLS);
-  assert_in_range (watcher->live, 0, watcher->connections);
+  assert_uint_in_range (watcher->poll_count, 0, WATCHER_POLLS);
+  assert_uint_in_range (watcher->live, 0, watcher->connections);
 }
 
 /* As if it had polled: up to the time that it asked for. */
@@ -449,7 +449,7 @@ settle (struct world *w, struct watcher *watcher)
   w->quiet = true;
   while (!all_live (w)) {
     step (w, watcher);
-    assert_in_range (w->now, 0, end);
+    assert_uint_in_range (w->now, 0, end);
   }
   w->quiet = quiet;
 }

@@ -356,16 +356,16 @@ the_limit_of_a_day (void **state)
   pool_set_writeback_limit (f.u.pool, 100000);
   assert_int_equal (pool_write_back (f.u.pool, &all, NULL, &r), -1);
   assert_int_equal (errno, EDQUOT);
-  assert_in_range (r.bytes, 100000 - PAGE, 100000);
+  assert_uint_in_range (r.bytes, 100000 - PAGE, 100000);
   pool_get_writeback_limit (f.u.pool, &limit, &left);
   assert_int_equal (limit, 100000);
   assert_int_equal (left, limit - r.bytes);
   pool_writeback_clock (f.u.pool, 100 + 86399);
   assert_int_equal (pool_write_back (f.u.pool, &all, NULL, &r), -1);
-  assert_in_range (r.bytes, 0, PAGE);
+  assert_uint_in_range (r.bytes, 0, PAGE);
   pool_writeback_clock (f.u.pool, 100 + 86400);
   assert_int_equal (pool_write_back (f.u.pool, &all, NULL, &r), -1);
-  assert_in_range (r.bytes, 100000 - PAGE, 100000);
+  assert_uint_in_range (r.bytes, 100000 - PAGE, 100000);
   pool_set_writeback_limit (f.u.pool, 0);
   assert_int_equal (pool_write_back (f.u.pool, &all, NULL, &r), 0);
   assert_content (&f);
@@ -410,7 +410,7 @@ a_cut_file_is_an_error (void **state)
       failed++;
       put (&f, i);
     }
-  assert_in_range (failed, 100, PAGES);
+  assert_uint_in_range (failed, 100, PAGES);
   assert_true (stats_of (&f).bd_read_errors + stats_of (&f).checksum_errors
                >= failed);
   assert_content (&f);
@@ -656,7 +656,7 @@ no_room_anywhere (void **state)
       break;
   }
   assert_int_equal (errno, ENOSPC);
-  assert_in_range (i, 300, 500);
+  assert_uint_in_range (i, 300, 500);
   while (i-- > 0) {
     uint8_t got[PAGE];
 
