@@ -23,7 +23,7 @@ psk=tls-creds-psk,id=creds,endpoint=client,dir=$tmp/psk
 # object with credentials, or "clear".  The server is to be called NAME.
 qemu ()
 {
-    local object=${1%%:*} name='' args=() c out
+    local object=${1%%:*} name='' args=() c out code=0
     local image=driver=raw,file.driver=nbd,file.server.type=inet
     image+=,file.server.host=localhost,file.server.port=$port
     [ "$object" = "$1" ] || name=${1#*:}
@@ -34,63 +34,69 @@ qemu ()
         image+=,file.tls-creds=creds${name:+,file.tls-hostname=$name}
     fi
     for c; do args+=(-c "$c"); done
-    out=$(timeout 60 qemu-io "${args[@]}" --image-opts "$image" 2>&1) &&
-        ! grep -qi 'fail\|error\|can.t' <<<"$out" || {
-        echo "$out" >"$tmp/why"
-        return 1
-    }
+    out=$(timeout 60 qemu-io "${args[@]}" --image-opts "$image" 2>&1) ||
+        code=$?
+    echo "$out" >"$tmp/why"
+    [ $code != 124 ] || fail "qemu-io $object${name:+:$name} hangs: $out"
+    [ $code = 0 ] && ! grep -qi 'fail\|error\|can.t' <<<"$out"
 }
 
+# works OBJECT PATTERN: it writes, and reads what it wrote.
 works ()
 {
     qemu "$1" "write -P $2 0 1M" "read -P $2 0 1M" ||
         fail "$1: $(cat "$tmp/why")"
+    written=$2
 }
 
-# refused OBJECT PATTERN: it says so, or else was refused for something else.
+# Each differs in one thing from one that works, so that is why it does not.
+# How qemu or its library says so is theirs.
 refused ()
 {
     ! qemu "$1" "write -P 99 0 1M" || fail "$1: got in"
-    grep -qi -e "$2" "$tmp/why" ||
-        fail "$1: does not say '$2': $(cat "$tmp/why")"
 }
 
-# By the server; by qemu, which looks at what it has and at what it is shown.
-clear='requires TLS\|TLS negotiation required'
-server='TLS channel\|handshake failed'
-unknown='known issuer'
-name='does not match the hostname'
+# Those that were refused wrote nothing, and the server goes on.
+unharmed ()
+{
+    qemu "$1" "read -P $written 0 1M" || fail "$1: $(cat "$tmp/why")"
+}
 
 # ---- by certificates ----
 
 start_tls localhost --tls-certificates="$tmp/ours" --tls-verify-peer
 works "$certs/ours" 1
-refused clear "$clear"
-refused "$certs/anonymous" "$server"
-refused "$certs/others" "$unknown"
-refused "$certs/mixed,sanity-check=no" "$server"
-refused "$certs/expired" 'has expired'
-refused "$certs/expired,sanity-check=no" "$server"
-refused "$certs/ours:elsewhere" "$name"
-works "$certs/ours:localhost" 2
+works "$certs/ours,sanity-check=no" 2
+works "$certs/ours:localhost" 3
+refused clear
+refused "$certs/anonymous"
+refused "$certs/others"
+refused "$certs/mixed"
+refused "$certs/mixed,sanity-check=no"
+refused "$certs/expired"
+refused "$certs/expired,sanity-check=no"
+refused "$certs/ours:elsewhere"
+unharmed "$certs/ours"
 stop_nbdkit "$pid"
 
 # As one has it who wants to know the server, but not its clients.
 start_tls localhost --tls-certificates="$tmp/ours"
-works "$certs/anonymous" 3
-refused clear "$clear"
-refused "$certs/others" "$unknown"
-refused "$certs/anonymous:elsewhere" "$name"
+works "$certs/anonymous" 4
+works "$certs/mixed,sanity-check=no" 5
+works "$certs/anonymous:localhost" 6
+refused clear
+refused "$certs/others"
+refused "$certs/anonymous:elsewhere"
+unharmed "$certs/anonymous"
 stop_nbdkit "$pid"
 
 # ---- by shared keys ----
 
 start_tls localhost --tls-psk="$tmp/keys/alice"
-works "$psk-alice,username=alice" 4
-refused clear "$clear"
-refused "$psk-eve,username=eve" "$server"
-refused "$psk-forged,username=alice" "$server"
-refused "$certs/ours" "$server"
-# What was refused wrote nothing.
-qemu "$psk-alice,username=alice" "read -P 4 0 1M" || fail "$(cat "$tmp/why")"
+works "$psk-alice,username=alice" 7
+refused clear
+refused "$psk-eve,username=eve"
+refused "$psk-forged,username=alice"
+refused "$certs/ours"
+unharmed "$psk-alice,username=alice"
 stop_nbdkit "$pid"
