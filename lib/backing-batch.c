@@ -81,24 +81,28 @@ struct backing_batch {
 
 /* ---- making ---- */
 
+/* The next BYTES of the memory at BASE, or NULL when there is none yet. */
+static void *
+next_part (char *base, size_t *at, size_t bytes)
+{
+  char *part = base ? base + *at : NULL;
+
+  *at += bytes;
+  return part;
+}
+
 /* Lay out the memory behind BASE, which is NULL to learn its size. */
 static size_t
 lay_out (struct backing_batch *t, char *base)
 {
   size_t at = 0;
 
-  t->data = base + at;
-  at += (size_t) t->block_max * BACKING_BLOCK;
-  t->window_data = base + at;
-  at += WINDOW_BYTES;
-  t->objects = (void *) (base + at);
-  at += t->object_max * sizeof *t->objects;
-  t->runs = (void *) (base + at);
-  at += t->block_max * sizeof *t->runs;
-  t->places = (void *) (base + at);
-  at += t->block_max * sizeof *t->places;
-  t->extents = (void *) (base + at);
-  at += t->block_max * sizeof *t->extents;
+  t->data = next_part (base, &at, (size_t) t->block_max * BACKING_BLOCK);
+  t->window_data = next_part (base, &at, WINDOW_BYTES);
+  t->objects = next_part (base, &at, t->object_max * sizeof *t->objects);
+  t->runs = next_part (base, &at, t->block_max * sizeof *t->runs);
+  t->places = next_part (base, &at, t->block_max * sizeof *t->places);
+  t->extents = next_part (base, &at, t->block_max * sizeof *t->extents);
   return align_up (at, OS_PAGE_SIZE);
 }
 

@@ -188,11 +188,12 @@ read_process (struct run *r, const char *pid)
 static void
 add_algorithm (struct run *r, const char *spec)
 {
-  struct algorithm *a = &r->verdicts[r->count].algorithm;
+  struct algorithm *a;
   char error[256];
 
   if (r->count == VERDICTS_MAX)
     usage_error (r->command, "more than %d algorithms", VERDICTS_MAX);
+  a = &r->verdicts[r->count].algorithm;
   if (algorithm_parse (spec, a, error, sizeof error) == -1)
     usage_error (r->command, "%s: %s", spec, error);
   if (a->dictionary || a->auto_dictionary)
