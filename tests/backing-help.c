@@ -26,9 +26,10 @@ make_batches (struct store *s)
 struct store *
 store_open (const char *parent, uint64_t size)
 {
-  struct store *s = calloc (1, sizeof *s);
+  struct store *s = aligned_alloc (_Alignof (struct store), sizeof *s);
 
   assert_non_null (s);
+  memset (s, 0, sizeof *s);
   s->rng.state = unit_seed ();
   s->pending[0][0] = s->pending[1][0] = UINT32_MAX;
   snprintf (s->dir, sizeof s->dir, "%s/nbdzram-unit-XXXXXX", parent);
