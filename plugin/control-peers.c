@@ -35,7 +35,10 @@ struct peers {
   struct control_context *context;
   struct worker *worker;
   pthread_t thread;
-  int listener;
+  peers_listener find_listener;
+  void *opaque;                 /* its argument */
+  int listener;                 /* -1: there is none now */
+  int64_t look_at;              /* when to ask for it again, milliseconds */
   int event_fd;                 /* a task is done, or the end has come */
   _Atomic bool stop;
   bool pausing;                 /* no accept for a moment */
@@ -302,10 +305,34 @@ events_wanted (const struct peer *p)
   return p->task || p->ended ? 0 : POLLIN;
 }
 
+static int64_t
+now_ms (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Returns for how many milliseconds the listener is known. */
+static int
+look_at_listener (struct peers *ps)
+{
+  int64_t now = now_ms ();
+  int ms;
+
+  if (now >= ps->look_at) {
+    ps->listener = ps->find_listener (ps->opaque, &ms);
+    ps->look_at = now + ms;
+  }
+  return (int) (ps->look_at - now);
+}
+
 static void
 round_of (struct peers *ps, bool more)
 {
   struct pollfd fds[PEERS_MAX + 2];
+  int ms = look_at_listener (ps);
 
   for (unsigned i = 0; i < PEERS_MAX; ++i)
     fds[i] = (struct pollfd) {
@@ -317,8 +344,9 @@ round_of (struct peers *ps, bool more)
     .fd = ps->pausing ? -1 : ps->listener,
     .events = POLLIN,
   };
-  if (poll (fds, PEERS_MAX + 2, more ? 0 : ps->pausing ? ACCEPT_PAUSE : -1)
-      == -1)
+  if (ps->pausing)
+    ms = MIN (ms, ACCEPT_PAUSE);
+  if (poll (fds, PEERS_MAX + 2, more ? 0 : ms) == -1)
     return;
   ps->pausing = false;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
@@ -369,14 +397,17 @@ start_threads (struct peers *ps)
 }
 
 struct peers *
-peers_start (int listener, struct control_context *context)
+peers_start (peers_listener listener, void *opaque,
+             struct control_context *context)
 {
   struct peers *ps = calloc (1, sizeof *ps);
 
   if (!ps)
     return NULL;
   ps->context = context;
-  ps->listener = listener;
+  ps->find_listener = listener;
+  ps->opaque = opaque;
+  ps->listener = -1;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
     ps->peers[i].fd = -1;
   ps->event_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);

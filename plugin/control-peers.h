@@ -18,10 +18,16 @@
 
 struct peers;
 
-/* Serve who connects to LISTENER, which is listening, not blocking, and
- * the caller's.  NULL with errno.
+/* The socket to listen on, which is not blocking and the caller's, or -1
+ * when there is none; and in how many milliseconds to ask again.
  */
-struct peers *peers_start (int listener, struct control_context *context);
+typedef int (*peers_listener) (void *opaque, int *next_ms);
+
+/* Serve all that connect to LISTENER, which is called from the thread.  NULL
+ * with errno.
+ */
+struct peers *peers_start (peers_listener listener, void *opaque,
+                           struct control_context *context);
 
 /* Close all connections and end the thread.  NULL does nothing. */
 void peers_stop (struct peers *peers);

@@ -32,7 +32,7 @@ address_of (struct sockaddr_un *addr, const char *path)
  * lock of the directory makes them one.  Returns a descriptor to close.
  */
 static int
-lock_directory_of (const char *path)
+lock_directory_of (const char *path, int tries)
 {
   static const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
   char dir[CONTROL_PATH_SIZE], *slash;
@@ -44,10 +44,11 @@ lock_directory_of (const char *path)
   fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd == -1)
     return -1;
-  for (int i = 0; i < LOCK_TRIES; ++i) {
+  for (int i = 0; i < tries; ++i) {
+    if (i > 0)
+      nanosleep (&pause, NULL);
     if (flock (fd, LOCK_EX | LOCK_NB) == 0)
       return fd;
-    nanosleep (&pause, NULL);
   }
   close (fd);
   errno = EBUSY;
@@ -118,8 +119,8 @@ bind_and_listen (struct control_socket *s, const struct sockaddr_un *addr)
   return 0;
 }
 
-int
-control_socket_open (struct control_socket *s, const char *path)
+static int
+open_socket (struct control_socket *s, const char *path, int lock_tries)
 {
   struct sockaddr_un addr;
   int lock, r, err;
@@ -127,7 +128,7 @@ control_socket_open (struct control_socket *s, const char *path)
   *s = (struct control_socket) { .fd = -1 };
   if (address_of (&addr, path) == -1)
     return -1;
-  lock = lock_directory_of (path);
+  lock = lock_directory_of (path, lock_tries);
   if (lock == -1)
     return -1;
   r = remove_dead (&addr);
@@ -143,15 +144,53 @@ control_socket_open (struct control_socket *s, const char *path)
   return r;
 }
 
-void
-control_socket_close (struct control_socket *s)
+int
+control_socket_open (struct control_socket *s, const char *path)
+{
+  return open_socket (s, path, LOCK_TRIES);
+}
+
+bool
+control_socket_is_bound (const struct control_socket *s)
 {
   struct stat st;
 
+  return s->fd != -1 && lstat (s->path, &st) == 0
+    && st.st_dev == s->dev && st.st_ino == s->ino;
+}
+
+int
+control_socket_renew (struct control_socket *s, const char *path)
+{
+  struct control_socket new;
+
+  if (open_socket (&new, path, 1) == -1)
+    return -1;
+  if (s->fd != -1)
+    close (s->fd);
+  *s = new;
+  return 0;
+}
+
+bool
+control_socket_error_may_pass (int err)
+{
+  switch (err) {
+  case ENOSPC: case EDQUOT: case EROFS: case EIO: case EBUSY: case EAGAIN:
+  case EMFILE: case ENFILE: case ENOMEM: case ENOBUFS:
+    return true;
+  default:
+    return false;
+  }
+}
+
+void
+control_socket_close (struct control_socket *s)
+{
   if (s->fd == -1)
     return;
   /* While it still listens nobody else takes it for dead. */
-  if (lstat (s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+  if (control_socket_is_bound (s))
     unlink (s->path);
   close (s->fd);
   s->fd = -1;

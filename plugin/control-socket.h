@@ -7,6 +7,7 @@
 #ifndef NBDZRAM_CONTROL_SOCKET_H
 #define NBDZRAM_CONTROL_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "control-path.h"
@@ -27,6 +28,21 @@ struct control_socket {
  * and what the directory may fail with.
  */
 int control_socket_open (struct control_socket *s, const char *path);
+
+/* Is its file still there, and the one that was bound? */
+bool control_socket_is_bound (const struct control_socket *s);
+
+/* Bind and listen at PATH anew, after the file was removed or could not be
+ * made, without waiting for the directory's lock.  The socket that S was is
+ * closed when that succeeds, and stays as it is when it fails: -1 with errno
+ * as above.
+ */
+int control_socket_renew (struct control_socket *s, const char *path);
+
+/* Is ERR, of the functions above, a condition that may pass without anybody
+ * asking for something else, as a file system that is full?
+ */
+bool control_socket_error_may_pass (int err);
 
 /* Remove the file, if it is still the one that was bound. */
 void control_socket_close (struct control_socket *s);

@@ -15,11 +15,20 @@
 /* A server without a name is zram0, or the first number that is free. */
 #define NUMBERS 1000
 
+/* How often it is looked whether the socket is there, and tried to bind it
+ * when it is not, milliseconds.
+ */
+#define LOOK_EVERY 5000
+#define TRY_EVERY 1000
+
 struct control {
+  const struct control_options *options;
   struct control_socket socket;
   struct control_context context;
   struct peers *peers;
-  char name[CONTROL_NAME_MAX + 1];
+  bool started;                 /* requests must not wait for a lock */
+  char name[CONTROL_NAME_MAX + 1]; /* "": not known yet */
+  char said[512];               /* the last that was logged */
 };
 
 /* ---- finding a place ---- */
@@ -62,67 +71,81 @@ name_of_path (char name[CONTROL_NAME_MAX + 1], const char *path)
     strcpy (name, "zram");
 }
 
+/* Functions that bind leave errno as it was at the failure. */
+
 static int
-open_path (struct control *c, const struct control_options *o,
-           char *error, size_t size)
+bind_at (struct control *c, const char *path, char *error, size_t size)
 {
-  if (o->name)
-    strcpy (c->name, o->name);
+  int r = c->started
+    ? control_socket_renew (&c->socket, path)
+    : control_socket_open (&c->socket, path);
+
+  return r == 0 ? 0 : say (error, size, path);
+}
+
+static int
+bind_path (struct control *c, char *error, size_t size)
+{
+  if (c->options->name)
+    strcpy (c->name, c->options->name);
   else
-    name_of_path (c->name, o->path);
-  if (control_socket_open (&c->socket, o->path) == -1)
-    return say (error, size, o->path);
-  return 0;
+    name_of_path (c->name, c->options->path);
+  return bind_at (c, c->options->path, error, size);
 }
 
 /* Be c->name in DIRECTORY. */
 static int
-open_name (struct control *c, const char *directory, char *error, size_t size)
+bind_name (struct control *c, const char *directory, char *error, size_t size)
 {
   char path[CONTROL_PATH_SIZE];
 
   if (control_path (path, directory, c->name) == -1)
     return say (error, size, directory);
-  if (control_socket_open (&c->socket, path) == -1)
-    return say (error, size, path);
-  return 0;
+  return bind_at (c, path, error, size);
 }
 
 static int
-open_number (struct control *c, const char *directory,
+bind_number (struct control *c, const char *directory,
              char *error, size_t size)
 {
   for (unsigned n = 0; n < NUMBERS; ++n) {
     snprintf (c->name, sizeof c->name, "zram%u", n);
-    if (open_name (c, directory, error, size) == 0)
+    if (bind_name (c, directory, error, size) == 0)
       return 0;
     if (errno != EADDRINUSE && errno != EEXIST)
       break;
   }
+  c->name[0] = '\0';
   return -1;
 }
 
+/* A name, once found, is kept. */
 static int
-open_default (struct control *c, const struct control_options *o,
-              char *error, size_t size)
+bind_default (struct control *c, char *error, size_t size)
 {
   char directory[4096];
 
   control_directory (directory, sizeof directory);
   if (mkdir (directory, S_IRWXU) == -1 && errno != EEXIST)
     return say (error, size, directory);
-  if (!o->name)
-    return open_number (c, directory, error, size);
-  strcpy (c->name, o->name);
-  return open_name (c, directory, error, size);
+  if (c->options->name)
+    strcpy (c->name, c->options->name);
+  if (c->name[0] == '\0')
+    return bind_number (c, directory, error, size);
+  return bind_name (c, directory, error, size);
+}
+
+static int
+bind_socket (struct control *c, char *error, size_t size)
+{
+  return c->options->path ? bind_path (c, error, size)
+                          : bind_default (c, error, size);
 }
 
 int
 control_open (struct control **c, const struct control_options *o,
               char *error, size_t size)
 {
-  int r;
-
   *c = NULL;
   snprintf (error, size, "control=off");
   if (o->off)
@@ -130,14 +153,53 @@ control_open (struct control **c, const struct control_options *o,
   *c = calloc (1, sizeof **c);
   if (!*c)
     return say (error, size, "control socket");
+  (*c)->options = o;
   (*c)->socket.fd = -1;
-  r = o->path ? open_path (*c, o, error, size)
-              : open_default (*c, o, error, size);
-  if (r == 0)
+  error[0] = '\0';
+  if (o->late || bind_socket (*c, error, size) == 0
+      || control_socket_error_may_pass (errno))
     return 0;
   free (*c);
   *c = NULL;
   return o->path || o->name ? -1 : 0;
+}
+
+/* ---- keeping it ---- */
+
+/* Not the same again and again. */
+static void
+log_once (struct control *c, const char *text)
+{
+  if (c->options->log && strcmp (text, c->said) != 0)
+    c->options->log (text);
+  snprintf (c->said, sizeof c->said, "%s", text);
+}
+
+/* The file may be gone, as when a session's directory is removed, or could
+ * not be made: then another one takes its place as soon as one can be had.
+ */
+static int
+keep_bound (void *opaque, int *next_ms)
+{
+  struct control *c = opaque;
+  char error[sizeof c->said - 128], text[sizeof c->said];
+
+  *next_ms = LOOK_EVERY;
+  if (control_socket_is_bound (&c->socket))
+    return c->socket.fd;
+  if (bind_socket (c, error, sizeof error) == 0) {
+    if (c->said[0] != '\0') {
+      snprintf (text, sizeof text, "the control socket %s is there",
+                c->socket.path);
+      log_once (c, text);
+    }
+    return c->socket.fd;
+  }
+  *next_ms = TRY_EVERY;
+  snprintf (text, sizeof text, "no control socket for now: %s; trying again",
+            error);
+  log_once (c, text);
+  return c->socket.fd;
 }
 
 /* ---- life ---- */
@@ -159,12 +221,17 @@ control_start (struct control *c, struct pool *pool,
                struct maintainer *maintainer, _Atomic unsigned *clients,
                const struct control_exports *exports)
 {
+  int ms;
+
   c->context = (struct control_context) {
     .pool = pool, .maintainer = maintainer, .name = c->name,
     .clients = clients, .exports = exports,
   };
   clock_gettime (CLOCK_MONOTONIC, &c->context.started);
-  c->peers = peers_start (c->socket.fd, &c->context);
+  c->started = true;
+  if (c->options->late)
+    keep_bound (c, &ms);
+  c->peers = peers_start (keep_bound, c, &c->context);
   return c->peers ? 0 : -1;
 }
 

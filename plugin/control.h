@@ -49,16 +49,27 @@ struct control_options {
   bool off;
   const char *path;             /* absolute; NULL: by name */
   const char *name;             /* valid; NULL: the first free zramN */
+  bool late;                    /* clients wait for this server: it serves
+                                 * whether it can have a socket or not */
+  void (*log) (const char *text); /* of a thread: a sentence */
 };
 
 /* Bind the socket; before a fork.  0, or -1 with a sentence in ERROR.
- * Where nothing was asked for and the default directory can't be used,
- * *C is NULL and the sentence says why.
+ * OPTIONS stay until control_close.
+ *
+ * A server must serve where it can't be watched, so this fails only for
+ * what a user has to change: another server has the name, there is no such
+ * directory.  Where the directory is full or read-only, or OPTIONS are
+ * late, *C has no socket yet, and the sentence says why, or is empty; its
+ * thread tries again, also when the file has been removed.  Where nothing
+ * was asked for and the default directory can't be used, *C is NULL.
  */
 int control_open (struct control **c, const struct control_options *o,
                   char *error, size_t size);
 
-/* What the server is called, and where its socket is. */
+/* What the server is called, and where its socket is; both are "" as long
+ * as that is not known.
+ */
 const char *control_name (const struct control *c);
 const char *control_socket_path (const struct control *c);
 

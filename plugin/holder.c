@@ -104,11 +104,14 @@ become_parent (void *unused)
   pid = vfork ();
   if (pid == 0)
     hold ();
-  if (pid == -1) {
-    holder.error = errno;
+  /* It ends when it is let go; or it was killed, perhaps before it had
+   * begun, for which nobody may wait for ever.
+   */
+  if (pid == -1 || holder.pid == 0) {
+    holder.error = pid == -1 ? errno : ECHILD;
     holder.pid = -1;
-    sem_post (&holder.begun);
   }
+  sem_post (&holder.begun);
   return NULL;
 }
 

@@ -133,7 +133,7 @@ check_geometry (const char *path)
 }
 
 static void
-log_backing (const char *text)
+log_text (const char *text)
 {
   nbdkit_error ("%s", text);
 }
@@ -146,7 +146,7 @@ open_backing (void)
 
   if (!path)
     return 0;
-  options.writeback.log = log_backing;
+  options.writeback.log = log_text;
   options.writeback.culprit = &culprit;
   options.writeback.error = error;
   options.writeback.error_size = sizeof error;
@@ -203,15 +203,18 @@ open_control (void)
 {
   char error[512];
 
+  options.control.log = log_text;
+  /* The pool has pages of a server that ended: its clients wait. */
+  options.control.late = supervised.on && !pool->file.created;
   if (control_open (&control, &options.control, error, sizeof error) == -1) {
     nbdkit_error ("control: %s", error);
     return -1;
   }
-  if (control)
+  if (control && control_socket_path (control)[0] != '\0')
     nbdkit_debug ("this is %s, controlled at %s", control_name (control),
                   control_socket_path (control));
   else
-    nbdkit_debug ("no control socket: %s", error);
+    nbdkit_debug ("no control socket%s: %s", control ? " yet" : "", error);
   return 0;
 }
 
@@ -399,8 +402,9 @@ zram_after_fork (void)
   }
   if (control && control_start (control, pool, &maintainer, &clients,
                                  &exports_control) == -1) {
-    nbdkit_error ("starting the control socket: %m");
-    return -1;
+    nbdkit_error ("no control socket: starting its thread: %m");
+    control_close (control);
+    control = NULL;
   }
   end_hardening (&refused);
   /* Threads of it are as this one is. */
