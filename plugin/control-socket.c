@@ -145,6 +145,14 @@ open_socket (struct control_socket *s, const char *path, int lock_tries)
 }
 
 int
+control_socket_is_alive (const char *path)
+{
+  struct sockaddr_un addr;
+
+  return address_of (&addr, path) == -1 ? -1 : is_alive (&addr);
+}
+
+int
 control_socket_open (struct control_socket *s, const char *path)
 {
   return open_socket (s, path, LOCK_TRIES);

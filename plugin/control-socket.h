@@ -29,6 +29,9 @@ struct control_socket {
  */
 int control_socket_open (struct control_socket *s, const char *path);
 
+/* Does a process listen at PATH?  1, 0, or -1 with errno. */
+int control_socket_is_alive (const char *path);
+
 /* Is its file still there, and the one that was bound? */
 bool control_socket_is_bound (const struct control_socket *s);
 

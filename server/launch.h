@@ -18,6 +18,11 @@
 
 #define SPAWN_FDS_MAX 32
 
+/* In the environment of all that a supervisor starts: DIRECTORY/NAME, by
+ * which the next one finds it (supervisor-find.c).
+ */
+#define SERVER_VARIABLE "NBDZRAM_SERVER"
+
 struct program {
   char *path;                   /* of the file */
   char **argv;                  /* ended by NULL */

@@ -71,6 +71,7 @@ static int
 listen_unix (struct listener *l, const char *path, unsigned mode)
 {
   struct sockaddr_un addr = { .sun_family = AF_UNIX };
+  struct stat st;
 
   if (strlen (path) >= sizeof addr.sun_path) {
     errno = ENAMETOOLONG;
@@ -88,7 +89,14 @@ listen_unix (struct listener *l, const char *path, unsigned mode)
     return -1;
   strcpy (l->path, path);
   unix_uri (l->uri, path);
-  return listen (l->fd, BACKLOG);
+  l->mode = mode;
+  if (listen (l->fd, BACKLOG) == -1 || lstat (path, &st) == -1) {
+    unlink (path);
+    return -1;
+  }
+  l->dev = st.st_dev;
+  l->ino = st.st_ino;
+  return 0;
 }
 
 /* ---- TCP ---- */
@@ -253,10 +261,60 @@ listener_is_public (const struct listener *l)
   }
 }
 
+bool
+listener_is_there (const struct listener *l)
+{
+  struct stat st;
+
+  return l->path[0] == '\0'
+    || (lstat (l->path, &st) == 0
+        && st.st_dev == l->dev && st.st_ino == l->ino);
+}
+
+int
+listener_renew (struct listener *l)
+{
+  struct listener new = { .fd = -1 };
+  int err;
+
+  if (listen_unix (&new, l->path, l->mode) == 0) {
+    fd_close (&l->fd);
+    *l = new;
+    return 0;
+  }
+  err = errno;
+  fd_close (&new.fd);
+  errno = err;
+  return -1;
+}
+
+void
+listener_describe (struct listener *l)
+{
+  struct sockaddr_un addr = { .sun_family = AF_UNSPEC };
+  socklen_t len = sizeof addr - 1;
+  struct stat st;
+
+  if (getsockname (l->fd, (struct sockaddr *) &addr, &len) == -1
+      || addr.sun_family != AF_UNIX) {
+    tcp_uri (l);
+    return;
+  }
+  l->ino = 0;
+  snprintf (l->path, sizeof l->path, "%s", addr.sun_path);
+  unix_uri (l->uri, l->path);
+  /* The mode of the socket itself is the one that its file was given. */
+  l->mode = fstat (l->fd, &st) == 0 ? st.st_mode & 0777 : 0600;
+  if (lstat (l->path, &st) == 0) {
+    l->dev = st.st_dev;
+    l->ino = st.st_ino;
+  }
+}
+
 void
 listener_close (struct listener *l)
 {
-  if (l->path[0])
+  if (l->path[0] && listener_is_there (l))
     unlink (l->path);
   l->path[0] = '\0';
   fd_close (&l->fd);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "control-path.h"
 
@@ -18,6 +19,9 @@
 struct listener {
   int fd;                       /* at KEPT_FD_MIN or beyond */
   char path[CONTROL_PATH_SIZE]; /* of a Unix socket, or "" */
+  dev_t dev;                    /* what was bound there */
+  ino_t ino;
+  unsigned mode;                /* its permissions */
   char uri[LISTEN_URI_SIZE];    /* for clients */
 };
 
@@ -30,10 +34,23 @@ struct listener {
 int listen_at (struct listener *l, unsigned *count, const char *address,
                unsigned mode, char *error, size_t size);
 
+/* Can clients find it?  A Unix socket may have been removed. */
+bool listener_is_there (const struct listener *l);
+
+/* Listen at the same path with a new socket.  The old one is closed when
+ * that succeeds.  0, or -1 with errno.
+ */
+int listener_renew (struct listener *l);
+
+/* Fill in the address of L, of which only the descriptor is known.  A file
+ * at its path is taken for its own.
+ */
+void listener_describe (struct listener *l);
+
 /* Can other machines connect to it? */
 bool listener_is_public (const struct listener *l);
 
-/* Close it, and remove its file. */
+/* Close it, and remove its file, if that is still the one that was bound. */
 void listener_close (struct listener *l);
 
 #endif /* NBDZRAM_SERVER_LISTEN_H */

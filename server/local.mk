@@ -62,6 +62,8 @@ server_nbdzram_SOURCES = \
 	server/supervisor-ask.c server/supervisor-ask.h \
 	server/supervisor.c server/supervisor.h \
 	server/supervisor-control.c \
+	server/supervisor-files.c \
+	server/supervisor-find.c \
 	server/supervisor-servers.c \
 	server/supervisor-state.c \
 	server/supervisor-stop.c \

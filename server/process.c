@@ -143,6 +143,15 @@ process_signal (const struct process *p, int signal)
     syscall (SYS_pidfd_send_signal, p->fd, signal, NULL, 0);
 }
 
+bool
+process_kill (const struct process *p, int ms)
+{
+  struct pollfd end = { .fd = p->fd, .events = POLLIN };
+
+  process_signal (p, SIGKILL);
+  return p->fd != -1 && poll (&end, 1, ms) == 1;
+}
+
 int
 process_take_fd (const struct process *p, int number)
 {

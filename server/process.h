@@ -52,6 +52,11 @@ bool process_stopped (const struct process *p);
 /* Send SIGNAL, if it is still there. */
 void process_signal (const struct process *p, int signal);
 
+/* Kill it, and wait for its end, at most MS milliseconds.  Returns whether
+ * it has ended.
+ */
+bool process_kill (const struct process *p, int ms);
+
 /* A copy of its descriptor NUMBER, at KEPT_FD_MIN or beyond. */
 int process_take_fd (const struct process *p, int number);
 

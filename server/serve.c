@@ -148,14 +148,40 @@ raise_descriptor_limit (const char *name)
 
 /* ---- being NAME ---- */
 
+/* Bind NAME.sup, and lock the NAME.run that is there.  Where the directory
+ * does not let us bind, the lock alone makes us the one; the socket follows
+ * (supervisor-files.c).
+ */
+static int
+try_to_be_the_one (struct supervisor *s, const char *path)
+{
+  bool bound = control_socket_open (&s->control, path) == 0;
+  int err = errno;
+
+  if (!bound && !control_socket_error_may_pass (err))
+    return -1;
+  s->lock = state_lock (s);
+  if (s->lock != -1)
+    return 0;
+  if (errno != EADDRINUSE && bound)
+    return 0;
+  if (errno != EADDRINUSE)
+    errno = err;
+  else if (bound) {
+    control_socket_close (&s->control);
+    errno = EADDRINUSE;
+  }
+  return -1;
+}
+
 /* One that has just been killed may listen for a moment yet. */
 static int
-open_control (struct control_socket *c, const char *path)
+open_control (struct supervisor *s, const char *path)
 {
   static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
 
   for (int i = 0; i < DEATH_TRIES; ++i) {
-    if (control_socket_open (c, path) == 0)
+    if (try_to_be_the_one (s, path) == 0)
       return 0;
     if (errno != EADDRINUSE)
       return -1;
@@ -175,8 +201,9 @@ be_the_one (struct supervisor *s)
               strerror (errno));
   else {
     supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
-    if (open_control (&s->control, path) == 0) {
-      s->control.fd = fd_keep (s->control.fd);
+    if (open_control (s, path) == 0) {
+      if (s->control.fd != -1)
+        s->control.fd = fd_keep (s->control.fd);
       return EXIT_OK;
     }
     snprintf (error, sizeof error, "%.400s: %s", path,
@@ -193,19 +220,25 @@ be_the_one (struct supervisor *s)
 static int
 stay_the_one (struct supervisor *s, const char *fds)
 {
+  uintmax_t dev = 0, ino = 0;
   struct stat st;
-  int state = -1;
+  int state = -1, n;
 
-  if (sscanf (fds, "%d,%d", &state, &s->control.fd) != 2)
+  n = sscanf (fds, "%d,%d,%ju,%ju", &state, &s->control.fd, &dev, &ino);
+  if (n < 2)
     return -1;
   unsetenv (RESUME);
-  fcntl (s->control.fd, F_SETFD, FD_CLOEXEC);
+  if (s->control.fd != -1)
+    fcntl (s->control.fd, F_SETFD, FD_CLOEXEC);
   supervisor_path (s, s->control.path, sizeof s->control.path,
                    SUPERVISOR_SUFFIX);
-  if (lstat (s->control.path, &st) == 0) {
-    s->control.dev = st.st_dev;
-    s->control.ino = st.st_ino;
+  /* Earlier versions do not say which file it was. */
+  if (n < 4 && lstat (s->control.path, &st) == 0) {
+    dev = st.st_dev;
+    ino = st.st_ino;
   }
+  s->control.dev = (dev_t) dev;
+  s->control.ino = (ino_t) ino;
   return state;
 }
 
@@ -244,7 +277,9 @@ static void
 supervisor_init (struct supervisor *s, char *argv[])
 {
   s->pool = s->null = s->signals = s->daemon_pipe = -1;
-  s->control.fd = -1;
+  s->control.fd = s->lock = -1;
+  s->file = NO_STATE_FILE;
+  s->upgrade = (struct upgrade) { .trial = NO_PROCESS, .state = -1 };
   for (unsigned i = 0; i < GENERATIONS; ++i)
     s->generations[i] = NO_GENERATION;
   for (unsigned i = 0; i < WATCHERS; ++i)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control-path.h"
 #include "gate.h"
 #include "setup.h"
 #include "util.h"
@@ -186,21 +187,26 @@ make_arguments (const struct setup *setup, int pool_fd)
 
 /* What our own service manager told us is not for them. */
 static int
-make_environment (struct program *p, const struct child_fds *fds)
+make_environment (const struct setup *setup, struct program *p,
+                  const struct child_fds *fds)
 {
   static const char *const left_out[] = {
     "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "NOTIFY_SOCKET=",
-    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", GATE_VARIABLE "=", NULL,
+    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", GATE_VARIABLE "=",
+    SERVER_VARIABLE "=", NULL,
   };
-  char listen[32], supervised[64], gate[32];
+  char listen[32], supervised[64], gate[32], directory[4096], server[4352];
   const char *const added[] = {
-    "LISTEN_PID=....................", listen, supervised, gate, NULL,
+    "LISTEN_PID=....................", listen, supervised, gate, server, NULL,
   };
 
   snprintf (listen, sizeof listen, "LISTEN_FDS=%d", fds->pool - fds->listen);
   snprintf (supervised, sizeof supervised, "NBDZRAM_SUPERVISED=%d,%d",
             fds->ready_write, fds->hold);
   snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", fds->gate);
+  snprintf (server, sizeof server, SERVER_VARIABLE "=%s/%s",
+            control_directory (directory, sizeof directory),
+            setup->options.name);
   p->envp = environment_make (left_out, added);
   if (!p->envp)
     return -1;
@@ -224,7 +230,7 @@ setup_program (struct setup *setup, const struct child_fds *fds,
     return -1;
   }
   p->argv = make_arguments (setup, fds->pool);
-  if (p->argv && make_environment (p, fds) == 0)
+  if (p->argv && make_environment (setup, p, fds) == 0)
     return 0;
   snprintf (error, size, "%s", strerror (ENOMEM));
   return -1;
@@ -247,7 +253,7 @@ setup_program_of (struct setup *setup, char *const argv[],
   for (size_t i = 0; i < count; ++i)
     if (!(p->argv[i] = strdup (i == 0 ? "nbdkit" : argv[i])))
       return -1;
-  return make_environment (p, fds);
+  return make_environment (setup, p, fds);
 }
 
 void

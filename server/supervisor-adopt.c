@@ -13,6 +13,9 @@
  *   nothing lives              a memfd is gone; a new disk begins, but
  *                              where the kernel swaps to the old one
  *
+ * NAME.run may be missing or out of date, where it could not be written: what
+ * lives is also looked for among the processes (supervisor-find.c).
+ *
  * An upgraded supervisor takes over from itself in the same way, but that
  * it has the descriptors.
  */
@@ -22,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +33,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -39,9 +44,10 @@
 #include "util.h"
 
 #define ENDING_MS 200
+#define DEATH_TRIES 20          /* of a twentieth of a second */
 
 struct source {
-  const json_t *state;
+  json_t *state;
   bool own;                     /* numbers are ours */
   bool refused;                 /* some descriptor, by the kernel */
 };
@@ -133,6 +139,15 @@ adopt_dead (struct supervisor *s, struct generation *g)
   g->ended = true;
 }
 
+/* What it has said is still to be heard. */
+static bool
+has_words (const struct generation *g)
+{
+  struct pollfd p = { .fd = g->ready, .events = POLLIN };
+
+  return g->ready != -1 && poll (&p, 1, 0) == 1;
+}
+
 static void
 adopt_generation (struct supervisor *s, struct source *from,
                   struct generation *g, const json_t *o)
@@ -145,6 +160,8 @@ adopt_generation (struct supervisor *s, struct source *from,
   open_process (&g->process, o);
   open_process (&g->holder, json_object_get (o, "holder"));
   g->state = state_of (json_text (o, "state"));
+  /* Which sockets one has that is not in NAME.run is not known. */
+  g->sockets = (uint64_t) number_at (o, "sockets", (int64_t) s->sockets);
   if (g->process.pid == 0) {
     if (from->own)
       take_channels (from, g, fds); /* to be closed */
@@ -160,6 +177,8 @@ adopt_generation (struct supervisor *s, struct source *from,
    */
   process_signal (&g->process, SIGCONT);
   g->paused = false;
+  if (json_is_true (json_object_get (o, "found")) && has_words (g))
+    g->state = GENERATION_STARTING;
 }
 
 static void
@@ -221,8 +240,11 @@ adopt_sockets (struct supervisor *s, struct source *from,
     l->fd = take (from, p, number_at (o, "fd", -1));
     if (l->fd == -1)
       break;
-    snprintf (l->path, sizeof l->path, "%s", json_text (o, "path"));
-    snprintf (l->uri, sizeof l->uri, "%s", json_text (o, "uri"));
+    listener_describe (l);
+    /* What is not from NAME.run may have been made anew since. */
+    if (!json_object_get (from->state, "serial") && l->path[0]
+        && control_socket_is_alive (l->path) != 1)
+      l->ino = 0;
     ++s->listener_count;
   }
   if (i < json_array_size (list))
@@ -274,7 +296,9 @@ forget_ending (struct supervisor *s)
   }
 }
 
-/* Any of them may be ending at this very moment, so all are asked. */
+/* Any of them may be ending at this very moment, so all are asked; those
+ * first that have the sockets which were made last.
+ */
 static void
 adopt_pool_and_sockets (struct supervisor *s, struct source *from)
 {
@@ -282,9 +306,18 @@ adopt_pool_and_sockets (struct supervisor *s, struct source *from)
 
   if (from->own)
     adopt_shared (s, from, &none);
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].process.pid != 0)
-      adopt_shared (s, from, &s->generations[i]);
+  for (int stale = 0; stale < 2; ++stale)
+    for (unsigned i = 0; i < GENERATIONS; ++i) {
+      const struct generation *g = &s->generations[i];
+      unsigned before = s->listener_count;
+
+      if (g->process.pid == 0 || (g->sockets != s->sockets) != stale)
+        continue;
+      adopt_shared (s, from, g);
+      /* They are made anew, where they have a path. */
+      for (unsigned k = before; stale && k < s->listener_count; ++k)
+        s->listeners[k].ino = 0;
+    }
   if (had_memfd (from) && s->pool == -1) {
     forget_ending (s);
     adopt_from_holders (s);
@@ -364,7 +397,7 @@ adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
   open_process (&w->process, o);
   if (w->process.pid != 0 || from->own)
     w->log.fd = take (from, &w->process, number_at (fds, "log", -1));
-  if (!argv || watcher_program (w, argv) == -1)
+  if (!argv || watcher_program (s, w, argv) == -1)
     watcher_forget (w);
   free (argv);
   s->changed = true;
@@ -383,35 +416,144 @@ adopt_watchers (struct supervisor *s, struct source *from)
 
 /* ---- all of it ---- */
 
-/* What NAME.run, or RESUME, holds.  NULL, without an ERROR: there is no
- * such file.
+/* All of FD, as a string to be freed, or NULL. */
+static char *
+read_all (int fd)
+{
+  size_t room = 4 * STATE_SIZE, length = 0;
+  char *text = malloc (room);
+  ssize_t n = 1;
+
+  lseek (fd, 0, SEEK_SET);
+  while (text && n > 0 && length < room - 1) {
+    n = read (fd, text + length, room - 1 - length);
+    length += n > 0 ? (size_t) n : 0;
+  }
+  if (text)
+    text[length] = '\0';
+  return text;
+}
+
+/* The object of the lines of TEXT that has the greatest serial number, and
+ * in which line that is; NULL with WHY.
  */
 static json_t *
-read_state (const struct supervisor *s, int resume, char *error, size_t size)
+newest (char *text, unsigned *line, json_error_t *why)
 {
-  char path[sizeof s->directory + 128];
+  json_t *best = NULL, *o;
+  char *rest = text, *start;
+
+  snprintf (why->text, sizeof why->text, "there is no JSON object in it");
+  for (unsigned i = 0; (start = strsep (&rest, "\n")) != NULL; ++i) {
+    if (*start != '{' || !(o = json_loads (start, 0, why)))
+      continue;
+    if (best && number_at (o, "serial", 0) < number_at (best, "serial", 0)) {
+      json_decref (o);
+      continue;
+    }
+    json_decref (best);
+    best = o;
+    *line = i;
+  }
+  return best;
+}
+
+/* What NAME.run, or RESUME, holds, and in which line.  NULL, without an
+ * ERROR: there is no such file.
+ */
+static json_t *
+read_state (const struct supervisor *s, int resume, unsigned *line,
+            char *error, size_t size)
+{
+  char path[sizeof s->directory + 128], *text;
   json_error_t why;
   json_t *state;
+  int fd = resume;
 
   error[0] = '\0';
   supervisor_path (s, path, sizeof path, ".run");
-  if (resume == -1) {
-    resume = open (path, O_RDONLY | O_CLOEXEC);
-    if (resume == -1) {
+  if (fd == -1) {
+    fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd == -1) {
       if (errno != ENOENT)
         snprintf (error, size, "%.400s: %s", path, strerror (errno));
       return NULL;
     }
   }
-  lseek (resume, 0, SEEK_SET);
-  state = json_loadfd (resume, 0, &why);
-  close (resume);
-  if (state && json_is_object (state))
+  text = read_all (fd);
+  close (fd);
+  if (!text) {
+    snprintf (error, size, "%s", strerror (ENOMEM));
+    return NULL;
+  }
+  state = newest (text, line, &why);
+  free (text);
+  if (!state)
+    snprintf (error, size, "%.400s, which says which servers run, is "
+              "damaged (%s)", path, why.text);
+  return state;
+}
+
+/* ---- processes that are not in it ---- */
+
+/* Does LIST have O, or its lock keeper? */
+static bool
+has_process (const json_t *list, const json_t *o)
+{
+  const json_t *other;
+  size_t i;
+
+  json_array_foreach (list, i, other) {
+    const json_t *a = json_object_get (other, "holder");
+    const json_t *b = json_object_get (o, "holder");
+
+    if (number_at (o, "pid", 0) != 0
+        ? number_at (o, "pid", 0) == number_at (other, "pid", 0)
+        : number_at (a, "pid", 0) == number_at (b, "pid", -1))
+      return true;
+  }
+  return false;
+}
+
+static bool
+add_missing (json_t *state, const json_t *found, const char *key)
+{
+  json_t *list = json_object_get (state, key), *o;
+  bool added = false;
+  size_t i;
+
+  if (!json_is_array (list))
+    return false;
+  json_array_foreach (json_object_get (found, key), i, o)
+    if (!has_process (list, o)) {
+      json_array_append (list, o);
+      added = true;
+    }
+  return added;
+}
+
+/* STATE, which may be NULL, and what lives but is not in it. */
+static json_t *
+complete (struct supervisor *s, json_t *state, json_t *found)
+{
+  bool added;
+
+  if (!found)
     return state;
-  snprintf (error, size, "%.400s, by which servers are found that live: %s",
-            path, state ? "it is no object" : why.text);
-  json_decref (state);
-  return NULL;
+  if (!state) {
+    log_line ("%s.run is missing or damaged: what runs was found among the "
+              "processes", s->setup.options.name);
+    return found;
+  }
+  added = add_missing (state, found, "generations");
+  if (added && number_at (state, "pool", -1) == -1
+      && json_object_get (found, "pool"))
+    json_object_set (state, "pool", json_object_get (found, "pool"));
+  if (add_missing (state, found, "watchers") || added)
+    log_line ("%s.run is out of date: more was found among the processes",
+              s->setup.options.name);
+  json_decref (found);
+  return state;
 }
 
 static int
@@ -447,7 +589,7 @@ watcher_lives (const struct supervisor *s)
 static int
 without_pool (struct supervisor *s, char *error, size_t size)
 {
-  char device[64];
+  char device[64], path[CONTROL_PATH_SIZE];
 
   if (server_lives (s)) {
     s->exit_code = EX_TEMPFAIL;
@@ -461,8 +603,15 @@ without_pool (struct supervisor *s, char *error, size_t size)
               "is lost with the last server", device);
     return -1;
   }
-  log_line ("the last supervisor and all its servers are gone, and with "
-            "them the pages");
+  if (control_path (path, s->directory, s->setup.options.name) == 0
+      && control_socket_is_alive (path) == 1) {
+    s->exit_code = EX_TEMPFAIL;
+    snprintf (error, size, "a server that was not found among the processes "
+              "listens at %s, and may have the pages: end it first", path);
+    return -1;
+  }
+  /* Not before it is known that nobody listens where we are to. */
+  s->lost = true;
   return 0;
 }
 
@@ -504,21 +653,69 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
   return 1;
 }
 
+/* What runs.  A supervisor that was killed a moment ago may still be the
+ * parent of its servers; it has DEATH_TRIES to be gone.
+ */
+static json_t *
+find_all (const struct supervisor *s)
+{
+  static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+  json_t *found = find_processes (s);
+
+  for (int i = 0; i < DEATH_TRIES; ++i) {
+    if (!found || !json_object_get (found, "supervisor"))
+      break;
+    json_decref (found);
+    nanosleep (&pause, NULL);
+    found = find_processes (s);
+  }
+  return found;
+}
+
+/* One of the same name has not been killed: its directory was removed. */
+static int
+other_runs (struct supervisor *s, json_t *found, char *error, size_t size)
+{
+  snprintf (error, size, "another supervisor runs, process %" PRId64 ", "
+            "whose files are gone: it makes them anew by itself",
+            number_at (found, "supervisor", 0));
+  s->exit_code = EX_TEMPFAIL;
+  json_decref (found);
+  return -1;
+}
+
 int
 adopt (struct supervisor *s, int resume, char *error, size_t size)
 {
-  json_t *state = read_state (s, resume, error, size);
-  struct source from = { .state = state, .own = resume != -1 };
+  unsigned line = UINT_MAX;
+  json_t *state = read_state (s, resume, &line, error, size), *found = NULL;
+  struct source from = { .own = resume != -1 };
   int r;
 
+  if (!from.own)
+    found = find_all (s);
+  if (found && json_object_get (found, "supervisor")) {
+    json_decref (state);
+    return other_runs (s, found, error, size);
+  }
+  from.state = state = complete (s, state, found);
   if (!state && !error[0])
     return 0;
   if (!state) {
+    size_t length = strlen (error);
+
+    snprintf (error + length, size - length, "; no server of %s was found "
+              "among the processes: remove the file to begin anew",
+              s->setup.options.name);
     s->exit_code = EX_TEMPFAIL;
     return -1;
   }
+  s->serial = (uint64_t) number_at (state, "serial", 0);
+  s->sockets = (uint64_t) number_at (state, "sockets", 0);
   r = adopt_all (s, &from, error, size);
   s->saved = r == 1;
+  if (r == 1 && !from.own)
+    state_open (s, line);
   json_decref (state);
   return r;
 }

@@ -17,8 +17,11 @@
 #include "supervisor.h"
 #include "util.h"
 
-/* So many starts in a row that come to nothing, and it is no accident. */
+/* So many starts in a row that come to nothing, and it is no accident: then
+ * one is made once in a while, since clients wait.
+ */
 #define FAILURES_MAX 20
+#define PAUSE_FAILING_MS 60000
 
 /* Pauses before the next start: from the second failure on. */
 #define PAUSE_MS 100
@@ -54,6 +57,13 @@ server_of_pid (struct supervisor *s, pid_t pid)
   return NULL;
 }
 
+/* It does not have all the listening sockets that there are now. */
+static bool
+is_stale (const struct supervisor *s, const struct generation *g)
+{
+  return g->sockets != s->sockets;
+}
+
 /* One that will be the server when there is none; who is stopped won't,
  * until it is told to go on.
  */
@@ -64,7 +74,7 @@ candidate (struct supervisor *s)
     struct generation *g = &s->generations[i];
 
     if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
-        && !g->paused)
+        && !g->paused && !is_stale (s, g))
       return g;
   }
   return NULL;
@@ -179,6 +189,7 @@ server_start (struct supervisor *s, const struct setup *setup)
   fd_close (&ready_write);
   fd_close (&log_write);
   if (r == 0) {
+    g->sockets = s->sockets;
     enter (s, g, GENERATION_STARTING);
     return g;
   }
@@ -224,19 +235,20 @@ plan_next_start (struct supervisor *s)
   if (n > 1)
     pause = n < 8 ? PAUSE_MS << (n - 2) : PAUSE_MAX_MS;
   pause += PAUSE_MS * (int64_t) MIN (s->quick, QUICK_MAX);
-  s->next_start = now_ms () + MIN (pause, PAUSE_MAX_MS);
+  pause = s->failing ? PAUSE_FAILING_MS : MIN (pause, PAUSE_MAX_MS);
+  s->next_start = now_ms () + pause;
 }
 
 static void
 start_failed (struct supervisor *s)
 {
   ++s->failures;
+  if (s->failures >= FAILURES_MAX && !s->failing) {
+    s->failing = true;
+    log_line ("%u starts in a row came to nothing: now there is one a "
+              "minute, or nbdzram upgrade; the pages are kept", s->failures);
+  }
   plan_next_start (s);
-  if (s->failures < FAILURES_MAX || s->failing)
-    return;
-  s->failing = true;
-  log_line ("%u starts in a row came to nothing: no more are made until "
-            "nbdzram upgrade; the pages are kept", s->failures);
 }
 
 /* It came to nothing, and so nobody needs its holder, if it had one. */
@@ -318,6 +330,7 @@ is_ready (struct supervisor *s, struct generation *g)
     enter (s, before, GENERATION_GONE);
   }
   enter (s, g, GENERATION_READY);
+  s->failing = false;
   g->served = true;
   servers_release_gone (s);
   if (s->served) {
@@ -334,8 +347,10 @@ hear (struct supervisor *s, struct generation *g, const char *line)
   char version[VERSION_SIZE];
   int holder = 0;
 
-  if (strcmp (line, "waiting") == 0 && g->state == GENERATION_STARTING)
+  if (strcmp (line, "waiting") == 0 && g->state == GENERATION_STARTING) {
+    s->failing = false;
     enter (s, g, GENERATION_WAITING);
+  }
   else if (g->state != GENERATION_READY
            && sscanf (line, "ready %31s %d", version, &holder) == 2) {
     strcpy (g->version, version);
@@ -448,8 +463,9 @@ servers_balance (struct supervisor *s)
 {
   struct generation *server = server_in (s, GENERATION_READY);
 
-  if (!s->setup.serves || s->stop.asked || s->failing || candidate (s)
+  if (!s->setup.serves || s->stop.asked || candidate (s)
       || (s->upgrade.phase != UPGRADE_NONE
+          && s->upgrade.phase != UPGRADE_TRYING
           && s->upgrade.phase != UPGRADE_EXECUTING)
       || (server && !s->setup.standby))
     return 0;
@@ -457,10 +473,81 @@ servers_balance (struct supervisor *s)
     return s->next_start;
   if (!server_start (s, &s->setup)) {
     log_line ("starting %s: %s", s->setup.program.path, strerror (errno));
+    /* Processes, descriptors or memory are short now; that passes. */
+    s->failures = MIN (s->failures, FAILURES_MAX - 2);
     start_failed (s);
     return s->next_start;
   }
   return 0;
+}
+
+/* ---- sockets that were made anew ---- */
+
+static struct generation *
+stale_candidate (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
+        && is_stale (s, g))
+      return g;
+  }
+  return NULL;
+}
+
+/* Nobody can connect to such a server any more.  Connections that it has are
+ * worth more than those that wait: one that is not used by anybody is killed,
+ * others have time until they are closed, or die.
+ */
+static void
+renew_server (struct supervisor *s)
+{
+  struct generation *server = server_in (s, GENERATION_READY);
+  const struct generation *next = candidate (s);
+
+  if (!server || !is_stale (s, server)
+      || (s->setup.standby && (!next || next->state != GENERATION_WAITING)))
+    return;
+  if (server_connections (s, server) == 0) {
+    log_line ("the server (%d) is replaced: it does not have the socket that "
+              "was made anew", (int) server->process.pid);
+    process_signal (&server->process, SIGKILL);
+  }
+  else if (!server->kept) {
+    log_line ("the server (%d) has clients, and stays; those that connect "
+              "now wait until it has none, or until nbdzram upgrade",
+              (int) server->process.pid);
+    server->kept = true;
+  }
+}
+
+/* Not before there is another one. */
+static void
+drop_stale_candidates (struct supervisor *s)
+{
+  struct generation *stale, *next = candidate (s);
+
+  if (!next || next->state != GENERATION_WAITING)
+    return;
+  while ((stale = stale_candidate (s)) != NULL) {
+    stale->state = GENERATION_GONE;
+    server_release (stale);
+    process_signal (&stale->process, SIGKILL);
+    s->changed = true;
+  }
+}
+
+bool
+servers_renew (struct supervisor *s)
+{
+  const struct generation *server = server_in (s, GENERATION_READY);
+
+  if (s->upgrade.phase == UPGRADE_NONE) {
+    drop_stale_candidates (s);
+    renew_server (s);
+  }
+  return stale_candidate (s) || (server && is_stale (s, server));
 }
 
 /* ---- connections ---- */

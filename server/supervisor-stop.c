@@ -190,7 +190,7 @@ stop_clean (struct supervisor *s)
     listener_close (&s->listeners[i]);
   s->listener_count = 0;
   supervisor_path (s, path, sizeof path, ".run");
-  if (s->saved)
+  if (s->saved && (s->file.fd == -1 || state_is_there (s)))
     unlink (path);
   remove_dead_control (s);
   control_socket_close (&s->control);

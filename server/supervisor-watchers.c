@@ -27,19 +27,23 @@
 #define OURSELVES "/proc/self/exe"
 
 int
-watcher_program (struct watcher *w, char *const argv[])
+watcher_program (const struct supervisor *s, struct watcher *w,
+                 char *const argv[])
 {
   static const char *const left_out[] = {
-    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", GATE_VARIABLE "=", NULL,
+    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", GATE_VARIABLE "=",
+    SERVER_VARIABLE "=", NULL,
   };
-  char gate[32];
-  const char *const added[] = { gate, NULL };
+  char gate[32], server[sizeof s->directory + 128] = SERVER_VARIABLE "=";
+  const char *const added[] = { gate, server, NULL };
   struct program *p = &w->program;
   size_t count = 0;
 
   while (argv[count])
     ++count;
   snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", WATCHER_GATE_FD);
+  supervisor_path (s, server + strlen (server),
+                   sizeof server - strlen (server), "");
   p->path = strdup (OURSELVES);
   p->argv = calloc (count + 1, sizeof *p->argv);
   p->envp = environment_make (left_out, added);
@@ -115,7 +119,7 @@ lay_out (const struct supervisor *s, struct watcher *w,
   snprintf (connections, sizeof connections, "%" PRIu64, r->connections);
   snprintf (timeout, sizeof timeout, "%" PRIu64, r->timeout);
   snprintf (dead_timeout, sizeof dead_timeout, "%" PRIu64, r->dead_timeout);
-  return watcher_program (w, argv);
+  return watcher_program (s, w, argv);
 }
 
 static int

@@ -27,7 +27,10 @@
 /* For requests at NAME.sup, which come while memory is gone, too. */
 #define HEAP (1024 * 1024)
 
-#define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS + PEERS_MAX + 3)
+/* A process that is killed is gone by then, or not to be waited for. */
+#define DEATH_MS 5000
+
+#define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS + PEERS_MAX + 4)
 
 int64_t
 earlier (int64_t a, int64_t b)
@@ -78,6 +81,7 @@ what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
     if (g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
       poll_for (polls, &count, g->ready);
   }
+  poll_for (polls, &count, s->upgrade.trial.fd);
   for (unsigned i = 0; i < WATCHERS; ++i)
     if (s->watchers[i].process.pid != 0) {
       poll_for (polls, &count, s->watchers[i].process.fd);
@@ -144,6 +148,8 @@ reap_others (struct supervisor *s)
          && info.si_pid != 0) {
     if (server_of_pid (s, info.si_pid))
       return;
+    if (s->upgrade.trial.pid == info.si_pid)
+      return;
     for (unsigned i = 0; i < WATCHERS; ++i)
       if (s->watchers[i].process.pid == info.si_pid)
         return;
@@ -198,6 +204,7 @@ look (struct supervisor *s)
   next = earlier (next, watchers_look (s));
   next = earlier (next, upgrade_look (s));
   next = earlier (next, stop_look (s));
+  next = earlier (next, files_look (s));
   next = earlier (next, servers_balance (s));
   next = earlier (next, control_answer (s));
   reap_others (s);
@@ -270,6 +277,9 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
 
   if (open_sockets (s, error, size) == -1)
     return -1;
+  if (s->lost)
+    log_line ("the last supervisor and all its servers are gone, and with "
+              "them the pages");
   warn_of_strangers (s);
   if (open_pool (s) == -1) {
     snprintf (error, size, "creating the pool: %s", strerror (errno));
@@ -312,8 +322,7 @@ first_server (struct supervisor *s, char *error, size_t size)
     if (g->state == GENERATION_WAITING) {
       snprintf (error, size, "pool=%s: another process is using this pool",
                 s->setup.conf.pool ? s->setup.conf.pool : "");
-      process_signal (&g->process, SIGKILL);
-      poll (&(struct pollfd) { .fd = g->process.fd, .events = POLLIN }, 1, -1);
+      process_kill (&g->process, DEATH_MS);
       return -1;
     }
     if (g->state == GENERATION_FREE) {

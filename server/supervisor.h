@@ -31,8 +31,13 @@
  *   supervisor-upgrade.c   a newer program instead of the running one
  *   supervisor-stop.c      the way out
  *   supervisor-control.c   NAME.sup
+ *   supervisor-files.c     the directory and what must be in it
  *   supervisor-state.c     NAME.run
  *   supervisor-adopt.c     taking over from NAME.run
+ *   supervisor-find.c      ... or from the processes themselves
+ *
+ * The directory may be full, read-only or removed at any time.  Servers are
+ * replaced all the same; what can't be made or written is tried again.
  */
 
 #ifndef NBDZRAM_SERVER_SUPERVISOR_H
@@ -74,9 +79,11 @@ struct generation {
   bool paused;                  /* by SIGSTOP */
   bool served;                  /* it was ready */
   bool ended;                   /* the process, not the holder */
+  bool kept;                    /* though it is stale: see servers_renew */
   size_t heard;                 /* bytes to take from ready, when what they
                                  * say is in NAME.run */
   int64_t since;                /* milliseconds: in this state */
+  uint64_t sockets;             /* s->sockets when it was started */
   char version[VERSION_SIZE];
   char error[LOG_LINE];         /* the last that it said was one */
   struct log_source log;
@@ -100,6 +107,8 @@ struct watcher {
 
 enum upgrade_phase {
   UPGRADE_NONE,
+  UPGRADE_TRYING,               /* until our own successor is known to be
+                                 * executable */
   UPGRADE_LOADING,              /* until the new generation is a standby */
   UPGRADE_PAUSING,              /* until the old standby has stopped */
   UPGRADE_SWITCHING,            /* until the new one is the server */
@@ -108,6 +117,8 @@ enum upgrade_phase {
 
 struct upgrade {
   enum upgrade_phase phase;
+  struct process trial;         /* of the new program of ours */
+  int state;                    /* a memfd for it, or -1 */
   struct generation *next;      /* NULL after it has ended */
   struct setup setup;           /* what the new one is started with */
   int64_t deadline, switched;   /* milliseconds */
@@ -115,6 +126,16 @@ struct upgrade {
   char error[MESSAGE_SIZE];     /* why the new one ended, or "" */
   char reply[MESSAGE_SIZE];     /* JSON, when it is over */
 };
+
+/* NAME.run, open for writing (supervisor-state.c). */
+struct state_file {
+  int fd;                       /* -1: there is none */
+  size_t half;                  /* bytes of each half */
+  unsigned current;             /* 0 or 1: the half that has the state */
+  void *map;
+};
+
+#define NO_STATE_FILE ((struct state_file) { .fd = -1 })
 
 struct supervisor {
   struct setup setup;           /* what generations are started with */
@@ -134,6 +155,16 @@ struct supervisor {
   struct watcher watchers[WATCHERS];
   struct upgrade upgrade;
   struct peer *peers;           /* supervisor-control.c */
+  int64_t accept_next;          /* milliseconds: no accept until then */
+
+  int lock;                     /* on the NAME.run that we found, or -1 */
+  struct state_file file;
+  uint64_t serial;              /* of the state in it */
+  uint64_t sockets;             /* how often a listening socket was made
+                                 * anew */
+  int64_t files_next;           /* milliseconds: when to look at files */
+  bool said_not_saved;          /* NAME.run can't be written */
+  char said_of_files[MESSAGE_SIZE]; /* what else is wrong, or "" */
 
   bool begun;                   /* requests are taken */
   bool served;                  /* there was a server, once */
@@ -141,6 +172,7 @@ struct supervisor {
   char first_error[LOG_LINE];   /* why there never was */
   bool changed;                 /* NAME.run is to be written */
   bool saved;                   /* it is ours */
+  bool lost;                    /* the pages of the last supervisor */
   bool finished;                /* leave the loop, with ... */
   int exit_code;
   unsigned failures;            /* starts in a row that came to nothing */
@@ -202,6 +234,12 @@ void server_forget (struct generation *g);
 /* Try again, after all that failed. */
 void servers_retry (struct supervisor *s);
 
+/* Replace those that do not have the listening sockets that there are now:
+ * a standby when there is another one, a server when no client is connected
+ * to it.  Returns whether there are any.
+ */
+bool servers_renew (struct supervisor *s);
+
 /* How many connections it has; -1 where that can't be told. */
 int server_connections (struct supervisor *s, const struct generation *g);
 
@@ -224,7 +262,8 @@ void watcher_remove (struct supervisor *s, const char *name);
 /* Its program, with the ARGC arguments of ARGV after its name.  Takes
  * over nothing.  0, or -1 with errno.
  */
-int watcher_program (struct watcher *w, char *const argv[]);
+int watcher_program (const struct supervisor *s, struct watcher *w,
+                     char *const argv[]);
 
 /* Take notice of ends, start again; when next to (0: never). */
 int64_t watchers_look (struct supervisor *s);
@@ -278,7 +317,14 @@ int64_t control_answer (struct supervisor *s);
 /* Is there an answer that nobody has taken yet? */
 bool control_pending (const struct supervisor *s);
 
-/* ---- supervisor-state.c, supervisor-adopt.c ---- */
+/* ---- supervisor-files.c ---- */
+
+/* Make anew what is missing: the directory, NAME.sup, sockets, NAME.run;
+ * when to look again.
+ */
+int64_t files_look (struct supervisor *s);
+
+/* ---- supervisor-state.c, supervisor-adopt.c, supervisor-find.c ---- */
 
 /* What another supervisor needs to take over, as JSON in TEXT: with the
  * numbers of descriptors in our children, or OWN, our own.  Returns its
@@ -288,8 +334,29 @@ bool control_pending (const struct supervisor *s);
 int state_print (const struct supervisor *s, bool own, char *text,
                  size_t size);
 
-/* Write NAME.run. */
+/* Write NAME.run; says it where that fails. */
 void state_save (struct supervisor *s);
+
+/* Lock NAME.run, so that no other supervisor takes over.  A descriptor that
+ * has the lock, or -1 with errno: ENOENT, or EADDRINUSE (one has it).
+ */
+int state_lock (const struct supervisor *s);
+
+/* Go on with a NAME.run that is there, with the state in line CURRENT, where
+ * it has room for another one.
+ */
+void state_open (struct supervisor *s, unsigned current);
+
+/* Is the file by that name ours? */
+bool state_is_there (const struct supervisor *s);
+
+void state_close (struct state_file *file);
+
+/* The servers, lock keepers and watchers of NAME that run, as NAME.run would
+ * have them; NULL where there are none.
+ */
+struct json_t;
+struct json_t *find_processes (const struct supervisor *s);
 
 /* Take over from NAME.run, or from the descriptor RESUME (-1: none), which
  * our former program left.  1: done; 0: there is nothing; -1 with a line in

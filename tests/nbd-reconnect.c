@@ -2,13 +2,14 @@
 /* A client as the kernel is one: what was not answered when a connection
  * broke is asked again by the next connection.
  *
- *   nbd-reconnect [-s SEED] [-c CONNECTIONS] [-p PAGES] [-r MS] URI
+ *   nbd-reconnect [-s SEED] [-c CONNECTIONS] [-p PAGES] [-r MS] [-g] URI
  *
  * Each connection is a thread's, which writes, reads and trims pages of
  * its own, in bursts, until SIGTERM; then all pages are verified by one that is new.
  * It is an error if a page is not as it was acknowledged; if a request is
  * answered by an error; if a connection is refused.  With -r a request must
- * be answered within so many milliseconds, over all its repetitions.
+ * be answered within so many milliseconds, over all its repetitions.  With
+ * -g the socket may be gone for a while, and is tried again.
  *
  * The last line tells what there was: requests, reconnects, the longest
  * time that a request took.
@@ -61,6 +62,7 @@ struct request {
 static uint64_t seed = 1, pages = 4096;
 static unsigned connections = 2;
 static int64_t limit;
+static bool may_be_gone;
 static const char *uri;
 static uint32_t *versions;      /* of each page; 0: empty */
 static uint32_t *written;       /* how often: a version is never used again */
@@ -124,7 +126,8 @@ try_to_connect (void)
     fail ("%s", nbd_get_error ());
   if (nbd_connect_uri (nbd, uri) == 0)
     return nbd;
-  if (nbd_get_errno () == ECONNREFUSED || nbd_get_errno () == ENOENT)
+  if (!may_be_gone
+      && (nbd_get_errno () == ECONNREFUSED || nbd_get_errno () == ENOENT))
     fail ("refused: %s", nbd_get_error ());
   nbd_close (nbd);
   return NULL;
@@ -276,12 +279,13 @@ main (int argc, char *argv[])
   struct thread *threads;
   int c;
 
-  while ((c = getopt (argc, argv, "s:c:p:r:")) != -1)
+  while ((c = getopt (argc, argv, "s:c:p:r:g")) != -1)
     switch (c) {
     case 's': seed = strtoull (optarg, NULL, 0); break;
     case 'c': connections = (unsigned) atoi (optarg); break;
     case 'p': pages = strtoull (optarg, NULL, 0); break;
     case 'r': limit = atoi (optarg); break;
+    case 'g': may_be_gone = true; break;
     default: return 2;
     }
   if (optind + 1 != argc || connections == 0 || pages < RUN * connections)

@@ -87,6 +87,7 @@ command_tests = \
 	tests/remote-status.sh \
 	tests/root-session.sh \
 	tests/serve-adopt.sh \
+	tests/serve-directory.sh \
 	tests/serve-export.sh \
 	tests/serve-gate.sh \
 	tests/serve-kill.sh \
@@ -117,7 +118,8 @@ EXTRA_DIST += \
 
 check_PROGRAMS += tests/nbd-churn tests/nbd-dial tests/nbd-kernel \
 	tests/nbd-kill tests/nbd-model tests/nbd-reconnect tests/watch-played
-check_LTLIBRARIES = tests/count-calls.la tests/no-freelocale.la
+check_LTLIBRARIES = tests/count-calls.la tests/hold-write.la \
+	tests/no-freelocale.la
 
 tests_nbd_churn_SOURCES = tests/chance.h tests/nbd-churn.c
 tests_nbd_churn_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
@@ -127,6 +129,8 @@ tests_nbd_churn_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_count_calls_la_SOURCES = tests/count-calls.c
 tests_count_calls_la_LDFLAGS = -module -shared -avoid-version \
 	-rpath $(abs_top_builddir)/tests
+tests_hold_write_la_SOURCES = tests/hold-write.c
+tests_hold_write_la_LDFLAGS = $(tests_count_calls_la_LDFLAGS)
 tests_no_freelocale_la_SOURCES = tests/no-freelocale.c
 tests_no_freelocale_la_LDFLAGS = $(tests_count_calls_la_LDFLAGS)
 

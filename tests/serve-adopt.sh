@@ -109,19 +109,48 @@ if holder=$(holder_pid a); then
 fi
 stop a
 
-# A file that can't be read is not taken for none.
-serve a --size=32M
-io "$(socket_uri a)" 'write -P 6 0 1M'
-kill -9 "$pid"
-eventually is_gone "$pid"
+# A file that is damaged, out of date or missing: what lives is found among
+# the processes.
+old_server ()
+{
+    serve a --size=32M --standby
+    io "$(socket_uri a)" 'write -P 6 0 1M'
+    eventually is_whole a
+    server=$(server_pid a) standby=$(standby_pid a)
+    kill -9 "$pid"
+    eventually is_gone "$pid"
+}
+finds_it ()
+{
+    serve a --size=32M --standby
+    grep -q "a.run is $1" "$tmp/a.log" || fail "$(cat "$tmp/a.log")"
+    ! grep -q 'with them the pages' "$tmp/a.log" || fail "$(cat "$tmp/a.log")"
+    [ "$(server_pid a)" = "$server" ] || fail "another server"
+    [ "$(standby_pid a)" = "$standby" ] || fail "another standby"
+    io "$(socket_uri a)" 'read -P 6 0 1M'
+    kill -9 "$server"
+    eventually is_whole a
+    io "$(socket_uri a)" 'read -P 6 0 1M'
+    stop a
+}
+old_server
 cp "$run/a.run" "$tmp/a.run"
 head -c 100 "$tmp/a.run" >"$run/a.run"
-exits 75 'a.run, by which servers are found that live' serve a --size=32M
-[ ! -e "$run/a.sup" ] || fail "a socket is left at which nobody listens"
+finds_it 'missing or damaged'
+old_server
+rm "$run/a.run"
+finds_it 'missing or damaged'
+: >"$tmp/a.log"
+old_server
 cp "$tmp/a.run" "$run/a.run"
-serve a --size=32M
-io "$(socket_uri a)" 'read -P 6 0 1M'
-stop a
+finds_it 'out of date'
+
+# Where nothing lives, it says what may be removed.
+printf '{"version":1' >"$run/a.run"
+exits 75 'a.run, which .* is damaged.*: remove the file to begin anew' \
+      serve a --size=32M
+[ ! -e "$run/a.sup" ] || fail "a socket is left at which nobody listens"
+rm "$run/a.run"
 
 # Only a holder is left.
 serve a --size=32M --swap

@@ -98,7 +98,7 @@ show_processes ()
         echo "$p $(tr '\0' ' ' <"/proc/$p/cmdline")" \
              "$(cut -d ' ' -f 3,4 "/proc/$p/stat") $(cat "/proc/$p/wchan")"
     done 2>/dev/null
-    tail -n 1 "$run"/*.run 2>/dev/null || :
+    grep -h . "$run"/*.run 2>/dev/null | sed 's/ *$//' || :
 }
 
 trap 'status=$?

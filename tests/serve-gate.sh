@@ -7,16 +7,12 @@
 
 mkdir -p "$run"
 
-# It stops for ever when it is about to write a.run.
-hold_it ()
-{
-    mkfifo "$run/a.run.new"
-}
-
-go_on ()
-{
-    rm -f "$run/a.run.new"
-}
+# Supervisors wait for ever when they are about to write a.run.
+export NBDZRAM_HOLD=$tmp/hold
+mkdir "$NBDZRAM_HOLD"
+hold_it () { touch "$NBDZRAM_HOLD/pwrite"; }
+go_on () { rm "$NBDZRAM_HOLD/pwrite"; }
+serve_held () { LD_PRELOAD=$bin/.libs/hold-write.so serve "$@"; }
 
 # Those of nbdkit, but $server.
 others ()
@@ -32,7 +28,7 @@ none_other () { [ ! "$(others)" ]; }
 
 # ---- a standby ----
 
-serve a --size=32M --standby
+serve_held a --size=32M --standby
 io "$(socket_uri a)" 'write -P 7 0 4M'
 eventually is_whole a
 server=$(server_pid a)
@@ -63,7 +59,8 @@ stop a
 # ---- the first server ----
 
 hold_it
-"$bin/../server/nbdzram" serve a --size=32M >>"$tmp/a.log" 2>&1 &
+LD_PRELOAD=$bin/.libs/hold-write.so \
+    "$bin/../server/nbdzram" serve a --size=32M >>"$tmp/a.log" 2>&1 &
 pid=$!
 servers+=("$pid")
 is_started () { [ "$(others)" ]; }
