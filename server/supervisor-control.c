@@ -18,6 +18,9 @@
 
 #include "supervisor.h"
 
+/* Out of descriptors, accept would fail again at once. */
+#define ACCEPT_PAUSE_MS 200
+
 #define REQUEST_MAX 8192
 #define REPLY_MAX 16384
 
@@ -62,7 +65,7 @@ control_polls (const struct supervisor *s, struct pollfd *polls)
       };
   }
   /* Others wait in the queue of the socket. */
-  if (room)
+  if (room && now_ms () >= s->accept_next)
     polls[count++] = (struct pollfd) {
       .fd = s->control.fd, .events = POLLIN,
     };
@@ -441,17 +444,24 @@ send_reply (struct peer *p)
     drop (p);
 }
 
+static int
+accept_one (const struct supervisor *s)
+{
+  int fd = accept4 (s->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+  return fd == -1 ? -1 : fd_keep (fd);
+}
+
 static void
 accept_peers (struct supervisor *s)
 {
+  if (s->control.fd == -1 || now_ms () < s->accept_next)
+    return;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->peers[i].fd == -1) {
-      int fd = accept4 (s->control.fd, NULL, NULL,
-                        SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-      if (fd == -1)
-        return;
-      s->peers[i].fd = fd_keep (fd);
+    if (s->peers[i].fd == -1 && (s->peers[i].fd = accept_one (s)) == -1) {
+      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        s->accept_next = now_ms () + ACCEPT_PAUSE_MS;
+      return;
     }
 }
 
@@ -467,7 +477,7 @@ control_listen (struct supervisor *s)
 int64_t
 control_answer (struct supervisor *s)
 {
-  int64_t next = 0;
+  int64_t next = now_ms () < s->accept_next ? s->accept_next : 0;
 
   for (unsigned i = 0; i < PEERS_MAX; ++i) {
     struct peer *p = &s->peers[i];
