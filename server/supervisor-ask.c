@@ -11,6 +11,9 @@
 
 #include "supervisor-ask.h"
 
+/* A supervisor gives up an upgrade or kills what does not end before that. */
+#define ANSWER_S 300
+
 static bool
 is_alive (const char *path)
 {
@@ -93,7 +96,7 @@ supervisor_ask (const char *name, json_t *request, json_t **reply)
   int code = supervisor_find (&s, name);
 
   if (code == EXIT_OK)
-    return server_ask (&s, request, 0, reply);
+    return server_ask (&s, request, ANSWER_S, reply);
   json_decref (request);
   return code;
 }

@@ -9,8 +9,8 @@
 #define SUPERVISOR_SUFFIX ".sup"
 
 /* Ask the supervisor of NAME, or, where that is NULL, the only one that
- * runs, without a limit of time.  REQUEST is taken over; the reply is the
- * caller's.  EXIT_OK, or another code after a message.
+ * runs, and wait some minutes for its reply.  REQUEST is taken over; the
+ * reply is the caller's.  EXIT_OK, or another code after a message.
  */
 int supervisor_ask (const char *name, json_t *request, json_t **reply);
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Replacing the program that serves, and then our own.
  *
+ *   TRYING     the newly installed program of ours is executed, for its
+ *              version, and room is made for what our successor must know:
+ *              what can fail does so before anything is changed.
  *   LOADING    a new generation is started, by what is installed now.  It
  *              finds the pool taken and waits: it has read its
  *              parameters, and all of it is in memory.
@@ -35,39 +38,45 @@
 
 #include "supervisor.h"
 #include "utf8.h"
+#include "util.h"
 
 #define LOADING_MS 60000
 #define PAUSING_MS 1000
 #define PAUSING_STEP_MS 1
 #define SWITCHING_MS 120000
-#define TRIAL_MS 10000
+#define TRYING_MS 10000
 
 /* ---- the standby of the old program ---- */
+
+static bool
+is_old_standby (const struct supervisor *s, const struct generation *g)
+{
+  return g != s->upgrade.next
+    && (g->state == GENERATION_WAITING || g->state == GENERATION_STARTING);
+}
 
 static struct generation *
 old_standby (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
-
-    if (g != s->upgrade.next
-        && (g->state == GENERATION_WAITING
-            || g->state == GENERATION_STARTING))
-      return g;
-  }
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (is_old_standby (s, &s->generations[i]))
+      return &s->generations[i];
   return NULL;
 }
 
+/* There are two while one is being replaced. */
 static void
-pause_standby (struct supervisor *s)
+pause_standbys (struct supervisor *s)
 {
-  struct generation *g = old_standby (s);
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
 
-  if (!g)
-    return;
-  process_signal (&g->process, SIGSTOP);
-  g->paused = true;
-  s->changed = true;
+    if (!is_old_standby (s, g))
+      continue;
+    process_signal (&g->process, SIGSTOP);
+    g->paused = true;
+    s->changed = true;
+  }
 }
 
 static void
@@ -127,6 +136,53 @@ enter (struct upgrade *u, enum upgrade_phase phase, int64_t ms)
   u->deadline = now_ms () + ms;
 }
 
+/* Is there a program of ours that can be executed at all?  After that
+ * there is no way back.
+ */
+static int
+start_trial (struct supervisor *s)
+{
+  char *argv[] = { (char *) "nbdzram", (char *) "--version", NULL };
+  char *envp[] = { NULL };
+  const struct program program = {
+    .path = s->executable, .argv = argv, .envp = envp,
+  };
+  struct spawn_fds fds = {
+    .from = { s->null, s->null, s->null }, .count = 3,
+  };
+
+  errno = ENOENT;
+  return s->executable ? spawn (&program, &fds, &s->upgrade.trial) : -1;
+}
+
+/* Where our successor finds what it must know: its room is taken now, so
+ * that writing it can't fail.
+ */
+static int
+reserve_state (const struct supervisor *s, struct upgrade *u)
+{
+  static char text[STATE_SIZE];
+  size_t length = 0;
+
+  for (char **word = u->setup.program.argv; word && *word; ++word)
+    length += 2 * strlen (*word) + 3; /* quoted */
+  errno = E2BIG;
+  if (state_print (s, true, text, sizeof text - MIN (length, sizeof text))
+      == -1)
+    return -1;
+  u->state = memfd_create ("nbdzram-state", MFD_CLOEXEC);
+  if (u->state == -1 || (u->state = fd_keep (u->state)) == -1)
+    return -1;
+  return fallocate (u->state, 0, 0, STATE_SIZE);
+}
+
+static void
+close_trial (struct upgrade *u)
+{
+  process_close (&u->trial);
+  fd_close (&u->state);
+}
+
 int
 upgrade_begin (struct supervisor *s, char *error, size_t size)
 {
@@ -142,23 +198,24 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
     setup_free (&u->setup);
     return -1;
   }
-  u->reply[0] = u->error[0] = '\0';
-  u->switched = now_ms ();
-  snprintf (u->old_version, sizeof u->old_version, "%s",
-            server ? server->version : PACKAGE_VERSION);
-  servers_retry (s);
-  if (!u->setup.serves) {
-    enter (u, UPGRADE_SWITCHING, 0);
+  u->trial = NO_PROCESS;
+  u->state = -1;
+  if (reserve_state (s, u) == -1)
+    snprintf (error, size, "room for the supervisor's state: %s",
+              strerror (errno));
+  else if (start_trial (s) == -1)
+    snprintf (error, size, "%s: %s", s->executable ? s->executable
+              : "nbdzram", strerror (errno));
+  else {
+    u->reply[0] = u->error[0] = '\0';
+    snprintf (u->old_version, sizeof u->old_version, "%s",
+              server ? server->version : PACKAGE_VERSION);
+    enter (u, UPGRADE_TRYING, TRYING_MS);
     return 0;
   }
-  u->next = server_start (s, &u->setup);
-  if (!u->next) {
-    snprintf (error, size, "%s: %s", u->setup.program.path, strerror (errno));
-    setup_free (&u->setup);
-    return -1;
-  }
-  enter (u, UPGRADE_LOADING, LOADING_MS);
-  return 0;
+  close_trial (u);
+  setup_free (&u->setup);
+  return -1;
 }
 
 /* ---- end ---- */
@@ -184,8 +241,9 @@ succeed (struct supervisor *s)
   enter (u, UPGRADE_EXECUTING, 0);
 }
 
+/* WHAT failed, and WHY. */
 static void
-fail (struct supervisor *s, const char *why)
+fail (struct supervisor *s, const char *what, const char *why)
 {
   struct upgrade *u = &s->upgrade;
 
@@ -193,12 +251,18 @@ fail (struct supervisor *s, const char *why)
     kill_generation (s, u->next);
   u->next = NULL;
   wake_standby (s);
+  close_trial (u);
   setup_free (&u->setup);
   snprintf (u->reply, sizeof u->reply,
-            "{\"ok\":false,\"error\":\"the new server does not start: %s\"}",
-            why);
-  log_line ("no upgrade: the new server does not start: %s", why);
+            "{\"ok\":false,\"error\":\"%s: %s\"}", what, why);
+  log_line ("no upgrade: %s: %s", what, why);
   enter (u, UPGRADE_NONE, 0);
+}
+
+static void
+fail_server (struct supervisor *s, const char *why)
+{
+  fail (s, "the new server does not start", why);
 }
 
 /* ---- steps ---- */
@@ -214,20 +278,22 @@ kill_server (struct supervisor *s)
   enter (&s->upgrade, UPGRADE_SWITCHING, SWITCHING_MS);
 }
 
-/* Until it has really stopped it may still take the pool. */
+/* Until one has really stopped it may still take the pool. */
 static bool
-standby_stopped (struct supervisor *s)
+standbys_stopped (const struct supervisor *s)
 {
-  const struct generation *g = old_standby (s);
-
-  return !g || process_stopped (&g->process);
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (is_old_standby (s, &s->generations[i])
+        && !process_stopped (&s->generations[i].process))
+      return false;
+  return true;
 }
 
 /* Who does not stop can't wait for the pool, either. */
 static void
 switch_over (struct supervisor *s)
 {
-  if (standby_stopped (s) || now_ms () >= s->upgrade.deadline)
+  if (standbys_stopped (s) || now_ms () >= s->upgrade.deadline)
     kill_server (s);
 }
 
@@ -245,6 +311,49 @@ plain (char *text)
   return text;
 }
 
+/* All that is ours can be replaced: then the servers are. */
+static void
+load (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+
+  servers_retry (s);
+  u->switched = now_ms ();
+  if (!u->setup.serves) {
+    enter (u, UPGRADE_SWITCHING, 0);
+    return;
+  }
+  u->next = server_start (s, &u->setup);
+  if (u->next)
+    enter (u, UPGRADE_LOADING, LOADING_MS);
+  else
+    fail_server (s, strerror (errno));
+}
+
+/* One that does not end by itself is killed; nobody waits for that. */
+static void
+look_at_trial (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+  char how[64];
+  int status;
+
+  if (!process_ended (&u->trial, &status)) {
+    if (now_ms () < u->deadline)
+      return;
+    process_signal (&u->trial, SIGKILL);
+    fail (s, "the new nbdzram can't be executed", "it does not end");
+  }
+  else if (status == 0) {
+    process_close (&u->trial);
+    load (s);
+  }
+  else {
+    status_text (how, sizeof how, status);
+    fail (s, "the new nbdzram can't be executed", how);
+  }
+}
+
 int64_t
 upgrade_look (struct supervisor *s)
 {
@@ -252,21 +361,23 @@ upgrade_look (struct supervisor *s)
 
   if (u->phase == UPGRADE_NONE || u->phase == UPGRADE_EXECUTING)
     return 0;
-  if (!u->setup.serves
+  if (u->phase == UPGRADE_TRYING)
+    look_at_trial (s);
+  else if (!u->setup.serves
       || (u->next && u->next->state == GENERATION_READY))
     succeed (s);
   else if (!u->next)
-    fail (s, u->error[0] ? plain (u->error) : "it ended");
+    fail_server (s, u->error[0] ? plain (u->error) : "it ended");
   else if (u->phase == UPGRADE_LOADING
            && u->next->state == GENERATION_WAITING) {
-    pause_standby (s);
+    pause_standbys (s);
     enter (u, UPGRADE_PAUSING, PAUSING_MS);
     switch_over (s);
   }
   else if (u->phase == UPGRADE_PAUSING)
     switch_over (s);
   else if (now_ms () >= u->deadline)
-    fail (s, "it takes too long");
+    fail_server (s, "it takes too long");
   if (u->phase == UPGRADE_NONE || u->phase == UPGRADE_EXECUTING)
     return now_ms ();           /* others have something to do now */
   return u->phase == UPGRADE_PAUSING
@@ -275,41 +386,13 @@ upgrade_look (struct supervisor *s)
 
 /* ---- our own program ---- */
 
-/* Is there a program of ours that can be executed at all?  After that
- * there is no way back.
- */
-static bool
-on_trial (const struct supervisor *s, const char *path)
-{
-  char *argv[] = { (char *) "nbdzram", (char *) "--version", NULL };
-  char *envp[] = { NULL };
-  const struct program program = {
-    .path = (char *) path, .argv = argv, .envp = envp,
-  };
-  struct spawn_fds fds = {
-    .from = { s->null, s->null, s->null }, .count = 3,
-  };
-  struct process p;
-  struct pollfd end = { .events = POLLIN };
-  int status = -1;
-
-  if (spawn (&program, &fds, &p) == -1)
-    return false;
-  end.fd = p.fd;
-  if (poll (&end, 1, TRIAL_MS) != 1)
-    process_signal (&p, SIGKILL);
-  poll (&end, 1, -1);
-  process_ended (&p, &status);
-  process_close (&p);
-  return status == 0;
-}
-
 /* Descriptors go with us to the new program, or no more. */
 static void
 keep_over_exec (struct supervisor *s, bool keep)
 {
   const int flags = keep ? 0 : FD_CLOEXEC;
 
+  fcntl (s->upgrade.state, F_SETFD, flags);
   fcntl (s->control.fd, F_SETFD, flags);
   fcntl (s->pool, F_SETFD, flags);
   for (unsigned i = 0; i < s->listener_count; ++i)
@@ -333,36 +416,30 @@ leave_state (const struct supervisor *s)
 {
   static char text[STATE_SIZE];
   int length = state_print (s, true, text, sizeof text);
-  int fd = length == -1 ? -1 : memfd_create ("nbdzram-state", 0);
 
-  if (fd != -1 && write (fd, text, (size_t) length) == length)
-    return fd;
-  fd_close (&fd);
-  return -1;
+  errno = E2BIG;
+  return length != -1
+    && pwrite (s->upgrade.state, text, (size_t) length, 0) == length
+    && ftruncate (s->upgrade.state, length) == 0 ? 0 : -1;
 }
 
 void
 upgrade_execute (struct supervisor *s)
 {
-  char resume[64];
-  int fd;
+  struct upgrade *u = &s->upgrade;
+  char resume[128];
 
-  enter (&s->upgrade, UPGRADE_NONE, 0);
-  if (!s->executable || !on_trial (s, s->executable)) {
-    log_line ("%s: can't be executed: the supervisor stays as it is",
-              s->executable ? s->executable : "nbdzram");
-    return;
+  enter (u, UPGRADE_NONE, 0);
+  if (leave_state (s) == 0) {
+    snprintf (resume, sizeof resume, "%d,%d,%ju,%ju", u->state, s->control.fd,
+              (uintmax_t) s->control.dev, (uintmax_t) s->control.ino);
+    setenv ("NBDZRAM_RESUME", resume, 1);
+    keep_over_exec (s, true);
+    execv (s->executable, s->arguments);
   }
-  fd = leave_state (s);
-  if (fd == -1)
-    return;
-  snprintf (resume, sizeof resume, "%d,%d", fd, s->control.fd);
-  setenv ("NBDZRAM_RESUME", resume, 1);
-  keep_over_exec (s, true);
-  execv (s->executable, s->arguments);
-  log_line ("%s: %s: the supervisor stays as it is", s->executable,
-            strerror (errno));
+  log_line ("%s: %s: the servers are new, the supervisor stays as it is",
+            s->executable, strerror (errno));
   keep_over_exec (s, false);
   unsetenv ("NBDZRAM_RESUME");
-  close (fd);
+  close_trial (u);
 }

@@ -88,6 +88,58 @@ nbdzram status u --raw -n -o NAME,ALGORITHM | grep -q '^u zstd'
 io "$(socket_uri u)" 'read -P 9 0 1M'
 stop u
 
+# ---- a supervisor that can't be replaced: nothing is ----
+
+# same_server: as before, and it has its standby.
+same_server ()
+{
+    [ "$(server_pid u)" = "$old" ] || fail "the server was replaced"
+    has_standby u || fail "its standby is gone"
+}
+export NBDZRAM_HOLD=$tmp/hold
+mkdir "$NBDZRAM_HOLD"
+cp "$bin/../server/nbdzram" "$tmp/nbdzram"
+LD_PRELOAD=$bin/.libs/hold-write.so "$tmp/nbdzram" serve u --size=32M \
+    --standby >>"$tmp/u.log" 2>&1 &
+pid=$!
+servers+=("$pid")
+eventually is_whole u
+old=$(server_pid u)
+
+touch "$NBDZRAM_HOLD/memfd_create"
+exits 1 "u: room for the supervisor's state: Too many open files" upgrade u
+rm "$NBDZRAM_HOLD/memfd_create"
+same_server
+
+install ()
+{
+    cat >"$tmp/new"
+    chmod +x "$tmp/new"
+    mv "$tmp/new" "$tmp/nbdzram"
+}
+echo nonsense | install
+exits 1 "u: .*/nbdzram: Exec format error" upgrade u
+same_server
+printf '#!/bin/sh\nexit 3\n' | install
+exits 1 "u: the new nbdzram can't be executed: ended with status 3" upgrade u
+same_server
+
+# One that hangs is given up, and keeps the supervisor from nothing.
+printf '#!/bin/sh\ntouch %s; exec sleep 1000\n' "$tmp/hangs" | install
+nbdzram upgrade u >"$tmp/upgrade.log" 2>&1 &
+upgrade=$!
+eventually test -e "$tmp/hangs"
+kill -9 "$old"
+eventually is_whole u || fail "the server is not replaced meanwhile"
+! wait "$upgrade" || fail "it is no failure"
+grep -q "the new nbdzram can't be executed: it does not end" \
+     "$tmp/upgrade.log" || fail "$(cat "$tmp/upgrade.log")"
+
+install <"$bin/../server/nbdzram"
+nbdzram upgrade u
+eventually is_whole u
+stop u
+
 # A holder that takes its time is waited for, and then forgotten.
 serve u --size=32M --swap
 eventually is_whole u
