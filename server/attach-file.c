@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,7 +76,21 @@ lock (int fd)
   return 0;
 }
 
-/* Its page is mapped for good, so that it is locked with all else. */
+/* Its page stays mapped, so that it is locked with all else. */
+static int
+map_page (int fd)
+{
+  static void *page = NULL;
+
+  if (page)
+    munmap (page, ATTACH_SIZE);
+  page = mmap (NULL, ATTACH_SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (page != MAP_FAILED)
+    return 0;
+  page = NULL;
+  return -1;
+}
+
 int
 attach_open (const char *name)
 {
@@ -88,14 +104,45 @@ attach_open (const char *name)
     return -1;
   if (lock (fd) == -1)
     err = errno == EWOULDBLOCK ? EBUSY : errno;
-  else if (ftruncate (fd, ATTACH_SIZE) == -1
-           || mmap (NULL, ATTACH_SIZE, PROT_READ, MAP_SHARED | MAP_POPULATE,
-                    fd, 0) == MAP_FAILED)
+  else if (ftruncate (fd, ATTACH_SIZE) == -1 || map_page (fd) == -1)
     err = errno;
   else
     return fd;
   close (fd);
   errno = err;
+  return -1;
+}
+
+bool
+attach_is_there (int fd, const char *name)
+{
+  char path[RUN_PATH_SIZE];
+  struct stat ours, theirs;
+
+  return fd != -1 && fstat (fd, &ours) == 0
+    && lstat (run_path (path, name, "attach"), &theirs) == 0
+    && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* The end of the path, which differs, has to fit into the address. */
+int
+attach_exclude (const char *name)
+{
+  struct sockaddr_un addr = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char path[RUN_PATH_SIZE];
+  size_t length, room = sizeof addr.sun_path - 1;
+
+  if (fd == -1)
+    return -1;
+  length = strlen (run_path (path, name, "attach"));
+  length = length < room ? length : room;
+  memcpy (addr.sun_path + 1, path + strlen (path) - length, length);
+  if (bind (fd, (const struct sockaddr *) &addr,
+            (socklen_t) (offsetof (struct sockaddr_un, sun_path) + 1 + length))
+      == 0)
+    return 0;
+  close (fd);
   return -1;
 }
 

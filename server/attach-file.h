@@ -3,7 +3,10 @@
  * those who ask.
  *
  * A watcher holds it open, locked (flock) and in memory, and writes in
- * place: a new file would take a page just when there are none.
+ * place: a new file would take a page just when there are none.  Where the
+ * directory can't be used, a device that is connected is watched without it:
+ * then a lock in the kernel alone (attach_exclude) says that there is one
+ * watcher.
  *
  * Functions return 0, or -1 with errno.
  */
@@ -11,6 +14,7 @@
 #ifndef NBDZRAM_ATTACH_FILE_H
 #define NBDZRAM_ATTACH_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -47,6 +51,14 @@ int attach_read (struct attachment *a, const char *name);
  * lives.
  */
 int attach_open (const char *name);
+
+/* Is FD, of attach_open, still the file by that name? */
+bool attach_is_there (int fd, const char *name);
+
+/* Be the only one that watches NAME, as long as the process lives, without
+ * any file.  EADDRINUSE: another process is.
+ */
+int attach_exclude (const char *name);
 
 int attach_write (int fd, const struct attachment *a);
 

@@ -16,6 +16,7 @@
 
 #include "attach-file.h"
 #include "gate.h"
+#include "nbd-device.h"
 #include "supervisor.h"
 #include "util.h"
 
@@ -209,16 +210,19 @@ plan_start (struct watcher *w, const char *why)
   w->next_start = now_ms () + MIN (pause, PAUSE_MAX_MS);
 }
 
-/* How somebody else's child ended is not known; but who disconnects the
- * device, and is done, removes the file that says that it is connected.
+/* How somebody else's child ended is not known; but one that disconnects the
+ * device, and is done, removes the file that says that it is connected.  The
+ * file may have been removed with its directory, so the kernel is asked, too.
  */
 static bool
 is_attached (const struct supervisor *s, const struct watcher *w)
 {
   char path[sizeof s->directory + sizeof w->name + 16];
+  char identifier[sizeof w->name + 16];
 
   snprintf (path, sizeof path, "%s/%s.attach", s->directory, w->name);
-  return access (path, F_OK) == 0;
+  snprintf (identifier, sizeof identifier, "nbdzram:%s", w->name);
+  return access (path, F_OK) == 0 || nbd_device_find (identifier) != -1;
 }
 
 static void

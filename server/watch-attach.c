@@ -62,6 +62,9 @@ connect_all (struct watching *w, int index, const struct nbd_dialed *list,
   if (attach_write (w->file, &w->a) == 0)
     return 0;
   watch_say (w, "%s.attach: %s", w->a.name, strerror (errno));
+  /* A half of a mirror that comes back is needed, whoever may know of it. */
+  if (w->apart)
+    return 0;
   nbd_disconnect (&w->nl, w->a.index);
   return -1;
 }
@@ -176,14 +179,22 @@ watch_begin (struct watching *w, int index)
 {
   struct attachment old;
   bool known = attach_read (&old, w->a.name) == 0;
+  bool alone = attach_exclude (w->a.name) == 0;
   char path[RUN_PATH_SIZE];
+  int err;
 
   w->file = attach_open (w->a.name);
-  if (w->file == -1)
-    return watch_refuse (w, errno == EBUSY ? "another watcher is at work"
-                         : strerror (errno));
+  err = errno;
+  if (w->file == -1 && (err == EBUSY || !alone))
+    return watch_refuse (w, "another watcher is at work");
   if (resume (w, &old, known) || (known && resume_apart (w, &old)))
     return 0;
+  /* Nobody needs a new device yet. */
+  if (w->file == -1) {
+    watch_say (w, "%s: %s", run_path (path, w->a.name, "attach"),
+               strerror (err));
+    return -1;
+  }
   if (known && watch_is_swap (&old, w->a.identifier))
     return watch_refuse (w, "its device is in use as swap, but not found "
                          "connected");

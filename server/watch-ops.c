@@ -15,6 +15,9 @@
 #include "process.h"
 #include "watch.h"
 
+/* How often it is looked whether the file is there. */
+#define FILE_EVERY_MS 2000
+
 static int64_t
 now (void *opaque)
 {
@@ -116,8 +119,30 @@ kill_server (void *opaque, int pidfd, pid_t pid)
 void
 watch_save (struct watching *w)
 {
-  if (attach_write (w->file, &w->a) == -1)
+  w->saved = attach_write (w->file, &w->a) == 0;
+  if (!w->saved)
     watch_say (w, "%s.attach: %s", w->a.name, strerror (errno));
+}
+
+int
+watch_keep_file (struct watching *w)
+{
+  int64_t left = w->file_next - now_ms ();
+  int fd;
+
+  if (left > 0)
+    return (int) left;
+  w->file_next = now_ms () + FILE_EVERY_MS;
+  if (!attach_is_there (w->file, w->a.name)
+      && (fd = attach_open (w->a.name)) != -1) {
+    if (w->file != -1)
+      close (w->file);
+    w->file = fd;
+    w->saved = false;
+  }
+  if (!w->saved)
+    watch_save (w);
+  return FILE_EVERY_MS;
 }
 
 /* Before anything of the new server's is offered: a successor of ours

@@ -93,12 +93,15 @@ static void
 work (struct watching *w, const sigset_t *usual)
 {
   while (!w->apart || watch_half_come_back (w, usual)) {
-    int ms = watcher_step (&w->watcher);
+    int ms = watcher_step (&w->watcher), file_ms = watch_keep_file (w);
     struct timespec t;
+
+    if (ms == -1 || ms > file_ms)
+      ms = file_ms;
 
     if (w->mirror) {
       watch_half_look (w);
-      if (ms == -1 || ms > half_tick (&w->half))
+      if (ms > half_tick (&w->half))
         ms = half_tick (&w->half);
     }
     if (w->apart)
@@ -109,8 +112,7 @@ work (struct watching *w, const sigset_t *usual)
       watch_say (w, "somebody has disconnected /dev/nbd%d", w->a.index);
       return;
     }
-    ppoll (w->watcher.polls, w->watcher.poll_count, ms == -1 ? NULL : &t,
-           usual);
+    ppoll (w->watcher.polls, w->watcher.poll_count, &t, usual);
     if (told_to_end && finish (w))
       return;
     told_to_end = 0;

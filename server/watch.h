@@ -27,7 +27,9 @@
 
 struct watching {
   struct attachment a;
-  int file;                     /* NAME.attach */
+  int file;                     /* NAME.attach; -1: it can't be had now */
+  bool saved;                   /* it says what is so */
+  int64_t file_next;            /* milliseconds: when to look at it */
   struct nbd_netlink nl;
   struct nbd_address address;
   struct nbd_dial dial;
@@ -67,6 +69,11 @@ bool watch_is_same_disk (struct watching *w, const struct nbd_dialed *d);
 
 /* Write NAME.attach; says it where that fails. */
 void watch_save (struct watching *w);
+
+/* Make NAME.attach anew where it was removed, and write it where that has
+ * failed; in how many milliseconds to look again.
+ */
+int watch_keep_file (struct watching *w);
 
 /* Count that the kernel has a socket again, LIVE in all, and say it. */
 void watch_reconnected (void *opaque, unsigned live);

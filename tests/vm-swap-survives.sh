@@ -3,13 +3,14 @@
 # While memory of 1.6 times the machine's is in use: the watcher is killed,
 # the supervisor is killed and started again by hand, the server is stopped
 # for longer than the kernel waits, so that it must not do late what was sent
-# again meanwhile, and upgraded ten times.
+# again meanwhile; server and watcher are killed while their directory is gone
+# and can't be made; and it is upgraded ten times.
 . "${srcdir:-.}/tests/vm/host.sh"
 boot 1500 320M
 #### guest ####
 swap_on 500M
 mib=$(footprint)
-(pages $mib workers=2 rounds=0 seconds=60 seed="${seed:-400}" >/tmp/line 2>&1; echo $? >/tmp/code) &
+(pages $mib workers=2 rounds=0 seconds=80 seed="${seed:-400}" >/tmp/line 2>&1; echo $? >/tmp/code) &
 running () { [ ! -e /tmp/code ] || { cat /tmp/line; fail "it ended early"; }; }
 busy () { sleep 3; running; }
 
@@ -42,6 +43,26 @@ kill -STOP "$pid"
 sleep 6
 kill -CONT "$pid" 2>/dev/null
 busy
+
+say "the directory is gone, and server and watcher are killed"
+eventually server_pid >/dev/null
+server=$(server_pid)
+watcher=$(watcher_pid)
+rm -r /run/nbdzram
+: >/run/nbdzram || fail "it is there again too soon"
+kill -9 "$server" || fail "no server"
+kill -9 "$watcher" || fail "no watcher"
+busy
+rm /run/nbdzram
+has_all ()
+{
+    [ -S /run/nbdzram/swap0.sup ] && [ -S /run/nbdzram/swap0.sock ] &&
+        [ -S /run/nbdzram/swap0.ctl ] && [ -s /run/nbdzram/swap0.attach ] &&
+        [ "$(server_pid)" ] && [ "$(server_pid)" != "$server" ]
+}
+eventually has_all || fail "$(ls /run/nbdzram): $(cat /run/nbdzram/swap0.run)"
+busy
+running
 
 say "upgrades"
 n=0

@@ -154,6 +154,32 @@ start_server
 eventually all_connected
 still_there
 
+# The directory is removed: the file is made anew.  While it can't be used, a
+# watcher that is killed is followed by another one, and by no second one.
+attach=$XDG_RUNTIME_DIR/nbdzram/swap0.attach
+is_attached () { grep -qs '"device":"/dev/nbd0"' "$attach"; }
+rm -r "$XDG_RUNTIME_DIR/nbdzram"
+eventually is_attached || fail "$(tail -n 3 "$tmp/watch.log")"
+rm -r "$XDG_RUNTIME_DIR/nbdzram"
+touch "$XDG_RUNTIME_DIR/nbdzram"
+kill -9 "$watcher"
+wait "$watcher" 2>/dev/null || :
+went=$(grep -c 'goes on with' "$tmp/watch.log" || :)
+start_watcher
+goes_on () { [ "$(grep -c 'goes on with' "$tmp/watch.log")" -gt "$went" ]; }
+eventually goes_on || fail "$(tail -n 3 "$tmp/watch.log")"
+! timeout 60 "$bin/watch-played" swap0 --uri "$(uri swap)" 2>"$tmp/second" ||
+    fail "two watchers"
+grep -q 'another watcher is at work' "$tmp/second" || fail "$(cat "$tmp/second")"
+kill -9 "$server"
+wait "$server" 2>/dev/null || :
+rm "$XDG_RUNTIME_DIR/nbdzram"
+start_server
+eventually comes_back || fail "not connected again: $(
+    tail -n 5 "$tmp/watch.log")"
+eventually is_attached || fail "$(tail -n 3 "$tmp/watch.log")"
+still_there
+
 # Somebody swaps to it, and then not.
 mkdir -p "$NBDZRAM_ROOT/proc"
 echo '/dev/nbd0 partition 8192 100 5' >"$NBDZRAM_ROOT/proc/swaps"
