@@ -115,10 +115,32 @@ algorithm_of (const struct export *e)
   return e->settings.algorithm.codec ? &e->settings.algorithm : NULL;
 }
 
-/* -1 after ERROR: why E could not be had, by errno. */
+/* -1 after ERROR: what errno means for an export. */
 static int
-report_add (const struct export *e, char *error, size_t size)
+report (char *error, size_t size)
 {
+  switch (errno) {
+  case EINVAL:
+    return say (error, size, "a disk has from 1 byte to 1 PiB");
+  case ENOENT:
+    return say (error, size, "the export was removed");
+  case ENOSPC:
+    return say (error, size, "mem-limit leaves no room for it");
+  default:
+    return say (error, size, "%m");
+  }
+}
+
+/* -1 after ERROR: why E, called NAME, could not be had, by errno. */
+static int
+report_add (const struct export *e, const char *name, char *error,
+            size_t size)
+{
+  char shown[EXPORT_SHOWN_SIZE];
+
+  if (errno == EEXIST)
+    return say (error, size, "there is an export \"%s\" already",
+                export_name_shown (name, shown));
   if (errno == ENOSPC && pool->device_count >= POOL_DEVICES_MAX)
     return say (error, size, "there are %d already", POOL_DEVICES_MAX);
   if (errno == EMLINK)
@@ -126,7 +148,7 @@ report_add (const struct export *e, char *error, size_t size)
                 "most there can be", METHODS_OF_DEVICES);
   if (algorithm_of (e) && (errno == ENOSPC || errno == ENOMEM))
     return say (error, size, "no memory for it and its algorithm");
-  return say (error, size, "%m");
+  return report (error, size);
 }
 
 /* A new one, which the caller uses then.  exports_lock is held. */
@@ -146,7 +168,7 @@ make (const char *name, const char *settings, uint64_t default_size,
     say (error, size, "a new export needs size=");
   else if ((d = device_add (pool, name, bytes, settings,
                             algorithm_of (e))) == NULL)
-    report_add (e, error, size);
+    report_add (e, name, error, size);
   if (d)
     equip (d, e);
   else
@@ -197,7 +219,7 @@ equip_found (struct device *d, char *error, size_t size)
   if (!e)
     return -1;
   if (algorithm_of (e) && set_algorithm (d, algorithm_of (e)) == -1) {
-    report_add (e, error, size);
+    report_add (e, d->name, error, size);
     export_free (e);
     return -1;
   }
@@ -546,7 +568,7 @@ resize (const char *name, uint64_t bytes, char *error, size_t size)
   if (r == 0)
     return 0;
   return errno == EBUSY ? say (error, size, "the export is in use")
-                        : say (error, size, "%m");
+                        : report (error, size);
 }
 
 static void

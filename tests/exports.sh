@@ -98,7 +98,7 @@ replies ()
     grep -q "$1" "$tmp/reply" || fail "to $2: $(cat "$tmp/reply")"
 }
 replies '"ok": true' '{"verb": "export-add", "name": "new", "settings": "size=8M:quota=4M"}'
-replies 'File exists' '{"verb": "export-add", "name": "new", "settings": "size=8M"}'
+replies 'there is an export ..new.. already' '{"verb": "export-add", "name": "new", "settings": "size=8M"}'
 replies 'needs size=' '{"verb": "export-add", "name": "newer"}'
 replies 'is said twice' '{"verb": "export-add", "name": "n", "settings": "size=8M:size=9M"}'
 replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=x"}'
@@ -110,6 +110,7 @@ replies 'up to 255' "{\"verb\": \"export-add\", \"name\": \"$(printf 'n%.0s' {1.
 replies 'there is no export' '{"verb": "export-remove", "name": "newer"}'
 replies 'there is no export' '{"verb": "export-resize", "name": "newer", "size": 1}'
 replies 'from 1' '{"verb": "export-resize", "name": "new", "size": 0}'
+replies 'from 1 byte to 1 PiB' '{"verb": "export-resize", "name": "new", "size": 1125899906842625}'
 nbdcopy "$tmp/three" "$(uri zram new)"
 replies '"ok": true' '{"verb": "export-resize", "name": "new", "size": 1099511627776}'
 [ "$(sizes "$(uri zram new)")" = 1099511627776 ] || fail "not resized"
