@@ -74,7 +74,9 @@ find (struct array *a, char *error, size_t size)
 static int
 must_be_empty (const char *device, char *error, size_t size)
 {
-  switch (swap_content (device)) {
+  size_t page;
+
+  switch (swap_content (device, &page)) {
   case SWAP_EMPTY:
     return 0;
   case -1:

@@ -24,27 +24,44 @@
 #define END_SIZE MIB
 #define SIGNATURE "SWAPSPACE2"
 
+/* Of the pages of Linux's architectures, but for a few that are old. */
+#define PAGE_MIN 4096
+#define PAGE_MAX 65536
+
 static bool
 is_zero (const char *p, size_t length)
 {
   return length == 0 || (p[0] == 0 && memcmp (p, p + 1, length - 1) == 0);
 }
 
-static int
-look_at (const char *start, size_t first, const char *end, size_t last)
+/* The signature ends the first page, which is as large as those of the
+ * machine that mkswap was for.  0: there is none.
+ */
+static size_t
+page_size_of (const char *start, size_t length)
 {
-  const size_t page = (size_t) sysconf (_SC_PAGESIZE);
-  const size_t length = strlen (SIGNATURE);
+  const size_t mark = strlen (SIGNATURE);
 
-  if (first >= page
-      && memcmp (start + page - length, SIGNATURE, length) == 0)
-    return SWAP_SIGNATURE;
+  for (size_t page = PAGE_MIN; page <= PAGE_MAX && page <= length; page *= 2)
+    if (memcmp (start + page - mark, SIGNATURE, mark) == 0)
+      return page;
+  return 0;
+}
+
+static int
+look_at (const char *start, size_t first, const char *end, size_t last,
+         size_t *page)
+{
+  *page = page_size_of (start, first);
+  if (*page != 0)
+    return *page == (size_t) sysconf (_SC_PAGESIZE) ? SWAP_SIGNATURE
+                                                    : SWAP_OTHER_PAGES;
   return is_zero (start, first) && is_zero (end, last) ? SWAP_EMPTY
                                                        : SWAP_OTHER;
 }
 
 static int
-read_ends (int fd, char *start, char *end)
+read_ends (int fd, char *start, char *end, size_t *page)
 {
   off_t size = lseek (fd, 0, SEEK_END);
   off_t from = size > (off_t) END_SIZE ? size - (off_t) END_SIZE : 0;
@@ -56,17 +73,17 @@ read_ends (int fd, char *start, char *end)
   last = pread (fd, end, END_SIZE, from);
   if (first == -1 || last == -1)
     return -1;
-  return look_at (start, (size_t) first, end, (size_t) last);
+  return look_at (start, (size_t) first, end, (size_t) last, page);
 }
 
 int
-swap_content (const char *device)
+swap_content (const char *device, size_t *page)
 {
   char *buf = malloc (2 * END_SIZE);
   int fd = open (device, O_RDONLY | O_CLOEXEC), r = -1, err;
 
   if (buf && fd != -1)
-    r = read_ends (fd, buf, buf + END_SIZE);
+    r = read_ends (fd, buf, buf + END_SIZE, page);
   err = errno;
   if (fd != -1)
     close (fd);

@@ -9,11 +9,14 @@
 enum swap_content {
   SWAP_EMPTY,                   /* nothing but zeroes at its ends */
   SWAP_SIGNATURE,               /* mkswap was there */
+  SWAP_OTHER_PAGES,             /* mkswap for another size of pages was */
   SWAP_OTHER,                   /* what mkswap would destroy */
 };
 
-/* What the device holds; -1 with errno. */
-int swap_content (const char *device);
+/* What the device holds, and the size of its pages where it is swap; -1
+ * with errno.
+ */
+int swap_content (const char *device, size_t *page);
 
 /* Make it an area with LABEL, by mkswap(8).  0, or -1 with a line in
  * ERROR.

@@ -338,10 +338,15 @@ static int
 make_area (struct swapon *s, const char *device)
 {
   char why[256];
+  size_t page;
 
-  switch (swap_content (device)) {
+  switch (swap_content (device, &page)) {
   case SWAP_SIGNATURE:
     return 0;
+  case SWAP_OTHER_PAGES:
+    return fail (s, "%s is swap of a machine with pages of %zuK, and this "
+                 "one has pages of %ldK; if nobody needs it: wipefs -a %s",
+                 device, page / 1024, sysconf (_SC_PAGESIZE) / 1024, device);
   case SWAP_EMPTY:
     if (swap_make (device, s->name, why, sizeof why) == 0)
       return 0;

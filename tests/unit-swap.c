@@ -475,28 +475,41 @@ devices (void **state)
 static void
 content (void **state)
 {
+  static const size_t pages[] = { 4096, 8192, 16384, 32768, 65536 };
   char path[64], error[256];
+  size_t page;
   int fd;
 
   (void) state;
   snprintf (path, sizeof path, "%s/disk", kernel_root);
-  assert_int_equal (swap_content (path), -1);
+  assert_int_equal (swap_content (path, &page), -1);
   fd = open (path, O_RDWR | O_CREAT, 0600);
   assert_int_equal (ftruncate (fd, 8 * MIB), 0);
-  assert_int_equal (swap_content (path), SWAP_EMPTY);
+  assert_int_equal (swap_content (path, &page), SWAP_EMPTY);
   /* In the middle nobody leaves a mark. */
   assert_int_equal (pwrite (fd, "x", 1, 4 * MIB), 1);
-  assert_int_equal (swap_content (path), SWAP_EMPTY);
+  assert_int_equal (swap_content (path, &page), SWAP_EMPTY);
   assert_int_equal (pwrite (fd, "x", 1, 8 * MIB - 1), 1);
-  assert_int_equal (swap_content (path), SWAP_OTHER);
+  assert_int_equal (swap_content (path, &page), SWAP_OTHER);
   assert_int_equal (pwrite (fd, "", 1, 8 * MIB - 1), 1);
   assert_int_equal (pwrite (fd, "x", 1, 64 * KIB + 64), 1);
-  assert_int_equal (swap_content (path), SWAP_OTHER);
+  assert_int_equal (swap_content (path, &page), SWAP_OTHER);
   assert_int_equal (pwrite (fd, "", 1, 64 * KIB + 64), 1);
+  /* Of kernels with other pages; a smaller one is the newer. */
+  for (size_t i = ARRAY_SIZE (pages); i-- > 0; ) {
+    assert_int_equal (pwrite (fd, "SWAPSPACE2", 10, (off_t) pages[i] - 10),
+                      10);
+    assert_int_equal (swap_content (path, &page),
+                      pages[i] == (size_t) sysconf (_SC_PAGESIZE)
+                      ? SWAP_SIGNATURE : SWAP_OTHER_PAGES);
+    assert_int_equal (page, pages[i]);
+  }
+  assert_int_equal (ftruncate (fd, 0), 0);
+  assert_int_equal (ftruncate (fd, 8 * MIB), 0);
   if (swap_make (path, "a-name-that-is-too-long", error, sizeof error) == -1
       && errno == ENOENT)
     skip ();
-  assert_int_equal (swap_content (path), SWAP_SIGNATURE);
+  assert_int_equal (swap_content (path, &page), SWAP_SIGNATURE);
   close (fd);
 }
 
