@@ -546,13 +546,29 @@ zram_get_size (void *handle)
   return (int64_t) d->size;
 }
 
+/* What clients assume of a server that states no block sizes. */
+#define DEFAULT_PREFERRED_BLOCK 4096
+
+/* Nothing is stated where the protocol's defaults (1, 4096, no maximum) say
+ * the same.  nbdinfo asks a server that states a minimum of 1 for extents of
+ * 2^32 - 1 bytes, the one length at which nbdkit aborts when a filter answers
+ * with a longer extent (CVE-2025-47711, in nbdkit before 1.42.3).  Without a
+ * minimum it asks for multiples of 512.  To state a minimum of 512 is no
+ * remedy: libnbd's programs would refuse to write files of odd sizes, and the
+ * filter blocksize of these versions would abort.
+ */
 static int
 zram_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
                  uint32_t *maximum)
 {
+  uint32_t page_size = options.pool.geometry.page_size;
+
   (void) handle;
+  *minimum = *preferred = *maximum = 0;
+  if (page_size == DEFAULT_PREFERRED_BLOCK)
+    return 0;
   *minimum = 1;
-  *preferred = options.pool.geometry.page_size;
+  *preferred = page_size;
   *maximum = UINT32_MAX;
   return 0;
 }
