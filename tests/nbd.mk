@@ -68,7 +68,8 @@ filter_tests = \
 	tests/filter-readahead.sh \
 	tests/filter-retry.sh \
 	tests/filter-stats.sh \
-	tests/filter-truncate.sh
+	tests/filter-truncate.sh \
+	tests/filters-large.sh
 
 # The command nbdzram, and whole machines.
 command_tests = \
