@@ -346,8 +346,11 @@ round_of (struct peers *ps, bool more)
   };
   if (ps->pausing)
     ms = MIN (ms, ACCEPT_PAUSE);
-  if (poll (fds, PEERS_MAX + 2, more ? 0 : ms) == -1)
+  if (poll (fds, PEERS_MAX + 2, more ? 0 : ms) == -1) {
+    if (errno != EINTR)
+      poll (NULL, 0, ACCEPT_PAUSE);
     return;
+  }
   ps->pausing = false;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
     if (fds[i].revents != 0)

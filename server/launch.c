@@ -141,7 +141,10 @@ start (const struct program *program, const struct spawn_fds *fds,
   }
   if (error == 0)
     return 0;
-  waitpid (pid, NULL, 0);
+  /* It has ended, or was killed, which may take a while: the supervisor
+   * reaps all children that it does not know.
+   */
+  waitpid (pid, NULL, WNOHANG);
   errno = error;
   return -1;
 }

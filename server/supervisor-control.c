@@ -444,21 +444,15 @@ send_reply (struct peer *p)
     drop (p);
 }
 
-static int
-accept_one (const struct supervisor *s)
-{
-  int fd = accept4 (s->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-  return fd == -1 ? -1 : fd_keep (fd);
-}
-
 static void
 accept_peers (struct supervisor *s)
 {
   if (s->control.fd == -1 || now_ms () < s->accept_next)
     return;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->peers[i].fd == -1 && (s->peers[i].fd = accept_one (s)) == -1) {
+    if (s->peers[i].fd == -1
+        && (s->peers[i].fd = accept4 (s->control.fd, NULL, NULL,
+                                      SOCK_CLOEXEC | SOCK_NONBLOCK)) == -1) {
       if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
         s->accept_next = now_ms () + ACCEPT_PAUSE_MS;
       return;

@@ -30,6 +30,11 @@
 /* A process that is killed is gone by then, or not to be waited for. */
 #define DEATH_MS 5000
 
+/* A first server is ready by then, or not to be waited for. */
+#define FIRST_MS 600000
+
+#define POLL_PAUSE_MS 100
+
 #define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS + PEERS_MAX + 4)
 
 int64_t
@@ -100,7 +105,11 @@ wait_for_events (const struct supervisor *s, int64_t next)
 
   if (next != 0 && timeout < 0)
     timeout = 0;
-  poll (polls, count, (int) timeout);
+  /* It refuses where there are more than a process may have descriptors;
+   * at a real-time priority nobody must go round and round.
+   */
+  if (poll (polls, count, (int) timeout) == -1 && errno != EINTR)
+    poll (NULL, 0, POLL_PAUSE_MS);
 }
 
 /* ---- signals ---- */
@@ -309,6 +318,7 @@ static int
 first_server (struct supervisor *s, char *error, size_t size)
 {
   struct generation *g = server_start (s, &s->setup);
+  int64_t deadline = now_ms () + FIRST_MS;
 
   if (!g) {
     snprintf (error, size, "%s: %s", s->setup.program.path, strerror (errno));
@@ -316,9 +326,14 @@ first_server (struct supervisor *s, char *error, size_t size)
   }
   write_down (s);
   while (g->state != GENERATION_READY && !s->stop.asked) {
-    wait_for_events (s, 0);
+    wait_for_events (s, deadline);
     take_signals (s);
     servers_look (s);
+    if (now_ms () >= deadline) {
+      snprintf (error, size, "the server is not ready after %d minutes",
+                FIRST_MS / 60000);
+      return -1;
+    }
     if (g->state == GENERATION_WAITING) {
       snprintf (error, size, "pool=%s: another process is using this pool",
                 s->setup.conf.pool ? s->setup.conf.pool : "");

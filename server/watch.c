@@ -89,9 +89,14 @@ finish (struct watching *w)
   return true;
 }
 
+/* Where polling is refused for want of memory or descriptors, this must not
+ * go round and round at its priority.
+ */
 static void
 work (struct watching *w, const sigset_t *usual)
 {
+  const struct timespec pause = { .tv_nsec = 100 * 1000000 };
+
   while (!w->apart || watch_half_come_back (w, usual)) {
     int ms = watcher_step (&w->watcher), file_ms = watch_keep_file (w);
     struct timespec t;
@@ -112,7 +117,9 @@ work (struct watching *w, const sigset_t *usual)
       watch_say (w, "somebody has disconnected /dev/nbd%d", w->a.index);
       return;
     }
-    ppoll (w->watcher.polls, w->watcher.poll_count, &t, usual);
+    if (ppoll (w->watcher.polls, w->watcher.poll_count, &t, usual) == -1
+        && errno != EINTR)
+      ppoll (NULL, 0, &pause, usual);
     if (told_to_end && finish (w))
       return;
     told_to_end = 0;

@@ -72,3 +72,20 @@ mv "$tmp/new.so" "$tmp/plugin.so"
 eventually is_ready k || fail "it does not try again"
 io "$(socket_uri k)" 'read -P 5 0 1M'
 stop k
+
+# A supervisor that has no descriptors goes on trying, and answers later.
+serve k --size=32M
+io "$(socket_uri k)" 'write -P 5 0 1M'
+server=$(server_pid k)
+prlimit --pid "$pid" --nofile=1:
+kill -9 "$server"
+eventually grep -q 'starting .*nbdkit: Too many open files' "$tmp/k.log" || fail "it does not say so"
+supervisor_pid k >"$tmp/asked" &
+asker=$!
+sleep 1
+prlimit --pid "$pid" --nofile=1024:
+wait "$asker" || fail "it does not answer"
+[ "$(cat "$tmp/asked")" = "$pid" ]
+eventually is_ready k || fail "it does not try again"
+io "$(socket_uri k)" 'read -P 5 0 1M'
+stop k
