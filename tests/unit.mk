@@ -257,18 +257,25 @@ libfuzz_programs = tests/libfuzz-attach tests/libfuzz-decompress
 EXTRA_PROGRAMS += $(libfuzz_programs)
 tests_libfuzz_attach_SOURCES = tests/fuzz-attach.c tests/fuzz.h $(unit_help)
 tests_libfuzz_attach_LDADD = lib/libstore.la
-tests_libfuzz_attach_LDFLAGS = -fsanitize=fuzzer,address
+tests_libfuzz_attach_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_libfuzz_decompress_SOURCES = tests/fuzz-decompress.c tests/fuzz.h \
 	$(unit_help)
 tests_libfuzz_decompress_LDADD = lib/libstore.la
-tests_libfuzz_decompress_LDFLAGS = -fsanitize=fuzzer,address
+tests_libfuzz_decompress_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 if ENABLE_FUZZER
-AM_CFLAGS += -fsanitize=fuzzer-no-link,address
-AM_LDFLAGS += -fsanitize=address
+AM_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+AM_LDFLAGS += -fsanitize=address,undefined
 libfuzz: $(libfuzz_programs)
 TESTS += tests/libfuzz.sh
-check-fuzz: libfuzz
-	$(MAKE) check-TESTS TESTS=tests/libfuzz.sh
+# clang's sanitizer for undefined behaviour sees what gcc's does not, as
+# offsets to NULL.
+if HAVE_CMOCKA
+clang_units = tests/unit-backing tests/unit-device tests/unit-writeback
+endif
+check-fuzz: libfuzz $(clang_units)
+	NBDZRAM_QUICK=1 $(MAKE) check-TESTS \
+	  TESTS='tests/libfuzz.sh $(clang_units)'
 endif
 dist_check_SCRIPTS += tests/libfuzz.sh
 
