@@ -7,9 +7,10 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
     liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev
     libjansson-dev libsmartcols-dev libncurses-dev
     libnl-3-dev libnl-genl-3-dev libinih-dev"
-packages_tests_apt="libcmocka-dev qemu-utils fio valgrind libc6-dbg clang
-    libclang-rt-dev util-linux procps python3 socat jq gnutls-bin
-    libsqlite3-dev iproute2"
+packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
+    socat jq gnutls-bin libsqlite3-dev iproute2"
+packages_valgrind_apt="valgrind libc6-dbg"
+packages_fuzz_apt="clang libclang-rt-dev"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
 packages_bench_apt="gnuplot-nox"
@@ -18,47 +19,49 @@ packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
     jansson-devel libsmartcols-devel ncurses-devel
     libnl3-devel inih-devel"
-packages_tests_dnf="libcmocka-devel qemu-img fio valgrind clang compiler-rt
-    libasan libubsan libtsan util-linux procps-ng python3 socat jq gnutls-utils
-    perl-interpreter perl-Pod-Checker sqlite-devel iproute"
+packages_tests_dnf="libcmocka-devel qemu-img fio libasan libubsan libtsan
+    util-linux procps-ng python3 socat jq gnutls-utils perl-interpreter
+    perl-Pod-Checker sqlite-devel iproute"
+packages_valgrind_dnf="valgrind"
+packages_fuzz_dnf="clang compiler-rt"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
     btrfs-progs mdadm fio util-linux iproute iproute-tc"
 packages_bench_dnf="gnuplot"
 
-# Is everything of a group (build, tests, vm or bench) there?
-have_group () {
-    local command module
-    case $1 in
-        build)
-            set -- gcc make autoreconf libtoolize pod2man nbdkit nbdcopy nbdinfo
-            module="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash
-                    jansson smartcols ncursesw inih
-                    libnl-3.0 libnl-genl-3.0" ;;
-        tests)
-            set -- qemu-img qemu-io fio valgrind clang unshare nsenter ip pgrep \
-                python3 socat jq certtool psktool
-            module="cmocka sqlite3" ;;
-        vm)
-            set -- qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4 \
-                mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc
-            module=nbdkit ;;
-        bench)
-            set -- gnuplot
-            module=nbdkit ;;
-    esac
-    for command; do
-        PATH=$PATH:/usr/sbin:/sbin type -P "$command" >/dev/null || return 1
+# What configure looks for, which is also what pkg-config must know.
+modules_build="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash jansson
+    smartcols ncursesw inih libnl-3.0 libnl-genl-3.0"
+modules_tests="cmocka sqlite3"
+commands_build="gcc make autoreconf libtoolize pod2man nbdkit nbdcopy nbdinfo"
+commands_tests="qemu-img qemu-io fio unshare nsenter ip pgrep python3 socat jq
+    certtool psktool"
+commands_valgrind="valgrind"
+commands_fuzz="clang"
+commands_vm="qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4
+    mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc"
+commands_bench="gnuplot"
+
+# missing_of GROUP: the commands and modules of a group that are not there.
+missing_of () {
+    local commands=commands_$1 modules=modules_$1 name
+
+    for name in ${!commands}; do
+        PATH=$PATH:/usr/sbin:/sbin type -P "$name" >/dev/null || echo "$name"
     done
-    # shellcheck disable=SC2086
-    pkg-config --exists $module 2>/dev/null
+    for name in ${!modules:-}; do
+        pkg-config --exists "$name" 2>/dev/null || echo "$name"
+    done
 }
 
-# install_group build|tests|vm|bench
+# install_group build|tests|valgrind|fuzz|vm|bench
 install_group () {
-    local list
-    have_group "$1" && return
+    local list missing
+
+    # shellcheck disable=SC2046
+    missing=$(echo $(missing_of "$1"))
+    [ "$missing" ] || return 0
     if [ "$(id -u)" != 0 ]; then
-        echo "$0: packages are missing: run it with sudo once" >&2
+        echo "$0: $missing: not installed; run it with sudo once" >&2
         exit 1
     fi
     if type -P apt-get >/dev/null; then
@@ -75,8 +78,8 @@ install_group () {
         # shellcheck disable=SC2086
         dnf install -q -y ${!list} >"$log" 2>&1 || fail_with_log "dnf failed"
     else
-        echo "$0: neither apt-get nor dnf here; install by hand:" \
-             $packages_build_apt >&2
+        echo "$0: $missing: not installed, and neither apt-get nor dnf is here" \
+             >&2
         exit 1
     fi
 }
@@ -88,7 +91,44 @@ fail_with_log () {
     exit 1
 }
 
-# build_in DIR [configure options]: leaves a built tree in DIR.
+# What a tree is configured for: the options in the first line, then what
+# configure finds.
+configured_for () {
+    local name
+
+    echo "$top ${CC:-} ${CPPFLAGS:-} ${CFLAGS:-} ${LDFLAGS:-} $*"
+    for name in $modules_build $modules_tests; do
+        echo "$name $(pkg-config --modversion "$name" 2>/dev/null || :)"
+    done
+    type -P pod2man valgrind || :
+}
+
+# configure_in DIR [OPTIONS]: anew, unless nothing has changed.  What was
+# compiled with other options is compiled again.
+configure_in () {
+    local dir=$1 stamp=$1/configured-for wanted known=''
+    shift
+
+    wanted=$(configured_for "$@")
+    # Older than config.status, it tells of another configure.
+    [ ! -e "$dir/config.status" ] || [ "$dir/config.status" -nt "$stamp" ] ||
+        known=$(cat "$stamp")
+    [ "$known" != "$wanted" ] || return 0
+    if [ "$dir" = "$top" ]; then
+        # The user's own tree keeps the user's options.
+        (cd "$dir" && ./config.status --recheck && ./config.status)
+    else
+        if [ -e "$dir/Makefile" ] &&
+           [ "${known%%$'\n'*}" != "${wanted%%$'\n'*}" ]; then
+            rm -f "$stamp"
+            make -C "$dir" clean || :
+        fi
+        (cd "$dir" && "$top/configure" "$@")
+    fi && echo "$wanted" >"$stamp"
+}
+
+# build_in DIR [OPTIONS]: leaves a tree in DIR that is built with these
+# options of configure, and those in NBDZRAM_CONFIGURE.
 build_in () {
     local dir=$1
     shift
@@ -96,6 +136,16 @@ build_in () {
         (cd "$top" && autoreconf -fi) >"$log" 2>&1 ||
         fail_with_log "autoreconf failed"
     mkdir -p "$dir"
-    (cd "$dir" && { [ -e config.status ] || "$top/configure" "$@"; } &&
-         make -j"$(nproc)") >"$log" 2>&1 || fail_with_log "building failed"
+    # shellcheck disable=SC2086
+    configure_in "$dir" "$@" ${NBDZRAM_CONFIGURE:-} >"$log" 2>&1 ||
+        fail_with_log "configuring failed"
+    make -C "$dir" -j"$(nproc)" >"$log" 2>&1 || fail_with_log "building failed"
+    # By now make has called config.status if configure was newer.
+    touch "$dir/configured-for"
+}
+
+# not_built DIR: what configure left out, for want of a package.
+not_built () {
+    sed -n 's/^S\["HAVE_\(.*\)_TRUE"\]="#"$/\1/p' "$1/config.status" |
+        tr '[:upper:]' '[:lower:]'
 }

@@ -7,6 +7,7 @@ include tests/nbd.mk
 include tests/vm/local.mk
 
 install_tests = \
+	tests/build-in.sh \
 	tests/conf.sh \
 	tests/install.sh \
 	tests/manual.sh \
