@@ -57,6 +57,7 @@ server_nbdzram_SOURCES = \
 	server/set.c \
 	server/setup.c server/setup.h \
 	server/status.c \
+	server/shutdown.c server/shutdown.h \
 	server/stop.c \
 	server/supervisor-adopt.c \
 	server/supervisor-ask.c server/supervisor-ask.h \

@@ -11,10 +11,22 @@
 
 #include "notify.h"
 
+static const char *
+socket_path (void)
+{
+  return getenv ("NOTIFY_SOCKET");
+}
+
+bool
+notify_is_wanted (void)
+{
+  return socket_path () != NULL;
+}
+
 void
 notify (const char *state)
 {
-  const char *path = getenv ("NOTIFY_SOCKET");
+  const char *path = socket_path ();
   struct sockaddr_un addr = { .sun_family = AF_UNIX };
   size_t len = path ? strlen (path) : 0;
   int fd;

@@ -7,6 +7,11 @@
 #ifndef NBDZRAM_SERVER_NOTIFY_H
 #define NBDZRAM_SERVER_NOTIFY_H
 
+#include <stdbool.h>
+
+/* Whether a service manager started this process and wants to be told. */
+bool notify_is_wanted (void);
+
 /* STATE is "READY=1", "STATUS=..." and so on, a line each.  Nothing
  * happens where nobody asked to be told; never waits.
  */

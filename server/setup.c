@@ -152,6 +152,15 @@ add_tls (struct words *w, const struct conf *c)
   }
 }
 
+/* By the '@', systemd lets the server of swap live until the machine is off;
+ * see shutdown.h.
+ */
+static const char *
+program_name (const struct setup *setup)
+{
+  return setup->options.swap ? "@nbdkit" : "nbdkit";
+}
+
 static char **
 make_arguments (const struct setup *setup, int pool_fd)
 {
@@ -162,7 +171,7 @@ make_arguments (const struct setup *setup, int pool_fd)
 
   if (!w.list)
     return NULL;
-  add (&w, "nbdkit");
+  add (&w, "%s", program_name (setup));
   add (&w, "-f");
   add (&w, "-t");
   add (&w, "%" PRIu64, c->threads ? c->threads : default_threads (c));
@@ -251,7 +260,7 @@ setup_program_of (struct setup *setup, char *const argv[],
   if (!p->path || !p->argv)
     return -1;
   for (size_t i = 0; i < count; ++i)
-    if (!(p->argv[i] = strdup (i == 0 ? "nbdkit" : argv[i])))
+    if (!(p->argv[i] = strdup (i == 0 ? program_name (setup) : argv[i])))
       return -1;
   return make_environment (setup, p, fds);
 }

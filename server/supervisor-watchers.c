@@ -108,7 +108,9 @@ lay_out (const struct supervisor *s, struct watcher *w,
 {
   char connections[24], timeout[24], dead_timeout[24];
   char *const argv[] = {
-    (char *) "nbdzram", (char *) "watch", w->name,
+    /* As the server's: see program_name in setup.c. */
+    (char *) (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
+    (char *) "watch", w->name,
     (char *) "--uri", (char *) r->uri,
     (char *) "--connections", connections,
     (char *) "--timeout", timeout,

@@ -114,13 +114,26 @@ wait_for_events (const struct supervisor *s, int64_t next)
 
 /* ---- signals ---- */
 
+static void write_down (struct supervisor *s);
+
+/* A service manager can't be refused: it waits until this process ends, and
+ * the machine with it.  So this one goes without what it supervises, and the
+ * next supervisor takes that over.
+ */
 static void
 signal_stop (struct supervisor *s)
 {
   char error[MESSAGE_SIZE];
 
-  if (stop_begin (s, s->force, error, sizeof error) == -1)
+  if (stop_begin (s, s->force, error, sizeof error) == 0)
+    return;
+  if (!notify_is_wanted ()) {
     log_line ("not stopped: %s", error);
+    return;
+  }
+  log_line ("the supervisor ends, and its servers go on: %s", error);
+  write_down (s);
+  s->finished = true;
 }
 
 static void

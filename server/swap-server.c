@@ -108,12 +108,14 @@ swap_server_runs (const char *name)
   return reply != NULL;
 }
 
+/* OPTION may be NULL. */
 static int
-systemctl (const char *verb, const char *name, char *error, size_t size)
+systemctl (const char *verb, const char *name, const char *option,
+           char *error, size_t size)
 {
   char unit[128];
   char *const argv[] = {
-    (char *) "systemctl", (char *) verb, unit, NULL,
+    (char *) "systemctl", (char *) verb, unit, (char *) option, NULL,
   };
 
   snprintf (unit, sizeof unit, UNIT "%s.service", name);
@@ -126,7 +128,13 @@ swap_server_is_unit (const char *name)
   char error[256];
 
   return swap_server_has_systemd ()
-    && systemctl ("is-active", name, error, sizeof error) == 0;
+    && systemctl ("is-active", name, NULL, error, sizeof error) == 0;
+}
+
+int
+swap_server_unit_start (const char *name, char *error, size_t size)
+{
+  return systemctl ("start", name, "--no-block", error, size);
 }
 
 int
@@ -145,7 +153,7 @@ swap_server_start (const char *name, bool unit, char *error, size_t size)
       || access (self, X_OK) == -1)
     strcpy (self, "/proc/self/exe");
 
-  return unit ? systemctl ("start", name, error, size)
+  return unit ? systemctl ("start", name, NULL, error, size)
               : run_program (argv, error, size);
 }
 
@@ -168,7 +176,7 @@ swap_server_stop (const char *name, bool unit, char *error, size_t size)
   char path[RUN_PATH_SIZE];
 
   if (unit)
-    return systemctl ("stop", name, error, size);
+    return systemctl ("stop", name, NULL, error, size);
   if (!swap_server_runs (name)) {
     if (access (run_path (path, name, "run"), F_OK) == -1)
       return 0;

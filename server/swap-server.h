@@ -28,6 +28,11 @@ bool swap_server_runs (const char *name);
  */
 int swap_server_start (const char *name, bool unit, char *error, size_t size);
 
+/* Ask systemd to start the unit of NAME when that has ended, and don't
+ * wait.
+ */
+int swap_server_unit_start (const char *name, char *error, size_t size);
+
 /* End it.  That there is none is all right. */
 int swap_server_stop (const char *name, bool unit, char *error, size_t size);
 

@@ -19,6 +19,7 @@
 #include "nbd-device.h"
 #include "options.h"
 #include "output.h"
+#include "shutdown.h"
 #include "swap-area.h"
 #include "swap-room.h"
 #include "swap-server.h"
@@ -26,11 +27,22 @@
 #include "swaps.h"
 #include "sysctls.h"
 
+#define TICK_MS 50
 #define PROGRESS_MS 500
+#define SHUTDOWN_MS 2000        /* how often to look whether it has begun */
+
+/* At shutdown, turning swap off may take so long; to end the process that
+ * does so takes another moment, or for ever, when it waits for a server that
+ * can't be reached.
+ */
+#define SHUTDOWN_LIMIT_MS 10000
+#define KILL_LIMIT_MS 2000
 
 struct swapoff {
   const char *name;
   bool force, no_systemd;
+  bool after_unit;              /* we are ExecStopPost of the unit */
+  bool shutdown;                /* the machine is going down */
   struct swap_state state;
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
@@ -132,28 +144,45 @@ be_worker (const char *device)
   _exit (swap_off (device) == 0 ? 0 : errno);
 }
 
+/* Whether to give up MS after the start; LIMIT, 0 for none yet, is when. */
+static bool
+is_too_late (struct swapoff *s, unsigned ms, unsigned *limit)
+{
+  if (*limit == 0 && ms % SHUTDOWN_MS == 0)
+    s->shutdown = s->shutdown || shutdown_has_begun ();
+  if (*limit == 0 && s->shutdown)
+    *limit = ms + SHUTDOWN_LIMIT_MS;
+  return *limit != 0 && ms >= *limit;
+}
+
 /* Wait for it and tell how far it is.  An errno. */
 static int
-wait_for_worker (pid_t pid, const char *device, uint64_t from)
+wait_for_worker (struct swapoff *s, pid_t pid, const char *device,
+                 uint64_t from)
 {
-  const struct timespec tick = { .tv_nsec = PROGRESS_MS * 1000000 / 10 };
+  const struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
+  bool killed = false;
+  unsigned limit = 0;
   int status;
 
-  for (unsigned n = 1; ; ++n) {
-    pid_t r = waitpid (pid, &status, WNOHANG);
+  for (unsigned ms = 0; waitpid (pid, &status, WNOHANG) != pid;
+       ms += TICK_MS) {
+    bool late = is_too_late (s, ms, &limit);
 
-    if (r == pid)
-      break;
-    if (interrupted)
+    if (interrupted || late) {
       kill (pid, SIGKILL);
+      killed = true;
+    }
+    if (late && ms >= limit + KILL_LIMIT_MS)
+      return EINTR;
     nanosleep (&tick, NULL);
-    if (n % 10 == 0)
+    if ((ms + TICK_MS) % PROGRESS_MS == 0)
       show_progress (device, from, false);
   }
   if (WIFEXITED (status))
     return WEXITSTATUS (status);
   /* Who turns swap off is the first that the kernel kills for memory. */
-  return interrupted ? EINTR : ENOMEM;
+  return killed ? EINTR : ENOMEM;
 }
 
 static int
@@ -171,7 +200,7 @@ turn_off (struct swapoff *s, const char *device)
     return fail (s, "fork", strerror (errno));
   if (pid == 0)
     be_worker (device);
-  err = wait_for_worker (pid, device, area.used);
+  err = wait_for_worker (s, pid, device, area.used);
   show_progress (device, area.used, true);
   if (err == 0 || !swap_find (device, NULL))
     return 0;
@@ -257,15 +286,30 @@ restore (struct swapoff *s)
 }
 
 static int
-undo (struct swapoff *s)
+turn_all_off (struct swapoff *s)
 {
-  char path[4096];
-
+  for (unsigned i = 0; i < s->state.device_count; ++i)
+    shutdown_uncover (s->state.devices[i]);
   if (check_room (s) == -1)
     return -1;
   for (unsigned i = 0; i < s->state.device_count; ++i)
     if (turn_off (s, s->state.devices[i]) == -1)
       return -1;
+  return 0;
+}
+
+static int
+undo (struct swapoff *s)
+{
+  char path[4096];
+
+  s->shutdown = shutdown_has_begun ();
+  if (turn_all_off (s) == -1) {
+    /* The unit covers the device when the supervisor has ended. */
+    if (s->shutdown)
+      printf ("swap %s stays on until the machine is off\n", s->name);
+    return s->shutdown ? 0 : -1;
+  }
   if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1
       || restore (s) == -1)
     return -1;
@@ -275,6 +319,61 @@ undo (struct swapoff *s)
   printf ("swap %s is off\n", s->name);
   return 0;
 }
+
+/* ---- after the end of the unit ---- */
+
+static bool
+is_on (const struct swapoff *s)
+{
+  for (unsigned i = 0; i < s->state.device_count; ++i)
+    if (swap_find (s->state.devices[i], NULL))
+      return true;
+  return false;
+}
+
+static int
+cover_all (struct swapoff *s)
+{
+  int r = 0;
+
+  for (unsigned i = 0; i < s->state.device_count; ++i)
+    if (shutdown_cover (s->state.devices[i]) == -1)
+      r = fail (s, s->state.devices[i], strerror (errno));
+  shutdown_read_command_lines ();
+  return r;
+}
+
+static bool
+environment_is (const char *key, const char *value)
+{
+  const char *is = getenv (key);
+
+  return is && strcmp (is, value) == 0;
+}
+
+/* The swap is on, though the unit has ended: for good at shutdown; or since
+ * there was no room, and then a supervisor is needed again.  One that was
+ * killed is started again by systemd.
+ */
+static int
+follow_unit (struct swapoff *s)
+{
+  char why[256];
+
+  if (!is_on (s))
+    return 0;
+  if (shutdown_has_begun ())
+    return cover_all (s);
+  if (!environment_is ("EXIT_CODE", "exited")
+      || !environment_is ("EXIT_STATUS", "0"))
+    return 0;
+  if (swap_server_unit_start (s->name, why, sizeof why) == -1)
+    return fail (s, why, NULL);
+  printf ("swap %s is still on: its unit is started again\n", s->name);
+  return 0;
+}
+
+/* ---- the verb ---- */
 
 static void
 take_signal (int signal)
@@ -292,6 +391,8 @@ command_swapoff (const struct command *command, int argc, char *argv[])
       .help = "even if what is swapped may find no room" },
     { .name = "no-systemd", .flag = &s.no_systemd,
       .help = "end the server ourselves" },
+    { .name = "after-unit", .flag = &s.after_unit,
+      .help = "see to a swap that is on when its unit has ended" },
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);
@@ -304,10 +405,15 @@ command_swapoff (const struct command *command, int argc, char *argv[])
     fail (&s, "this needs root", NULL);
     return EXIT_FAILED;
   }
+  if (s.after_unit) {
+    find_all (&s);
+    return follow_unit (&s) == 0 ? EXIT_OK : EXIT_FAILED;
+  }
   if (!find_all (&s)) {
     fail (&s, "there is no such swap", NULL);
     return EXIT_NO_SERVER;
   }
+  setvbuf (stdout, NULL, _IOLBF, 0); /* in order with errors, in a journal */
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
   return undo (&s) == 0 ? EXIT_OK : EXIT_FAILED;

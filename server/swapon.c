@@ -27,6 +27,7 @@
 #include "nbd-netlink.h"
 #include "output.h"
 #include "run-program.h"
+#include "shutdown.h"
 #include "swap-area.h"
 #include "swap-server.h"
 #include "swap-state.h"
@@ -182,6 +183,9 @@ read_state (struct swapon *s)
     snprintf (s->state.name, sizeof s->state.name, "%s", s->name);
   }
   s->state.priority = s->conf.priority;
+  /* It was left on at a shutdown after which the machine went on. */
+  for (unsigned i = 0; i < s->state.device_count; ++i)
+    shutdown_uncover (s->state.devices[i]);
   return 0;
 }
 

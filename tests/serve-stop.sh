@@ -25,6 +25,23 @@ is_ready s || fail "it was stopped"
 nbdzram stop --force s
 nothing_left
 
+# A service manager waits until the supervisor ends: it ends alone, and the
+# next one adopts the server.  systemd spares processes whose name begins
+# with an @.
+NOTIFY_SOCKET=$tmp/notify serve s --size=16M --swap
+server=$(server_pid s)
+for process in "$server" "$(holder_pid s)" "$(standby_pid s)"; do
+    [ "$(head -c 7 "/proc/$process/cmdline" | tr '\0' ' ')" = @nbdkit ] ||
+        fail "$process: $(tr '\0' ' ' <"/proc/$process/cmdline")"
+done
+kill -TERM "$pid"
+eventually is_gone "$pid" || fail "the supervisor does not end"
+kill -0 "$server" || fail "the server has ended"
+serve s --size=16M --swap
+[ "$(server_pid s)" = "$server" ] || fail "another server"
+nbdzram stop --force s
+nothing_left
+
 # SIGTERM with --force.
 serve s --size=16M --force
 kill -TERM "$pid"

@@ -48,7 +48,8 @@ grep -q '^ExecStart=.*/nbdzram serve zram0$' "$dir/nbdzram.service"
 
 # ---- order ----
 
-# Where /tmp is a tmpfs, as in Fedora, swap comes before local-fs.target.
+# Where /tmp is a tmpfs, as in Fedora, other swap comes before
+# local-fs.target.
 cat >"$dir/tmp.mount" <<'END'
 [Unit]
 DefaultDependencies=no
@@ -73,7 +74,7 @@ cycles ()
 }
 [ -z "$(cycles)" ] || fail "$(cycles)"
 cp "$dir/nbdzram-swap@.service" "$tmp/right"
-sed -i 's/^Before=swap.target/&\nAfter=local-fs.target/' \
+sed -i 's/^Before=sysinit.target/&\nAfter=basic.target/' \
     "$dir/nbdzram-swap@.service"
 [ "$(cycles)" ] || fail "a boot that goes in circles is not noticed"
 cp "$tmp/right" "$dir/nbdzram-swap@.service"
@@ -95,9 +96,9 @@ Type=oneshot
 ExecStart=/bin/true
 END
 ln -s ../wait-online.service "$dir/network-online.target.wants"
-far "s/^Before=swap.target/$online/"
+far "s/^Before=sysinit.target/$online/"
 [ -z "$(cycles)" ] || fail "$(cycles)"
-far "s/^Before=swap.target/&\n$online/"
+far "s/^Before=sysinit.target/&\n$online/"
 [ "$(cycles)" ] || fail "swap before the network and after it is not noticed"
 rm "$dir/nbdzram-swap@far.service" \
     "$dir/multi-user.target.wants/nbdzram-swap@far.service"
@@ -136,6 +137,12 @@ stops 0 'swapoff --no-systemd swap0'
 CODE=3 stops 0 'swapoff --no-systemd swap0'
 CODE=1 stops 1 'swapoff --no-systemd swap0'
 unset MAINPID
+
+# It is stopped before systemd's own unit for the device, and covers that.
+grep -q '^After=.* swap.target$' "$dir/nbdzram-swap@.service" ||
+    fail "the order of stopping"
+grep -q '^ExecStopPost=.*/nbdzram swapoff --after-unit %i$' \
+    "$dir/nbdzram-swap@.service" || fail "ExecStopPost"
 
 # Nothing but the supervisor is ever sent a signal.
 for unit in nbdzram@.service nbdzram-swap@.service; do

@@ -8,28 +8,11 @@
 boot 1500 512M systemd
 #### guest ####
 unit=nbdzram-swap@swap0.service
-units=/etc/systemd/system
-# bindir plugindir confdir, as the units were installed
-set -- $(sed -n 's/^RequiresMountsFor=//p' \
-    /lib/systemd/system/nbdzram-swap@.service)
 
 # ---- process 1: install, and become systemd ----
 
 if [ $$ = 1 ]; then
-    mkdir -p "$1" "$2" "$3" $units/swap.target.wants \
-        $units/multi-user.target.wants
-    [ -e "$1/nbdzram" ] || ln -s /bin/nbdzram "$1/"
-    [ -e "$2/nbdkit-zram-plugin.so" ] ||
-        ln -s "$NBDZRAM_PLUGIN" "$2/nbdkit-zram-plugin.so"
-    printf 'size = 300M\npriority = 50\n' >"$3/swap0.conf"
-    ln -s "/lib/systemd/system/nbdzram-swap@.service" \
-        "$units/swap.target.wants/$unit"
-    cat >$units/test.service <<'EOF'
-[Service]
-Type=oneshot
-ExecStart=/bin/sh -c '. /lib/nbdzram/guest.sh; . /tests/vm-systemd'
-EOF
-    ln -s ../test.service $units/multi-user.target.wants/
+    mkdir -p $units
     cat >$units/load.service <<'EOF'
 [Service]
 ExecStart=/bin/sh -c 'pages 90 rounds=0 seconds=25 seed=9 >/run/line 2>&1; echo $? >/run/code'
@@ -40,7 +23,7 @@ EOF
 ExecStart=/bin/pages 120 rounds=0 hold=1 seed=10
 MemoryMax=60M
 EOF
-    exec /lib/systemd/systemd
+    become_systemd vm-systemd 'size = 300M\npriority = 50\n'
 fi
 
 # ---- the test, as a service ----
@@ -114,22 +97,15 @@ systemctl start $unit && systemctl start hold.service || fail "start"
 stands () { grep -q '^State:.*stopped' /proc/[0-9]*/status; }
 eventually stands || fail "nothing is swapped"
 kernel_is_well
-# What ends the machine runs after all that systemd stops.
-cat >/lib/systemd/system-shutdown/verdict <<'EOF'
-#!/bin/sh
-exec >/dev/console 2>&1
-. /lib/nbdzram/guest.sh
-trap 'end_of_test $?' EXIT
-say "the end"
-dmesg | grep -e 'hold.service: Deactivated' \
-    -e 'nbdzram-swap@swap0.service: Deactivated successfully' >/run/order
+at_the_end '
+dmesg | grep -e "hold.service: Deactivated" \
+    -e "nbdzram-swap@swap0.service: Deactivated successfully" >/run/order
 [ "$(wc -l </run/order)" = 2 ] && head -n 1 /run/order | grep hold ||
     fail "not in order"
-dmesg | grep -i 'disabling swap' && fail "its unit left it on"
+dmesg | grep -i "disabling swap" && fail "its unit left it on"
 nothing_left || fail "left: $(ps)"
 kernel_is_well
-EOF
-chmod +x /lib/systemd/system-shutdown/verdict
+'
 dmesg -c >/dev/null
 trap - EXIT
 systemctl poweroff --no-block

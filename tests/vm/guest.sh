@@ -149,6 +149,53 @@ server_pid ()
 ram=$(($(meminfo MemTotal) - $(meminfo Unevictable)))
 footprint () { echo $((ram * 16 / 10 / 1024)); }
 
+# ---- systemd ----
+
+units=/etc/systemd/system
+
+# become_systemd TEST SETTINGS: install what is needed for the swap of
+# swap0.conf, which holds SETTINGS, and for TEST, as a service; and go on as
+# systemd.
+become_systemd ()
+{
+    local test=$1 settings=$2
+    # bindir plugindir confdir, as the units were installed
+    # shellcheck disable=SC2046
+    set -- $(sed -n 's/^RequiresMountsFor=//p' \
+        /lib/systemd/system/nbdzram-swap@.service)
+    mkdir -p "$1" "$2" "$3" $units/swap.target.wants \
+        $units/multi-user.target.wants
+    [ -e "$1/nbdzram" ] || ln -s /bin/nbdzram "$1/"
+    [ -e "$2/nbdkit-zram-plugin.so" ] ||
+        ln -s "$NBDZRAM_PLUGIN" "$2/nbdkit-zram-plugin.so"
+    # shellcheck disable=SC2059
+    printf "$settings" >"$3/swap0.conf"
+    ln -s /lib/systemd/system/nbdzram-swap@.service \
+        $units/swap.target.wants/nbdzram-swap@swap0.service
+    cat >$units/test.service <<EOF
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c '. /lib/nbdzram/guest.sh; . /tests/$test'
+EOF
+    ln -s ../test.service $units/multi-user.target.wants/
+    exec /lib/systemd/systemd
+}
+
+# What ends the machine, after all that systemd stops: at_the_end VERDICT,
+# commands of a shell.
+at_the_end ()
+{
+    cat >/lib/systemd/system-shutdown/verdict <<EOF
+#!/bin/sh
+exec >/dev/console 2>&1
+. /lib/nbdzram/guest.sh
+trap 'end_of_test \$?' EXIT
+say "the end"
+$1
+EOF
+    chmod +x /lib/systemd/system-shutdown/verdict
+}
+
 # Run pages, and say what it said.
 run_pages ()
 {
