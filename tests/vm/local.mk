@@ -5,6 +5,7 @@
 vm_tests = \
 	tests/bench-remote.sh \
 	tests/vm-filesystems.sh \
+	tests/vm-hang.sh \
 	tests/vm-ltp-zram.sh \
 	tests/vm-mirror-alone.sh \
 	tests/vm-mirror-disk.sh \
