@@ -338,8 +338,8 @@ conf_write (const struct conf *c, const char *path, char *error, size_t size)
   char temporary[PATH_MAX];
   int err;
 
-  if (snprintf (temporary, sizeof temporary, "%s.%ld", path,
-                (long) getpid ()) >= (int) sizeof temporary)
+  if (snprintf (temporary, sizeof temporary, "%s.new", path)
+      >= (int) sizeof temporary)
     errno = ENAMETOOLONG;
   else if (write_file (temporary, c) == 0 && rename (temporary, path) == 0)
     return 0;

@@ -71,6 +71,7 @@ server_nbdzram_SOURCES = \
 	server/supervisor-upgrade.c \
 	server/supervisor-watchers.c \
 	server/swap-area.c server/swap-area.h \
+	server/swap-remains.c server/swap-remains.h \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-server.c server/swap-server.h \
 	server/swap-state.c server/swap-state.h \

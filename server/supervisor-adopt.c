@@ -612,6 +612,10 @@ without_pool (struct supervisor *s, char *error, size_t size)
   }
   /* Not before it is known that nobody listens where we are to. */
   s->lost = true;
+  /* Their devices have another disk than the next server. */
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (s->watchers[i].process.pid == 0)
+      watcher_forget (&s->watchers[i]);
   return 0;
 }
 
@@ -660,14 +664,17 @@ static json_t *
 find_all (const struct supervisor *s)
 {
   static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-  json_t *found = find_processes (s);
+  char path[sizeof s->directory + 128];
+  json_t *found;
 
+  supervisor_path (s, path, sizeof path, "");
+  found = find_processes (path);
   for (int i = 0; i < DEATH_TRIES; ++i) {
     if (!found || !json_object_get (found, "supervisor"))
       break;
     json_decref (found);
     nanosleep (&pause, NULL);
-    found = find_processes (s);
+    found = find_processes (path);
   }
   return found;
 }

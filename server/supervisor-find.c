@@ -334,12 +334,10 @@ add_all (json_t *state, const char *wanted, enum kind kind)
 }
 
 json_t *
-find_processes (const struct supervisor *s)
+find_processes (const char *wanted)
 {
-  char wanted[sizeof s->directory + 128];
   json_t *state = json_pack ("{s:[], s:[]}", "generations", "watchers");
 
-  supervisor_path (s, wanted, sizeof wanted, "");
   for (enum kind kind = SERVER; state && kind <= WATCHER; ++kind)
     add_all (state, wanted, kind);
   if (json_array_size (json_object_get (state, "generations"))

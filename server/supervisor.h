@@ -352,11 +352,11 @@ bool state_is_there (const struct supervisor *s);
 
 void state_close (struct state_file *file);
 
-/* The servers, lock keepers and watchers of NAME that run, as NAME.run would
- * have them; NULL where there are none.
+/* The servers, lock keepers and watchers of PATH, which is DIRECTORY/NAME,
+ * that run, as NAME.run would have them; NULL where there are none.
  */
 struct json_t;
-struct json_t *find_processes (const struct supervisor *s);
+struct json_t *find_processes (const char *path);
 
 /* Take over from NAME.run, or from the descriptor RESUME (-1: none), which
  * our former program left.  1: done; 0: there is nothing; -1 with a line in

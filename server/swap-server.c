@@ -247,8 +247,21 @@ has_watcher (const char *watcher)
 bool
 swap_server_attached (const char *watcher, struct attachment *a)
 {
-  return attach_read (a, watcher) == 0
-    && nbd_device_belongs (a->index, a->identifier);
+  char path[RUN_PATH_SIZE];
+
+  if (attach_read (a, watcher) == 0
+      && nbd_device_belongs (a->index, a->identifier))
+    return true;
+  /* Its watcher, which makes the file first, was killed before it wrote
+   * this down.
+   */
+  if (access (run_path (path, watcher, "attach"), F_OK) == -1)
+    return false;
+  *a = (struct attachment) { .index = -1 };
+  snprintf (a->name, sizeof a->name, "%s", watcher);
+  snprintf (a->identifier, sizeof a->identifier, "nbdzram:%s", watcher);
+  a->index = nbd_device_find (a->identifier);
+  return a->index != -1;
 }
 
 /* Has NAME's supervisor a watcher of that name, be it between two? */
@@ -264,6 +277,14 @@ is_known (const char *name, const char *watcher)
                              watcher) == 0;
   json_decref (reply);
   return known;
+}
+
+bool
+swap_server_is_left (const char *name, const char *watcher,
+                     struct attachment *a)
+{
+  return swap_server_attached (watcher, a) && !has_watcher (watcher)
+    && !is_known (name, watcher);
 }
 
 void

@@ -63,6 +63,12 @@ int swap_server_unwatch (const char *name, const struct attachment *a,
 /* Is WATCHER's device attached? */
 bool swap_server_attached (const char *watcher, struct attachment *a);
 
+/* The same, but no watcher looks after it, nor will: the processes of its
+ * time were all killed.
+ */
+bool swap_server_is_left (const char *name, const char *watcher,
+                          struct attachment *a);
+
 /* Where the server of NAME, which runs, is to be dialed. */
 int swap_server_uri (char *uri, size_t size, const char *name, char *error,
                      size_t error_size);

@@ -19,8 +19,10 @@
 #include "nbd-device.h"
 #include "options.h"
 #include "output.h"
+#include "run-file.h"
 #include "shutdown.h"
 #include "swap-area.h"
+#include "swap-remains.h"
 #include "swap-room.h"
 #include "swap-server.h"
 #include "swap-state.h"
@@ -43,6 +45,7 @@ struct swapoff {
   bool force, no_systemd;
   bool after_unit;              /* we are ExecStopPost of the unit */
   bool shutdown;                /* the machine is going down */
+  bool lost;                    /* what was swapped: see swap-remains.h */
   struct swap_state state;
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
@@ -90,12 +93,56 @@ find_devices (struct swapoff *s)
 static bool
 find_all (struct swapoff *s)
 {
-  bool known = swap_state_read (&s->state, s->name) == 0;
-
-  if (!known)
+  if (!swap_exists (s->name))
+    return false;
+  if (swap_state_read (&s->state, s->name) == -1)
     s->state = (struct swap_state) { .device_count = 0 };
   find_devices (s);
-  return known || s->attached_count > 0 || swap_server_runs (s->name);
+  return true;
+}
+
+/* ---- after all was killed ---- */
+
+/* A device that no server is behind keeps each read waiting for a new one;
+ * disconnected, it fails them at once.
+ */
+static int
+disconnect_lost (struct swapoff *s)
+{
+  char why[256], device[NBD_DEVICE_PATH_SIZE];
+  struct swap_area area;
+
+  for (unsigned k = 0; k < s->attached_count; ++k) {
+    nbd_device_path (device, s->attached[k].index);
+    if (swap_find (device, &area) && area.used > 0)
+      fprintf (stderr, "nbdzram swapoff: %s: what was swapped to %s is lost "
+               "with its server\n", s->name, device);
+    if (swap_server_unwatch (s->name, &s->attached[k], why, sizeof why)
+        == -1)
+      return fail (s, device, why);
+    printf ("detached %s\n", device);
+  }
+  s->attached_count = 0;
+  return 0;
+}
+
+/* What is swapped can only be read while a server runs and a watcher keeps
+ * it connected, so there must be a supervisor.
+ */
+static int
+revive (struct swapoff *s)
+{
+  char why[256], path[RUN_PATH_SIZE];
+
+  s->lost = swap_is_lost (s->name);
+  if (s->lost)
+    return disconnect_lost (s);
+  if (access (run_path (path, s->name, "run"), F_OK) == -1
+      || swap_server_runs (s->name)
+      || swap_server_start (s->name, false, why, sizeof why) == 0
+      || swap_server_lives (s->name))
+    return 0;
+  return fail (s, why, NULL);
 }
 
 /* ---- swap ---- */
@@ -248,6 +295,10 @@ stop_server (struct swapoff *s)
   bool runs = swap_server_runs (s->name);
   char why[256];
 
+  if (s->lost) {
+    swap_remains_remove (s->name);
+    return 0;
+  }
   if (swap_server_stop (s->name, unit, why, sizeof why) == -1)
     return fail (s, why, NULL);
   if (runs)
@@ -290,7 +341,7 @@ turn_all_off (struct swapoff *s)
 {
   for (unsigned i = 0; i < s->state.device_count; ++i)
     shutdown_uncover (s->state.devices[i]);
-  if (check_room (s) == -1)
+  if (revive (s) == -1 || (!s->lost && check_room (s) == -1))
     return -1;
   for (unsigned i = 0; i < s->state.device_count; ++i)
     if (turn_off (s, s->state.devices[i]) == -1)

@@ -29,6 +29,7 @@
 #include "run-program.h"
 #include "shutdown.h"
 #include "swap-area.h"
+#include "swap-remains.h"
 #include "swap-server.h"
 #include "swap-state.h"
 #include "swaps.h"
@@ -50,7 +51,7 @@ struct swapon {
 
   /* What this run did. */
   bool started;
-  bool conf_written;
+  bool conf_written;            /* and there was none of a former run */
   bool watched[CONF_REMOTES_MAX]; /* as attached */
   bool waits[CONF_REMOTES_MAX]; /* as conf.remotes: a watcher does */
   bool swapped[CONF_REMOTES_MAX]; /* as state.devices */
@@ -153,15 +154,17 @@ static int
 start_server (struct swapon *s)
 {
   char path[4096];
+  bool was_there;
 
   if (swap_server_runs (s->name)) {
     printf ("server %s runs already, as it was started\n", s->name);
     return 0;
   }
   conf_run_path (path, sizeof path, s->name);
+  was_there = access (path, F_OK) == 0;
   if (conf_write (&s->conf, path, s->error, sizeof s->error) == -1)
     return -1;
-  s->conf_written = true;
+  s->conf_written = !was_there;
   if (swap_server_start (s->name, s->unit, s->error, sizeof s->error) == -1)
     return -1;
   s->started = true;
@@ -223,6 +226,9 @@ attach_one (struct swapon *s, size_t k, const char *uri)
   bool before;
 
   attach_name (watcher, sizeof watcher, s->name, k);
+  if (swap_remains_detach (s->name, watcher, uri, s->error, sizeof s->error)
+      == -1)
+    return -1;
   before = swap_server_attached (watcher, a);
   if (swap_server_watch (s->name, watcher, uri, &s->conf, a, s->error,
                          sizeof s->error) == -1)
@@ -516,6 +522,7 @@ forget_stale (const struct swapon *s)
   struct swap_state state;
   char path[4096];
 
+  swap_remains_turn_off (s->name);
   conf_run_path (path, sizeof path, s->name);
   if (!swap_server_runs (s->name)
       && swap_state_read (&state, s->name) == -1 && errno == ENOENT)
