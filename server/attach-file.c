@@ -45,6 +45,7 @@ attach_read (struct attachment *a, const char *name)
   *a = (struct attachment) {
     .index = (int) json_number (object, "index"),
     .size = json_number (object, "size"),
+    .block_size = json_number (object, "block_size"),
     .connections = json_number (object, "connections"),
     .timeout = json_number (object, "timeout"),
     .dead_timeout = json_number (object, "dead_timeout"),
@@ -152,10 +153,11 @@ attach_json (const struct attachment *a)
   char device[32];
 
   snprintf (device, sizeof device, "/dev/nbd%d", a->index);
-  return json_pack ("{s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:I,"
+  return json_pack ("{s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:I,"
                     " s:s, s:s, s:{s:i, s:I}}",
                     "device", device, "index", a->index, "uri", a->uri,
                     "size", (json_int_t) a->size,
+                    "block_size", (json_int_t) a->block_size,
                     "connections", (json_int_t) a->connections,
                     "timeout", (json_int_t) a->timeout,
                     "dead_timeout", (json_int_t) a->dead_timeout,

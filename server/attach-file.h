@@ -32,6 +32,7 @@ struct attachment {
   char description[128];        /* of the export; empty: none */
   int index;                    /* of /dev/nbdN */
   uint64_t size;                /* bytes */
+  uint64_t block_size;          /* bytes */
   uint64_t connections, timeout, dead_timeout;
   uint64_t reconnects;
   char array[MD_NAME_SIZE];     /* of which it is, or was, a half; empty:

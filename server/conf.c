@@ -91,6 +91,9 @@ const struct conf_entry conf_entries[] = {
   { .name = "mirror", .kind = CONF_BOOL, FIELD (mirror) },
   { .name = "stripe", .kind = CONF_BOOL, FIELD (stripe) },
   { .name = "attach-only", .kind = CONF_BOOL, FIELD (attach_only) },
+  { .name = "block-size", .kind = CONF_SIZE, .min = CONF_SECTOR_SIZE,
+    .max = CONF_BLOCK_SIZE_MAX, FIELD (block_size),
+    .words = { { "auto", 0 } } },
   { .name = "connections", .kind = CONF_NUMBER, .min = 2,
     .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
   { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN,
@@ -690,6 +693,12 @@ check_swap (const struct conf *c, char *error, size_t size)
     return refuse (EINVAL, error, size, "min-free: %" PRIu64 "M is more than "
                    "a quarter of the memory (%" PRIu64 "M)",
                    (uint64_t) c->min_free / MIB, c->ram / MIB);
+  if (!is_power_of_2 (conf_block_size (c)))
+    return refuse (EINVAL, error, size, "block-size: %" PRIu64 " is not 512, "
+                   "1024, 2048 or 4096", conf_block_size (c));
+  if (!c->attach_only && conf_block_size (c) != DISK_SIZE_UNIT)
+    return refuse (EINVAL, error, size, "block-size: swap has blocks of 4096 "
+                   "bytes; others are for attach-only");
   if (c->dead_timeout <= c->timeout)
     return refuse (EINVAL, error, size, "dead-timeout: must be more than "
                    "timeout");

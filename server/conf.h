@@ -38,6 +38,10 @@
 #define CONF_TIMEOUT_MAX 30
 #define CONF_DEAD_TIMEOUT_MAX 86400
 
+/* Bytes. */
+#define CONF_SECTOR_SIZE 512
+#define CONF_BLOCK_SIZE_MAX 4096
+
 /* Of a disk, in bytes: the store's (DEVICE_SIZE_MAX). */
 #define DISK_SIZE_MAX (UINT64_C (1) << 50)
 
@@ -70,6 +74,7 @@ struct conf {
   int mirror, stripe;           /* of them: an array; not both */
   int attach_only;              /* a disk, and no swap */
   int priority;                 /* of the swap; -1: the kernel's choice */
+  uint64_t block_size;          /* of such a disk; 0: by default */
   uint64_t connections;         /* from 2 */
   uint64_t timeout;             /* seconds until a request is sent again */
   uint64_t dead_timeout;        /* ... until a dead device gives up */
@@ -134,6 +139,18 @@ const char *conf_parameter (const struct conf *c, const char *key);
 
 /* Does it encrypt what it serves? */
 bool conf_has_tls (const struct conf *c);
+
+/* The logical blocks of the device that it is attached as: by default a
+ * page, or those that images of disks have, and with them their tables of
+ * partitions.
+ */
+static inline uint64_t
+conf_block_size (const struct conf *c)
+{
+  if (c->block_size > 0)
+    return c->block_size;
+  return c->attach_only ? CONF_SECTOR_SIZE : CONF_BLOCK_SIZE_MAX;
+}
 
 /* Does it export anything by a name? */
 bool conf_has_exports (const struct conf *c);

@@ -405,6 +405,7 @@ static int
 take_connection (struct nbd_dial *d)
 {
   int64_t size = nbd_get_size (d->nbd);
+  int64_t least = nbd_get_block_size (d->nbd, LIBNBD_SIZE_MINIMUM);
   int fd, flags;
 
   if (size == -1)
@@ -416,6 +417,7 @@ take_connection (struct nbd_dial *d)
   fcntl (fd, F_SETFL, flags & ~O_NONBLOCK);
   d->result.fd = fd;
   d->result.size = (uint64_t) size;
+  d->result.block_min = least > 0 ? (uint64_t) least : 1;
   d->result.flags = kernel_flags (d->nbd);
   take_description (d);
   nbd_close (d->nbd);

@@ -43,6 +43,7 @@ struct nbd_dialed {
                                  * address is local, else -1 */
   pid_t pid;                    /* its number, or 0 */
   uint64_t size;                /* of the export, bytes */
+  uint64_t block_min;           /* the smallest request it takes, bytes */
   uint64_t flags;               /* NBD_FLAG_*, as the kernel wants them */
   char description[128];        /* of the export: which pool a server of
                                  * ours has; empty where there is none.

@@ -262,7 +262,7 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
     .name = json_string_value (json_object_get (args, "name")),
     .uri = json_string_value (json_object_get (args, "uri")),
     .connections = c->connections, .timeout = c->timeout,
-    .dead_timeout = c->dead_timeout,
+    .dead_timeout = c->dead_timeout, .block_size = conf_block_size (c),
     .mirror = json_is_true (json_object_get (args, "mirror")),
   };
   char error[MESSAGE_SIZE];
@@ -273,7 +273,9 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
       || !take_number (p, args, "timeout", CONF_TIMEOUT_MAX,
                        &request.timeout)
       || !take_number (p, args, "dead_timeout", CONF_DEAD_TIMEOUT_MAX,
-                       &request.dead_timeout))
+                       &request.dead_timeout)
+      || !take_number (p, args, "block_size", CONF_BLOCK_SIZE_MAX,
+                       &request.block_size))
     return;
   if (!request.uri)
     request.uri = s->listener_count > 0 ? s->listeners[0].uri : NULL;
@@ -304,13 +306,14 @@ verb_unwatch (struct supervisor *s, struct peer *p, const json_t *args)
 static const struct {
   const char *name;
   void (*run) (struct supervisor *s, struct peer *p, const json_t *args);
-  const char *keys[7];
+  const char *keys[8];
 } verbs[] = {
   { "status", verb_status, { NULL } },
   { "upgrade", verb_upgrade, { NULL } },
   { "stop", verb_stop, { "force" } },
   { "watch", verb_watch,
-    { "name", "uri", "connections", "timeout", "dead_timeout", "mirror" } },
+    { "name", "uri", "connections", "timeout", "dead_timeout", "block_size",
+      "mirror" } },
   { "unwatch", verb_unwatch, { "name" } },
   { NULL, NULL, { NULL } },
 };

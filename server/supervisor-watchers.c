@@ -106,7 +106,7 @@ static int
 lay_out (const struct supervisor *s, struct watcher *w,
          const struct watch_request *r)
 {
-  char connections[24], timeout[24], dead_timeout[24];
+  char connections[24], timeout[24], dead_timeout[24], block_size[24];
   char *const argv[] = {
     /* As the server's: see program_name in setup.c. */
     (char *) (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
@@ -115,6 +115,7 @@ lay_out (const struct supervisor *s, struct watcher *w,
     (char *) "--connections", connections,
     (char *) "--timeout", timeout,
     (char *) "--dead-timeout", dead_timeout,
+    (char *) "--block-size", block_size,
     r->mirror ? (char *) "--mirror" : NULL,
     (char *) "--half-of", (char *) s->setup.options.name, NULL,
   };
@@ -122,6 +123,7 @@ lay_out (const struct supervisor *s, struct watcher *w,
   snprintf (connections, sizeof connections, "%" PRIu64, r->connections);
   snprintf (timeout, sizeof timeout, "%" PRIu64, r->timeout);
   snprintf (dead_timeout, sizeof dead_timeout, "%" PRIu64, r->dead_timeout);
+  snprintf (block_size, sizeof block_size, "%" PRIu64, r->block_size);
   return watcher_program (s, w, argv);
 }
 

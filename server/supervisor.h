@@ -248,7 +248,7 @@ int server_connections (struct supervisor *s, const struct generation *g);
 struct watch_request {
   const char *name;             /* NULL: the first that is free */
   const char *uri;
-  uint64_t connections, timeout, dead_timeout;
+  uint64_t connections, timeout, dead_timeout, block_size;
   bool mirror;                  /* watch --mirror */
 };
 

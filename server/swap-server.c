@@ -301,14 +301,20 @@ swap_server_watch_later (const char *name, const char *watcher,
                          const char *uri, const struct conf *c, char *error,
                          size_t size)
 {
+  json_t *request;
+
   if (is_known (name, watcher))
     return 1;
-  return tell (name, json_pack (
+  request = json_pack (
     "{s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "verb", "watch", "name", watcher,
     "uri", uri, "connections", (json_int_t) c->connections,
     "timeout", (json_int_t) c->timeout,
-    "dead_timeout", (json_int_t) c->dead_timeout, "mirror", c->mirror),
-    TIMEOUT, error, size);
+    "dead_timeout", (json_int_t) c->dead_timeout, "mirror", c->mirror);
+  /* A supervisor of a former version does not know it. */
+  if (conf_block_size (c) != CONF_BLOCK_SIZE_MAX)
+    json_object_set_new (request, "block_size", json_integer (
+      (json_int_t) conf_block_size (c)));
+  return tell (name, request, TIMEOUT, error, size);
 }
 
 int

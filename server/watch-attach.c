@@ -13,6 +13,7 @@
 #include "process.h"
 #include "run-file.h"
 #include "swaps.h"
+#include "util.h"
 #include "watch.h"
 
 /* Dial all connections of a new device, each within MS. */
@@ -28,8 +29,10 @@ dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
       return -1;
     }
     *d = w->dial.result;
-    if (w->a.size == 0)
-      w->a.size = d->size / WATCH_BLOCK_SIZE * WATCH_BLOCK_SIZE;
+    if (w->a.size == 0) {
+      w->a.block_size = MAX (w->a.block_size, d->block_min);
+      w->a.size = align_down (d->size, w->a.block_size);
+    }
     if (!watch_is_same_disk (w, d)) {
       ++*count;
       return -1;
@@ -37,6 +40,9 @@ dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
   }
   if (w->a.size == 0)
     return watch_refuse (w, "the disk is smaller than a block");
+  if (w->a.block_size > WATCH_BLOCK_SIZE)
+    return watch_refuse (w, "the server takes only blocks that are larger "
+                         "than a page");
   if (w->a.connections > 1 && !(list[0].flags & (1 << 8)))
     return watch_refuse (w, "the server allows no more than one connection");
   return 0;
@@ -48,7 +54,7 @@ connect_all (struct watching *w, int index, const struct nbd_dialed *list,
 {
   int fds[WATCHER_CONNECTIONS];
   const struct nbd_setup setup = {
-    .index = index, .size = w->a.size, .block_size = WATCH_BLOCK_SIZE,
+    .index = index, .size = w->a.size, .block_size = w->a.block_size,
     .timeout = w->a.timeout, .dead_timeout = w->a.dead_timeout,
     .server_flags = list[0].flags, .identifier = w->a.identifier,
   };
@@ -129,6 +135,8 @@ resume (struct watching *w, const struct attachment *old, bool known)
     return false;
   w->a.size = nbd_device_size (w->a.index);
   if (known) {
+    /* A watcher of a former version wrote none down. */
+    w->a.block_size = old->block_size ? old->block_size : WATCH_BLOCK_SIZE;
     w->a.connections = old->connections;
     w->a.timeout = old->timeout;
     w->a.dead_timeout = old->dead_timeout;

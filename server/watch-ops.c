@@ -13,6 +13,7 @@
 #include "nbd-device.h"
 #include "nbd-receivers.h"
 #include "process.h"
+#include "util.h"
 #include "watch.h"
 
 /* How often it is looked whether the file is there. */
@@ -29,9 +30,14 @@ now (void *opaque)
 bool
 watch_is_same_disk (struct watching *w, const struct nbd_dialed *d)
 {
-  if (d->size / WATCH_BLOCK_SIZE * WATCH_BLOCK_SIZE != w->a.size) {
+  if (align_down (d->size, w->a.block_size) != w->a.size) {
     watch_say (w, "%s has another export size: %" PRIu64 ", not %" PRIu64
                "; it is not connected", w->a.uri, d->size, w->a.size);
+    return false;
+  }
+  if (d->block_min > w->a.block_size) {
+    watch_say (w, "%s takes no blocks of %" PRIu64 " bytes any more; it is "
+               "not connected", w->a.uri, w->a.block_size);
     return false;
   }
   if (!w->knows_disk)

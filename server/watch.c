@@ -20,6 +20,7 @@
 #include "run-file.h"
 #include "self-hardening.h"
 #include "swaps.h"
+#include "util.h"
 #include "watch.h"
 
 #define HEAP (4 * 1024 * 1024)  /* ten times what a reconnection takes */
@@ -163,13 +164,19 @@ check_options (const struct command *command, const struct watching *w,
     usage_error (command, "where is the server? --uri says");
   if (strlen (uri) >= sizeof w->a.uri)
     usage_error (command, "--uri is too long");
+  if (!is_power_of_2 (w->a.block_size))
+    usage_error (command, "--block-size must be 512, 1024, 2048 or 4096");
 }
 
 int
 command_watch (const struct command *command, int argc, char *argv[])
 {
   static struct watching w = {
-    .a = { .connections = 2, .timeout = 3, .dead_timeout = 300 }, .file = -1,
+    .a = {
+      .connections = 2, .timeout = 3, .dead_timeout = 300,
+      .block_size = WATCH_BLOCK_SIZE,
+    },
+    .file = -1,
   };
   const char *uri = NULL, *name;
   uint64_t index = ANY_DEVICE;
@@ -187,6 +194,9 @@ command_watch (const struct command *command, int argc, char *argv[])
     { .name = "dead-timeout", .argument = "SECONDS",
       .number = &w.a.dead_timeout, .min = 1, .max = CONF_DEAD_TIMEOUT_MAX,
       .help = "requests wait for a server so long (300)" },
+    { .name = "block-size", .argument = "BYTES", .size = &w.a.block_size,
+      .min = 512, .max = WATCH_BLOCK_SIZE,
+      .help = "of the device, 512 to 4096 (4096)" },
     { .name = "device", .argument = "N", .number = &index,
       .max = INDEX_MAX,
       .help = "attach /dev/nbdN, not just a free one" },

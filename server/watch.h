@@ -22,7 +22,7 @@
 #include "nbd-netlink.h"
 #include "watcher.h"
 
-#define WATCH_BLOCK_SIZE 4096
+#define WATCH_BLOCK_SIZE 4096   /* of swap, and by default */
 #define WATCH_DIAL_MS 10000     /* a server that restarts lets us wait */
 
 struct watching {

@@ -496,6 +496,35 @@ senseless_sizes (void **state)
 }
 
 static void
+block_sizes (void **state)
+{
+  struct conf c;
+
+  (void) state;
+  begin (&c);
+  read_text (&c, "size = 1G\n");
+  assert_int_equal (conf_block_size (&c), 4096);
+  set (&c, "block-size=4K");
+  assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  set (&c, "block-size=512");
+  assert_senseless (&c, true, "block-size: swap has blocks of 4096 bytes");
+  set (&c, "attach-only=on");
+  assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  set (&c, "block-size=auto");
+  assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
+  assert_int_equal (conf_block_size (&c), 512);
+  set (&c, "block-size=2048");
+  assert_int_equal (conf_block_size (&c), 2048);
+  set (&c, "block-size=1536");
+  assert_senseless (&c, true, "block-size: 1536 is not 512, 1024, 2048 or");
+  assert_int_equal (conf_set (&c, "block-size", "256", error, sizeof error),
+                    -1);
+  assert_int_equal (conf_set (&c, "block-size", "8192", error, sizeof error),
+                    -1);
+  conf_free (&c);
+}
+
+static void
 here_or_elsewhere (void **state)
 {
   static const struct {
@@ -698,6 +727,7 @@ assert_same (const struct conf *a, const struct conf *b)
   assert_int_equal (a->attach_only, b->attach_only);
   assert_int_equal (a->priority, b->priority);
   assert_int_equal (a->connections, b->connections);
+  assert_int_equal (a->block_size, b->block_size);
   assert_int_equal (a->timeout, b->timeout);
   assert_int_equal (a->dead_timeout, b->dead_timeout);
   assert_int_equal (a->page_cluster, b->page_cluster);
@@ -821,6 +851,7 @@ main (void)
     cmocka_unit_test (unreadable),
     cmocka_unit_test (refused_files),
     cmocka_unit_test (senseless_sizes),
+    cmocka_unit_test (block_sizes),
     cmocka_unit_test (here_or_elsewhere),
     cmocka_unit_test (arrays),
     cmocka_unit_test (tls_or_swap),

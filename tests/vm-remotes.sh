@@ -72,6 +72,30 @@ start_far 2 300M
 nbdzram swapon swap0 --attach-only --remote $one >/tmp/log 2>&1 ||
     { cat /tmp/log; fail "attach"; }
 grep -q '^/dev/' /proc/swaps && fail "it is swapped to: $(cat /proc/swaps)"
+# A disk has the sectors of images, and so its partitions.
+[ "$(cat /sys/block/nbd0/queue/logical_block_size)" = 512 ] ||
+    fail "blocks of $(cat /sys/block/nbd0/queue/logical_block_size)"
+printf '\000\000\000\000\203\000\000\000\000\010\000\000\000\020\000\000' |
+    dd of=/dev/nbd0 bs=1 seek=446 conv=notrunc 2>/dev/null
+printf '\125\252' |
+    dd of=/dev/nbd0 bs=1 seek=510 conv=notrunc 2>/dev/null
+nbdzram swapoff swap0 >/dev/null || fail "detach"
+nbdzram swapon swap0 --attach-only --remote $one >/dev/null || fail "attach"
+blockdev --rereadpt /dev/nbd0
+eventually test -e /sys/block/nbd0/nbd0p1 || fail "no partition"
+[ "$(cat /sys/block/nbd0/nbd0p1/start /sys/block/nbd0/nbd0p1/size |
+    tr '\n' ' ')" = '2048 4096 ' ] || fail "another partition"
+# As mkswap leaves it on a machine with pages of 16K.
+dd if=/dev/zero of=/dev/nbd0 bs=4096 count=4 conv=notrunc 2>/dev/null
+printf SWAPSPACE2 |
+    dd of=/dev/nbd0 bs=1 seek=16374 conv=notrunc 2>/dev/null
+nbdzram swapoff swap0 >/dev/null || fail "detach"
+nbdzram swapon swap0 --remote $one >/tmp/log 2>&1 && fail "other pages"
+grep -q 'is swap of a machine with pages of 16K, and' /tmp/log ||
+    { cat /tmp/log; fail "see above"; }
+nbdzram swapon swap0 --attach-only --remote $one block-size=4K >/dev/null ||
+    fail "attach"
+[ "$(cat /sys/block/nbd0/queue/logical_block_size)" = 4096 ] || fail "not 4096"
 printf 'something' | dd of=/dev/nbd0 bs=9 conv=notrunc 2>/dev/null
 nbdzram swapoff swap0 >/dev/null || fail "detach"
 # shellcheck disable=SC2086

@@ -211,3 +211,52 @@ wait "$kernel" || fail "$(cat "$tmp/kernel.log")"
 cat "$tmp/kernel.log"
 [ ! -e "$XDG_RUNTIME_DIR/nbdzram/swap0.attach" ] || fail 'its file is left'
 stop_nbdkit "$server"
+
+# ---- blocks ----
+
+play_kernel ()
+{
+    rm -f "$PLAYED_KERNEL" "$tmp/blocks.log"
+    "$bin/nbd-kernel" -s "$seed" "$PLAYED_KERNEL" "$NBDZRAM_ROOT" \
+        >"$tmp/kernel.log" &
+    kernel=$!
+    servers+=("$kernel")
+    eventually [ -S "$PLAYED_KERNEL" ]
+}
+
+# attaches BLOCK SIZE OPTION -- ARGS...: of a server with ARGS, a watcher with
+# OPTION makes a device of SIZE bytes in blocks of BLOCK bytes.
+attaches ()
+{
+    local block=$1 size=$2 option=$3
+    shift 4
+
+    start_nbdkit b "$@"
+    play_kernel
+    "$bin/watch-played" swap0 --uri "$(uri b)" $option 2>"$tmp/blocks.log" &
+    watcher=$!
+    servers+=("$watcher")
+    eventually grep -qs "is attached to" "$tmp/blocks.log" ||
+        fail "$(cat "$tmp/blocks.log")"
+    [ "$(field block_size)" = "$block" ] && [ "$(field size)" = "$size" ] ||
+        fail "$option: $(cat "$XDG_RUNTIME_DIR/nbdzram/swap0.attach")"
+    kill "$watcher"
+    wait "$watcher" || fail "it ends with $?"
+    wait "$kernel" || fail "$(cat "$tmp/kernel.log")"
+    stop_nbdkit "$pid"
+}
+odd=$((1024 * 1024 + 3 * 512 + 100))
+attaches 4096 1048576 '' -- zram $odd
+attaches 512 $((odd - 100)) --block-size=512 -- zram $odd
+attaches 1024 $((odd - 612)) --block-size=1K -- zram $odd
+if (requires_filter blocksize-policy); then
+    attaches 4096 1048576 --block-size=512 -- \
+        --filter=blocksize-policy zram $odd blocksize-minimum=4096
+    start_nbdkit b --filter=blocksize-policy zram 1M \
+        blocksize-minimum=64K blocksize-preferred=64K
+    play_kernel
+    ! "$bin/watch-played" swap0 --uri "$(uri b)" 2>"$tmp/blocks.log" ||
+        fail "blocks of 64K"
+    grep -q 'only blocks that are larger than a page' "$tmp/blocks.log" ||
+        fail "$(cat "$tmp/blocks.log")"
+fi
