@@ -445,8 +445,8 @@ exports_default (void)
 
 /* ---- requests ---- */
 
-static int
-check_there (const struct device *d)
+int
+exports_check_removed (const struct device *d)
 {
   if (!device_is_removed (d))
     return 0;
@@ -472,7 +472,7 @@ exports_begin_request (struct device *d, uint32_t count)
       && bandwidth_wait (&e->bandwidth, e->settings.bandwidth, count,
                          is_removed, d) == -1 && !device_is_removed (d))
     return -1;
-  return check_there (d);
+  return exports_check_removed (d);
 }
 
 bool

@@ -85,6 +85,12 @@ const char *exports_default (void);
  */
 int exports_begin_request (struct device *d, uint32_t count);
 
+/* Whether the export is still there: 0, or -1 with errno ESHUTDOWN.  One that
+ * is removed is trimmed first, while it has clients: what was read as zeroes,
+ * or as a hole, counts only if this succeeds afterwards.
+ */
+int exports_check_removed (const struct device *d);
+
 /* Note whether the last request that wanted room found none.  Returns what
  * was noted before.
  */

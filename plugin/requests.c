@@ -66,7 +66,7 @@ request_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
   if (begin_request (handle, count) == -1)
     return -1;
   if (device_read (handle, buf, count, offset) == 0)
-    return 0;
+    return exports_check_removed (handle);
   return report (handle, -1, "read", count, offset);
 }
 
@@ -106,9 +106,8 @@ request_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 int
 request_flush (void *handle, uint32_t flags)
 {
-  (void) handle;
   (void) flags;
-  return 0;
+  return exports_check_removed (handle);
 }
 
 /* ---- extents ---- */
@@ -149,8 +148,10 @@ request_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
     .one = (flags & NBDKIT_FLAG_REQ_ONE) != 0,
   };
 
+  if (begin_request (handle, 0) == -1)
+    return -1;
   if (device_extents (handle, count, offset, add_extent, &req) == -1
       && errno != 0)
     return -1;
-  return 0;
+  return exports_check_removed (handle);
 }

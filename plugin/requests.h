@@ -27,7 +27,9 @@ int request_zero (void *handle, uint32_t count, uint64_t offset,
 int request_trim (void *handle, uint32_t count, uint64_t offset,
                   uint32_t flags);
 
-/* Nothing is to be done: what was acknowledged is in memory. */
+/* What was acknowledged is in memory; so it is only asked whether the export
+ * still exists.
+ */
 int request_flush (void *handle, uint32_t flags);
 
 struct nbdkit_extents;

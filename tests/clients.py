@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Clients that go away in the middle, that stop reading, and a crowd of
-them: clients.py WHAT SOCKET [COUNT].  Speaks NBD by itself, since no library
+them: clients.py WHAT SOCKET [COUNT or NAME].  Speaks NBD by itself, since no library
 lets its user be so rude."""
 
 import random
@@ -10,7 +10,7 @@ import struct
 import sys
 
 PAGE = 4096
-WRITE, READ, DISC = 1, 0, 2
+WRITE, READ, DISC, FLUSH = 1, 0, 2, 3
 OLD, NEW = b"o" * PAGE, b"n" * PAGE
 
 path = sys.argv[2]
@@ -56,9 +56,9 @@ def request (kind, offset, size, data=b"", cookie=1):
                         size) + data
 
 
-def ready ():
+def ready (name=b""):
     s = connect ()
-    s.sendall (hello ())
+    s.sendall (hello (name))
     finish_handshake (s)
     return s
 
@@ -177,10 +177,22 @@ def crowd (count):
 def each_name (count):
     """Ask for so many exports."""
     for i in range (count):
-        s = connect ()
-        s.sendall (hello (b"export %d" % i))
-        finish_handshake (s)
-        s.close ()
+        ready (b"export %d" % i).close ()
+
+
+def removed (name):
+    """Clients of an export that is removed meanwhile are told so."""
+    clients = {kind: ready (name) for kind in (READ, WRITE, FLUSH)}
+    print ("connected", flush=True)
+    sys.stdin.readline ()
+    for kind, s in clients.items ():
+        size = 0 if kind == FLUSH else PAGE
+        s.sendall (request (kind, 0, size, OLD if kind == WRITE else b""))
+        try:
+            reply (s, size if kind == READ else 0)
+        except (ConnectionError, OSError):
+            continue
+        sys.exit ("request %d succeeded" % kind)
 
 
 what = sys.argv[1]
@@ -188,6 +200,8 @@ if what == "crowd":
     crowd (int (sys.argv[3]))
 elif what == "names":
     each_name (int (sys.argv[3]))
+elif what == "removed":
+    removed (sys.argv[3].encode ())
 else:
     {"cut-requests": cut_requests, "cut-replies": cut_replies,
      "stops-reading": stops_reading}[what] ()

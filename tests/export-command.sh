@@ -297,6 +297,24 @@ milliseconds nbdzram export remove --force x >"$tmp/took"
 wait "$writer" && fail "it was written to after it was removed"
 gone_is_gone () { [ "$(ask many '{"verb": "status"}' | jq '.devices | length')" = 1 ]; }
 eventually gone_is_gone || fail "it is still there"
+# Clients that stay connected are told of no hole where their data were, nor
+# that these are safe.
+nbdzram export add --size=1M y
+exec {client}> >(stdbuf -oL qemu-io -f raw "$(where y)" >"$tmp/client" 2>&1)
+exec {others}> >(python3 "$srcdir/tests/clients.py" removed "$tmp/many.sock" y \
+                     >"$tmp/others" 2>&1 && echo refused >>"$tmp/others")
+echo 'write -P 7 0 64k' >&"$client"
+eventually grep -qs wrote "$tmp/client" || fail "$(cat "$tmp/client")"
+eventually grep -qs connected "$tmp/others" || fail "$(cat "$tmp/others")"
+nbdzram export remove --force y
+printf '%s\n' map length >&"$client"
+echo >&"$others"
+exec {client}>&- {others}>&-
+eventually grep -q MiB "$tmp/client" || fail "$(cat "$tmp/client")"
+grep -q 'Failed to get allocation status' "$tmp/client" ||
+    fail "a removed export has holes: $(cat "$tmp/client")"
+eventually grep -q 'refused\|succeeded' "$tmp/others" || fail "no reply"
+grep -q refused "$tmp/others" || fail "$(cat "$tmp/others")"
 # Who comes back finds nobody else's.
 io_fails "$(where x)" 'read 0 4k' || fail "the disk of others"
 size_is '' $((16 << 20))
