@@ -11,14 +11,14 @@
 
 #include "check.h"
 #include "kernel-file.h"
+#include "swap-state.h"
 #include "util.h"
 
-/* Of the machine's memory, and never less: with the kernel's default, which
- * is below that on a small machine, swapping to a server of user space
- * hangs, since the server's replies need memory, too.
+/* KiB.  With less, as a small machine has by default, swapping to a server
+ * of user space hangs: the kernel needs memory to send a page and to take
+ * the reply.
  */
-#define MIN_FREE_PART 64
-#define MIN_FREE_KIB 4096
+#define MIN_FREE_HANGS_BELOW 4096
 
 static bool
 exists (const char *path)
@@ -43,7 +43,7 @@ check_nbd (json_t *list)
 static void
 check_min_free (json_t *list)
 {
-  uint64_t now, total, want = MIN_FREE_KIB;
+  uint64_t now, total = 0, want;
   char remedy[128];
 
   if (kernel_file_number ("/proc/sys/vm/min_free_kbytes", &now) == -1) {
@@ -51,12 +51,12 @@ check_min_free (json_t *list)
                "/proc/sys/vm/min_free_kbytes can't be read");
     return;
   }
-  if (kernel_file_field ("/proc/meminfo", "MemTotal", 10, &total) == 0)
-    want = MAX (want, total / MIN_FREE_PART);
+  kernel_file_field ("/proc/meminfo", "MemTotal", 10, &total);
+  want = swap_min_free (total * KIB, 0);
   snprintf (remedy, sizeof remedy, "sysctl -w vm.min_free_kbytes=%" PRIu64,
             want);
   check_add (list, now >= want ? CHECK_OK
-             : now >= MIN_FREE_KIB ? CHECK_WARN : CHECK_MISSING,
+             : now >= MIN_FREE_HANGS_BELOW ? CHECK_WARN : CHECK_MISSING,
              "min-free", remedy, "vm.min_free_kbytes is %" PRIu64, now);
 }
 

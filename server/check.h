@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What nbdzram check looks at: a file for what each group of checks is
- * about, check-machine.c and check-server.c.
+ * about, check-machine.c and check-server.c.  swapon looks at the same
+ * before it turns the swap on.
  */
 
 #ifndef NBDZRAM_CHECK_H
@@ -28,6 +29,11 @@ void check_add (json_t *list, enum check_status status, const char *name,
 /* The same, MISSING or OK. */
 #define check_that(list, is_ok, ...)                                    \
   check_add (list, (is_ok) ? CHECK_OK : CHECK_MISSING, __VA_ARGS__)
+
+bool check_any_missing (const json_t *list);
+
+/* For people. */
+void check_print (const json_t *list);
 
 void check_machine (json_t *list);
 

@@ -14,6 +14,7 @@ server_nbdzram_SOURCES = \
 	server/attach-file.c server/attach-file.h \
 	server/attach-status.c server/attach-status.h \
 	server/check.c server/check.h \
+	server/check-list.c \
 	server/check-machine.c \
 	server/check-server.c \
 	server/client.c server/client.h \

@@ -40,7 +40,7 @@ says ()
 
 # ---- the machine ----
 
-machine 4096 0 262144 nbd
+machine 8192 0 262144 nbd
 check 0
 says nbd ok
 says min-free ok
@@ -50,12 +50,17 @@ says page-cluster ok
 machine 1755 3 262144
 check 1
 says nbd missing 'modprobe nbd'
-says min-free missing 'min_free_kbytes=4096$'
+says min-free missing 'min_free_kbytes=8192$'
 says page-cluster warn 'page-cluster=0'
 
 machine 67584 0 16777216 nbd
 check 0
 says min-free warn '=262144$'
+# What swapon sets is enough, however large the machine.
+machine 262144 0 67108864 nbd
+check 0
+says min-free ok
+machine 67584 0 16777216 nbd
 
 # For people: each a line, and what to do in another.
 nbdzram check >"$tmp/out"
@@ -75,7 +80,7 @@ exits 3 'there is no such server' check nobody
 # Of process $pid: seen CAPABILITIES LIMIT CGROUP
 seen ()
 {
-    machine 4096 0 262144 nbd
+    machine 8192 0 262144 nbd
     mkdir -p "$NBDZRAM_ROOT/proc/$pid"
     printf 'CapEff:\t%s\n' "$1" >"$NBDZRAM_ROOT/proc/$pid/status"
     echo "Max locked memory         $2           $2           bytes" \

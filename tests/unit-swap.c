@@ -22,9 +22,11 @@
 #include <cmocka.h>
 
 #include "attach-file.h"
+#include "check.h"
 #include "kernel-file.h"
 #include "kernel-help.h"
 #include "nbd-device.h"
+#include "output.h"
 #include "process.h"
 #include "run-file.h"
 #include "run-program.h"
@@ -326,14 +328,53 @@ damaged_list (void **state)
   run_remove ("kernel", "sysctls");
 }
 
+/* swapon sets vm.min_free_kbytes to what check then wants. */
+static const char *
+min_free_status (uint64_t ram, uint64_t min_free)
+{
+  static char status[16];
+  char text[64];
+  json_t *list = json_array (), *check;
+  size_t i;
+
+  snprintf (text, sizeof text, "MemTotal: %" PRIu64 " kB\n", ram / KIB);
+  kernel_put ("/proc/meminfo", text);
+  snprintf (text, sizeof text, "%" PRIu64 "\n", min_free);
+  kernel_put ("/proc/sys/vm/min_free_kbytes", text);
+  check_machine (list);
+  status[0] = '\0';
+  json_array_foreach (list, i, check)
+    if (strcmp (json_text (check, "check"), "min-free") == 0)
+      snprintf (status, sizeof status, "%s", json_text (check, "status"));
+  json_decref (list);
+  return status;
+}
+
 static void
 min_free (void **state)
 {
+  static const struct {
+    uint64_t ram, now, wanted;
+  } rows[] = {
+    { 256 * MIB, 1755, 8192 }, { 512 * MIB, 2000, 8192 },
+    { GIB, 4000, 16384 }, { 2 * GIB, 5000, 32768 }, { 2 * GIB, 50000, 50000 },
+    { 16 * GIB, 16000, 262144 }, { 64 * GIB, 67584, 262144 },
+    { 1024 * GIB, 90112, 262144 }, { 1024 * GIB, 500000, 500000 },
+  };
+
   (void) state;
-  assert_int_equal (swap_min_free (256 * MIB, 1755), 8192);
-  assert_int_equal (swap_min_free (2 * GIB, 5000), 32768);
-  assert_int_equal (swap_min_free (2 * GIB, 50000), 50000);
-  assert_int_equal (swap_min_free (64 * GIB, 67584), 262144);
+  for (size_t i = 0; i < ARRAY_SIZE (rows); ++i)
+    assert_int_equal (swap_min_free (rows[i].ram, rows[i].now),
+                      rows[i].wanted);
+  for (uint64_t ram = 256 * MIB; ram <= 1024 * GIB; ram *= 2)
+    for (uint64_t part = 0; part < 4; ++part) {
+      uint64_t total = ram + ram / 4 * part;
+      uint64_t wanted = swap_min_free (total, 0);
+
+      assert_string_equal (min_free_status (total, wanted), "ok");
+      assert_string_equal (min_free_status (total, wanted - 1), "warn");
+      assert_string_equal (min_free_status (total, 4095), "missing");
+    }
 }
 
 /* ---- the server ---- */

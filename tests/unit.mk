@@ -170,6 +170,7 @@ tests_unit_stream_LDADD = $(unit_libs)
 tests_unit_swap_SOURCES = tests/unit-swap.c \
 	plugin/control-path.c \
 	server/attach-file.c server/attach-file.h \
+	server/check-list.c server/check-machine.c server/check.h \
 	server/client.c server/client.h \
 	server/kernel-file.c server/kernel-file.h \
 	server/nbd-device.c server/nbd-device.h \
