@@ -2,6 +2,7 @@
 
 #include <config.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,6 +62,35 @@ attach_read (struct attachment *a, const char *name)
   a->server_start = json_number (server, "start");
   json_decref (object);
   return 0;
+}
+
+/* "NAME.attach" gives NAME. */
+static bool
+name_of_file (const char *file, char name[72])
+{
+  const char *dot = strrchr (file, '.');
+
+  if (!dot || strcmp (dot, ".attach") != 0 || dot - file >= 72)
+    return false;
+  snprintf (name, 72, "%.*s", (int) (dot - file), file);
+  return true;
+}
+
+bool
+attach_find (struct attachment *a, int index, const char *name)
+{
+  char directory[RUN_PATH_SIZE], found[sizeof a->name];
+  const struct dirent *entry;
+  bool is_there = false;
+  DIR *dir = opendir (control_directory (directory, sizeof directory));
+
+  while (dir && !is_there && (entry = readdir (dir)) != NULL)
+    is_there = name_of_file (entry->d_name, found)
+      && (!name || strcmp (found, name) != 0)
+      && attach_read (a, found) == 0 && a->index == index;
+  if (dir)
+    closedir (dir);
+  return is_there;
 }
 
 /* Those who only ask whether it is locked hold it for a moment. */

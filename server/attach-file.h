@@ -47,6 +47,11 @@ const char *attach_name (char *buf, size_t size, const char *name, size_t k);
 /* What NAME.attach says.  ENOENT: nothing is attached. */
 int attach_read (struct attachment *a, const char *name);
 
+/* The attachment of /dev/nbdINDEX that is not called NAME, which may be
+ * NULL.  False: there is none.
+ */
+bool attach_find (struct attachment *a, int index, const char *name);
+
 /* Open or make the file, and lock it.  EBUSY: its watcher lives.  The
  * descriptor stays open, and the file locked, as long as the process
  * lives.

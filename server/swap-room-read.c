@@ -2,11 +2,11 @@
 
 #include <config.h>
 
+#include <stdio.h>
 #include <string.h>
 
-#include "client.h"
+#include "attach-file.h"
 #include "kernel-file.h"
-#include "output.h"
 #include "swap-room.h"
 #include "swaps.h"
 #include "util.h"
@@ -20,31 +20,25 @@ is_one_of (const char *path, char devices[][32], unsigned count)
   return false;
 }
 
-/* What the pool of NAME holds, if there is such a server here. */
-static uint64_t
-pool_holds (const char *name)
+/* Is what is swapped there in the memory of this machine?  A page that goes
+ * there takes as much as it leaves, where it does not compress.
+ */
+static bool
+is_in_memory (const char *path)
 {
-  struct server s;
-  char directory[sizeof s.path], error[256];
-  json_t *reply = NULL;
-  uint64_t held;
+  struct attachment a;
+  int index;
+  char end;
 
-  control_directory (directory, sizeof directory);
-  if (strlen (name) >= sizeof s.name
-      || control_path (s.path, directory, name) == -1)
-    return 0;
-  strcpy (s.name, name);
-  server_try (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT, &reply,
-              error, sizeof error);
-  held = json_number (json_object_get (reply, "statistics"),
-                      "mem_used_total");
-  json_decref (reply);
-  return held;
+  if (strncmp (path, "/dev/zram", 9) == 0)
+    return true;
+  return sscanf (path, "/dev/nbd%d%c", &index, &end) == 1
+    && attach_find (&a, index, NULL)
+    && strncmp (a.uri, "nbd+unix:", 9) == 0;
 }
 
 int
-swap_room_read (struct swap_room *r, const char *name, char devices[][32],
-                unsigned count)
+swap_room_read (struct swap_room *r, char devices[][32], unsigned count)
 {
   struct swap_area list[SWAPS_MAX];
   int n = swaps_read (list);
@@ -60,8 +54,7 @@ swap_room_read (struct swap_room *r, const char *name, char devices[][32],
   for (int i = 0; i < n; ++i)
     if (is_one_of (list[i].path, devices, count))
       r->used += list[i].used;
-    else
+    else if (!is_in_memory (list[i].path))
       r->free_swap += list[i].size - list[i].used;
-  r->held = r->used > 0 ? pool_holds (name) : 0;
   return 0;
 }

@@ -21,11 +21,7 @@ swap_room_margin (const struct swap_room *r)
 uint64_t
 swap_room_missing (const struct swap_room *r)
 {
-  /* A pool that holds more than was swapped gives no more back than
-   * that, as other disks may be in it.
-   */
-  uint64_t back = MIN (r->held, r->used) / 2;
-  uint64_t have = r->available + r->free_swap + back;
+  uint64_t have = r->available + r->free_swap;
   uint64_t need = r->used + swap_room_margin (r);
 
   if (r->used == 0)
@@ -40,7 +36,8 @@ swap_room_text (const struct swap_room *r, char *text, size_t size)
   char missing[TEXT_SIZE];
 
   snprintf (text, size, "%s are swapped, but %s of memory and %s of other "
-            "swap are free: %s are missing",
+            "swap on disks are free: end programs that use %s, or add as "
+            "much other swap; --force tries it all the same",
             text_of_size (used, r->used),
             text_of_size (available, r->available),
             text_of_size (other, r->free_swap),

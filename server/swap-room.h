@@ -12,22 +12,21 @@
 struct swap_room {
   uint64_t used;                /* swapped to what shall be turned off */
   uint64_t available;           /* memory that can be had: MemAvailable */
-  uint64_t free_swap;           /* in areas that stay */
-  uint64_t held;                /* by the pool for these pages; 0 where
-                                 * that is not known, or elsewhere */
+  uint64_t free_swap;           /* in areas that stay, but for those that
+                                 * are in this machine's memory */
   uint64_t ram;
 };
 
 /* How much must be free at every moment of it. */
 uint64_t swap_room_margin (const struct swap_room *r);
 
-/* Bytes that are missing at the worst moment; 0: it fits.
+/* Bytes that are missing at the end of it, which is the worst moment; 0: it
+ * fits.
  *
- * Each page that comes back takes a page, and gives back its share of what
- * the pool holds.  That share is not given back page by page: a zspage
- * goes when the last object in it does.  So half of it is counted, which
- * makes the need grow from the beginning to the end, where it is the
- * largest.
+ * Each page that comes back takes a page of memory, and the pool gives none
+ * back meanwhile: the kernel discards nothing of an area that is being
+ * turned off, and may read a page twice, so that the server can't know
+ * which ones are not needed any more.
  */
 uint64_t swap_room_missing (const struct swap_room *r);
 
@@ -35,10 +34,9 @@ uint64_t swap_room_missing (const struct swap_room *r);
 const char *swap_room_text (const struct swap_room *r, char *text,
                             size_t size);
 
-/* What the machine and the server NAME say, for COUNT devices that shall
- * be turned off.  0, or -1 with errno.
+/* What the machine says, for COUNT devices that shall be turned off.  0, or
+ * -1 with errno.
  */
-int swap_room_read (struct swap_room *r, const char *name,
-                    char devices[][32], unsigned count);
+int swap_room_read (struct swap_room *r, char devices[][32], unsigned count);
 
 #endif /* NBDZRAM_SWAP_ROOM_H */

@@ -153,8 +153,7 @@ check_room (struct swapoff *s)
   struct swap_room room;
   char text[256];
 
-  if (swap_room_read (&room, s->name, s->state.devices,
-                      s->state.device_count) == -1)
+  if (swap_room_read (&room, s->state.devices, s->state.device_count) == -1)
     return fail (s, "/proc", strerror (errno));
   if (swap_room_missing (&room) == 0 || s->force)
     return 0;

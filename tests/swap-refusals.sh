@@ -4,6 +4,8 @@
 # line; and that they leave nothing behind.
 . "${srcdir:-.}/tests/functions.sh"
 
+requires nbdcopy
+
 export NBDZRAM_CONF_DIR=$tmp/conf NBDZRAM_ROOT=$tmp/root
 mkdir -p "$NBDZRAM_CONF_DIR" "$NBDZRAM_ROOT/proc/sys/vm" "$tmp/empty"
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
@@ -104,8 +106,17 @@ mkdir -p "$XDG_RUNTIME_DIR/nbdzram"
 echo '{"devices":["/dev/nbd0"],"priority":100}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
 echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
-exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap are free: 432M are missing' swapoff
+exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap on disks are free: end programs that use 432M, or add as much other swap; --force' swapoff
 [ -e "$XDG_RUNTIME_DIR/nbdzram/swap0.swap" ] || fail 'it is forgotten'
+
+# What the server holds is no room: it gives nothing back before the end.
+start_nbdkit swap0 zram 64M name=swap0
+dd if=/dev/urandom of="$tmp/data" bs=1M count=20 status=none
+nbdcopy "$tmp/data" "$(uri swap0)"
+printf '%s\n' 'Filename Type Size Used Priority' \
+    '/dev/nbd0 partition 1048576 102400 100' >"$NBDZRAM_ROOT/proc/swaps"
+exits 1 'swap0: 100M are swapped, .* programs that use 32M,' swapoff
+stop_nbdkit "$pid"
 
 # What is no longer in use is forgotten, and settings come back.
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
