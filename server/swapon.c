@@ -179,6 +179,8 @@ start_server (struct swapon *s)
 static int
 read_state (struct swapon *s)
 {
+  if (sysctls_import () == -1)
+    return fail (s, "kernel.sysctls: %s", strerror (errno));
   if (swap_state_read (&s->state, s->name) == -1) {
     if (errno != ENOENT)
       return fail (s, "%s.swap: %s", s->name, strerror (errno));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,35 +39,6 @@ list_close (struct list *l)
   if (l->lock != -1)
     close (l->lock);
   errno = err;
-}
-
-/* Returns 0, or -1 with errno; nothing is to be closed then. */
-static int
-list_open (struct list *l)
-{
-  char directory[RUN_PATH_SIZE];
-
-  *l = (struct list) { .lock = -1 };
-  mkdir (control_directory (directory, sizeof directory), S_IRWXU);
-  l->lock = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (l->lock == -1)
-    return -1;
-  while (flock (l->lock, LOCK_EX) == -1)
-    if (errno != EINTR)
-      goto error;
-  l->file = run_read (FILE_NAME, FILE_SUFFIX);
-  if (!l->file && errno != ENOENT)
-    goto error;
-  if (!l->file)
-    l->file = json_pack ("{s:[]}", "changes");
-  l->entries = json_object_get (l->file, "changes");
-  if (json_is_array (l->entries))
-    return 0;
-  errno = EINVAL;
-
- error:
-  list_close (l);
-  return -1;
 }
 
 static int
@@ -112,6 +84,98 @@ entry_get (struct sysctl_change *change, const json_t *entry)
 {
   snprintf (change->old, sizeof change->old, "%s", json_text (entry, "old"));
   snprintf (change->new, sizeof change->new, "%s", json_text (entry, "new"));
+}
+
+/* ---- entries of the version before ---- */
+
+/* Version 0.1 kept the changes of a swap in NAME.swap.  They go to the front,
+ * since that swap is older than any that this version started.
+ */
+static int
+import_entries (struct list *l, const char *name, json_t *changes)
+{
+  const char *key;
+  json_t *change;
+
+  json_object_foreach (changes, key, change)
+    if (list_find (l, 0, name, key) == json_array_size (l->entries)
+        && json_array_insert_new (l->entries, 0, json_pack (
+             "{s:s, s:s, s:s, s:s}", "name", name, "key", key,
+             "old", json_text (change, "old"),
+             "new", json_text (change, "new"))) == -1) {
+      errno = ENOMEM;
+      return -1;
+    }
+  return list_write (l);
+}
+
+static int
+import_one (struct list *l, const char *name)
+{
+  json_t *swap = run_read (name, "swap"), *changes;
+  int r = 0;
+
+  changes = json_object_get (swap, "sysctls");
+  if (json_object_size (changes) > 0)
+    r = import_entries (l, name, changes);
+  if (changes && r == 0) {
+    json_object_del (swap, "sysctls");
+    r = run_write (name, "swap", json_incref (swap));
+  }
+  json_decref (swap);
+  return r;
+}
+
+static int
+import_all (struct list *l, const char *directory)
+{
+  char pattern[RUN_PATH_SIZE + 8];
+  glob_t found;
+  int r = 0;
+
+  snprintf (pattern, sizeof pattern, "%s/*.swap", directory);
+  if (glob (pattern, GLOB_NOSORT, NULL, &found) != 0)
+    return 0;
+  for (size_t i = 0; r == 0 && i < found.gl_pathc; ++i) {
+    char *name = strrchr (found.gl_pathv[i], '/') + 1;
+
+    name[strlen (name) - strlen (".swap")] = '\0';
+    r = import_one (l, name);
+  }
+  globfree (&found);
+  return r;
+}
+
+/* ---- opening ---- */
+
+/* Returns 0, or -1 with errno; nothing is to be closed then. */
+static int
+list_open (struct list *l)
+{
+  char directory[RUN_PATH_SIZE];
+
+  *l = (struct list) { .lock = -1 };
+  mkdir (control_directory (directory, sizeof directory), S_IRWXU);
+  l->lock = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (l->lock == -1)
+    return -1;
+  while (flock (l->lock, LOCK_EX) == -1)
+    if (errno != EINTR)
+      goto error;
+  l->file = run_read (FILE_NAME, FILE_SUFFIX);
+  if (!l->file && errno != ENOENT)
+    goto error;
+  if (!l->file)
+    l->file = json_pack ("{s:[]}", "changes");
+  l->entries = json_object_get (l->file, "changes");
+  if (!json_is_array (l->entries))
+    errno = EINVAL;
+  else if (import_all (l, directory) == 0)
+    return 0;
+
+ error:
+  list_close (l);
+  return -1;
 }
 
 /* ---- the kernel ---- */
@@ -301,4 +365,15 @@ sysctl_last (const char *name, char *key, size_t size)
     errno = ENOENT;
   list_close (&l);
   return last ? 0 : -1;
+}
+
+int
+sysctls_import (void)
+{
+  struct list l;
+
+  if (list_open (&l) == -1)
+    return -1;
+  list_close (&l);
+  return 0;
 }

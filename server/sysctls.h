@@ -56,4 +56,10 @@ int sysctl_release (const char *name, const char *key,
  */
 int sysctl_last (const char *name, char *key, size_t size);
 
+/* Take over what version 0.1 wrote down in NAME.swap, of all swaps, before
+ * such a file is written anew; the other functions do this, too.  0, or -1
+ * with errno.
+ */
+int sysctls_import (void);
+
 #endif /* NBDZRAM_SERVER_SYSCTLS_H */

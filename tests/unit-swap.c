@@ -333,6 +333,31 @@ between_swaps (void **state)
 }
 
 static void
+of_version_0_1 (void **state)
+{
+  struct swap_state s;
+  char key[32];
+
+  (void) state;
+  kernel_put (SWAPPINESS, "150\n");
+  kernel_put ("/nbdzram/a.swap", "{\"devices\":[\"/dev/nbd3\"],\"priority\":7,"
+              "\"sysctls\":{\"vm.swappiness\":{\"old\":\"160\","
+              "\"new\":\"150\"}}}\n");
+  set_for ("b", 150);
+  assert_int_equal (release_of ("a"), SYSCTL_IN_USE);
+  assert_file (SWAPPINESS, "150");
+  assert_int_equal (release_of ("b"), SYSCTL_RESTORED);
+  assert_file (SWAPPINESS, "160");
+
+  /* It is taken over once, and the rest of the file stays. */
+  assert_int_equal (sysctl_last ("a", key, sizeof key), -1);
+  assert_int_equal (swap_state_read (&s, "a"), 0);
+  assert_string_equal (s.devices[0], "/dev/nbd3");
+  assert_int_equal (s.priority, 7);
+  run_remove ("a", "swap");
+}
+
+static void
 damaged_list (void **state)
 {
   struct sysctl_change c;
@@ -621,6 +646,7 @@ main (void)
     cmocka_unit_test (one_swap),
     cmocka_unit_test (several_swaps),
     cmocka_unit_test (between_swaps),
+    cmocka_unit_test (of_version_0_1),
     cmocka_unit_test (damaged_list),
     cmocka_unit_test (min_free),
     cmocka_unit_test (where_to_dial),
