@@ -80,6 +80,7 @@ server_nbdzram_SOURCES = \
 	server/swapon.c \
 	server/swaps.c server/swaps.h \
 	server/sysctls.c server/sysctls.h \
+	server/tls-files.c server/tls-files.h \
 	server/top.c \
 	server/top-exports.c server/top-exports.h \
 	server/top-sample.c server/top-sample.h \
@@ -97,9 +98,11 @@ server_nbdzram_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/plugin \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"' \
 	-DPLUGINDIR='"$(plugindir)"'
 server_nbdzram_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS) \
-	$(NCURSESW_CFLAGS) $(INIH_CFLAGS) $(LIBNBD_CFLAGS) $(LIBNL_CFLAGS)
+	$(NCURSESW_CFLAGS) $(INIH_CFLAGS) $(LIBNBD_CFLAGS) $(LIBNL_CFLAGS) \
+	$(GNUTLS_CFLAGS)
 server_nbdzram_LDADD = lib/libstore.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS) \
-	$(NCURSESW_LIBS) $(INIH_LIBS) $(LIBNBD_LIBS) $(LIBNL_LIBS)
+	$(NCURSESW_LIBS) $(INIH_LIBS) $(LIBNBD_LIBS) $(LIBNL_LIBS) \
+	$(GNUTLS_LIBS)
 
 # bash looks for the name of the command.
 EXTRA_DIST += server/nbdzram.bash

@@ -13,6 +13,7 @@
 #include "control-path.h"
 #include "gate.h"
 #include "setup.h"
+#include "tls-files.h"
 #include "util.h"
 
 /* Threads for each connection of nbdkit, which has 16 by default.  Each
@@ -43,6 +44,23 @@ set_words (struct conf *c, const struct serve_options *o, char *error,
   return 0;
 }
 
+/* What nbdkit would find out when the first client comes. */
+static int
+check_tls (const struct conf *c, char *error, size_t size)
+{
+  char why[512];
+
+  if (c->tls_psk && tls_check_psk (c->tls_psk, why, sizeof why) == -1)
+    snprintf (error, size, "tls-psk: %s", why);
+  else if (c->tls_certificates
+           && tls_check_certificates (c->tls_certificates, why, sizeof why)
+              == -1)
+    snprintf (error, size, "tls-certificates: %s", why);
+  else
+    return 0;
+  return -1;
+}
+
 int
 setup_read (struct setup *setup, const struct serve_options *options,
             char *error, size_t size)
@@ -60,7 +78,8 @@ setup_read (struct setup *setup, const struct serve_options *options,
       || set (c, "listen", options->listen, error, size) == -1
       || set (c, "threads", options->threads ? threads : NULL, error, size)
          == -1
-      || conf_check (c, options->swap, error, size) == -1)
+      || conf_check (c, options->swap, error, size) == -1
+      || check_tls (c, error, size) == -1)
     return -1;
   setup->serves = c->remote_count == 0;
   setup->standby = setup->serves && (options->swap || options->standby);

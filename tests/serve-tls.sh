@@ -76,4 +76,51 @@ stop cert
 
 exits 1 'tls-psk: the kernel, which swaps, knows no TLS' \
     serve bad --size=16M --swap tls-psk="$tmp/keys/alice"
-exits 1 'bad: .*none' serve bad --size=16M tls-psk="$tmp/none"
+
+# nbdkit would serve with these, and let nobody in.
+bad_psk ()
+{
+    exits 1 "bad: tls-psk: $2: $1" serve bad --size=16M tls-psk="$2"
+}
+: >"$tmp/keys/empty"
+bad_psk 'there is no key in it' "$tmp/keys/empty"
+echo '# psktool writes them' >"$tmp/keys/comment"
+bad_psk 'there is no key in it' "$tmp/keys/comment"
+bad_psk 'Is a directory' "$tmp/keys"
+bad_psk 'No such file' "$tmp/none"
+for line in alice alice: alice:xyz alice:abc :abcd 'alice:abcd ' \
+        'alice: abcd' $'alice:abcd\r'; do
+    { cat "$tmp/keys/alice"; echo "$line"; } >"$tmp/keys/malformed"
+    bad_psk 'line 2 is not USER:KEY' "$tmp/keys/malformed"
+done
+
+# bad_directory FILE WHY COMMAND: ours, after that command.
+bad_directory ()
+{
+    rm -rf "$tmp/broken"
+    cp -r "$tmp/ours" "$tmp/broken"
+    (cd "$tmp/broken" && eval "$3")
+    exits 1 "bad: .*$1.*$2" serve bad --size=16M tls-certificates="$tmp/broken"
+}
+bad_directory ca-cert.pem 'no certificate in it' ': >ca-cert.pem'
+bad_directory ca-cert.pem 'no certificate in it' 'echo x >ca-cert.pem'
+bad_directory ca-cert.pem 'no certificate in it' 'cp ca-key.pem ca-cert.pem'
+bad_directory ca-cert.pem '' 'sed -i "/^-----BEGIN/a x-x" ca-cert.pem'
+bad_directory ca-cert.pem '' 'sed -i 3d ca-cert.pem'
+bad_directory ca-cert.pem '' 'sed -i /END/d ca-cert.pem'
+bad_directory ca-cert.pem 'No such file' 'rm ca-cert.pem'
+bad_directory ca-cert.pem 'Is a directory' 'rm ca-cert.pem; mkdir ca-cert.pem'
+for file in server-cert.pem server-key.pem; do
+    bad_directory $file '' ": >$file"
+    bad_directory $file '' "echo x >$file"
+    bad_directory $file 'No such file' "rm $file"
+    bad_directory $file 'Is a directory' "rm $file; mkdir $file"
+done
+bad_directory server-cert.pem '' 'cp client-key.pem server-key.pem'
+# For whatever name a certificate is, and from whomever.
+rm -rf "$tmp/broken"
+cp -r "$tmp/ours" "$tmp/broken"
+cp "$tmp/others"/server-*.pem "$tmp/broken/"
+cat "$tmp/others/ca-cert.pem" >>"$tmp/broken/ca-cert.pem"
+serve other --size=16M tls-certificates="$tmp/broken"
+stop other
