@@ -5,14 +5,7 @@
 . "${srcdir:-.}/tests/functions.sh"
 . "${srcdir:-.}/tests/serve-functions.sh"
 
-python3 - <<'END' || skip "no descriptors of other processes here (ptrace)"
-import ctypes, os, subprocess, sys
-p = subprocess.Popen(['sleep', '9'])
-fd = os.pidfd_open(p.pid)
-r = ctypes.CDLL(None).syscall(438, fd, 0, 0)
-p.kill()
-sys.exit(r < 0)
-END
+requires_descriptors
 
 rounds=${quick:+3}
 rounds=${rounds:-10}

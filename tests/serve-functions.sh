@@ -28,6 +28,19 @@ pause ()
     sleep "$(printf '0.%03d' "$chance")"
 }
 
+# A supervisor takes descriptors of servers that it has not started.
+requires_descriptors ()
+{
+    python3 - <<'END' || skip "no descriptors of other processes here (ptrace)"
+import ctypes, os, subprocess, sys
+p = subprocess.Popen(['sleep', '9'])
+fd = os.pidfd_open(p.pid)
+r = ctypes.CDLL(None).syscall(438, fd, 0, 0)
+p.kill()
+sys.exit(r < 0)
+END
+}
+
 # sup NAME FILTER: of jq, for the supervisor's status.  False if nothing comes
 # of it.
 sup ()

@@ -74,6 +74,36 @@ serve a --size=32M
 io "$(socket_uri a)" 'read -P 0 0 4M'
 stop a
 
+# ---- in the middle of writing ----
+
+writes=${quick:+4}
+writes=${writes:-12}
+# Killed between any two steps, it leaves one state that is whole.
+serve_held a --size=32M --standby
+io "$(socket_uri a)" 'write -P 7 0 4M'
+server=$(server_pid a)
+for ((i = 0; i < writes; i++)); do
+    eventually is_whole a
+    rm -f "$NBDZRAM_HOLD/held"
+    echo $((${quick:+2 *} i)) >"$tmp/calls"
+    mv "$tmp/calls" "$NBDZRAM_HOLD/pwrite"
+    kill -9 "$(standby_pid a)"
+    eventually test -e "$NBDZRAM_HOLD/held" || break
+    kill -9 "$pid"
+    eventually is_gone "$pid"
+    go_on
+    : >"$tmp/a.log"
+    serve_held a --size=32M --standby
+    ! grep 'damaged\|out of date\|with them the pages' "$tmp/a.log" ||
+        fail "killed at write $i: see above"
+    [ "$(server_pid a)" = "$server" ] || fail "write $i: another server"
+done
+[ $i -ge 4 ] || fail "it was held only $i times"
+rm -f "$NBDZRAM_HOLD/pwrite"
+io "$(socket_uri a)" 'read -P 7 0 4M'
+stop a
+server=
+
 # ---- watchers ----
 
 python3 - "$bin/../server/nbdzram" <<'END'
