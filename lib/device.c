@@ -201,10 +201,11 @@ device_zero (struct device *d, uint64_t count, uint64_t offset)
   add (&d->counters.trims, 1);
   if (first > last)             /* within one page */
     return zero_part (d, offset, (uint32_t) count);
+  /* What these give back, the parts may need. */
+  trim_pages (d, first, last);
   if (offset < first * page_size
       && zero_part (d, offset, (uint32_t) (first * page_size - offset)) == -1)
     return -1;
-  trim_pages (d, first, last);
   if (end > last * page_size)
     return zero_part (d, last * page_size, (uint32_t) (end - last * page_size));
   return 0;

@@ -63,7 +63,9 @@ int device_read (struct device *d, void *buf, uint32_t count,
 int device_write (struct device *d, const void *buf, uint32_t count,
                   uint64_t offset);
 
-/* Make a range read as zeroes; whole pages give their memory back. */
+/* Make a range read as zeroes; whole pages give their memory back, also when
+ * a part of a page at either end then fails.
+ */
 int device_zero (struct device *d, uint64_t count, uint64_t offset);
 
 /* What a range holds, without reading it. */

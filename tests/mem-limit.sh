@@ -7,6 +7,7 @@
 requires nbdcopy qemu-io perl
 
 limit=$((16 * 1024))
+trims=()
 head -c 32M /dev/urandom >"$tmp/a"
 head -c 32M /dev/urandom >"$tmp/b"
 head -c 32M /dev/zero >"$tmp/zero"
@@ -54,6 +55,16 @@ for options in page-size=4K "page-size=64K"; do
     again=$(pages_are "$tmp/third" "$tmp/zero" "$tmp/b")
     [ $((again + 16)) -ge "$pages" ] ||
         fail "$pages pages found room, after the trim only $again"
+    # Of a range that begins and ends within a page, the whole pages make room
+    # first; and a trim never fails for want of room, if it has none.
+    io "$(uri zram)" "discard 1001 8M" "read -P 0 64k 8128k"
+    fill_up "$(uri zram)" "$tmp/b"
+    io "$(uri zram)" "write -z 1001 8M" "read -P 0 1001 8M"
+    fill_up "$(uri zram)" "$tmp/b"
+    for ((at = 1001; at < 1000000; at += 65536)); do
+        trims+=("discard $at 2000")
+    done
+    io "$(uri zram)" "${trims[@]}"
     [ "$(grep -c 'the pool is full' "$tmp/zram.log")" -lt 20 ] ||
         fail "a full pool fills the log, too"
     stop_nbdkit "$pid"
