@@ -537,22 +537,6 @@ resize_give_up (struct device *d)
   d->resizing = false;
 }
 
-/* Whole pages first: what they give back may be what the part of one needs.
- * No lock is held, since that part may have to be read from the backing file,
- * and may wait for memory that the maintainer frees.
- */
-static int
-drop_end (struct device *d, uint64_t size)
-{
-  uint64_t whole = align_up (size, d->pool->sizes.page_size);
-
-  if (whole < d->size)
-    device_zero (d, d->size - whole, whole);
-  if (size < MIN (whole, d->size))
-    return device_zero (d, MIN (whole, d->size) - size, size);
-  return 0;
-}
-
 int
 device_resize (struct device *d, uint64_t size)
 {
@@ -562,7 +546,10 @@ device_resize (struct device *d, uint64_t size)
   }
   if (resize_begin (d) == -1)
     return -1;
-  if (drop_end (d, size) == -1) {
+  /* No lock is held, since a part of a page may have to be read from the
+   * backing file, and may wait for memory that the maintainer frees.
+   */
+  if (size < d->size && device_zero (d, d->size - size, size) == -1) {
     resize_give_up (d);
     return -1;
   }
