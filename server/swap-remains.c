@@ -21,6 +21,7 @@
 #include "swap-server.h"
 #include "swaps.h"
 #include "sysctls.h"
+#include "util.h"
 
 #define DIAL_MS 5000
 #define BLOCK_SIZE 4096         /* of an attached device */
@@ -49,10 +50,12 @@ is_attached (const char *name)
 bool
 swap_exists (const char *name)
 {
-  static const char *const suffixes[] = { "swap", "run", "conf" };
+  static const char *const suffixes[] = {
+    "swap", "swap.new", "run", "conf", "conf.new",
+  };
   char key[64];
 
-  for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; ++i)
+  for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
     if (has_file (name, suffixes[i]))
       return true;
   return sysctl_last (name, key, sizeof key) == 0 || is_attached (name)
@@ -179,9 +182,9 @@ void
 swap_remains_remove (const char *name)
 {
   static const char *const suffixes[] = {
-    "run", "run.new", "sup", "ctl", "sock", "attach",
+    "run", "run.new", "sup", "ctl", "sock",
   };
 
-  for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; ++i)
+  for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
     run_remove (name, suffixes[i]);
 }

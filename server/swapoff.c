@@ -28,6 +28,7 @@
 #include "swap-state.h"
 #include "swaps.h"
 #include "sysctls.h"
+#include "util.h"
 
 #define TICK_MS 50
 #define PROGRESS_MS 500
@@ -348,11 +349,24 @@ turn_all_off (struct swapoff *s)
   return 0;
 }
 
+/* Also those that a process left which was killed while it made them. */
+static void
+remove_files (const struct swapoff *s)
+{
+  static const char *const suffixes[] = {
+    "conf", "conf.new", "swap.new", "swap",
+  };
+  char watcher[72];
+
+  for (size_t k = 0; k < CONF_REMOTES_MAX; ++k)
+    run_remove (attach_name (watcher, sizeof watcher, s->name, k), "attach");
+  for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
+    run_remove (s->name, suffixes[i]);
+}
+
 static int
 undo (struct swapoff *s)
 {
-  char path[4096];
-
   s->shutdown = shutdown_has_begun ();
   if (turn_all_off (s) == -1) {
     /* The unit covers the device when the supervisor has ended. */
@@ -363,9 +377,7 @@ undo (struct swapoff *s)
   if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1
       || restore (s) == -1)
     return -1;
-  conf_run_path (path, sizeof path, s->name);
-  unlink (path);
-  swap_state_remove (s->name);
+  remove_files (s);
   printf ("swap %s is off\n", s->name);
   return 0;
 }

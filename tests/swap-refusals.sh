@@ -165,6 +165,43 @@ PATH=$tmp/systemd:$PATH nbdzram swapoff >"$tmp/out"
 [ "$(cat "$tmp/out")" = 'swap swap0 is off' ] || fail "$(cat "$tmp/out")"
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
 
+rmdir "$NBDZRAM_ROOT/run/systemd/system"
+
+# ---- after all processes were killed ----
+
+# A former run, of which there is only what it wrote down.
+state=$XDG_RUNTIME_DIR/nbdzram
+mkdir -p "$NBDZRAM_ROOT/sys/module/nbd" "$NBDZRAM_ROOT/sys/block/nbd0"
+echo nbdzram:swap0 >"$NBDZRAM_ROOT/sys/block/nbd0/backend"
+echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
+echo '{"devices":["/dev/nbd0"],"priority":100}' >"$state/swap0.swap"
+echo 'size = 64M' >"$state/swap0.conf"
+tr -d '\n' >"$state/swap0.run" <<'END'
+{"version":1,"name":"swap0","pid":2000000000,"restarts":0,"last_exit":"",
+ "program":"/usr/sbin/nbdkit","argv":["@nbdkit"],"pool":5,"listen":[],
+ "generations":[{"pid":2000000001,"start":1,"state":"ready","version":"1",
+                 "holder":{"pid":2000000002,"start":1},"fds":{}}],
+ "watchers":[]}
+END
+echo '{"changes":[
+    {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"}]}' \
+    >"$state/kernel.sysctls"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+exits 1 '/dev/nbd0 is in use as swap, and what was swapped out is lost' \
+      swapon --size 64M
+for file in swap0.swap swap0.conf swap0.run kernel.sysctls; do
+    [ -e "$state/$file" ] || fail "swapon has removed $file: $(ls "$state")"
+done
+
+# The kernel has turned it off; even without settings all is removed.
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+rm -r "$NBDZRAM_ROOT/sys/block" "$state/swap0.conf"
+nbdzram swapoff >"$tmp/out" 2>&1 || fail "swapoff: $(cat "$tmp/out")"
+diff - "$tmp/out" <<'END' || fail "see above"
+vm.page-cluster 0 -> 3
+swap swap0 is off
+END
+
 # Nothing is left.
 left=$(ls "$XDG_RUNTIME_DIR/nbdzram")
 [ ! "$left" ] || fail "left: $left"
