@@ -133,8 +133,9 @@ refused "serve: e: unknown key 'sise'" serve e sise=1G
          serve e --size=1G)
 refused "serve: e: .*size" serve e --size=banana
 refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5
-refused 'serve: e: pool=/etc/passwd: must be a file on tmpfs' \
-        serve e --size=1G --pool=/etc/passwd
+[ "$(stat -f -c %T "$tmp")" = tmpfs ] ||
+    refused "serve: e: pool=$tmp/none: must be a file on tmpfs" \
+            serve e --size=1G --pool="$tmp/none"
 refused 'serve: e: listen=nowhere: neither' serve e --size=1G --listen=nowhere
 for port in 65536 99999 -1 +1 ' 80' 4294977296; do
     refused 'serve: e: listen=.*: the port must be from 0 to 65535' \
