@@ -11,6 +11,7 @@ packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
     socat jq gnutls-bin libsqlite3-dev iproute2"
 packages_valgrind_apt="valgrind libc6-dbg"
 packages_fuzz_apt="clang libclang-rt-dev"
+packages_debian_apt="debootstrap util-linux"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
 packages_bench_apt="gnuplot-nox"
@@ -40,6 +41,7 @@ commands_fuzz="clang"
 commands_vm="qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4
     mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc"
 commands_bench="gnuplot"
+commands_debian="debootstrap unshare setpriv"
 
 # missing_of GROUP: the commands and modules of a group that are not there.
 missing_of () {
@@ -53,7 +55,7 @@ missing_of () {
     done
 }
 
-# install_group build|tests|valgrind|fuzz|vm|bench
+# install_group build|tests|valgrind|fuzz|vm|bench|debian
 install_group () {
     local list missing
 
