@@ -3,23 +3,23 @@
 #include <config.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "gate.h"
+#include "parse-number.h"
 
 int
 gate_pass (void)
 {
   const char *value = getenv (GATE_VARIABLE);
-  char end, byte;
+  char byte;
   ssize_t n;
   int fd, err;
 
   if (!value)
     return 0;
-  if (sscanf (value, "%d%c", &fd, &end) != 1 || fd < 0) {
+  if (!parse_descriptors (value, &fd, 1)) {
     errno = EINVAL;
     return -1;
   }

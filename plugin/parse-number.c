@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,27 @@ parse_number (const char *s, bool size, uint64_t *n)
   if (*end != '\0' || *n > UINT64_MAX >> shift)
     return false;
   *n <<= shift;
+  return true;
+}
+
+bool
+parse_descriptors (const char *s, int *fds, unsigned count)
+{
+  for (unsigned i = 0; i < count; ++i) {
+    char text[16];
+    size_t length = strcspn (s, ",");
+    uint64_t n;
+
+    snprintf (text, sizeof text, "%.*s", (int) length, s);
+    if (length >= sizeof text || !parse_number (text, false, &n)
+        || n > INT_MAX)
+      return false;
+    fds[i] = (int) n;
+    s += length;
+    if (*s != (i + 1 < count ? ',' : '\0'))
+      return false;
+    ++s;
+  }
   return true;
 }
 

@@ -12,6 +12,11 @@
  */
 bool parse_number (const char *s, bool size, uint64_t *n);
 
+/* COUNT descriptors with commas between, as one process of ours names them
+ * to another in the environment; and nothing else.
+ */
+bool parse_descriptors (const char *s, int *fds, unsigned count);
+
 /* The number of a TCP port, from 0 to 65535, in digits only: getaddrinfo
  * takes larger ones modulo 65536.
  */

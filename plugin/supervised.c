@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "parse-number.h"
 #include "supervised.h"
 
 #define VARIABLE "NBDZRAM_SUPERVISED"
@@ -27,16 +28,17 @@ int
 supervised_init (struct supervised *s)
 {
   const char *value = getenv (VARIABLE);
-  char end;
+  int fds[2];
 
   *s = (struct supervised) { .ready = -1, .hold = -1 };
   if (!value)
     return 0;
-  if (sscanf (value, "%d,%d%c", &s->ready, &s->hold, &end) != 2
-      || s->ready < 0 || s->hold < 0) {
+  if (!parse_descriptors (value, fds, 2)) {
     errno = EINVAL;
     return -1;
   }
+  s->ready = fds[0];
+  s->hold = fds[1];
   unsetenv (VARIABLE);
   if (keep_from_children (s->ready) == -1 || keep_from_children (s->hold) == -1)
     return -1;

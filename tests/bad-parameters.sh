@@ -124,6 +124,10 @@ refuses 'at most 3' zram 1M recompress=lz4hc recompress=lz4hc:level=9 \
 [ "${NBDZRAM_PRELOAD:-}" ] ||
     (ulimit -v 12000000; refuses 'no address space' zram 1G)
 
+for wrong in x 3 3, 3,4,5 -1,4 3,4294967299 ' 3,4' 3,4x; do
+    NBDZRAM_SUPERVISED=$wrong refuses 'NBDZRAM_SUPERVISED: Invalid' zram 1M
+done
+
 # The least that is named is enough.
 refuses 'at least' zram 1M mem-limit=1
 least=$(sed -n 's/.*at least \([0-9]*\)K.*/\1/p' "$tmp/refused")

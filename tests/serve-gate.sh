@@ -109,18 +109,21 @@ server=
 python3 - "$bin/../server/nbdzram" <<'END'
 import os, subprocess, sys
 
-def watch (ends, variable):
+def watch (ends, variable, more=0):
     r, w = os.pipe ()
     if ends:
         os.close (w)
+    value = variable % (r + more)
     p = subprocess.run ([sys.argv[1], "watch", "x", "--uri", "nbd://x:1"],
-                        env=dict (os.environ, NBDZRAM_GATE=variable % r),
+                        env=dict (os.environ, NBDZRAM_GATE=value),
                         pass_fds=[r], capture_output=True, text=True,
                         timeout=60)
     return p.returncode, p.stderr
 
 code, text = watch (True, "%d")
 assert code == 1 and "its supervisor: Owner died" in text, (code, text)
-code, text = watch (False, "%dx")
-assert code == 1 and "its supervisor: Invalid argument" in text, (code, text)
+for wrong in ("%dx", 0), (" %d", 0), ("+%d", 0), ("%d", 1 << 32), ("-%d", 0):
+    code, text = watch (False, *wrong)
+    assert code == 1 and "its supervisor: Invalid argument" in text, \
+        (wrong, code, text)
 END
