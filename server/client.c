@@ -252,7 +252,8 @@ state_of (const char *path)
 struct list {
   struct server *servers;
   size_t count;
-  const char *name;             /* only those called so; NULL: all */
+  const char *name;             /* only those called so, which is valid;
+                                 * NULL: all */
   bool dead;                    /* also sockets at which nobody listens */
 };
 
@@ -292,13 +293,14 @@ name_of_file (char name[CONTROL_PATH_SIZE], const char *file)
 static void
 add_servers (struct list *l, const char *directory, unsigned number)
 {
-  DIR *dir = directory[0] ? opendir (directory) : NULL;
+  DIR *dir = l->name ? NULL : opendir (directory);
   char name[CONTROL_PATH_SIZE];
   struct dirent *entry;
 
+  if (l->name)
+    add_server (l, directory, number, l->name);
   while (dir && (entry = readdir (dir)) != NULL)
-    if (name_of_file (name, entry->d_name)
-        && (!l->name || strcmp (l->name, name) == 0))
+    if (name_of_file (name, entry->d_name))
       add_server (l, directory, number, name);
   if (dir)
     closedir (dir);
@@ -320,7 +322,8 @@ find_servers (struct list *l)
 
   list_directories (&d);
   for (unsigned i = 0; i < DIRECTORIES; ++i)
-    add_servers (l, d.path[i], i);
+    if (d.path[i][0] != '\0')
+      add_servers (l, d.path[i], i);
   if (l->servers)
     qsort (l->servers, l->count, sizeof *l->servers, by_name);
 }
