@@ -17,6 +17,7 @@
 
 #include "attach-file.h"
 #include "control-path.h"
+#include "nbd-device.h"
 #include "output.h"
 #include "run-file.h"
 
@@ -60,6 +61,9 @@ attach_read (struct attachment *a, const char *name)
   server = json_object_get (object, "server");
   a->server = (pid_t) json_number (server, "pid");
   a->server_start = json_number (server, "start");
+  for (unsigned n = 0; queue_key (n); ++n)
+    copy_text (a->queue.old[n], sizeof a->queue.old[n],
+               json_object_get (object, "queue"), queue_key (n));
   json_decref (object);
   return 0;
 }
@@ -178,13 +182,24 @@ attach_exclude (const char *name)
 }
 
 static json_t *
+queue_json (const struct device_queue *q)
+{
+  json_t *object = json_object ();
+
+  for (unsigned n = 0; queue_key (n); ++n)
+    if (q->old[n][0] != '\0')
+      json_object_set_new (object, queue_key (n), json_string (q->old[n]));
+  return object;
+}
+
+static json_t *
 attach_json (const struct attachment *a)
 {
   char device[32];
 
   snprintf (device, sizeof device, "/dev/nbd%d", a->index);
   return json_pack ("{s:s, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:I,"
-                    " s:s, s:s, s:{s:i, s:I}}",
+                    " s:s, s:s, s:{s:i, s:I}, s:o}",
                     "device", device, "index", a->index, "uri", a->uri,
                     "size", (json_int_t) a->size,
                     "block_size", (json_int_t) a->block_size,
@@ -196,7 +211,8 @@ attach_json (const struct attachment *a)
                     "reconnects", (json_int_t) a->reconnects,
                     "description", a->description, "array", a->array,
                     "server", "pid", (int) a->server,
-                    "start", (json_int_t) a->server_start);
+                    "start", (json_int_t) a->server_start,
+                    "queue", queue_json (&a->queue));
 }
 
 int
@@ -225,4 +241,25 @@ attach_write (int fd, const struct attachment *a)
     return -1;
   }
   return 0;
+}
+
+void
+attach_release (const struct attachment *a)
+{
+  char path[RUN_PATH_SIZE];
+
+  if (!nbd_device_foreign (a->index, a->identifier))
+    queue_restore (&a->queue, a->index, a->timeout);
+  unlink (run_path (path, a->name, "attach"));
+}
+
+void
+attach_forget (const char *name)
+{
+  struct attachment a;
+
+  if (attach_read (&a, name) == 0)
+    attach_release (&a);
+  else
+    run_remove (name, "attach");
 }

@@ -21,6 +21,7 @@
 
 #include <jansson.h>
 
+#include "device-queue.h"
 #include "md.h"
 
 #define ATTACH_SIZE 4096
@@ -39,6 +40,7 @@ struct attachment {
                                  * of none that is known */
   pid_t server;                 /* the process that serves; 0: not known */
   uint64_t server_start;        /* when it started, ticks since boot */
+  struct device_queue queue;    /* what is to be put back */
 };
 
 /* "NAME", "NAME.1", ...: the Kth watcher of NAME. */
@@ -67,5 +69,13 @@ bool attach_is_there (int fd, const char *name);
 int attach_exclude (const char *name);
 
 int attach_write (int fd, const struct attachment *a);
+
+/* A's device is not attached, or not any more: put back its queue, unless
+ * somebody else has the device by now, and remove the file.
+ */
+void attach_release (const struct attachment *a);
+
+/* The same, of what NAME.attach says. */
+void attach_forget (const char *name);
 
 #endif /* NBDZRAM_ATTACH_FILE_H */

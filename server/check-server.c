@@ -12,6 +12,7 @@
 
 #include "attach-status.h"
 #include "check.h"
+#include "device-queue.h"
 #include "kernel-file.h"
 #include "output.h"
 #include "util.h"
@@ -292,6 +293,22 @@ is_running (uint64_t pid)
   return pid > 0 && kernel_file_read (path, text, sizeof text) > 0;
 }
 
+/* What a kernel, or an administrator, may have turned on again. */
+static void
+check_queue (json_t *list, int index)
+{
+  char remedy[96];
+  uint64_t usec = 0;
+  bool throttles = queue_throttles (index, &usec);
+
+  snprintf (remedy, sizeof remedy,
+            "echo 0 >/sys/block/nbd%d/queue/wbt_lat_usec", index);
+  check_add (list, throttles ? CHECK_WARN : CHECK_OK, "queue", remedy,
+             throttles ? "/dev/nbd%d has writeback throttling, by which "
+             "programs that are killed live on while the pool is full"
+             : "/dev/nbd%d has no writeback throttling", index);
+}
+
 static void
 check_attachment (const struct look *l, const char *file)
 {
@@ -310,6 +327,8 @@ check_attachment (const struct look *l, const char *file)
   else
     check_add (l->list, CHECK_MISSING, "watcher", remedy,
                "nobody looks after %s", device ? device : base);
+  if (json_object_get (attach, "index"))
+    check_queue (l->list, (int) json_number (attach, "index"));
   json_decref (attach);
 }
 

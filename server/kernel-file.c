@@ -105,7 +105,7 @@ kernel_file_field (const char *path, const char *key, int base, uint64_t *n)
 int
 kernel_file_write (const char *path, const char *value)
 {
-  int fd = open_file (path, O_WRONLY);
+  int fd = open_file (path, O_WRONLY | O_TRUNC);
   size_t length = strlen (value);
   ssize_t n;
 

@@ -23,6 +23,7 @@ server_nbdzram_SOURCES = \
 	server/compact.c \
 	server/conf.c server/conf.h server/conf-internal.h \
 	server/conf-file.c \
+	server/device-queue.c server/device-queue.h \
 	server/export.c \
 	server/export-table.c server/export-table.h \
 	server/expression.c server/expression.h \

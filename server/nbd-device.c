@@ -72,6 +72,25 @@ nbd_device_find (const char *identifier)
   return -1;
 }
 
+static bool
+is_there (int index)
+{
+  char path[64], real[512];
+
+  attribute (path, sizeof path, index, "queue");
+  return kernel_file_path (real, sizeof real, path) == 0
+    && access (real, F_OK) == 0;
+}
+
+int
+nbd_device_free (int index)
+{
+  for (; index < DEVICES; ++index)
+    if (is_there (index) && !nbd_device_connected (index))
+      return index;
+  return -1;
+}
+
 uint64_t
 nbd_device_size (int index)
 {

@@ -28,6 +28,9 @@ bool nbd_device_foreign (int index, const char *identifier);
 /* The device that is connected for IDENTIFIER, or -1. */
 int nbd_device_find (const char *identifier);
 
+/* The first one from INDEX on that is there and not connected, or -1. */
+int nbd_device_free (int index);
+
 /* Bytes; 0 where it is not connected. */
 uint64_t nbd_device_size (int index);
 

@@ -34,6 +34,7 @@ has_file (const char *name, const char *suffix)
   return access (run_path (path, name, suffix), F_OK) == 0;
 }
 
+/* Or was, by a watcher that has not put back the queue of its device. */
 static bool
 is_attached (const char *name)
 {
@@ -41,8 +42,7 @@ is_attached (const char *name)
   struct attachment a;
 
   for (size_t k = 0; k < CONF_REMOTES_MAX; ++k)
-    if (swap_server_attached (attach_name (watcher, sizeof watcher, name, k),
-                              &a))
+    if (attach_read (&a, attach_name (watcher, sizeof watcher, name, k)) == 0)
       return true;
   return false;
 }
@@ -187,4 +187,5 @@ swap_remains_remove (const char *name)
 
   for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
     run_remove (name, suffixes[i]);
+  attach_forget (name);
 }

@@ -342,7 +342,6 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
 static int
 disconnect (const struct attachment *a, char *error, size_t size)
 {
-  char path[RUN_PATH_SIZE];
   struct nbd_netlink nl;
   int r = 0;
 
@@ -355,7 +354,7 @@ disconnect (const struct attachment *a, char *error, size_t size)
     nbd_close_netlink (&nl);
   }
   if (r == 0)
-    unlink (run_path (path, a->name, "attach"));
+    attach_forget (a->name);
   return r;
 }
 

@@ -91,6 +91,21 @@ find_devices (struct swapoff *s)
   }
 }
 
+/* What a watcher that was killed has left, whose device is not attached any
+ * more.
+ */
+static void
+forget_attachments (struct swapoff *s)
+{
+  char watcher[72];
+  struct attachment a;
+
+  for (size_t k = 0; k < CONF_REMOTES_MAX; ++k)
+    if (attach_read (&a, attach_name (watcher, sizeof watcher, s->name, k))
+        == 0 && !swap_server_attached (watcher, &a))
+      attach_release (&a);
+}
+
 static bool
 find_all (struct swapoff *s)
 {
@@ -374,8 +389,10 @@ undo (struct swapoff *s)
       printf ("swap %s stays on until the machine is off\n", s->name);
     return s->shutdown ? 0 : -1;
   }
-  if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1
-      || restore (s) == -1)
+  if (stop_array (s) == -1 || detach (s) == -1 || stop_server (s) == -1)
+    return -1;
+  forget_attachments (s);
+  if (restore (s) == -1)
     return -1;
   remove_files (s);
   printf ("swap %s is off\n", s->name);

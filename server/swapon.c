@@ -20,6 +20,7 @@
 #include "array.h"
 #include "client.h"
 #include "conf.h"
+#include "device-queue.h"
 #include "kernel-file.h"
 #include "md-setup.h"
 #include "nbd-device.h"
@@ -344,6 +345,14 @@ set_all (struct swapon *s)
   return set_min_free (s);
 }
 
+static int
+set_read_ahead (struct swapon *s)
+{
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    queue_read_no_further (s->state.devices[k] + strlen ("/dev/"));
+  return 0;
+}
+
 /* ---- swap ---- */
 
 static int
@@ -408,7 +417,7 @@ go_forward (struct swapon *s)
 {
   int (*const steps[]) (struct swapon *) = {
     load_nbd, try_remotes, start_server, read_state, attach_all, join,
-    set_all, swap_all,
+    set_all, set_read_ahead, swap_all,
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {

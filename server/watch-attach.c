@@ -48,30 +48,133 @@ dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
   return 0;
 }
 
+/* ---- the queue ---- */
+
+/* The kernel has not set one: io_timeout, if it is ours, is somebody
+ * else's, too.
+ */
+#define NO_TIMEOUT UINT64_C (0)
+
+static void
+set_queue (struct watching *w)
+{
+  char refused[128];
+
+  if (!queue_set (w->a.index, refused, sizeof refused))
+    watch_say (w, "goes on with a queue that is not set: %s", refused);
+}
+
+/* A half of a mirror that comes back is needed, whoever may know of it. */
 static int
-connect_all (struct watching *w, int index, const struct nbd_dialed *list,
+write_down (struct watching *w)
+{
+  watch_save (w);
+  return w->saved || w->apart ? 0 : -1;
+}
+
+/* Before /dev/nbdINDEX is connected: see what its queue is set to, be it by
+ * a watcher that has not put it back, which may have been this one.
+ */
+static int
+prepare_queue (struct watching *w, int index)
+{
+  struct device_queue q = { { "" } };
+  struct attachment other;
+
+  queue_remember (&q, index, w->a.timeout);
+  if (attach_find (&other, index, w->a.name))
+    queue_inherit (&q, index, w->a.timeout, &other.queue, other.timeout);
+  if (index == w->a.index)
+    queue_inherit (&q, index, w->a.timeout, &w->a.queue, w->a.timeout);
+  w->a.index = index;
+  w->a.queue = q;
+  if (write_down (w) == -1)
+    return -1;
+  /* What nobody else remembers is not changed. */
+  if (w->saved)
+    set_queue (w);
+  return 0;
+}
+
+/* The kernel has chosen a device, since all that there were are in use. */
+static int
+take_new_queue (struct watching *w)
+{
+  queue_remember (&w->a.queue, w->a.index, w->a.timeout);
+  queue_is_new (&w->a.queue);
+  if (write_down (w) == -1) {
+    nbd_disconnect (&w->nl, w->a.index);
+    return -1;
+  }
+  set_queue (w);
+  return 0;
+}
+
+/* ---- a new device ---- */
+
+/* Connect /dev/nbdINDEX, or with -1 one that the kernel makes.  -1 with
+ * errno EBUSY: somebody else has it.
+ */
+static int
+connect_one (struct watching *w, int index, const struct nbd_dialed *list,
              unsigned count)
 {
-  int fds[WATCHER_CONNECTIONS];
+  const struct attachment before = w->a;
+  int fds[WATCHER_CONNECTIONS] = { -1 }, err;
   const struct nbd_setup setup = {
     .index = index, .size = w->a.size, .block_size = w->a.block_size,
     .timeout = w->a.timeout, .dead_timeout = w->a.dead_timeout,
     .server_flags = list[0].flags, .identifier = w->a.identifier,
   };
+  bool prepared = index != -1 && !nbd_device_connected (index);
 
   for (unsigned i = 0; i < count; ++i)
     fds[i] = list[i].fd;
-  if (nbd_connect (&w->nl, &setup, fds, count, &w->a.index) == -1)
-    return watch_refuse (w, w->nl.error);
+  if (prepared && prepare_queue (w, index) == -1) {
+    w->a = before;
+    errno = EIO;
+    return -1;
+  }
+  if (nbd_connect (&w->nl, &setup, fds, count, &w->a.index) == 0)
+    return prepared ? 0 : take_new_queue (w);
+  err = errno;
+  if (prepared) {
+    queue_restore (&w->a.queue, index, NO_TIMEOUT);
+    w->a = before;
+    if (w->a.index != -1)
+      watch_save (w);
+  }
+  watch_say (w, "%s", w->nl.error);
+  errno = err;
+  return -1;
+}
+
+static int
+connect_any (struct watching *w, const struct nbd_dialed *list,
+             unsigned count)
+{
+  for (int index = -1; ; ) {
+    index = nbd_device_free (index + 1);
+    if (connect_one (w, index, list, count) == 0)
+      return 0;
+    if (errno != EBUSY || index == -1)
+      return -1;
+  }
+}
+
+static int
+connect_all (struct watching *w, int index, const struct nbd_dialed *list,
+             unsigned count)
+{
+  if ((index == -1 ? connect_any (w, list, count)
+       : connect_one (w, index, list, count)) == -1)
+    return -1;
   w->a.server = list[0].pid;
   w->a.server_start = process_start_time (list[0].pid);
-  if (attach_write (w->file, &w->a) == 0)
-    return 0;
-  watch_say (w, "%s.attach: %s", w->a.name, strerror (errno));
-  /* A half of a mirror that comes back is needed, whoever may know of it. */
-  if (w->apart)
+  if (write_down (w) == 0)
     return 0;
   nbd_disconnect (&w->nl, w->a.index);
+  queue_restore (&w->a.queue, w->a.index, w->a.timeout);
   return -1;
 }
 
@@ -147,6 +250,10 @@ resume (struct watching *w, const struct attachment *old, bool known)
     w->a.server_start = old->server_start;
     strcpy (w->a.array, old->array);
   }
+  if (known && w->a.index == old->index)
+    w->a.queue = old->queue;
+  else
+    queue_is_new (&w->a.queue);
   pidfd = known ? former_server (&w->a) : present_server (w);
   watcher_start (&w->watcher, &watch_ops, w, (unsigned) w->a.connections,
                  NULL, 0, pidfd, w->a.server);
@@ -164,6 +271,7 @@ resume_apart (struct watching *w, const struct attachment *old)
   w->a.index = old->index;
   w->a.reconnects = old->reconnects;
   strcpy (w->a.array, old->array);
+  w->a.queue = old->queue;
   w->apart = true;
   watch_save (w);
   return true;
@@ -206,12 +314,14 @@ watch_begin (struct watching *w, int index)
   if (known && watch_is_swap (&old, w->a.identifier))
     return watch_refuse (w, "its device is in use as swap, but not found "
                          "connected");
+  if (known && !nbd_device_foreign (old.index, w->a.identifier))
+    queue_restore (&old.queue, old.index, old.timeout);
   if (watch_attach (w, index, WATCH_DIAL_MS) == 0)
     return 0;
   if (w->mirror && w->half_of) {
     watch_half_begin_apart (w);
     return 0;
   }
-  unlink (run_path (path, w->a.name, "attach"));
+  attach_forget (w->a.name);
   return -1;
 }

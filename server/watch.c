@@ -17,7 +17,6 @@
 #include "gate.h"
 #include "nbd-device.h"
 #include "options.h"
-#include "run-file.h"
 #include "self-hardening.h"
 #include "swaps.h"
 #include "util.h"
@@ -130,7 +129,7 @@ work (struct watching *w, const sigset_t *usual)
 static int
 run (struct watching *w, int index)
 {
-  char missing[256], path[RUN_PATH_SIZE];
+  char missing[256];
   sigset_t usual;
 
   catch_signals (&usual);
@@ -144,7 +143,7 @@ run (struct watching *w, int index)
   work (w, &usual);
   if (!w->apart && w->watcher.gone && watch_is_swap (&w->a, w->a.identifier))
     return EXIT_FAILED;
-  unlink (run_path (path, w->a.name, "attach"));
+  attach_release (&w->a);
   if (!w->apart)
     watcher_end (&w->watcher);
   if (w->a.index != -1)
@@ -173,7 +172,7 @@ command_watch (const struct command *command, int argc, char *argv[])
 {
   static struct watching w = {
     .a = {
-      .connections = 2, .timeout = 3, .dead_timeout = 300,
+      .index = -1, .connections = 2, .timeout = 3, .dead_timeout = 300,
       .block_size = WATCH_BLOCK_SIZE,
     },
     .file = -1,

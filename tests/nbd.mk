@@ -168,6 +168,7 @@ tests_watch_played_SOURCES = tests/watch-played.c \
 	server/attach-file.c server/attach-file.h \
 	server/client.c server/client.h \
 	server/clock.h \
+	server/device-queue.c server/device-queue.h \
 	server/half.c server/half.h \
 	server/kernel-file.c server/kernel-file.h \
 	server/md.c server/md.h \

@@ -23,6 +23,7 @@
 
 #include "attach-file.h"
 #include "check.h"
+#include "device-queue.h"
 #include "kernel-file.h"
 #include "kernel-help.h"
 #include "nbd-device.h"
@@ -484,6 +485,148 @@ where_to_dial (void **state)
                                      sizeof error), -1);
 }
 
+/* ---- the queue ---- */
+
+static void
+put_queue (int index, const char *scheduler, const char *wbt,
+           const char *rotational, const char *timeout,
+           const char *ahead)
+{
+  const char *const values[QUEUE_SETTINGS] = {
+    scheduler, wbt, rotational, timeout, ahead,
+  };
+  char path[64];
+
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n) {
+    snprintf (path, sizeof path, "/sys/block/nbd%d/queue/%s", index,
+              queue_key (n));
+    if (values[n])
+      kernel_put (path, values[n]);
+    else
+      kernel_put_none (path);
+  }
+}
+
+static void
+assert_queue (int index, const char *scheduler, const char *wbt,
+              const char *rotational, const char *timeout,
+           const char *ahead)
+{
+  const char *const values[QUEUE_SETTINGS] = {
+    scheduler, wbt, rotational, timeout, ahead,
+  };
+  char path[64], buf[256];
+
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n) {
+    snprintf (path, sizeof path, "/sys/block/nbd%d/queue/%s", index,
+              queue_key (n));
+    if (values[n])
+      assert_file (path, values[n]);
+    else
+      assert_int_equal (kernel_file_read (path, buf, sizeof buf), -1);
+  }
+}
+
+static void
+queue_there_and_back (void **state)
+{
+  struct device_queue q;
+  char refused[128];
+  uint64_t usec;
+
+  (void) state;
+  put_queue (5, "[mq-deadline] kyber none\n", "2000\n", "1\n", "30000\n",
+             "128\n");
+  queue_remember (&q, 5, 3);
+  assert_true (queue_throttles (5, &usec));
+  assert_int_equal (usec, 2000);
+  assert_true (queue_set (5, refused, sizeof refused));
+  assert_queue (5, "none", "0", "0", "30000", "128");
+  assert_false (queue_throttles (5, &usec));
+  queue_read_no_further ("nbd5");
+  assert_file ("/sys/block/nbd5/queue/read_ahead_kb", "0");
+  kernel_put ("/sys/block/nbd5/queue/io_timeout", "3000\n");
+  queue_restore (&q, 5, 3);
+  assert_queue (5, "mq-deadline", "2000", "1", "30000", "128");
+
+  /* What an administrator has made of it since stays. */
+  queue_remember (&q, 5, 3);
+  assert_true (queue_set (5, refused, sizeof refused));
+  kernel_put ("/sys/block/nbd5/queue/scheduler", "[kyber] none\n");
+  kernel_put ("/sys/block/nbd5/queue/io_timeout", "7000\n");
+  queue_restore (&q, 5, 3);
+  assert_queue (5, "[kyber] none", "2000", "1", "7000", "128");
+
+  /* What was ours before is nothing to put back. */
+  put_queue (5, "[none] mq-deadline\n", "0\n", "0\n", "3000\n",
+             "0\n");
+  queue_remember (&q, 5, 3);
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n)
+    assert_string_equal (q.old[n], "");
+
+  /* An old kernel. */
+  put_queue (5, NULL, NULL, "1\n", NULL, NULL);
+  queue_remember (&q, 5, 3);
+  assert_true (queue_set (5, refused, sizeof refused));
+  assert_queue (5, NULL, NULL, "0", NULL, NULL);
+  queue_restore (&q, 5, 3);
+  assert_queue (5, NULL, NULL, "1", NULL, NULL);
+}
+
+/* A watcher that was killed has put nothing back.  Whoever has the device
+ * next does, and the file of the first one is then good for nothing.
+ */
+static void
+queue_of_two (void **state)
+{
+  struct attachment first = {
+    .name = "swap5", .identifier = "nbdzram:swap5", .index = 5, .timeout = 3,
+  }, found;
+  struct device_queue q;
+  char refused[128];
+  int fd = attach_open ("swap5");
+
+  (void) state;
+  assert_int_not_equal (fd, -1);
+  put_queue (5, "[kyber] none\n", "2000\n", "0\n", "20000\n",
+             "128\n");
+  queue_remember (&first.queue, 5, 3);
+  assert_int_equal (attach_write (fd, &first), 0);
+  assert_true (queue_set (5, refused, sizeof refused));
+  put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
+             "128\n");
+
+  assert_false (attach_find (&found, 5, "swap5"));
+  assert_false (attach_find (&found, 6, NULL));
+  assert_true (attach_find (&found, 5, "swap6"));
+  queue_remember (&q, 5, 10);
+  queue_inherit (&q, 5, 10, &found.queue, found.timeout);
+  kernel_put ("/sys/block/nbd5/queue/io_timeout", "10000\n");
+  queue_restore (&q, 5, 10);
+  assert_queue (5, "kyber", "2000", "0", "20000", "128");
+  attach_forget ("swap5");
+  assert_queue (5, "kyber", "2000", "0", "20000", "128");
+  assert_int_equal (attach_read (&found, "swap5"), -1);
+
+  /* Without another one, its file is enough. */
+  fd = attach_open ("swap5");
+  assert_int_equal (attach_write (fd, &first), 0);
+  put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
+             "128\n");
+  attach_forget ("swap5");
+  assert_queue (5, "kyber", "2000", "0", "20000", "128");
+
+  /* Not of a device that somebody else has by now. */
+  fd = attach_open ("swap5");
+  assert_int_equal (attach_write (fd, &first), 0);
+  put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
+             "128\n");
+  kernel_put ("/sys/block/nbd5/backend", "another\n");
+  attach_forget ("swap5");
+  assert_queue (5, "[none] kyber", "0", "0", "3000", "128");
+  kernel_put_none ("/sys/block/nbd5/backend");
+}
+
 /* ---- NAME.attach and the device ---- */
 
 static void
@@ -494,6 +637,7 @@ attachment (void **state)
     .uri = "nbd+unix:///?socket=/a \"b\"", .index = 12,
     .size = 17 * GIB, .connections = 2, .timeout = 3, .dead_timeout = 300,
     .reconnects = 5, .array = "md127", .server = 4711, .server_start = UINT64_C (1) << 40,
+    .queue = { { "mq-deadline", "2000", "", "30000" } },
   }, b;
   int fd, status;
   pid_t pid;
@@ -549,6 +693,12 @@ devices (void **state)
   assert_false (nbd_device_foreign (4, "nbdzram:swap0"));
   assert_int_equal (nbd_device_size (3), MIB);
   assert_int_equal (nbd_device_size (4), 0);
+  assert_int_equal (nbd_device_free (6), -1);
+  put_queue (6, NULL, "2000\n", NULL, NULL, NULL);
+  put_queue (3, NULL, "2000\n", NULL, NULL, NULL);
+  assert_int_equal (nbd_device_free (0), 5);
+  assert_int_equal (nbd_device_free (6), 6);
+  assert_int_equal (nbd_device_free (7), -1);
   assert_false (nbd_is_loaded ());
   kernel_put ("/sys/module/nbd/refcnt", "0\n");
   assert_true (nbd_is_loaded ());
@@ -650,6 +800,8 @@ main (void)
     cmocka_unit_test (damaged_list),
     cmocka_unit_test (min_free),
     cmocka_unit_test (where_to_dial),
+    cmocka_unit_test (queue_there_and_back),
+    cmocka_unit_test (queue_of_two),
     cmocka_unit_test (attachment),
     cmocka_unit_test (devices),
     cmocka_unit_test (content),

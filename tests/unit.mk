@@ -172,6 +172,7 @@ tests_unit_swap_SOURCES = tests/unit-swap.c \
 	server/attach-file.c server/attach-file.h \
 	server/check-list.c server/check-machine.c server/check.h \
 	server/client.c server/client.h \
+	server/device-queue.c server/device-queue.h \
 	server/kernel-file.c server/kernel-file.h \
 	server/nbd-device.c server/nbd-device.h \
 	plugin/parse-number.c server/options.c server/options.h \

@@ -17,7 +17,11 @@ timeout=${quick:+6}
 timeout=${timeout:-3}
 
 export NBDZRAM_ROOT=$tmp/root PLAYED_KERNEL=$tmp/kernel
-mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0"
+queue=$NBDZRAM_ROOT/sys/block/nbd0/queue
+mkdir -p "$queue"
+echo '[mq-deadline] kyber none' >"$queue/scheduler"
+echo 2000 >"$queue/wbt_lat_usec"
+echo 20000 >"$queue/io_timeout"
 
 start_server ()
 {
@@ -82,6 +86,11 @@ eventually [ -S "$tmp/kernel" ]
 start_watcher
 eventually all_connected || fail "not attached: $(cat "$tmp/watch.log")"
 grep -q '"device":"/dev/nbd0"' "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+
+# Its queue is for memory, and not for a disk.
+queue_is () { [ "$(cat "$queue/scheduler") $(cat "$queue/wbt_lat_usec")" = "$1" ]; }
+queue_is 'none 0' || fail "$(cat "$queue"/*)"
+echo "${timeout}000" >"$queue/io_timeout" # as the kernel does
 
 # No second one.
 ! "$bin/watch-played" swap0 --uri "$(uri swap)" 2>"$tmp/second" ||
@@ -210,6 +219,9 @@ wait "$watcher" || fail "it ends with $?"
 wait "$kernel" || fail "$(cat "$tmp/kernel.log")"
 cat "$tmp/kernel.log"
 [ ! -e "$XDG_RUNTIME_DIR/nbdzram/swap0.attach" ] || fail 'its file is left'
+# What was there before went with the file, and so the next user of the device
+# gets at least the kernel's own timeout.
+[ "$(cat "$queue/io_timeout")" = 30000 ] || fail "$(cat "$queue"/*)"
 stop_nbdkit "$server"
 
 # ---- blocks ----

@@ -14,6 +14,7 @@ vm_tests = \
 	tests/vm-remotes.sh \
 	tests/vm-swap.sh \
 	tests/vm-swap-killed.sh \
+	tests/vm-swap-queue.sh \
 	tests/vm-swap-remains.sh \
 	tests/vm-swap-tcp.sh \
 	tests/vm-systemd.sh
