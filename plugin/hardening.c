@@ -18,6 +18,7 @@
 
 #include "hardening.h"
 #include "os.h"
+#include "thread-state.h"
 #include "util.h"
 
 #ifndef PR_SET_IO_FLUSHER
@@ -26,11 +27,6 @@
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22           /* Linux 5.14 */
 #endif
-
-/* From the kernel's include/linux/sched.h: what PR_SET_IO_FLUSHER sets,
- * which only a thread itself could ask for, and not without a capability.
- */
-#define PF_MEMALLOC_NOIO 0x00080000
 
 /* Virtual size: what is touched of it counts.  nbdkit and its filters use
  * little; the deepest of ours has a few pages of the disk, of up to 64 KiB,
@@ -284,18 +280,11 @@ hardening_schedule (const pthread_t *threads, unsigned count,
 
 /* ---- what there is ---- */
 
-struct thread_state {
-  char name[32];
-  unsigned long flags;
-  int priority, policy;
-};
-
 /* From /proc/self/task/TID/stat; false when it has ended. */
 static bool
 get_thread (const char *tid, struct thread_state *t)
 {
   char path[64], line[1024] = "";
-  const char *name, *rest;
   FILE *fp;
 
   snprintf (path, sizeof path, "/proc/self/task/%.20s/stat", tid);
@@ -305,21 +294,7 @@ get_thread (const char *tid, struct thread_state *t)
   if (!fgets (line, sizeof line, fp))
     line[0] = '\0';
   fclose (fp);
-  /* The name may hold anything, parentheses included. */
-  name = strchr (line, '(');
-  rest = strrchr (line, ')');
-  if (!name || !rest)
-    return false;
-  snprintf (t->name, sizeof t->name, "%.*s", (int) (rest - name - 1),
-            name + 1);
-  /* state, 5 numbers, flags, 30 numbers up to processor, rt_priority,
-   * policy: proc_pid_stat(5).
-   */
-  return sscanf (rest + 1, " %*c %*d %*d %*d %*d %*d %lu"
-                 " %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d"
-                 " %*d %*d %*u %*u %*d %*u %*u %*u %*u %*u"
-                 " %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %d %d",
-                 &t->flags, &t->priority, &t->policy) == 3;
+  return thread_state_parse (line, t);
 }
 
 static bool
