@@ -72,10 +72,27 @@ check_page_cluster (json_t *list)
                (uint64_t) 1 << MIN (now, 31), now == 0 ? "page" : "pages");
 }
 
+/* A process of real-time priority gets so much of each second, and with
+ * nothing waits forever.
+ */
+void
+check_real_time (json_t *list)
+{
+  char text[32];
+
+  if (kernel_file_read ("/proc/sys/kernel/sched_rt_runtime_us", text,
+                        sizeof text) == -1)
+    return;
+  check_that (list, strcmp (text, "0") != 0, "real-time",
+              "sysctl -w kernel.sched_rt_runtime_us=950000",
+              "kernel.sched_rt_runtime_us is %s", text);
+}
+
 void
 check_machine (json_t *list)
 {
   check_nbd (list);
   check_min_free (list);
   check_page_cluster (list);
+  check_real_time (list);
 }

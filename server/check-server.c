@@ -11,14 +11,20 @@
 #include <string.h>
 
 #include "attach-status.h"
+#include "cgroup.h"
 #include "check.h"
 #include "device-queue.h"
 #include "kernel-file.h"
 #include "output.h"
+#include "protection.h"
 #include "util.h"
 
 /* From linux/capability.h. */
 #define CAP_IPC_LOCK 14
+#define CAP_SYS_NICE 23
+
+/* What the server takes without its pool: measured, with as much again. */
+#define BESIDES_THE_POOL (64 * MIB)
 
 #define START_AGAIN "; then start the server again"
 
@@ -95,6 +101,19 @@ check_lock (const struct look *l)
                 limit == UINT64_MAX ? "none" : text_of_size (text, limit));
 }
 
+static const char *
+scheduling_remedy (const struct look *l)
+{
+  if (!is_true (l->hardening, "mlock"))
+    return "start the server with mlock=on, and with CAP_SYS_NICE, or "
+      "LimitRTPRIO=3 in its unit";
+  if (has_capability (l, CAP_SYS_NICE))
+    return "give its control group real-time in cpu.rt_runtime_us "
+      "(CONFIG_RT_GROUP_SCHED), or run it outside of a container"
+      START_AGAIN;
+  return "give it CAP_SYS_NICE, or LimitRTPRIO=3 in its unit" START_AGAIN;
+}
+
 static void
 check_threads (const struct look *l)
 {
@@ -110,9 +129,7 @@ check_threads (const struct look *l)
               flusher ? "its threads wait for no I/O to get memory"
                       : "its threads may wait for swap to get memory");
   check_that (l->list, scheduling && strncmp (scheduling, "fifo", 4) == 0,
-              "scheduling",
-              "give it CAP_SYS_NICE, or LimitRTPRIO=2 in its unit; and "
-              "mlock=on" START_AGAIN,
+              "scheduling", scheduling_remedy (l),
               "the scheduling of threads that serve is %s",
               scheduling ? scheduling : "unknown");
   check_that (l->list, score == -1000, "oom",
@@ -142,84 +159,38 @@ check_reserve (const struct look *l)
              "%s; it was too small %" PRIu64 " times", text, misses);
 }
 
-/* ---- its control group ---- */
+/* ---- how much memory it may have ---- */
 
-/* The most that the group at PATH, or one above it, may hold: its file NAME
- * below ROOT.  UINT64_MAX: no limit.  PATH is cut up.
- */
+/* What a disk of BYTES takes if nothing in it compresses. */
 static uint64_t
-group_limit (const char *root, char *path, const char *name)
+worst_of (uint64_t bytes)
 {
-  char file[PATH_MAX];
-  uint64_t least = UINT64_MAX, limit;
-
-  for (;;) {
-    char *slash = strrchr (path, '/');
-
-    if (snprintf (file, sizeof file, "%s%s/%s", root, path, name)
-        < (int) sizeof file
-        && kernel_file_number (file, &limit) == 0)
-      least = MIN (least, limit);
-    if (!slash)
-      return least;
-    *slash = '\0';
-  }
+  return bytes + bytes / 256;
 }
 
-/* Both versions of control groups may be there; a line of the second one
- * begins with "0::", and in the first the file holds a huge number where
- * there is no limit.
- */
 static uint64_t
-memory_max (const struct look *l)
+devices_worst (const struct look *l)
 {
-  char path[64], line[PATH_MAX];
-  uint64_t least = UINT64_MAX, limit;
-  FILE *fp = kernel_file_open (proc_path (l, "cgroup", path));
-
-  if (!fp)
-    return least;
-  while (fgets (line, sizeof line, fp)) {
-    char *controllers = strchr (line, ':'), *group;
-
-    line[strcspn (line, "\n")] = '\0';
-    group = controllers ? strchr (controllers + 1, ':') : NULL;
-    if (!group)
-      continue;
-    *group++ = '\0';
-    limit = controllers[1] == '\0'
-      ? group_limit ("/sys/fs/cgroup", group, "memory.max")
-      : strstr (controllers, "memory")
-      ? group_limit ("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes")
-      : UINT64_MAX;
-    least = MIN (least, limit);
-  }
-  fclose (fp);
-  return least >= INT64_MAX / 4096 * 4096 ? UINT64_MAX : least;
-}
-
-/* What the pool may come to hold: mem-limit, or all disks full of what
- * does not compress.
- */
-static uint64_t
-pool_most (const struct look *l)
-{
-  uint64_t sum = json_number (json_object_get (l->status, "statistics"),
-                              "mem_limit");
   const json_t *device;
+  uint64_t sum = 0;
   size_t i;
 
-  if (sum > 0)
-    return sum;
   json_array_foreach (json_object_get (l->status, "devices"), i, device)
-    sum += json_number (device, "size") + json_number (device, "size") / 256;
+    sum += worst_of (json_number (device, "size"));
   return sum;
+}
+
+static uint64_t
+statistic (const struct look *l, const char *key)
+{
+  return json_number (json_object_get (l->status, "statistics"), key);
 }
 
 static void
 check_group (const struct look *l)
 {
-  uint64_t max = memory_max (l), most = pool_most (l);
+  uint64_t max = cgroup_memory_limit (l->pid);
+  uint64_t limit = statistic (l, "mem_limit"), most, room;
   char allowed[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
 
   if (max == UINT64_MAX) {
@@ -227,11 +198,55 @@ check_group (const struct look *l)
                "its control group has no limit of memory");
     return;
   }
-  snprintf (remedy, sizeof remedy, "MemoryMax=infinity in its unit, or a "
-            "mem-limit= well below %" PRIu64 "M", max / MIB);
-  check_that (l->list, max > most, "cgroup", remedy,
-              "its control group may hold %s, and the pool %s",
-              text_of_size (allowed, max), text_of_size (needed, most));
+  most = (limit > 0 ? limit : devices_worst (l)) + BESIDES_THE_POOL;
+  room = max > BESIDES_THE_POOL ? max - BESIDES_THE_POOL : 0;
+  snprintf (remedy, sizeof remedy, room >= MIB
+            ? "MemoryMax=infinity and MemoryHigh=infinity in its unit, or a "
+            "mem-limit= of at most %" PRIu64 "M"
+            : "MemoryMax=infinity and MemoryHigh=infinity in its unit",
+            room / MIB);
+  check_that (l->list, max >= most, "cgroup", remedy,
+              "its control group may hold %s, and the pool and its "
+              "processes %s", text_of_size (allowed, max),
+              text_of_size (needed, most));
+}
+
+/* The lock keeps the pool in memory, but only while a process has it. */
+static void
+check_group_swap (const struct look *l)
+{
+  int may = cgroup_may_swap (l->pid);
+
+  if (may != -1)
+    check_add (l->list, may ? CHECK_WARN : CHECK_OK, "cgroup-swap",
+               "MemorySwapMax=0 in its unit",
+               may ? "its control group may be swapped, to the disk whose "
+               "pages are in it, if all of its processes are killed at once"
+               : "its control group is never swapped");
+}
+
+/* The kernel does not know that a swap is full before its whole size is
+ * used.  It tries again, and no other swap.
+ */
+static void
+check_limit (const struct look *l)
+{
+  uint64_t limit = statistic (l, "mem_limit"), ram = 0;
+  uint64_t most = devices_worst (l), room = statistic (l, "bd_size");
+  char held[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
+
+  kernel_file_field ("/proc/meminfo", "MemTotal", 10, &ram);
+  room += limit > 0 ? limit : ram * KIB;
+  snprintf (remedy, sizeof remedy, "a size= of at most %" PRIu64 "M, or more "
+            "mem-limit= or backing-size=: see WHEN THE POOL IS FULL in "
+            "nbdzram-swap(7)", (room - room / 256) / MIB);
+  check_add (l->list, most <= room ? CHECK_OK : CHECK_WARN, "mem-limit",
+             remedy, "the disk takes up to %s, and %s%s may hold %s%s",
+             text_of_size (needed, most),
+             limit > 0 ? "mem-limit" : "the machine's memory",
+             statistic (l, "bd_size") > 0 ? " with the backing file" : "",
+             text_of_size (held, room),
+             most <= room ? "" : ": when that is full, programs stand still");
 }
 
 /* ---- who looks after it ---- */
@@ -250,37 +265,76 @@ beside (const struct look *l, const char *suffix, char *path, size_t size)
                  suffix) < (int) size;
 }
 
+/* One of the processes beside the server, of which FINE is so. */
+static void
+check_process (const struct look *l, const char *name, uint64_t pid,
+               unsigned wanted, const char *fine)
+{
+  char missing[256];
+
+  if (protection_has ((int) pid, wanted, missing, sizeof missing))
+    check_add (l->list, CHECK_OK, name, NULL, "%s", fine);
+  else
+    check_add (l->list, CHECK_MISSING, name, PROTECTION_REMEDY,
+               "process %" PRIu64 " has %s", pid, missing);
+}
+
+static void
+check_standby (const struct look *l, const json_t *standby)
+{
+  if (is_true (standby, "waiting"))
+    check_process (l, "standby", json_number (standby, "pid"),
+                   PROTECTION_ALL, "another server waits to take over");
+  else
+    check_add (l->list, CHECK_MISSING, "standby",
+               "see what nbdzram serve says of it",
+               "no other server waits to take over");
+}
+
+/* It does nothing but hold the server's memory. */
+static void
+check_holder (const struct look *l, uint64_t pid)
+{
+  if (pid > 0)
+    check_process (l, "holder", pid, PROTECTION_LOCK | PROTECTION_OOM,
+                   "the pool stays locked when the server dies");
+  else
+    check_add (l->list, CHECK_MISSING, "holder", "start it with mlock=on",
+               "the pool is not locked when the server dies");
+}
+
+/* Has it a server here? */
+static bool
+is_local (const struct look *l)
+{
+  return l->status != NULL;
+}
+
 static void
 check_supervisor (const struct look *l)
 {
   struct server sup = { .name = "" };
   json_t *reply = NULL;
-  const json_t *standby;
-  char error[256], remedy[256];
+  char error[256], text[256];
+  uint64_t pid;
 
-  snprintf (remedy, sizeof remedy, "stop it and run nbdzram serve %s",
-            l->server->name);
   if (!beside (l, ".sup", sup.path, sizeof sup.path)
       || server_try (&sup, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                      &reply, error, sizeof error) != EXIT_OK) {
-    check_add (l->list, CHECK_MISSING, "supervisor", remedy,
-               "nobody starts the server again when it dies");
+    snprintf (text, sizeof text, "stop it and run nbdzram serve %s",
+              l->server->name);
+    if (is_local (l))
+      check_add (l->list, CHECK_MISSING, "supervisor", text,
+                 "nobody starts the server again when it dies");
     return;
   }
-  check_add (l->list, CHECK_OK, "supervisor", NULL, "it is process %" PRIu64,
-             json_number (reply, "pid"));
-  standby = json_object_get (reply, "standby");
-  check_that (l->list, is_true (standby, "waiting"), "standby",
-              "see what nbdzram serve says of it",
-              is_true (standby, "waiting")
-              ? "another server waits to take over"
-              : "no other server waits to take over");
-  check_that (l->list,
-              json_number (json_object_get (reply, "holder"), "pid") > 0,
-              "holder", "start it with mlock=on",
-              json_number (json_object_get (reply, "holder"), "pid") > 0
-              ? "the pool stays locked when the server dies"
-              : "the pool is not locked when the server dies");
+  pid = json_number (reply, "pid");
+  snprintf (text, sizeof text, "it is process %" PRIu64, pid);
+  check_process (l, "supervisor", pid, PROTECTION_ALL, text);
+  if (is_local (l)) {
+    check_standby (l, json_object_get (reply, "standby"));
+    check_holder (l, json_number (json_object_get (reply, "holder"), "pid"));
+  }
   json_decref (reply);
 }
 
@@ -316,19 +370,25 @@ check_attachment (const struct look *l, const char *file)
   const char *device = json_string_value (json_object_get (attach, "device"));
   uint64_t pid = json_number (attach, "pid");
   const char *base = strrchr (file, '/') + 1;
-  char remedy[256];
+  char text[256];
 
-  snprintf (remedy, sizeof remedy, "nbdzram watch %.*s",
-            (int) (strlen (base) - strlen (".attach")), base);
-  if (is_running (pid))
-    check_add (l->list, CHECK_OK, "watcher", NULL,
-               "process %" PRIu64 " looks after %s", pid,
-               device ? device : base);
-  else
-    check_add (l->list, CHECK_MISSING, "watcher", remedy,
-               "nobody looks after %s", device ? device : base);
-  if (json_object_get (attach, "index"))
-    check_queue (l->list, (int) json_number (attach, "index"));
+  /* One that still dials has written nothing yet. */
+  if (!device) {
+    json_decref (attach);
+    return;
+  }
+  if (is_running (pid)) {
+    snprintf (text, sizeof text, "process %" PRIu64 " looks after %s", pid,
+              device);
+    check_process (l, "watcher", pid, PROTECTION_ALL, text);
+  }
+  else {
+    snprintf (text, sizeof text, "nbdzram watch %.*s",
+              (int) (strlen (base) - strlen (".attach")), base);
+    check_add (l->list, CHECK_MISSING, "watcher", text,
+               "nobody looks after %s", device);
+  }
+  check_queue (l->list, (int) json_number (attach, "index"));
   json_decref (attach);
 }
 
@@ -387,6 +447,7 @@ check_remote (json_t *list, const char *name)
     && control_path (s.path, control_directory (directory, sizeof directory),
                      name) == 0;
   if (any) {
+    check_supervisor (&l);
     check_attachments (&l);
     check_mirror (list, json_object_get (json_array_get (replies, 0),
                                          "attachments"));
@@ -409,7 +470,9 @@ check_server (json_t *list, const struct server *s, const json_t *status)
   check_lock (&l);
   check_threads (&l);
   check_reserve (&l);
+  check_limit (&l);
   check_group (&l);
+  check_group_swap (&l);
   check_supervisor (&l);
   check_attachments (&l);
 }

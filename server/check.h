@@ -37,6 +37,9 @@ void check_print (const json_t *list);
 
 void check_machine (json_t *list);
 
+/* Of these, the one without which a server of swap stands still at once. */
+void check_real_time (json_t *list);
+
 /* Devices that are attached for NAME to servers elsewhere.  False: there
  * are none.
  */

@@ -7,6 +7,7 @@ server_nbdzram_SOURCES = \
 	plugin/parse-number.c plugin/parse-number.h \
 	plugin/control-socket.c plugin/control-socket.h \
 	plugin/gate.c plugin/gate.h \
+	plugin/thread-state.c plugin/thread-state.h \
 	server/analysis.c server/analysis.h \
 	server/analyze.c \
 	server/array.c server/array.h \
@@ -17,6 +18,7 @@ server_nbdzram_SOURCES = \
 	server/check-list.c \
 	server/check-machine.c \
 	server/check-server.c \
+	server/cgroup.c server/cgroup.h \
 	server/client.c server/client.h \
 	server/clock.h \
 	server/command.h \
@@ -48,6 +50,7 @@ server_nbdzram_SOURCES = \
 	server/pages.c \
 	server/process.c server/process.h \
 	server/process-memory.c server/process-memory.h \
+	server/protection.c server/protection.h \
 	server/question.c server/question.h \
 	server/range.c server/range.h \
 	server/recompress.c \

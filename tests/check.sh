@@ -68,6 +68,15 @@ nbdzram check >"$tmp/out"
 grep -q '^warn     min-free ' "$tmp/out"
 grep -q '^  *-> sysctl -w vm.min_free_kbytes=262144' "$tmp/out"
 
+# Nothing of real-time priority may run.
+mkdir "$NBDZRAM_ROOT/proc/sys/kernel"
+echo 950000 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
+check 0
+says real-time ok
+echo 0 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
+check 1
+says real-time missing 'sysctl -w kernel.sched_rt_runtime_us=950000'
+
 # No kernel at all.
 rm -rf "$NBDZRAM_ROOT"
 check 1
@@ -115,7 +124,7 @@ group a/b memory.max max
 group a memory.max $((32 * 1024 * 1024))
 check 1
 says lock-limit ok CAP_IPC_LOCK
-says cgroup missing 'below 32M'
+says cgroup missing 'MemoryHigh=infinity in its unit$'
 
 seen 0000000000000000 unlimited $'12:cpu,memory:/x\n0::/'
 group memory/x memory.limit_in_bytes 9223372036854771712
@@ -125,6 +134,41 @@ says cgroup ok 'no limit'
 group memory/x memory.limit_in_bytes $((1024 * 1024 * 1024))
 check 1
 says cgroup ok '1G, and the pool'
+
+# What is besides the pool needs room, too; memory.high is a limit as well.
+seen 0 unlimited 0::/a/b
+group a/b memory.max max
+group a memory.max $((100 * 1024 * 1024))
+check 1
+says cgroup missing 'of at most 36M'
+group a memory.max $((200 * 1024 * 1024))
+check 1
+says cgroup ok
+group a memory.high $((100 * 1024 * 1024))
+check 1
+says cgroup missing 'of at most 36M'
+if jq -e '.checks[] | select(.check == "cgroup-swap")' "$tmp/list"; then
+    fail "there is no limit of swap"
+fi
+group a/b memory.swap.max max
+check 1
+says cgroup-swap warn MemorySwapMax=0
+group a memory.swap.max 0
+check 1
+says cgroup-swap ok
+stop_nbdkit "$pid"
+
+# mem-limit, or memory, against the disk at its worst.
+start_nbdkit plain zram 512M name=plain
+seen 0 unlimited 0::/
+check 1
+says mem-limit warn "up to 514M, and the machine's memory may hold 256M"
+nbdzram set plain mem-limit=400M >/dev/null
+check 1
+says mem-limit warn 'mem-limit may hold 400M.*size= of at most 398M'
+nbdzram set plain mem-limit=520M >/dev/null
+check 1
+says mem-limit ok
 stop_nbdkit "$pid"
 
 # ---- who looks after it ----
@@ -144,6 +188,7 @@ sup ()
 
 start_nbdkit plain zram 64M name=plain
 seen 0 unlimited 0::/
+for each in 7 8 9 4242; do process $each; done
 sup '{"ok":true,"pid":7,"standby":{"pid":9,"waiting":true},"holder":{"pid":8}}'
 check 1
 says supervisor ok 'process 7'
@@ -154,16 +199,52 @@ check 1
 says standby missing
 says holder missing
 
-mkdir "$NBDZRAM_ROOT/proc/4242"
-echo nbdzram >"$NBDZRAM_ROOT/proc/4242/comm"
+# Each of them as the kernel says.  It takes a thread to be without.
+sup '{"ok":true,"pid":7,"standby":{"pid":9,"waiting":true},"holder":{"pid":8}}'
+process 7 '' 0
+process 8 '' '' 0
+process 9 4194304
+check 1
+says supervisor missing 'process 7 has no real-time priority .*CAP_SYS_NICE'
+says holder missing 'process 8 has no locked memory'
+says standby missing 'process 9 has no IO_FLUSHER'
+process 7
+process 8 0 0 1024 -900
+mkdir "$NBDZRAM_ROOT/proc/9/task/10"
+process 9
+sed 's/ 3 1 / 0 0 /' "$NBDZRAM_ROOT/proc/9/task/9/stat" \
+    >"$NBDZRAM_ROOT/proc/9/task/10/stat"
+check 1
+says supervisor ok
+says holder missing 'no oom_score_adj of -1000'
+says standby missing 'no real-time priority'
+process 8
+rm -r "$NBDZRAM_ROOT/proc/9/task/10"
+echo 0::/c >"$NBDZRAM_ROOT/proc/7/cgroup"
+group c memory.max $((40 * 1024 * 1024))
+check 1
+says supervisor missing 'no more than 40M of memory'
+says standby ok
+says holder ok
+rm "$NBDZRAM_ROOT/proc/7/cgroup"
+
 attach ()
 {
-    echo "{\"device\": \"$2\", \"pid\": $3}" \
+    echo "{\"device\": \"$2\", \"pid\": $3, \"index\": 0}" \
         >"$XDG_RUNTIME_DIR/nbdzram/$1.attach"
 }
 attach plain /dev/nbd0 4242
 check 1
 says watcher ok '4242 looks after /dev/nbd0'
+says queue ok
+mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0/queue"
+echo 2000 >"$NBDZRAM_ROOT/sys/block/nbd0/queue/wbt_lat_usec"
+check 1
+says queue warn 'echo 0 >/sys/block/nbd0/queue/wbt_lat_usec'
+process 4242 '' '' '' 0
+check 1
+says watcher missing 'process 4242 has no oom_score_adj'
+process 4242
 attach plain /dev/nbd0 4243
 check 1
 says watcher missing 'nbdzram watch plain$'

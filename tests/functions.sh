@@ -225,6 +225,19 @@ exits ()
         fail "nbdzram $* does not say '$pattern': $(cat "$tmp/out")"
 }
 
+# process PID [FLAGS [POLICY [LOCKED [SCORE]]]]: as those of a swap are, and
+# with other arguments not.
+process ()
+{
+    local dir=$NBDZRAM_ROOT/proc/$1
+    mkdir -p "$dir/task/$1"
+    echo nbdzram >"$dir/comm"
+    printf 'VmLck:\t%s kB\n' "${4:-1024}" >"$dir/status"
+    echo "${5:--1000}" >"$dir/oom_score_adj"
+    echo "$1 (nbdzram (x)) S 1 1 1 0 -1 ${2:-4718592} $(
+        printf '0 %.0s' {1..30})3 ${3:-1} 0 0 0" >"$dir/task/$1/stat"
+}
+
 # ask NAME REQUEST...: lines to a control socket, and the replies.
 ask ()
 {

@@ -13,7 +13,7 @@ mkdir -p "$run" "$NBDZRAM_ROOT"/proc/{sys/vm,$$} "$NBDZRAM_ROOT/sys/module/nbd"
 echo 4096 >"$NBDZRAM_ROOT/proc/sys/vm/min_free_kbytes"
 echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
 echo 'MemTotal:    262144 kB' >"$NBDZRAM_ROOT/proc/meminfo"
-echo nbdzram >"$NBDZRAM_ROOT/proc/$$/comm"
+process $$
 printf 'Filename Type Size Used Priority\n/dev/md7 partition 1048576 2048 100\n' \
     >"$NBDZRAM_ROOT/proc/swaps"
 
