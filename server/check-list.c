@@ -44,6 +44,19 @@ check_any_missing (const json_t *list)
 }
 
 void
+check_complain (const json_t *list, const char *prefix)
+{
+  const json_t *check;
+  size_t i;
+
+  json_array_foreach (list, i, check)
+    if (strcmp (json_text (check, "status"), "ok") != 0)
+      fprintf (stderr, "%s%s: %s: %s; to do: %s\n", prefix,
+               json_text (check, "status"), json_text (check, "check"),
+               json_text (check, "found"), json_text (check, "remedy"));
+}
+
+void
 check_print (const json_t *list)
 {
   const json_t *check;

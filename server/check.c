@@ -30,6 +30,22 @@ find (const char *name, const char *control, struct server *s, int *code)
 }
 
 int
+check_local (json_t *list, const char *name)
+{
+  struct server s;
+  json_t *status = NULL;
+  int code = server_find (&s, name, NULL);
+
+  if (code == EXIT_OK)
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       &status);
+  if (code == EXIT_OK)
+    check_server (list, &s, status);
+  json_decref (status);
+  return code;
+}
+
+int
 command_check (const struct command *command, int argc, char *argv[])
 {
   const char *name, *control = NULL;

@@ -35,6 +35,9 @@ bool check_any_missing (const json_t *list);
 /* For people. */
 void check_print (const json_t *list);
 
+/* Of those that are not ok, lines to standard error, each after PREFIX. */
+void check_complain (const json_t *list, const char *prefix);
+
 void check_machine (json_t *list);
 
 /* Of these, the one without which a server of swap stands still at once. */
@@ -48,5 +51,10 @@ bool check_remote (json_t *list, const char *name);
 /* STATUS is what the server says of itself. */
 void check_server (json_t *list, const struct server *s,
                    const json_t *status);
+
+/* The same, of the server called NAME.  EXIT_OK, or another code after a
+ * message.
+ */
+int check_local (json_t *list, const char *name);
 
 #endif /* NBDZRAM_CHECK_H */

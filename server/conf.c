@@ -94,6 +94,7 @@ const struct conf_entry conf_entries[] = {
   { .name = "block-size", .kind = CONF_SIZE, .min = CONF_SECTOR_SIZE,
     .max = CONF_BLOCK_SIZE_MAX, FIELD (block_size),
     .words = { { "auto", 0 } } },
+  { .name = "force", .kind = CONF_BOOL, FIELD (force) },
   { .name = "connections", .kind = CONF_NUMBER, .min = 2,
     .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
   { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN,

@@ -73,6 +73,7 @@ struct conf {
   size_t remote_count;
   int mirror, stripe;           /* of them: an array; not both */
   int attach_only;              /* a disk, and no swap */
+  int force;                    /* swap also where it may hang */
   int priority;                 /* of the swap; -1: the kernel's choice */
   uint64_t block_size;          /* of such a disk; 0: by default */
   uint64_t connections;         /* from 2 */

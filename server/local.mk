@@ -76,6 +76,7 @@ server_nbdzram_SOURCES = \
 	server/supervisor-upgrade.c \
 	server/supervisor-watchers.c \
 	server/swap-area.c server/swap-area.h \
+	server/swap-check.c server/swap-check.h \
 	server/swap-remains.c server/swap-remains.h \
 	server/swap-room.c server/swap-room.h server/swap-room-read.c \
 	server/swap-server.c server/swap-server.h \

@@ -228,10 +228,13 @@ verb_stop (struct supervisor *s, struct peer *p, const json_t *args)
   bool force = json_is_true (json_object_get (args, "force"));
   char error[MESSAGE_SIZE];
 
-  if (stop_begin (s, force, error, sizeof error) == -1)
+  if (stop_begin (s, force, error, sizeof error) == -1) {
     reply_error (p, error);
-  else
-    p->waiting = THE_END;
+    return;
+  }
+  if (json_is_true (json_object_get (args, "failed")))
+    s->exit_code = EXIT_FAILURE;
+  p->waiting = THE_END;
 }
 
 /* The number KEY of a request, if it has one.  False: *P has been told that
@@ -310,7 +313,7 @@ static const struct {
 } verbs[] = {
   { "status", verb_status, { NULL } },
   { "upgrade", verb_upgrade, { NULL } },
-  { "stop", verb_stop, { "force" } },
+  { "stop", verb_stop, { "force", "failed" } },
   { "watch", verb_watch,
     { "name", "uri", "connections", "timeout", "dead_timeout", "block_size",
       "mirror" } },

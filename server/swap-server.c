@@ -157,6 +157,31 @@ swap_server_start (const char *name, bool unit, char *error, size_t size)
               : run_program (argv, error, size);
 }
 
+void
+swap_server_wait_standby (const char *name)
+{
+  for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
+    json_t *reply = status (name);
+    bool waits = json_is_true (json_object_get (
+      json_object_get (reply, "standby"), "waiting"));
+    bool serves = !json_is_null (json_object_get (reply, "server"));
+
+    json_decref (reply);
+    if (!reply || !serves || waits)
+      return;
+    pause_ms (TICK_MS);
+  }
+}
+
+void
+swap_server_fail (const char *name)
+{
+  char error[256];
+
+  tell (name, json_pack ("{s:s, s:b, s:b}", "verb", "stop", "force", 0,
+                         "failed", 1), STOP_S, error, sizeof error);
+}
+
 /* A supervisor that has agreed to end does so when its server has. */
 static int
 wait_for_end (const char *name, char *error, size_t size)

@@ -33,6 +33,16 @@ int swap_server_start (const char *name, bool unit, char *error, size_t size);
  */
 int swap_server_unit_start (const char *name, char *error, size_t size);
 
+/* Wait for its standby, which is started when the server serves.  Also where
+ * that takes too long, it returns.
+ */
+void swap_server_wait_standby (const char *name);
+
+/* Have it end with the status of one that could not do its work, so that
+ * systemd does not start it again.
+ */
+void swap_server_fail (const char *name);
+
 /* End it.  That there is none is all right. */
 int swap_server_stop (const char *name, bool unit, char *error, size_t size);
 

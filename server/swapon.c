@@ -30,6 +30,7 @@
 #include "run-program.h"
 #include "shutdown.h"
 #include "swap-area.h"
+#include "swap-check.h"
 #include "swap-remains.h"
 #include "swap-server.h"
 #include "swap-state.h"
@@ -53,6 +54,7 @@ struct swapon {
   /* What this run did. */
   bool started;
   bool conf_written;            /* and there was none of a former run */
+  bool new_state;               /* there was no NAME.swap */
   bool watched[CONF_REMOTES_MAX]; /* as attached */
   bool waits[CONF_REMOTES_MAX]; /* as conf.remotes: a watcher does */
   bool swapped[CONF_REMOTES_MAX]; /* as state.devices */
@@ -92,6 +94,50 @@ load_nbd (struct swapon *s)
                  : "modprobe nbd did not help");
   puts ("loaded nbd");
   return 0;
+}
+
+/* ---- is it safe? ---- */
+
+static int
+check_first (struct swapon *s)
+{
+  return swap_check_first (s->name) ? 0 : fail (s, "no server of swap can run");
+}
+
+/* Swap that is on already is no safer when a unit's supervisor, which was
+ * started again, is sent away.
+ */
+static bool
+may_refuse (const struct swapon *s)
+{
+  bool any = false;
+
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    any = any || !swap_find (s->state.devices[k], NULL);
+  return any && !s->conf.force;
+}
+
+/* As the kernel says of all processes, which are there by now; and before
+ * the first page is swapped.
+ */
+static int
+check_all (struct swapon *s)
+{
+  const struct swap_check c = {
+    .name = s->name, .remote = s->conf.remote_count > 0,
+    .refuse = may_refuse (s),
+  };
+
+  switch (swap_check (&c)) {
+  case SWAP_REFUSED:
+    return fail (s, "swap would not be safe, as something is missing; to "
+                 "swap all the same: --force, or force = on in %s.conf",
+                 s->name);
+  case SWAP_UNKNOWN:
+    return fail (s, "whether swap is safe can't be found out");
+  default:
+    return 0;
+  }
 }
 
 /* ---- the server ---- */
@@ -166,8 +212,11 @@ start_server (struct swapon *s)
   if (conf_write (&s->conf, path, s->error, sizeof s->error) == -1)
     return -1;
   s->conf_written = !was_there;
-  if (swap_server_start (s->name, s->unit, s->error, sizeof s->error) == -1)
+  swap_check_forget (s->name);
+  if (swap_server_start (s->name, s->unit, s->error, sizeof s->error) == -1) {
+    swap_check_pass_on (s->name);
     return -1;
+  }
   s->started = true;
   printf ("started %s %s\n", s->unit ? "nbdzram-swap@.service for"
           : s->conf.remote_count > 0 ? "supervisor" : "server", s->name);
@@ -185,6 +234,7 @@ read_state (struct swapon *s)
   if (swap_state_read (&s->state, s->name) == -1) {
     if (errno != ENOENT)
       return fail (s, "%s.swap: %s", s->name, strerror (errno));
+    s->new_state = true;
     s->state = (struct swap_state) { .device_count = 0 };
     snprintf (s->state.name, sizeof s->state.name, "%s", s->name);
   }
@@ -409,6 +459,13 @@ swap_all (struct swapon *s)
 
 /* ---- all steps, and back ---- */
 
+static bool
+is_for_swap (int (*step) (struct swapon *))
+{
+  return step == set_all || step == set_read_ahead || step == check_all
+    || step == swap_all;
+}
+
 /* In this order: with too little memory in reserve, the first pages that
  * are swapped may be the last.
  */
@@ -416,15 +473,15 @@ static int
 go_forward (struct swapon *s)
 {
   int (*const steps[]) (struct swapon *) = {
-    load_nbd, try_remotes, start_server, read_state, attach_all, join,
-    set_all, set_read_ahead, swap_all,
+    check_first, load_nbd, try_remotes, start_server, read_state, attach_all,
+    join, set_all, set_read_ahead, check_all, swap_all,
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {
     if (interrupted)
       return fail (s, "interrupted");
-    if (s->conf.attach_only && steps[i] == set_all)
-      return 0;
+    if (is_for_swap (steps[i]) && s->conf.attach_only)
+      continue;
     if (steps[i] (s) == -1)
       return -1;
     output_flush ();
@@ -451,6 +508,16 @@ forget_waiting (struct swapon *s)
     if (s->waits[k])
       swap_server_forget (s->name, attach_name (watcher, sizeof watcher,
                                                 s->name, k));
+}
+
+/* What can't be undone is for swapoff. */
+static bool
+is_in_use (const struct swapon *s)
+{
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    if (swap_find (s->state.devices[k], NULL))
+      return true;
+  return false;
 }
 
 static void
@@ -485,8 +552,12 @@ go_back (struct swapon *s)
   if (s->conf_written) {
     conf_run_path (path, sizeof path, s->name);
     unlink (path);
-    swap_state_remove (s->name);
   }
+  if (s->new_state && !is_in_use (s))
+    swap_state_remove (s->name);
+  /* Of a unit, whose supervisor systemd would start again and again. */
+  if (!s->unit && !s->started && getenv ("MAINPID"))
+    swap_server_fail (s->name);
 }
 
 static void
@@ -522,7 +593,9 @@ static const char *const keys[] = {
 #define KEYS ARRAY_SIZE (keys)
 
 /* Likewise, those that are on or off. */
-static const char *const flags[] = { "mirror", "stripe", "attach-only" };
+static const char *const flags[] = {
+  "mirror", "stripe", "attach-only", "force",
+};
 
 #define FLAGS ARRAY_SIZE (flags)
 
@@ -618,6 +691,8 @@ command_swapon (const struct command *command, int argc, char *argv[])
       .help = "pages on remote servers in turns, as one device" },
     { .name = flags[2], .flag = &on[2],
       .help = "attach a disk, and don't swap to it" },
+    { .name = flags[3], .flag = &on[3],
+      .help = "swap even where the machine may hang" },
     { .name = "no-systemd", .flag = &no_systemd,
       .help = "start the server ourselves" },
     { 0 },

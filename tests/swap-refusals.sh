@@ -74,6 +74,20 @@ if [ ! -e /sys/module/nbd ]; then
     exits 1 'this kernel has no nbd: modprobe nbd' watch a --uri nbd://localhost
 fi
 
+# ---- nothing of real-time priority can run ----
+
+mkdir -p "$NBDZRAM_ROOT/proc/sys/kernel"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
+for force in '' --force; do
+    # shellcheck disable=SC2086
+    ! nbdzram swapon --size 64M $force >"$tmp/out" 2>&1 || fail 'it can not run'
+    diff - "$tmp/out" <<'END' || fail 'see above'
+nbdzram swapon: swap0: missing: real-time: kernel.sched_rt_runtime_us is 0; to do: sysctl -w kernel.sched_rt_runtime_us=950000
+nbdzram swapon: swap0: no server of swap can run
+END
+done
+rm "$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
+
 # ---- servers elsewhere ----
 
 exits 1 'Connection refused' swapon --remote nbd://127.0.0.1:1

@@ -15,6 +15,7 @@ vm_tests = \
 	tests/vm-swap.sh \
 	tests/vm-swap-killed.sh \
 	tests/vm-swap-queue.sh \
+	tests/vm-swap-refused.sh \
 	tests/vm-swap-remains.sh \
 	tests/vm-swap-tcp.sh \
 	tests/vm-systemd.sh
