@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A pool that is full (mem-limit), without and with a second swap: pages
-# stay in memory, and what asks for more than there is crawls, as with any
-# swap that fails writes.  But the machine goes on, its server says why, no
+# stay in memory, and what asks for more than there is stands still, as with
+# any swap that fails writes.  But the machine goes on, its server says why, no
 # byte is wrong, and once that is gone all is as before.
 . "${srcdir:-.}/tests/vm/host.sh"
 boot 1500 400M
