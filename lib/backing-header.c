@@ -37,34 +37,47 @@ header_sum (const struct header *h)
                       sizeof *h - offsetof (struct header, version));
 }
 
+/* A block is bytes, at any address: its header is copied, and not looked at
+ * where it is.
+ */
+static struct header
+header_of (const void *block)
+{
+  struct header h;
+
+  memcpy (&h, block, sizeof h);
+  return h;
+}
+
 const uint8_t *
 header_id (const void *block)
 {
-  const struct header *h = block;
+  const struct header h = header_of (block);
 
-  return h->magic == HEADER_MAGIC && h->sum == header_sum (h)
-    && h->version == HEADER_VERSION ? h->id : NULL;
+  return h.magic == HEADER_MAGIC && h.sum == header_sum (&h)
+    && h.version == HEADER_VERSION
+    ? (const uint8_t *) block + offsetof (struct header, id) : NULL;
 }
 
 bool
 header_is_of (const void *block, const struct backing_options *o)
 {
-  const struct header *h = block;
+  const struct header h = header_of (block);
 
-  return h->page_size == o->page_size
-    && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) == 0;
+  return h.page_size == o->page_size
+    && memcmp (h.pool_id, o->pool_id, BACKING_ID_SIZE) == 0;
 }
 
 bool
 header_is_needed (const void *block, const struct backing_options *o)
 {
-  const struct header *h = block;
+  const struct header h = header_of (block);
   uint8_t boot_id[OS_BOOT_ID_SIZE];
 
   os_boot_id (boot_id);
-  return h->pool_is_kept
-    && memcmp (h->boot_id, boot_id, sizeof boot_id) == 0
-    && memcmp (h->pool_id, o->pool_id, BACKING_ID_SIZE) != 0;
+  return h.pool_is_kept
+    && memcmp (h.boot_id, boot_id, sizeof boot_id) == 0
+    && memcmp (h.pool_id, o->pool_id, BACKING_ID_SIZE) != 0;
 }
 
 int
@@ -84,18 +97,18 @@ int
 header_make (void *block, const struct backing_options *o,
              uint8_t id[BACKING_ID_SIZE])
 {
-  struct header *h = block;
+  struct header h = {
+    .magic = HEADER_MAGIC, .version = HEADER_VERSION,
+    .page_size = o->page_size, .pool_is_kept = o->pool_is_kept,
+  };
 
   if (getrandom (id, BACKING_ID_SIZE, 0) != BACKING_ID_SIZE)
     return -1;
+  memcpy (h.id, id, sizeof h.id);
+  memcpy (h.pool_id, o->pool_id, sizeof h.pool_id);
+  os_boot_id (h.boot_id);
+  h.sum = header_sum (&h);
   memset (block, 0, BACKING_BLOCK);
-  h->magic = HEADER_MAGIC;
-  h->version = HEADER_VERSION;
-  h->page_size = o->page_size;
-  memcpy (h->id, id, sizeof h->id);
-  memcpy (h->pool_id, o->pool_id, sizeof h->pool_id);
-  os_boot_id (h->boot_id);
-  h->pool_is_kept = o->pool_is_kept;
-  h->sum = header_sum (h);
+  memcpy (block, &h, sizeof h);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "checksum.h"
@@ -18,6 +19,8 @@ _Static_assert (GROUP_PAGES_MAX <= LEAF_LOCKS
  */
 #define LIVE_BITS (2 * GROUP_BUILDING - 1)
 #define SIGN_SHIFT (GROUP_BUILDER + 1)
+
+#define HEADER_SIZE ((uint32_t) sizeof (struct group_header))
 
 static struct group_header *
 header_of (uint8_t *object)
@@ -35,20 +38,25 @@ int
 group_decode (struct device *d, struct stream *stream, slot_t slot,
               const uint8_t *object, void *dst)
 {
-  const struct group_header *header = (const struct group_header *) object;
   uint32_t page_size = device_page_size (d);
   uint32_t length = slot_length (slot);
   unsigned pages, place = slot_place (slot);
+  uint32_t sum;
 
-  if (length <= sizeof *header)
+  if (length <= HEADER_SIZE)
     return damaged (d);
   PREFETCH (object, length, 0);
-  pages = header->pages;
+  /* It may be read from the backing file into an array of bytes, so no struct
+   * can be looked at.
+   */
+  memcpy (&sum, object + offsetof (struct group_header, sum), sizeof sum);
+  pages = object[offsetof (struct group_header, pages)];
   if (place >= pages || pages > group_pages_max (&d->pool->sizes)
-      || stream_decompress (&d->pool->streams, stream, header->codec,
-                            object + sizeof *header, length - sizeof *header,
+      || stream_decompress (&d->pool->streams, stream,
+                            object[offsetof (struct group_header, codec)],
+                            object + HEADER_SIZE, length - HEADER_SIZE,
                             stream->group, (size_t) pages * page_size) == -1
-      || (uint32_t) pages_sum (d, stream->group, pages) != header->sum)
+      || (uint32_t) pages_sum (d, stream->group, pages) != sum)
     return damaged (d);
   memcpy (dst, stream->group + (size_t) place * page_size, page_size);
   return 0;

@@ -15,6 +15,7 @@
 #include <linux/loop.h>
 
 #include "backing-help.h"
+#include "backing-internal.h"
 
 #include <cmocka.h>
 
@@ -217,6 +218,36 @@ needed_by_another (void **state)
   assert_int_equal (backing_open (&b, &o), 0);
   backing_close (&b);
   store_close (s);
+}
+
+/* Of a block that is bytes on a stack: the undefined behaviour sanitizer
+ * says when it is looked at as something else.
+ */
+static void
+header_at_any_address (void **state)
+{
+  uint8_t bytes[BACKING_BLOCK + 8], id[BACKING_ID_SIZE];
+  const struct backing_options o = {
+    .page_size = 4096, .pool_id = "a pool", .pool_is_kept = true,
+  };
+  struct backing_options other = o;
+
+  (void) state;
+  other.pool_id[0] ^= 1;
+  for (unsigned at = 0; at < 8; ++at) {
+    void *block = bytes + at;
+
+    memset (bytes, 0xff, sizeof bytes);
+    assert_null (header_id (block));
+    assert_int_equal (header_make (block, &o, id), 0);
+    assert_memory_equal (header_id (block), id, sizeof id);
+    assert_true (header_is_of (block, &o));
+    assert_false (header_is_of (block, &other));
+    assert_false (header_is_needed (block, &o));
+    assert_true (header_is_needed (block, &other));
+    ((uint8_t *) block)[20] ^= 1;
+    assert_null (header_id (block));
+  }
 }
 
 static void
@@ -832,6 +863,7 @@ main (void)
     cmocka_unit_test (not_the_expected),
     cmocka_unit_test (half_of_a_mirror),
     cmocka_unit_test (needed_by_another),
+    cmocka_unit_test (header_at_any_address),
     cmocka_unit_test (others_are_left_alone),
     cmocka_unit_test (block_device),
     cmocka_unit_test (packing),
