@@ -417,6 +417,16 @@ write_runs (struct backing_batch *t, bool *unsure)
   return b->kind->write (b, t->runs, count, unsure);
 }
 
+/* From here on, what was in these blocks before is no longer valid. */
+static void
+set_sums (struct backing_batch *t)
+{
+  for (uint32_t i = 0; i < t->blocks; ++i)
+    if (t->places[i] != 0)
+      sums_set (t->backing, t->places[i],
+                t->data + (size_t) i * BACKING_BLOCK);
+}
+
 /* What was asked for may still be done, and that must not hit what is
  * written to these blocks later: they stay unused until the slots are
  * added up again.
@@ -465,8 +475,11 @@ backing_flush (struct backing_batch *t)
     errno = ENOSPC;
     return -1;
   }
-  err = io_wait_for_readers (b) == -1 || write_runs (t, &unsure) == -1
-    ? errno : 0;
+  err = io_wait_for_readers (b) == -1 ? errno : 0;
+  if (err == 0) {
+    set_sums (t);
+    err = write_runs (t, &unsure) == -1 ? errno : 0;
+  }
   if (unsure)                   /* perhaps of one half of a mirror only */
     pin_blocks (t);
   if (err != 0) {

@@ -131,23 +131,20 @@ becomes_buffered (struct backing *b)
     && fcntl (b->fd, F_SETFL, flags & ~O_DIRECT) == 0;
 }
 
-/* Read whole blocks, of which NEEDED bytes must be there: the file may
- * end within the last, if somebody else made it so.
- */
 static int
-file_read (struct backing *b, void *buf, size_t len, size_t needed,
-           uint64_t offset, bool patient)
+file_read (struct backing *b, void *buf, size_t len, uint64_t offset,
+           bool patient)
 {
   size_t done = 0;
 
   (void) patient;
-  while (done < needed) {
+  while (done < len) {
     ssize_t r = b->io->pread (b->fd, (char *) buf + done, len - done,
                               (off_t) (offset + done));
 
     if (r > 0)
       done += (size_t) r;
-    if (r > 0 && (done % BACKING_BLOCK == 0 || done >= needed))
+    if (r > 0 && done % BACKING_BLOCK == 0)
       continue;
     if (r >= 0)
       errno = EIO;
@@ -263,9 +260,7 @@ file_find_space (struct backing *b)
     if (hole == -1)
       return;
     hole = (off_t) MIN (end, align_up ((uint64_t) hole, BACKING_BLOCK));
-    space_raise (b, (uint32_t) MIN (b->blocks,
-                                    align_up ((uint64_t) hole / BACKING_BLOCK,
-                                              GROUP_BLOCKS)), true);
+    space_raise_to (b, (uint64_t) hole / BACKING_BLOCK);
     space_set_backed (b, (uint32_t) (data / BACKING_BLOCK),
                       (uint32_t) (hole / BACKING_BLOCK));
     data = hole;

@@ -56,11 +56,11 @@ struct backing_kind {
   void (*rest) (struct backing *b);
   int (*start) (struct backing *b);
 
-  /* Read LEN bytes, whole blocks, of which NEEDED must be there.  Who is
-   * PATIENT waits for what can't be reached now.
+  /* Read LEN bytes, whole blocks.  Who is PATIENT waits for what can't be
+   * reached now.
    */
-  int (*read) (struct backing *b, void *buf, size_t len, size_t needed,
-               uint64_t offset, bool patient);
+  int (*read) (struct backing *b, void *buf, size_t len, uint64_t offset,
+               bool patient);
 
   /* Write all runs, in any order. */
   int (*write) (struct backing *b, const struct backing_run *runs,
@@ -92,11 +92,12 @@ struct backing_kind {
   void (*count) (const struct backing *b, struct backing_stats *st);
 
   /* Of a mirror: see backing_mend, backing_read_half, backing_blame_half and
-   * backing_get_half; else NULL.
+   * backing_get_half; else NULL.  READ_HALF returns 1 when the half lacks
+   * something: it counts only what is known to be as it was written.
    */
   bool (*mend) (struct backing *b);
   int (*read_half) (struct backing *b, unsigned n, void *buf, size_t len,
-                    uint64_t offset);
+                    uint64_t offset, bool patient);
   void (*blame_half) (struct backing *b, unsigned n, uint64_t offset);
   void (*get_half) (const struct backing *b, unsigned n,
                     struct backing_half *st);
@@ -166,13 +167,18 @@ block_live (const struct backing *b, uint32_t block)
 void block_claim (struct backing *b, uint32_t block, uint32_t units);
 void block_release (struct backing *b, uint32_t block, uint32_t units);
 
-/* Set high_water, which is a multiple of GROUP_BLOCKS or b->blocks.
- * Taking memory by FORCE can't fail; otherwise -1 with errno ENOSPC.
+/* Set high_water, which is a multiple of GROUP_BLOCKS or b->blocks.  FORCE
+ * takes from the budget without asking.  0, or -1 with errno ENOSPC.
  */
 int space_raise (struct backing *b, uint32_t high_water, bool force);
 
+/* Attach: there is something in the first BLOCKS blocks.  If there is no
+ * memory to say so, b->attach_error is set.
+ */
+void space_raise_to (struct backing *b, uint64_t blocks);
+
 /* Map the arrays, with block 0 taken; 0, or -1 with errno. */
-int space_open (struct backing *b);
+int space_open (struct backing *b, const struct backing_sums *sums);
 void space_close (struct backing *b);
 
 /* Choose free blocks for COUNT blocks of a batch.  EXTENTS[i] is how
@@ -192,6 +198,38 @@ void space_bound (struct backing *b, uint64_t size);
 
 /* Blocks FROM to TO were written, or may have been. */
 void space_set_backed (struct backing *b, uint32_t from, uint32_t to);
+
+/* ---- backing-sums.c ---- */
+
+/* Map the checksums, of b->blocks blocks, where KEPT says; NULL: in memory
+ * of this process.  0, or -1 with errno.
+ */
+int sums_open (struct backing *b, const struct backing_sums *kept);
+void sums_close (struct backing *b);
+
+/* Bytes of memory that those of the first BLOCKS blocks take. */
+uint64_t sums_bytes (const struct backing *b, uint32_t blocks);
+
+/* Have memory for those of blocks FROM to TO.  0, or -1 with errno ENOSPC. */
+int sums_populate (struct backing *b, uint32_t from, uint32_t to);
+
+/* Give the memory of those of blocks FROM to TO back, but for what others
+ * are in, too.  Nobody reads them.  0, or -1 with errno.
+ */
+int sums_forget (struct backing *b, uint32_t from, uint32_t to);
+
+/* BLOCK, which nobody reads, is going to have this content. */
+void sums_set (struct backing *b, uint32_t block, const void *content);
+
+enum sums_match {
+  SUMS_DIFFER,
+  SUMS_UNKNOWN,                 /* of some, and the others match */
+  SUMS_MATCH,
+};
+
+/* Is BUF what was written to the LEN bytes from OFFSET on, whole blocks? */
+enum sums_match sums_compare (const struct backing *b, const void *buf,
+                              size_t len, uint64_t offset);
 
 /* ---- backing-file.c ---- */
 

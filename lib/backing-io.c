@@ -74,6 +74,23 @@ io_wait_for_readers (struct backing *b)
 
 /* ---- reading ---- */
 
+/* The blocks of an object were read: where it is in BUF, if they are at LEAST
+ * so good, or NULL with errno EUCLEAN.
+ */
+static void *
+verify (struct backing *b, uint64_t offset, uint32_t length, void *buf,
+        enum sums_match least)
+{
+  uint64_t start = align_down (offset, BACKING_BLOCK);
+  uint64_t end = align_up (offset + length, BACKING_BLOCK);
+
+  atomic_fetch_add (&b->counters.read_bytes, end - start);
+  if (sums_compare (b, buf, end - start, start) >= least)
+    return (char *) buf + (offset - start);
+  errno = EUCLEAN;
+  return NULL;
+}
+
 static void *
 read_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
              bool patient)
@@ -81,15 +98,13 @@ read_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
   uint64_t start = align_down (offset, BACKING_BLOCK);
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
 
-  if (b->kind->read (b, buf, end - start, offset + length - start, start,
-                     patient) == -1) {
+  if (b->kind->read (b, buf, end - start, start, patient) == -1) {
     atomic_fetch_add (&b->counters.read_errors, 1);
     errno = EIO;
     return NULL;
   }
   atomic_fetch_add (&b->counters.reads, 1);
-  atomic_fetch_add (&b->counters.read_bytes, end - start);
-  return (char *) buf + (offset - start);
+  return verify (b, offset, length, buf, SUMS_UNKNOWN);
 }
 
 void *
@@ -107,19 +122,21 @@ backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
 
 void *
 backing_read_half (struct backing *b, unsigned n, uint64_t offset,
-                   uint32_t length, void *buf)
+                   uint32_t length, void *buf, bool patient)
 {
   uint64_t start = align_down (offset, BACKING_BLOCK);
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
+  int r;
 
   if (!b->kind->read_half || n >= BACKING_HALVES) {
     errno = ENOENT;
     return NULL;
   }
-  if (b->kind->read_half (b, n, buf, end - start, start) == -1)
+  r = b->kind->read_half (b, n, buf, end - start, start, patient);
+  if (r == -1)
     return NULL;
-  atomic_fetch_add (&b->counters.read_bytes, end - start);
-  return (char *) buf + (offset - start);
+  return verify (b, offset, length, buf,
+                 r == 1 ? SUMS_MATCH : SUMS_UNKNOWN);
 }
 
 void

@@ -6,6 +6,11 @@
  * between, and requests going on.  What is freed meanwhile need not be
  * copied, and what is written goes to both halves.  When nothing is
  * left, and the half was not lost meanwhile, it is in sync.
+ *
+ * One of which it is not known what it lacks, but that was not empty, is
+ * looked at first: what matches its checksum is there.  What the other half
+ * has is copied only if it matches, too, or was written before there were
+ * checksums.
  */
 
 #include <config.h>
@@ -45,13 +50,15 @@ mirror_set_missed (struct mirror *m, const struct backing_run *runs,
 }
 
 static void
-miss_all (struct mirror *m)
+miss_all (struct mirror *m, bool is_empty)
 {
   struct backing *b = m->backing;
 
   for (uint32_t block = 1; block < b->high_water; ++block)
     set_missed (m, block, block_live (b, block) != 0);
   m->cursor = 1;
+  m->unexamined = is_empty ? ALL_EXAMINED : 1;
+  m->lost = 0;
 }
 
 static void
@@ -125,6 +132,7 @@ welcome (struct half *h)
     }
     if (half_take_over (h) == -1)
       return -1;
+    h->is_empty = true;
   }
 
   LOCK_FOR_SCOPE (&m->lock);
@@ -132,6 +140,71 @@ welcome (struct half *h)
   h->is_new = false;
   h->was_ours = true;
   return 0;
+}
+
+/* ---- examining ---- */
+
+static void
+say_how_much (struct half *h)
+{
+  char text[80];
+
+  if (h->mirror->missed_count == 0)
+    return;
+  snprintf (text, sizeof text, "it gets %" PRIu64 "K that it lacks",
+            (uint64_t) h->mirror->missed_count * BACKING_BLOCK / KIB);
+  half_say (h, text);
+}
+
+/* Read N blocks from BLOCK on into the buffer, and note which are as they
+ * were written.  One that can't be read is not.
+ */
+static int
+examine_run (struct half *h, uint32_t block, uint32_t n)
+{
+  struct mirror *m = h->mirror;
+  uint64_t offset = (uint64_t) block * BACKING_BLOCK;
+
+  if (nbd_disk_read (&h->disk, m->buffer, n * BACKING_BLOCK, offset, false)
+      == -1) {
+    if (errno == ENOTCONN || errno == ETIMEDOUT)
+      return -1;
+    for (uint32_t i = 0; n > 1 && i < n; ++i)
+      if (examine_run (h, block + i, 1) == -1)
+        return -1;
+    return 0;
+  }
+  for (uint32_t i = 0; i < n; ++i)
+    if (sums_compare (m->backing, m->buffer + i * BACKING_BLOCK,
+                      BACKING_BLOCK, offset + i * BACKING_BLOCK)
+        == SUMS_MATCH)
+      set_missed (m, block + i, false);
+  return 0;
+}
+
+/* See of some of what counts as missed whether it is there: 1, or 0 when
+ * there is no more, or -1 with errno.
+ */
+static int
+examine (struct half *h)
+{
+  struct mirror *m = h->mirror;
+  struct backing *b = m->backing;
+  uint32_t end = b->high_water, n = 1;
+  uint32_t block = (uint32_t) bits_find_set (m->missed, m->unexamined, end);
+
+  if (block >= end) {
+    m->unexamined = ALL_EXAMINED;
+    say_how_much (h);
+    return 0;
+  }
+  while (n < MEND_BLOCKS && block + n < end
+         && bit_test (m->missed, block + n))
+    ++n;
+  if (examine_run (h, block, n) == -1)
+    return -1;
+  m->unexamined = block + n;
+  return 1;
 }
 
 /* ---- copying ---- */
@@ -155,6 +228,31 @@ missed_run (struct half *h, uint32_t block, size_t max)
   return n;
 }
 
+/* Of N blocks at OFFSET that were read from the other half, how many at the
+ * beginning are not known to be something else than was written.
+ */
+static uint32_t
+good_blocks (const struct mirror *m, const char *buf, uint32_t n,
+             uint64_t offset)
+{
+  for (uint32_t i = 0; i < n; ++i)
+    if (sums_compare (m->backing, buf + i * BACKING_BLOCK, BACKING_BLOCK,
+                      offset + i * BACKING_BLOCK) == SUMS_DIFFER)
+      return i;
+  return n;
+}
+
+/* What is in it is lost, unless the block is one of those in which nobody
+ * knows what is.
+ */
+static void
+lose_block (struct mirror *m, uint32_t block)
+{
+  set_missed (m, block, false);
+  if (block_live (m->backing, block) != LIVE_PINNED)
+    m->lost++;
+}
+
 /* Put what is missed next into the buffer, and where it is into RUNS.
  * Returns how many; 0: nothing is, -1: with errno.
  */
@@ -174,12 +272,17 @@ gather (struct half *h, struct backing_run runs[MEND_BLOCKS])
       break;
     n = missed_run (h, block, (MEND_BYTES - filled) / BACKING_BLOCK);
     if (half_read (other_half (h), m->buffer + filled, n * BACKING_BLOCK,
-                   offset) == -1) {
+                   offset, false) == -1) {
       if (count > 0)
         return count;           /* it is the first the next time */
       if (n == 1)
         m->cursor = block + 1;
       return -1;
+    }
+    n = good_blocks (m, m->buffer + filled, n, offset);
+    if (n == 0) {
+      lose_block (m, block);
+      continue;
     }
     runs[count++] = (struct backing_run) {
       .data = m->buffer + filled, .length = n * BACKING_BLOCK,
@@ -220,7 +323,17 @@ finish (struct half *h, uint64_t losses)
   miss_none (m);
   /* It was not told of what was freed. */
   space_set_backed (b, 1, b->high_water);
-  half_say (h, "it has all pages again");
+  if (m->lost == 0)
+    half_say (h, "it has all pages again");
+  else {
+    char text[100];
+
+    snprintf (text, sizeof text, "it has all pages again, but for those in "
+              "%" PRIu64 "K that neither half has",
+              (uint64_t) m->lost * BACKING_BLOCK / KIB);
+    half_say (h, text);
+  }
+  m->lost = 0;
 }
 
 /* Copy some: 1, or 0 when that is all, or -1 with errno. */
@@ -228,22 +341,11 @@ static int
 copy (struct half *h)
 {
   struct mirror *m = h->mirror;
-  struct backing *b = m->backing;
   struct backing_run runs[MEND_BLOCKS];
   uint64_t losses = h->losses;
   bool unsure = false;
   int count, r;
 
-  if (half_may_write (h, 0) == -1)
-    return -1;
-  if (!half_has_room (h)) {
-    if (!h->said_small)
-      half_say (h, "it is too small for what is on the other half");
-    h->said_small = true;
-    errno = ENOSPC;
-    return -1;
-  }
-  half_bounds (h);              /* what comes must fit, too */
   count = gather (h, runs);
   if (count == -1)
     return -1;
@@ -256,24 +358,37 @@ copy (struct half *h)
   }
   r = far_end_write (h->disk.far_end, runs, (unsigned) count, &unsure);
   if (unsure)
-    pin (b, runs, count);
+    pin (m->backing, runs, count);
   if (r == -1)
     return -1;
   mirror_set_missed (m, runs, (unsigned) count, false);
   return 1;
 }
 
-/* ---- one step ---- */
-
-static void
-say_how_much (struct half *h)
+/* Look at some, or copy it; as above. */
+static int
+mend_some (struct half *h)
 {
-  char text[80];
+  if (half_may_write (h, 0) == -1)
+    return -1;
+  if (!half_has_room (h)) {
+    if (!h->said_small)
+      half_say (h, "it is too small for what is on the other half");
+    h->said_small = true;
+    errno = ENOSPC;
+    return -1;
+  }
+  half_bounds (h);              /* what comes must fit, too */
+  if (h->mirror->unexamined != ALL_EXAMINED) {
+    int r = examine (h);
 
-  snprintf (text, sizeof text, "it gets %" PRIu64 "K that it lacks",
-            (uint64_t) h->mirror->missed_count * BACKING_BLOCK / KIB);
-  half_say (h, text);
+    if (r != 0)
+      return r;
+  }
+  return copy (h);
 }
+
+/* ---- one step ---- */
 
 static int
 step (struct half *h)
@@ -288,10 +403,20 @@ step (struct half *h)
   if (is_new)
     return welcome (h) == -1 ? -1 : 1;
   if (atomic_exchange (&h->lost_all, false)) {
-    miss_all (m);
-    say_how_much (h);
+    miss_all (m, h->is_empty);
+    if (h->is_empty)
+      say_how_much (h);
+    h->is_empty = false;
   }
-  return copy (h);
+  return mend_some (h);
+}
+
+/* Has it just had something else again than was written? */
+static bool
+is_doubted (struct half *h, uint64_t now)
+{
+  LOCK_FOR_SCOPE (&h->mirror->lock);
+  return h->doubt != 0 && now < h->blamed_at + h->doubt;
 }
 
 void
@@ -309,7 +434,7 @@ mirror_mend (struct backing *b)
   struct half *h = &m->halves[half_in_sync (&m->halves[0]) ? 1 : 0];
   int r;
 
-  if (half_in_sync (h) || now < h->mend_at
+  if (half_in_sync (h) || now < h->mend_at || is_doubted (h, now)
       || !far_end_is_there (h->disk.far_end))
     return false;
   r = step (h);

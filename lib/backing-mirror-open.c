@@ -68,6 +68,7 @@ mirror_new (struct backing *b, const struct backing_options *o)
   m->options.error = NULL;
   m->options.culprit = NULL;
   m->record = o->record;
+  m->unexamined = ALL_EXAMINED;
   mutex_init (&m->lock);
   return m;
 }

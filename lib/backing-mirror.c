@@ -7,8 +7,8 @@
  * one always is.
  *
  *   in sync      is written to and read from
- *   not in sync  is written to, never read from, and gets what it lacks
- *                ("mending", backing-mirror-mend.c)
+ *   not in sync  is written to, read from only as the last resort, and gets
+ *                what it lacks ("mending", backing-mirror-mend.c)
  *   new          is not in sync, and has no header of ours, either: before
  *                it is mended, it gets one
  *
@@ -32,10 +32,19 @@
  * networks carry half of them and each half's cache its own blocks; if
  * that half fails or is away, to the other at once.  A half that hangs
  * is left after three seconds without any answer.  They wait as long as
- * none is there, up to the timeout.  A page that is damaged where it was
- * read, by a server that lost its last writes or is an older state of
- * itself, is read from the other half; and it comes to memory if there is
- * room, so that both get it when it leaves that again.
+ * none is there, up to the timeout.
+ *
+ * What is in sync is what should be there; what is there, the checksums of
+ * blocks tell (backing.h).  A page that is not as it was written where it was
+ * read, by a server that lost its last writes or is an older state of itself,
+ * is read from the other half, and comes to memory if there is room.  The
+ * half may have lost anything else, too: it is then not in sync, and all of
+ * it is looked at and mended.  If it is found so again soon after that, it
+ * is left alone for a while, each time longer.
+ *
+ * For the same reason one that is not in sync is read from after all, when
+ * the other has not what was written, and nothing is copied that is not as it
+ * was written.  When neither half has it, it is lost, and nobody is to blame.
  *
  * What was asked of a half whose connection ended may be done there
  * later, so its blocks are not used again (LIVE_PINNED), as with one
@@ -58,6 +67,13 @@
 
 /* Milliseconds: what takes longer, and fails, was waited for. */
 #define LATE 1000
+
+/* How long one is left alone that had something else than was written, in
+ * milliseconds: longer and longer, but from the start again after it was good
+ * for twice the longest.
+ */
+#define DOUBT_MIN 1000
+#define DOUBT_MAX 3600000
 
 void
 half_say (struct half *h, const char *text)
@@ -172,12 +188,13 @@ half_is_right (void *opaque, const void *block)
 /* ---- reading ---- */
 
 int
-half_read (struct half *h, void *buf, size_t len, uint64_t offset)
+half_read (struct half *h, void *buf, size_t len, uint64_t offset,
+           bool patient)
 {
   uint64_t losses = h->losses;
 
   if (half_in_sync (h)
-      && nbd_disk_read (&h->disk, buf, len, offset, false) == -1)
+      && nbd_disk_read (&h->disk, buf, len, offset, patient) == -1)
     return -1;
   if (half_in_sync (h) && h->losses == losses)
     return 0;
@@ -206,7 +223,7 @@ read_any (struct mirror *m, void *buf, size_t len, uint64_t offset)
 
     if (!half_in_sync (h))
       continue;
-    if (half_read (h, buf, len, offset) == 0)
+    if (half_read (h, buf, len, offset, false) == 0)
       return 0;
     tried |= half_bit (h);
     if (errno == ENOTCONN || errno == ETIMEDOUT || err == EIO)
@@ -217,14 +234,13 @@ read_any (struct mirror *m, void *buf, size_t len, uint64_t offset)
 }
 
 static int
-mirror_read (struct backing *b, void *buf, size_t len, size_t needed,
-             uint64_t offset, bool patient)
+mirror_read (struct backing *b, void *buf, size_t len, uint64_t offset,
+             bool patient)
 {
   const struct timespec pause = { .tv_nsec = WAIT_POLL_NSEC };
   struct mirror *m = b->mirror;
   uint64_t until = os_milliseconds () + (uint64_t) m->options.timeout * 1000;
 
-  (void) needed;                /* an export is as long as it is */
   for (;;) {
     if (read_any (m, buf, len, offset) == 0)
       return 0;
@@ -240,25 +256,44 @@ mirror_read (struct backing *b, void *buf, size_t len, size_t needed,
 
 static int
 mirror_read_half (struct backing *b, unsigned n, void *buf, size_t len,
-                  uint64_t offset)
+                  uint64_t offset, bool patient)
 {
   struct half *h = nth_half (b->mirror, n, offset);
 
-  errno = ENOTCONN;
-  return half_in_sync (h) ? half_read (h, buf, len, offset) : -1;
+  if (half_in_sync (h) && half_read (h, buf, len, offset, patient) == 0)
+    return 0;
+  return half_in_sync (h) ? -1
+    : nbd_disk_read (&h->disk, buf, len, offset, false) == -1 ? -1 : 1;
 }
 
-/* All else that it has may be as it should be, and what the other has not:
- * so it stays in sync, and that is for its owner to look into.
- */
+/* Don't let it go round and round: the lock is held. */
+static void
+doubt (struct half *h)
+{
+  uint64_t now = h->mirror->backing->io->now ();
+
+  if (h->blamed_at == 0 || now >= h->blamed_at + 2 * DOUBT_MAX)
+    h->doubt = 0;
+  else
+    h->doubt = MIN (MAX (2 * h->doubt, DOUBT_MIN), DOUBT_MAX);
+  h->blamed_at = now;
+}
+
+/* If the other has not all pages, it may yet get them from here. */
 static void
 mirror_blame_half (struct backing *b, unsigned n, uint64_t offset)
 {
   struct half *h = nth_half (b->mirror, n, offset);
 
-  if (!atomic_exchange (&h->said_damaged, true))
-    half_say (h, "it has something else where a page is, which the other half "
-              "has as it was");
+  {
+    LOCK_FOR_SCOPE (&h->mirror->lock);
+    if (!half_in_sync (h) || !half_in_sync (other_half (h)))
+      return;
+    lose (h);
+    doubt (h);
+  }
+  half_say (h, "it has something else where a page is, which the other half "
+            "has as it was: all of it is looked at");
 }
 
 /* ---- writing ---- */

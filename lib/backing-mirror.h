@@ -13,6 +13,8 @@
 #define MEND_BYTES (512 * KIB)
 #define MEND_BLOCKS (MEND_BYTES / BACKING_BLOCK)
 
+#define ALL_EXAMINED UINT32_MAX
+
 struct half {
   struct mirror *mirror;
   struct nbd_disk disk;
@@ -20,15 +22,18 @@ struct half {
   char why[256];                /* was it away when it was opened */
   _Atomic uint64_t losses;      /* how often it was found without content */
   _Atomic bool lost_all;        /* ... and is to get all of it */
-  _Atomic bool said_damaged;
 
   /* Under mirror->lock: */
   bool is_new;                  /* what is there has no header of ours yet */
   bool was_ours;                /* it has had one since we began */
   uint64_t refused_until;       /* milliseconds: there was something else */
+  uint64_t blamed_at, doubt;    /* milliseconds: when it had something else
+                                 * than was written, and how long it is
+                                 * then not mended */
 
   /* Of maintenance: */
   uint64_t mend_at, mend_delay; /* milliseconds */
+  bool is_empty;                /* it has a new header, and nothing else */
   bool said_small;
 };
 
@@ -46,6 +51,10 @@ struct mirror {
                                  * lacks it; all clear when both are */
   _Atomic uint32_t missed_count;
   uint32_t cursor;              /* where to look for the next */
+  uint32_t unexamined;          /* from this block on, what counts as missed
+                                 * may be there; or ALL_EXAMINED */
+  uint32_t lost;                /* blocks that neither half has, found since
+                                 * all of them were missed */
   char *buffer;                 /* MEND_BYTES */
   uint64_t taken;               /* bytes of the budget */
 };
@@ -81,7 +90,8 @@ bool half_is_right (void *opaque, const void *block);
 /* Read from a half that is in sync: 0, or -1 with errno, ENOTCONN when it is
  * not, or no longer.
  */
-int half_read (struct half *h, void *buf, size_t len, uint64_t offset);
+int half_read (struct half *h, void *buf, size_t len, uint64_t offset,
+               bool patient);
 
 /* May all up to END be written there?  Else -1 with errno. */
 int half_may_write (struct half *h, uint64_t end);

@@ -65,10 +65,9 @@ nbd_close_disk (struct backing *b)
 }
 
 static int
-nbd_read (struct backing *b, void *buf, size_t len, size_t needed,
-          uint64_t offset, bool patient)
+nbd_read (struct backing *b, void *buf, size_t len, uint64_t offset,
+          bool patient)
 {
-  (void) needed;                /* an export is as long as it is */
   return nbd_disk_read (&b->disk, buf, len, offset, patient);
 }
 

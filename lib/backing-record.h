@@ -19,6 +19,20 @@
 #define BACKING_ID_SIZE 16
 #define BACKING_HALVES 2
 
+/* Where the checksums of blocks are kept (backing.h): BACKING_SUMS_SIZE bytes
+ * of a file, zeroes at first, room for as many blocks as slots can name.  Only
+ * what is used of them takes memory.
+ */
+#define BACKING_SUMS_SIZE (UINT64_C (2) << 30)
+
+struct backing_sums {
+  int fd;
+  uint64_t offset;              /* in the file; a multiple of GRANULE */
+  uint64_t granule;             /* bytes that the file allocates together */
+  void (*begin) (void *opaque); /* is called before the first is changed */
+  void *opaque;
+};
+
 struct backing_record {
   _Atomic uint64_t has;         /* is there one?  stored last */
   uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE]; /* zeroes: of none */

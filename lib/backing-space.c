@@ -27,32 +27,40 @@ groups_of (uint32_t blocks)
 
 /* Bytes that the arrays take when they are used up to HIGH_WATER. */
 static uint64_t
-resident_bytes (uint32_t high_water)
+resident_bytes (const struct backing *b, uint32_t high_water)
 {
   return align_up (high_water * sizeof (uint16_t), OS_PAGE_SIZE)
     + 2 * align_up (div_up (high_water, 8), OS_PAGE_SIZE)
-    + align_up (groups_of (high_water) * sizeof (uint16_t), OS_PAGE_SIZE);
+    + align_up (groups_of (high_water) * sizeof (uint16_t), OS_PAGE_SIZE)
+    + sums_bytes (b, high_water);
 }
 
 /* What GROUP_BLOCKS more can take.  So much is kept back, since memory is
  * written back when there is none left, and that must not take any.
  */
-#define SPARE_BYTES (4 * OS_PAGE_SIZE)
+static uint64_t
+spare_bytes (const struct backing *b)
+{
+  return 4 * OS_PAGE_SIZE + sums_bytes (b, GROUP_BLOCKS);
+}
 
 _Static_assert (GROUP_BLOCKS * sizeof (uint16_t) <= OS_PAGE_SIZE, "spare");
 
 size_t
-backing_memory (void)
+backing_memory (uint64_t granule)
 {
-  return resident_bytes (GROUP_BLOCKS) + SPARE_BYTES;
+  const struct backing b = { .sums_kept.granule = granule };
+
+  return resident_bytes (&b, GROUP_BLOCKS) + spare_bytes (&b);
 }
 
 static void
 keep_spare (struct backing *b)
 {
-  if (b->spare < SPARE_BYTES
-      && budget_take (b->budget, SPARE_BYTES - b->spare) == 0)
-    b->spare = SPARE_BYTES;
+  uint64_t bytes = spare_bytes (b);
+
+  if (b->spare < bytes && budget_take (b->budget, bytes - b->spare) == 0)
+    b->spare = bytes;
 }
 
 static size_t
@@ -73,28 +81,59 @@ groups_size (const struct backing *b)
   return align_up (groups_of (b->blocks) * sizeof (uint16_t), OS_PAGE_SIZE);
 }
 
-int
-space_raise (struct backing *b, uint32_t high_water, bool force)
+/* Take MORE bytes from the budget, or else from what is kept back, which is
+ * put in *SPARE.
+ */
+static int
+take_room (struct backing *b, uint64_t more, bool force, uint64_t *spare)
 {
-  uint64_t more;
-
-  if (high_water <= b->high_water)
-    return 0;
-  more = resident_bytes (high_water) - resident_bytes (b->high_water);
+  *spare = 0;
   if (force)
     budget_force (b->budget, more);
   else if (budget_take (b->budget, more) == -1) {
     if (b->spare < more)
       return -1;
+    *spare = more;
     b->spare -= more;
+  }
+  return 0;
+}
+
+int
+space_raise (struct backing *b, uint32_t high_water, bool force)
+{
+  uint64_t more, spare;
+
+  if (high_water <= b->high_water)
+    return 0;
+  more = resident_bytes (b, high_water) - resident_bytes (b, b->high_water);
+  if (take_room (b, more, force, &spare) == -1)
+    return -1;
+  if (sums_populate (b, b->high_water, high_water) == -1) {
+    b->spare += spare;
+    budget_give (b->budget, more - spare);
+    errno = ENOSPC;
+    return -1;
   }
   b->high_water = high_water;
   return 0;
 }
 
-int
-space_open (struct backing *b)
+void
+space_raise_to (struct backing *b, uint64_t blocks)
 {
+  uint32_t high_water = (uint32_t) MIN (b->blocks,
+                                        align_up (blocks, GROUP_BLOCKS));
+
+  if (space_raise (b, high_water, true) == -1)
+    b->attach_error = errno;
+}
+
+int
+space_open (struct backing *b, const struct backing_sums *sums)
+{
+  if (sums_open (b, sums) == -1)
+    return -1;
   b->live = os_map_anon (live_size (b));
   b->backed = os_map_anon (bits_size (b));
   b->victims = os_map_anon (bits_size (b));
@@ -118,7 +157,8 @@ space_close (struct backing *b)
   b->backed = b->victims = NULL;
   b->group_used = NULL;
   if (b->high_water != 0)
-    budget_give (b->budget, resident_bytes (b->high_water));
+    budget_give (b->budget, resident_bytes (b, b->high_water));
+  sums_close (b);
   budget_give (b->budget, b->spare);
   b->high_water = 0;
   b->spare = 0;
@@ -225,8 +265,7 @@ backing_claim (struct backing *b, uint64_t offset, uint32_t length,
 
   /* Only at attach: else the blocks were written before. */
   if (last >= b->high_water)
-    space_raise (b, (uint32_t) MIN (b->blocks,
-                                    align_up (last + 1, GROUP_BLOCKS)), true);
+    space_raise_to (b, last + 1);
   for (uint32_t block = first; block <= last; ++block)
     block_claim (b, block, units_in (block, offset, length, share));
 }
@@ -446,6 +485,8 @@ lower (struct backing *b)
   low = group * GROUP_BLOCKS;
   if (low >= b->high_water
       || bits_find_set (b->backed, low, b->high_water) < b->high_water
+      || io_wait_for_readers (b) == -1
+      || sums_forget (b, low, b->high_water) == -1
       || forget (b->live, low * sizeof (uint16_t),
                  b->high_water * sizeof (uint16_t)) == -1
       || forget (b->backed, low / 8, div_up (b->high_water, 8)) == -1
@@ -454,7 +495,7 @@ lower (struct backing *b)
                  groups_of (b->high_water) * sizeof (uint16_t)) == -1)
     return;
   budget_give (b->budget,
-               resident_bytes (b->high_water) - resident_bytes (low));
+               resident_bytes (b, b->high_water) - resident_bytes (b, low));
   b->high_water = low;
 }
 

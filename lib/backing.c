@@ -50,7 +50,7 @@ find_size (struct backing *b, const struct backing_options *o,
 static int
 read_all (struct backing *b, void *buf, size_t len)
 {
-  return b->kind->read (b, buf, len, len, 0, false);
+  return b->kind->read (b, buf, len, 0, false);
 }
 
 /* 1: yes, 0: no, -1 with errno. */
@@ -164,7 +164,7 @@ open_kind (struct backing *b, const struct backing_options *o)
   if (!block)
     return -1;
   /* What can fail without a trace comes before the header is written. */
-  if (find_size (b, o, size) == 0 && space_open (b) == 0)
+  if (find_size (b, o, size) == 0 && space_open (b, o->sums) == 0)
     r = b->kind->settle ? b->kind->settle (b, o)
                         : examine (b, o, size, block);
   os_unmap (block, BACKING_BLOCK);
@@ -237,15 +237,20 @@ backing_close (struct backing *b)
   space_close (b);
 }
 
-void
+int
 backing_attach_done (struct backing *b)
 {
-  if (!b->can_give_back)
-    return;
-  if (b->kind->find_space)
+  if (b->can_give_back && b->kind->find_space)
     b->kind->find_space (b);
-  else
+  else if (b->can_give_back)
     space_set_backed (b, 1, b->high_water);
+  if (b->attach_error != 0) {
+    errno = b->attach_error;
+    return -1;
+  }
+  /* A process before may have needed more.  If they stay, that is all. */
+  sums_forget (b, b->high_water, BACKING_SIZE_MAX / BACKING_BLOCK);
+  return 0;
 }
 
 bool

@@ -26,6 +26,35 @@
  * never synced: when the machine goes, both go.  An export may be on
  * another one (far-end.h).
  *
+ * Every block has a checksum of 32 bits, which is kept beside the slots, in
+ * the pool file.  The checksum inside an object proves only that its bytes
+ * belong together: a disk that lost its last writes, went back to a snapshot,
+ * or put a block elsewhere has objects that are whole, and older, or another
+ * page's.  The checksum of the block is of what was written there last, so
+ * whatever is read there instead is refused:
+ *
+ *   verified  Whole blocks are read, and each must match before anything
+ *             in it is used: by requests, by cleaning, and by the resync of
+ *             a mirror.  An error of the disk stays an error of the disk,
+ *             and never becomes another page.
+ *   changed   When a batch is written, after no slot has named its blocks
+ *             for so long that no reader can still read them, and before
+ *             the first byte is sent.
+ *   killed    Before the change, no slot names the block.  Between the
+ *             change and the slot's publication, neither.  After that, the
+ *             checksum is of what the slot names.  So a slot and the checksum
+ *             of its blocks are right together at any instruction, and in
+ *             the pool file they stay so.
+ *   unknown   A checksum of 0, of a block that was written before there
+ *             were any, by an earlier version of this program.  Then only
+ *             the checksums of its objects are verified, as that version
+ *             did, until the block is written again.
+ *
+ * A counter of rewrites would do the same only as part of what is stored,
+ * and could not tell of a block by itself whether it is good, which is what
+ * a resync must know.  So there is none that could wrap or repeat: what
+ * matches is what was written, whatever disk or pool it comes from.
+ *
  * Threads: backing_claim, backing_release, reading, backing_is_victim,
  * backing_may_write, backing_needs_cleaning, backing_get_state,
  * backing_get_stats and backing_get_half may be called by any thread at
@@ -78,6 +107,8 @@ struct backing_options {
   bool pool_is_kept;            /* in a file, and may outlive us */
   struct backing_record *record; /* what is kept of it: the caller's, for
                                  * as long as it is open; NULL: nothing */
+  const struct backing_sums *sums; /* where those of blocks are kept; NULL:
+                                 * they go with the process */
   int pool_fd;                  /* this file is refused; or -1 */
   struct budget *budget;
 };
@@ -132,12 +163,16 @@ struct backing {
   _Atomic uint32_t limit;       /* blocks that may be written */
 
   _Atomic uint16_t *live;       /* by block: units that slots name */
+  _Atomic uint32_t *sums;       /* by block: of its content; 0: unknown */
+  struct backing_sums sums_kept; /* where they are; fd -1: nowhere */
+  bool sums_begun;
   bits_word *backed;            /* by block: may have space on disk */
   bits_word *victims;           /* by block: is to be emptied */
   _Atomic uint16_t *group_used; /* by group of blocks: how many not free */
   _Atomic uint32_t high_water;  /* blocks ever used, whole groups: only
                                  * below it the arrays are resident, and
                                  * taken from the budget */
+  int attach_error;             /* errno: they could not be; or 0 */
   _Atomic uint32_t used;        /* blocks not free, the header too */
   _Atomic uint64_t live_units;  /* the sum of live[], where each block
                                  * counts as one block at most */
@@ -191,8 +226,10 @@ int backing_start (struct backing *b);
  */
 void backing_close (struct backing *b);
 
-/* Attach: all slots were claimed.  Finds what to give back. */
-void backing_attach_done (struct backing *b);
+/* Attach: all slots were claimed.  Finds what to give back.  0, or -1 with
+ * errno ENOSPC: there is no memory for the checksums of their blocks.
+ */
+int backing_attach_done (struct backing *b);
 
 /* ---- slots that come and go ---- */
 
@@ -232,7 +269,11 @@ backing_read_size (uint32_t length)
 
 /* Read the object of LENGTH bytes at OFFSET into BUF, which has room for
  * backing_read_size and is aligned to a block.  Returns where in BUF the
- * object begins, or NULL with errno EIO.
+ * object begins, or NULL with errno
+ *   EUCLEAN  there is something else than what was written: it is damaged,
+ *            older, or of another place; or the slot has changed, and there
+ *            is nothing any more, which the caller finds out
+ *   EIO      all else
  */
 void *backing_read (struct backing *b, uint64_t offset, uint32_t length,
                     void *buf);
@@ -244,12 +285,18 @@ void *backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
                         void *buf);
 
 /* The same from one half of a mirror: the N-th of those that would be asked.
- * NULL with errno ENOENT when there are not so many.
+ * One that lacks something may have this all the same, which its checksums
+ * prove.  NULL with errno as above, or
+ *   ENOENT    there are not so many
+ *   ENOTCONN  it is away, and the reader not PATIENT, or not any more
  */
 void *backing_read_half (struct backing *b, unsigned n, uint64_t offset,
-                         uint32_t length, void *buf);
+                         uint32_t length, void *buf, bool patient);
 
-/* What the N-th gave was damaged, and what another gave was not. */
+/* What the N-th gave for the object at OFFSET, which a slot names, was not
+ * what was written, and what another gave was.  So it may have lost anything:
+ * if the other one has all pages, it gets from there what it lacks.
+ */
 void backing_blame_half (struct backing *b, unsigned n, uint64_t offset);
 
 /* ---- writing ---- */
@@ -267,10 +314,11 @@ struct backing_batch *backing_batch_new (struct backing *b, uint32_t bytes,
 void backing_batch_free (struct backing_batch *batch);
 
 /* What such a batch takes of the budget; and, at most, what a file or a
- * device that is opened for the first time does.
+ * device that is opened for the first time does, in a pool whose file allocates
+ * GRANULE bytes together.
  */
 size_t backing_batch_memory (uint32_t bytes);
-size_t backing_memory (void);
+size_t backing_memory (uint64_t granule);
 
 /* Copy an object to the batch.  Add neighbours one after the other: they
  * will lie together, and often die together.  An ALIGNED one begins at a

@@ -101,11 +101,18 @@ end_of_table (const struct device *d)
 }
 
 /* The end of the table that OFFSET of the file is in; or, if it is in none,
- * 0 and in *NEXT where the next one begins, if that is before.
+ * 0 and in *NEXT where the next one begins, if that is before.  Checksums of
+ * a backing file's blocks are in the same part of the file, and of use as
+ * long as there is one.
  */
 static uint64_t
 table_around (const struct pool *pool, uint64_t offset, uint64_t *next)
 {
+  uint64_t end = pool->backing
+    ? pool_file_sums_around (&pool->file, offset, next) : 0;
+
+  if (end != 0)
+    return end;
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
     const struct device *d = pool->devices[n];
 

@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "backing.h"
@@ -107,17 +106,37 @@ page_is_intact (struct device *d, uint64_t index, slot_t slot,
   return intact;
 }
 
-/* From any half of a mirror, and not one of them. */
-#define ANY_HALF UINT_MAX
+/* From where a page is read. */
+struct source {
+  int half;                     /* of a mirror; -1: any */
+  bool patient;                 /* waits for that one */
+};
+
+static const void *
+read_object (struct backing *b, const struct source *from, uint64_t offset,
+             uint32_t bytes, void *buf)
+{
+  return from->half == -1
+    ? backing_read (b, offset, bytes, buf)
+    : backing_read_half (b, (unsigned) from->half, offset, bytes, buf,
+                         from->patient);
+}
+
+void
+page_count_stale (struct pool *pool)
+{
+  atomic_fetch_add (&pool->counters.bd_stale, 1);
+  atomic_fetch_add (&pool->counters.checksum_errors, 1);
+}
 
 /* Read and decode the page of SLOT to DST, or to (*STREAM)->page if that
  * is NULL.  A reader of the backing file has been entered.  Returns 1 when
- * the page is no longer there; -1 with errno EIO, or EUCLEAN when it is
- * damaged.
+ * the page is no longer there; -1 with errno EUCLEAN when it is damaged, or
+ * as backing_read and backing_read_half give.
  */
 static int
 read_from (struct device *d, struct stream **stream, uint64_t index,
-           slot_t slot, void *dst, unsigned half)
+           slot_t slot, void *dst, const struct source *from)
 {
   struct pool *pool = d->pool;
   uint64_t offset = slot_offset (slot);
@@ -125,12 +144,11 @@ read_from (struct device *d, struct stream **stream, uint64_t index,
   void *buf = (void *) align_up ((uintptr_t) room, BACKING_BLOCK);
   uint32_t bytes = object_bytes (d, slot);
   const uint8_t *object;
-  int r = -1;
+  int r = -1, err;
 
   stream_put (&pool->streams, *stream);
-  object = half == ANY_HALF
-    ? backing_read (pool->backing, offset, bytes, buf)
-    : backing_read_half (pool->backing, half, offset, bytes, buf);
+  object = read_object (pool->backing, from, offset, bytes, buf);
+  err = object ? EUCLEAN : errno;
   *stream = stream_get (&pool->streams);
   if (!hold_written_back (d, index, slot))
     return 1;
@@ -138,27 +156,35 @@ read_from (struct device *d, struct stream **stream, uint64_t index,
     atomic_fetch_add_explicit (&pool->counters.bd_reads, 1,
                                memory_order_relaxed);
     r = decode_object (d, *stream, slot, object, dst ? dst : (*stream)->page);
-  }
+  } else if (err == EUCLEAN && from->half == -1)
+    page_count_stale (pool);    /* once, and not by half */
   let_go (d, slot);
-  errno = object ? EUCLEAN : EIO;
+  errno = err;
   return r;
 }
 
-/* It is damaged: has a half of a mirror it as it was? */
+/* It is damaged: has a half of a mirror it as it was?  One that is away is
+ * waited for only when the others have not.
+ */
 static int
 read_each_half (struct device *d, struct stream **stream, uint64_t index,
                 slot_t slot, void *dst)
 {
-  int r = -1, damaged_one = -1;
+  bool is_damaged[BACKING_HALVES] = { false }, is_away[BACKING_HALVES];
+  int r = -1;
 
-  for (unsigned n = 0; r == -1 && n < BACKING_HALVES; ++n) {
-    r = read_from (d, stream, index, slot, dst, n);
-    if (r == -1 && errno == EUCLEAN)
-      damaged_one = (int) n;
+  for (int n = 0; r == -1 && n < BACKING_HALVES; ++n) {
+    r = read_from (d, stream, index, slot, dst, &(struct source) { n, false });
+    is_damaged[n] = r == -1 && errno == EUCLEAN;
+    is_away[n] = r == -1 && errno == ENOTCONN;
   }
-  if (r == 0 && damaged_one != -1)
-    backing_blame_half (d->pool->backing, (unsigned) damaged_one,
-                        slot_offset (slot));
+  for (int n = 0; r == -1 && n < BACKING_HALVES; ++n)
+    if (is_away[n])
+      r = read_from (d, stream, index, slot, dst,
+                     &(struct source) { n, true });
+  for (unsigned n = 0; r == 0 && n < BACKING_HALVES; ++n)
+    if (is_damaged[n])
+      backing_blame_half (d->pool->backing, n, slot_offset (slot));
   return r;
 }
 
@@ -177,7 +203,7 @@ read_back (struct device *d, struct stream **stream, uint64_t index,
   if (bytes > device_page_size (d)
       || !backing_contains (b, slot_offset (slot), bytes))
     return damaged (d);
-  r = read_from (d, stream, index, slot, dst, ANY_HALF);
+  r = read_from (d, stream, index, slot, dst, &(struct source) { -1, true });
   if (r == -1 && errno == EUCLEAN) {
     r = read_each_half (d, stream, index, slot, dst);
     *repaired = r == 0;

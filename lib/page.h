@@ -60,6 +60,9 @@ bool page_is_claimed (struct device *d, uint64_t index, slot_t slot);
 bool page_is_intact (struct device *d, uint64_t index, slot_t slot,
                      const uint8_t *object);
 
+/* The backing file had something else than what was written back. */
+void page_count_stale (struct pool *pool);
+
 /* Publish SLOT if the claim still holds, and free the old object; INFO is
  * what is known of the page from then on.  False when it does not:
  * SLOT's object is the caller's to release.

@@ -27,8 +27,13 @@
 #define HUGETLBFS_MAGIC 0x958458f6
 #endif
 
-/* "nbdzram" and the version of the layout. */
+/* "nbdzram" and the version of the layout: one that is not older than the
+ * program that made it is refused by others.  The layouts with and without
+ * checksums of a backing file's blocks are otherwise the same.
+ */
 #define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
+#define SUPERBLOCK_WITH_SUMS (SUPERBLOCK_MAGIC + 1)
+#define SUPERBLOCK_VERSION 0xff
 #define DICTIONARY_MAGIC UINT64_C (0x6e62647a72646963)
 
 /* Address space is cheap, but not everywhere: a resource limit may bound
@@ -55,6 +60,7 @@ struct superblock {
 struct later {
   _Atomic uint64_t shared, shared_by_devices;
   struct backing_record backing;
+  _Atomic uint64_t sums_offset; /* in the file */
 };
 
 /* Beside the superblock too, in memory that is always there. */
@@ -224,7 +230,7 @@ static bool
 superblock_valid (const struct pool_file *file, const struct superblock *sb,
                   uint64_t file_size)
 {
-  return sb->magic == SUPERBLOCK_MAGIC
+  return (sb->magic == SUPERBLOCK_MAGIC || sb->magic == SUPERBLOCK_WITH_SUMS)
     && sb->sum == SUM_OF (sb)
     && is_power_of_2 (sb->page_size)
     && sb->page_size >= 4096 && sb->page_size <= 65536
@@ -233,6 +239,14 @@ superblock_valid (const struct pool_file *file, const struct superblock *sb,
     && is_power_of_2 (sb->arena_size)
     && sb->arena_size >= ARENA_SIZE_MIN && sb->arena_size <= SLOT_ARENA_MAX
     && file_size >= sb->arena_offset + sb->arena_size;
+}
+
+static bool
+is_later_version (uint64_t magic)
+{
+  return magic > SUPERBLOCK_WITH_SUMS
+    && (magic & ~(uint64_t) SUPERBLOCK_VERSION)
+       == (SUPERBLOCK_MAGIC & ~(uint64_t) SUPERBLOCK_VERSION);
 }
 
 /* Only the first page is looked at, since reading a hole through a
@@ -249,7 +263,7 @@ attach (struct pool_file *file, uint64_t file_size)
   }
   sb = superblock_of (file);
   if (!superblock_valid (file, sb, file_size)) {
-    errno = EINVAL;
+    errno = is_later_version (sb->magic) ? EPROTONOSUPPORT : EINVAL;
     return -1;
   }
   file->arena_offset = sb->arena_offset;
@@ -368,6 +382,56 @@ struct backing_record *
 pool_file_backing (const struct pool_file *file)
 {
   return &later_of (file)->backing;
+}
+
+static void
+begin_sums (void *opaque)
+{
+  const struct pool_file *file = opaque;
+
+  atomic_store (&superblock_of (file)->magic, SUPERBLOCK_WITH_SUMS);
+}
+
+int
+pool_file_sums (struct pool_file *file, struct backing_sums *sums)
+{
+  struct later *l = later_of (file);
+  struct stat st;
+
+  if (fstat (file->fd, &st) == -1)
+    return -1;
+  if (l->sums_offset == 0) {
+    uint64_t offset = align_up ((uint64_t) st.st_size, file->granule);
+
+    if (ftruncate (file->fd, (off_t) (offset + BACKING_SUMS_SIZE)) == -1)
+      return -1;
+    atomic_store (&l->sums_offset, offset);
+  }
+  else if (l->sums_offset % file->granule != 0
+           || l->sums_offset < file->arena_offset + file->arena_size
+           || (uint64_t) st.st_size < BACKING_SUMS_SIZE
+           || l->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE) {
+    errno = EUCLEAN;
+    return -1;
+  }
+  *sums = (struct backing_sums) {
+    .fd = file->fd, .offset = l->sums_offset, .granule = file->granule,
+    .begin = begin_sums, .opaque = file,
+  };
+  return 0;
+}
+
+uint64_t
+pool_file_sums_around (const struct pool_file *file, uint64_t offset,
+                       uint64_t *next)
+{
+  uint64_t start = later_of (file)->sums_offset;
+
+  if (start != 0 && offset >= start && offset < start + BACKING_SUMS_SIZE)
+    return start + BACKING_SUMS_SIZE;
+  if (start > offset)
+    *next = MIN (*next, start);
+  return 0;
 }
 
 int

@@ -7,7 +7,8 @@
  *   4096       records of devices, one OS page each
  *   head       dictionaries, in areas of a fixed size
  *   data       the arena, where objects lie
- *   data+arena tables of slots, one a device, in the order of creation
+ *   data+arena tables of slots, one a device, in the order of creation; and,
+ *              among them, checksums of the blocks of a backing file
  *
  * It refers to itself by offset only, and holds no list, lock, counter
  * or index: those are derived from the slots when a process attaches.
@@ -20,6 +21,7 @@
  * Not for concurrent use.  Functions return 0, or -1 with errno set:
  *   EBUSY     another process holds the pool
  *   EINVAL    the file is no pool, or a damaged one
+ *   EPROTONOSUPPORT  it is a pool of a later version
  *   EMEDIUMTYPE  a file system that keeps no file in memory
  *   ENOSPC, ENOMEM, and what open(2) gives
  */
@@ -138,6 +140,19 @@ void pool_file_set_shared_by_devices (struct pool_file *file);
  * first does.
  */
 struct backing_record *pool_file_backing (const struct pool_file *file);
+
+/* Where the checksums of its blocks are kept, put in *SUMS, with room made
+ * for them if there is none.  A pool that has any can't be used any more by
+ * versions before there were checksums: from SUMS->begin on, so that one that
+ * was not yet used by this version can still go back to such.
+ */
+int pool_file_sums (struct pool_file *file, struct backing_sums *sums);
+
+/* The end of that room when OFFSET is in it; otherwise 0, and *NEXT is where
+ * it begins, if that is behind OFFSET and before *NEXT.
+ */
+uint64_t pool_file_sums_around (const struct pool_file *file, uint64_t offset,
+                                uint64_t *next);
 
 /* What is known of the dictionary in area N. */
 struct dictionary_record {

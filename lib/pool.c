@@ -339,9 +339,7 @@ start_parts (struct pool *pool)
                                 ? 0 : pool->options.dedup_limit);
   if (!pool->file.created)
     objects_attach_done (&pool->objects);
-  if (pool->backing)
-    backing_attach_done (pool->backing);
-  return 0;
+  return pool->backing ? backing_attach_done (pool->backing) : 0;
 }
 
 /* A pool that is full of pages must start all the same: what it needs to

@@ -68,6 +68,8 @@ struct pool_counters {
   _Atomic uint64_t bad_slots;       /* found damaged at attach */
   _Atomic uint64_t bd_reads;        /* pages read from the backing file */
   _Atomic uint64_t bd_writes;       /* pages written back */
+  _Atomic uint64_t bd_stale;        /* times the backing file had something
+                                     * else than what was written back */
   _Atomic uint64_t promoted;        /* pages that came back to memory */
 };
 

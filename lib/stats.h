@@ -31,6 +31,7 @@ struct stats {
   uint64_t bd_reads;
   uint64_t bd_writes;
   uint64_t bd_promoted;
+  uint64_t bd_stale;
   uint64_t bd_read_errors;
   uint64_t bd_write_errors;
   uint64_t bd_size;

@@ -84,9 +84,13 @@ open_file (struct pool *pool, const struct writeback_options *o)
     .pool_fd = pool->file.fd,
     .budget = &pool->budget,
   };
-  struct backing *b = aligned_alloc (CACHE_LINE,
-                                     align_up (sizeof *b, CACHE_LINE));
+  struct backing_sums sums;
+  struct backing *b;
 
+  if (pool_file_sums (&pool->file, &sums) == -1)
+    return -1;
+  bo.sums = &sums;
+  b = aligned_alloc (CACHE_LINE, align_up (sizeof *b, CACHE_LINE));
   if (!b)
     return -1;
   memset (b, 0, sizeof *b);
@@ -109,7 +113,7 @@ scratch_bytes (const struct pool *pool)
 uint64_t
 pool_writeback_memory (const struct pool *pool)
 {
-  return align_up (scratch_bytes (pool) + backing_memory ()
+  return align_up (scratch_bytes (pool) + backing_memory (pool->file.granule)
                    + 2 * backing_batch_memory (WRITEBACK_BATCH), 64 * KIB);
 }
 
@@ -405,26 +409,51 @@ flush_cleaned (struct cleaner *c)
   return -1;
 }
 
-/* Read the object of SLOT.  What is moved within a mirror is then the same on
- * both halves, so it must be as it was written, which one may have lost.
+/* Read the object of SLOT from each half of a mirror until one has it. */
+static const uint8_t *
+read_each_half (struct cleaner *c, struct device *d, uint64_t index,
+                slot_t slot)
+{
+  struct backing *b = c->pool->backing;
+  uint8_t *room = c->pool->writeback->object;
+  uint64_t offset = slot_offset (slot);
+  bool is_damaged[BACKING_HALVES] = { false };
+
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    const uint8_t *object = backing_read_half (b, n, offset,
+                                               object_bytes (d, slot), room,
+                                               false);
+
+    is_damaged[n] = object || errno == EUCLEAN;
+    if (!object || !page_is_intact (d, index, slot, object))
+      continue;
+    for (unsigned k = 0; k < n; ++k)
+      if (is_damaged[k])
+        backing_blame_half (b, k, offset);
+    return object;
+  }
+  return NULL;
+}
+
+/* Read the object of SLOT.  Where it is moved to it is as good as new, so it
+ * must be as it was written.
  */
 static const uint8_t *
 read_to_move (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
 {
   struct backing *b = c->pool->backing;
-  uint8_t *room = c->pool->writeback->object;
-  uint64_t offset = slot_offset (slot);
-  uint32_t bytes = object_bytes (d, slot);
-  const uint8_t *object = backing_read_now (b, offset, bytes, room);
+  const uint8_t *object = backing_read_now (b, slot_offset (slot),
+                                            object_bytes (d, slot),
+                                            c->pool->writeback->object);
 
-  if (!object || !b->mirror || page_is_intact (d, index, slot, object))
-    return object;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
-    object = backing_read_half (b, n, offset, bytes, room);
-    if (object && page_is_intact (d, index, slot, object))
-      return object;
-  }
-  return NULL;
+  bool is_stale = !object && errno == EUCLEAN;
+
+  if (is_stale)
+    page_count_stale (c->pool);
+  if (b->mirror
+      && (is_stale || (object && !page_is_intact (d, index, slot, object))))
+    object = read_each_half (c, d, index, slot);
+  return object;
 }
 
 /* Nothing can come to be where this object is before the batch is

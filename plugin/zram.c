@@ -90,6 +90,10 @@ report_open_error (const char *path)
     nbdkit_error ("pool=%s: this is not a pool of nbdzram, or it is damaged",
                   path);
     break;
+  case EPROTONOSUPPORT:
+    nbdkit_error ("pool=%s: a later version of nbdzram has used this pool, "
+                  "and only that can; or it is damaged", path);
+    break;
   case EMEDIUMTYPE:
     nbdkit_error ("pool=%s: must be a file on tmpfs or hugetlbfs", path);
     break;

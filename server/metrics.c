@@ -58,6 +58,9 @@ static const struct family families[] = {
     "Pages written back." },
   { "bd_promoted", "backing_promoted_pages_total", "counter",
     "Pages that were read back and stayed in memory." },
+  { "bd_stale", "backing_stale_total", "counter",
+    "Times that the backing file had something else than what was "
+    "written back." },
   { "bd_read_errors", "backing_read_errors_total", "counter",
     "Times that the backing file could not be read." },
   { "bd_write_errors", "backing_write_errors_total", "counter",

@@ -17,7 +17,7 @@ enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
   IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
   PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS,
-  HALVES, BACKING_SYNC, CONTROL,
+  HALVES, BACKING_SYNC, BACKING_STALE, CONTROL,
 };
 
 const struct column status_columns[] = {
@@ -52,6 +52,8 @@ const struct column status_columns[] = {
                true },
   [BACKING_SYNC] = { "BACKING-SYNC", "of a mirror: halves in sync, "
                      "and what one lacks", false, true },
+  [BACKING_STALE] = { "BACKING-STALE", "times it gave back something else",
+                      true, true },
   [CONTROL] = { "CONTROL", "path of the control socket", false, true },
   { 0 },
 };
@@ -177,6 +179,7 @@ static const struct source sources[] = {
   [MEM_USED] = { "mem_used_max", true },
   [MIGRATED] = { "pages_compacted", false },
   [DAMAGED] = { "checksum_errors", false },
+  [BACKING_STALE] = { "bd_stale", false },
   [CONTROL] = { NULL, false },
 };
 

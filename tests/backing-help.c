@@ -3,12 +3,15 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "backing-help.h"
+#include "os.h"
 
 #include <cmocka.h>
 
@@ -23,6 +26,24 @@ make_batches (struct store *s)
   assert_non_null (s->cleaning);
 }
 
+struct backing_sums
+sums_start (void)
+{
+  struct backing_sums sums = {
+    .fd = memfd_create ("sums", MFD_CLOEXEC), .granule = OS_PAGE_SIZE,
+  };
+
+  assert_true (sums.fd != -1);
+  assert_int_equal (ftruncate (sums.fd, BACKING_SUMS_SIZE), 0);
+  return sums;
+}
+
+void
+sums_stop (struct backing_sums *sums)
+{
+  close (sums->fd);
+}
+
 struct store *
 store_open (const char *parent, uint64_t size)
 {
@@ -31,6 +52,7 @@ store_open (const char *parent, uint64_t size)
   assert_non_null (s);
   memset (s, 0, sizeof *s);
   s->rng.state = unit_seed ();
+  s->sums = sums_start ();
   s->pending[0][0] = s->pending[1][0] = UINT32_MAX;
   snprintf (s->dir, sizeof s->dir, "%s/nbdzram-unit-XXXXXX", parent);
   assert_non_null (mkdtemp (s->dir));
@@ -38,6 +60,7 @@ store_open (const char *parent, uint64_t size)
   s->options = (struct backing_options) {
     .path = s->path, .size = size, .page_size = 4096, .pool_id = "a pool",
     .pool_fd = -1, .budget = &s->budget, .record = &s->record,
+    .sums = &s->sums,
   };
   assert_int_equal (backing_open (&s->backing, &s->options), 0);
   make_batches (s);
@@ -65,7 +88,7 @@ store_reopen (struct store *s)
                                      s->slots[n].length));
       backing_claim (&s->backing, s->slots[n].offset, s->slots[n].length, 1);
     }
-  backing_attach_done (&s->backing);
+  assert_int_equal (backing_attach_done (&s->backing), 0);
   make_batches (s);
 }
 
@@ -76,6 +99,7 @@ store_close (struct store *s)
   assert_int_equal (s->budget.used, 0);
   unlink (s->path);
   assert_int_equal (rmdir (s->dir), 0);
+  sums_stop (&s->sums);
   free (s);
 }
 
@@ -230,8 +254,24 @@ store_slot_ok (struct store *s, uint32_t n)
   void *object = backing_read (&s->backing, slot->offset, slot->length,
                                read_buf);
 
+  if (!object)
+    return false;
   object_fill (expected, slot->length, slot->tag);
-  return object && memcmp (object, expected, slot->length) == 0;
+  errno = 0;
+  return memcmp (object, expected, slot->length) == 0;
+}
+
+void
+store_blocks (struct store *s, uint32_t from, void *buf, size_t len,
+              bool write)
+{
+  int fd = open (s->path, O_RDWR | O_CLOEXEC);
+  off_t offset = (off_t) from * BACKING_BLOCK;
+
+  assert_true (fd != -1);
+  assert_int_equal (write ? pwrite (fd, buf, len, offset)
+                          : pread (fd, buf, len, offset), (ssize_t) len);
+  close (fd);
 }
 
 void

@@ -21,12 +21,17 @@ struct store {
   struct backing_options options;
   struct budget budget;
   struct backing_record record; /* of the file that slots name */
+  struct backing_sums sums;     /* of its blocks */
   char dir[64], path[80];
   struct rng rng;
   struct store_slot slots[STORE_SLOTS];
   struct backing_batch *fresh, *cleaning;
   uint32_t pending[2][STORE_SLOTS]; /* slots by number in a batch */
 };
+
+/* A place for the checksums of blocks, and its end. */
+struct backing_sums sums_start (void);
+void sums_stop (struct backing_sums *sums);
 
 /* Open a new file of SIZE bytes in the directory PARENT. */
 struct store *store_open (const char *parent, uint64_t size);
@@ -53,8 +58,14 @@ void store_drop (struct store *s, uint32_t n);
 /* Clean as long as there is need, and progress. */
 void store_clean (struct store *s);
 
-/* Is what slot N names its object? */
+/* Is what slot N names its object?  When it can't be read, false with errno;
+ * when it can, and is another, false with errno 0.
+ */
 bool store_slot_ok (struct store *s, uint32_t n);
+
+/* Bytes of the file from block FROM on, to or from BUF. */
+void store_blocks (struct store *s, uint32_t from, void *buf, size_t len,
+                   bool write);
 
 /* Check all slots and all invariants. */
 void store_check (struct store *s);

@@ -15,6 +15,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "backing-internal.h"
 #include "device.h"
 #include "device-objects.h"
 #include "os.h"
@@ -422,6 +423,8 @@ check_sums (struct pool *pool, const struct unit_sums *s)
          || unit_file_bytes (pool)
             == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed
                + dictionary_file_bytes (pool)
+               + (pool->backing ? sums_bytes (pool->backing,
+                                              pool->backing->high_water) : 0)
                + arena_spare_bytes (&pool->arena));
 
   pool_get_stats (pool, &st);

@@ -30,6 +30,7 @@
 struct disk {
   struct played *halves[BACKING_HALVES];
   struct backing_record record;
+  struct backing_sums sums;
   struct backing_options options;
   struct backing backing;
   struct budget budget;
@@ -88,7 +89,7 @@ attach (struct disk *d)
                                        BACKING_BLOCK));
         backing_claim (&d->backing, d->offsets[n], BACKING_BLOCK, 1);
       }
-    backing_attach_done (&d->backing);
+    assert_int_equal (backing_attach_done (&d->backing), 0);
   }
   assert_int_equal (backing_start (&d->backing), 0);
   d->batch = backing_batch_new (&d->backing, MIB, false);
@@ -128,17 +129,21 @@ close_disk (struct disk *d)
 static struct disk *
 new_disk (void)
 {
-  struct disk *d = calloc (1, sizeof *d);
+  struct disk *d = aligned_alloc (CACHE_LINE,
+                                  align_up (sizeof *d, CACHE_LINE));
 
+  assert_non_null (d);
+  memset (d, 0, sizeof *d);
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
     d->halves[i] = played_start (DISK);
     d->halves[i]->multi_conn = true;
   }
   d->rng.state = unit_seed ();
+  d->sums = sums_start ();
   d->options = (struct backing_options) {
     .page_size = 4096, .pool_id = "a pool", .pool_is_kept = true,
     .pool_fd = -1, .budget = &d->budget, .timeout = LONG,
-    .record = &d->record, .error = d->error, .error_size = sizeof d->error,
+    .record = &d->record, .sums = &d->sums, .error = d->error, .error_size = sizeof d->error,
     .culprit = &d->culprit, .log = count_line,
   };
   return d;
@@ -150,6 +155,7 @@ stop_disk (struct disk *d)
   close_disk (d);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
     played_stop (d->halves[i]);
+  sums_stop (&d->sums);
   free (d);
 }
 
@@ -527,6 +533,7 @@ back_with_nothing (void **state)
     close_disk (d);
     for (unsigned i = 0; i < BACKING_HALVES; ++i)
       played_stop (d->halves[i]);
+    sums_stop (&d->sums);
     free (d);
   }
 }
@@ -1183,6 +1190,7 @@ one_has_forgotten (void **state)
     unit_close (&u);
     for (unsigned i = 0; i < BACKING_HALVES; ++i)
       played_stop (d->halves[i]);
+    sums_stop (&d->sums);
     free (d);
   }
 }
@@ -1400,6 +1408,7 @@ closed_while_a_half_comes_back (void **state)
     pthread_join (thread, NULL);
     for (unsigned n = 0; n < BACKING_HALVES; ++n)
       played_stop (d->halves[n]);
+    sums_stop (&d->sums);
     free (d);
   }
 }
