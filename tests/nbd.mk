@@ -8,6 +8,7 @@ server_tests = \
 	tests/backing-mirror.sh \
 	tests/backing-nbd.sh \
 	tests/backing-reset.sh \
+	tests/backing-stale.sh \
 	tests/bad-parameters.sh \
 	tests/bad-pool.sh \
 	tests/client-fio.sh \
@@ -138,6 +139,16 @@ tests_no_freelocale_la_LDFLAGS = $(tests_count_calls_la_LDFLAGS)
 tests_nbd_model_SOURCES = tests/chance.h tests/nbd-model.c
 tests_nbd_model_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 tests_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
+
+if HAVE_CMOCKA
+if HAVE_BACKING_NBD
+check_PROGRAMS += tests/nbd-stale
+tests_nbd_stale_SOURCES = tests/nbd-stale.c tests/played-server.c \
+	tests/played-server.h $(unit_help)
+tests_nbd_stale_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
+tests_nbd_stale_LDADD = $(unit_libs) $(LIBNBD_LIBS) -lpthread
+endif
+endif
 
 tests_nbd_kill_SOURCES = tests/chance.h tests/nbd-kill.c
 tests_nbd_kill_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)

@@ -181,12 +181,13 @@ struct reply {
   uint64_t cookie;
 } __attribute__ ((packed));
 
+/* One less of them: was there one? */
 static bool
-takes_error (struct played *p)
+takes_one (_Atomic unsigned *left)
 {
-  unsigned n = p->errors;
+  unsigned n = *left;
 
-  while (n > 0 && !atomic_compare_exchange_weak (&p->errors, &n, n - 1))
+  while (n > 0 && !atomic_compare_exchange_weak (left, &n, n - 1))
     ;
   return n > 0;
 }
@@ -220,6 +221,21 @@ played_fill (struct played *p, uint64_t offset, uint64_t length, uint8_t byte)
   memset (p->durable + offset, byte, length);
 }
 
+void
+played_get (struct played *p, uint64_t offset, void *buf, size_t length)
+{
+  LOCK_FOR_SCOPE (&p->clients->disk);
+  memcpy (buf, p->disk + offset, length);
+}
+
+void
+played_put (struct played *p, uint64_t offset, const void *buf, size_t length)
+{
+  LOCK_FOR_SCOPE (&p->clients->disk);
+  memcpy (p->disk + offset, buf, length);
+  memcpy (p->durable + offset, buf, length);
+}
+
 static bool
 serve_one (const struct client *c, uint8_t *buf)
 {
@@ -240,11 +256,11 @@ serve_one (const struct client *c, uint8_t *buf)
   while ((p->mute || (p->mute_writes && r.type != READ)) && !p->stop)
     usleep (1000);
   reply.cookie = r.cookie;
-  if (takes_error (p))
+  if (takes_one (&p->errors))
     reply.error = htobe32 ((uint32_t) p->error);
   else if (r.type == READ && p->bad != 0 && p->bad - offset < length)
     reply.error = htobe32 (5);  /* EIO */
-  else
+  else if (r.type != WRITE || !takes_one (&p->forgets))
     perform (p, r.type, offset, length, be16toh (r.flags) & FLAG_FUA, buf);
   if (!transmit (c, &reply, sizeof reply))
     return false;

@@ -28,6 +28,8 @@ struct played {
   _Atomic bool no_fua;          /* the same */
   _Atomic bool read_only;       /* says that it is */
   _Atomic uint64_t bad;         /* reads of this byte fail; 0: none */
+  _Atomic unsigned forgets;     /* writes that it says are done, and does not
+                                 * do; then none */
   _Atomic int error;            /* of NBD, that requests are answered with */
   _Atomic unsigned errors;      /* how many of them; then none */
 
@@ -59,6 +61,13 @@ void played_return (struct played *p, enum played_disk disk);
 /* Change LENGTH bytes of the disk, for good. */
 void played_fill (struct played *p, uint64_t offset, uint64_t length,
                   uint8_t byte);
+
+/* Put LENGTH bytes of the disk, from OFFSET on, into BUF, or those of BUF to the
+ * disk, for good.
+ */
+void played_get (struct played *p, uint64_t offset, void *buf, size_t length);
+void played_put (struct played *p, uint64_t offset, const void *buf,
+                 size_t length);
 
 /* End all connections. */
 void played_cut (struct played *p);

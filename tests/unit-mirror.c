@@ -1195,6 +1195,165 @@ one_has_forgotten (void **state)
   }
 }
 
+/* ---- halves that have something else ---- */
+
+struct pair {
+  struct disk *d;
+  struct unit_pool u;
+  struct device *device;
+};
+
+static void
+write_all_back (struct pair *p)
+{
+  const struct selection all = select_type (PAGES_ALL);
+  struct writeback_result r;
+
+  assert_int_equal (pool_write_back (p->u.pool, &all, NULL, &r), 0);
+  assert_true (r.written > PAGES / 2);
+}
+
+/* Pages on both, and nothing of them in memory. */
+static void
+begin_pair (struct pair *p, unsigned tag)
+{
+  p->d = new_disk ();
+  p->device = open_pool (p->d, &p->u);
+  write_pages (p->device, tag, 1);
+  write_all_back (p);
+}
+
+static void
+end_pair (struct pair *p)
+{
+  assert_pool_ok (p->u.pool);
+  unit_close (&p->u);
+  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    played_stop (p->d->halves[i]);
+  sums_stop (&p->d->sums);
+  free (p->d);
+}
+
+static struct backing_half
+half_of_pair (struct pair *p, unsigned n)
+{
+  struct backing_half st;
+
+  assert_true (backing_get_half (p->u.pool->backing, 0, &st));
+  if (strcmp (st.uri, p->d->halves[n]->uri) != 0)
+    assert_true (backing_get_half (p->u.pool->backing, 1, &st));
+  return st;
+}
+
+static bool
+pair_is_whole (struct pair *p)
+{
+  while (backing_mend (p->u.pool->backing))
+    ;
+  return half_of_pair (p, 0).in_sync && half_of_pair (p, 1).in_sync;
+}
+
+/* 1: page I is that of TAG, 0: another, -1: it can't be read. */
+static int
+look_at_page (struct pair *p, uint64_t i, unsigned tag)
+{
+  uint8_t page[BACKING_BLOCK], expected[BACKING_BLOCK];
+
+  data_realistic (expected, sizeof expected, tag + i);
+  if (device_read (p->device, page, sizeof page, i * sizeof page) == -1)
+    return -1;
+  return memcmp (page, expected, sizeof page) == 0;
+}
+
+/* A part of the used blocks, in percent of them, is lost. */
+static void
+lose_part (struct pair *p, unsigned half, unsigned from, unsigned end)
+{
+  uint64_t used = p->u.pool->backing->used;
+
+  played_fill (p->d->halves[half],
+               (1 + used * from / 100) * BACKING_BLOCK,
+               (used * end / 100 - used * from / 100) * BACKING_BLOCK, 0);
+}
+
+/* Noticed with the first page that is read, and mended: then the other one
+ * may be lost.
+ */
+static void
+one_goes_back (void **state)
+{
+  static uint8_t snapshot[DISK];
+
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct pair p;
+    uint64_t i = 0;
+
+    begin_pair (&p, 1000);
+    played_get (p.d->halves[n], 0, snapshot, DISK);
+    write_pages (p.device, 5000, 1);
+    write_all_back (&p);
+    played_put (p.d->halves[n], 0, snapshot, DISK);
+    while (half_of_pair (&p, n).in_sync && i < PAGES)
+      assert_int_equal (look_at_page (&p, i++, 5000), 1);
+    assert_true (i < PAGES / 10);
+    assert_true (p.u.pool->counters.bd_stale > 0);
+    assert_true (half_of_pair (&p, !n).in_sync);
+    EVENTUALLY (pair_is_whole (&p));
+    lose_part (&p, !n, 0, 100);
+    assert_pages (p.device, 5000, 5000, 1);
+    end_pair (&p);
+  }
+}
+
+/* What one lacks, the other has, and the other way round. */
+static void
+both_lack_something (void **state)
+{
+  struct pair p;
+
+  (void) state;
+  begin_pair (&p, 1000);
+  lose_part (&p, 0, 0, 30);
+  lose_part (&p, 1, 40, 100);
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    assert_int_equal (look_at_page (&p, i, 1000), 1);
+    if (i % 3 == 0)
+      backing_mend (p.u.pool->backing);
+  }
+  EVENTUALLY (pair_is_whole (&p));
+  write_all_back (&p);
+  assert_pages (p.device, 1000, 1000, 1);
+  end_pair (&p);
+}
+
+/* An error, and nobody is to blame; what is not mended has no copy of it. */
+static void
+neither_has_it (void **state)
+{
+  struct pair p;
+  unsigned errors = 0;
+
+  (void) state;
+  begin_pair (&p, 1000);
+  lose_part (&p, 0, 50, 60);
+  lose_part (&p, 1, 50, 55);
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    int r = look_at_page (&p, i, 1000);
+
+    assert_true (r != 0);
+    errors += r == -1;
+  }
+  assert_true (errors > 0 && errors < PAGES / 5);
+  assert_true (p.u.pool->counters.bd_stale >= errors);
+  EVENTUALLY (pair_is_whole (&p));
+  for (uint64_t i = 0; i < PAGES; ++i)
+    if (look_at_page (&p, i, 1000) == -1)
+      errors--;
+  assert_int_equal (errors, 0);
+  end_pair (&p);
+}
+
 /* ---- anything ---- */
 
 #define READERS 3
@@ -1438,6 +1597,9 @@ main (void)
     cmocka_unit_test (refusals),
     cmocka_unit_test (one_has_forgotten),
     cmocka_unit_test (closed_while_a_half_comes_back),
+    cmocka_unit_test (one_goes_back),
+    cmocka_unit_test (both_lack_something),
+    cmocka_unit_test (neither_has_it),
     cmocka_unit_test (anything),
   };
 

@@ -99,6 +99,48 @@ new_then_found (void **state)
   pool_file_close (&file);
 }
 
+/* Checksums of a backing file's blocks have one place, and make the pool one
+ * that earlier versions can't use: when the first is set, and not before.
+ */
+static void
+checksums_of_blocks (void **state)
+{
+  struct pool_file file;
+  struct backing_sums a, b;
+  _Atomic uint64_t *magic;
+  uint64_t first, next = UINT64_MAX;
+
+  (void) state;
+  assert_int_equal (pool_file_open (&file, path, &geometry), 0);
+  magic = file.head;
+  first = *magic;
+  assert_int_equal (pool_file_sums_around (&file, file.arena_offset, &next), 0);
+  assert_true (next == UINT64_MAX);
+  assert_int_equal (pool_file_sums (&file, &a), 0);
+  assert_true (a.offset >= file.arena_offset + file.arena_size);
+  assert_int_equal (pool_file_sums_around (&file, file.arena_offset, &next), 0);
+  assert_true (next == a.offset);
+  assert_true (pool_file_sums_around (&file, a.offset, &next)
+               == a.offset + BACKING_SUMS_SIZE);
+  assert_true (*magic == first);
+  pool_file_close (&file);
+
+  assert_int_equal (pool_file_open (&file, path, &geometry), 0);
+  assert_false (file.created);
+  assert_int_equal (pool_file_sums (&file, &b), 0);
+  assert_true (b.offset == a.offset);
+  magic = file.head;
+  b.begin (b.opaque);
+  assert_true (*magic == first + 1);
+  pool_file_close (&file);
+
+  assert_int_equal (pool_file_open (&file, path, &geometry), 0);
+  magic = file.head;
+  *magic = first + 2;           /* of a later version */
+  pool_file_close (&file);
+  assert_refused (EPROTONOSUPPORT);
+}
+
 static void
 no_path_is_a_memfd (void **state)
 {
@@ -324,6 +366,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     TEST (new_then_found),
+    TEST (checksums_of_blocks),
     TEST (no_path_is_a_memfd),
     TEST (one_holder),
     TEST (what_is_no_pool_stays),

@@ -22,6 +22,7 @@
 #include "device-objects.h"
 #include "maintainer.h"
 #include "live.h"
+#include "os.h"
 #include "page-state.h"
 #include "recompress.h"
 #include "stats.h"
@@ -449,6 +450,118 @@ damage_is_noticed (void **state)
   assert_true (failed > 0);
   unit_close (&f.u);
   unlink (path);
+}
+
+/* The file as it is, or as it was: all but its header. */
+static void
+copy_file (bool back, uint8_t *copy, size_t size)
+{
+  int fd = open (path, O_RDWR | O_CLOEXEC);
+
+  assert_true (fd != -1);
+  assert_int_equal (ftruncate (fd, (off_t) size), 0);
+  assert_true (back ? pwrite (fd, copy, size - PAGE, PAGE) > 0
+                    : pread (fd, copy, size - PAGE, PAGE) > 0);
+  close (fd);
+}
+
+/* How many pages are errors: all others are right. */
+static unsigned
+count_errors (struct fixture *f)
+{
+  uint8_t page[PAGE], expected[PAGE];
+  unsigned errors = 0;
+
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    page_of_tag (expected, f->tags[i]);
+    if (device_read (f->d, page, PAGE, i * PAGE) == -1) {
+      assert_int_equal (errno, EIO);
+      errors++;
+    } else
+      assert_memory_equal (page, expected, PAGE);
+  }
+  return errors;
+}
+
+static uint8_t older[16 * MIB];
+
+/* The file went back to what it was.  What is moved in it, when it is
+ * cleaned, or by a process that comes later, is an error all the same.
+ */
+static void
+older_pages_are_errors (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < 6; ++n) {
+    struct fixture f;
+
+    open_disk (&f);
+    fill (&f);
+    if (n >= 3)
+      group_pages (&f);
+    write_back (&f, PAGES_ALL);
+    copy_file (false, older, sizeof older);
+    for (uint64_t i = 0; i < PAGES; ++i)
+      put_tag (&f, i, 100000 + f.tags[i]);
+    if (n >= 3)
+      group_pages (&f);
+    write_back (&f, PAGES_ALL);
+    if (n % 3 != 0)
+      reattach (&f);
+    copy_file (true, older, sizeof older);
+    if (n % 3 == 2) {
+      for (uint64_t i = 0; i < PAGES; i += 2)
+        assert_int_equal (device_zero (f.d, PAGE, i * PAGE), 0);
+      for (uint64_t i = 0; i < PAGES; i += 2)
+        f.tags[i] = 0;
+      assert_int_equal (pool_clean (f.u.pool, NULL), 0);
+    }
+    assert_true (count_errors (&f) > (n % 3 == 2 ? PAGES / 4 : PAGES / 2));
+    assert_true (stats_of (&f).bd_stale > 0);
+    fill (&f);
+    write_back (&f, PAGES_ALL);
+    assert_content (&f);
+    close_disk (&f);
+  }
+}
+
+/* A pool of the version before there were checksums of blocks: all is there,
+ * and becomes one of ours when something is written back, not before.
+ */
+static void
+pool_of_an_earlier_version (void **state)
+{
+  struct fixture f;
+  struct pool_file file;
+  struct backing_sums sums;
+  _Atomic uint64_t *magic;
+  uint64_t earlier;
+
+  (void) state;
+  open_disk (&f);
+  fill (&f);
+  write_back (&f, PAGES_ALL);
+  unit_detach (&f.u);
+  assert_int_equal (pool_file_open (&file, f.u.path,
+                                    &f.u.options.geometry), 0);
+  assert_int_equal (pool_file_sums (&file, &sums), 0);
+  assert_int_equal (os_punch (file.fd, sums.offset, BACKING_SUMS_SIZE), 0);
+  magic = file.head;
+  earlier = --*magic;
+  pool_file_close (&file);
+
+  assert_int_equal (try_attach (&f, path, 16 * MIB), 0);
+  assert_pool_ok (f.u.pool);
+  magic = f.u.pool->file.head;
+  assert_content (&f);
+  assert_true (*magic == earlier);
+  write_back (&f, PAGES_ALL);
+  assert_true (*magic == earlier + 1);
+  assert_content (&f);
+  reattach (&f);
+  assert_content (&f);
+  assert_int_equal (stats_of (&f).bd_stale, 0);
+  close_disk (&f);
 }
 
 static void
@@ -917,6 +1030,8 @@ main (void)
     cmocka_unit_test (a_full_file_loses_nothing),
     cmocka_unit_test (a_cut_file_is_an_error),
     cmocka_unit_test (damage_is_noticed),
+    cmocka_unit_test (older_pages_are_errors),
+    cmocka_unit_test (pool_of_an_earlier_version),
     cmocka_unit_test (the_wrong_file_is_refused),
     cmocka_unit_test (cleaning_keeps_it_dense),
     cmocka_unit_test (writes_wait_for_room),
