@@ -70,6 +70,7 @@ server_nbdzram_SOURCES = \
 	server/supervisor-control.c \
 	server/supervisor-files.c \
 	server/supervisor-find.c \
+	server/supervisor-renew.c \
 	server/supervisor-servers.c \
 	server/supervisor-state.c \
 	server/supervisor-stop.c \

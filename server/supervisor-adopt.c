@@ -33,7 +33,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -44,7 +43,6 @@
 #include "util.h"
 
 #define ENDING_MS 200
-#define DEATH_TRIES 20          /* of a twentieth of a second */
 
 struct source {
   json_t *state;
@@ -53,14 +51,6 @@ struct source {
 };
 
 /* ---- JSON ---- */
-
-static int64_t
-number_at (const json_t *o, const char *key, int64_t otherwise)
-{
-  const json_t *n = json_object_get (o, key);
-
-  return json_is_integer (n) ? json_integer_value (n) : otherwise;
-}
 
 /* A list of strings, as argv; to be freed, but not what it holds. */
 static char **
@@ -100,8 +90,8 @@ take (struct source *from, const struct process *p, int64_t number)
 static void
 open_process (struct process *p, const json_t *o)
 {
-  process_open (p, (pid_t) number_at (o, "pid", 0),
-                (uint64_t) number_at (o, "start", 1));
+  process_open (p, (pid_t) json_integer_at (o, "pid", 0),
+                (uint64_t) json_integer_at (o, "start", 1));
 }
 
 /* ---- generations ---- */
@@ -119,9 +109,9 @@ state_of (const char *name)
 static void
 take_channels (struct source *from, struct generation *g, const json_t *fds)
 {
-  g->ready = take (from, &g->process, number_at (fds, "ready", -1));
-  g->hold = take (from, &g->process, number_at (fds, "hold", -1));
-  g->log.fd = take (from, &g->process, number_at (fds, "log", -1));
+  g->ready = take (from, &g->process, json_integer_at (fds, "ready", -1));
+  g->hold = take (from, &g->process, json_integer_at (fds, "hold", -1));
+  g->log.fd = take (from, &g->process, json_integer_at (fds, "log", -1));
 }
 
 /* Its process is dead: there may be a holder, or nothing. */
@@ -161,12 +151,12 @@ adopt_generation (struct supervisor *s, struct source *from,
   open_process (&g->holder, json_object_get (o, "holder"));
   g->state = state_of (json_text (o, "state"));
   /* Which sockets one has that is not in NAME.run is not known. */
-  g->sockets = (uint64_t) number_at (o, "sockets", (int64_t) s->sockets);
+  g->sockets = (uint64_t) json_integer_at (o, "sockets", (int64_t) s->sockets);
   if (g->process.pid == 0) {
     if (from->own)
       take_channels (from, g, fds); /* to be closed */
     else if (g->holder.pid != 0)    /* which has the eventfd, too */
-      g->hold = take (from, &g->holder, number_at (fds, "hold", -1));
+      g->hold = take (from, &g->holder, json_integer_at (fds, "hold", -1));
     adopt_dead (s, g);
     return;
   }
@@ -237,7 +227,7 @@ adopt_sockets (struct supervisor *s, struct source *from,
 
     if (s->listener_count == LISTENERS_MAX)
       break;
-    l->fd = take (from, p, number_at (o, "fd", -1));
+    l->fd = take (from, p, json_integer_at (o, "fd", -1));
     if (l->fd == -1)
       break;
     listener_describe (l);
@@ -260,7 +250,8 @@ adopt_shared (struct supervisor *s, struct source *from,
   if (s->listener_count == 0)
     adopt_sockets (s, from, &g->process);
   if (s->pool == -1)
-    s->pool = take (from, &g->process, number_at (from->state, "pool", -1));
+    s->pool = take (from, &g->process,
+                    json_integer_at (from->state, "pool", -1));
 }
 
 /* The pool, where nobody is left who has more than it in memory. */
@@ -278,7 +269,7 @@ adopt_from_holders (struct supervisor *s)
 static bool
 had_memfd (const struct source *from)
 {
-  return number_at (from->state, "pool", -1) != -1;
+  return json_integer_at (from->state, "pool", -1) != -1;
 }
 
 /* Those that are about to end: what they had may be gone already.  One at
@@ -396,7 +387,7 @@ adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
   snprintf (w->name, sizeof w->name, "%s", json_text (o, "name"));
   open_process (&w->process, o);
   if (w->process.pid != 0 || from->own)
-    w->log.fd = take (from, &w->process, number_at (fds, "log", -1));
+    w->log.fd = take (from, &w->process, json_integer_at (fds, "log", -1));
   if (!argv || watcher_program (s, w, argv) == -1)
     watcher_forget (w);
   free (argv);
@@ -415,146 +406,6 @@ adopt_watchers (struct supervisor *s, struct source *from)
 }
 
 /* ---- all of it ---- */
-
-/* All of FD, as a string to be freed, or NULL. */
-static char *
-read_all (int fd)
-{
-  size_t room = 4 * STATE_SIZE, length = 0;
-  char *text = malloc (room);
-  ssize_t n = 1;
-
-  lseek (fd, 0, SEEK_SET);
-  while (text && n > 0 && length < room - 1) {
-    n = read (fd, text + length, room - 1 - length);
-    length += n > 0 ? (size_t) n : 0;
-  }
-  if (text)
-    text[length] = '\0';
-  return text;
-}
-
-/* The object of the lines of TEXT that has the greatest serial number, and
- * in which line that is; NULL with WHY.
- */
-static json_t *
-newest (char *text, unsigned *line, json_error_t *why)
-{
-  json_t *best = NULL, *o;
-  char *rest = text, *start;
-
-  snprintf (why->text, sizeof why->text, "there is no JSON object in it");
-  for (unsigned i = 0; (start = strsep (&rest, "\n")) != NULL; ++i) {
-    if (*start != '{' || !(o = json_loads (start, 0, why)))
-      continue;
-    if (best && number_at (o, "serial", 0) < number_at (best, "serial", 0)) {
-      json_decref (o);
-      continue;
-    }
-    json_decref (best);
-    best = o;
-    *line = i;
-  }
-  return best;
-}
-
-/* What NAME.run, or RESUME, holds, and in which line.  NULL, without an
- * ERROR: there is no such file.
- */
-static json_t *
-read_state (const struct supervisor *s, int resume, unsigned *line,
-            char *error, size_t size)
-{
-  char path[sizeof s->directory + 128], *text;
-  json_error_t why;
-  json_t *state;
-  int fd = resume;
-
-  error[0] = '\0';
-  supervisor_path (s, path, sizeof path, ".run");
-  if (fd == -1) {
-    fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd == -1) {
-      if (errno != ENOENT)
-        snprintf (error, size, "%.400s: %s", path, strerror (errno));
-      return NULL;
-    }
-  }
-  text = read_all (fd);
-  close (fd);
-  if (!text) {
-    snprintf (error, size, "%s", strerror (ENOMEM));
-    return NULL;
-  }
-  state = newest (text, line, &why);
-  free (text);
-  if (!state)
-    snprintf (error, size, "%.400s, which says which servers run, is "
-              "damaged (%s)", path, why.text);
-  return state;
-}
-
-/* ---- processes that are not in it ---- */
-
-/* Does LIST have O, or its lock keeper? */
-static bool
-has_process (const json_t *list, const json_t *o)
-{
-  const json_t *other;
-  size_t i;
-
-  json_array_foreach (list, i, other) {
-    const json_t *a = json_object_get (other, "holder");
-    const json_t *b = json_object_get (o, "holder");
-
-    if (number_at (o, "pid", 0) != 0
-        ? number_at (o, "pid", 0) == number_at (other, "pid", 0)
-        : number_at (a, "pid", 0) == number_at (b, "pid", -1))
-      return true;
-  }
-  return false;
-}
-
-static bool
-add_missing (json_t *state, const json_t *found, const char *key)
-{
-  json_t *list = json_object_get (state, key), *o;
-  bool added = false;
-  size_t i;
-
-  if (!json_is_array (list))
-    return false;
-  json_array_foreach (json_object_get (found, key), i, o)
-    if (!has_process (list, o)) {
-      json_array_append (list, o);
-      added = true;
-    }
-  return added;
-}
-
-/* STATE, which may be NULL, and what lives but is not in it. */
-static json_t *
-complete (struct supervisor *s, json_t *state, json_t *found)
-{
-  bool added;
-
-  if (!found)
-    return state;
-  if (!state) {
-    log_line ("%s.run is missing or damaged: what runs was found among the "
-              "processes", s->setup.options.name);
-    return found;
-  }
-  added = add_missing (state, found, "generations");
-  if (added && number_at (state, "pool", -1) == -1
-      && json_object_get (found, "pool"))
-    json_object_set (state, "pool", json_object_get (found, "pool"));
-  if (add_missing (state, found, "watchers") || added)
-    log_line ("%s.run is out of date: more was found among the processes",
-              s->setup.options.name);
-  json_decref (found);
-  return state;
-}
 
 static int
 refuse (char *error, size_t size)
@@ -632,7 +483,7 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
   if (!s->last_exit[0])
     snprintf (s->last_exit, sizeof s->last_exit, "%s",
               json_text (from->state, "last_exit"));
-  s->restarts = (uint64_t) number_at (from->state, "restarts", 0);
+  s->restarts = (uint64_t) json_integer_at (from->state, "restarts", 0);
   if (from->refused)
     return refuse (error, size);
   if (had_memfd (from) && s->pool == -1
@@ -657,35 +508,13 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
   return 1;
 }
 
-/* What runs.  A supervisor that was killed a moment ago may still be the
- * parent of its servers; it has DEATH_TRIES to be gone.
- */
-static json_t *
-find_all (const struct supervisor *s)
-{
-  static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-  char path[sizeof s->directory + 128];
-  json_t *found;
-
-  supervisor_path (s, path, sizeof path, "");
-  found = find_processes (path);
-  for (int i = 0; i < DEATH_TRIES; ++i) {
-    if (!found || !json_object_get (found, "supervisor"))
-      break;
-    json_decref (found);
-    nanosleep (&pause, NULL);
-    found = find_processes (path);
-  }
-  return found;
-}
-
 /* One of the same name has not been killed: its directory was removed. */
 static int
 other_runs (struct supervisor *s, json_t *found, char *error, size_t size)
 {
   snprintf (error, size, "another supervisor runs, process %" PRId64 ", "
             "whose files are gone: it makes them anew by itself",
-            number_at (found, "supervisor", 0));
+            json_integer_at (found, "supervisor", 0));
   s->exit_code = EX_TEMPFAIL;
   json_decref (found);
   return -1;
@@ -695,17 +524,17 @@ int
 adopt (struct supervisor *s, int resume, char *error, size_t size)
 {
   unsigned line = UINT_MAX;
-  json_t *state = read_state (s, resume, &line, error, size), *found = NULL;
+  json_t *state = state_read (s, resume, &line, error, size), *found = NULL;
   struct source from = { .own = resume != -1 };
   int r;
 
   if (!from.own)
-    found = find_all (s);
+    found = find_left (s);
   if (found && json_object_get (found, "supervisor")) {
     json_decref (state);
     return other_runs (s, found, error, size);
   }
-  from.state = state = complete (s, state, found);
+  from.state = state = find_complete (s, state, found);
   if (!state && !error[0])
     return 0;
   if (!state) {
@@ -717,8 +546,8 @@ adopt (struct supervisor *s, int resume, char *error, size_t size)
     s->exit_code = EX_TEMPFAIL;
     return -1;
   }
-  s->serial = (uint64_t) number_at (state, "serial", 0);
-  s->sockets = (uint64_t) number_at (state, "sockets", 0);
+  s->serial = (uint64_t) json_integer_at (state, "serial", 0);
+  s->sockets = (uint64_t) json_integer_at (state, "sockets", 0);
   r = adopt_all (s, &from, error, size);
   s->saved = r == 1;
   if (r == 1 && !from.own)

@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "holder.h"
 #include "supervisor.h"
+
+#define DEATH_TRIES 20          /* of a twentieth of a second */
 
 /* ---- what the kernel shows of a process ---- */
 
@@ -345,4 +348,84 @@ find_processes (const char *wanted)
     return state;
   json_decref (state);
   return NULL;
+}
+
+json_t *
+find_left (const struct supervisor *s)
+{
+  static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+  char path[sizeof s->directory + 128];
+  json_t *found;
+
+  supervisor_path (s, path, sizeof path, "");
+  found = find_processes (path);
+  for (int i = 0; i < DEATH_TRIES; ++i) {
+    if (!found || !json_object_get (found, "supervisor"))
+      break;
+    json_decref (found);
+    nanosleep (&pause, NULL);
+    found = find_processes (path);
+  }
+  return found;
+}
+
+/* ---- processes that are not in it ---- */
+
+/* Does LIST have O, or its lock keeper? */
+static bool
+has_process (const json_t *list, const json_t *o)
+{
+  const json_t *other;
+  size_t i;
+
+  json_array_foreach (list, i, other) {
+    const json_t *a = json_object_get (other, "holder");
+    const json_t *b = json_object_get (o, "holder");
+
+    if (json_integer_at (o, "pid", 0) != 0
+        ? json_integer_at (o, "pid", 0) == json_integer_at (other, "pid", 0)
+        : json_integer_at (a, "pid", 0) == json_integer_at (b, "pid", -1))
+      return true;
+  }
+  return false;
+}
+
+static bool
+add_missing (json_t *state, const json_t *found, const char *key)
+{
+  json_t *list = json_object_get (state, key), *o;
+  bool added = false;
+  size_t i;
+
+  if (!json_is_array (list))
+    return false;
+  json_array_foreach (json_object_get (found, key), i, o)
+    if (!has_process (list, o)) {
+      json_array_append (list, o);
+      added = true;
+    }
+  return added;
+}
+
+json_t *
+find_complete (struct supervisor *s, json_t *state, json_t *found)
+{
+  bool added;
+
+  if (!found)
+    return state;
+  if (!state) {
+    log_line ("%s.run is missing or damaged: what runs was found among the "
+              "processes", s->setup.options.name);
+    return found;
+  }
+  added = add_missing (state, found, "generations");
+  if (added && json_integer_at (state, "pool", -1) == -1
+      && json_object_get (found, "pool"))
+    json_object_set (state, "pool", json_object_get (found, "pool"));
+  if (add_missing (state, found, "watchers") || added)
+    log_line ("%s.run is out of date: more was found among the processes",
+              s->setup.options.name);
+  json_decref (found);
+  return state;
 }

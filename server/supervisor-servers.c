@@ -3,9 +3,7 @@
 
 #include <config.h>
 
-#include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,9 +55,8 @@ server_of_pid (struct supervisor *s, pid_t pid)
   return NULL;
 }
 
-/* It does not have all the listening sockets that there are now. */
-static bool
-is_stale (const struct supervisor *s, const struct generation *g)
+bool
+server_is_stale (const struct supervisor *s, const struct generation *g)
 {
   return g->sockets != s->sockets;
 }
@@ -67,14 +64,14 @@ is_stale (const struct supervisor *s, const struct generation *g)
 /* One that will be the server when there is none; who is stopped won't,
  * until it is told to go on.
  */
-static struct generation *
-candidate (struct supervisor *s)
+struct generation *
+server_candidate (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS; ++i) {
     struct generation *g = &s->generations[i];
 
     if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
-        && !g->paused && !is_stale (s, g))
+        && !g->paused && !server_is_stale (s, g))
       return g;
   }
   return NULL;
@@ -463,7 +460,7 @@ servers_balance (struct supervisor *s)
 {
   struct generation *server = server_in (s, GENERATION_READY);
 
-  if (!s->setup.serves || s->stop.asked || candidate (s)
+  if (!s->setup.serves || s->stop.asked || server_candidate (s)
       || (s->upgrade.phase != UPGRADE_NONE
           && s->upgrade.phase != UPGRADE_TRYING
           && s->upgrade.phase != UPGRADE_EXECUTING)
@@ -479,136 +476,4 @@ servers_balance (struct supervisor *s)
     return s->next_start;
   }
   return 0;
-}
-
-/* ---- sockets that were made anew ---- */
-
-static struct generation *
-stale_candidate (struct supervisor *s)
-{
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
-
-    if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
-        && is_stale (s, g))
-      return g;
-  }
-  return NULL;
-}
-
-/* Nobody can connect to such a server any more.  Connections that it has are
- * worth more than those that wait: one that is not used by anybody is killed,
- * others have time until they are closed, or die.
- */
-static void
-renew_server (struct supervisor *s)
-{
-  struct generation *server = server_in (s, GENERATION_READY);
-  const struct generation *next = candidate (s);
-
-  if (!server || !is_stale (s, server)
-      || (s->setup.standby && (!next || next->state != GENERATION_WAITING)))
-    return;
-  if (server_connections (s, server) == 0) {
-    log_line ("the server (%d) is replaced: it does not have the socket that "
-              "was made anew", (int) server->process.pid);
-    process_signal (&server->process, SIGKILL);
-  }
-  else if (!server->kept) {
-    log_line ("the server (%d) has clients, and stays; those that connect "
-              "now wait until it has none, or until nbdzram upgrade",
-              (int) server->process.pid);
-    server->kept = true;
-  }
-}
-
-/* Not before there is another one. */
-static void
-drop_stale_candidates (struct supervisor *s)
-{
-  struct generation *stale, *next = candidate (s);
-
-  if (!next || next->state != GENERATION_WAITING)
-    return;
-  while ((stale = stale_candidate (s)) != NULL) {
-    stale->state = GENERATION_GONE;
-    server_release (stale);
-    process_signal (&stale->process, SIGKILL);
-    s->changed = true;
-  }
-}
-
-bool
-servers_renew (struct supervisor *s)
-{
-  const struct generation *server = server_in (s, GENERATION_READY);
-
-  if (s->upgrade.phase == UPGRADE_NONE) {
-    drop_stale_candidates (s);
-    renew_server (s);
-  }
-  return stale_candidate (s) || (server && is_stale (s, server));
-}
-
-/* ---- connections ---- */
-
-/* Is FD, a copy of a server's, a connection to one of our sockets? */
-static bool
-is_connection (const struct supervisor *s, int fd)
-{
-  struct sockaddr_storage ours, theirs, peer;
-  socklen_t len = sizeof theirs, peer_len = sizeof peer;
-
-  if (getpeername (fd, (struct sockaddr *) &peer, &peer_len) == -1
-      || getsockname (fd, (struct sockaddr *) &theirs, &len) == -1)
-    return false;
-  for (unsigned i = 0; i < s->listener_count; ++i) {
-    socklen_t our_len = sizeof ours;
-
-    if (getsockname (s->listeners[i].fd, (struct sockaddr *) &ours, &our_len)
-        == -1 || ours.ss_family != theirs.ss_family)
-      continue;
-    /* A socket that listens at all addresses has none of them. */
-    if (ours.ss_family != AF_UNIX
-        ? memcmp (&((struct sockaddr_in *) &ours)->sin_port,
-                  &((struct sockaddr_in *) &theirs)->sin_port, 2) == 0
-        : our_len == len && memcmp (&ours, &theirs, len) == 0)
-      return true;
-  }
-  return false;
-}
-
-static bool
-is_socket (const char *directory, const char *entry)
-{
-  char path[512], target[16];
-
-  snprintf (path, sizeof path, "%s/%s", directory, entry);
-  return readlink (path, target, sizeof target) >= 7
-    && memcmp (target, "socket:", 7) == 0;
-}
-
-int
-server_connections (struct supervisor *s, const struct generation *g)
-{
-  char path[64];
-  struct dirent *entry;
-  int count = 0;
-  DIR *dir;
-
-  snprintf (path, sizeof path, "/proc/%d/fd", (int) g->process.pid);
-  dir = opendir (path);
-  if (!dir)
-    return -1;
-  while ((entry = readdir (dir)) != NULL) {
-    int fd = is_socket (path, entry->d_name)
-      ? process_take_fd (&g->process, atoi (entry->d_name)) : -1;
-
-    if (fd == -1)
-      continue;
-    count += is_connection (s, fd);
-    close (fd);
-  }
-  closedir (dir);
-  return count;
 }

@@ -12,11 +12,14 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 #include "supervisor.h"
 #include "util.h"
@@ -402,4 +405,90 @@ state_save (struct supervisor *s)
     say_not_saved (s, errno);
   else
     s->said_not_saved = false;
+}
+
+/* ---- reading ---- */
+
+int64_t
+json_integer_at (const json_t *o, const char *key, int64_t otherwise)
+{
+  const json_t *n = json_object_get (o, key);
+
+  return json_is_integer (n) ? json_integer_value (n) : otherwise;
+}
+
+/* All of FD, as a string to be freed, or NULL. */
+static char *
+read_all (int fd)
+{
+  size_t room = 4 * STATE_SIZE, length = 0;
+  char *text = malloc (room);
+  ssize_t n = 1;
+
+  lseek (fd, 0, SEEK_SET);
+  while (text && n > 0 && length < room - 1) {
+    n = read (fd, text + length, room - 1 - length);
+    length += n > 0 ? (size_t) n : 0;
+  }
+  if (text)
+    text[length] = '\0';
+  return text;
+}
+
+/* The object of the lines of TEXT that has the greatest serial number, and
+ * in which line that is; NULL with WHY.
+ */
+static json_t *
+newest (char *text, unsigned *line, json_error_t *why)
+{
+  json_t *best = NULL, *o;
+  char *rest = text, *start;
+
+  snprintf (why->text, sizeof why->text, "there is no JSON object in it");
+  for (unsigned i = 0; (start = strsep (&rest, "\n")) != NULL; ++i) {
+    if (*start != '{' || !(o = json_loads (start, 0, why)))
+      continue;
+    if (best && json_integer_at (o, "serial", 0)
+                < json_integer_at (best, "serial", 0)) {
+      json_decref (o);
+      continue;
+    }
+    json_decref (best);
+    best = o;
+    *line = i;
+  }
+  return best;
+}
+
+json_t *
+state_read (const struct supervisor *s, int resume, unsigned *line,
+            char *error, size_t size)
+{
+  char path[sizeof s->directory + 128], *text;
+  json_error_t why;
+  json_t *state;
+  int fd = resume;
+
+  error[0] = '\0';
+  supervisor_path (s, path, sizeof path, ".run");
+  if (fd == -1) {
+    fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd == -1) {
+      if (errno != ENOENT)
+        snprintf (error, size, "%.400s: %s", path, strerror (errno));
+      return NULL;
+    }
+  }
+  text = read_all (fd);
+  close (fd);
+  if (!text) {
+    snprintf (error, size, "%s", strerror (ENOMEM));
+    return NULL;
+  }
+  state = newest (text, line, &why);
+  free (text);
+  if (!state)
+    snprintf (error, size, "%.400s, which says which servers run, is "
+              "damaged (%s)", path, why.text);
+  return state;
 }

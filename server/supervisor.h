@@ -27,6 +27,7 @@
  * Files, by what they do with the struct:
  *   supervisor.c           the loop, its beginning and its end
  *   supervisor-servers.c   generations
+ *   supervisor-renew.c     generations that lack a socket
  *   supervisor-watchers.c  who attaches the kernel
  *   supervisor-upgrade.c   a newer program instead of the running one
  *   supervisor-stop.c      the way out
@@ -45,6 +46,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <jansson.h>
 
 #include "clock.h"
 #include "conf.h"
@@ -234,6 +237,14 @@ void server_forget (struct generation *g);
 /* Try again, after all that failed. */
 void servers_retry (struct supervisor *s);
 
+/* One that will be the server when there is none, or NULL. */
+struct generation *server_candidate (struct supervisor *s);
+
+/* Does it lack a listening socket that was made anew? */
+bool server_is_stale (const struct supervisor *s, const struct generation *g);
+
+/* ---- supervisor-renew.c ---- */
+
 /* Replace those that do not have the listening sockets that there are now:
  * a standby when there is another one, a server when no client is connected
  * to it.  Returns whether there are any.
@@ -352,11 +363,31 @@ bool state_is_there (const struct supervisor *s);
 
 void state_close (struct state_file *file);
 
+/* What NAME.run, or RESUME where that is a descriptor, holds, and in which
+ * line.  NULL, without an ERROR: there is no such file.
+ */
+json_t *state_read (const struct supervisor *s, int resume, unsigned *line,
+                    char *error, size_t size);
+
+/* An integer of object O. */
+int64_t json_integer_at (const json_t *o, const char *key,
+                         int64_t otherwise);
+
 /* The servers, lock keepers and watchers of PATH, which is DIRECTORY/NAME,
  * that run, as NAME.run would have them; NULL where there are none.
  */
-struct json_t;
-struct json_t *find_processes (const char *path);
+json_t *find_processes (const char *path);
+
+/* The same for those that are left of our predecessor.  One that was killed
+ * a moment ago may still be the parent of its servers: it has a second to be
+ * gone.
+ */
+json_t *find_left (const struct supervisor *s);
+
+/* STATE, which may be NULL, with what FOUND has beyond it.  Both are taken
+ * over.
+ */
+json_t *find_complete (struct supervisor *s, json_t *state, json_t *found);
 
 /* Take over from NAME.run, or from the descriptor RESUME (-1: none), which
  * our former program left.  1: done; 0: there is nothing; -1 with a line in
