@@ -15,7 +15,9 @@ for page_size in 4096 16384 65536; do
     nbdinfo "$(uri zram)" >"$tmp/info"
     grep -q 'base:allocation' "$tmp/info" || fail "no extents"
     # The protocol's defaults are not stated.
-    sizes=$(sed -n 's/^[[:space:]]*block_size_//p' "$tmp/info")
+    # Newer versions of nbdinfo repeat a number in units, "16384 (16K)".
+    sizes=$(sed -n -e 's/ (.*)$//' -e 's/^[[:space:]]*block_size_//p' \
+                "$tmp/info")
     if [ $page_size = 4096 ]; then
         [ ! "$sizes" ]
     else
