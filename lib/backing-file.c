@@ -218,6 +218,10 @@ file_cut (struct backing *b, uint64_t end)
     return 0;
   if (fstat (b->fd, &st) == -1)
     return -1;
+  /* In this order: our own cut is never taken for somebody else's. */
+  if (is_truncated (b))
+    atomic_store (&b->truncated, true);
+  atomic_store (&b->file_end, MIN (b->file_end, end));
   return (uint64_t) st.st_size > end ? ftruncate (b->fd, (off_t) end) : 0;
 }
 

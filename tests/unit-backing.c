@@ -677,6 +677,7 @@ given_back (void **state)
   struct backing *b = &s->backing;
   uint64_t empty = s->budget.used;
   struct stat st;
+  int error;
 
   (void) state;
   for (uint32_t n = 0; n < STORE_SLOTS; ++n)
@@ -705,8 +706,11 @@ given_back (void **state)
   assert_int_equal (s->budget.used, empty);
   assert_int_equal (fstat (b->fd, &st), 0);
   assert_int_equal (st.st_size, BACKING_BLOCK);
+  /* This is not taken for what somebody else has cut off. */
+  assert_int_equal (backing_get_state (b, &error), BACKING_OK);
   assert_int_equal (store_put (s, 0, 100), 0);
   assert_int_equal (store_flush (s), 0);
+  assert_int_equal (backing_get_state (b, &error), BACKING_OK);
   store_check (s);
   store_close (s);
 }
