@@ -91,19 +91,16 @@ find_devices (struct swapoff *s)
   }
 }
 
-/* What a watcher that was killed has left, whose device is not attached any
- * more.
+/* What a watcher that was killed has left.  All devices are disconnected by
+ * now, also one that the kernel still shows because something has it open.
  */
 static void
 forget_attachments (struct swapoff *s)
 {
   char watcher[72];
-  struct attachment a;
 
   for (size_t k = 0; k < CONF_REMOTES_MAX; ++k)
-    if (attach_read (&a, attach_name (watcher, sizeof watcher, s->name, k))
-        == 0 && !swap_server_attached (watcher, &a))
-      attach_release (&a);
+    attach_forget (attach_name (watcher, sizeof watcher, s->name, k));
 }
 
 static bool
@@ -371,10 +368,6 @@ remove_files (const struct swapoff *s)
   static const char *const suffixes[] = {
     "conf", "conf.new", "swap.new", "swap",
   };
-  char watcher[72];
-
-  for (size_t k = 0; k < CONF_REMOTES_MAX; ++k)
-    run_remove (attach_name (watcher, sizeof watcher, s->name, k), "attach");
   for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
     run_remove (s->name, suffixes[i]);
 }

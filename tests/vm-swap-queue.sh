@@ -73,6 +73,7 @@ kill -9 "$(pid_of ' serve --swap ')" && kill -9 "$(watcher)" ||
 nbd-client -d /dev/nbd0 >/dev/null || fail "disconnect"
 is nbd0 'none 0 0 3000 0'
 swap_off
+cat /tmp/swapoff.log
 is nbd0 "$before"
 [ ! -e /run/nbdzram/swap0.attach ] || fail "left: $(ls /run/nbdzram)"
 
