@@ -621,7 +621,7 @@ refuse_without_size (const struct conf *c, char *error, size_t size)
   if (c->file_missing)
     return refuse (EINVAL, error, size, "the size is missing, and there is "
                    "no %s; create it with two lines, for example "
-                   "'size = ram / 2' and 'mem-limit = ram / 4'", c->file);
+                   "'size = ram / 2' and 'algorithm = lz4'", c->file);
   return refuse (EINVAL, error, size, "the size is missing%s%s: size = 4G, "
                  "or size = ram / 2", c->file ? " in " : "",
                  c->file ? c->file : "");
