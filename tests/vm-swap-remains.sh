@@ -108,20 +108,23 @@ done
 for seconds in 0.1 0.4 0.8; do
     kill_in on killed_after $seconds
 done
-for at in 'are back' detached stopped 'vm.min_free' 'vm.swappiness'; do
-    kill_in off killed_at "$at"
+kill_in off killed_at 'are back'
+for seconds in 0.1 0.2 0.3 0.4; do
+    kill_in off killed_after $seconds
 done
 
 say "something is swapped"
 mkdir /sys/fs/cgroup/hold
-echo 16M >/sys/fs/cgroup/hold/memory.max
 swapped ()
 {
     on >/dev/null || fail "swapon"
-    (echo 0 >/sys/fs/cgroup/hold/cgroup.procs; exec pages 32 rounds=0 hold=1) &
-    stands () { grep -q '^State:.*stopped' /proc/$!/status; }
+    echo 16M >/sys/fs/cgroup/hold/memory.max
+    (echo 0 >/sys/fs/cgroup/hold/cgroup.procs
+     exec pages 32 workers=1 rounds=0 hold=1) >/dev/null 2>&1 &
+    stands () { grep -q '^State:.*stopped' /proc/[0-9]*/status; }
     eventually stands || fail "nothing is swapped"
     kill_all
+    echo max >/sys/fs/cgroup/hold/memory.max
 }
 swapped
 cp $run/swap0.conf /tmp/conf
@@ -131,11 +134,13 @@ cmp /tmp/conf $run/swap0.conf || fail "swapon has changed the settings"
 off >/tmp/out 2>&1 || fail "swapoff: $(cat /tmp/out)"
 grep -q 'lost' /tmp/out || fail "$(cat /tmp/out)"
 nothing_is_there
-kill -CONT $!
+# shellcheck disable=SC2046
+kill -CONT $(pidof pages)
 wait $! && fail "it went on without its pages"
 swapped
 try_off
-kill -9 $!
+# shellcheck disable=SC2046
+kill -9 $(pidof pages)
 try_on
 say "$n kills"
 kernel_is_well 'nbd\|swap'
