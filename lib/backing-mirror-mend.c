@@ -139,6 +139,7 @@ welcome (struct half *h)
   h->lost_all = true;
   h->is_new = false;
   h->was_ours = true;
+  h->doubt = 0;                 /* it is another disk */
   return 0;
 }
 
@@ -416,7 +417,7 @@ static bool
 is_doubted (struct half *h, uint64_t now)
 {
   LOCK_FOR_SCOPE (&h->mirror->lock);
-  return h->doubt != 0 && now < h->blamed_at + h->doubt;
+  return !h->is_new && h->doubt != 0 && now < h->blamed_at + h->doubt;
 }
 
 void
