@@ -203,7 +203,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     use (u.pool);
   else
     REQUIRE (errno == EINVAL || errno == ENOMEM || errno == ENOTSUP
-             || errno == ENXIO || errno == EMLINK || errno == ENOSPC);
+             || errno == ENXIO || errno == EMLINK || errno == ENOSPC
+             || errno == EPROTONOSUPPORT);
   unit_close (&u);
   return 0;
 }
