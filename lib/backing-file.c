@@ -218,7 +218,7 @@ file_cut (struct backing *b, uint64_t end)
     return 0;
   if (fstat (b->fd, &st) == -1)
     return -1;
-  /* In this order: our own cut is never taken for somebody else's. */
+  /* In this order: our own cut is not taken for another program's. */
   if (is_truncated (b))
     atomic_store (&b->truncated, true);
   atomic_store (&b->file_end, MIN (b->file_end, end));

@@ -214,11 +214,11 @@ uint64_t sums_bytes (const struct backing *b, uint32_t blocks);
 int sums_populate (struct backing *b, uint32_t from, uint32_t to);
 
 /* Give the memory of those of blocks FROM to TO back, but for what others
- * are in, too.  Nobody reads them.  0, or -1 with errno.
+ * are in, too.  No reader uses them.  0, or -1 with errno.
  */
 int sums_forget (struct backing *b, uint32_t from, uint32_t to);
 
-/* BLOCK, which nobody reads, is going to have this content. */
+/* BLOCK, which no reader uses, is going to have this content. */
 void sums_set (struct backing *b, uint32_t block, const void *content);
 
 enum sums_match {

@@ -120,7 +120,7 @@ enum backing_state {
   BACKING_AWAY,                 /* there is no connection to it */
   BACKING_WRONG,                /* what answers there is something else */
   BACKING_DEGRADED,             /* of a mirror only one half is of use */
-  BACKING_TRUNCATED,            /* somebody made the file shorter */
+  BACKING_TRUNCATED,            /* another program made the file shorter */
 };
 
 /* Counted since the process began. */

@@ -510,7 +510,7 @@ change_size (struct device *d, uint64_t size)
   return 0;
 }
 
-/* From here on nobody but the caller uses the device. */
+/* From here on only the caller uses the device. */
 static int
 resize_begin (struct device *d)
 {

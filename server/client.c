@@ -254,7 +254,7 @@ struct list {
   size_t count;
   const char *name;             /* only those called so, which is valid;
                                  * NULL: all */
-  bool dead;                    /* also sockets at which nobody listens */
+  bool dead;                    /* also sockets at which no server listens */
 };
 
 static void
@@ -465,7 +465,7 @@ find_all (struct list *l, const char *control)
   return report_none (what);
 }
 
-/* Where it was found, for those who have several of one name. */
+/* Where it was found, for a user with several of one name. */
 static void
 append_place (json_t *object, const struct server *s)
 {

@@ -24,7 +24,7 @@ static const struct {
   [READ_AHEAD] = { "read_ahead_kb", "0", true },
 };
 
-/* Of the kernel's client, where nobody says another one, ms. */
+/* The kernel's default for its NBD client, milliseconds. */
 #define DEFAULT_TIMEOUT "30000"
 
 const char *

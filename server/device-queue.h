@@ -3,7 +3,7 @@
  * while the device is attached, and what is put back when it is not.
  *
  *   scheduler      none: there is no disk whose requests are better sorted
- *   wbt_lat_usec   0, no writeback throttling.  It slows down those who
+ *   wbt_lat_usec   0, no writeback throttling.  It slows down programs that
  *                  write when reads take long, and knows swap only as
  *                  writing.  While a pool was full, programs that had been
  *                  killed were seen to wait there for 25 to 43 seconds.
@@ -56,7 +56,7 @@ void queue_inherit (struct device_queue *q, int index, uint64_t timeout,
                     const struct device_queue *former,
                     uint64_t former_timeout);
 
-/* Nobody knows what it was before: the device is a new one, which the kernel
+/* What it was before is not known: the device is a new one, which the kernel
  * has made and connected, or NAME.attach is lost.
  */
 void queue_is_new (struct device_queue *q);

@@ -461,7 +461,7 @@ without_pool (struct supervisor *s, char *error, size_t size)
               "listens at %s, and may have the pages: end it first", path);
     return -1;
   }
-  /* Not before it is known that nobody listens where we are to. */
+  /* Not before it is known that no other process listens there. */
   s->lost = true;
   /* Their devices have another disk than the next server. */
   for (unsigned i = 0; i < WATCHERS; ++i)

@@ -121,7 +121,7 @@ process_json (pid_t pid)
                     (json_int_t) process_start_time (pid));
 }
 
-/* A server has its pool in memory; who waits for it has not. */
+/* A server has its pool mapped; a process that waits for the pool has not. */
 static bool
 has_pool (pid_t pid, const json_t *argv)
 {

@@ -31,7 +31,7 @@ stale_candidate (struct supervisor *s)
   return NULL;
 }
 
-/* Nobody can connect to such a server any more.  Connections that it has are
+/* No client can connect to such a server any more.  Connections that it has are
  * worth more than those that wait: one that is not used by anybody is killed,
  * others have time until they are closed, or die.
  */

@@ -330,7 +330,7 @@ load (struct supervisor *s)
     fail_server (s, strerror (errno));
 }
 
-/* One that does not end by itself is killed; nobody waits for that. */
+/* One that does not end by itself is killed, without waiting for its end. */
 static void
 look_at_trial (struct supervisor *s)
 {

@@ -106,7 +106,7 @@ wait_for_events (const struct supervisor *s, int64_t next)
   if (next != 0 && timeout < 0)
     timeout = 0;
   /* It refuses where there are more than a process may have descriptors;
-   * at a real-time priority nobody must go round and round.
+   * a thread of real-time priority must not loop without rest.
    */
   if (poll (polls, count, (int) timeout) == -1 && errno != EINTR)
     poll (NULL, 0, POLL_PAUSE_MS);

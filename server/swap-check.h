@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 enum swap_verdict {
-  SWAP_SAFE,                    /* or nobody minds */
+  SWAP_SAFE,                    /* or what is missing was accepted */
   SWAP_REFUSED,                 /* something is missing */
   SWAP_UNKNOWN,                 /* its server does not answer */
 };

@@ -64,7 +64,7 @@ set_queue (struct watching *w)
     watch_say (w, "goes on with a queue that is not set: %s", refused);
 }
 
-/* A half of a mirror that comes back is needed, whoever may know of it. */
+/* A half of a mirror that comes back is always needed. */
 static int
 write_down (struct watching *w)
 {
@@ -90,7 +90,7 @@ prepare_queue (struct watching *w, int index)
   w->a.queue = q;
   if (write_down (w) == -1)
     return -1;
-  /* What nobody else remembers is not changed. */
+  /* What could not be written down is not changed. */
   if (w->saved)
     set_queue (w);
   return 0;
@@ -113,7 +113,7 @@ take_new_queue (struct watching *w)
 /* ---- a new device ---- */
 
 /* Connect /dev/nbdINDEX, or with -1 one that the kernel makes.  -1 with
- * errno EBUSY: somebody else has it.
+ * errno EBUSY: another process has it.
  */
 static int
 connect_one (struct watching *w, int index, const struct nbd_dialed *list,
@@ -305,7 +305,7 @@ watch_begin (struct watching *w, int index)
     return watch_refuse (w, "another watcher is at work");
   if (resume (w, &old, known) || (known && resume_apart (w, &old)))
     return 0;
-  /* Nobody needs a new device yet. */
+  /* Without its file, no new device is attached. */
   if (w->file == -1) {
     watch_say (w, "%s: %s", run_path (path, w->a.name, "attach"),
                strerror (err));

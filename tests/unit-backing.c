@@ -706,7 +706,7 @@ given_back (void **state)
   assert_int_equal (s->budget.used, empty);
   assert_int_equal (fstat (b->fd, &st), 0);
   assert_int_equal (st.st_size, BACKING_BLOCK);
-  /* This is not taken for what somebody else has cut off. */
+  /* Our own cut is not taken for another program's. */
   assert_int_equal (backing_get_state (b, &error), BACKING_OK);
   assert_int_equal (store_put (s, 0, 100), 0);
   assert_int_equal (store_flush (s), 0);

@@ -349,8 +349,8 @@ resize_beside (struct device *a, struct device *b)
   return in_time && r.result == 0;
 }
 
-/* Nobody waits for a lock that the resizing holds.  It waits for memory for
- * two seconds, in which a busy machine may not get far.
+/* Resizing holds no lock that others need.  It waits for memory for two
+ * seconds, in which a busy machine may not get far.
  */
 static void
 resized_while_others_connect (void **state)
