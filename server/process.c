@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel-file.h"
 #include "process.h"
 
 /* Newer than some C libraries, and the same on all architectures. */
@@ -67,6 +68,17 @@ process_stopped (const struct process *p)
   const char *state = read_stat (p->pid, text, sizeof text);
 
   return state && state[0] == ' ' && strchr ("Tt", state[1]) != NULL;
+}
+
+bool
+process_is_killed (pid_t pid)
+{
+  char path[64];
+  uint64_t pending;
+
+  snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
+  return pid > 0 && kernel_file_field (path, "SigPnd", 16, &pending) == 0
+    && (pending & UINT64_C (1) << (SIGKILL - 1)) != 0;
 }
 
 static bool

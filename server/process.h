@@ -49,6 +49,10 @@ bool process_ended (const struct process *p, int *status);
 /* Has SIGSTOP taken effect? */
 bool process_stopped (const struct process *p);
 
+/* Has PID been killed, and waits in the kernel for something before it ends?
+ */
+bool process_is_killed (pid_t pid);
+
 /* Send SIGNAL, if it is still there. */
 void process_signal (const struct process *p, int signal);
 

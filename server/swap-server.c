@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "nbd-device.h"
 #include "nbd-netlink.h"
 #include "output.h"
+#include "process.h"
 #include "run-file.h"
 #include "run-program.h"
 #include "swap-server.h"
@@ -254,7 +257,36 @@ swap_server_uri (char *uri, size_t size, const char *name, char *error,
   return listens ? 0 : -1;
 }
 
-/* Is there a process that holds NAME.attach? */
+/* The process that has locked FD with flock, as /proc/locks tells; 0: it does
+ * not.
+ */
+static pid_t
+lock_owner (int fd)
+{
+  FILE *locks = kernel_file_open ("/proc/locks");
+  char line[256];
+  struct stat st;
+  pid_t owner = 0;
+
+  if (locks && fstat (fd, &st) == 0)
+    while (owner == 0 && fgets (line, sizeof line, locks)) {
+      unsigned major, minor;
+      unsigned long long inode;
+      int pid;
+
+      if (sscanf (line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &major,
+                  &minor, &inode) == 4
+          && makedev (major, minor) == st.st_dev && inode == st.st_ino)
+        owner = pid;
+    }
+  if (locks)
+    fclose (locks);
+  return owner;
+}
+
+/* Does a process hold NAME.attach?  One that was killed, and does not end
+ * since it waits for the device, is none: it ends when that is disconnected.
+ */
 static bool
 has_watcher (const char *watcher)
 {
@@ -264,7 +296,8 @@ has_watcher (const char *watcher)
 
   if (fd == -1)
     return false;
-  held = flock (fd, LOCK_EX | LOCK_NB) == -1;
+  held = flock (fd, LOCK_EX | LOCK_NB) == -1
+    && !process_is_killed (lock_owner (fd));
   close (fd);
   return held;
 }

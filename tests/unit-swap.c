@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -629,6 +630,28 @@ queue_of_two (void **state)
 
 /* ---- NAME.attach and the device ---- */
 
+/* The watcher of /dev/nbd12 holds its file, FD, and is process 77. */
+static bool
+is_left (int fd, const char *pending)
+{
+  struct attachment a;
+  struct stat st;
+  char text[256];
+
+  assert_int_equal (fstat (fd, &st), 0);
+  snprintf (text, sizeof text,
+            "1: POSIX  ADVISORY  WRITE 5 00:01:%llu 0 EOF\n"
+            "2: FLOCK  ADVISORY  WRITE 77 %02x:%02x:%llu 0 EOF\n",
+            (unsigned long long) st.st_ino, major (st.st_dev),
+            minor (st.st_dev), (unsigned long long) st.st_ino);
+  kernel_put ("/proc/locks", text);
+  snprintf (text, sizeof text, "Name:\tnbdzram\nSigPnd:\t%s\n", pending);
+  kernel_put ("/proc/77/status", text);
+  kernel_put ("/sys/block/nbd12/backend", "nbdzram:swap0.1\n");
+  kernel_put ("/sys/block/nbd12/pid", "77\n");
+  return swap_server_is_left ("swap0", "swap0.1", &a);
+}
+
 static void
 attachment (void **state)
 {
@@ -661,6 +684,10 @@ attachment (void **state)
 
   assert_int_equal (attach_open ("swap0.1"), -1);
   assert_int_equal (errno, EBUSY);
+
+  /* A watcher that was killed, and waits for the device, is no watcher. */
+  assert_false (is_left (fd, "0000000000000000"));
+  assert_true (is_left (fd, "0000000000000100"));
 
   /* The lock goes with the process, for its page stays mapped. */
   pid = fork ();
