@@ -102,14 +102,16 @@ kill_in ()
     done
 }
 
-for at in started attached vm.swappiness vm.min_free 'swap active'; do
+# With all=1, at more steps.
+for at in ${all:+started} attached vm.swappiness ${all:+vm.min_free} \
+        'swap active'; do
     kill_in on killed_at "$at"
 done
-for seconds in 0.1 0.4 0.8; do
+for seconds in ${all:+0.1} 0.4 ${all:+0.8}; do
     kill_in on killed_after $seconds
 done
 kill_in off killed_at 'are back'
-for seconds in 0.1 0.2 0.3 0.4; do
+for seconds in ${all:+0.1} 0.2 ${all:+0.3 0.4}; do
     kill_in off killed_after $seconds
 done
 
