@@ -3,8 +3,8 @@
 # While memory of 1.6 times the machine's is in use: the watcher is killed,
 # the supervisor is killed and started again by hand, the server is stopped
 # for longer than the kernel waits, so that it must not do late what was sent
-# again meanwhile; server and watcher are killed while their directory is gone
-# and can't be made; and it is upgraded ten times.
+# again meanwhile; server and watcher are killed while their directory is gone;
+# and it is upgraded ten times.
 . "${srcdir:-.}/tests/vm/host.sh"
 boot 1500 320M
 #### guest ####
@@ -48,12 +48,11 @@ say "the directory is gone, and server and watcher are killed"
 eventually server_pid >/dev/null
 server=$(server_pid)
 watcher=$(watcher_pid)
+# Not longer than the supervisor takes to make it anew: this shell may itself
+# be swapped, and can't bring it back while no server can be connected to.
 rm -r /run/nbdzram
-: >/run/nbdzram || fail "it is there again too soon"
-kill -9 "$server" || fail "no server"
-kill -9 "$watcher" || fail "no watcher"
+kill -9 "$server" "$watcher" || fail "no server or watcher"
 busy
-rm /run/nbdzram
 has_all ()
 {
     [ -S /run/nbdzram/swap0.sup ] && [ -S /run/nbdzram/swap0.sock ] &&
