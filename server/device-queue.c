@@ -17,9 +17,9 @@ static const struct {
   const char *key, *value;
   bool later;                   /* not by queue_set */
 } settings[QUEUE_SETTINGS] = {
-  [SCHEDULER] = { "scheduler", "none" },
-  [WBT] = { "wbt_lat_usec", "0" },
-  [ROTATIONAL] = { "rotational", "0" },
+  [SCHEDULER] = { .key = "scheduler", .value = "none" },
+  [WBT] = { .key = "wbt_lat_usec", .value = "0" },
+  [ROTATIONAL] = { .key = "rotational", .value = "0" },
   [TIMEOUT] = { "io_timeout", NULL, true },
   [READ_AHEAD] = { "read_ahead_kb", "0", true },
 };
