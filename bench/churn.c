@@ -22,12 +22,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backing.h"
-#include "devices.h"
-#include "idle.h"
+#include "lib/backing/backing.h"
+#include "lib/store/devices.h"
+#include "lib/maintenance/idle.h"
 #include "measure.h"
-#include "util.h"
-#include "writeback.h"
+#include "lib/base/util.h"
+#include "lib/maintenance/writeback.h"
 
 #define ALIVE_PERCENT 60        /* of the file */
 #define STEPS 100               /* in which all pages are replaced once */

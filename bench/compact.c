@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compact.h"
-#include "devices.h"
+#include "lib/maintenance/compact.h"
+#include "lib/store/devices.h"
 #include "measure.h"
-#include "stats.h"
-#include "util.h"
+#include "lib/maintenance/stats.h"
+#include "lib/base/util.h"
 
 #define SEED 1
 

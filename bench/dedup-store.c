@@ -20,11 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checksum.h"
-#include "devices.h"
+#include "lib/base/checksum.h"
+#include "lib/store/devices.h"
 #include "measure.h"
-#include "stats.h"
-#include "util.h"
+#include "lib/maintenance/stats.h"
+#include "lib/base/util.h"
 
 #define TURN 1000               /* pages */
 #define REQUEST 32              /* pages that come together: they are in

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "dedup.h"
+#include "lib/store/dedup.h"
 #include "measure.h"
 
 #define SECONDS 1.0

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "process-memory.h"
+#include "command/verbs/process-memory.h"
 
 struct dump {
   FILE *out;

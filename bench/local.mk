@@ -10,6 +10,7 @@ CLEANFILES += $(bench_programs)
 bench_measure = bench/measure.c bench/measure.h
 
 bench_ask_SOURCES = bench/ask.c $(bench_measure)
+bench_ask_LDADD =
 bench_churn_SOURCES = bench/churn.c $(bench_measure)
 bench_churn_LDADD = lib/libstore.la
 bench_compact_SOURCES = bench/compact.c $(bench_measure)
@@ -19,10 +20,9 @@ bench_dedup_LDADD = lib/libstore.la
 bench_dedup_store_SOURCES = bench/dedup-store.c $(bench_measure)
 bench_dedup_store_LDADD = lib/libstore.la
 bench_dump_pages_SOURCES = bench/dump-pages.c \
-	server/process-memory.c server/process-memory.h
-bench_dump_pages_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/server
+	command/verbs/process-memory.c command/verbs/process-memory.h
+bench_dump_pages_LDADD =
 bench_nbd_load_SOURCES = bench/nbd-load.c $(bench_measure)
-bench_nbd_load_CFLAGS = $(AM_CFLAGS) $(LIBNBD_CFLAGS)
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)
 bench_stall_SOURCES = bench/stall.c $(bench_measure)
 bench_stall_LDADD = lib/libstore.la

@@ -3,8 +3,8 @@
  * itself, and the table of results.
  */
 
-#ifndef NBDZRAM_MEASURE_H
-#define NBDZRAM_MEASURE_H
+#ifndef NBDZRAM_BENCH_MEASURE_H
+#define NBDZRAM_BENCH_MEASURE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -55,4 +55,4 @@ void table_head (void);
 void table_row (const char *what, double value, enum aim aim, double target,
                 const char *details);
 
-#endif /* NBDZRAM_MEASURE_H */
+#endif /* NBDZRAM_BENCH_MEASURE_H */

@@ -23,7 +23,7 @@
 #include <libnbd.h>
 
 #include "measure.h"
-#include "util.h"
+#include "lib/base/util.h"
 
 #define FILL_SIZE (128 * KIB)
 #define TRIM_SIZE (64 * MIB)

@@ -17,10 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "compact.h"
-#include "devices.h"
+#include "lib/maintenance/compact.h"
+#include "lib/store/devices.h"
 #include "measure.h"
-#include "util.h"
+#include "lib/base/util.h"
 
 #define MOST 4000000            /* requests */
 #define AT_REST 200000

@@ -29,13 +29,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "devices.h"
+#include "lib/store/devices.h"
 #include "measure.h"
-#include "os.h"
-#include "same.h"
-#include "stats.h"
-#include "stream.h"
-#include "util.h"
+#include "lib/base/os.h"
+#include "lib/store/same.h"
+#include "lib/maintenance/stats.h"
+#include "lib/codec/stream.h"
+#include "lib/base/util.h"
 
 #define TURN 2000               /* pages one side does in its turn */
 #define SEED 1

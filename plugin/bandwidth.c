@@ -8,8 +8,8 @@
 #include <nbdkit-plugin.h>
 
 #include "bandwidth.h"
-#include "latency.h"
-#include "util.h"
+#include "lib/base/latency.h"
+#include "lib/base/util.h"
 
 /* What was not used counts for so long. */
 #define BURST_NSEC UINT64_C (100000000)

@@ -8,8 +8,8 @@
  * Any thread may call at any time.
  */
 
-#ifndef NBDZRAM_BANDWIDTH_H
-#define NBDZRAM_BANDWIDTH_H
+#ifndef NBDZRAM_PLUGIN_BANDWIDTH_H
+#define NBDZRAM_PLUGIN_BANDWIDTH_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,4 +28,4 @@ struct bandwidth {
 int bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count,
                     bool (*is_in_vain) (void *opaque), void *opaque);
 
-#endif /* NBDZRAM_BANDWIDTH_H */
+#endif /* NBDZRAM_PLUGIN_BANDWIDTH_H */

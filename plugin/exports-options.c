@@ -12,7 +12,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "export-settings.h"
+#include "service/export-settings.h"
 #include "exports.h"
 
 /* Automatic ones, where nothing is said. */

@@ -14,10 +14,10 @@
 #include <nbdkit-plugin.h>
 
 #include "bandwidth.h"
-#include "control.h"
-#include "export-settings.h"
+#include "service/control.h"
+#include "service/export-settings.h"
 #include "exports.h"
-#include "util.h"
+#include "lib/base/util.h"
 
 #define ERROR_SIZE 512
 

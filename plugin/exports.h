@@ -9,14 +9,14 @@
  * sentence in ERROR.  Any thread may call at any time after exports_open.
  */
 
-#ifndef NBDZRAM_EXPORTS_H
-#define NBDZRAM_EXPORTS_H
+#ifndef NBDZRAM_PLUGIN_EXPORTS_H
+#define NBDZRAM_PLUGIN_EXPORTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "devices.h"
+#include "lib/store/devices.h"
 
 /* ---- parameters ---- */
 
@@ -100,4 +100,4 @@ bool exports_set_full (struct device *d, bool full);
 
 extern const struct control_exports exports_control;
 
-#endif /* NBDZRAM_EXPORTS_H */
+#endif /* NBDZRAM_PLUGIN_EXPORTS_H */

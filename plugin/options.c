@@ -9,11 +9,11 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "control-path.h"
-#include "device.h"
+#include "service/control-path.h"
+#include "lib/store/device.h"
 #include "options.h"
-#include "parse-number.h"
-#include "util.h"
+#include "service/parse-number.h"
+#include "lib/base/util.h"
 
 #define PAGE_SIZE_MIN 4096
 #define PAGE_SIZE_MAX 65536

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The plugin's parameters, from the command line to the store. */
 
-#ifndef NBDZRAM_OPTIONS_H
-#define NBDZRAM_OPTIONS_H
+#ifndef NBDZRAM_PLUGIN_OPTIONS_H
+#define NBDZRAM_PLUGIN_OPTIONS_H
 
 #include <stdint.h>
 
-#include "allow.h"
-#include "control.h"
+#include "service/allow.h"
+#include "service/control.h"
 #include "exports.h"
-#include "maintainer.h"
-#include "pool.h"
-#include "writeback.h"
+#include "lib/maintenance/maintainer.h"
+#include "lib/store/pool.h"
+#include "lib/maintenance/writeback.h"
 
 struct options {
   uint64_t size;                /* of the disk, bytes; 0: not given */
@@ -45,4 +45,4 @@ int options_check (struct options *o);
 /* Bytes of all disks, as far as it is known how many there will be. */
 uint64_t options_total_size (const struct options *o);
 
-#endif /* NBDZRAM_OPTIONS_H */
+#endif /* NBDZRAM_PLUGIN_OPTIONS_H */

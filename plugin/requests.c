@@ -9,9 +9,9 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "device.h"
+#include "lib/store/device.h"
 #include "exports.h"
-#include "hardening.h"
+#include "service/hardening.h"
 #include "requests.h"
 
 static size_t hardened_for;      /* bytes of a page; 0: not hardened */

@@ -7,8 +7,8 @@
  * the export has been removed.
  */
 
-#ifndef NBDZRAM_REQUESTS_H
-#define NBDZRAM_REQUESTS_H
+#ifndef NBDZRAM_PLUGIN_REQUESTS_H
+#define NBDZRAM_PLUGIN_REQUESTS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,4 +36,4 @@ struct nbdkit_extents;
 int request_extents (void *handle, uint32_t count, uint64_t offset,
                      uint32_t flags, struct nbdkit_extents *extents);
 
-#endif /* NBDZRAM_REQUESTS_H */
+#endif /* NBDZRAM_PLUGIN_REQUESTS_H */

@@ -14,19 +14,19 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "backing.h"
-#include "control.h"
-#include "devices.h"
+#include "lib/backing/backing.h"
+#include "service/control.h"
+#include "lib/store/devices.h"
 #include "exports.h"
-#include "gate.h"
-#include "hardening.h"
-#include "holder.h"
-#include "maintainer.h"
+#include "service/start-barrier.h"
+#include "service/hardening.h"
+#include "service/lock-keeper.h"
+#include "lib/maintenance/maintainer.h"
 #include "options.h"
-#include "os.h"
+#include "lib/base/os.h"
 #include "requests.h"
-#include "stats.h"
-#include "supervised.h"
+#include "lib/maintenance/stats.h"
+#include "service/supervised.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 

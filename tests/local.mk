@@ -1,16 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# unit: the files of lib, one program each.  nbd: the server, by its clients.
-# vm: swap, in a virtual machine.  Here: what is installed around them.
+# lib: what the tests share.  fake: stand-ins for what a test needs.  unit and
+# fuzz: parts of the programs by themselves.  server: the plugin, by its
+# clients.  filter: the plugin below nbdkit's filters.  command and swap: the
+# program nbdzram.  install: what is installed.  vm: a kernel that has nbd.
 
-include tests/unit.mk
-include tests/nbd.mk
+include tests/lib/local.mk
+include tests/fake/local.mk
+include tests/unit/local.mk
+include tests/fuzz/local.mk
+include tests/server/local.mk
+include tests/filter/local.mk
+include tests/command/local.mk
+include tests/swap/local.mk
+include tests/install/local.mk
 include tests/vm/local.mk
 
-install_tests = \
-	tests/build-in.sh \
-	tests/conf.sh \
-	tests/install.sh \
-	tests/manual.sh \
-	tests/units.sh
-TESTS += $(install_tests)
-dist_check_SCRIPTS += $(install_tests)
+TESTS += $(server_tests) $(filter_tests) $(command_tests) $(swap_tests) \
+	$(install_tests)
+dist_check_SCRIPTS += $(server_tests) $(filter_tests) $(command_tests) \
+	$(swap_tests) $(install_tests)
+
+# ---- the thread sanitizer ----
+
+# It finds nothing in a program that has one thread.
+check-threads: $(check_PROGRAMS) $(check_LTLIBRARIES)
+	$(MAKE) check-TESTS \
+	  TESTS='$(threaded_units) $(concurrent_units) tests/unit/fault-corrupt \
+	    $(server_tests)'
+
+# ---- valgrind ----
+
+# It runs one thread at a time: the sanitizers test what threads do at once.
+# fault-alloc replaces the functions that valgrind replaces, and skips itself.
+check-valgrind: $(check_PROGRAMS)
+	NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(MAKE) check-TESTS \
+	  TESTS='$(plain_units) $(threaded_units) $(fault_programs) \
+	    $(fuzz_programs)' \
+	  LOG_COMPILER='$(LOG_COMPILER) $(LIBTOOL) --quiet --mode=execute \
+	    $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
+	    --child-silent-after-fork=yes'

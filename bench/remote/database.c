@@ -21,8 +21,8 @@
 
 #include <sqlite3.h>
 
-#include "chance.h"
-#include "content.h"
+#include "tests/lib/prng.h"
+#include "tests/lib/content.h"
 #include "workload.h"
 #include "zipf.h"
 

@@ -8,23 +8,19 @@ endif
 EXTRA_PROGRAMS += $(bench_remote_workloads)
 CLEANFILES += $(bench_remote_workloads)
 
-bench_workload = $(bench_measure) tests/chance.h \
+bench_workload = $(bench_measure) tests/lib/prng.h \
 	bench/remote/page-in.c bench/remote/page-in.h \
 	bench/remote/workload.c bench/remote/workload.h
-bench_zipf = tests/content.h bench/remote/zipf.c bench/remote/zipf.h
-bench_workload_flags = $(AM_CPPFLAGS) -I$(top_srcdir)/tests \
-	-I$(top_srcdir)/bench
+bench_zipf = tests/lib/content.h bench/remote/zipf.c bench/remote/zipf.h
 
 bench_remote_database_SOURCES = bench/remote/database.c \
 	$(bench_workload) $(bench_zipf)
-bench_remote_database_CPPFLAGS = $(bench_workload_flags)
 bench_remote_database_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 bench_remote_database_LDADD = $(SQLITE_LIBS) -lm
 bench_remote_sort_SOURCES = bench/remote/sort.c $(bench_workload)
-bench_remote_sort_CPPFLAGS = $(bench_workload_flags)
+bench_remote_sort_LDADD =
 bench_remote_touch_SOURCES = bench/remote/touch.c \
 	$(bench_workload) $(bench_zipf)
-bench_remote_touch_CPPFLAGS = $(bench_workload_flags)
 bench_remote_touch_LDADD = -lm
 
 dist_noinst_SCRIPTS += bench/remote/report bench/remote/run

@@ -10,8 +10,8 @@
  * from it is right within 3 %.
  */
 
-#ifndef NBDZRAM_PAGE_IN_H
-#define NBDZRAM_PAGE_IN_H
+#ifndef NBDZRAM_BENCH_REMOTE_PAGE_IN_H
+#define NBDZRAM_BENCH_REMOTE_PAGE_IN_H
 
 #include <stdint.h>
 
@@ -48,4 +48,4 @@ double page_in_quantile (const struct page_ins *p, double share);
  */
 void page_in_print (const struct page_ins *p);
 
-#endif /* NBDZRAM_PAGE_IN_H */
+#endif /* NBDZRAM_BENCH_REMOTE_PAGE_IN_H */

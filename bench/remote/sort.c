@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "chance.h"
+#include "tests/lib/prng.h"
 #include "workload.h"
 
 #define PAGE 4096

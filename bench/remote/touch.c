@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "chance.h"
-#include "content.h"
+#include "tests/lib/prng.h"
+#include "tests/lib/content.h"
 #include "workload.h"
 #include "zipf.h"
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "measure.h"
+#include "bench/measure.h"
 #include "workload.h"
 
 /* ---- arguments ---- */

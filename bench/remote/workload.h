@@ -18,8 +18,8 @@
  * exit status is 1 when something was wrong, 2 when the arguments are.
  */
 
-#ifndef NBDZRAM_WORKLOAD_H
-#define NBDZRAM_WORKLOAD_H
+#ifndef NBDZRAM_BENCH_REMOTE_WORKLOAD_H
+#define NBDZRAM_BENCH_REMOTE_WORKLOAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,4 +60,4 @@ int workload_finish (const struct workload *w);
  */
 void *workload_memory (size_t size);
 
-#endif /* NBDZRAM_WORKLOAD_H */
+#endif /* NBDZRAM_BENCH_REMOTE_WORKLOAD_H */

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "chance.h"
-#include "measure.h"
+#include "tests/lib/prng.h"
+#include "bench/measure.h"
 #include "zipf.h"
 
 struct zipf

@@ -6,8 +6,8 @@
  * Takes 12 bytes for each number.
  */
 
-#ifndef NBDZRAM_ZIPF_H
-#define NBDZRAM_ZIPF_H
+#ifndef NBDZRAM_BENCH_REMOTE_ZIPF_H
+#define NBDZRAM_BENCH_REMOTE_ZIPF_H
 
 #include <stdint.h>
 
@@ -27,4 +27,4 @@ uint64_t zipf_next (const struct zipf *z, uint64_t *state);
 
 void zipf_free (struct zipf *z);
 
-#endif /* NBDZRAM_ZIPF_H */
+#endif /* NBDZRAM_BENCH_REMOTE_ZIPF_H */

@@ -3,31 +3,31 @@
 # both processors of a small machine.
 
 vm_tests = \
-	tests/bench-remote.sh \
-	tests/vm-filesystems.sh \
-	tests/vm-hang.sh \
-	tests/vm-ltp-zram.sh \
-	tests/vm-mirror-alone.sh \
-	tests/vm-mirror-disk.sh \
-	tests/vm-nbd-client.sh \
-	tests/vm-poweroff.sh \
-	tests/vm-remotes.sh \
-	tests/vm-swap.sh \
-	tests/vm-swap-killed.sh \
-	tests/vm-swap-queue.sh \
-	tests/vm-swap-refused.sh \
-	tests/vm-swap-remains.sh \
-	tests/vm-swap-tcp.sh \
-	tests/vm-systemd.sh
+	tests/vm/bench-remote.sh \
+	tests/vm/filesystems.sh \
+	tests/vm/hang.sh \
+	tests/vm/ltp-zram.sh \
+	tests/vm/mirror-alone.sh \
+	tests/vm/mirror-disk.sh \
+	tests/vm/nbd-client.sh \
+	tests/vm/poweroff.sh \
+	tests/vm/remotes.sh \
+	tests/vm/swap.sh \
+	tests/vm/swap-killed.sh \
+	tests/vm/swap-queue.sh \
+	tests/vm/swap-refused.sh \
+	tests/vm/swap-remains.sh \
+	tests/vm/swap-tcp.sh \
+	tests/vm/systemd.sh
 
 # These take longer than the others together.
 vm_long_tests = \
-	tests/vm-mirror.sh \
-	tests/vm-soft-reboot.sh \
-	tests/vm-speed.sh \
-	tests/vm-swap-backing.sh \
-	tests/vm-swap-full.sh \
-	tests/vm-swap-survives.sh
+	tests/vm/mirror.sh \
+	tests/vm/soft-reboot.sh \
+	tests/vm/speed.sh \
+	tests/vm/swap-backing.sh \
+	tests/vm/swap-full.sh \
+	tests/vm/swap-survives.sh
 
 dist_check_SCRIPTS += $(vm_tests) $(vm_long_tests)
 EXTRA_DIST += tests/vm/guest.sh tests/vm/host.sh tests/vm/init \
@@ -35,8 +35,9 @@ EXTRA_DIST += tests/vm/guest.sh tests/vm/host.sh tests/vm/init \
 
 EXTRA_PROGRAMS += tests/vm/outb tests/vm/pages
 tests_vm_outb_SOURCES = tests/vm/outb.c
-tests_vm_pages_SOURCES = tests/chance.h tests/content.h tests/vm/pages.c
-tests_vm_pages_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
+tests_vm_pages_SOURCES = tests/lib/prng.h tests/lib/content.h tests/vm/pages.c
+tests_vm_pages_LDADD =
+tests_vm_outb_LDADD =
 
 EXTRA_LTLIBRARIES = tests/vm/harden.la
 tests_vm_harden_la_SOURCES = tests/vm/harden.c

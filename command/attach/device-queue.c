@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "device-queue.h"
+#include "command/base/kernel-file.h"
+
+enum { SCHEDULER, WBT, ROTATIONAL, TIMEOUT, READ_AHEAD };
+
+/* In this order: a scheduler may switch throttling on or off. */
+static const struct {
+  const char *key, *value;
+  bool later;                   /* not by queue_set */
+} settings[QUEUE_SETTINGS] = {
+  [SCHEDULER] = { .key = "scheduler", .value = "none" },
+  [WBT] = { .key = "wbt_lat_usec", .value = "0" },
+  [ROTATIONAL] = { .key = "rotational", .value = "0" },
+  [TIMEOUT] = { "io_timeout", NULL, true },
+  [READ_AHEAD] = { "read_ahead_kb", "0", true },
+};
+
+/* The kernel's default for its NBD client, milliseconds. */
+#define DEFAULT_TIMEOUT "30000"
+
+const char *
+queue_key (unsigned n)
+{
+  return n < QUEUE_SETTINGS ? settings[n].key : NULL;
+}
+
+static const char *
+setting_path (char path[64], int index, unsigned n)
+{
+  snprintf (path, 64, "/sys/block/nbd%d/queue/%s", index, settings[n].key);
+  return path;
+}
+
+/* What we set it to, or have the kernel set it to. */
+static const char *
+our_value (char value[QUEUE_VALUE_SIZE], unsigned n, uint64_t timeout)
+{
+  if (settings[n].value)
+    return settings[n].value;
+  snprintf (value, QUEUE_VALUE_SIZE, "%" PRIu64, timeout * 1000);
+  return value;
+}
+
+/* Of "[mq-deadline] kyber none", the one that is chosen. */
+static void
+choose (char *text)
+{
+  char *begin = strchr (text, '['), *end = begin ? strchr (begin, ']') : NULL;
+
+  if (!end)
+    return;
+  *end = '\0';
+  memmove (text, begin + 1, (size_t) (end - begin));
+}
+
+/* False: the kernel does not have it, or not for this device. */
+static bool
+read_setting (char value[QUEUE_VALUE_SIZE], int index, unsigned n)
+{
+  char path[64], text[256];
+
+  if (kernel_file_read (setting_path (path, index, n), text, sizeof text)
+      == -1)
+    return false;
+  choose (text);
+  return snprintf (value, QUEUE_VALUE_SIZE, "%s", text) < QUEUE_VALUE_SIZE;
+}
+
+void
+queue_remember (struct device_queue *q, int index, uint64_t timeout)
+{
+  char ours[QUEUE_VALUE_SIZE];
+
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n)
+    if (!read_setting (q->old[n], index, n)
+        || strcmp (q->old[n], our_value (ours, n, timeout)) == 0)
+      q->old[n][0] = '\0';
+}
+
+void
+queue_inherit (struct device_queue *q, int index, uint64_t timeout,
+               const struct device_queue *former, uint64_t former_timeout)
+{
+  char now[QUEUE_VALUE_SIZE], theirs[QUEUE_VALUE_SIZE];
+  char ours[QUEUE_VALUE_SIZE];
+
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n)
+    if (former->old[n][0] != '\0' && read_setting (now, index, n)
+        && strcmp (now, our_value (theirs, n, former_timeout)) == 0
+        && strcmp (former->old[n], our_value (ours, n, timeout)) != 0)
+      memcpy (q->old[n], former->old[n], QUEUE_VALUE_SIZE);
+}
+
+void
+queue_is_new (struct device_queue *q)
+{
+  strcpy (q->old[TIMEOUT], DEFAULT_TIMEOUT);
+}
+
+bool
+queue_set (int index, char *refused, size_t size)
+{
+  char path[64], now[QUEUE_VALUE_SIZE];
+  bool all = true;
+
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n) {
+    const char *value = settings[n].value;
+
+    if (settings[n].later || !read_setting (now, index, n) || strcmp (now, value) == 0
+        || kernel_file_write (setting_path (path, index, n), value) == 0)
+      continue;
+    snprintf (refused, size, "%s: %s", path, strerror (errno));
+    all = false;
+  }
+  return all;
+}
+
+void
+queue_read_no_further (const char *disk)
+{
+  char path[96];
+
+  snprintf (path, sizeof path, "/sys/block/%.32s/queue/%s", disk,
+            settings[READ_AHEAD].key);
+  kernel_file_write (path, settings[READ_AHEAD].value);
+}
+
+void
+queue_restore (const struct device_queue *q, int index, uint64_t timeout)
+{
+  char path[64], now[QUEUE_VALUE_SIZE], ours[QUEUE_VALUE_SIZE];
+
+  for (unsigned n = 0; n < QUEUE_SETTINGS; ++n)
+    if (q->old[n][0] != '\0' && read_setting (now, index, n)
+        && strcmp (now, our_value (ours, n, timeout)) == 0)
+      kernel_file_write (setting_path (path, index, n), q->old[n]);
+}
+
+bool
+queue_throttles (int index, uint64_t *usec)
+{
+  char path[64];
+
+  return kernel_file_number (setting_path (path, index, WBT), usec) == 0
+    && *usec > 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "in-use.h"
+#include "command/base/kernel-file.h"
+#include "md.h"
+#include "nbd-device.h"
+#include "command/base/proc-swaps.h"
+
+#define IDENTIFIER "nbdzram:"
+
+/* "nbdzram:NAME", or "nbdzram:NAME.1" of its second attachment. */
+static bool
+is_named (const char *backend, const char *name)
+{
+  size_t len = strlen (name);
+
+  if (strncmp (backend, IDENTIFIER, strlen (IDENTIFIER)) != 0)
+    return false;
+  backend += strlen (IDENTIFIER);
+  return strncmp (backend, name, len) == 0
+    && (backend[len] == '\0'
+        || (backend[len] == '.'
+            && backend[len + 1 + strspn (backend + len + 1, "0123456789")]
+               == '\0'));
+}
+
+/* DEVICE is /dev/nbdN. */
+static bool
+is_ours (const char *device, const char *name, bool clients)
+{
+  char path[128], backend[KERNEL_VALUE_SIZE];
+
+  snprintf (path, sizeof path, "/sys/block/%s/backend",
+            device + strlen ("/dev/"));
+  if (kernel_file_read (path, backend, sizeof backend) <= 0)
+    return clients;
+  return is_named (backend, name);
+}
+
+/* DEVICE is /dev/mdN: an array that has one of ours. */
+static bool
+has_ours (const char *device, const char *name, bool clients)
+{
+  int halves[MD_HALVES_MAX];
+  unsigned count = md_halves (device + strlen ("/dev/"), halves);
+  char path[NBD_DEVICE_PATH_SIZE];
+
+  for (unsigned i = 0; i < count; ++i)
+    if (is_ours (nbd_device_path (path, halves[i]), name, clients))
+      return true;
+  return false;
+}
+
+bool
+in_use_as_swap (const char *name, bool clients, char *device, size_t size)
+{
+  struct swap_area list[SWAPS_MAX];
+  int count = swaps_read (list);
+
+  if (count == -1) {
+    /* A kernel without swap has no such file. */
+    snprintf (device, size, "/proc/swaps");
+    return errno != ENOENT && clients;
+  }
+  for (int i = 0; i < count; ++i)
+    if (strncmp (list[i].path, "/dev/nbd", strlen ("/dev/nbd")) == 0
+        ? is_ours (list[i].path, name, clients)
+        : strncmp (list[i].path, "/dev/md", strlen ("/dev/md")) == 0
+          && has_ours (list[i].path, name, clients)) {
+      snprintf (device, size, "%s", list[i].path);
+      return true;
+    }
+  return false;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/base/kernel-file.h"
+#include "md-setup.h"
+#include "nbd-device.h"
+
+/* linux/raid/md_p.h: where version 1.2 has it, and how it begins. */
+#define SUPERBLOCK_OFFSET 4096
+#define SUPERBLOCK_MAGIC UINT32_C (0xa92b4efc)
+
+/* Of a stripe, KiB: what the kernel reads ahead (128) goes to two servers,
+ * and what it swaps in at once, to one.
+ */
+#define CHUNK "64"
+
+/* KB/s: a sixth of what an ordinary network carries. */
+#define SPEED_LEAST "20000"
+
+#define WORDS_MAX (2 * MD_HALVES_MAX + 16)
+
+struct words {
+  char *list[WORDS_MAX + 1];
+  unsigned count;
+  char devices[MD_HALVES_MAX][NBD_DEVICE_PATH_SIZE];
+};
+
+static void
+add (struct words *w, const char *word)
+{
+  w->list[w->count++] = (char *) word;
+}
+
+static void
+add_devices (struct words *w, const int *index, unsigned count)
+{
+  for (unsigned i = 0; i < count; ++i)
+    add (w, nbd_device_path (w->devices[i], index[i]));
+}
+
+int
+md_has_superblock (const char *device)
+{
+  int fd = open (device, O_RDONLY | O_CLOEXEC), err;
+  unsigned char magic[4];
+  ssize_t n;
+
+  if (fd == -1)
+    return -1;
+  n = pread (fd, magic, sizeof magic, SUPERBLOCK_OFFSET);
+  err = errno;
+  close (fd);
+  errno = err;
+  return n == -1 ? -1
+    : n == sizeof magic
+      && ((uint32_t) magic[3] << 24 | (uint32_t) magic[2] << 16
+          | (uint32_t) magic[1] << 8 | magic[0]) == SUPERBLOCK_MAGIC;
+}
+
+/* All halves are empty, so they are alike: nothing is to be copied.
+ *
+ * A mirror fails fast: a half that has failed one request is dead, and
+ * md need not try it again; its watcher has tried for as long as it was
+ * worth.
+ */
+int
+md_create (const char *name, bool mirror, const int *index, unsigned count,
+           unsigned missing, char *error, size_t size)
+{
+  char path[128], number[48];
+  struct words w = { .count = 0 };
+
+  snprintf (path, sizeof path, "/dev/md/%s", name);
+  snprintf (number, sizeof number, "--raid-devices=%u", count + missing);
+  add (&w, "mdadm");
+  add (&w, "--create");
+  add (&w, path);
+  add (&w, "--run");
+  add (&w, "--metadata=1.2");
+  add (&w, number);
+  if (mirror) {
+    add (&w, "--level=1");
+    add (&w, "--assume-clean");
+    add (&w, "--bitmap=internal");
+    add (&w, "--failfast");
+  }
+  else {
+    add (&w, "--level=0");
+    add (&w, "--chunk=" CHUNK);
+  }
+  add_devices (&w, index, count);
+  for (unsigned i = 0; i < missing; ++i)
+    add (&w, "missing");
+  return run_program (w.list, error, size);
+}
+
+int
+md_assemble (const char *name, const int *index, unsigned count, char *error,
+             size_t size)
+{
+  char path[128];
+  struct words w = { .count = 0 };
+
+  snprintf (path, sizeof path, "/dev/md/%s", name);
+  add (&w, "mdadm");
+  add (&w, "--assemble");
+  add (&w, path);
+  add (&w, "--run");
+  add_devices (&w, index, count);
+  return run_program (w.list, error, size);
+}
+
+int
+md_set_speed (const char *array, char *error, size_t size)
+{
+  char path[96];
+
+  snprintf (path, sizeof path, "/sys/block/%s/md/sync_speed_min", array);
+  if (kernel_file_write (path, SPEED_LEAST) == 0)
+    return 0;
+  snprintf (error, size, "%s: %s", path, strerror (errno));
+  return -1;
+}
+
+int
+md_stop (const char *array, char *error, size_t size)
+{
+  char path[MD_DEVICE_PATH_SIZE];
+  char *const argv[] = {
+    (char *) "mdadm", (char *) "--stop",
+    (char *) md_device_path (path, array), NULL,
+  };
+
+  return run_program (argv, error, size);
+}
+
+/* mdadm itself finds out how much of the half can be used. */
+int
+md_add_begin (struct running_program *r, const char *array, int index,
+              char *error, size_t size)
+{
+  char path[MD_DEVICE_PATH_SIZE], device[NBD_DEVICE_PATH_SIZE];
+  char *const argv[] = {
+    (char *) "mdadm", (char *) "--manage",
+    (char *) md_device_path (path, array), (char *) "--failfast",
+    (char *) "--add", (char *) nbd_device_path (device, index), NULL,
+  };
+
+  return program_start (r, argv, error, size);
+}
+
+int
+md_add (const char *array, int index, char *error, size_t size)
+{
+  struct running_program r;
+
+  return md_add_begin (&r, array, index, error, size) == -1 ? -1
+    : program_wait (&r, error, size);
+}

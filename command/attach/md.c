@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/base/kernel-file.h"
+#include "md.h"
+#include "nbd-receivers.h"
+
+const char *
+md_half_text (enum md_half half)
+{
+  static const char *const texts[] = {
+    [MD_HALF_NONE] = "not in it",
+    [MD_HALF_IN_SYNC] = "in sync",
+    [MD_HALF_FAULTY] = "faulty",
+    [MD_HALF_SPARE] = "being filled",
+  };
+
+  return texts[half];
+}
+
+const char *
+md_device_path (char path[MD_DEVICE_PATH_SIZE], const char *array)
+{
+  snprintf (path, MD_DEVICE_PATH_SIZE, "/dev/%s", array);
+  return path;
+}
+
+/* ---- who holds whom ---- */
+
+static DIR *
+open_directory (const char *path)
+{
+  char real[512];
+
+  return kernel_file_path (real, sizeof real, path) == -1 ? NULL
+    : opendir (real);
+}
+
+bool
+md_find (char array[MD_NAME_SIZE], int index)
+{
+  char path[64];
+  const struct dirent *entry;
+  bool found = false;
+  DIR *dir;
+
+  snprintf (path, sizeof path, "/sys/block/nbd%d/holders", index);
+  dir = open_directory (path);
+  while (dir && !found && (entry = readdir (dir)) != NULL)
+    if (strncmp (entry->d_name, "md", 2) == 0
+        && strlen (entry->d_name) < MD_NAME_SIZE) {
+      strcpy (array, entry->d_name);
+      found = true;
+    }
+  if (dir)
+    closedir (dir);
+  return found;
+}
+
+unsigned
+md_halves (const char *array, int index[MD_HALVES_MAX])
+{
+  char path[64];
+  const struct dirent *entry;
+  unsigned count = 0;
+  DIR *dir;
+
+  snprintf (path, sizeof path, "/sys/block/%s/slaves", array);
+  dir = open_directory (path);
+  while (dir && count < MD_HALVES_MAX && (entry = readdir (dir)) != NULL)
+    if (strncmp (entry->d_name, "nbd", 3) == 0)
+      index[count++] = atoi (entry->d_name + 3);
+  if (dir)
+    closedir (dir);
+  return count;
+}
+
+/* ---- what they are ---- */
+
+void
+md_level (const char *array, char *level, unsigned size)
+{
+  char path[80];
+
+  snprintf (path, sizeof path, "/sys/block/%s/md/level", array);
+  if (kernel_file_read (path, level, size) == -1)
+    level[0] = '\0';
+}
+
+bool
+md_is_mirror (const char *array)
+{
+  char level[32];
+
+  md_level (array, level, sizeof level);
+  return strcmp (level, "raid1") == 0;
+}
+
+static const char *
+state_path (char path[96], const char *array, int index)
+{
+  snprintf (path, 96, "/sys/block/%s/md/dev-nbd%d/state", array, index);
+  return path;
+}
+
+/* Is WORD in a list with commas? */
+static bool
+has_word (const char *list, const char *word)
+{
+  size_t length = strlen (word);
+
+  for (;; ++list) {
+    if (strncmp (list, word, length) == 0
+        && (list[length] == ',' || list[length] == '\0'))
+      return true;
+    list = strchr (list, ',');
+    if (!list)
+      return false;
+  }
+}
+
+int
+md_half_open (const char *array, int index)
+{
+  char path[96], real[512];
+
+  return kernel_file_path (real, sizeof real,
+                           state_path (path, array, index)) == -1
+    ? -1 : open (real, O_RDONLY | O_CLOEXEC);
+}
+
+enum md_half
+md_half_read (int fd)
+{
+  char state[256];
+  ssize_t n = pread (fd, state, sizeof state - 1, 0);
+
+  if (n <= 0)
+    return MD_HALF_NONE;
+  state[n] = '\0';
+  state[strcspn (state, "\n")] = '\0';
+  return has_word (state, "faulty") ? MD_HALF_FAULTY
+    : has_word (state, "in_sync") ? MD_HALF_IN_SYNC : MD_HALF_SPARE;
+}
+
+enum md_half
+md_half_of (const char *array, int index)
+{
+  int fd = md_half_open (array, index);
+  enum md_half half;
+
+  if (fd == -1)
+    return MD_HALF_NONE;
+  half = md_half_read (fd);
+  close (fd);
+  return half;
+}
+
+unsigned
+md_count (const char *array, unsigned *in_sync)
+{
+  int halves[MD_HALVES_MAX];
+  unsigned count = md_halves (array, halves);
+  char path[80];
+  uint64_t wanted;
+
+  *in_sync = 0;
+  for (unsigned i = 0; i < count; ++i)
+    *in_sync += md_half_of (array, halves[i]) == MD_HALF_IN_SYNC;
+  snprintf (path, sizeof path, "/sys/block/%s/md/raid_disks", array);
+  return kernel_file_number (path, &wanted) == 0 ? (unsigned) wanted : 0;
+}
+
+bool
+md_has_other (const char *array, int index)
+{
+  int halves[MD_HALVES_MAX];
+  unsigned count = md_halves (array, halves);
+
+  for (unsigned i = 0; i < count; ++i)
+    if (halves[i] != index
+        && md_half_of (array, halves[i]) == MD_HALF_IN_SYNC
+        && nbd_receivers (halves[i]) > 0)
+      return true;
+  return false;
+}
+
+/* ---- changes ---- */
+
+int
+md_fail (const char *array, int index)
+{
+  char path[96];
+
+  return kernel_file_write (state_path (path, array, index), "faulty");
+}
+
+int
+md_remove (const char *array, int index)
+{
+  char path[96];
+
+  return kernel_file_write (state_path (path, array, index), "remove");
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/base/kernel-file.h"
+#include "nbd-device.h"
+
+#define DEVICES 1024            /* more than anybody has had made */
+
+static void
+attribute (char *path, size_t size, int index, const char *name)
+{
+  snprintf (path, size, "/sys/block/nbd%d/%s", index, name);
+}
+
+const char *
+nbd_device_path (char path[NBD_DEVICE_PATH_SIZE], int index)
+{
+  snprintf (path, NBD_DEVICE_PATH_SIZE, "/dev/nbd%d", index);
+  return path;
+}
+
+bool
+nbd_device_connected (int index)
+{
+  char path[64], value[32];
+
+  attribute (path, sizeof path, index, "pid");
+  return kernel_file_read (path, value, sizeof value) > 0;
+}
+
+bool
+nbd_device_belongs (int index, const char *identifier)
+{
+  char path[64], value[256];
+
+  if (!nbd_device_connected (index))
+    return false;
+  attribute (path, sizeof path, index, "backend");
+  if (kernel_file_read (path, value, sizeof value) == -1)
+    return errno == ENOENT;
+  return strcmp (value, identifier) == 0;
+}
+
+bool
+nbd_device_foreign (int index, const char *identifier)
+{
+  char path[64], value[256];
+
+  attribute (path, sizeof path, index, "backend");
+  return kernel_file_read (path, value, sizeof value) > 0
+    && strcmp (value, identifier) != 0;
+}
+
+int
+nbd_device_find (const char *identifier)
+{
+  char path[64], value[256];
+
+  for (int i = 0; i < DEVICES; ++i) {
+    attribute (path, sizeof path, i, "backend");
+    if (kernel_file_read (path, value, sizeof value) > 0
+        && strcmp (value, identifier) == 0 && nbd_device_connected (i))
+      return i;
+  }
+  return -1;
+}
+
+static bool
+is_there (int index)
+{
+  char path[64], real[512];
+
+  attribute (path, sizeof path, index, "queue");
+  return kernel_file_path (real, sizeof real, path) == 0
+    && access (real, F_OK) == 0;
+}
+
+int
+nbd_device_free (int index)
+{
+  for (; index < DEVICES; ++index)
+    if (is_there (index) && !nbd_device_connected (index))
+      return index;
+  return -1;
+}
+
+uint64_t
+nbd_device_size (int index)
+{
+  char path[64];
+  uint64_t sectors;
+
+  attribute (path, sizeof path, index, "size");
+  return kernel_file_number (path, &sectors) == 0 ? sectors * 512 : 0;
+}
+
+/* Those who mount it, or swap to it, have it for themselves. */
+bool
+nbd_device_busy (int index)
+{
+  char device[NBD_DEVICE_PATH_SIZE], path[64];
+  int fd;
+
+  nbd_device_path (device, index);
+  if (kernel_file_path (path, sizeof path, device) == -1)
+    return false;
+  fd = open (path, O_RDONLY | O_EXCL | O_CLOEXEC);
+  if (fd == -1)
+    return errno == EBUSY;
+  close (fd);
+  return false;
+}
+
+bool
+nbd_is_loaded (void)
+{
+  char path[512];
+
+  return kernel_file_path (path, sizeof path, "/sys/module/nbd") == 0
+    && access (path, F_OK) == 0;
+}

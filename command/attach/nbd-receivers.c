@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command/base/kernel-file.h"
+#include "nbd-receivers.h"
+
+/* What the thread of ENTRY, in /proc, is called. */
+static bool
+read_name (const struct dirent *entry, char *name, size_t size)
+{
+  char path[300];
+
+  if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+    return false;
+  snprintf (path, sizeof path, "/proc/%s/comm", entry->d_name);
+  return kernel_file_read (path, name, size) > 0;
+}
+
+static bool
+ends_with (const char *s, const char *end)
+{
+  size_t length = strlen (s), tail = strlen (end);
+
+  return length >= tail && strcmp (s + length - tail, end) == 0;
+}
+
+int
+nbd_receivers (int index)
+{
+  char directory[512], queue[32], name[128];
+  const struct dirent *entry;
+  bool told = false;
+  int count = 0;
+  DIR *dir;
+
+  if (kernel_file_path (directory, sizeof directory, "/proc") == -1)
+    return -1;
+  dir = opendir (directory);
+  if (!dir)
+    return -1;
+  /* The queue's rescuer has its name without the sign, so that a kernel
+   * that has such queues is known even when nobody works.
+   */
+  snprintf (queue, sizeof queue, "+nbd%d-recv", index);
+  while ((entry = readdir (dir)) != NULL) {
+    if (!read_name (entry, name, sizeof name))
+      continue;
+    if (ends_with (name, queue))
+      ++count;
+    told = told || strstr (name, queue + 1) != NULL;
+  }
+  closedir (dir);
+  return told ? count : -1;
+}

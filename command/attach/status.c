@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "status.h"
+#include "command/conf/conf.h"
+#include "service/control-path.h"
+#include "md.h"
+#include "nbd-device.h"
+#include "command/base/run-file.h"
+#include "command/swap/server.h"
+#include "command/base/proc-swaps.h"
+
+#define SUFFIX ".attach"
+
+static json_t *
+describe_array (const char *array, int index, const char *device)
+{
+  char level[32];
+  unsigned in_sync, halves = md_count (array, &in_sync);
+
+  md_level (array, level, sizeof level);
+  return json_pack ("{s:s, s:s, s:s, s:i, s:i}", "device", device,
+                    "level", level,
+                    "half", md_half_text (md_half_of (array, index)),
+                    "halves", (int) halves, "in_sync", (int) in_sync);
+}
+
+/* SEEN is the array of the device before: what is swapped to an array is
+ * told once.
+ */
+static json_t *
+describe (const struct attachment *a, char seen[MD_NAME_SIZE])
+{
+  char device[NBD_DEVICE_PATH_SIZE], path[MD_DEVICE_PATH_SIZE];
+  char array[MD_NAME_SIZE];
+  const char *swap = device;
+  bool told = false;
+  struct swap_area area;
+  json_t *object;
+
+  nbd_device_path (device, a->index);
+  object = json_pack ("{s:s, s:s, s:I, s:I, s:I}", "device", device,
+                      "uri", a->uri, "size", (json_int_t) a->size,
+                      "connections", (json_int_t) a->connections,
+                      "reconnects", (json_int_t) a->reconnects);
+  if (md_find (array, a->index)) {
+    swap = md_device_path (path, array);
+    told = strcmp (array, seen) == 0;
+    strcpy (seen, array);
+    json_object_set_new (object, "array",
+                         describe_array (array, a->index, swap));
+  }
+  if (!told && swap_find (swap, &area))
+    json_object_set_new (object, "swap",
+                         json_pack ("{s:I, s:I, s:i}",
+                                    "size", (json_int_t) area.size,
+                                    "used", (json_int_t) area.used,
+                                    "priority", area.priority));
+  return object;
+}
+
+void
+attach_status (json_t *reply)
+{
+  const char *name = json_string_value (json_object_get (reply, "name"));
+  json_t *list = json_array ();
+  char watcher[72], array[MD_NAME_SIZE] = "";
+
+  for (size_t k = 0; name && k < CONF_REMOTES_MAX; ++k) {
+    struct attachment a;
+
+    attach_name (watcher, sizeof watcher, name, k);
+    if (swap_server_attached (watcher, &a))
+      json_array_append_new (list, describe (&a, array));
+  }
+  if (json_array_size (list) > 0)
+    json_object_set (reply, "attachments", list);
+  json_decref (list);
+}
+
+/* "NAME.attach", of a first watcher, gives NAME. */
+static bool
+name_of_file (const char *file, char *name, size_t size)
+{
+  size_t length = strlen (file), end = strlen (SUFFIX);
+
+  if (length <= end || length - end >= size
+      || strcmp (file + length - end, SUFFIX) != 0)
+    return false;
+  snprintf (name, size, "%.*s", (int) (length - end), file);
+  return true;
+}
+
+/* Is it the second watcher of a name, or a later one: "NAME.1"? */
+static bool
+is_further (const char *name)
+{
+  const char *dot = strrchr (name, '.');
+  char path[RUN_PATH_SIZE], first[72];
+
+  if (!dot || dot[1] == '\0' || dot[1 + strspn (dot + 1, "0123456789")])
+    return false;
+  snprintf (first, sizeof first, "%.*s", (int) (dot - name), name);
+  return access (run_path (path, first, "attach"), F_OK) == 0;
+}
+
+static bool
+has_server (const char *directory, const char *name)
+{
+  char path[CONTROL_PATH_SIZE];
+
+  return control_path (path, directory, name) == 0
+    && access (path, F_OK) == 0;
+}
+
+void
+attach_status_remote (json_t *replies, const char *name)
+{
+  char directory[CONTROL_PATH_SIZE], found[72];
+  const struct dirent *entry;
+  DIR *dir = opendir (control_directory (directory, sizeof directory));
+
+  while (dir && (entry = readdir (dir)) != NULL) {
+    json_t *reply;
+
+    if (!name_of_file (entry->d_name, found, sizeof found)
+        || (name && strcmp (found, name) != 0) || is_further (found)
+        || has_server (directory, found))
+      continue;
+    reply = json_pack ("{s:s}", "name", found);
+    attach_status (reply);
+    if (json_object_get (reply, "attachments"))
+      json_array_append (replies, reply);
+    json_decref (reply);
+  }
+  if (dir)
+    closedir (dir);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "command/base/clock.h"
+#include "nbd-device.h"
+#include "nbd-receivers.h"
+#include "command/base/process.h"
+#include "lib/base/util.h"
+#include "watch-process.h"
+
+/* How often it is looked whether the file is there. */
+#define FILE_EVERY_MS 2000
+
+static int64_t
+now (void *opaque)
+{
+  (void) opaque;
+  return now_ms ();
+}
+
+/* Pages that are not those that were written are worse than none. */
+bool
+watch_is_same_disk (struct watching *w, const struct nbd_dialed *d)
+{
+  if (align_down (d->size, w->a.block_size) != w->a.size) {
+    watch_say (w, "%s has another export size: %" PRIu64 ", not %" PRIu64
+               "; it is not connected", w->a.uri, d->size, w->a.size);
+    return false;
+  }
+  if (d->block_min > w->a.block_size) {
+    watch_say (w, "%s takes no blocks of %" PRIu64 " bytes any more; it is "
+               "not connected", w->a.uri, w->a.block_size);
+    return false;
+  }
+  if (!w->knows_disk)
+    strcpy (w->a.description, d->description);
+  w->knows_disk = true;
+  if (strcmp (d->description, w->a.description) != 0) {
+    watch_say (w, "%s has lost the pages of /dev/nbd%d: it is now \"%s\", not "
+               "\"%s\"; it is not connected", w->a.uri, w->a.index,
+               d->description, w->a.description);
+    return false;
+  }
+  return true;
+}
+
+static int
+dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
+{
+  struct watching *w = opaque;
+  int r;
+
+  if (!w->dialing)
+    nbd_dial_begin (&w->dial, &w->address, WATCH_DIAL_MS);
+  r = nbd_dial_step (&w->dial);
+  w->dialing = r == 0;
+  if (r == -1)
+    watch_say (w, "%s: %s; trying again", w->a.uri, w->dial.error);
+  if (r == 0) {
+    *p = (struct pollfd) { .fd = -1 };
+    p->fd = nbd_dial_fd (&w->dial, &p->events);
+    *timeout = nbd_dial_left (&w->dial);
+  }
+  if (r != 1)
+    return r;
+  *d = w->dial.result;
+  if (watch_is_same_disk (w, d))
+    return 1;
+  close (d->fd);
+  if (d->pidfd != -1)
+    close (d->pidfd);
+  return -1;
+}
+
+static int
+offer (void *opaque, int fd)
+{
+  struct watching *w = opaque;
+
+  if (nbd_reconfigure (&w->nl, w->a.index, w->a.identifier, fd) == 0)
+    return 0;
+  watch_say (w, "%s", w->nl.error);
+  return -1;
+}
+
+static int
+receivers (void *opaque)
+{
+  struct watching *w = opaque;
+
+  return nbd_receivers (w->a.index);
+}
+
+/* Who is not sure stays: a device that nobody watches is lost. */
+static int
+connected (void *opaque)
+{
+  struct watching *w = opaque;
+  bool yes;
+
+  if (nbd_status (&w->nl, w->a.index, &yes) == -1)
+    return -1;
+  return yes && !nbd_device_foreign (w->a.index, w->a.identifier);
+}
+
+static void
+kill_server (void *opaque, int pidfd, pid_t pid)
+{
+  struct watching *w = opaque;
+
+  /* It may be about to end by itself: then this changes nothing. */
+  syscall (SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+  watch_say (w, "/dev/nbd%d lost a connection to the server (pid %d); it must "
+             "be gone before there are new ones", w->a.index, (int) pid);
+}
+
+void
+watch_save (struct watching *w)
+{
+  w->saved = attach_write (w->file, &w->a) == 0;
+  if (!w->saved)
+    watch_say (w, "%s.attach: %s", w->a.name, strerror (errno));
+}
+
+int
+watch_keep_file (struct watching *w)
+{
+  int64_t left = w->file_next - now_ms ();
+  int fd;
+
+  if (left > 0)
+    return (int) left;
+  w->file_next = now_ms () + FILE_EVERY_MS;
+  if (!attach_is_there (w->file, w->a.name)
+      && (fd = attach_open (w->a.name)) != -1) {
+    if (w->file != -1)
+      close (w->file);
+    w->file = fd;
+    w->saved = false;
+  }
+  if (!w->saved)
+    watch_save (w);
+  return FILE_EVERY_MS;
+}
+
+/* Before anything of the new server's is offered: a successor of ours
+ * must not take its sockets for those of a server that has ended.
+ */
+static void
+server_changed (void *opaque, pid_t pid)
+{
+  struct watching *w = opaque;
+
+  w->a.server = pid;
+  w->a.server_start = pid > 0 ? process_start_time (pid) : 0;
+  watch_save (w);
+}
+
+void
+watch_reconnected (void *opaque, unsigned live)
+{
+  struct watching *w = opaque;
+
+  w->a.reconnects++;
+  watch_save (w);
+  w->said[0] = '\0';
+  watch_say (w, "/dev/nbd%d: connected again, %u of %" PRIu64, w->a.index,
+             live, w->a.connections);
+}
+
+const struct watcher_ops watch_ops = {
+  .now = now,
+  .dial = dial,
+  .offer = offer,
+  .receivers = receivers,
+  .connected = connected,
+  .kill = kill_server,
+  .server_changed = server_changed,
+  .reconnected = watch_reconnected,
+};

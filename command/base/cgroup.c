@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "kernel-file.h"
+#include "lib/base/util.h"
+
+/* From so much on, a limit of the first version of control groups is none;
+ * the second one says "max".
+ */
+#define NO_LIMIT (INT64_MAX / 4096 * 4096)
+
+static bool
+read_limit (const char *file, uint64_t *limit)
+{
+  char text[32];
+
+  if (kernel_file_number (file, limit) == 0)
+    return true;
+  *limit = NO_LIMIT;
+  return kernel_file_read (file, text, sizeof text) != -1
+    && strcmp (text, "max") == 0;
+}
+
+/* The least that the file NAME of GROUP, or of one above it, below ROOT
+ * says.  UINT64_MAX: there is none.
+ */
+static uint64_t
+least_of (const char *root, const char *group, const char *name)
+{
+  char path[PATH_MAX], file[PATH_MAX];
+  uint64_t least = UINT64_MAX, limit;
+
+  snprintf (path, sizeof path, "%s", group);
+  for (;;) {
+    char *slash = strrchr (path, '/');
+
+    if (snprintf (file, sizeof file, "%s%s/%s", root, path, name)
+        < (int) sizeof file
+        && read_limit (file, &limit))
+      least = MIN (least, limit);
+    if (!slash)
+      return least;
+    *slash = '\0';
+  }
+}
+
+static uint64_t
+memory_of (bool second, const char *group)
+{
+  if (second)
+    return MIN (least_of ("/sys/fs/cgroup", group, "memory.max"),
+                least_of ("/sys/fs/cgroup", group, "memory.high"));
+  return least_of ("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+}
+
+static uint64_t
+swap_of (bool second, const char *group)
+{
+  return second ? least_of ("/sys/fs/cgroup", group, "memory.swap.max")
+    : UINT64_MAX;
+}
+
+/* Both versions of control groups may be there; a line of the second one
+ * begins with "0::".
+ */
+static uint64_t
+limit_of (int pid, uint64_t (*limit) (bool second, const char *group))
+{
+  char path[64], line[PATH_MAX];
+  uint64_t least = UINT64_MAX;
+  FILE *fp;
+
+  snprintf (path, sizeof path, "/proc/%d/cgroup", pid);
+  fp = kernel_file_open (path);
+  if (!fp)
+    return least;
+  while (fgets (line, sizeof line, fp)) {
+    char *controllers = strchr (line, ':'), *group;
+    bool second;
+
+    line[strcspn (line, "\n")] = '\0';
+    group = controllers ? strchr (controllers + 1, ':') : NULL;
+    if (!group)
+      continue;
+    *group++ = '\0';
+    second = controllers[1] == '\0';
+    if (second || strstr (controllers, "memory"))
+      least = MIN (least, limit (second, group));
+  }
+  fclose (fp);
+  return least;
+}
+
+uint64_t
+cgroup_memory_limit (int pid)
+{
+  uint64_t limit = limit_of (pid, memory_of);
+
+  return limit >= NO_LIMIT ? UINT64_MAX : limit;
+}
+
+int
+cgroup_may_swap (int pid)
+{
+  uint64_t limit = limit_of (pid, swap_of);
+
+  return limit == UINT64_MAX ? -1 : limit > 0;
+}

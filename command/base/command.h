@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verbs of the command nbdzram: one file each, one entry each in
+ * the table of main.c.
+ */
+
+#ifndef NBDZRAM_COMMAND_BASE_COMMAND_H
+#define NBDZRAM_COMMAND_BASE_COMMAND_H
+
+#include <stdbool.h>
+
+/* What the program returns; nbdzram(8) documents them. */
+enum exit_code {
+  EXIT_OK = 0,
+  EXIT_FAILED = 1,              /* the server refused, or it went wrong */
+  EXIT_USAGE = 2,               /* the command line makes no sense */
+  EXIT_NO_SERVER = 3,           /* none there, or it does not answer */
+};
+
+/* A column of a verb's table. */
+struct column {
+  const char *name;
+  const char *help;
+  bool number;                  /* to the right */
+  bool hidden;                  /* unless it is asked for */
+};
+
+struct command {
+  const char *name;
+  const char *arguments;        /* after the options, for people */
+  const char *summary;          /* one line */
+  int (*run) (const struct command *command, int argc, char *argv[]);
+  const struct column *columns; /* of its table, or NULL */
+};
+
+extern const struct command commands[]; /* ended by a NULL name */
+
+#define COMMAND(verb)                                                   \
+  int command_##verb (const struct command *command, int argc, char *argv[])
+
+COMMAND (analyze);
+COMMAND (check);
+COMMAND (compact);
+COMMAND (export);
+COMMAND (idle);
+COMMAND (metrics);
+COMMAND (pages);
+COMMAND (recompress);
+COMMAND (reset);
+COMMAND (serve);
+COMMAND (set);
+COMMAND (status);
+COMMAND (stop);
+COMMAND (swapoff);
+COMMAND (swapon);
+COMMAND (top);
+COMMAND (trim_empty);
+COMMAND (upgrade);
+COMMAND (watch);
+COMMAND (writeback);
+
+extern const struct column analyze_columns[];
+extern const struct column export_columns[];
+extern const struct column status_columns[];
+
+#endif /* NBDZRAM_COMMAND_BASE_COMMAND_H */

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "control-client.h"
+#include "lib/base/util.h"
+
+#define REPLY_MAX (64 * MIB)    /* more than any server says */
+
+/* ---- one request ---- */
+
+static int
+connect_to (const char *path, int timeout)
+{
+  struct sockaddr_un addr = { .sun_family = AF_UNIX };
+  struct timeval t = { .tv_sec = timeout };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  if (fd == -1)
+    return -1;
+  strcpy (addr.sun_path, path);
+  if (setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) == 0
+      && setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t) == 0
+      && connect (fd, (const struct sockaddr *) &addr, sizeof addr) == 0)
+    return fd;
+  t.tv_sec = errno;
+  close (fd);
+  errno = (int) t.tv_sec;
+  return -1;
+}
+
+static int
+send_all (int fd, const char *text, size_t length)
+{
+  while (length > 0) {
+    ssize_t n = send (fd, text, length, MSG_NOSIGNAL);
+
+    if (n == -1 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return -1;
+    text += n;
+    length -= (size_t) n;
+  }
+  return 0;
+}
+
+/* A line of a server, to be freed.  NULL with errno. */
+static char *
+receive_line (int fd)
+{
+  char *line = NULL;
+  size_t length = 0, room = 0;
+
+  for (;;) {
+    ssize_t n;
+
+    if (length == room) {
+      char *more = room < REPLY_MAX ? realloc (line, 2 * room + 4096) : NULL;
+
+      if (!more)
+        break;
+      line = more;
+      room = 2 * room + 4096;
+    }
+    n = recv (fd, line + length, room - length, 0);
+    if (n == -1 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      if (n == 0)
+        errno = ECONNRESET;
+      break;
+    }
+    length += (size_t) n;
+    if (line[length - 1] == '\n') {
+      line[length - 1] = '\0';
+      return line;
+    }
+  }
+  free (line);
+  return NULL;
+}
+
+/* Send TEXT, and return the reply; NULL with errno. */
+static json_t *
+exchange (int fd, const char *text)
+{
+  char *line = NULL;
+  json_t *reply;
+
+  if (send_all (fd, text, strlen (text)) == 0
+      && send_all (fd, "\n", 1) == 0)
+    line = receive_line (fd);
+  if (!line)
+    return NULL;
+  reply = json_loads (line, JSON_REJECT_DUPLICATES, NULL);
+  free (line);
+  if (!reply)
+    errno = EPROTO;
+  return reply;
+}
+
+static json_t *
+exchange_at (const char *path, const char *text, int timeout)
+{
+  json_t *reply;
+  int fd = connect_to (path, timeout), err;
+
+  if (fd == -1)
+    return NULL;
+  reply = exchange (fd, text);
+  err = errno;
+  close (fd);
+  errno = err;
+  return reply;
+}
+
+/* ---- saying what went wrong ---- */
+
+static int
+no_reply (const struct server *s, char *error, size_t size)
+{
+  switch (errno) {
+  case ENOENT:
+  case ECONNREFUSED:
+    snprintf (error, size, "%s: there is no such server", s->name);
+    return EXIT_NO_SERVER;
+  case EAGAIN:
+    snprintf (error, size, "%s: the server does not answer", s->name);
+    return EXIT_NO_SERVER;
+  case ECONNRESET:
+  case EPIPE:
+    snprintf (error, size, "%s: the server has ended", s->name);
+    return EXIT_NO_SERVER;
+  case EPROTO:
+    snprintf (error, size, "%s: this is no server of nbdzram", s->name);
+    return EXIT_NO_SERVER;
+  default:
+    snprintf (error, size, "%s: %s", s->name, strerror (errno));
+    return EXIT_NO_SERVER;
+  }
+}
+
+/* A sentence of a server, which a terminal may see only in part. */
+static void
+refusal (const struct server *s, const json_t *reply, char *error,
+         size_t size)
+{
+  const char *why = json_string_value (json_object_get (reply, "error"));
+
+  snprintf (error, size, "%s: %s", s->name, why ? why : "refused");
+  for (; *error != '\0'; ++error)
+    if ((unsigned char) *error < ' ' || *error == 0x7f)
+      *error = '?';
+}
+
+int
+server_try (const struct server *s, json_t *request, int timeout,
+            json_t **reply, char *error, size_t size)
+{
+  char *text = json_dumps (request, JSON_COMPACT);
+
+  json_decref (request);
+  *reply = NULL;
+  if (!text) {
+    snprintf (error, size, "out of memory");
+    return EXIT_FAILED;
+  }
+  *reply = exchange_at (s->path, text, timeout);
+  free (text);
+  if (!*reply)
+    return no_reply (s, error, size);
+  if (json_is_true (json_object_get (*reply, "ok")))
+    return EXIT_OK;
+  refusal (s, *reply, error, size);
+  json_decref (*reply);
+  *reply = NULL;
+  return EXIT_FAILED;
+}
+
+int
+server_ask (const struct server *s, json_t *request, int timeout,
+            json_t **reply)
+{
+  char error[1024];
+  int code = server_try (s, request, timeout, reply, error, sizeof error);
+
+  if (code != EXIT_OK)
+    fprintf (stderr, "nbdzram: %s\n", error);
+  return code;
+}
+
+/* ---- finding servers ---- */
+
+/* Directories that may hold sockets: what the server's choice may have
+ * been, in this session, another one of this user, or in none.
+ */
+#define DIRECTORIES 3
+
+struct directories {
+  char path[DIRECTORIES][4096];
+};
+
+/* Also by two ways of writing it. */
+static bool
+is_same_directory (const char *a, const char *b)
+{
+  struct stat st, other;
+
+  return strcmp (a, b) == 0
+    || (stat (a, &st) == 0 && stat (b, &other) == 0
+        && st.st_dev == other.st_dev && st.st_ino == other.st_ino);
+}
+
+static void
+list_directories (struct directories *d)
+{
+  control_directory (d->path[0], sizeof d->path[0]);
+  snprintf (d->path[1], sizeof d->path[1], "/run/user/%u/nbdzram",
+            (unsigned) getuid ());
+  strcpy (d->path[2], "/run/nbdzram");
+  for (unsigned i = 1; i < DIRECTORIES; ++i)
+    for (unsigned j = 0; j < i; ++j)
+      if (is_same_directory (d->path[i], d->path[j]))
+        d->path[i][0] = '\0';
+}
+
+static enum server_state
+state_of (const char *path)
+{
+  int fd = connect_to (path, TIMEOUT);
+
+  if (fd != -1) {
+    close (fd);
+    return SERVER_ALIVE;
+  }
+  return errno == ECONNREFUSED || errno == EAGAIN ? SERVER_DEAD
+                                                  : SERVER_NONE;
+}
+
+/* Servers that were found. */
+struct list {
+  struct server *servers;
+  size_t count;
+  const char *name;             /* only those called so, which is valid;
+                                 * NULL: all */
+  bool dead;                    /* also sockets at which no server listens */
+};
+
+static void
+add_server (struct list *l, const char *directory, unsigned number,
+            const char *name)
+{
+  struct server s = { .elsewhere = number > 0 }, *more;
+
+  strcpy (s.name, name);
+  if (control_path (s.path, directory, name) == -1)
+    return;
+  s.state = state_of (s.path);
+  if (s.state == SERVER_NONE || (s.state == SERVER_DEAD && !l->dead))
+    return;
+  more = realloc (l->servers, (l->count + 1) * sizeof s);
+  if (!more)
+    return;
+  l->servers = more;
+  more[l->count++] = s;
+}
+
+/* The name of the server whose socket is called FILE, if that is one. */
+static bool
+name_of_file (char name[CONTROL_PATH_SIZE], const char *file)
+{
+  size_t len = strlen (file), suffix = strlen (CONTROL_SUFFIX);
+
+  if (len <= suffix || len >= CONTROL_PATH_SIZE
+      || strcmp (file + len - suffix, CONTROL_SUFFIX) != 0)
+    return false;
+  memcpy (name, file, len - suffix);
+  name[len - suffix] = '\0';
+  return control_name_valid (name);
+}
+
+static void
+add_servers (struct list *l, const char *directory, unsigned number)
+{
+  DIR *dir = l->name ? NULL : opendir (directory);
+  char name[CONTROL_PATH_SIZE];
+  struct dirent *entry;
+
+  if (l->name)
+    add_server (l, directory, number, l->name);
+  while (dir && (entry = readdir (dir)) != NULL)
+    if (name_of_file (name, entry->d_name))
+      add_server (l, directory, number, name);
+  if (dir)
+    closedir (dir);
+}
+
+static int
+by_name (const void *a, const void *b)
+{
+  const struct server *s = a, *t = b;
+  int r = strverscmp (s->name, t->name);
+
+  return r != 0 ? r : strcmp (s->path, t->path);
+}
+
+static void
+find_servers (struct list *l)
+{
+  struct directories d;
+
+  list_directories (&d);
+  for (unsigned i = 0; i < DIRECTORIES; ++i)
+    if (d.path[i][0] != '\0')
+      add_servers (l, d.path[i], i);
+  if (l->servers)
+    qsort (l->servers, l->count, sizeof *l->servers, by_name);
+}
+
+struct server *
+servers_find (size_t *count)
+{
+  struct list l = { .count = 0 };
+
+  find_servers (&l);
+  *count = l.count;
+  return l.servers;
+}
+
+/* WHAT is not there; nor is it known what another user may have, in a
+ * directory that is closed to us.
+ */
+static int
+report_none (const char *what)
+{
+  const char *closed = NULL;
+  struct directories d;
+
+  list_directories (&d);
+  for (unsigned i = 0; i < DIRECTORIES && !closed; ++i)
+    if (d.path[i][0] && access (d.path[i], R_OK | X_OK) == -1
+        && errno == EACCES)
+      closed = d.path[i];
+  fprintf (stderr, closed ? "nbdzram: %s; in %s only its owner can look\n"
+                          : "nbdzram: %s\n", what, closed);
+  return EXIT_NO_SERVER;
+}
+
+static int
+find_path (struct server *s, const char *control)
+{
+  if (strlen (control) >= sizeof s->path) {
+    fprintf (stderr, "nbdzram: %s: the path is too long for a socket\n",
+             control);
+    return EXIT_USAGE;
+  }
+  *s = (struct server) { .state = SERVER_ALIVE };
+  strcpy (s->path, control);
+  strcpy (s->name, control);
+  return EXIT_OK;
+}
+
+/* Several servers, of which the user must choose one: of the same name, by
+ * its path.
+ */
+static void
+ask_which (const struct list *l)
+{
+  const struct server *s = l->servers;
+
+  fprintf (stderr, "nbdzram: which server?");
+  for (size_t i = 0; i < l->count; ++i)
+    if ((i > 0 && strcmp (s[i - 1].name, s[i].name) == 0)
+        || (i + 1 < l->count && strcmp (s[i + 1].name, s[i].name) == 0))
+      fprintf (stderr, " --control=%s", s[i].path);
+    else
+      fprintf (stderr, " %s", s[i].name);
+  fprintf (stderr, "\n");
+}
+
+/* The only one of L, which is freed. */
+static int
+take_only (struct server *s, struct list *l)
+{
+  char what[CONTROL_PATH_SIZE + 64];
+  int code = EXIT_OK;
+
+  find_servers (l);
+  if (l->count == 1)
+    *s = l->servers[0];
+  else if (l->count > 1) {
+    ask_which (l);
+    code = EXIT_USAGE;
+  }
+  else if (l->name) {
+    snprintf (what, sizeof what, "%s: there is no such server", l->name);
+    code = report_none (what);
+  }
+  else
+    code = report_none ("no server is running");
+  free (l->servers);
+  l->servers = NULL;
+  return code;
+}
+
+static int
+check_name (const char *name)
+{
+  if (control_name_valid (name))
+    return EXIT_OK;
+  fprintf (stderr, "nbdzram: '%s' can't be the name of a server\n", name);
+  return EXIT_USAGE;
+}
+
+int
+server_find (struct server *s, const char *name, const char *control)
+{
+  struct list l = { .name = name };
+
+  if (control && name) {
+    fprintf (stderr, "nbdzram: NAME and --control both say which server\n");
+    return EXIT_USAGE;
+  }
+  if (control)
+    return find_path (s, control);
+  if (name && check_name (name) != EXIT_OK)
+    return EXIT_USAGE;
+  return take_only (s, &l);
+}
+
+/* ---- asking many ---- */
+
+/* All that L is about, or the one at CONTROL. */
+static int
+find_all (struct list *l, const char *control)
+{
+  char what[CONTROL_PATH_SIZE + 64];
+
+  if (control) {
+    l->servers = malloc (sizeof *l->servers);
+    if (!l->servers)
+      return EXIT_FAILED;
+    l->count = 1;
+    return server_find (l->servers, l->name, control);
+  }
+  if (l->name && check_name (l->name) != EXIT_OK)
+    return EXIT_USAGE;
+  find_servers (l);
+  if (l->count > 0)
+    return EXIT_OK;
+  if (!l->name)
+    return report_none ("no server is running");
+  snprintf (what, sizeof what, "%s: there is no such server", l->name);
+  return report_none (what);
+}
+
+/* Where it was found, for a user with several of one name. */
+static void
+append_place (json_t *object, const struct server *s)
+{
+  char directory[CONTROL_PATH_SIZE];
+
+  json_object_set_new (object, "control", json_string (s->path));
+  if (!s->elsewhere)
+    return;
+  strcpy (directory, s->path);
+  *strrchr (directory, '/') = '\0';
+  json_object_set_new (object, "directory", json_string (directory));
+}
+
+/* What S replies, or its name, is appended to REPLIES or DOWN. */
+static int
+ask_one (const struct server *s, const char *verb, json_t *replies,
+         json_t *down)
+{
+  json_t *reply, *list = replies;
+  int code = server_ask (s, json_pack ("{s:s}", "verb", verb), TIMEOUT,
+                         &reply);
+
+  if (code != EXIT_OK) {
+    reply = json_pack ("{s:s}", "name", s->name);
+    list = down;
+  }
+  append_place (reply, s);
+  if (list)
+    json_array_append_new (list, reply);
+  else
+    json_decref (reply);
+  return code;
+}
+
+int
+servers_ask (const char *name, const char *control, const char *verb,
+             json_t *replies, json_t *down)
+{
+  struct list l = { .name = name, .dead = down != NULL };
+  int code = find_all (&l, control);
+
+  if (code == EXIT_NO_SERVER && name && down)
+    json_array_append_new (down, json_pack ("{s:s}", "name", name));
+  for (size_t i = 0; i < l.count && code != EXIT_USAGE; ++i) {
+    int r = ask_one (&l.servers[i], verb, replies, down);
+
+    if (r != EXIT_OK)
+      code = r;
+  }
+  free (l.servers);
+  return code;
+}

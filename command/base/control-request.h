@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verbs that ask one server one thing, and print its reply. */
+
+#ifndef NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H
+#define NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H
+
+#include "control-client.h"
+#include "options.h"
+
+struct question {
+  const char *name;             /* of the server, or NULL */
+  const char *control;
+  bool json;
+};
+
+#define OPTIONS_QUESTION(q)                                             \
+  { .name = "json", .letter = 'J', .flag = &(q)->json,                  \
+    .help = "print the server's reply" },                               \
+  OPTION_CONTROL (&(q)->control)
+
+/* Ask it, as long as it takes, and let PRINT say what came of it.
+ * REQUEST is taken over.  Returns the exit code.
+ */
+int question_ask (const struct question *q, json_t *request,
+                  void (*print) (const json_t *reply));
+
+/* The options of a verb that takes only these and a NAME. */
+void question_parse (struct question *q, const struct command *command,
+                     int argc, char *argv[]);
+
+#endif /* NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <link.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "kernel-file.h"
+#include "harden-self.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define STACK (128 * 1024)
+
+/* ---- memory ---- */
+
+/* What malloc has got it never gives back, and it comes from the heap. */
+static void
+fill_heap (size_t heap)
+{
+  char *p;
+
+  mallopt (M_ARENA_MAX, 1);
+  mallopt (M_MMAP_MAX, 0);
+  mallopt (M_TRIM_THRESHOLD, -1);
+  p = malloc (heap);
+  if (p)
+    explicit_bzero (p, heap);
+  free (p);
+}
+
+static void
+fill_stack (void)
+{
+  char room[STACK];
+
+  explicit_bzero (room, sizeof room);
+}
+
+/* Libraries that a reconnection calls.  Others, of which libnbd pulls in
+ * some dozens of megabytes, stay out: TLS and XML are not used.
+ */
+static bool
+is_needed (const char *path)
+{
+  static const char *const names[] = {
+    "/ld-", "/libc.so", "/libc-", "/libnbd.so", "/libnl-", "/libjansson.so",
+    "/libpthread", "/libgcc_s.so",
+  };
+
+  if (path[0] == '\0')          /* the program itself */
+    return true;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+    if (strstr (path, names[i]))
+      return true;
+  return false;
+}
+
+static int
+fill_code (struct dl_phdr_info *info, size_t size, void *opaque)
+{
+  const uintptr_t page = (uintptr_t) sysconf (_SC_PAGESIZE);
+
+  (void) size;
+  (void) opaque;
+  if (!is_needed (info->dlpi_name))
+    return 0;
+  for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+    uintptr_t start = (info->dlpi_addr + h->p_vaddr) & ~(page - 1);
+    uintptr_t end = info->dlpi_addr + h->p_vaddr + h->p_memsz;
+
+    /* Page by page, since some of what is to be written was protected
+     * after it was linked.  Before Linux 5.14 it comes in as it is used.
+     */
+    for (; h->p_type == PT_LOAD && start < end; start += page)
+      if (!(h->p_flags & PF_W)
+          || madvise ((void *) start, page, MADV_POPULATE_WRITE) == -1)
+        madvise ((void *) start, page, MADV_POPULATE_READ);
+  }
+  return 0;
+}
+
+/* ---- all ---- */
+
+static void
+refused (char *missing, size_t size, const char *what)
+{
+  size_t length = strlen (missing);
+
+  snprintf (missing + length, size - length, "%s%s (%s)",
+            length ? ", " : "", what, strerror (errno));
+}
+
+bool
+harden_self (size_t heap, int priority, char *missing, size_t size)
+{
+  const struct sched_param param = { .sched_priority = priority };
+
+  missing[0] = '\0';
+  fill_heap (heap);
+  fill_stack ();
+  if (mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+    refused (missing, size, "locked memory");
+  dl_iterate_phdr (fill_code, NULL);
+  if (kernel_file_write ("/proc/self/oom_score_adj", "-1000") == -1)
+    refused (missing, size, "oom_score_adj -1000");
+  if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
+    refused (missing, size, "PR_SET_IO_FLUSHER");
+  if (sched_setscheduler (0, SCHED_FIFO, &param) == -1)
+    refused (missing, size, "SCHED_FIFO");
+  return missing[0] == '\0';
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel-file.h"
+#include "proc-swaps.h"
+
+/* The kernel writes blanks in a path as \040. */
+static void
+decode (char *s)
+{
+  char *to = s;
+  unsigned byte;
+
+  for (; *s; ++s)
+    if (s[0] == '\\' && sscanf (s + 1, "%3o", &byte) == 1) {
+      *to++ = (char) byte;
+      s += 3;
+    }
+    else
+      *to++ = *s;
+  *to = '\0';
+}
+
+int
+swaps_read (struct swap_area list[SWAPS_MAX])
+{
+  FILE *f = kernel_file_open ("/proc/swaps");
+  char line[1024];
+  int count = 0;
+
+  if (!f)
+    return -1;
+  while (count < SWAPS_MAX && fgets (line, sizeof line, f)) {
+    struct swap_area *a = &list[count];
+
+    /* KiB; the heading has none. */
+    if (sscanf (line, "%255s %*s %" SCNu64 " %" SCNu64 " %d", a->path,
+                &a->size, &a->used, &a->priority) != 4)
+      continue;
+    decode (a->path);
+    a->size *= 1024;
+    a->used *= 1024;
+    count++;
+  }
+  fclose (f);
+  return count;
+}
+
+bool
+swap_find (const char *path, struct swap_area *area)
+{
+  struct swap_area list[SWAPS_MAX];
+  int count = swaps_read (list);
+
+  for (int i = 0; i < count; ++i)
+    if (strcmp (list[i].path, path) == 0) {
+      if (area)
+        *area = list[i];
+      return true;
+    }
+  return false;
+}

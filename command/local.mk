@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The program nbdzram.  A folder includes only what is above it here.
+
+noinst_LTLIBRARIES += command/base/libbase.la
+command_base_libbase_la_SOURCES = \
+	command/base/ascii.h \
+	command/base/cgroup.c command/base/cgroup.h \
+	command/base/clock.h \
+	command/base/command.h \
+	command/base/control-client.c command/base/control-client.h \
+	command/base/control-request.c command/base/control-request.h \
+	command/base/harden-self.c command/base/harden-self.h \
+	command/base/kernel-file.c command/base/kernel-file.h \
+	command/base/log.c command/base/log.h \
+	command/base/notify.c command/base/notify.h \
+	command/base/options.c command/base/options.h \
+	command/base/output.c command/base/output.h \
+	command/base/proc-swaps.c command/base/proc-swaps.h \
+	command/base/process.c command/base/process.h \
+	command/base/run-file.c command/base/run-file.h \
+	command/base/run-program.c command/base/run-program.h \
+	command/base/utf8.h
+
+noinst_LTLIBRARIES += command/conf/libconf.la
+command_conf_libconf_la_SOURCES = \
+	command/conf/conf.c command/conf/conf.h \
+	command/conf/expression.c command/conf/expression.h \
+	command/conf/file.c \
+	command/conf/internal.h
+command_conf_libconf_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
+
+noinst_LTLIBRARIES += command/attach/libattach.la
+command_attach_libattach_la_SOURCES = \
+	command/attach/array.c command/attach/array.h \
+	command/attach/device-queue.c command/attach/device-queue.h \
+	command/attach/in-use.c command/attach/in-use.h \
+	command/attach/md.c command/attach/md.h \
+	command/attach/md-setup.c command/attach/md-setup.h \
+	command/attach/member.c command/attach/member.h \
+	command/attach/nbd-device.c command/attach/nbd-device.h \
+	command/attach/nbd-dial.c command/attach/nbd-dial.h \
+	command/attach/nbd-netlink.c command/attach/nbd-netlink.h \
+	command/attach/nbd-receivers.c command/attach/nbd-receivers.h \
+	command/attach/record.c command/attach/record.h \
+	command/attach/status.c command/attach/status.h \
+	command/attach/watch-attach.c \
+	command/attach/watch-member.c \
+	command/attach/watch-ops.c \
+	command/attach/watch-process.h \
+	command/attach/watch-status.c \
+	command/attach/watcher.c command/attach/watcher.h
+
+noinst_LTLIBRARIES += command/supervisor/libsupervisor.la
+command_supervisor_libsupervisor_la_SOURCES = \
+	command/supervisor/control.c \
+	command/supervisor/files.c \
+	command/supervisor/find.c \
+	command/supervisor/launch.c command/supervisor/launch.h \
+	command/supervisor/listen.c command/supervisor/listen.h \
+	command/supervisor/recover.c \
+	command/supervisor/renew.c \
+	command/supervisor/request.c command/supervisor/request.h \
+	command/supervisor/servers.c \
+	command/supervisor/setup.c command/supervisor/setup.h \
+	command/supervisor/state.c \
+	command/supervisor/stop.c \
+	command/supervisor/supervisor.c command/supervisor/supervisor.h \
+	command/supervisor/tls-files.c command/supervisor/tls-files.h \
+	command/supervisor/upgrade.c \
+	command/supervisor/watchers.c
+command_supervisor_libsupervisor_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DPLUGINDIR='"$(plugindir)"'
+
+noinst_LTLIBRARIES += command/swap/libswap.la
+command_swap_libswap_la_SOURCES = \
+	command/swap/area.c command/swap/area.h \
+	command/swap/check.h \
+	command/swap/check-list.c \
+	command/swap/check-machine.c \
+	command/swap/check-server.c \
+	command/swap/check-swap.c command/swap/check-swap.h \
+	command/swap/protection.c command/swap/protection.h \
+	command/swap/remains.c command/swap/remains.h \
+	command/swap/room.c command/swap/room.h \
+	command/swap/room-read.c \
+	command/swap/server.c command/swap/server.h \
+	command/swap/shutdown.c command/swap/shutdown.h \
+	command/swap/state.c command/swap/state.h \
+	command/swap/sysctls.c command/swap/sysctls.h
+
+bin_PROGRAMS = command/nbdzram
+command_nbdzram_SOURCES = \
+	command/main.c \
+	command/verbs/analysis.c command/verbs/analysis.h \
+	command/verbs/analyze.c \
+	command/verbs/check.c \
+	command/verbs/compact.c \
+	command/verbs/export.c \
+	command/verbs/export-table.c command/verbs/export-table.h \
+	command/verbs/idle.c \
+	command/verbs/metrics.c \
+	command/verbs/pages.c \
+	command/verbs/process-memory.c command/verbs/process-memory.h \
+	command/verbs/range.c command/verbs/range.h \
+	command/verbs/recompress.c \
+	command/verbs/reset.c \
+	command/verbs/serve.c \
+	command/verbs/set.c \
+	command/verbs/status.c \
+	command/verbs/stop.c \
+	command/verbs/swapoff.c \
+	command/verbs/swapon.c \
+	command/verbs/top.c \
+	command/verbs/top-exports.c command/verbs/top-exports.h \
+	command/verbs/top-sample.c command/verbs/top-sample.h \
+	command/verbs/trim-empty.c \
+	command/verbs/upgrade.c \
+	command/verbs/watch.c \
+	command/verbs/writeback.c
+
+# From the top folder down, as archives are searched.
+command_libs = \
+	command/swap/libswap.la \
+	command/supervisor/libsupervisor.la \
+	command/attach/libattach.la \
+	command/conf/libconf.la \
+	command/base/libbase.la \
+	$(service_libs) \
+	$(SMARTCOLS_LIBS) $(INIH_LIBS) $(LIBNBD_LIBS) \
+	$(LIBNL_LIBS) $(GNUTLS_LIBS)
+command_nbdzram_LDADD = $(command_libs) $(NCURSESW_LIBS)
+
+# bash looks for the name of the command.
+EXTRA_DIST += command/nbdzram.bash
+install-completion:
+	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
+	$(INSTALL_DATA) $(srcdir)/command/nbdzram.bash \
+	  $(DESTDIR)$(bashcompletiondir)/nbdzram
+uninstall-completion:
+	rm -f $(DESTDIR)$(bashcompletiondir)/nbdzram

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Generations of the server: started, listened to, buried. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+#include "lib/base/util.h"
+
+/* So many starts in a row that come to nothing, and it is no accident: then
+ * one is made once in a while, since clients wait.
+ */
+#define FAILURES_MAX 20
+#define PAUSE_FAILING_MS 60000
+
+/* Pauses before the next start: from the second failure on. */
+#define PAUSE_MS 100
+#define PAUSE_MAX_MS 5000
+
+/* Who lived longer than this after it was ready had started well. */
+#define STEADY_MS 10000
+
+/* Who lived shorter than this may be killed by what clients ask; they ask
+ * again, and a hundred starts a second would help nobody.
+ */
+#define QUICK_MS 1000
+#define QUICK_MAX 10
+
+/* ---- which is which ---- */
+
+struct generation *
+server_in (struct supervisor *s, enum generation_state state)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state == state)
+      return &s->generations[i];
+  return NULL;
+}
+
+struct generation *
+server_of_pid (struct supervisor *s, pid_t pid)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state != GENERATION_FREE
+        && s->generations[i].process.pid == pid)
+      return &s->generations[i];
+  return NULL;
+}
+
+bool
+server_is_stale (const struct supervisor *s, const struct generation *g)
+{
+  return g->sockets != s->sockets;
+}
+
+/* One that will be the server when there is none; who is stopped won't,
+ * until it is told to go on.
+ */
+struct generation *
+server_candidate (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
+        && !g->paused && !server_is_stale (s, g))
+      return g;
+  }
+  return NULL;
+}
+
+static void
+enter (struct supervisor *s, struct generation *g,
+       enum generation_state state)
+{
+  g->state = state;
+  g->since = now_ms ();
+  s->changed = true;
+}
+
+/* ---- start ---- */
+
+struct child_fds
+server_fds (const struct supervisor *s)
+{
+  struct child_fds fds = { .listen = STDERR_FILENO + 1 };
+
+  fds.pool = fds.listen + (int) s->listener_count;
+  fds.ready_write = fds.pool + 1;
+  fds.ready = fds.pool + 2;
+  fds.hold = fds.pool + 3;
+  fds.log = fds.pool + 4;
+  fds.gate = fds.pool + 5;
+  fds.count = fds.pool + 6;
+  return fds;
+}
+
+/* The way of its words to us.  The server has both ends of everything, so
+ * that nothing said is lost with us, and our successor can have it.
+ */
+static int
+open_channels (struct generation *g, int *ready_write, int *log_write)
+{
+  int pair[2];
+
+  *g = NO_GENERATION;
+  *ready_write = *log_write = -1;
+  /* Not a pipe: what we hear must stay there until NAME.run has it. */
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+    return -1;
+  g->ready = fd_keep (pair[0]);
+  *ready_write = fd_keep (pair[1]);
+  g->hold = eventfd (0, EFD_CLOEXEC);
+  if (g->hold != -1)
+    g->hold = fd_keep (g->hold);
+  if (g->ready == -1 || *ready_write == -1 || g->hold == -1)
+    return -1;
+  return log_source_open (&g->log, log_write);
+}
+
+static void
+close_channels (struct generation *g)
+{
+  fd_close (&g->ready);
+  fd_close (&g->hold);
+  log_source_close (&g->log);
+}
+
+static int
+spawn_server (struct supervisor *s, struct generation *g,
+              const struct program *program, int ready_write, int log_write)
+{
+  struct child_fds at = server_fds (s);
+  struct spawn_fds fds = {
+    .count = (unsigned) at.count, .gate = (unsigned) at.gate,
+  };
+
+  fds.from[STDIN_FILENO] = s->null;
+  fds.from[STDOUT_FILENO] = fds.from[STDERR_FILENO] = log_write;
+  for (unsigned i = 0; i < s->listener_count; ++i)
+    fds.from[at.listen + (int) i] = s->listeners[i].fd;
+  fds.from[at.pool] = s->pool == -1 ? s->null : s->pool;
+  fds.from[at.ready_write] = ready_write;
+  fds.from[at.ready] = g->ready;
+  fds.from[at.hold] = g->hold;
+  fds.from[at.log] = g->log.fd;
+  return spawn (program, &fds, &g->process);
+}
+
+/* If there is none, that of a dead server whose holder takes its time. */
+static struct generation *
+free_entry (struct supervisor *s)
+{
+  struct generation *g = server_in (s, GENERATION_FREE);
+
+  for (unsigned i = 0; i < GENERATIONS && !g; ++i)
+    if (s->generations[i].ended && s->generations[i].released) {
+      g = &s->generations[i];
+      server_forget (g);
+    }
+  return g;
+}
+
+struct generation *
+server_start (struct supervisor *s, const struct setup *setup)
+{
+  struct generation *g = free_entry (s);
+  int ready_write, log_write, r, err;
+
+  if (!g) {
+    errno = EAGAIN;
+    return NULL;
+  }
+  r = open_channels (g, &ready_write, &log_write);
+  if (r == 0)
+    r = spawn_server (s, g, &setup->program, ready_write, log_write);
+  err = errno;
+  fd_close (&ready_write);
+  fd_close (&log_write);
+  if (r == 0) {
+    g->sockets = s->sockets;
+    enter (s, g, GENERATION_STARTING);
+    return g;
+  }
+  close_channels (g);
+  errno = err;
+  return NULL;
+}
+
+/* ---- end ---- */
+
+void
+server_release (struct generation *g)
+{
+  if (!g->released && g->hold != -1)
+    eventfd_write (g->hold, 1);
+  g->released = true;
+}
+
+void
+servers_release_gone (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state == GENERATION_GONE)
+      server_release (&s->generations[i]);
+}
+
+void
+server_forget (struct generation *g)
+{
+  server_release (g);
+  close_channels (g);
+  process_close (&g->process);
+  process_close (&g->holder);
+  *g = NO_GENERATION;
+}
+
+static void
+plan_next_start (struct supervisor *s)
+{
+  unsigned n = s->failures;
+  int64_t pause = 0;
+
+  if (n > 1)
+    pause = n < 8 ? PAUSE_MS << (n - 2) : PAUSE_MAX_MS;
+  pause += PAUSE_MS * (int64_t) MIN (s->quick, QUICK_MAX);
+  pause = s->failing ? PAUSE_FAILING_MS : MIN (pause, PAUSE_MAX_MS);
+  s->next_start = now_ms () + pause;
+}
+
+static void
+start_failed (struct supervisor *s)
+{
+  ++s->failures;
+  if (s->failures >= FAILURES_MAX && !s->failing) {
+    s->failing = true;
+    log_line ("%u starts in a row came to nothing: now there is one a "
+              "minute, or nbdzram upgrade; the pages are kept", s->failures);
+  }
+  plan_next_start (s);
+}
+
+/* It came to nothing, and so nobody needs its holder, if it had one. */
+static void
+bury_candidate (struct supervisor *s, struct generation *g, int status)
+{
+  char how[64];
+
+  status_text (how, sizeof how, status);
+  if (g == s->upgrade.next) {
+    snprintf (s->upgrade.error, sizeof s->upgrade.error, "%.*s",
+              MESSAGE_SIZE / 2, g->error[0] ? g->error : how);
+    s->upgrade.next = NULL;
+  }
+  else if (s->served && !s->stop.asked) {
+    log_line ("a server that was starting %s%s%s", how,
+              g->error[0] ? ": " : "", g->error);
+    start_failed (s);
+  }
+  else if (!s->served)
+    snprintf (s->first_error, sizeof s->first_error, "%s",
+              g->error[0] ? g->error : how);
+}
+
+static void
+bury_server (struct supervisor *s, struct generation *g, int status)
+{
+  int64_t lived = now_ms () - g->since;
+
+  status_text (s->last_exit, sizeof s->last_exit, status);
+  if (!s->stop.asked)
+    log_line ("the server (%d) %s: %s", (int) g->process.pid, s->last_exit,
+              server_in (s, GENERATION_WAITING)
+              ? "the standby takes over" : "another one is started");
+  s->quick = lived < QUICK_MS ? s->quick + 1 : 0;
+  if (lived >= STEADY_MS)
+    s->failures = 0;
+  /* There is no server: what kept a mere standby from starting is worth
+   * being tried again.
+   */
+  s->failing = false;
+  s->failures = MIN (s->failures, FAILURES_MAX / 2);
+  s->next_start = now_ms () + PAUSE_MS * (int64_t) MIN (s->quick, QUICK_MAX);
+  enter (s, g, GENERATION_GONE);
+}
+
+static void
+look_at_end (struct supervisor *s, struct generation *g)
+{
+  int status;
+
+  if (g->state == GENERATION_FREE || g->ended
+      || !process_ended (&g->process, &status))
+    return;
+  g->ended = true;
+  s->changed = true;
+  if (g->state == GENERATION_READY)
+    bury_server (s, g, status);
+  else if (g->state == GENERATION_GONE) {
+    if (g->served)
+      status_text (s->last_exit, sizeof s->last_exit, status);
+  }
+  else {
+    bury_candidate (s, g, status);
+    server_forget (g);
+  }
+}
+
+/* ---- what they say ---- */
+
+static void
+is_ready (struct supervisor *s, struct generation *g)
+{
+  struct generation *before = server_in (s, GENERATION_READY);
+
+  if (before) {
+    /* It has lost its lock, so it is dying; of that we hear later. */
+    process_signal (&before->process, SIGKILL);
+    enter (s, before, GENERATION_GONE);
+  }
+  enter (s, g, GENERATION_READY);
+  s->failing = false;
+  g->served = true;
+  servers_release_gone (s);
+  if (s->served) {
+    ++s->restarts;
+    log_line ("a server is ready again (%d, version %s)",
+              (int) g->process.pid, g->version);
+  }
+  s->served = true;
+}
+
+static void
+hear (struct supervisor *s, struct generation *g, const char *line)
+{
+  char version[VERSION_SIZE];
+  int holder = 0;
+
+  if (strcmp (line, "waiting") == 0 && g->state == GENERATION_STARTING) {
+    s->failing = false;
+    enter (s, g, GENERATION_WAITING);
+  }
+  else if (g->state != GENERATION_READY
+           && sscanf (line, "ready %31s %d", version, &holder) == 2) {
+    strcpy (g->version, version);
+    process_open (&g->holder, holder, process_start_time (holder));
+    is_ready (s, g);
+  }
+}
+
+/* Whole lines of what is there, which stays there. */
+static void
+listen_to (struct supervisor *s, struct generation *g)
+{
+  char text[256], *line = text, *end;
+  ssize_t n;
+
+  if (g->state == GENERATION_FREE || g->ready == -1 || g->heard > 0)
+    return;
+  n = recv (g->ready, text, sizeof text - 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n <= 0)
+    return;
+  text[n] = '\0';
+  for (; (end = strchr (line, '\n')) != NULL; line = end + 1) {
+    *end = '\0';
+    hear (s, g, line);
+    g->heard = (size_t) (end + 1 - text);
+  }
+}
+
+void
+servers_heard (struct supervisor *s)
+{
+  char text[256];
+
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    if (g->heard > 0 && g->ready != -1
+        && recv (g->ready, text, g->heard, MSG_DONTWAIT) > 0)
+      g->heard = 0;
+  }
+}
+
+/* Errors of a first start are for who started us; see supervise(). */
+static void
+read_log (struct supervisor *s, struct generation *g)
+{
+  char line[LOG_LINE];
+
+  while (g->state != GENERATION_FREE && log_source_next (&g->log, line)) {
+    const char *error = strstr (line, "error: ");
+
+    if (error)
+      strcpy (g->error, error + strlen ("error: "));
+    else if (!g->error[0])
+      strcpy (g->error, line);
+    if (s->served && g->state != GENERATION_STARTING)
+      log_line ("%s", line);
+  }
+}
+
+/* Is there no more to wait for?  A holder ends when it is told to, and of
+ * its own accord when that takes too long.
+ */
+static bool
+is_over (const struct generation *g)
+{
+  int status;
+
+  if (g->state != GENERATION_GONE || !g->ended)
+    return false;
+  return g->holder.pid == 0 ? g->released
+                            : process_ended (&g->holder, &status);
+}
+
+void
+servers_look (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    read_log (s, &s->generations[i]);
+  /* That a server ended comes before what became of its standby. */
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state == GENERATION_READY)
+      look_at_end (s, &s->generations[i]);
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    listen_to (s, &s->generations[i]);
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    read_log (s, g);            /* its last words */
+    look_at_end (s, g);
+    if (is_over (g)) {
+      server_forget (g);
+      s->changed = true;
+    }
+  }
+}
+
+/* ---- what is missing ---- */
+
+void
+servers_retry (struct supervisor *s)
+{
+  s->failing = false;
+  s->failures = s->quick = 0;
+  s->next_start = 0;
+}
+
+int64_t
+servers_balance (struct supervisor *s)
+{
+  struct generation *server = server_in (s, GENERATION_READY);
+
+  if (!s->setup.serves || s->stop.asked || server_candidate (s)
+      || (s->upgrade.phase != UPGRADE_NONE
+          && s->upgrade.phase != UPGRADE_TRYING
+          && s->upgrade.phase != UPGRADE_EXECUTING)
+      || (server && !s->setup.standby))
+    return 0;
+  if (now_ms () < s->next_start)
+    return s->next_start;
+  if (!server_start (s, &s->setup)) {
+    log_line ("starting %s: %s", s->setup.program.path, strerror (errno));
+    /* Processes, descriptors or memory are short now; that passes. */
+    s->failures = MIN (s->failures, FAILURES_MAX - 2);
+    start_failed (s);
+    return s->next_start;
+  }
+  return 0;
+}

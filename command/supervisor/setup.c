@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/control-path.h"
+#include "service/start-barrier.h"
+#include "setup.h"
+#include "tls-files.h"
+#include "lib/base/util.h"
+
+/* Threads for each connection of nbdkit, which has 16 by default.  Each
+ * has a buffer of its own for the largest request it has seen, so a small
+ * machine has few.  With TLS there is one: where there are more, nbdkit
+ * 1.32.4 to 1.33.9 says goodbye in one thread, which frees what GnuTLS is
+ * sending from in another.
+ */
+#define THREADS_MIN 4
+#define THREADS_MAX 16
+
+/* ---- settings ---- */
+
+static int
+set (struct conf *c, const char *key, const char *value, char *error,
+     size_t size)
+{
+  return value ? conf_set (c, key, value, error, size) : 0;
+}
+
+static int
+set_words (struct conf *c, const struct serve_options *o, char *error,
+           size_t size)
+{
+  for (int i = 0; i < o->word_count; ++i)
+    if (conf_set_word (c, o->words[i], error, size) == -1)
+      return -1;
+  return 0;
+}
+
+/* What nbdkit would find out when the first client comes. */
+static int
+check_tls (const struct conf *c, char *error, size_t size)
+{
+  char why[512];
+
+  if (c->tls_psk && tls_check_psk (c->tls_psk, why, sizeof why) == -1)
+    snprintf (error, size, "tls-psk: %s", why);
+  else if (c->tls_certificates
+           && tls_check_certificates (c->tls_certificates, why, sizeof why)
+              == -1)
+    snprintf (error, size, "tls-certificates: %s", why);
+  else
+    return 0;
+  return -1;
+}
+
+int
+setup_read (struct setup *setup, const struct serve_options *options,
+            char *error, size_t size)
+{
+  struct conf *c = &setup->conf;
+  char threads[32];
+
+  *setup = (struct setup) { .options = *options };
+  snprintf (threads, sizeof threads, "%" PRIu64, options->threads);
+  conf_init (c);
+  if (conf_load (c, options->name, error, size) == -1
+      || set_words (c, options, error, size) == -1
+      || set (c, "size", options->size, error, size) == -1
+      || set (c, "pool", options->pool, error, size) == -1
+      || set (c, "listen", options->listen, error, size) == -1
+      || set (c, "threads", options->threads ? threads : NULL, error, size)
+         == -1
+      || conf_check (c, options->swap, error, size) == -1
+      || check_tls (c, error, size) == -1)
+    return -1;
+  setup->serves = c->remote_count == 0;
+  setup->standby = setup->serves && (options->swap || options->standby);
+  return 0;
+}
+
+/* ---- where programs are ---- */
+
+/* The path of an executable file, as a shell would find it; to be freed,
+ * or NULL.
+ */
+static char *
+find_program (const char *name)
+{
+  const char *path = getenv ("PATH");
+  char *file;
+
+  if (!path || !*path)
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  while (*path) {
+    size_t len = strcspn (path, ":");
+
+    if (asprintf (&file, "%.*s/%s", (int) len, path, name) == -1)
+      return NULL;
+    if (len > 0 && access (file, X_OK) == 0)
+      return file;
+    free (file);
+    path += len;
+    path += *path == ':';
+  }
+  errno = ENOENT;
+  return NULL;
+}
+
+static const char *
+plugin_path (void)
+{
+  const char *path = getenv ("NBDZRAM_PLUGIN");
+
+  return path && *path ? path : PLUGINDIR "/nbdkit-zram-plugin.so";
+}
+
+static uint64_t
+default_threads (const struct conf *c)
+{
+  long n = 2 * sysconf (_SC_NPROCESSORS_ONLN);
+
+  if (conf_has_tls (c))
+    return 1;
+  return (uint64_t) MIN (MAX (n, THREADS_MIN), THREADS_MAX);
+}
+
+/* ---- the program ---- */
+
+struct words {
+  char **list;
+  size_t count;
+  bool failed;
+};
+
+static void __attribute__ ((format (printf, 2, 3)))
+add (struct words *w, const char *format, ...)
+{
+  va_list ap;
+
+  va_start (ap, format);
+  if (vasprintf (&w->list[w->count], format, ap) == -1) {
+    w->list[w->count] = NULL;
+    w->failed = true;
+  }
+  else
+    ++w->count;
+  va_end (ap);
+}
+
+/* It is not an offer that a client may decline, and both sides show who
+ * they are.
+ */
+static void
+add_tls (struct words *w, const struct conf *c)
+{
+  if (conf_has_tls (c))
+    add (w, "--tls=require");
+  if (c->tls_psk)
+    add (w, "--tls-psk=%s", c->tls_psk);
+  if (c->tls_certificates) {
+    add (w, "--tls-certificates=%s", c->tls_certificates);
+    add (w, "--tls-verify-peer");
+  }
+}
+
+/* By the '@', systemd lets the server of swap live until the machine is off;
+ * see shutdown.h.
+ */
+static const char *
+program_name (const struct setup *setup)
+{
+  return setup->options.swap ? "@nbdkit" : "nbdkit";
+}
+
+static char **
+make_arguments (const struct setup *setup, int pool_fd)
+{
+  const struct conf *c = &setup->conf;
+  struct words w = {
+    .list = calloc (c->parameter_count + 16, sizeof (char *)),
+  };
+
+  if (!w.list)
+    return NULL;
+  add (&w, "%s", program_name (setup));
+  add (&w, "-f");
+  add (&w, "-t");
+  add (&w, "%" PRIu64, c->threads ? c->threads : default_threads (c));
+  add_tls (&w, c);
+  add (&w, "%s", plugin_path ());
+  if (c->size > 0)
+    add (&w, "size=%" PRIu64, c->size);
+  add (&w, "name=%s", setup->options.name);
+  if (c->pool)
+    add (&w, "pool=%s", c->pool);
+  else
+    add (&w, "pool=/proc/self/fd/%d", pool_fd);
+  if (setup->options.swap && !conf_parameter (c, "mlock"))
+    add (&w, "mlock=on");
+  for (size_t i = 0; i < c->parameter_count; ++i)
+    add (&w, "%s", c->parameters[i]);
+  if (!w.failed)
+    return w.list;
+  strings_free (w.list);
+  return NULL;
+}
+
+/* What our own service manager told us is not for them. */
+static int
+make_environment (const struct setup *setup, struct program *p,
+                  const struct child_fds *fds)
+{
+  static const char *const left_out[] = {
+    "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "NOTIFY_SOCKET=",
+    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", GATE_VARIABLE "=",
+    SERVER_VARIABLE "=", NULL,
+  };
+  char listen[32], supervised[64], gate[32], directory[4096], server[4352];
+  const char *const added[] = {
+    "LISTEN_PID=....................", listen, supervised, gate, server, NULL,
+  };
+
+  snprintf (listen, sizeof listen, "LISTEN_FDS=%d", fds->pool - fds->listen);
+  snprintf (supervised, sizeof supervised, "NBDZRAM_SUPERVISED=%d,%d",
+            fds->ready_write, fds->hold);
+  snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", fds->gate);
+  snprintf (server, sizeof server, SERVER_VARIABLE "=%s/%s",
+            control_directory (directory, sizeof directory),
+            setup->options.name);
+  p->envp = environment_make (left_out, added);
+  if (!p->envp)
+    return -1;
+  p->listen_pid = environment_value (p->envp, "LISTEN_PID=");
+  return 0;
+}
+
+int
+setup_program (struct setup *setup, const struct child_fds *fds,
+               char *error, size_t size)
+{
+  struct program *p = &setup->program;
+
+  p->path = find_program ("nbdkit");
+  if (!p->path) {
+    snprintf (error, size, "nbdkit: not found in PATH");
+    return -1;
+  }
+  if (access (plugin_path (), R_OK) == -1) {
+    snprintf (error, size, "%s: %s", plugin_path (), strerror (errno));
+    return -1;
+  }
+  p->argv = make_arguments (setup, fds->pool);
+  if (p->argv && make_environment (setup, p, fds) == 0)
+    return 0;
+  snprintf (error, size, "%s", strerror (ENOMEM));
+  return -1;
+}
+
+int
+setup_program_of (struct setup *setup, char *const argv[],
+                  const struct child_fds *fds)
+{
+  struct program *p = &setup->program;
+  size_t count = 0;
+
+  program_free (p);
+  while (argv[count])
+    ++count;
+  p->path = strdup (argv[0]);
+  p->argv = calloc (count + 1, sizeof *p->argv);
+  if (!p->path || !p->argv)
+    return -1;
+  for (size_t i = 0; i < count; ++i)
+    if (!(p->argv[i] = strdup (i == 0 ? program_name (setup) : argv[i])))
+      return -1;
+  return make_environment (setup, p, fds);
+}
+
+void
+program_free (struct program *p)
+{
+  free (p->path);
+  strings_free (p->argv);
+  strings_free (p->envp);
+  *p = (struct program) { .path = NULL };
+}
+
+void
+setup_free (struct setup *setup)
+{
+  conf_free (&setup->conf);
+  program_free (&setup->program);
+}

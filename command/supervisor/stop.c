@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The way out: watchers disconnect their devices, then the server answers
+ * what it has and ends, then all that is ours is removed.  Who takes too
+ * long is killed; pages can't be lost by that, but are of no use any more.
+ */
+
+#include <config.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/attach/in-use.h"
+#include "supervisor.h"
+
+#define WATCHERS_MS 10000
+#define SERVERS_MS 10000
+#define HOLDERS_MS 2000
+
+enum step { BEGIN, WATCHERS_END, SERVERS_END, HOLDERS_END };
+
+/* Connections that the server has; some, where that can't be told. */
+static bool
+has_clients (struct supervisor *s)
+{
+  const struct generation *g = server_in (s, GENERATION_READY);
+
+  return g && server_connections (s, g) != 0;
+}
+
+int
+stop_begin (struct supervisor *s, bool force, char *error, size_t size)
+{
+  char device[64];
+
+  if (s->stop.asked)
+    return 0;
+  if (!force
+      && in_use_as_swap (s->setup.options.name, has_clients (s), device,
+                         sizeof device)) {
+    snprintf (error, size, "%s is in use as swap: run nbdzram swapoff %s",
+              device, s->setup.options.name);
+    return -1;
+  }
+  s->stop.asked = true;
+  s->stop.step = BEGIN;
+  s->changed = true;
+  return 0;
+}
+
+/* ---- steps ---- */
+
+static void
+enter (struct supervisor *s, enum step step, int64_t ms)
+{
+  s->stop.step = step;
+  s->stop.deadline = now_ms () + ms;
+}
+
+static bool
+too_late (const struct supervisor *s)
+{
+  return now_ms () >= s->stop.deadline;
+}
+
+static void
+signal_watchers (struct supervisor *s, int signal)
+{
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    process_signal (&s->watchers[i].process, signal);
+}
+
+static bool
+watchers_live (const struct supervisor *s)
+{
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (s->watchers[i].process.pid != 0)
+      return true;
+  return false;
+}
+
+/* Those that never had a client have nothing to end. */
+static void
+signal_servers (struct supervisor *s, int signal)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    if (g->state != GENERATION_FREE)
+      process_signal (&g->process,
+                      g->state == GENERATION_READY ? signal : SIGKILL);
+  }
+}
+
+static bool
+servers_live (const struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state != GENERATION_FREE
+        && !s->generations[i].ended)
+      return true;
+  return false;
+}
+
+static void
+release_holders (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state != GENERATION_FREE)
+      server_release (&s->generations[i]);
+}
+
+static bool
+holders_live (const struct supervisor *s)
+{
+  int status;
+
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (s->generations[i].state != GENERATION_FREE
+        && s->generations[i].holder.pid != 0
+        && !process_ended (&s->generations[i].holder, &status))
+      return true;
+  return false;
+}
+
+/* Returns whether the next step may be taken at once. */
+static bool
+take_step (struct supervisor *s)
+{
+  enum step before = s->stop.step;
+
+  if (before == BEGIN) {
+    signal_watchers (s, SIGTERM);
+    enter (s, WATCHERS_END, WATCHERS_MS);
+  }
+  else if (before == WATCHERS_END && (!watchers_live (s) || too_late (s))) {
+    signal_watchers (s, SIGKILL);
+    signal_servers (s, SIGTERM);
+    release_holders (s);
+    enter (s, SERVERS_END, SERVERS_MS);
+  }
+  else if (before == SERVERS_END && !servers_live (s))
+    enter (s, HOLDERS_END, HOLDERS_MS);
+  else if (before == SERVERS_END && too_late (s)) {
+    signal_servers (s, SIGKILL);
+    enter (s, SERVERS_END, SERVERS_MS);
+  }
+  else if (before == HOLDERS_END && (!holders_live (s) || too_late (s))) {
+    stop_clean (s);
+    s->finished = true;
+  }
+  return s->stop.step != before && !s->finished;
+}
+
+#define STEP_MS 10
+
+int64_t
+stop_look (struct supervisor *s)
+{
+  if (!s->stop.asked || s->finished)
+    return 0;
+  while (take_step (s))
+    ;
+  return now_ms () + STEP_MS;
+}
+
+/* The control socket of a server that was killed; not that of another one,
+ * for whose sake ours did not start.
+ */
+static void
+remove_dead_control (const struct supervisor *s)
+{
+  char path[CONTROL_PATH_SIZE];
+  struct control_socket dead;
+
+  if (control_path (path, s->directory, s->setup.options.name) == 0
+      && control_socket_open (&dead, path) == 0)
+    control_socket_close (&dead);
+}
+
+void
+stop_clean (struct supervisor *s)
+{
+  char path[sizeof s->directory + 128];
+
+  signal_servers (s, SIGKILL);
+  release_holders (s);
+  for (unsigned i = 0; i < s->listener_count; ++i)
+    listener_close (&s->listeners[i]);
+  s->listener_count = 0;
+  supervisor_path (s, path, sizeof path, ".run");
+  if (s->saved && (s->file.fd == -1 || state_is_there (s)))
+    unlink (path);
+  remove_dead_control (s);
+  control_socket_close (&s->control);
+}

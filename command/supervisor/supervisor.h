@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The supervisor: what must outlive a server is its own, the pool and the
+ * sockets at which clients connect; and it sees to it that there is a
+ * server.
+ *
+ * Each start of a server is a *generation*.  All generations open the
+ * same pool, and only one can have it: the one that holds the lock on it,
+ * which the kernel drops when that process is gone, however it went.  Who
+ * finds it taken waits for it, completely loaded: a *standby*.  So who is
+ * the server is never decided here.  Whichever generation says that it is
+ * ready is it, and the one before must be dead.
+ *
+ * Nothing needs the supervisor at that moment.  It only learns afterwards
+ * what happened, and puts right what is missing (servers_balance): a
+ * server where there is none, a standby where there is none.  Killed and
+ * started again it takes over what it finds (supervisor-adopt.c); servers
+ * don't notice.  So that it finds all, what it starts waits at a gate
+ * (gate.h) until it is in NAME.run.
+ *
+ * It is one thread, and all its state is one struct supervisor.  An event
+ * of any kind wakes it, and it then looks at everything that there is,
+ * which is little.  After the start it allocates nothing for what it must
+ * do when memory is gone: to start a server, to notice one's end, to log.
+ * The control socket allocates from a heap that is locked
+ * (self-hardening.h).
+ *
+ * Files, by what they do with the struct:
+ *   supervisor.c           the loop, its beginning and its end
+ *   supervisor-servers.c   generations
+ *   supervisor-renew.c     generations that lack a socket
+ *   supervisor-watchers.c  who attaches the kernel
+ *   supervisor-upgrade.c   a newer program instead of the running one
+ *   supervisor-stop.c      the way out
+ *   supervisor-control.c   NAME.sup
+ *   supervisor-files.c     the directory and what must be in it
+ *   supervisor-state.c     NAME.run
+ *   supervisor-adopt.c     taking over from NAME.run
+ *   supervisor-find.c      ... or from the processes themselves
+ *
+ * The directory may be full, read-only or removed at any time.  Servers are
+ * replaced all the same; what can't be made or written is tried again.
+ */
+
+#ifndef NBDZRAM_COMMAND_SUPERVISOR_SUPERVISOR_H
+#define NBDZRAM_COMMAND_SUPERVISOR_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "command/base/clock.h"
+#include "command/conf/conf.h"
+#include "service/control-socket.h"
+#include "listen.h"
+#include "command/base/log.h"
+#include "command/base/process.h"
+#include "setup.h"
+#include "launch.h"
+
+#define GENERATIONS 8
+#define WATCHERS CONF_REMOTES_MAX
+#define VERSION_SIZE 32
+#define MESSAGE_SIZE 512
+
+enum generation_state {
+  GENERATION_FREE,              /* of the entry: no generation */
+  GENERATION_STARTING,
+  GENERATION_WAITING,           /* for the pool: a standby */
+  GENERATION_READY,             /* it is the server */
+  GENERATION_GONE,              /* was it, and is dying or dead; its holder
+                                 * is needed until another one is ready */
+};
+
+struct generation {
+  enum generation_state state;
+  struct process process;
+  struct process holder;        /* of the memory of a dead server */
+  int ready;                    /* what it tells us: our end of a socket */
+  int hold;                     /* an eventfd: what we tell the holder */
+  bool released;                /* ... that it may go */
+  bool paused;                  /* by SIGSTOP */
+  bool served;                  /* it was ready */
+  bool ended;                   /* the process, not the holder */
+  bool kept;                    /* though it is stale: see servers_renew */
+  size_t heard;                 /* bytes to take from ready, when what they
+                                 * say is in NAME.run */
+  int64_t since;                /* milliseconds: in this state */
+  uint64_t sockets;             /* s->sockets when it was started */
+  char version[VERSION_SIZE];
+  char error[LOG_LINE];         /* the last that it said was one */
+  struct log_source log;
+};
+
+#define NO_GENERATION ((struct generation) { \
+    .process = NO_PROCESS, .holder = NO_PROCESS, \
+    .ready = -1, .hold = -1, .log.fd = -1 })
+
+struct watcher {
+  bool used;
+  char name[CONTROL_NAME_MAX + 8]; /* NAME, NAME.1, ... */
+  struct process process;
+  struct program program;       /* watch, and its options */
+  unsigned failures;
+  int64_t next_start;           /* milliseconds */
+  struct log_source log;
+  bool unwanted;                /* it is not started again, unless it
+                                 * leaves a device attached */
+};
+
+enum upgrade_phase {
+  UPGRADE_NONE,
+  UPGRADE_TRYING,               /* until our own successor is known to be
+                                 * executable */
+  UPGRADE_LOADING,              /* until the new generation is a standby */
+  UPGRADE_PAUSING,              /* until the old standby has stopped */
+  UPGRADE_SWITCHING,            /* until the new one is the server */
+  UPGRADE_EXECUTING,            /* until our own successor is executed */
+};
+
+struct upgrade {
+  enum upgrade_phase phase;
+  struct process trial;         /* of the new program of ours */
+  int state;                    /* a memfd for it, or -1 */
+  struct generation *next;      /* NULL after it has ended */
+  struct setup setup;           /* what the new one is started with */
+  int64_t deadline, switched;   /* milliseconds */
+  char old_version[VERSION_SIZE];
+  char error[MESSAGE_SIZE];     /* why the new one ended, or "" */
+  char reply[MESSAGE_SIZE];     /* JSON, when it is over */
+};
+
+/* NAME.run, open for writing (supervisor-state.c). */
+struct state_file {
+  int fd;                       /* -1: there is none */
+  size_t half;                  /* bytes of each half */
+  unsigned current;             /* 0 or 1: the half that has the state */
+  void *map;
+};
+
+#define NO_STATE_FILE ((struct state_file) { .fd = -1 })
+
+struct supervisor {
+  struct setup setup;           /* what generations are started with */
+  char directory[4096];         /* of all our files */
+  struct control_socket control;
+  struct listener listeners[LISTENERS_MAX];
+  unsigned listener_count;
+  int pool;                     /* a memfd, or -1: a file with a path */
+  int null;                     /* /dev/null */
+  int signals;                  /* a signalfd */
+  int daemon_pipe;              /* to who waits for our start, or -1 */
+  char *executable;             /* where this program is installed */
+  char **arguments;             /* what it was started with */
+  bool force;                   /* SIGTERM even while in use as swap */
+
+  struct generation generations[GENERATIONS];
+  struct watcher watchers[WATCHERS];
+  struct upgrade upgrade;
+  struct peer *peers;           /* supervisor-control.c */
+  int64_t accept_next;          /* milliseconds: no accept until then */
+
+  int lock;                     /* on the NAME.run that we found, or -1 */
+  struct state_file file;
+  uint64_t serial;              /* of the state in it */
+  uint64_t sockets;             /* how often a listening socket was made
+                                 * anew */
+  int64_t files_next;           /* milliseconds: when to look at files */
+  bool said_not_saved;          /* NAME.run can't be written */
+  char said_of_files[MESSAGE_SIZE]; /* what else is wrong, or "" */
+
+  bool begun;                   /* requests are taken */
+  bool served;                  /* there was a server, once */
+  char conf_error[MESSAGE_SIZE]; /* what is wrong with NAME.conf, or "" */
+  char first_error[LOG_LINE];   /* why there never was */
+  bool changed;                 /* NAME.run is to be written */
+  bool saved;                   /* it is ours */
+  bool lost;                    /* the pages of the last supervisor */
+  bool finished;                /* leave the loop, with ... */
+  int exit_code;
+  unsigned failures;            /* starts in a row that came to nothing */
+  unsigned quick;               /* deaths in a row soon after ready */
+  bool failing;                 /* too many: nothing is tried any more */
+  int64_t next_start;           /* milliseconds */
+  uint64_t restarts;
+  char last_exit[64];           /* of a server, or "" */
+  struct stop {
+    bool asked;
+    int64_t deadline;           /* milliseconds */
+    unsigned step;
+  } stop;
+};
+
+/* Begin or take over, from NAME.run or what RESUME says (see adopt), and
+ * stay until the end.  NAME.sup is ours already.  Returns the exit code.
+ */
+int supervise (struct supervisor *s, int resume);
+
+/* DIRECTORY/NAME and SUFFIX. */
+void supervisor_path (const struct supervisor *s, char *path, size_t size,
+                      const char *suffix);
+
+/* Something that must happen at a time: the earlier of both, where 0 is
+ * never.
+ */
+int64_t earlier (int64_t a, int64_t b);
+
+/* ---- supervisor-servers.c ---- */
+
+/* Take notice of all that generations said and of their ends. */
+void servers_look (struct supervisor *s);
+
+/* After NAME.run is written: what they said need not be told again. */
+void servers_heard (struct supervisor *s);
+
+/* Start what is missing, now or at the time returned (0: nothing is). */
+int64_t servers_balance (struct supervisor *s);
+
+/* A new generation of SETUP, or NULL with errno. */
+struct generation *server_start (struct supervisor *s,
+                                 const struct setup *setup);
+
+/* The generation in STATE, or NULL. */
+struct generation *server_in (struct supervisor *s,
+                              enum generation_state state);
+struct generation *server_of_pid (struct supervisor *s, pid_t pid);
+
+/* Let the holder of its memory go. */
+void server_release (struct generation *g);
+
+/* Those of all that were the server, when there is another one. */
+void servers_release_gone (struct supervisor *s);
+
+/* Make the entry free; the process must have ended. */
+void server_forget (struct generation *g);
+
+/* Try again, after all that failed. */
+void servers_retry (struct supervisor *s);
+
+/* One that will be the server when there is none, or NULL. */
+struct generation *server_candidate (struct supervisor *s);
+
+/* Does it lack a listening socket that was made anew? */
+bool server_is_stale (const struct supervisor *s, const struct generation *g);
+
+/* ---- supervisor-renew.c ---- */
+
+/* Replace those that do not have the listening sockets that there are now:
+ * a standby when there is another one, a server when no client is connected
+ * to it.  Returns whether there are any.
+ */
+bool servers_renew (struct supervisor *s);
+
+/* How many connections it has; -1 where that can't be told. */
+int server_connections (struct supervisor *s, const struct generation *g);
+
+/* ---- supervisor-watchers.c ---- */
+
+struct watch_request {
+  const char *name;             /* NULL: the first that is free */
+  const char *uri;
+  uint64_t connections, timeout, dead_timeout, block_size;
+  bool mirror;                  /* watch --mirror */
+};
+
+/* 0, or -1 with a line in ERROR. */
+int watcher_add (struct supervisor *s, const struct watch_request *request,
+                 struct watcher **added, char *error, size_t size);
+
+/* End the one called NAME, if there is one. */
+void watcher_remove (struct supervisor *s, const char *name);
+
+/* Its program, with the ARGC arguments of ARGV after its name.  Takes
+ * over nothing.  0, or -1 with errno.
+ */
+int watcher_program (const struct supervisor *s, struct watcher *w,
+                     char *const argv[]);
+
+/* Take notice of ends, start again; when next to (0: never). */
+int64_t watchers_look (struct supervisor *s);
+
+void watcher_forget (struct watcher *w);
+
+/* ---- supervisor-upgrade.c ---- */
+
+/* Begin.  0, or -1 with a line in ERROR. */
+int upgrade_begin (struct supervisor *s, char *error, size_t size);
+
+/* Go on; when to do so at the latest (0: whenever something happens). */
+int64_t upgrade_look (struct supervisor *s);
+
+/* Was it over, and did all hear of it?  Then become the new program;
+ * returns only if that fails.
+ */
+void upgrade_execute (struct supervisor *s);
+
+/* ---- supervisor-stop.c ---- */
+
+/* Begin.  0, or -1 with a line in ERROR: it is in use. */
+int stop_begin (struct supervisor *s, bool force, char *error, size_t size);
+
+/* As above; sets FINISHED. */
+int64_t stop_look (struct supervisor *s);
+
+/* Remove all that is ours. */
+void stop_clean (struct supervisor *s);
+
+/* ---- supervisor-control.c ---- */
+
+struct pollfd;
+
+int control_start (struct supervisor *s);
+
+/* The descriptors to wait for, in POLLS, which has room for PEERS_MAX + 1.
+ * Returns how many.
+ */
+#define PEERS_MAX 16
+unsigned control_polls (const struct supervisor *s, struct pollfd *polls);
+
+/* Take requests. */
+void control_listen (struct supervisor *s);
+
+/* Answer those that waited for something, as far as it has come about;
+ * when there is more to take at once (0: there is not).
+ */
+int64_t control_answer (struct supervisor *s);
+
+/* Is there an answer that nobody has taken yet? */
+bool control_pending (const struct supervisor *s);
+
+/* ---- supervisor-files.c ---- */
+
+/* Make anew what is missing: the directory, NAME.sup, sockets, NAME.run;
+ * when to look again.
+ */
+int64_t files_look (struct supervisor *s);
+
+/* ---- supervisor-state.c, supervisor-adopt.c, supervisor-find.c ---- */
+
+/* What another supervisor needs to take over, as JSON in TEXT: with the
+ * numbers of descriptors in our children, or OWN, our own.  Returns its
+ * length, or -1 where SIZE is too small.
+ */
+#define STATE_SIZE 65536
+int state_print (const struct supervisor *s, bool own, char *text,
+                 size_t size);
+
+/* Write NAME.run; says it where that fails. */
+void state_save (struct supervisor *s);
+
+/* Lock NAME.run, so that no other supervisor takes over.  A descriptor that
+ * has the lock, or -1 with errno: ENOENT, or EADDRINUSE (one has it).
+ */
+int state_lock (const struct supervisor *s);
+
+/* Go on with a NAME.run that is there, with the state in line CURRENT, where
+ * it has room for another one.
+ */
+void state_open (struct supervisor *s, unsigned current);
+
+/* Is the file by that name ours? */
+bool state_is_there (const struct supervisor *s);
+
+void state_close (struct state_file *file);
+
+/* What NAME.run, or RESUME where that is a descriptor, holds, and in which
+ * line.  NULL, without an ERROR: there is no such file.
+ */
+json_t *state_read (const struct supervisor *s, int resume, unsigned *line,
+                    char *error, size_t size);
+
+/* An integer of object O. */
+int64_t json_integer_at (const json_t *o, const char *key,
+                         int64_t otherwise);
+
+/* The servers, lock keepers and watchers of PATH, which is DIRECTORY/NAME,
+ * that run, as NAME.run would have them; NULL where there are none.
+ */
+json_t *find_processes (const char *path);
+
+/* The same for those that are left of our predecessor.  One that was killed
+ * a moment ago may still be the parent of its servers: it has a second to be
+ * gone.
+ */
+json_t *find_left (const struct supervisor *s);
+
+/* STATE, which may be NULL, with what FOUND has beyond it.  Both are taken
+ * over.
+ */
+json_t *find_complete (struct supervisor *s, json_t *state, json_t *found);
+
+/* Take over from NAME.run, or from the descriptor RESUME (-1: none), which
+ * our former program left.  1: done; 0: there is nothing; -1 with a line in
+ * ERROR.
+ */
+int adopt (struct supervisor *s, int resume, char *error, size_t size);
+
+/* Where in a child the descriptors are. */
+struct child_fds server_fds (const struct supervisor *s);
+#define WATCHER_LOG_FD 3
+#define WATCHER_GATE_FD 4
+
+#endif /* NBDZRAM_COMMAND_SUPERVISOR_SUPERVISOR_H */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/gnutls.h>
+
+#include "tls-files.h"
+#include "lib/base/util.h"
+
+#define FILE_MAX (4 * MIB)      /* of authorities: systems have 200K */
+
+static int
+refuse (const char *path, const char *why, char *error, size_t size)
+{
+  snprintf (error, size, "%s: %s", path, why);
+  errno = EINVAL;
+  return -1;
+}
+
+/* The content of a file, allocated, or NULL after ERROR. */
+static char *
+read_file (const char *path, char *error, size_t size)
+{
+  FILE *f = fopen (path, "re");
+  char *text = f ? malloc (FILE_MAX + 1) : NULL;
+  size_t length = 0;
+
+  if (text)
+    length = fread (text, 1, FILE_MAX + 1, f);
+  if (!text || ferror (f)) {
+    refuse (path, strerror (errno), error, size);
+    free (text);
+    text = NULL;
+  } else if (length > FILE_MAX) {
+    refuse (path, "is too large", error, size);
+    free (text);
+    text = NULL;
+  } else
+    text[length] = '\0';
+  if (f)
+    fclose (f);
+  return text;
+}
+
+/* ---- shared keys ---- */
+
+/* USER:KEY, or a comment, to which no name is equal.  *FOUND: the former. */
+static bool
+line_is_valid (const char *line, bool *found)
+{
+  const char *key = strchr (line, ':');
+  size_t digits;
+
+  if (!key)
+    return *line == '\0' || *line == '#';
+  digits = strspn (key + 1, "0123456789abcdefABCDEF");
+  *found = true;
+  return key > line && digits > 0 && digits % 2 == 0
+    && key[1 + digits] == '\0';
+}
+
+/* GnuTLS reads such a file only when a client connects. */
+int
+tls_check_psk (const char *path, char *error, size_t size)
+{
+  char *text = read_file (path, error, size), *rest = text, *line;
+  char why[80];
+  unsigned number = 0;
+  bool found = false, valid = true;
+
+  if (!text)
+    return -1;
+  while (valid && (line = strsep (&rest, "\n")) != NULL) {
+    valid = line_is_valid (line, &found);
+    ++number;
+  }
+  free (text);
+  if (found && valid)
+    return 0;
+  if (valid)
+    return refuse (path, "there is no key in it", error, size);
+  snprintf (why, sizeof why, "line %u is not USER:KEY, with a hexadecimal "
+            "key", number);
+  return refuse (path, why, error, size);
+}
+
+/* ---- certificates ---- */
+
+/* DIRECTORY/NAME in PATH, if that file can be read. */
+static int
+find_file (char path[PATH_MAX], const char *directory, const char *name,
+           char *error, size_t size)
+{
+  char *text;
+
+  snprintf (path, PATH_MAX, "%s/%s", directory, name);
+  text = read_file (path, error, size);
+  free (text);
+  return text ? 0 : -1;
+}
+
+static int
+check_authorities (gnutls_certificate_credentials_t c, const char *directory,
+                   char *error, size_t size)
+{
+  char path[PATH_MAX];
+  int r;
+
+  if (find_file (path, directory, "ca-cert.pem", error, size) == -1)
+    return -1;
+  r = gnutls_certificate_set_x509_trust_file (c, path, GNUTLS_X509_FMT_PEM);
+  if (r > 0)
+    return 0;
+  return refuse (path, r == 0 || r == GNUTLS_E_NO_CERTIFICATE_FOUND
+                 ? "there is no certificate in it" : gnutls_strerror (r),
+                 error, size);
+}
+
+static int
+check_server (gnutls_certificate_credentials_t c, const char *directory,
+              char *error, size_t size)
+{
+  char cert[PATH_MAX], key[PATH_MAX];
+  int r;
+
+  if (find_file (cert, directory, "server-cert.pem", error, size) == -1
+      || find_file (key, directory, "server-key.pem", error, size) == -1)
+    return -1;
+  r = gnutls_certificate_set_x509_key_file (c, cert, key,
+                                            GNUTLS_X509_FMT_PEM);
+  if (r >= 0)
+    return 0;
+  snprintf (error, size, "%s, %s: %s", cert, key, gnutls_strerror (r));
+  errno = EINVAL;
+  return -1;
+}
+
+int
+tls_check_certificates (const char *directory, char *error, size_t size)
+{
+  gnutls_certificate_credentials_t c;
+  int r;
+
+  if (gnutls_certificate_allocate_credentials (&c) < 0)
+    return refuse (directory, strerror (ENOMEM), error, size);
+  r = check_authorities (c, directory, error, size) == -1
+    || check_server (c, directory, error, size) == -1 ? -1 : 0;
+  gnutls_certificate_free_credentials (c);
+  return r;
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Replacing the program that serves, and then our own.
+ *
+ *   TRYING     the newly installed program of ours is executed, for its
+ *              version, and room is made for what our successor must know:
+ *              what can fail does so before anything is changed.
+ *   LOADING    a new generation is started, by what is installed now.  It
+ *              finds the pool taken and waits: it has read its
+ *              parameters, and all of it is in memory.
+ *   PAUSING    the standby of the old one, which has the old program in
+ *              memory, is stopped (SIGSTOP), so that only the new one can
+ *              take the pool.
+ *   SWITCHING  the old one is killed.
+ *   EXECUTING  all is well, and who asked is told; then the newly
+ *              installed supervisor is executed in our place.
+ *
+ * The old one is killed, and not asked to end: nbdkit would answer what it
+ * reads from then on with errors (ESHUTDOWN), also of a connection that
+ * has been shut down for reading.  A client that repeats what was not
+ * answered is better off without an answer.
+ *
+ * The new one may fail at any step: then the old standby goes on, or, if
+ * there was none, another server is started as ever.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+#include "command/base/utf8.h"
+#include "lib/base/util.h"
+
+#define LOADING_MS 60000
+#define PAUSING_MS 1000
+#define PAUSING_STEP_MS 1
+#define SWITCHING_MS 120000
+#define TRYING_MS 10000
+
+/* ---- the standby of the old program ---- */
+
+static bool
+is_old_standby (const struct supervisor *s, const struct generation *g)
+{
+  return g != s->upgrade.next
+    && (g->state == GENERATION_WAITING || g->state == GENERATION_STARTING);
+}
+
+static struct generation *
+old_standby (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (is_old_standby (s, &s->generations[i]))
+      return &s->generations[i];
+  return NULL;
+}
+
+/* There are two while one is being replaced. */
+static void
+pause_standbys (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    if (!is_old_standby (s, g))
+      continue;
+    process_signal (&g->process, SIGSTOP);
+    g->paused = true;
+    s->changed = true;
+  }
+}
+
+static void
+wake_standby (struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    struct generation *g = &s->generations[i];
+
+    if (g->state == GENERATION_FREE || !g->paused)
+      continue;
+    g->paused = false;
+    process_signal (&g->process, SIGCONT);
+    s->changed = true;
+  }
+}
+
+/* A process that ends is noticed as any other, but is no failure. */
+static void
+kill_generation (struct supervisor *s, struct generation *g)
+{
+  g->paused = false;
+  g->state = GENERATION_GONE;
+  server_release (g);
+  process_signal (&g->process, SIGKILL);
+  s->changed = true;
+}
+
+/* ---- begin ---- */
+
+static int
+make_setup (struct supervisor *s, char *error, size_t size)
+{
+  struct child_fds fds = server_fds (s);
+  struct setup *new = &s->upgrade.setup;
+
+  if (setup_read (new, &s->setup.options, error, size) == -1)
+    return -1;
+  if (new->serves != s->setup.serves) {
+    snprintf (error, size, "remote: was changed, which needs a new start");
+    return -1;
+  }
+  /* What outlives servers stays as it is. */
+  free (new->conf.pool);
+  new->conf.pool = s->setup.conf.pool ? strdup (s->setup.conf.pool) : NULL;
+  if (s->setup.conf.pool && !new->conf.pool) {
+    snprintf (error, size, "%s", strerror (ENOMEM));
+    return -1;
+  }
+  return new->serves
+    ? setup_program (new, &fds, error, size) : 0;
+}
+
+static void
+enter (struct upgrade *u, enum upgrade_phase phase, int64_t ms)
+{
+  u->phase = phase;
+  u->deadline = now_ms () + ms;
+}
+
+/* Is there a program of ours that can be executed at all?  After that
+ * there is no way back.
+ */
+static int
+start_trial (struct supervisor *s)
+{
+  char *argv[] = { (char *) "nbdzram", (char *) "--version", NULL };
+  char *envp[] = { NULL };
+  const struct program program = {
+    .path = s->executable, .argv = argv, .envp = envp,
+  };
+  struct spawn_fds fds = {
+    .from = { s->null, s->null, s->null }, .count = 3,
+  };
+
+  errno = ENOENT;
+  return s->executable ? spawn (&program, &fds, &s->upgrade.trial) : -1;
+}
+
+/* Where our successor finds what it must know: its room is taken now, so
+ * that writing it can't fail.
+ */
+static int
+reserve_state (const struct supervisor *s, struct upgrade *u)
+{
+  static char text[STATE_SIZE];
+  size_t length = 0;
+
+  for (char **word = u->setup.program.argv; word && *word; ++word)
+    length += 2 * strlen (*word) + 3; /* quoted */
+  errno = E2BIG;
+  if (state_print (s, true, text, sizeof text - MIN (length, sizeof text))
+      == -1)
+    return -1;
+  u->state = memfd_create ("nbdzram-state", MFD_CLOEXEC);
+  if (u->state == -1 || (u->state = fd_keep (u->state)) == -1)
+    return -1;
+  return fallocate (u->state, 0, 0, STATE_SIZE);
+}
+
+static void
+close_trial (struct upgrade *u)
+{
+  process_close (&u->trial);
+  fd_close (&u->state);
+}
+
+int
+upgrade_begin (struct supervisor *s, char *error, size_t size)
+{
+  struct upgrade *u = &s->upgrade;
+  const struct generation *server = server_in (s, GENERATION_READY);
+
+  if (u->phase != UPGRADE_NONE || s->stop.asked) {
+    snprintf (error, size, s->stop.asked ? "it is being stopped"
+                                         : "an upgrade is under way");
+    return -1;
+  }
+  if (make_setup (s, error, size) == -1) {
+    setup_free (&u->setup);
+    return -1;
+  }
+  u->trial = NO_PROCESS;
+  u->state = -1;
+  if (reserve_state (s, u) == -1)
+    snprintf (error, size, "room for the supervisor's state: %s",
+              strerror (errno));
+  else if (start_trial (s) == -1)
+    snprintf (error, size, "%s: %s", s->executable ? s->executable
+              : "nbdzram", strerror (errno));
+  else {
+    u->reply[0] = u->error[0] = '\0';
+    snprintf (u->old_version, sizeof u->old_version, "%s",
+              server ? server->version : PACKAGE_VERSION);
+    enter (u, UPGRADE_TRYING, TRYING_MS);
+    return 0;
+  }
+  close_trial (u);
+  setup_free (&u->setup);
+  return -1;
+}
+
+/* ---- end ---- */
+
+static void
+succeed (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+  const struct generation *g = u->next;
+  const char *version = g ? g->version : PACKAGE_VERSION;
+
+  for (struct generation *old; (old = old_standby (s)) != NULL; )
+    kill_generation (s, old);
+  setup_free (&s->setup);
+  s->setup = u->setup;
+  u->setup = (struct setup) { .serves = false };
+  u->next = NULL;
+  snprintf (u->reply, sizeof u->reply,
+            "{\"ok\":true,\"old_version\":\"%s\",\"new_version\":\"%s\","
+            "\"pause_ms\":%" PRId64 "}", u->old_version, version,
+            now_ms () - u->switched);
+  log_line ("upgraded from version %s to %s", u->old_version, version);
+  enter (u, UPGRADE_EXECUTING, 0);
+}
+
+/* WHAT failed, and WHY. */
+static void
+fail (struct supervisor *s, const char *what, const char *why)
+{
+  struct upgrade *u = &s->upgrade;
+
+  if (u->next)
+    kill_generation (s, u->next);
+  u->next = NULL;
+  wake_standby (s);
+  close_trial (u);
+  setup_free (&u->setup);
+  snprintf (u->reply, sizeof u->reply,
+            "{\"ok\":false,\"error\":\"%s: %s\"}", what, why);
+  log_line ("no upgrade: %s: %s", what, why);
+  enter (u, UPGRADE_NONE, 0);
+}
+
+static void
+fail_server (struct supervisor *s, const char *why)
+{
+  fail (s, "the new server does not start", why);
+}
+
+/* ---- steps ---- */
+
+static void
+kill_server (struct supervisor *s)
+{
+  struct generation *server = server_in (s, GENERATION_READY);
+
+  s->upgrade.switched = now_ms ();
+  if (server)
+    process_signal (&server->process, SIGKILL);
+  enter (&s->upgrade, UPGRADE_SWITCHING, SWITCHING_MS);
+}
+
+/* Until one has really stopped it may still take the pool. */
+static bool
+standbys_stopped (const struct supervisor *s)
+{
+  for (unsigned i = 0; i < GENERATIONS; ++i)
+    if (is_old_standby (s, &s->generations[i])
+        && !process_stopped (&s->generations[i].process))
+      return false;
+  return true;
+}
+
+/* Who does not stop can't wait for the pool, either. */
+static void
+switch_over (struct supervisor *s)
+{
+  if (standbys_stopped (s) || now_ms () >= s->upgrade.deadline)
+    kill_server (s);
+}
+
+/* Words of a process within JSON; they may have been cut anywhere. */
+static const char *
+plain (char *text)
+{
+  bool ascii = !is_utf8 (text);
+
+  for (char *c = text; *c; ++c)
+    if (*c == '"' || *c == '\\')
+      *c = '\'';
+    else if (ascii && (unsigned char) *c > '~')
+      *c = '?';
+  return text;
+}
+
+/* All that is ours can be replaced: then the servers are. */
+static void
+load (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+
+  servers_retry (s);
+  u->switched = now_ms ();
+  if (!u->setup.serves) {
+    enter (u, UPGRADE_SWITCHING, 0);
+    return;
+  }
+  u->next = server_start (s, &u->setup);
+  if (u->next)
+    enter (u, UPGRADE_LOADING, LOADING_MS);
+  else
+    fail_server (s, strerror (errno));
+}
+
+/* One that does not end by itself is killed, without waiting for its end. */
+static void
+look_at_trial (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+  char how[64];
+  int status;
+
+  if (!process_ended (&u->trial, &status)) {
+    if (now_ms () < u->deadline)
+      return;
+    process_signal (&u->trial, SIGKILL);
+    fail (s, "the new nbdzram can't be executed", "it does not end");
+  }
+  else if (status == 0) {
+    process_close (&u->trial);
+    load (s);
+  }
+  else {
+    status_text (how, sizeof how, status);
+    fail (s, "the new nbdzram can't be executed", how);
+  }
+}
+
+int64_t
+upgrade_look (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+
+  if (u->phase == UPGRADE_NONE || u->phase == UPGRADE_EXECUTING)
+    return 0;
+  if (u->phase == UPGRADE_TRYING)
+    look_at_trial (s);
+  else if (!u->setup.serves
+      || (u->next && u->next->state == GENERATION_READY))
+    succeed (s);
+  else if (!u->next)
+    fail_server (s, u->error[0] ? plain (u->error) : "it ended");
+  else if (u->phase == UPGRADE_LOADING
+           && u->next->state == GENERATION_WAITING) {
+    pause_standbys (s);
+    enter (u, UPGRADE_PAUSING, PAUSING_MS);
+    switch_over (s);
+  }
+  else if (u->phase == UPGRADE_PAUSING)
+    switch_over (s);
+  else if (now_ms () >= u->deadline)
+    fail_server (s, "it takes too long");
+  if (u->phase == UPGRADE_NONE || u->phase == UPGRADE_EXECUTING)
+    return now_ms ();           /* others have something to do now */
+  return u->phase == UPGRADE_PAUSING
+    ? now_ms () + PAUSING_STEP_MS : u->deadline;
+}
+
+/* ---- our own program ---- */
+
+/* Descriptors go with us to the new program, or no more. */
+static void
+keep_over_exec (struct supervisor *s, bool keep)
+{
+  const int flags = keep ? 0 : FD_CLOEXEC;
+
+  fcntl (s->upgrade.state, F_SETFD, flags);
+  fcntl (s->control.fd, F_SETFD, flags);
+  fcntl (s->pool, F_SETFD, flags);
+  for (unsigned i = 0; i < s->listener_count; ++i)
+    fcntl (s->listeners[i].fd, F_SETFD, flags);
+  for (unsigned i = 0; i < GENERATIONS; ++i) {
+    const struct generation *g = &s->generations[i];
+
+    if (g->state == GENERATION_FREE)
+      continue;
+    fcntl (g->ready, F_SETFD, flags);
+    fcntl (g->hold, F_SETFD, flags);
+    fcntl (g->log.fd, F_SETFD, flags);
+  }
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (s->watchers[i].used)
+      fcntl (s->watchers[i].log.fd, F_SETFD, flags);
+}
+
+static int
+leave_state (const struct supervisor *s)
+{
+  static char text[STATE_SIZE];
+  int length = state_print (s, true, text, sizeof text);
+
+  errno = E2BIG;
+  return length != -1
+    && pwrite (s->upgrade.state, text, (size_t) length, 0) == length
+    && ftruncate (s->upgrade.state, length) == 0 ? 0 : -1;
+}
+
+void
+upgrade_execute (struct supervisor *s)
+{
+  struct upgrade *u = &s->upgrade;
+  char resume[128];
+
+  enter (u, UPGRADE_NONE, 0);
+  if (leave_state (s) == 0) {
+    snprintf (resume, sizeof resume, "%d,%d,%ju,%ju", u->state, s->control.fd,
+              (uintmax_t) s->control.dev, (uintmax_t) s->control.ino);
+    setenv ("NBDZRAM_RESUME", resume, 1);
+    keep_over_exec (s, true);
+    execv (s->executable, s->arguments);
+  }
+  log_line ("%s: %s: the servers are new, the supervisor stays as it is",
+            s->executable, strerror (errno));
+  keep_over_exec (s, false);
+  unsetenv ("NBDZRAM_RESUME");
+  close_trial (u);
+}

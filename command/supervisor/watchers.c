@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Watchers: each keeps one device of the kernel connected.  Their program
+ * is this one, laid out when they are asked for, so that starting them
+ * again needs nothing.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/attach/record.h"
+#include "service/start-barrier.h"
+#include "command/attach/nbd-device.h"
+#include "supervisor.h"
+#include "lib/base/util.h"
+
+#define PAUSE_MS 100
+#define PAUSE_MAX_MS 5000
+#define STEADY_MS 10000
+
+/* Replaced by an upgrade, the file of this process stays what it is. */
+#define OURSELVES "/proc/self/exe"
+
+int
+watcher_program (const struct supervisor *s, struct watcher *w,
+                 char *const argv[])
+{
+  static const char *const left_out[] = {
+    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", GATE_VARIABLE "=",
+    SERVER_VARIABLE "=", NULL,
+  };
+  char gate[32], server[sizeof s->directory + 128] = SERVER_VARIABLE "=";
+  const char *const added[] = { gate, server, NULL };
+  struct program *p = &w->program;
+  size_t count = 0;
+
+  while (argv[count])
+    ++count;
+  snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", WATCHER_GATE_FD);
+  supervisor_path (s, server + strlen (server),
+                   sizeof server - strlen (server), "");
+  p->path = strdup (OURSELVES);
+  p->argv = calloc (count + 1, sizeof *p->argv);
+  p->envp = environment_make (left_out, added);
+  if (!p->path || !p->argv || !p->envp)
+    return -1;
+  for (size_t i = 0; i < count; ++i)
+    if (!(p->argv[i] = strdup (argv[i])))
+      return -1;
+  return 0;
+}
+
+/* ---- a new one ---- */
+
+static struct watcher *
+watcher_called (struct supervisor *s, const char *name)
+{
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (s->watchers[i].used && strcmp (s->watchers[i].name, name) == 0)
+      return &s->watchers[i];
+  return NULL;
+}
+
+/* NAME, or NAME and a number: the first that is free. */
+static bool
+choose_name (struct supervisor *s, char *name, size_t size)
+{
+  for (size_t k = 0; k < WATCHERS; ++k)
+    if (!watcher_called (s, attach_name (name, size, s->setup.options.name,
+                                         k)))
+      return true;
+  return false;
+}
+
+/* NAME belongs to us: it is ours, or ours and a number. */
+static bool
+name_fits (const struct supervisor *s, const char *name)
+{
+  const char *own = s->setup.options.name;
+  size_t len = strlen (own);
+
+  if (strncmp (name, own, len) != 0)
+    return false;
+  name += len;
+  return *name == '\0'
+    || (*name == '.' && name[1] >= '1' && name[1] <= '9'
+        && name[1 + strspn (name + 1, "0123456789")] == '\0');
+}
+
+static struct watcher *
+free_watcher (struct supervisor *s)
+{
+  for (unsigned i = 0; i < WATCHERS; ++i)
+    if (!s->watchers[i].used)
+      return &s->watchers[i];
+  return NULL;
+}
+
+static int
+lay_out (const struct supervisor *s, struct watcher *w,
+         const struct watch_request *r)
+{
+  char connections[24], timeout[24], dead_timeout[24], block_size[24];
+  char *const argv[] = {
+    /* As the server's: see program_name in setup.c. */
+    (char *) (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
+    (char *) "watch", w->name,
+    (char *) "--uri", (char *) r->uri,
+    (char *) "--connections", connections,
+    (char *) "--timeout", timeout,
+    (char *) "--dead-timeout", dead_timeout,
+    (char *) "--block-size", block_size,
+    r->mirror ? (char *) "--mirror" : NULL,
+    (char *) "--half-of", (char *) s->setup.options.name, NULL,
+  };
+
+  snprintf (connections, sizeof connections, "%" PRIu64, r->connections);
+  snprintf (timeout, sizeof timeout, "%" PRIu64, r->timeout);
+  snprintf (dead_timeout, sizeof dead_timeout, "%" PRIu64, r->dead_timeout);
+  snprintf (block_size, sizeof block_size, "%" PRIu64, r->block_size);
+  return watcher_program (s, w, argv);
+}
+
+static int
+refuse (const char *why, char *error, size_t size)
+{
+  snprintf (error, size, "%s", why);
+  return -1;
+}
+
+static int watcher_start (struct supervisor *s, struct watcher *w);
+
+int
+watcher_add (struct supervisor *s, const struct watch_request *r,
+             struct watcher **added, char *error, size_t size)
+{
+  struct watcher *w = free_watcher (s);
+  char name[sizeof w->name];
+
+  if (s->stop.asked)
+    return refuse ("it is being stopped", error, size);
+  if (!r->name && !choose_name (s, name, sizeof name))
+    return refuse ("there are too many watchers", error, size);
+  if (r->name && (strlen (r->name) >= sizeof name || !name_fits (s, r->name)))
+    return refuse ("the watcher's name does not belong here", error, size);
+  if (r->name)
+    strcpy (name, r->name);
+  if (watcher_called (s, name))
+    return refuse ("there is a watcher of this name", error, size);
+  if (!w)
+    return refuse ("there are too many watchers", error, size);
+
+  *w = (struct watcher) {
+    .used = true, .process = NO_PROCESS, .log.fd = -1,
+  };
+  strcpy (w->name, name);
+  if (lay_out (s, w, r) == -1 || watcher_start (s, w) == -1) {
+    snprintf (error, size, "starting a watcher: %s", strerror (errno));
+    watcher_forget (w);
+    return -1;
+  }
+  *added = w;
+  return 0;
+}
+
+void
+watcher_forget (struct watcher *w)
+{
+  process_close (&w->process);
+  log_source_close (&w->log);
+  program_free (&w->program);
+  *w = (struct watcher) { .process = NO_PROCESS, .log.fd = -1 };
+}
+
+/* ---- life ---- */
+
+static int
+watcher_start (struct supervisor *s, struct watcher *w)
+{
+  struct spawn_fds fds = {
+    .count = WATCHER_GATE_FD + 1, .gate = WATCHER_GATE_FD,
+  };
+  int log_write, r, err;
+
+  log_source_close (&w->log);
+  if (log_source_open (&w->log, &log_write) == -1)
+    return -1;
+  fds.from[STDIN_FILENO] = s->null;
+  fds.from[STDOUT_FILENO] = fds.from[STDERR_FILENO] = log_write;
+  fds.from[WATCHER_LOG_FD] = w->log.fd;
+  r = spawn (&w->program, &fds, &w->process);
+  err = errno;
+  fd_close (&log_write);
+  errno = err;
+  if (r == 0)
+    s->changed = true;
+  return r;
+}
+
+static void
+plan_start (struct watcher *w, const char *why)
+{
+  int64_t pause = w->failures == 0 ? 0
+    : w->failures < 7 ? PAUSE_MS << (w->failures - 1) : PAUSE_MAX_MS;
+
+  log_line ("the watcher of %s %s: it is started again", w->name, why);
+  ++w->failures;
+  w->next_start = now_ms () + MIN (pause, PAUSE_MAX_MS);
+}
+
+/* How somebody else's child ended is not known; but one that disconnects the
+ * device, and is done, removes the file that says that it is connected.  The
+ * file may have been removed with its directory, so the kernel is asked, too.
+ */
+static bool
+is_attached (const struct supervisor *s, const struct watcher *w)
+{
+  char path[sizeof s->directory + sizeof w->name + 16];
+  char identifier[sizeof w->name + 16];
+
+  snprintf (path, sizeof path, "%s/%s.attach", s->directory, w->name);
+  snprintf (identifier, sizeof identifier, "nbdzram:%s", w->name);
+  return access (path, F_OK) == 0 || nbd_device_find (identifier) != -1;
+}
+
+static void
+look_at_end (struct supervisor *s, struct watcher *w)
+{
+  char how[64];
+  int status;
+
+  if (w->process.pid == 0 || !process_ended (&w->process, &status))
+    return;
+  process_close (&w->process);
+  s->changed = true;
+  if (status == -1)
+    status = is_attached (s, w) ? -1 : 0;
+  if (status == 0 || s->stop.asked) {
+    watcher_forget (w);
+    return;
+  }
+  if (w->unwanted && !is_attached (s, w)) {
+    watcher_forget (w);
+    return;
+  }
+  status_text (how, sizeof how, status);
+  plan_start (w, how);
+}
+
+void
+watcher_remove (struct supervisor *s, const char *name)
+{
+  struct watcher *w = watcher_called (s, name);
+
+  if (!w)
+    return;
+  w->unwanted = true;
+  if (w->process.pid != 0)
+    process_signal (&w->process, SIGTERM);
+  else if (!is_attached (s, w)) {
+    watcher_forget (w);
+    s->changed = true;
+  }
+}
+
+static void
+read_log (struct watcher *w)
+{
+  char line[LOG_LINE];
+
+  while (log_source_next (&w->log, line))
+    log_line ("%s", line);
+}
+
+static void
+start_again (struct supervisor *s, struct watcher *w, int64_t now)
+{
+  if (w->process.pid == 0 && w->next_start <= now
+      && watcher_start (s, w) == -1)
+    plan_start (w, strerror (errno));
+  else if (w->process.pid != 0 && now - w->next_start > STEADY_MS)
+    w->failures = 0;
+}
+
+int64_t
+watchers_look (struct supervisor *s)
+{
+  int64_t now = now_ms (), next = 0;
+
+  for (unsigned i = 0; i < WATCHERS; ++i) {
+    struct watcher *w = &s->watchers[i];
+
+    if (!w->used)
+      continue;
+    read_log (w);
+    look_at_end (s, w);
+    if (w->used && !s->stop.asked)
+      start_again (s, w, now);
+    if (w->used && w->process.pid == 0)
+      next = earlier (next, w->next_start);
+  }
+  return next;
+}

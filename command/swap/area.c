@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "command/base/run-program.h"
+#include "area.h"
+#include "lib/base/util.h"
+
+#ifndef SWAP_FLAG_DISCARD
+#define SWAP_FLAG_DISCARD 0x10000
+#endif
+
+/* File systems, volumes and tables of partitions leave their mark in the
+ * first or the last megabyte.
+ */
+#define END_SIZE MIB
+#define SIGNATURE "SWAPSPACE2"
+
+/* Of the pages of Linux's architectures, but for a few that are old. */
+#define PAGE_MIN 4096
+#define PAGE_MAX 65536
+
+static bool
+is_zero (const char *p, size_t length)
+{
+  return length == 0 || (p[0] == 0 && memcmp (p, p + 1, length - 1) == 0);
+}
+
+/* The signature ends the first page, which is as large as those of the
+ * machine that mkswap was for.  0: there is none.
+ */
+static size_t
+page_size_of (const char *start, size_t length)
+{
+  const size_t mark = strlen (SIGNATURE);
+
+  for (size_t page = PAGE_MIN; page <= PAGE_MAX && page <= length; page *= 2)
+    if (memcmp (start + page - mark, SIGNATURE, mark) == 0)
+      return page;
+  return 0;
+}
+
+static int
+look_at (const char *start, size_t first, const char *end, size_t last,
+         size_t *page)
+{
+  *page = page_size_of (start, first);
+  if (*page != 0)
+    return *page == (size_t) sysconf (_SC_PAGESIZE) ? SWAP_SIGNATURE
+                                                    : SWAP_OTHER_PAGES;
+  return is_zero (start, first) && is_zero (end, last) ? SWAP_EMPTY
+                                                       : SWAP_OTHER;
+}
+
+static int
+read_ends (int fd, char *start, char *end, size_t *page)
+{
+  off_t size = lseek (fd, 0, SEEK_END);
+  off_t from = size > (off_t) END_SIZE ? size - (off_t) END_SIZE : 0;
+  ssize_t first, last;
+
+  if (size == -1)
+    return -1;
+  first = pread (fd, start, END_SIZE, 0);
+  last = pread (fd, end, END_SIZE, from);
+  if (first == -1 || last == -1)
+    return -1;
+  return look_at (start, (size_t) first, end, (size_t) last, page);
+}
+
+int
+swap_content (const char *device, size_t *page)
+{
+  char *buf = malloc (2 * END_SIZE);
+  int fd = open (device, O_RDONLY | O_CLOEXEC), r = -1, err;
+
+  if (buf && fd != -1)
+    r = read_ends (fd, buf, buf + END_SIZE, page);
+  err = errno;
+  if (fd != -1)
+    close (fd);
+  free (buf);
+  errno = err;
+  return r;
+}
+
+int
+swap_make (const char *device, const char *label, char *error, size_t size)
+{
+  /* The kernel's headers allow 16 characters. */
+  char short_label[16];
+  char *const argv[] = {
+    (char *) "mkswap", (char *) "-L", short_label, (char *) device, NULL,
+  };
+
+  strncpy (short_label, label, sizeof short_label - 1);
+  short_label[sizeof short_label - 1] = '\0';
+  return run_program (argv, error, size);
+}
+
+int
+swap_on (const char *device, int priority)
+{
+  int flags = SWAP_FLAG_DISCARD;
+
+  if (priority >= 0)
+    flags |= SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK);
+  return swapon (device, flags);
+}
+
+int
+swap_off (const char *device)
+{
+  return swapoff (device);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Checks of the machine, whatever server it has. */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "command/base/kernel-file.h"
+#include "state.h"
+#include "lib/base/util.h"
+
+/* KiB.  With less, as a small machine has by default, swapping to a server
+ * of user space hangs: the kernel needs memory to send a page and to take
+ * the reply.
+ */
+#define MIN_FREE_HANGS_BELOW 4096
+
+static bool
+exists (const char *path)
+{
+  char real[PATH_MAX];
+
+  return kernel_file_path (real, sizeof real, path) == 0
+    && access (real, F_OK) == 0;
+}
+
+static void
+check_nbd (json_t *list)
+{
+  if (exists ("/sys/module/nbd") || exists ("/sys/block/nbd0"))
+    check_add (list, CHECK_OK, "nbd", NULL, "the kernel has it");
+  else
+    check_add (list, CHECK_MISSING, "nbd",
+               "modprobe nbd; at boot: echo nbd >/etc/modules-load.d/"
+               "nbdzram.conf", "the kernel has not loaded it");
+}
+
+static void
+check_min_free (json_t *list)
+{
+  uint64_t now, total = 0, want;
+  char remedy[128];
+
+  if (kernel_file_number ("/proc/sys/vm/min_free_kbytes", &now) == -1) {
+    check_add (list, CHECK_WARN, "min-free", "see whether /proc is mounted",
+               "/proc/sys/vm/min_free_kbytes can't be read");
+    return;
+  }
+  kernel_file_field ("/proc/meminfo", "MemTotal", 10, &total);
+  want = swap_min_free (total * KIB, 0);
+  snprintf (remedy, sizeof remedy, "sysctl -w vm.min_free_kbytes=%" PRIu64,
+            want);
+  check_add (list, now >= want ? CHECK_OK
+             : now >= MIN_FREE_HANGS_BELOW ? CHECK_WARN : CHECK_MISSING,
+             "min-free", remedy, "vm.min_free_kbytes is %" PRIu64, now);
+}
+
+static void
+check_page_cluster (json_t *list)
+{
+  uint64_t now;
+
+  if (kernel_file_number ("/proc/sys/vm/page-cluster", &now) == 0)
+    check_add (list, now == 0 ? CHECK_OK : CHECK_WARN, "page-cluster",
+               "sysctl -w vm.page-cluster=0",
+               "a read of swap brings %" PRIu64 " %s",
+               (uint64_t) 1 << MIN (now, 31), now == 0 ? "page" : "pages");
+}
+
+/* A process of real-time priority gets so much of each second, and with
+ * nothing waits forever.
+ */
+void
+check_real_time (json_t *list)
+{
+  char text[32];
+
+  if (kernel_file_read ("/proc/sys/kernel/sched_rt_runtime_us", text,
+                        sizeof text) == -1)
+    return;
+  check_that (list, strcmp (text, "0") != 0, "real-time",
+              "sysctl -w kernel.sched_rt_runtime_us=950000",
+              "kernel.sched_rt_runtime_us is %s", text);
+}
+
+void
+check_machine (json_t *list)
+{
+  check_nbd (list);
+  check_min_free (list);
+  check_page_cluster (list);
+  check_real_time (list);
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Checks of one server, those who look after it, and its attachments. */
+
+#include <config.h>
+
+#include <glob.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command/attach/status.h"
+#include "command/base/cgroup.h"
+#include "check.h"
+#include "command/attach/device-queue.h"
+#include "command/base/kernel-file.h"
+#include "command/base/output.h"
+#include "protection.h"
+#include "lib/base/util.h"
+
+/* From linux/capability.h. */
+#define CAP_IPC_LOCK 14
+#define CAP_SYS_NICE 23
+
+/* What the server takes without its pool: measured, with as much again. */
+#define BESIDES_THE_POOL (64 * MIB)
+
+#define START_AGAIN "; then start the server again"
+
+struct look {
+  json_t *list;
+  const struct server *server;
+  const json_t *status;         /* what it says */
+  const json_t *hardening;      /* part of that */
+  int pid;
+};
+
+static bool
+is_true (const json_t *object, const char *key)
+{
+  return json_is_true (json_object_get (object, key));
+}
+
+/* A file of the server's directory in /proc. */
+static const char *
+proc_path (const struct look *l, const char *file, char path[64])
+{
+  snprintf (path, 64, "/proc/%d/%s", l->pid, file);
+  return path;
+}
+
+/* ---- what it is ---- */
+
+static bool
+has_capability (const struct look *l, unsigned n)
+{
+  char path[64];
+  uint64_t caps;
+
+  return kernel_file_field (proc_path (l, "status", path), "CapEff", 16,
+                            &caps) == 0 && (caps >> n & 1) != 0;
+}
+
+/* The soft limit in bytes; UINT64_MAX: none. */
+static uint64_t
+memlock_limit (const struct look *l)
+{
+  static const char key[] = "Max locked memory";
+  uint64_t limit = 0;
+  char path[64], line[256];
+  FILE *fp = kernel_file_open (proc_path (l, "limits", path));
+
+  if (!fp)
+    return 0;
+  while (fgets (line, sizeof line, fp))
+    if (strncmp (line, key, sizeof key - 1) == 0
+        && sscanf (line + sizeof key - 1, "%" SCNu64, &limit) != 1)
+      limit = UINT64_MAX;       /* "unlimited" */
+  fclose (fp);
+  return limit;
+}
+
+static void
+check_lock (const struct look *l)
+{
+  uint64_t locked = json_number (l->hardening, "locked");
+  uint64_t limit = memlock_limit (l);
+  char text[TEXT_SIZE];
+
+  check_that (l->list, is_true (l->hardening, "mlock"), "lock",
+              "start the server with mlock=on",
+              locked > 0 ? "its memory is locked as it is used"
+                         : "its memory is not locked");
+  if (has_capability (l, CAP_IPC_LOCK))
+    check_add (l->list, CHECK_OK, "lock-limit", NULL, "it has CAP_IPC_LOCK");
+  else
+    check_that (l->list, limit == UINT64_MAX, "lock-limit",
+                "LimitMEMLOCK=infinity in its unit, or ulimit -l unlimited"
+                START_AGAIN, "the limit of locked memory is %s",
+                limit == UINT64_MAX ? "none" : text_of_size (text, limit));
+}
+
+static const char *
+scheduling_remedy (const struct look *l)
+{
+  if (!is_true (l->hardening, "mlock"))
+    return "start the server with mlock=on, and with CAP_SYS_NICE, or "
+      "LimitRTPRIO=3 in its unit";
+  if (has_capability (l, CAP_SYS_NICE))
+    return "give its control group real-time in cpu.rt_runtime_us "
+      "(CONFIG_RT_GROUP_SCHED), or run it outside of a container"
+      START_AGAIN;
+  return "give it CAP_SYS_NICE, or LimitRTPRIO=3 in its unit" START_AGAIN;
+}
+
+static void
+check_threads (const struct look *l)
+{
+  const char *scheduling = json_string_value
+    (json_object_get (l->hardening, "scheduling"));
+  json_int_t score = json_integer_value
+    (json_object_get (l->hardening, "oom_score_adj"));
+  bool flusher = is_true (l->hardening, "io_flusher");
+
+  check_that (l->list, flusher, "io-flusher",
+              "give it CAP_SYS_RESOURCE: start it as root, or "
+              "AmbientCapabilities=CAP_SYS_RESOURCE in its unit" START_AGAIN,
+              flusher ? "its threads wait for no I/O to get memory"
+                      : "its threads may wait for swap to get memory");
+  check_that (l->list, scheduling && strncmp (scheduling, "fifo", 4) == 0,
+              "scheduling", scheduling_remedy (l),
+              "the scheduling of threads that serve is %s",
+              scheduling ? scheduling : "unknown");
+  check_that (l->list, score == -1000, "oom",
+              "OOMScoreAdjust=-1000 in its unit, or give it "
+              "CAP_SYS_RESOURCE" START_AGAIN,
+              "oom_score_adj is %" JSON_INTEGER_FORMAT, score);
+}
+
+static void
+check_reserve (const struct look *l)
+{
+  const json_t *reserve = json_object_get (l->hardening, "reserve");
+  uint64_t size = json_number (reserve, "size");
+  uint64_t misses = json_number (reserve, "misses");
+  char text[TEXT_SIZE], remedy[128];
+
+  if (size == 0) {
+    check_add (l->list, CHECK_WARN, "reserve",
+               "start the server with mlock=on; on hugetlbfs none is needed",
+               "there is none");
+    return;
+  }
+  snprintf (remedy, sizeof remedy, "start the server with reserve=%" PRIu64
+            "K", 2 * size / KIB);
+  text_of_size (text, size);
+  check_add (l->list, misses == 0 ? CHECK_OK : CHECK_WARN, "reserve", remedy,
+             "%s; it was too small %" PRIu64 " times", text, misses);
+}
+
+/* ---- how much memory it may have ---- */
+
+/* What a disk of BYTES takes if nothing in it compresses. */
+static uint64_t
+worst_of (uint64_t bytes)
+{
+  return bytes + bytes / 256;
+}
+
+static uint64_t
+devices_worst (const struct look *l)
+{
+  const json_t *device;
+  uint64_t sum = 0;
+  size_t i;
+
+  json_array_foreach (json_object_get (l->status, "devices"), i, device)
+    sum += worst_of (json_number (device, "size"));
+  return sum;
+}
+
+static uint64_t
+statistic (const struct look *l, const char *key)
+{
+  return json_number (json_object_get (l->status, "statistics"), key);
+}
+
+static void
+check_group (const struct look *l)
+{
+  uint64_t max = cgroup_memory_limit (l->pid);
+  uint64_t limit = statistic (l, "mem_limit"), most, room;
+  char allowed[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
+
+  if (max == UINT64_MAX) {
+    check_add (l->list, CHECK_OK, "cgroup", NULL,
+               "its control group has no limit of memory");
+    return;
+  }
+  most = (limit > 0 ? limit : devices_worst (l)) + BESIDES_THE_POOL;
+  room = max > BESIDES_THE_POOL ? max - BESIDES_THE_POOL : 0;
+  snprintf (remedy, sizeof remedy, room >= MIB
+            ? "MemoryMax=infinity and MemoryHigh=infinity in its unit, or a "
+            "mem-limit= of at most %" PRIu64 "M"
+            : "MemoryMax=infinity and MemoryHigh=infinity in its unit",
+            room / MIB);
+  check_that (l->list, max >= most, "cgroup", remedy,
+              "its control group may hold %s, and the pool and its "
+              "processes %s", text_of_size (allowed, max),
+              text_of_size (needed, most));
+}
+
+/* The lock keeps the pool in memory, but only while a process has it. */
+static void
+check_group_swap (const struct look *l)
+{
+  int may = cgroup_may_swap (l->pid);
+
+  if (may != -1)
+    check_add (l->list, may ? CHECK_WARN : CHECK_OK, "cgroup-swap",
+               "MemorySwapMax=0 in its unit",
+               may ? "its control group may be swapped, to the disk whose "
+               "pages are in it, if all of its processes are killed at once"
+               : "its control group is never swapped");
+}
+
+/* The kernel does not know that a swap is full before its whole size is
+ * used.  It tries again, and no other swap.
+ */
+static void
+check_limit (const struct look *l)
+{
+  uint64_t limit = statistic (l, "mem_limit"), ram = 0;
+  uint64_t most = devices_worst (l), room = statistic (l, "bd_size");
+  char held[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
+
+  kernel_file_field ("/proc/meminfo", "MemTotal", 10, &ram);
+  room += limit > 0 ? limit : ram * KIB;
+  snprintf (remedy, sizeof remedy, "a size= of at most %" PRIu64 "M, or more "
+            "mem-limit= or backing-size=: see WHEN THE POOL IS FULL in "
+            "nbdzram-swap(7)", (room - room / 256) / MIB);
+  check_add (l->list, most <= room ? CHECK_OK : CHECK_WARN, "mem-limit",
+             remedy, "the disk takes up to %s, and %s%s may hold %s%s",
+             text_of_size (needed, most),
+             limit > 0 ? "mem-limit" : "the machine's memory",
+             statistic (l, "bd_size") > 0 ? " with the backing file" : "",
+             text_of_size (held, room),
+             most <= room ? "" : ": when that is full, programs stand still");
+}
+
+/* ---- who looks after it ---- */
+
+/* PATH of the file with SUFFIX beside the control socket; false if that
+ * has no usual name.
+ */
+static bool
+beside (const struct look *l, const char *suffix, char *path, size_t size)
+{
+  size_t length = strlen (l->server->path), end = strlen (CONTROL_SUFFIX);
+
+  return length > end
+    && strcmp (l->server->path + length - end, CONTROL_SUFFIX) == 0
+    && snprintf (path, size, "%.*s%s", (int) (length - end), l->server->path,
+                 suffix) < (int) size;
+}
+
+/* One of the processes beside the server, of which FINE is so. */
+static void
+check_process (const struct look *l, const char *name, uint64_t pid,
+               unsigned wanted, const char *fine)
+{
+  char missing[256];
+
+  if (protection_has ((int) pid, wanted, missing, sizeof missing))
+    check_add (l->list, CHECK_OK, name, NULL, "%s", fine);
+  else
+    check_add (l->list, CHECK_MISSING, name, PROTECTION_REMEDY,
+               "process %" PRIu64 " has %s", pid, missing);
+}
+
+static void
+check_standby (const struct look *l, const json_t *standby)
+{
+  if (is_true (standby, "waiting"))
+    check_process (l, "standby", json_number (standby, "pid"),
+                   PROTECTION_ALL, "another server waits to take over");
+  else
+    check_add (l->list, CHECK_MISSING, "standby",
+               "see what nbdzram serve says of it",
+               "no other server waits to take over");
+}
+
+/* It does nothing but hold the server's memory. */
+static void
+check_holder (const struct look *l, uint64_t pid)
+{
+  if (pid > 0)
+    check_process (l, "holder", pid, PROTECTION_LOCK | PROTECTION_OOM,
+                   "the pool stays locked when the server dies");
+  else
+    check_add (l->list, CHECK_MISSING, "holder", "start it with mlock=on",
+               "the pool is not locked when the server dies");
+}
+
+/* Has it a server here? */
+static bool
+is_local (const struct look *l)
+{
+  return l->status != NULL;
+}
+
+static void
+check_supervisor (const struct look *l)
+{
+  struct server sup = { .name = "" };
+  json_t *reply = NULL;
+  char error[256], text[256];
+  uint64_t pid;
+
+  if (!beside (l, ".sup", sup.path, sizeof sup.path)
+      || server_try (&sup, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                     &reply, error, sizeof error) != EXIT_OK) {
+    snprintf (text, sizeof text, "stop it and run nbdzram serve %s",
+              l->server->name);
+    if (is_local (l))
+      check_add (l->list, CHECK_MISSING, "supervisor", text,
+                 "nobody starts the server again when it dies");
+    return;
+  }
+  pid = json_number (reply, "pid");
+  snprintf (text, sizeof text, "it is process %" PRIu64, pid);
+  check_process (l, "supervisor", pid, PROTECTION_ALL, text);
+  if (is_local (l)) {
+    check_standby (l, json_object_get (reply, "standby"));
+    check_holder (l, json_number (json_object_get (reply, "holder"), "pid"));
+  }
+  json_decref (reply);
+}
+
+static bool
+is_running (uint64_t pid)
+{
+  char path[64], text[KERNEL_VALUE_SIZE];
+
+  snprintf (path, sizeof path, "/proc/%" PRIu64 "/comm", pid);
+  return pid > 0 && kernel_file_read (path, text, sizeof text) > 0;
+}
+
+/* What a kernel, or an administrator, may have turned on again. */
+static void
+check_queue (json_t *list, int index)
+{
+  char remedy[96];
+  uint64_t usec = 0;
+  bool throttles = queue_throttles (index, &usec);
+
+  snprintf (remedy, sizeof remedy,
+            "echo 0 >/sys/block/nbd%d/queue/wbt_lat_usec", index);
+  check_add (list, throttles ? CHECK_WARN : CHECK_OK, "queue", remedy,
+             throttles ? "/dev/nbd%d has writeback throttling, by which "
+             "programs that are killed live on while the pool is full"
+             : "/dev/nbd%d has no writeback throttling", index);
+}
+
+static void
+check_attachment (const struct look *l, const char *file)
+{
+  json_t *attach = json_load_file (file, 0, NULL);
+  const char *device = json_string_value (json_object_get (attach, "device"));
+  uint64_t pid = json_number (attach, "pid");
+  const char *base = strrchr (file, '/') + 1;
+  char text[256];
+
+  /* One that still dials has written nothing yet. */
+  if (!device) {
+    json_decref (attach);
+    return;
+  }
+  if (is_running (pid)) {
+    snprintf (text, sizeof text, "process %" PRIu64 " looks after %s", pid,
+              device);
+    check_process (l, "watcher", pid, PROTECTION_ALL, text);
+  }
+  else {
+    snprintf (text, sizeof text, "nbdzram watch %.*s",
+              (int) (strlen (base) - strlen (".attach")), base);
+    check_add (l->list, CHECK_MISSING, "watcher", text,
+               "nobody looks after %s", device);
+  }
+  check_queue (l->list, (int) json_number (attach, "index"));
+  json_decref (attach);
+}
+
+/* NAME.attach, NAME.1.attach, ...: there are none where the kernel has not
+ * been given the disk.
+ */
+static void
+check_attachments (const struct look *l)
+{
+  static const char *const patterns[] = { ".attach", ".[0-9]*.attach" };
+  char pattern[PATH_MAX];
+  glob_t found;
+
+  for (unsigned i = 0; i < ARRAY_SIZE (patterns); ++i) {
+    if (!beside (l, patterns[i], pattern, sizeof pattern)
+        || glob (pattern, 0, NULL, &found) != 0)
+      continue;
+    for (size_t n = 0; n < found.gl_pathc; ++n)
+      check_attachment (l, found.gl_pathv[n]);
+    globfree (&found);
+  }
+}
+
+/* A mirror whose halves are not all there, told once. */
+static void
+check_mirror (json_t *list, const json_t *attachments)
+{
+  for (size_t i = 0; i < json_array_size (attachments); ++i) {
+    const json_t *a = json_object_get (json_array_get (attachments, i),
+                                       "array");
+    uint64_t in_sync = json_number (a, "in_sync");
+    uint64_t halves = json_number (a, "halves");
+
+    if (strcmp (json_text (a, "level"), "raid1") != 0)
+      continue;
+    check_add (list, in_sync == halves ? CHECK_OK : CHECK_WARN, "mirror",
+               "start the servers that are missing; the rest is done by "
+               "itself", "%" PRIu64 " of %" PRIu64 " halves of %s are in "
+               "sync", in_sync, halves,
+               json_text (a, "device"));
+    return;
+  }
+}
+
+bool
+check_remote (json_t *list, const char *name)
+{
+  struct server s = { .name = "" };
+  const struct look l = { .list = list, .server = &s };
+  char directory[sizeof s.path];
+  json_t *replies = json_array ();
+  bool any;
+
+  attach_status_remote (replies, name);
+  any = json_array_size (replies) > 0
+    && control_path (s.path, control_directory (directory, sizeof directory),
+                     name) == 0;
+  if (any) {
+    check_supervisor (&l);
+    check_attachments (&l);
+    check_mirror (list, json_object_get (json_array_get (replies, 0),
+                                         "attachments"));
+  }
+  json_decref (replies);
+  return any;
+}
+
+void
+check_server (json_t *list, const struct server *s, const json_t *status)
+{
+  const struct look l = {
+    .list = list,
+    .server = s,
+    .status = status,
+    .hardening = json_object_get (status, "hardening"),
+    .pid = (int) json_number (status, "pid"),
+  };
+
+  check_lock (&l);
+  check_threads (&l);
+  check_reserve (&l);
+  check_limit (&l);
+  check_group (&l);
+  check_group_swap (&l);
+  check_supervisor (&l);
+  check_attachments (&l);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command/base/output.h"
+#include "command/base/run-file.h"
+#include "state.h"
+#include "lib/base/util.h"
+
+int
+swap_state_read (struct swap_state *s, const char *name)
+{
+  json_t *object = run_read (name, "swap"), *devices, *priority;
+
+  if (!object)
+    return -1;
+  *s = (struct swap_state) { .priority = -1 };
+  snprintf (s->name, sizeof s->name, "%s", name);
+  devices = json_object_get (object, "devices");
+  for (size_t i = 0; i < json_array_size (devices)
+       && s->device_count < CONF_REMOTES_MAX; ++i) {
+    const char *path = json_string_value (json_array_get (devices, i));
+
+    if (path)
+      snprintf (s->devices[s->device_count++], sizeof s->devices[0], "%s",
+                path);
+  }
+  priority = json_object_get (object, "priority");
+  if (json_is_integer (priority))
+    s->priority = (int) json_integer_value (priority);
+  json_decref (object);
+  return 0;
+}
+
+int
+swap_state_write (const struct swap_state *s)
+{
+  json_t *devices = json_array ();
+
+  for (unsigned i = 0; i < s->device_count; ++i)
+    json_array_append_new (devices, json_string (s->devices[i]));
+  return run_write (s->name, "swap",
+                    json_pack ("{s:o, s:i}", "devices", devices,
+                               "priority", s->priority));
+}
+
+void
+swap_state_remove (const char *name)
+{
+  run_remove (name, "swap");
+}
+
+bool
+swap_state_has (const struct swap_state *s, const char *device)
+{
+  for (unsigned i = 0; i < s->device_count; ++i)
+    if (strcmp (s->devices[i], device) == 0)
+      return true;
+  return false;
+}
+
+/* ---- vm.min_free_kbytes ---- */
+
+/* A server must get memory for its packets while there is next to none;
+ * with the kernel's default, machines of 256 MB were seen to hang.
+ */
+#define MIN_FREE_LEAST (8 * MIB)
+#define MIN_FREE_MOST (256 * MIB)
+
+uint64_t
+swap_min_free (uint64_t ram, uint64_t now)
+{
+  uint64_t wanted = MIN (MAX (ram / 64, MIN_FREE_LEAST), MIN_FREE_MOST);
+
+  return MAX (wanted / KIB, now);
+}

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram analyze: what would this memory cost? */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analysis.h"
+#include "command/base/output.h"
+#include "service/parse-number.h"
+#include "process-memory.h"
+#include "lib/base/util.h"
+
+#define VERDICTS_MAX 32
+#define PAGE_SIZE_MIN 4096
+#define PAGE_SIZE_MAX 65536
+#define HASH_PLACES (1 << 22)   /* 12 GiB of pages are counted exactly */
+#define SAMPLE_MAX 16384        /* pages */
+#define SAMPLE_LIMIT (1 << 24)
+#define MILLISECONDS 1000       /* for each algorithm */
+#define MILLISECONDS_LIMIT (3600 * 1000)
+
+/* All that goes into one run, and comes out of it. */
+struct run {
+  const struct command *command;
+  struct analysis analysis;
+  struct verdict verdicts[VERDICTS_MAX];
+  unsigned count;
+  uint8_t *page;                /* being filled */
+  size_t filled;
+  bool progress;
+  uint64_t done, total;         /* bytes read, and to read; total 0: ? */
+  unsigned percent;             /* last shown */
+  /* options */
+  const char *pid, *algorithms;
+  uint64_t page_size, sample, milliseconds;
+  bool json;
+  struct table_options table;
+};
+
+/* ---- progress ---- */
+
+#define BAR 40
+
+static void
+show_progress (struct run *r, const char *what, unsigned percent)
+{
+  static const char full[BAR + 1] = "########################################";
+
+  if (!r->progress || percent == r->percent)
+    return;
+  r->percent = percent;
+  fprintf (stderr, "\r%-20.20s [%-*.*s] %3u %%", what, BAR,
+           (int) (percent * BAR / 100), full, percent);
+}
+
+static void
+end_progress (const struct run *r)
+{
+  if (r->progress)
+    fprintf (stderr, "\r%*s\r", BAR + 30, "");
+}
+
+static void
+show_reading (struct run *r)
+{
+  if (r->total > 0)
+    show_progress (r, "reading",
+                   (unsigned) MIN (100, 100 * r->done / r->total));
+}
+
+/* ---- pages ---- */
+
+/* More bytes of the memory to look at, of any length. */
+static void
+add_bytes (struct run *r, const uint8_t *bytes, size_t length)
+{
+  while (length > 0) {
+    size_t n = MIN (length, r->page_size - r->filled);
+
+    memcpy (r->page + r->filled, bytes, n);
+    r->filled += n;
+    bytes += n;
+    length -= n;
+    if (r->filled == r->page_size) {
+      analysis_add (&r->analysis, r->page);
+      r->filled = 0;
+    }
+  }
+}
+
+/* The last page ends in zeroes, as on a disk. */
+static void
+add_last (struct run *r)
+{
+  if (r->filled == 0)
+    return;
+  memset (r->page + r->filled, 0, r->page_size - r->filled);
+  analysis_add (&r->analysis, r->page);
+  r->filled = 0;
+}
+
+static int
+read_all (struct run *r, int fd, uint8_t *buf, size_t size)
+{
+  ssize_t n;
+
+  while ((n = read (fd, buf, size)) != 0) {
+    if (n == -1 && errno == EINTR)
+      continue;
+    if (n == -1)
+      return -1;
+    add_bytes (r, buf, (size_t) n);
+    r->done += (size_t) n;
+    show_reading (r);
+  }
+  return 0;
+}
+
+static int
+read_file (struct run *r, const char *path)
+{
+  int fd = strcmp (path, "-") == 0 ? dup (STDIN_FILENO)
+                                   : open (path, O_RDONLY | O_CLOEXEC);
+  size_t size = MIB;
+  uint8_t *buf = malloc (size);
+  off_t end;
+  int result = -1;
+
+  if (fd != -1 && buf) {
+    /* Pipes have no end to seek to. */
+    end = lseek (fd, 0, SEEK_END);
+    if (end > 0 && lseek (fd, 0, SEEK_SET) == 0)
+      r->total = (uint64_t) end;
+    result = read_all (r, fd, buf, size);
+  }
+  if (result == -1)
+    fprintf (stderr, "nbdzram analyze: %s: %s\n", path, strerror (errno));
+  free (buf);
+  if (fd != -1)
+    close (fd);
+  return result;
+}
+
+struct process_walk {
+  struct run *run;
+  const struct process_memory *memory;
+};
+
+static bool
+add_process_page (void *opaque, const void *page)
+{
+  struct process_walk *w = opaque;
+
+  add_bytes (w->run, page, w->memory->page_size);
+  w->run->done = w->memory->mapped;
+  show_reading (w->run);
+  return true;
+}
+
+static int
+read_process (struct run *r, const char *pid)
+{
+  struct process_memory p;
+  struct process_walk w = { r, &p };
+  int result = process_memory_open (&p, pid);
+
+  if (result == 0) {
+    r->total = process_memory_mapped (&p);
+    result = process_memory_walk (&p, add_process_page, &w);
+    process_memory_close (&p);
+  }
+  if (result == -1)
+    fprintf (stderr, "nbdzram analyze: process %s: %s\n", pid,
+             errno == ENOENT ? "there is none" : strerror (errno));
+  return result;
+}
+
+/* ---- algorithms ---- */
+
+static void
+add_algorithm (struct run *r, const char *spec)
+{
+  struct algorithm *a;
+  char error[256];
+
+  if (r->count == VERDICTS_MAX)
+    usage_error (r->command, "more than %d algorithms", VERDICTS_MAX);
+  a = &r->verdicts[r->count].algorithm;
+  if (algorithm_parse (spec, a, error, sizeof error) == -1)
+    usage_error (r->command, "%s: %s", spec, error);
+  if (a->dictionary || a->auto_dictionary)
+    usage_error (r->command, "%s: dictionaries can't be analyzed", spec);
+  ++r->count;
+}
+
+/* Every codec, and further levels of those where they matter. */
+static void
+add_default_algorithms (struct run *r)
+{
+  static const char *const more[] = { "zstd:level=3", "zstd:level=9" };
+
+  for (const struct codec *const *c = codecs; *c; ++c) {
+    add_algorithm (r, (*c)->name);
+    for (size_t i = 0; i < ARRAY_SIZE (more); ++i)
+      if (strncmp (more[i], (*c)->name, strcspn (more[i], ":")) == 0)
+        add_algorithm (r, more[i]);
+  }
+}
+
+static void
+choose_algorithms (struct run *r)
+{
+  char *list, *rest, *spec;
+
+  if (!r->algorithms) {
+    add_default_algorithms (r);
+    return;
+  }
+  rest = list = strdup (r->algorithms);
+  while (rest && (spec = strsep (&rest, ",")) != NULL)
+    add_algorithm (r, spec);
+  free (list);
+}
+
+static int
+try_all (struct run *r)
+{
+  for (unsigned i = 0; i < r->count; ++i) {
+    struct algorithm a = r->verdicts[i].algorithm;
+
+    show_progress (r, a.codec->name, 100 * i / r->count);
+    if (analysis_try (&r->analysis, &a, (double) r->milliseconds / 1000,
+                      &r->verdicts[i]) == -1) {
+      end_progress (r);
+      fprintf (stderr, "nbdzram analyze: %s: %s\n", a.codec->name,
+               errno == EIO ? "what it decompresses is not what it compressed"
+                            : strerror (errno));
+      return -1;
+    }
+  }
+  return 0;
+}
+
+/* ---- the recommendation ---- */
+
+/* A page may take this many seconds to write and to read, where the
+ * memory is worth it: a tenth of what a good SSD takes.
+ */
+#define WRITE_MAX 30e-6
+#define READ_MAX 15e-6
+/* A slower algorithm has to save this share of the memory. */
+#define WORTH 0.05
+
+static double
+ratio (const struct run *r, double memory)
+{
+  return (double) (r->analysis.pages * r->page_size) / memory;
+}
+
+static bool
+is_fast (const struct run *r, const struct verdict *v)
+{
+  double pages = (double) r->page_size / PAGE_SIZE_MIN;
+
+  return v->compress <= WRITE_MAX * pages && v->decompress <= READ_MAX * pages;
+}
+
+/* The fastest algorithm, or a slower one that saves enough. */
+static const struct verdict *
+best_verdict (const struct run *r)
+{
+  const struct verdict *best = &r->verdicts[0];
+
+  for (unsigned i = 1; i < r->count; ++i)
+    if (r->verdicts[i].compress < best->compress)
+      best = &r->verdicts[i];
+  for (unsigned i = 0; i < r->count; ++i)
+    if (is_fast (r, &r->verdicts[i])
+        && r->verdicts[i].memory < best->memory * (1 - WORTH))
+      best = &r->verdicts[i];
+  return best;
+}
+
+static const char *
+algorithm_text (char text[TEXT_SIZE], const struct algorithm *a)
+{
+  if (a->level == a->codec->default_level)
+    snprintf (text, TEXT_SIZE, "%s", a->codec->name);
+  else
+    snprintf (text, TEXT_SIZE, "%s:level=%d", a->codec->name, a->level);
+  return text;
+}
+
+/* What dedup would bring, where that is worth it. */
+static const char *
+dedup_advice (const struct verdict *v, char text[2 * TEXT_SIZE])
+{
+  char memory[TEXT_SIZE];
+
+  if (v->memory_dedup > v->memory * (1 - WORTH))
+    return "";
+  snprintf (text, 2 * TEXT_SIZE, ", or %s with dedup=device",
+            text_of_size (memory, (uint64_t) v->memory_dedup));
+  return text;
+}
+
+static void
+recommend (const struct run *r, char *text, size_t size)
+{
+  const struct verdict *v = best_verdict (r);
+  char name[TEXT_SIZE], whole[TEXT_SIZE], memory[TEXT_SIZE];
+  char dedup[2 * TEXT_SIZE];
+
+  text_of_size (whole, r->analysis.pages * r->page_size);
+  text_of_size (memory, (uint64_t) v->memory);
+  algorithm_text (name, &v->algorithm);
+  if (ratio (r, v->memory) < 1.1)
+    snprintf (text, size, "A compressed disk is not worth it: these %s would "
+              "take %s of memory.", whole, memory);
+  else
+    snprintf (text, size, "Use algorithm=%s: these %s would take %s of memory "
+              "(%.1f : 1)%s, at %.1f µs to write a page and %.1f µs to read "
+              "it.", name, whole, memory, ratio (r, v->memory),
+              dedup_advice (v, dedup), v->compress * 1e6,
+              v->decompress * 1e6);
+}
+
+/* ---- printing ---- */
+
+enum { ALGORITHM, RATIO, MEMORY, DEDUP_RATIO, HUGE_SHARE, WRITE, READ, TRIED };
+
+const struct column analyze_columns[] = {
+  [ALGORITHM] = { "ALGORITHM", "as in algorithm=", false, false },
+  [RATIO] = { "RATIO", "all pages by MEMORY", true, false },
+  [MEMORY] = { "MEMORY", "what a pool would hold", true, false },
+  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory", true,
+                    false },
+  [HUGE_SHARE] = { "HUGE%", "share that would be stored raw", true, false },
+  [WRITE] = { "WRITE-US", "microseconds to compress a page", true, false },
+  [READ] = { "READ-US", "microseconds to decompress a page", true, false },
+  [TRIED] = { "SAMPLE", "pages tried", true, false },
+  { 0 },
+};
+
+struct line {
+  const struct run *run;
+  const struct verdict *verdict;
+};
+
+/* Share (0 to 1) of all pages that V would store raw. */
+static double
+huge_share (const struct run *r, const struct verdict *v)
+{
+  const struct analysis *a = &r->analysis;
+
+  return v->tried == 0 ? 0 : (double) v->huge / v->tried
+    * (double) (a->pages - a->same_pages) / (double) a->pages;
+}
+
+static const char *
+cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+{
+  const struct line *l = opaque;
+  const struct verdict *v = l->verdict;
+  uint64_t memory = (uint64_t) v->memory;
+
+  switch (column) {
+  case ALGORITHM: algorithm_text (text, &v->algorithm); break;
+  case RATIO:
+    snprintf (text, TEXT_SIZE, "%.2f", ratio (l->run, v->memory));
+    break;
+  case MEMORY:
+    if (l->run->table.bytes)
+      snprintf (text, TEXT_SIZE, "%" PRIu64, memory);
+    else
+      text_of_size (text, memory);
+    break;
+  case DEDUP_RATIO:
+    snprintf (text, TEXT_SIZE, "%.2f", ratio (l->run, v->memory_dedup));
+    break;
+  case HUGE_SHARE:
+    snprintf (text, TEXT_SIZE, "%.1f", 100 * huge_share (l->run, v));
+    break;
+  case WRITE: snprintf (text, TEXT_SIZE, "%.2f", v->compress * 1e6); break;
+  case READ: snprintf (text, TEXT_SIZE, "%.2f", v->decompress * 1e6); break;
+  case TRIED: snprintf (text, TEXT_SIZE, "%" PRIu32, v->tried); break;
+  }
+  return text;
+}
+
+static void
+print_share (const char *what, const struct run *r, uint64_t pages,
+             bool estimated)
+{
+  printf ("%-16s %10" PRIu64 " pages %5.1f %%%s\n", what, pages,
+          100 * (double) pages / (double) r->analysis.pages,
+          estimated ? "  (estimated)" : "");
+}
+
+static int
+print_text (struct run *r, struct output *o, const char *advice)
+{
+  struct analysis *a = &r->analysis;
+  uint64_t raw = (uint64_t) (analysis_incompressible (a) * (double) a->pages
+                             + 0.5);
+
+  if (!r->table.raw) {
+    print_share ("all", r, a->pages, false);
+    print_share ("same-filled", r, a->same_pages, false);
+    print_share ("duplicate", r, analysis_duplicates (a), a->estimated);
+    print_share ("incompressible", r, raw,
+                 a->pages - a->same_pages > a->sample_count);
+    putchar ('\n');
+  }
+  for (unsigned i = 0; i < r->count; ++i) {
+    struct line l = { r, &r->verdicts[i] };
+
+    output_line (o, cell, &l);
+  }
+  if (output_end (o) != EXIT_OK)
+    return EXIT_FAILED;
+  if (!r->table.raw)
+    printf ("\n%s\n", advice);
+  return EXIT_OK;
+}
+
+static json_t *
+json_verdicts (const struct run *r)
+{
+  json_t *list = json_array ();
+
+  for (unsigned i = 0; i < r->count; ++i) {
+    const struct verdict *v = &r->verdicts[i];
+
+    json_array_append_new (list, json_pack (
+      "{s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
+      "algorithm", v->algorithm.codec->name,
+      "level", v->algorithm.level,
+      "sample_pages", (json_int_t) v->tried,
+      "memory", (json_int_t) v->memory,
+      "ratio", ratio (r, v->memory),
+      "dedup_ratio", ratio (r, v->memory_dedup),
+      "huge_share", huge_share (r, v),
+      "compress_seconds", v->compress,
+      "decompress_seconds", v->decompress));
+  }
+  return list;
+}
+
+static int
+print_as_json (const struct run *r, const char *advice)
+{
+  const struct analysis *a = &r->analysis;
+
+  return print_json (json_pack (
+    "{s:I, s:I, s:I, s:I, s:b, s:f, s:o, s:s}",
+    "page_size", (json_int_t) r->page_size,
+    "pages", (json_int_t) a->pages,
+    "same_pages", (json_int_t) a->same_pages,
+    "duplicate_pages", (json_int_t) analysis_duplicates (a),
+    "duplicates_estimated", (int) a->estimated,
+    "incompressible_share", analysis_incompressible (a),
+    "algorithms", json_verdicts (r),
+    "recommendation", advice));
+}
+
+/* ---- all of it ---- */
+
+static void
+check_options (struct run *r, const char *file)
+{
+  uint64_t pid;
+
+  if (r->page_size < PAGE_SIZE_MIN || r->page_size > PAGE_SIZE_MAX
+      || !is_power_of_2 (r->page_size))
+    usage_error (r->command, "--page-size: must be a power of two from 4K "
+                 "to 64K");
+  if (!file == !r->pid)
+    usage_error (r->command, "what shall be analyzed, a FILE or --pid?");
+  if (r->pid && !parse_number (r->pid, false, &pid))
+    usage_error (r->command, "--pid=%s: not a whole number", r->pid);
+  if (r->json && (r->table.output || r->table.all || r->table.raw))
+    usage_error (r->command, "--json prints no table");
+}
+
+static int
+analyze (struct run *r, const char *file)
+{
+  struct output o;
+  char advice[512];
+
+  choose_algorithms (r);
+  output_begin (&o, r->command, r->command->columns, &r->table);
+  if ((r->pid ? read_process (r, r->pid) : read_file (r, file)) == -1)
+    return EXIT_FAILED;
+  add_last (r);
+  end_progress (r);
+  if (r->analysis.pages == 0) {
+    fprintf (stderr, "nbdzram analyze: %s: there is nothing in it\n",
+             r->pid ? r->pid : file);
+    return EXIT_FAILED;
+  }
+  if (try_all (r) == -1)
+    return EXIT_FAILED;
+  end_progress (r);
+  recommend (r, advice, sizeof advice);
+  return r->json ? print_as_json (r, advice) : print_text (r, &o, advice);
+}
+
+static int
+open_and_analyze (struct run *r, const char *file)
+{
+  int code = EXIT_FAILED;
+
+  r->progress = isatty (STDERR_FILENO) == 1;
+  r->percent = UINT32_MAX;
+  r->page = malloc (r->page_size);
+  if (!r->page || analysis_open (&r->analysis, (uint32_t) r->page_size,
+                                 (uint32_t) r->sample, HASH_PLACES) == -1)
+    fprintf (stderr, "nbdzram analyze: out of memory\n");
+  else {
+    code = analyze (r, file);
+    analysis_close (&r->analysis);
+  }
+  free (r->page);
+  return code;
+}
+
+int
+command_analyze (const struct command *command, int argc, char *argv[])
+{
+  struct run r = {
+    .command = command, .page_size = PAGE_SIZE_MIN,
+    .sample = SAMPLE_MAX, .milliseconds = MILLISECONDS,
+  };
+  const struct option_entry entries[] = {
+    { .name = "pid", .letter = 'p', .argument = "PID", .string = &r.pid,
+      .help = "the memory of this process" },
+    { .name = "algorithm", .letter = 'a', .argument = "ALG,...",
+      .string = &r.algorithms, .help = "try these (default: all)" },
+    { .name = "page-size", .argument = "SIZE", .size = &r.page_size,
+      .help = "unit of compression (default: 4K)" },
+    { .name = "sample", .argument = "PAGES", .number = &r.sample,
+      .min = 1, .max = SAMPLE_LIMIT,
+      .help = "pages to try algorithms with (default: 16384)" },
+    { .name = "time", .argument = "MS", .number = &r.milliseconds,
+      .min = 1, .max = MILLISECONDS_LIMIT,
+      .help = "milliseconds for each algorithm (default: 1000)" },
+    OPTIONS_TABLE (&r.table),
+    { .name = "json", .letter = 'J', .flag = &r.json,
+      .help = "print everything as JSON" },
+    { 0 },
+  };
+  int index = options_parse (command, argc, argv, entries);
+  const char *file = last_argument (command, index, argc, argv);
+
+  check_options (&r, file);
+  return open_and_analyze (&r, file);
+}

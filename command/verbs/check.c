@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram check: is this machine, and this server, fit for swap? */
+
+#include <config.h>
+
+#include <stdlib.h>
+
+#include "command/swap/check.h"
+#include "command/base/options.h"
+#include "command/base/output.h"
+
+/* The server asked for, or the only one; false: there is none, and none
+ * was asked for.
+ */
+static bool
+find (const char *name, const char *control, struct server *s, int *code)
+{
+  struct server *all;
+  size_t count;
+
+  *code = EXIT_OK;
+  if (!name && !control) {
+    all = servers_find (&count);
+    free (all);
+    if (count == 0)
+      return false;
+  }
+  *code = server_find (s, name, control);
+  return *code == EXIT_OK;
+}
+
+int
+check_local (json_t *list, const char *name)
+{
+  struct server s;
+  json_t *status = NULL;
+  int code = server_find (&s, name, NULL);
+
+  if (code == EXIT_OK)
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       &status);
+  if (code == EXIT_OK)
+    check_server (list, &s, status);
+  json_decref (status);
+  return code;
+}
+
+int
+command_check (const struct command *command, int argc, char *argv[])
+{
+  const char *name, *control = NULL;
+  bool json = false;
+  const struct option_entry entries[] = {
+    { .name = "json", .letter = 'J', .flag = &json,
+      .help = "print an object with a list of checks" },
+    OPTION_CONTROL (&control),
+    { 0 },
+  };
+  int code, index = options_parse (command, argc, argv, entries);
+  json_t *list = json_array (), *status = NULL;
+  struct server s = { .name = "" };
+
+  name = last_argument (command, index, argc, argv);
+  check_machine (list);
+  if (name && !control && check_remote (list, name))
+    code = EXIT_OK;
+  else if (find (name, control, &s, &code)) {
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       &status);
+    if (code == EXIT_OK)
+      check_server (list, &s, status);
+  }
+  if (code == EXIT_OK) {
+    code = check_any_missing (list) ? EXIT_FAILED : EXIT_OK;
+    if (!json)
+      check_print (list);
+    else if (print_json (json_pack (
+               "{s:b, s:O?, s:O}", "ok", code == EXIT_OK,
+               "name", json_object_get (status, "name"), "checks", list))
+             != EXIT_OK)
+      code = EXIT_FAILED;
+  }
+  json_decref (status);
+  json_decref (list);
+  return code;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram compact. */
+
+#include <config.h>
+
+#include <stdio.h>
+
+#include "command/base/output.h"
+#include "command/base/control-request.h"
+
+static void
+print (const json_t *reply)
+{
+  char text[TEXT_SIZE];
+
+  printf ("%s given back\n",
+          text_of_size (text, json_number (reply, "freed_bytes")));
+}
+
+int
+command_compact (const struct command *command, int argc, char *argv[])
+{
+  struct question q;
+
+  question_parse (&q, command, argc, argv);
+  return question_ask (&q, json_pack ("{s:s}", "verb", "compact"), print);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram export: list, add, remove and resize what a server exports. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command/conf/conf.h"
+#include "export-table.h"
+#include "service/parse-number.h"
+#include "command/base/control-request.h"
+#include "command/base/utf8.h"
+#include "lib/base/util.h"
+
+/* Options, as bits: each belongs to some actions. */
+enum {
+  SIZE = 1 << 0, QUOTA = 1 << 1, BANDWIDTH = 1 << 2, ALLOW = 1 << 3,
+  FORCE = 1 << 4, TABLE = 1 << 5, ALGORITHM = 1 << 6,
+};
+
+struct export {
+  const struct command *command;
+  struct question question;
+  struct table_options table;
+  const char *name;
+  const char *size, *quota, *bandwidth; /* as they were given, or NULL */
+  const char *algorithm, *allow;
+  bool force;
+};
+
+/* ---- what the user said ---- */
+
+/* S in bytes, as the value of OPTION; ends the program if it is none. */
+static uint64_t
+size_of (const struct export *e, const char *option, const char *s)
+{
+  uint64_t n;
+
+  if (!parse_number (s, true, &n) || n > INT64_MAX)
+    usage_error (e->command, "--%s=%s: not a size", option, s);
+  return n;
+}
+
+static uint64_t
+disk_size (const struct export *e)
+{
+  uint64_t n = size_of (e, "size", e->size);
+
+  if (n == 0 || n > DISK_SIZE_MAX)
+    usage_error (e->command, "--size=%s: a disk has from 1 byte to 1 PiB",
+                 e->size);
+  return n;
+}
+
+/* What goes into JSON. */
+static void
+check_text (const struct export *e, const char *s)
+{
+  char shown[NAME_SIZE];
+
+  if (s && !is_utf8 (s))
+    usage_error (e->command, "%s: this is not UTF-8",
+                 text_of_name (shown, s, NAME_SIZE));
+}
+
+/* The first option that was given and is not among TAKEN, or NULL. */
+static const char *
+option_beyond (const struct export *e, unsigned taken)
+{
+  const struct {
+    unsigned bit;
+    bool given;
+    const char *name;
+  } options[] = {
+    { SIZE, e->size, "size" },
+    { QUOTA, e->quota, "quota" },
+    { BANDWIDTH, e->bandwidth, "bandwidth" },
+    { ALGORITHM, e->algorithm, "algorithm" },
+    { ALLOW, e->allow, "allow" },
+    { FORCE, e->force, "force" },
+    { TABLE, e->table.bytes, "bytes" },
+    { TABLE, e->table.noheadings, "noheadings" },
+    { TABLE, e->table.output, "output" },
+    { TABLE, e->table.all, "output-all" },
+    { TABLE, e->table.raw, "raw" },
+  };
+
+  for (size_t i = 0; i < ARRAY_SIZE (options); ++i)
+    if (options[i].given && !(taken & options[i].bit))
+      return options[i].name;
+  return NULL;
+}
+
+/* ---- list ---- */
+
+static int
+list (struct export *e)
+{
+  struct server s;
+  struct output o;
+  json_t *reply;
+  int code;
+
+  if (e->question.json && option_beyond (e, 0))
+    usage_error (e->command, "--json prints no table");
+  output_begin (&o, e->command, e->command->columns, &e->table);
+  code = server_find (&s, e->question.name, e->question.control);
+  if (code == EXIT_OK)
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       &reply);
+  if (code != EXIT_OK)
+    return code;
+  if (e->question.json)
+    code = print_json (json_pack ("{s:O?}", "exports",
+                                  json_object_get (reply, "devices")));
+  else {
+    export_lines (&o, reply, e->table.bytes);
+    code = output_end (&o);
+  }
+  json_decref (reply);
+  return code;
+}
+
+/* ---- add ---- */
+
+static void
+print_nothing (const json_t *reply)
+{
+  (void) reply;
+}
+
+/* Who may connect comes last: such a list has colons of its own. */
+static char *
+settings (const struct export *e)
+{
+  char *text = NULL;
+  size_t size;
+  FILE *f = open_memstream (&text, &size);
+
+  if (!f)
+    return NULL;
+  fprintf (f, "size=%" PRIu64, disk_size (e));
+  if (e->quota)
+    fprintf (f, ":quota=%" PRIu64, size_of (e, "quota", e->quota));
+  if (e->bandwidth)
+    fprintf (f, ":bandwidth=%" PRIu64,
+             size_of (e, "bandwidth", e->bandwidth));
+  if (e->algorithm)
+    fprintf (f, ":algorithm=%s", e->algorithm);
+  if (e->allow)
+    fprintf (f, ":allow=%s", e->allow);
+  if (fclose (f) == 0)
+    return text;
+  free (text);
+  return NULL;
+}
+
+static int
+add (struct export *e)
+{
+  char *text;
+  int code;
+
+  if (!e->size)
+    usage_error (e->command, "how large is it to be? --size=SIZE");
+  text = settings (e);
+  if (!text) {
+    fprintf (stderr, "nbdzram: %s\n", strerror (ENOMEM));
+    return EXIT_FAILED;
+  }
+  code = question_ask (&e->question, json_pack (
+                         "{s:s, s:s, s:s}", "verb", "export-add",
+                         "name", e->name, "settings", text), print_nothing);
+  free (text);
+  return code;
+}
+
+/* ---- remove ---- */
+
+static void
+print_cut (const json_t *reply)
+{
+  uint64_t n = json_number (reply, "connections");
+
+  if (n > 0)
+    printf ("%" PRIu64 " %s cut\n", n,
+            n == 1 ? "connection was" : "connections were");
+}
+
+static int
+remove_export (struct export *e)
+{
+  return question_ask (&e->question, json_pack (
+                         "{s:s, s:s, s:b}", "verb", "export-remove",
+                         "name", e->name, "force", (int) e->force),
+                       print_cut);
+}
+
+/* ---- resize ---- */
+
+/* The export called NAME in a reply to "status", or NULL. */
+static const json_t *
+find_export (const json_t *reply, const char *name)
+{
+  const json_t *devices = json_object_get (reply, "devices");
+
+  for (size_t i = 0; i < json_array_size (devices); ++i) {
+    const json_t *d = json_array_get (devices, i);
+    const char *s = json_string_value (json_object_get (d, "name"));
+
+    if (s && strcmp (s, name) == 0)
+      return d;
+  }
+  return NULL;
+}
+
+static int
+refuse (const struct server *s, const struct export *e, const char *why)
+{
+  char name[NAME_SIZE];
+
+  fprintf (stderr, "nbdzram: %s: %s: %s\n", s->name,
+           text_of_name (name, e->name, NAME_SIZE), why);
+  return EXIT_FAILED;
+}
+
+/* Nobody shall lose the end of a disk by a slip of the keyboard. */
+static int
+check_growth (const struct server *s, const struct export *e, uint64_t size)
+{
+  json_t *reply;
+  const json_t *device;
+  int code = server_ask (s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                         &reply);
+
+  if (code != EXIT_OK)
+    return code;
+  device = find_export (reply, e->name);
+  if (!device)
+    code = refuse (s, e, "there is no such export");
+  else if (size < json_number (device, "size"))
+    code = refuse (s, e, "what is beyond the new end would be lost: say "
+                   "--force");
+  json_decref (reply);
+  return code;
+}
+
+static int
+resize (struct export *e)
+{
+  struct server s;
+  uint64_t size;
+  int code;
+
+  if (!e->size)
+    usage_error (e->command, "to which size? --size=SIZE");
+  size = disk_size (e);
+  if (!e->force) {
+    code = server_find (&s, e->question.name, e->question.control);
+    if (code == EXIT_OK)
+      code = check_growth (&s, e, size);
+    if (code != EXIT_OK)
+      return code;
+  }
+  return question_ask (&e->question, json_pack (
+                         "{s:s, s:s, s:I}", "verb", "export-resize",
+                         "name", e->name, "size", (json_int_t) size),
+                       print_nothing);
+}
+
+/* ---- all of it ---- */
+
+static const struct action {
+  const char *name;
+  bool named;                   /* it is done to one export */
+  unsigned options;
+  int (*run) (struct export *e);
+} actions[] = {
+  { "list", false, TABLE, list },
+  { "add", true, SIZE | QUOTA | BANDWIDTH | ALGORITHM | ALLOW, add },
+  { "remove", true, FORCE, remove_export },
+  { "resize", true, SIZE | FORCE, resize },
+};
+
+static const struct action *
+find_action (const struct command *command, const char *name)
+{
+  if (!name)
+    usage_error (command, "what is to be done: list, add, remove or resize?");
+  for (size_t i = 0; i < ARRAY_SIZE (actions); ++i)
+    if (strcmp (actions[i].name, name) == 0)
+      return &actions[i];
+  usage_error (command, "%s is none of list, add, remove, resize", name);
+}
+
+int
+command_export (const struct command *command, int argc, char *argv[])
+{
+  struct export e = { .command = command };
+  const struct option_entry entries[] = {
+    { .name = "size", .argument = "SIZE", .string = &e.size,
+      .help = "add, resize: of the disk, as 8G" },
+    { .name = "quota", .argument = "SIZE", .string = &e.quota,
+      .help = "add: the most memory it may hold" },
+    { .name = "bandwidth", .argument = "SIZE", .string = &e.bandwidth,
+      .help = "add: the most to read and write in a second" },
+    { .name = "algorithm", .argument = "NAME[:level=N]",
+      .string = &e.algorithm,
+      .help = "add: how its pages are compressed" },
+    { .name = "allow", .argument = "LIST", .string = &e.allow,
+      .help = "add: who may connect, ADDRESS[/BITS],..." },
+    { .name = "force", .letter = 'f', .flag = &e.force,
+      .help = "remove: cut connections; resize: lose the end" },
+    OPTIONS_TABLE (&e.table),
+    OPTIONS_QUESTION (&e.question),
+    { 0 },
+  };
+  int index = options_parse (command, argc, argv, entries);
+  const struct action *action = find_action (command, index < argc
+                                             ? argv[index++] : NULL);
+  const char *other = option_beyond (&e, action->options);
+
+  if (other)
+    usage_error (command, "%s takes no --%s", action->name, other);
+  if (action->named && index == argc)
+    usage_error (command, "%s: which export?", action->name);
+  if (action->named)
+    e.name = argv[index++];
+  check_text (&e, e.name);
+  check_text (&e, e.algorithm);
+  check_text (&e, e.allow);
+  e.question.name = last_argument (command, index, argc, argv);
+  return action->run (&e);
+}

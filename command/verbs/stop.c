@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nbdzram stop. */
+
+#include <config.h>
+
+#include <stdio.h>
+
+#include "command/base/options.h"
+#include "command/supervisor/request.h"
+
+int
+command_stop (const struct command *command, int argc, char *argv[])
+{
+  bool force = false;
+  const struct option_entry entries[] = {
+    { .name = "force", .letter = 'f', .flag = &force,
+      .help = "even while swap uses it: what is swapped out is lost" },
+    { 0 },
+  };
+  int index = options_parse (command, argc, argv, entries);
+  const char *name = last_argument (command, index, argc, argv);
+  json_t *reply;
+  int code = supervisor_ask (name, json_pack ("{s:s, s:b}", "verb", "stop",
+                                              "force", (int) force), &reply);
+
+  if (code == EXIT_OK)
+    json_decref (reply);
+  return code;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between the files of the allocator: objects.c takes and gives back,
+ * objects-compact.c moves, objects-check.c checks.  The lock of the class
+ * is held wherever a zspage is looked at.
+ */
+
+#ifndef NBDZRAM_ALLOC_OBJECTS_INTERNAL_H
+#define NBDZRAM_ALLOC_OBJECTS_INTERNAL_H
+
+#include "objects.h"
+#include "lib/base/os.h"
+
+#define NIL UINT32_MAX          /* no zspage */
+#define NO_OBJECT UINT32_MAX
+
+static inline uint32_t
+zspage_class (const struct zspage *z)
+{
+  return z->class_plus_1 - 1U;
+}
+
+static inline const struct size_class *
+size_class_at (const struct objects *o, uint32_t cls)
+{
+  return &o->sizes->classes[cls];
+}
+
+/* Bytes of a zspage of this class that hold objects. */
+static inline uint32_t
+zspage_extent (const struct size_class *sc)
+{
+  return (uint32_t) align_up ((uint64_t) sc->size * sc->objects, OS_PAGE_SIZE);
+}
+
+static inline bool
+object_is_free (const struct zspage *z, uint32_t n)
+{
+  return z->free[n / 64] >> n % 64 & 1;
+}
+
+static inline uint32_t
+lowest_free (const struct zspage *z)
+{
+  if (z->free[0] != 0)
+    return (uint32_t) __builtin_ctzll (z->free[0]);
+  if (z->free[1] != 0)
+    return 64 + (uint32_t) __builtin_ctzll (z->free[1]);
+  return NO_OBJECT;
+}
+
+/* The number of objects up to and including the last one taken. */
+static inline uint32_t
+objects_reach (const struct zspage *z, uint32_t objects)
+{
+  while (objects > 0 && object_is_free (z, objects - 1))
+    objects--;
+  return objects;
+}
+
+static inline uint8_t
+group_of (const struct zspage *z, uint32_t objects)
+{
+  return (uint8_t) (z->used * GROUP_FULL / objects);
+}
+
+/* A class has memory ahead of its objects: this much, plus an OS page for
+ * every so many zspages that it has.  So large classes make few system
+ * calls, and what lies idle ahead of them is under 1 % of what they hold.
+ */
+#define ZSPAGES_PER_PAGE_AHEAD 8
+
+/* ... and at least so much is added ahead, where others do that. */
+#define GROW_BYTES_MIN (2 * OS_PAGE_SIZE)
+
+static inline uint32_t
+bytes_ahead (const struct object_class *oc)
+{
+  return oc->zspages / ZSPAGES_PER_PAGE_AHEAD * OS_PAGE_SIZE;
+}
+
+/* Bytes of free objects behind which memory stands. */
+static inline uint32_t
+bytes_usable (const struct zspage *z, const struct size_class *sc)
+{
+  uint32_t objects = MIN (z->committed / sc->size, sc->objects);
+
+  return objects > z->used ? (objects - z->used) * sc->size : 0;
+}
+
+/* The fullest zspage with room, or NIL. */
+static inline uint32_t
+fullest (const struct object_class *oc)
+{
+  for (int g = GROUPS_TAKEN_FROM - 1; g >= 0; --g)
+    if (oc->heads[g] != NIL)
+      return oc->heads[g];
+  return NIL;
+}
+
+/* The zspage in FRAME is empty: make the frame nobody's.  Returns how much
+ * of it is committed, for arena_give after the class's lock.
+ */
+uint32_t zspage_remove (struct objects *o, struct object_class *oc,
+                        uint32_t frame);
+
+/* Put a zspage in the list of GROUP, or take it out of its list. */
+void zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
+                  uint8_t group);
+void zspage_unlink (struct objects *o, struct object_class *oc,
+                    uint32_t frame);
+
+/* Take object N, which is free and has memory, and return its offset. */
+uint64_t object_take (struct objects *o, struct object_class *oc,
+                      uint32_t frame, const struct size_class *sc, uint32_t n,
+                      uint32_t bytes);
+
+/* Which object of class CLS lies at OFFSET?  NO_OBJECT when none can. */
+uint32_t object_number (const struct objects *o, uint32_t cls,
+                        uint64_t offset);
+
+#endif /* NBDZRAM_ALLOC_OBJECTS_INTERNAL_H */

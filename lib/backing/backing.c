@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backing.h"
+#include "internal.h"
+#include "lib/base/os.h"
+
+bool
+backing_is_header_of (const struct backing *b, const void *block)
+{
+  const uint8_t *id = header_id (block);
+
+  return id && memcmp (id, b->id, sizeof b->id) == 0;
+}
+
+/* ---- what is in it ---- */
+
+/* Slots may name all that a file has, even if less is now to be used. */
+static int
+find_size (struct backing *b, const struct backing_options *o,
+           uint64_t file_size)
+{
+  uint64_t size = o->size;
+
+  if (size > BACKING_SIZE_MAX) {
+    errno = EFBIG;
+    return -1;
+  }
+  if (b->is_device)
+    size = size == 0 ? file_size : MIN (size, file_size);
+  size = MIN (size, BACKING_SIZE_MAX);
+  if (size < BACKING_BLOCK + o->page_size) {
+    errno = EINVAL;
+    return -1;
+  }
+  b->limit = (uint32_t) (size / BACKING_BLOCK);
+  b->blocks = b->limit;
+  if (record_has (o->record))
+    b->blocks = MAX (b->limit, (uint32_t) (MIN (file_size, BACKING_SIZE_MAX)
+                                           / BACKING_BLOCK));
+  return 0;
+}
+
+static int
+read_all (struct backing *b, void *buf, size_t len)
+{
+  return b->kind->read (b, buf, len, 0, false);
+}
+
+/* 1: yes, 0: no, -1 with errno. */
+static int
+is_blank (struct backing *b, uint64_t file_size)
+{
+  size_t len = MIN (BACKING_BLANK, (uint64_t) b->blocks * BACKING_BLOCK);
+  char *buf;
+  int blank;
+
+  if (!b->is_device)
+    return file_size == 0;
+  buf = os_map_anon (len);
+  if (!buf)
+    return -1;
+  blank = read_all (b, buf, len) == -1
+    ? -1 : is_all_zero (buf, len);
+  os_unmap (buf, len);
+  return blank;
+}
+
+/* With an id of its own, since what slots of another pool say of it is
+ * no longer true.
+ */
+static int
+take_over (struct backing *b, const struct backing_options *o, void *block)
+{
+  const struct backing_run run = { block, BACKING_BLOCK, 0 };
+  bool unsure;
+
+  if (header_make (block, o, b->id) == -1)
+    return -1;
+  b->taken_over = true;
+  if (b->kind->write (b, &run, 1, &unsure) == -1)
+    return -1;
+  return b->kind->cut (b, BACKING_BLOCK);
+}
+
+/* Is the file with ID the one in which the pages are? */
+static int
+check_expected (struct backing *b, const struct backing_options *o,
+                const uint8_t *id)
+{
+  int half = id ? record_find (o->record, id) : -1;
+
+  if (half == -1) {
+    errno = ESTALE;
+    return -1;
+  }
+  if (!(record_in_sync (o->record) & 1u << half)) {
+    snprintf (o->error, o->error_size, "it lacks pages that only the other "
+              "half of the mirror has, to which it belongs");
+    errno = EREMOTEIO;
+    return -1;
+  }
+  memcpy (b->id, id, sizeof b->id);
+  return 0;
+}
+
+static int
+examine (struct backing *b, const struct backing_options *o,
+         uint64_t file_size, void *block)
+{
+  const uint8_t *id = NULL;
+
+  if (b->may_be_larger) {       /* it is away, and expected back */
+    memcpy (b->id, o->record->ids[record_only (o->record)], sizeof b->id);
+    return 0;
+  }
+  if (b->is_device || file_size >= BACKING_BLOCK) {
+    if (read_all (b, block, BACKING_BLOCK) == -1)
+      return -1;
+    id = header_id (block);
+  }
+  if (record_has (o->record))
+    return check_expected (b, o, id && header_is_of (block, o) ? id : NULL);
+  return header_is_free (block, id, o, id ? 0 : is_blank (b, file_size)) == -1
+    ? -1 : take_over (b, o, block);
+}
+
+/* What is written from here on is in this file alone, unless it is a mirror,
+ * which has put that down itself.
+ */
+static void
+remember (const struct backing *b, struct backing_record *r)
+{
+  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
+
+  if (!r)
+    return;
+  if (!r->has) {
+    memcpy (ids[0], b->id, sizeof b->id);
+    record_set (r, ids, 1);
+  } else if (!b->kind->settle)
+    atomic_store (&r->in_sync, 1u << record_find (r, b->id));
+  atomic_store (&r->blocks, MAX (r->blocks, b->blocks));
+}
+
+/* ---- opening ---- */
+
+static int
+open_kind (struct backing *b, const struct backing_options *o)
+{
+  uint64_t size;
+  void *block;
+  int r = -1;
+
+  if (b->kind->open (b, o, &size) == -1)
+    return -1;
+  block = os_map_anon (BACKING_BLOCK);
+  if (!block)
+    return -1;
+  /* What can fail without a trace comes before the header is written. */
+  if (find_size (b, o, size) == 0 && space_open (b, o->sums) == 0)
+    r = b->kind->settle ? b->kind->settle (b, o)
+                        : examine (b, o, size, block);
+  os_unmap (block, BACKING_BLOCK);
+  return r;
+}
+
+bool
+backing_is_uri (const char *path)
+{
+  const char *rest = path + strspn (path, "abcdefghijklmnopqrstuvwxyz+");
+
+  return strncmp (path, "nbd", 3) == 0 && strncmp (rest, "://", 3) == 0;
+}
+
+static const struct backing_kind *
+choose_kind (const struct backing_options *o)
+{
+  const char *wrong;
+
+  if (o->other_path
+      && !(backing_is_uri (o->path) && backing_is_uri (o->other_path)))
+    wrong = "of a mirror, both halves must be exports of NBD servers";
+  else if (!backing_is_uri (o->path))
+    return &backing_file;
+  else {
+#ifdef HAVE_BACKING_NBD
+    return o->other_path ? &backing_mirror : &backing_nbd;
+#endif
+    wrong = "this was built without NBD for backing";
+  }
+  snprintf (o->error, o->error_size, "%s", wrong);
+  errno = EREMOTEIO;
+  return NULL;
+}
+
+int
+backing_open (struct backing *b, const struct backing_options *o)
+{
+  int err;
+
+  *b = (struct backing) {
+    .kind = choose_kind (o), .io = &backing_system_io, .budget = o->budget,
+    .fd = -1,
+  };
+  if (b->kind && open_kind (b, o) == 0) {
+    remember (b, o->record);
+    if (b->kind->rest)
+      b->kind->rest (b);
+    return 0;
+  }
+  err = errno;
+  if (b->is_new)
+    unlink (o->path);
+  backing_close (b);
+  errno = err;
+  return -1;
+}
+
+int
+backing_start (struct backing *b)
+{
+  return b->kind->start ? b->kind->start (b) : 0;
+}
+
+void
+backing_close (struct backing *b)
+{
+  if (b->kind)
+    b->kind->close (b);
+  space_close (b);
+}
+
+int
+backing_attach_done (struct backing *b)
+{
+  if (b->can_give_back && b->kind->find_space)
+    b->kind->find_space (b);
+  else if (b->can_give_back)
+    space_set_backed (b, 1, b->high_water);
+  if (b->attach_error != 0) {
+    errno = b->attach_error;
+    return -1;
+  }
+  /* A process before may have needed more.  If they stay, that is all. */
+  sums_forget (b, b->high_water, BACKING_SIZE_MAX / BACKING_BLOCK);
+  return 0;
+}
+
+bool
+backing_mend (struct backing *b)
+{
+  return b->kind->mend && b->kind->mend (b);
+}
+
+bool
+backing_get_half (const struct backing *b, unsigned n,
+                  struct backing_half *st)
+{
+  if (!b->kind->get_half || n >= BACKING_HALVES)
+    return false;
+  b->kind->get_half (b, n, st);
+  return true;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <time.h>
+
+#include "backing.h"
+#include "internal.h"
+
+/* A device that fails is asked again after a second, then less and less
+ * often.
+ */
+#define RETRY_MIN 1000
+#define RETRY_MAX 60000
+
+/* How long to sleep between looks at the readers: less than a read. */
+#define READERS_POLL_NSEC 50000
+
+/* How long to look at those of an export, in milliseconds: when it is away
+ * they wait for it to come back, and nothing is to wait for them.
+ */
+#define READERS_WAIT 2000
+
+/* ---- readers ----
+ *
+ * A reader counts itself under the phase of that moment.  To wait for
+ * all, the phase is turned, so that the old count can only fall, and the
+ * old count waited for; and once more, since a reader may have looked at
+ * the phase just before it was turned and counted itself afterwards.
+ *
+ * That a reader which saw a slot is seen here needs no fence: it counted
+ * itself before it took the slot's lock, and who changed the slot took
+ * that lock later, then released the block.
+ */
+
+unsigned
+backing_enter (struct backing *b)
+{
+  unsigned phase = atomic_load_explicit (&b->phase, memory_order_relaxed) & 1;
+
+  atomic_fetch_add (&b->readers[phase].count, 1);
+  return phase;
+}
+
+void
+backing_leave (struct backing *b, unsigned phase)
+{
+  atomic_fetch_sub (&b->readers[phase].count, 1);
+}
+
+int
+io_wait_for_readers (struct backing *b)
+{
+  const struct timespec pause = { .tv_nsec = READERS_POLL_NSEC };
+  uint64_t until = b->io->now () + READERS_WAIT;
+
+  /* Who gives up at either turn has only turned the phase, to which the
+   * next one makes no difference.
+   */
+  for (unsigned turn = 0; turn < 2; ++turn) {
+    unsigned old = atomic_fetch_add (&b->phase, 1) & 1;
+
+    while (atomic_load (&b->readers[old].count) != 0) {
+      if (b->kind->state && b->io->now () >= until) {
+        errno = EBUSY;
+        return -1;
+      }
+      nanosleep (&pause, NULL);
+    }
+  }
+  return 0;
+}
+
+/* ---- reading ---- */
+
+/* The blocks of an object were read: where it is in BUF, if they are at LEAST
+ * so good, or NULL with errno EUCLEAN.
+ */
+static void *
+verify (struct backing *b, uint64_t offset, uint32_t length, void *buf,
+        enum sums_match least)
+{
+  uint64_t start = align_down (offset, BACKING_BLOCK);
+  uint64_t end = align_up (offset + length, BACKING_BLOCK);
+
+  atomic_fetch_add (&b->counters.read_bytes, end - start);
+  if (sums_compare (b, buf, end - start, start) >= least)
+    return (char *) buf + (offset - start);
+  errno = EUCLEAN;
+  return NULL;
+}
+
+static void *
+read_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
+             bool patient)
+{
+  uint64_t start = align_down (offset, BACKING_BLOCK);
+  uint64_t end = align_up (offset + length, BACKING_BLOCK);
+
+  if (b->kind->read (b, buf, end - start, start, patient) == -1) {
+    atomic_fetch_add (&b->counters.read_errors, 1);
+    errno = EIO;
+    return NULL;
+  }
+  atomic_fetch_add (&b->counters.reads, 1);
+  return verify (b, offset, length, buf, SUMS_UNKNOWN);
+}
+
+void *
+backing_read (struct backing *b, uint64_t offset, uint32_t length, void *buf)
+{
+  return read_object (b, offset, length, buf, true);
+}
+
+void *
+backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
+                  void *buf)
+{
+  return read_object (b, offset, length, buf, false);
+}
+
+void *
+backing_read_half (struct backing *b, unsigned n, uint64_t offset,
+                   uint32_t length, void *buf, bool patient)
+{
+  uint64_t start = align_down (offset, BACKING_BLOCK);
+  uint64_t end = align_up (offset + length, BACKING_BLOCK);
+  int r;
+
+  if (!b->kind->read_half || n >= BACKING_HALVES) {
+    errno = ENOENT;
+    return NULL;
+  }
+  r = b->kind->read_half (b, n, buf, end - start, start, patient);
+  if (r == -1)
+    return NULL;
+  return verify (b, offset, length, buf,
+                 r == 1 ? SUMS_MATCH : SUMS_UNKNOWN);
+}
+
+void
+backing_blame_half (struct backing *b, unsigned n, uint64_t offset)
+{
+  b->kind->blame_half (b, n, align_down (offset, BACKING_BLOCK));
+}
+
+/* ---- how it went ---- */
+
+void
+io_set_result (struct backing *b, int err, bool tried)
+{
+  atomic_store (&b->error, err);
+  atomic_store (&b->state, err == 0 ? BACKING_OK
+                : err == ENOSPC ? BACKING_FULL : BACKING_FAILED);
+  if (err == 0 || !tried) {
+    b->retry_delay = 0;
+    return;
+  }
+  if (err != ENOSPC)
+    atomic_fetch_add (&b->counters.write_errors, 1);
+  b->retry_delay = MIN (MAX (b->retry_delay * 2, RETRY_MIN), RETRY_MAX);
+  b->retry_at = b->io->now () + b->retry_delay;
+}
+
+/* BACKING_OK: it can be reached, as it can when BACKING_TRUNCATED. */
+static enum backing_state
+reach (const struct backing *b)
+{
+  return b->kind->state ? b->kind->state (b) : BACKING_OK;
+}
+
+bool
+backing_may_write (const struct backing *b)
+{
+  enum backing_state state = reach (b);
+
+  return (b->retry_delay == 0 || b->io->now () >= b->retry_at)
+    && (state == BACKING_OK || state == BACKING_TRUNCATED);
+}
+
+enum backing_state
+backing_get_state (const struct backing *b, int *error)
+{
+  enum backing_state state = reach (b);
+  struct backing_half half;
+
+  *error = atomic_load (&b->error);
+  if (state == BACKING_OK)
+    state = (enum backing_state) atomic_load (&b->state);
+  for (unsigned n = 0; backing_get_half (b, n, &half); ++n)
+    if (state == BACKING_OK && half.state != BACKING_OK)
+      state = BACKING_DEGRADED;
+  return state;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Small things every file of the library needs. */
+
+#ifndef NBDZRAM_BASE_UTIL_H
+#define NBDZRAM_BASE_UTIL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_SIZE(a) (sizeof (a) / sizeof ((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Separates what different threads write; one x86 cache line. */
+#define CACHE_LINE 64
+
+#define KIB ((uint64_t) 1 << 10)
+#define MIB ((uint64_t) 1 << 20)
+#define GIB ((uint64_t) 1 << 30)
+#define TIB ((uint64_t) 1 << 40)
+#define PIB ((uint64_t) 1 << 50)
+
+static inline bool
+is_power_of_2 (uint64_t n)
+{
+  return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* ALIGN must be a power of two. */
+static inline uint64_t
+align_up (uint64_t n, uint64_t align)
+{
+  return (n + align - 1) & ~(align - 1);
+}
+
+static inline uint64_t
+align_down (uint64_t n, uint64_t align)
+{
+  return n & ~(align - 1);
+}
+
+static inline uint64_t
+div_up (uint64_t n, uint64_t d)
+{
+  return n / d + (n % d != 0);
+}
+
+/* Bring LEN bytes at P into the cache, all at once, where a copy or a
+ * decoder would wait for one line after the other.  WRITE says what for.
+ */
+#define PREFETCH(p, len, write)                                         \
+  do {                                                                  \
+    for (size_t at_ = 0; at_ < (len); at_ += CACHE_LINE)                \
+      __builtin_prefetch ((const char *) (p) + at_, (write));           \
+  } while (0)
+
+/* Make a mutex of which a thread of high priority may wait for one of low
+ * priority.  Those made after mutexes_inherit_priority () lend their owner
+ * the priority of who waits.
+ */
+void mutex_init (pthread_mutex_t *lock);
+void mutexes_inherit_priority (void);
+
+/* Make a condition whose timed waits go by CLOCK_MONOTONIC. */
+void cond_init (pthread_cond_t *cond);
+
+static inline void
+unlock_at_end_of_scope (pthread_mutex_t **lock)
+{
+  pthread_mutex_unlock (*lock);
+}
+
+#define UTIL_PASTE_(a, b) a##b
+#define UTIL_PASTE(a, b) UTIL_PASTE_ (a, b)
+
+/* Hold LOCK from here to the end of the enclosing block. */
+#define LOCK_FOR_SCOPE(lock)                                            \
+  __attribute__ ((cleanup (unlock_at_end_of_scope)))                    \
+  pthread_mutex_t *UTIL_PASTE (scope_lock_, __LINE__) = (lock);         \
+  pthread_mutex_lock (UTIL_PASTE (scope_lock_, __LINE__))
+
+#endif /* NBDZRAM_BASE_UTIL_H */

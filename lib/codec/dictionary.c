@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "dictionary.h"
+#include "lib/base/os.h"
+#include "lib/base/util.h"
+
+#define AREAS_SIZE ((uint64_t) POOL_DICTIONARIES * POOL_DICTIONARY_MAX)
+
+/* ---- memory behind areas ---- */
+
+/* Does an area's memory come and go with it?  Huge pages hold several
+ * areas: these come with the first dictionary, and stay.
+ */
+static bool
+areas_are_apart (const struct dictionaries *d)
+{
+  return d->file->granule <= POOL_DICTIONARY_MAX;
+}
+
+static uint64_t
+areas_size (const struct dictionaries *d)
+{
+  return align_up (AREAS_SIZE, d->file->granule);
+}
+
+/* Bytes of memory that content of LENGTH bytes takes in its area. */
+static uint64_t
+area_bytes (const struct dictionaries *d, size_t length)
+{
+  return areas_are_apart (d) ? align_up (length, d->file->granule) : 0;
+}
+
+static uint8_t *
+area_of (const struct dictionaries *d, unsigned n)
+{
+  return d->areas + (size_t) n * POOL_DICTIONARY_MAX;
+}
+
+/* The huge pages that all areas share, if it comes to that. */
+static int
+take_shared (struct dictionaries *d)
+{
+  if (areas_are_apart (d) || d->shared_bytes > 0)
+    return 0;
+  if (budget_take (d->budget, areas_size (d)) == -1)
+    return -1;
+  d->shared_bytes = areas_size (d);
+  return 0;
+}
+
+/* Give back all that lies in area N from byte FROM on. */
+static void
+punch_area (struct dictionaries *d, unsigned n, uint64_t from)
+{
+  uint64_t offset = pool_file_dictionary_offset (d->file, n);
+
+  if (areas_are_apart (d) && from < POOL_DICTIONARY_MAX)
+    os_punch (d->file->fd, offset + from, POOL_DICTIONARY_MAX - from);
+}
+
+/* ---- one generation ---- */
+
+/* Make area N, which has its content, something to decompress by.
+ * LIMITED: as far as the budget allows.
+ */
+static int
+make_decoder (struct dictionaries *d, struct dictionary *g, bool limited)
+{
+  size_t bytes;
+  void *decoder = d->codec->dictionaries->decoder_new (g->content, g->length,
+                                                       &bytes);
+
+  if (!decoder)
+    return -1;
+  if (!limited)
+    budget_force (d->budget, bytes);
+  else if (budget_take (d->budget, bytes) == -1) {
+    d->codec->dictionaries->decoder_free (decoder);
+    errno = ENOSPC;
+    return -1;
+  }
+  g->bytes += bytes;
+  atomic_store (&g->decoder, decoder);
+  return 0;
+}
+
+static void
+free_decoder (struct dictionaries *d, struct dictionary *g)
+{
+  void *decoder = atomic_exchange (&g->decoder, NULL);
+
+  if (decoder)
+    d->codec->dictionaries->decoder_free (decoder);
+}
+
+/* Make area N free: first its record, so that one that is there always
+ * has its content.
+ */
+static void
+clear (struct dictionaries *d, unsigned n)
+{
+  struct dictionary *g = &d->generations[n];
+
+  free_decoder (d, g);
+  pool_file_clear_dictionary (d->file, n);
+  punch_area (d, n, 0);
+  budget_give (d->budget, g->bytes);
+  g->bytes = 0;
+  g->length = 0;
+}
+
+/* ---- opening ---- */
+
+/* Is the content of area N what its record says?  Not even a look at a
+ * hole, which would fill it, and there may be no memory for that.
+ */
+static bool
+content_is_whole (const struct dictionaries *d, unsigned n,
+                  const struct dictionary_record *record)
+{
+  uint64_t from = pool_file_dictionary_offset (d->file, n);
+  uint64_t to = from + record->length, start, stop;
+
+  return pool_file_next_data (d->file, from, to, &start, &stop)
+    && start == from && stop == to
+    && XXH3_64bits (area_of (d, n), record->length) == record->sum;
+}
+
+/* What is lost is cleared: its pages are counted, so that none of them
+ * is ever decompressed by what comes to lie there.
+ */
+static int
+load (struct dictionaries *d, unsigned n)
+{
+  struct dictionary *g = &d->generations[n];
+  struct dictionary_record record;
+
+  if (pool_file_get_dictionary (d->file, n, &record) == -1
+      || !content_is_whole (d, n, &record)) {
+    clear (d, n);
+    return 0;
+  }
+  g->length = record.length;
+  g->bytes = area_bytes (d, g->length);
+  budget_force (d->budget, g->bytes);
+  punch_area (d, n, g->bytes);
+  if (!areas_are_apart (d) && d->shared_bytes == 0)
+    budget_force (d->budget, d->shared_bytes = areas_size (d));
+  if (!d->codec || make_decoder (d, g, false) == 0)
+    return 0;
+  if (errno != EINVAL)
+    return -1;
+  clear (d, n);
+  return 0;
+}
+
+int
+dictionaries_open (struct dictionaries *d, struct pool_file *file,
+                   struct budget *budget)
+{
+  *d = (struct dictionaries) {
+    .file = file,
+    .budget = budget,
+    .codec = codec_by_id (CODEC_ZSTD),
+  };
+  d->areas = os_map_file (file->fd, file->head_size, areas_size (d));
+  if (!d->areas)
+    return -1;
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n) {
+    d->generations[n].content = area_of (d, n);
+    if (!file->created && load (d, n) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+void
+dictionaries_close (struct dictionaries *d)
+{
+  if (!d->file)
+    return;
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n) {
+    free_decoder (d, &d->generations[n]);
+    budget_give (d->budget, d->generations[n].bytes);
+  }
+  budget_give (d->budget, d->shared_bytes);
+  if (d->areas)
+    os_unmap (d->areas, areas_size (d));
+  d->file = NULL;
+}
+
+/* ---- adding ---- */
+
+/* Is CONTENT here already?  Servers are started with the same file again
+ * and again.
+ */
+static int
+find_content (const struct dictionaries *d, const void *content,
+              size_t length)
+{
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n) {
+    const struct dictionary *g = &d->generations[n];
+
+    if (g->decoder && g->length == length
+        && memcmp (g->content, content, length) == 0)
+      return (int) n;
+  }
+  return -1;
+}
+
+/* An area that no slot names, not even one whose dictionary is lost: the
+ * wrong dictionary would make another page of it.
+ */
+static int
+find_free (const struct dictionaries *d)
+{
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    if (d->generations[n].length == 0 && d->generations[n].slots == 0)
+      return (int) n;
+  errno = EMLINK;
+  return -1;
+}
+
+/* Fill area N with what G says; then it needs only to be published. */
+static int
+fill_area (struct dictionaries *d, unsigned n, struct dictionary *g,
+           const void *content)
+{
+  uint64_t bytes = area_bytes (d, g->length);
+
+  if (take_shared (d) == -1 || budget_take (d->budget, bytes) == -1)
+    return -1;
+  g->bytes = bytes;
+  if (os_populate (d->file->fd, area_of (d, n),
+                   pool_file_dictionary_offset (d->file, n),
+                   align_up (g->length, OS_PAGE_SIZE)) == -1)
+    return -1;
+  memcpy (area_of (d, n), content, g->length);
+  return make_decoder (d, g, true);
+}
+
+int
+dictionaries_add (struct dictionaries *d, const void *content, size_t length)
+{
+  struct dictionary_record record = {
+    .length = length, .sum = XXH3_64bits (content, length),
+  };
+  int n;
+
+  if (!d->codec || length == 0 || length > POOL_DICTIONARY_MAX) {
+    errno = d->codec ? EINVAL : ENOTSUP;
+    return -1;
+  }
+  n = find_content (d, content, length);
+  if (n == -1) {
+    if ((n = find_free (d)) == -1)
+      return -1;
+    d->generations[n].length = length;
+    if (fill_area (d, (unsigned) n, &d->generations[n], content) == -1) {
+      int err = errno;
+
+      clear (d, (unsigned) n);
+      errno = err;
+      return -1;
+    }
+    pool_file_set_dictionary (d->file, (unsigned) n, &record);
+  }
+  dictionaries_hold (d, n);
+  return n;
+}
+
+int
+dictionaries_find_used (struct dictionaries *d)
+{
+  uint64_t most = 0;
+  int found = -1;
+
+  for (int n = 0; n < POOL_DICTIONARIES; ++n)
+    if (d->generations[n].decoder && d->generations[n].slots > most) {
+      most = d->generations[n].slots;
+      found = n;
+    }
+  if (found != -1)
+    dictionaries_hold (d, found);
+  return found;
+}
+
+/* ---- holding and dropping ---- */
+
+void
+dictionaries_hold (struct dictionaries *d, int generation)
+{
+  atomic_fetch_add (&d->generations[generation].holders, 1);
+}
+
+void
+dictionaries_let_go (struct dictionaries *d, int generation)
+{
+  atomic_fetch_sub (&d->generations[generation].holders, 1);
+}
+
+/* Added to the holders of a generation that is being dropped. */
+#define DROPPING (UINT_MAX / 2 + 1)
+
+bool
+dictionaries_try_hold (struct dictionaries *d, unsigned id)
+{
+  struct dictionary *g = &d->generations[id - CODEC_DICTIONARY];
+  unsigned holders = atomic_load (&g->holders);
+
+  do
+    if (holders >= DROPPING)
+      return false;
+  while (!atomic_compare_exchange_weak (&g->holders, &holders, holders + 1));
+  if (atomic_load (&g->decoder))
+    return true;
+  atomic_fetch_sub (&g->holders, 1);
+  return false;
+}
+
+/* From here on nobody can hold it; then it is known whether slots need
+ * it, since they are counted while their writers hold.
+ */
+static bool
+drop (struct dictionaries *d, unsigned n)
+{
+  struct dictionary *g = &d->generations[n];
+  unsigned none = 0;
+  bool unused;
+
+  if (g->length == 0
+      || !atomic_compare_exchange_strong (&g->holders, &none, DROPPING))
+    return false;
+  unused = atomic_load (&g->slots) == 0;
+  if (unused)
+    clear (d, n);
+  atomic_fetch_sub (&g->holders, DROPPING);
+  return unused;
+}
+
+unsigned
+dictionaries_drop_unused (struct dictionaries *d)
+{
+  unsigned dropped = 0;
+
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    dropped += drop (d, n);
+  return dropped;
+}
+
+/* ---- asking ---- */
+
+unsigned
+dictionaries_alive (const struct dictionaries *d)
+{
+  unsigned alive = 0;
+
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    alive += d->generations[n].decoder != NULL;
+  return alive;
+}
+
+uint64_t
+dictionaries_bytes (const struct dictionaries *d)
+{
+  uint64_t bytes = d->shared_bytes;
+
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    bytes += d->generations[n].bytes;
+  return bytes;
+}
+
+uint64_t
+dictionary_cost (const void *content, size_t length)
+{
+  const struct codec *codec = codec_by_id (CODEC_ZSTD);
+  size_t bytes = 0;
+  void *decoder = codec
+    ? codec->dictionaries->decoder_new (content, length, &bytes) : NULL;
+
+  if (decoder)
+    codec->dictionaries->decoder_free (decoder);
+  return align_up (length, OS_PAGE_SIZE) + bytes;
+}
+
+int
+dictionaries_decompress (struct dictionaries *d, void *ctx, unsigned id,
+                         const void *src, size_t length,
+                         void *dst, size_t size)
+{
+  const void *decoder
+    = atomic_load_explicit (&d->generations[id - CODEC_DICTIONARY].decoder,
+                            memory_order_acquire);
+
+  if (!decoder)
+    return -1;
+  return d->codec->dictionaries->decompress (ctx, decoder, src, length,
+                                             dst, size);
+}

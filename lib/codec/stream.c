@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/os.h"
+#include "stream-internal.h"
+#include "lib/base/util.h"
+
+#define STREAMS_MIN 16
+#define STREAMS_PER_CPU 2
+
+/* Any stream, whole or half built. */
+static void
+stream_free (struct streams *s, struct stream *stream)
+{
+  for (unsigned place = 0; place < METHODS; ++place)
+    stream_free_compressor (s, stream, place);
+  for (const struct codec *const *c = codecs; *c; ++c)
+    stream_free_decompressor (s, stream, *c);
+  free (stream->out);
+  free (stream->page);
+  free (stream->group);
+  budget_give (s->budget, stream->bytes);
+  free (stream);
+}
+
+static int
+account (struct streams *s, struct stream *stream, size_t bytes)
+{
+  if (budget_take (s->budget, bytes) == -1)
+    return -1;
+  stream->bytes += bytes;
+  return 0;
+}
+
+/* ---- contexts ---- */
+
+static void
+forget_context (struct streams *s, struct stream *stream, struct context *c)
+{
+  budget_give (s->budget, c->bytes);
+  stream->bytes -= c->bytes;
+  *c = (struct context) { .p = NULL };
+}
+
+int
+stream_make_compressor (struct streams *s, struct stream *stream,
+                        unsigned place)
+{
+  const struct method *method = &s->methods[place];
+  struct context c;
+
+  c.p = method_compressor_new (method, s->page_size, &c.bytes);
+  if (!c.p)
+    return -1;
+  if (account (s, stream, c.bytes) == -1) {
+    method_compressor_free (method, c.p);
+    return -1;
+  }
+  stream->compressors[place] = c;
+  return 0;
+}
+
+void
+stream_free_compressor (struct streams *s, struct stream *stream,
+                        unsigned place)
+{
+  struct context *c = &stream->compressors[place];
+
+  if (!c->p)
+    return;
+  method_compressor_free (&s->methods[place], c->p);
+  forget_context (s, stream, c);
+}
+
+int
+stream_make_decompressor (struct streams *s, struct stream *stream,
+                          const struct codec *codec)
+{
+  struct context c;
+
+  if (!codec->decompressor_new)
+    return 0;
+  c.p = codec->decompressor_new (&c.bytes);
+  if (!c.p)
+    return -1;
+  if (account (s, stream, c.bytes) == -1) {
+    codec->decompressor_free (c.p);
+    return -1;
+  }
+  stream->decompressors[codec->id] = c;
+  return 0;
+}
+
+void
+stream_free_decompressor (struct streams *s, struct stream *stream,
+                          const struct codec *codec)
+{
+  struct context *c = &stream->decompressors[codec->id];
+
+  if (!c->p)
+    return;
+  codec->decompressor_free (c->p);
+  forget_context (s, stream, c);
+}
+
+void
+stream_warm (const struct streams *s, const struct stream *stream,
+             unsigned place, bool both, uint8_t *page, uint8_t *out)
+{
+  const struct method *method = &s->methods[place];
+  const struct context *d = &stream->decompressors[method->codec->id];
+  uint32_t word = 1;
+  size_t length;
+
+  /* Neither constant nor random: codecs are to look for something. */
+  for (size_t i = 0; i < s->page_size; ++i) {
+    word = word * 1664525 + 1013904223;
+    page[i] = (uint8_t) ("abcdefghijklmnop"[word >> 28]);
+  }
+  length = method_compress (method, stream->compressors[place].p, page,
+                            s->page_size, out);
+  if (length > 0 && both)
+    method->codec->decompress (d->p, out, length, page, s->page_size);
+}
+
+/* Contexts for everything that a slot may name, since a read must not
+ * fail for want of memory later.
+ */
+static int
+make_decompressors (struct streams *s, struct stream *stream)
+{
+  for (const struct codec *const *c = codecs; *c; ++c)
+    if ((s->codecs >> (*c)->id & 1) != 0
+        && stream_make_decompressor (s, stream, *c) == -1)
+      return -1;
+  return 0;
+}
+
+/* ... and for all that a device or the pool may want. */
+static int
+make_compressors (struct streams *s, struct stream *stream)
+{
+  for (unsigned place = 0; place < METHODS; ++place)
+    if (s->users[place] > 0 && stream_make_compressor (s, stream, place) == -1)
+      return -1;
+  return 0;
+}
+
+/* Of any codec, since methods come and go. */
+size_t
+stream_out_bytes (const struct streams *s)
+{
+  size_t bound = 0;
+
+  for (const struct codec *const *c = codecs; *c; ++c)
+    bound = MAX (bound, (*c)->bound (s->page_size));
+  return bound;
+}
+
+/* ---- streams ---- */
+
+static int
+make_buffers (struct streams *s, struct stream *stream)
+{
+  size_t bound = stream_out_bytes (s);
+
+  if (account (s, stream, sizeof *stream + bound + s->page_size) == -1)
+    return -1;
+  stream->out = malloc (bound);
+  stream->page = aligned_alloc (OS_PAGE_SIZE, s->page_size);
+  return stream->out && stream->page ? 0 : -1;
+}
+
+static int
+make_group (struct streams *s, struct stream *stream)
+{
+  if (s->group_bytes == 0)
+    return 0;
+  if (account (s, stream, s->group_bytes) == -1)
+    return -1;
+  stream->group = malloc (s->group_bytes);
+  return stream->group ? 0 : -1;
+}
+
+static struct stream *
+stream_new (struct streams *s)
+{
+  struct stream *stream = calloc (1, sizeof *stream);
+
+  if (!stream)
+    return NULL;
+  stream->pool_method = s->pool_method;
+  stream->pinned = NO_GENERATION;
+  if (make_buffers (s, stream) == -1
+      || make_compressors (s, stream) == -1
+      || make_decompressors (s, stream) == -1
+      || make_group (s, stream) == -1) {
+    int err = errno;
+
+    stream_free (s, stream);
+    errno = err;
+    return NULL;
+  }
+  return stream;
+}
+
+int
+streams_open (struct streams *s, const struct algorithm *algorithm,
+              size_t page_size, struct budget *budget)
+{
+  long cpus = sysconf (_SC_NPROCESSORS_ONLN);
+
+  *s = (struct streams) {
+    .budget = budget,
+    .page_size = page_size,
+    .codecs = 1U << algorithm->codec->id,
+    .max = (unsigned) MAX (STREAMS_MIN, STREAMS_PER_CPU * cpus),
+    .count = 1,
+    .users[0] = 1,
+  };
+  method_open (&s->methods[0], algorithm, NULL, NO_GENERATION, budget);
+  s->made = s->idle = stream_new (s);
+  if (!s->made) {
+    s->count = 0;
+    return -1;
+  }
+  mutex_init (&s->changing);
+  mutex_init (&s->lock);
+  pthread_cond_init (&s->returned, NULL);
+  pthread_cond_init (&s->changed, NULL);
+  return 0;
+}
+
+int
+streams_add_codec (struct streams *s, unsigned id)
+{
+  const struct codec *codec = codec_by_id (id);
+
+  if (!codec) {
+    errno = ENOTSUP;
+    return -1;
+  }
+  if ((s->codecs >> id & 1) != 0)
+    return 0;
+  s->codecs |= 1U << id;
+  for (struct stream *stream = s->made; stream; stream = stream->next_made)
+    if (stream_make_decompressor (s, stream, codec) == -1)
+      return -1;
+  return 0;
+}
+
+int
+streams_add_groups (struct streams *s, size_t bytes)
+{
+  if (s->group_bytes != 0)
+    return 0;
+  s->group_bytes = bytes;
+  for (struct stream *stream = s->made; stream; stream = stream->next_made)
+    if (make_group (s, stream) == -1)
+      return -1;
+  return 0;
+}
+
+void
+streams_close (struct streams *s)
+{
+  struct stream *stream;
+
+  if (s->count == 0)
+    return;
+  while ((stream = s->made) != NULL) {
+    s->made = stream->next_made;
+    stream_free (s, stream);
+  }
+  for (unsigned place = 0; place < METHODS; ++place)
+    method_close (&s->methods[place]);
+  pthread_cond_destroy (&s->changed);
+  pthread_cond_destroy (&s->returned);
+  pthread_mutex_destroy (&s->lock);
+  pthread_mutex_destroy (&s->changing);
+  s->count = 0;
+}
+
+/* ---- taking ---- */
+
+/* A new stream, made without holding the lock; NULL when there is no
+ * memory.  Methods stay as they are meanwhile.
+ */
+static struct stream *
+make_unlocked (struct streams *s)
+{
+  struct stream *stream;
+
+  s->making++;
+  pthread_mutex_unlock (&s->lock);
+  stream = stream_new (s);
+  pthread_mutex_lock (&s->lock);
+  s->making--;
+  pthread_cond_signal (&s->changed);
+  return stream;
+}
+
+/* Called with the lock held and no stream idle: make one, if there may
+ * be another.
+ */
+static struct stream *
+make_another (struct streams *s)
+{
+  struct stream *stream;
+
+  if (s->count == s->max || s->barred)
+    return NULL;
+  s->count++;
+  stream = make_unlocked (s);
+  if (stream) {
+    stream->next_made = s->made;
+    s->made = stream;
+  }
+  else
+    s->count--;                 /* wait for one of those that are */
+  return stream;
+}
+
+/* Use all that a request would, so that the memory is there. */
+static void
+warm (struct streams *s, struct stream *stream)
+{
+  if (stream->group)
+    memset (stream->group, 0, s->group_bytes);
+  for (unsigned place = 0; place < METHODS; ++place)
+    if (s->users[place] > 0)
+      stream_warm (s, stream, place, true, stream->page, stream->out);
+}
+
+int
+streams_make (struct streams *s, unsigned count)
+{
+  LOCK_FOR_SCOPE (&s->lock);
+  while (s->count < MIN (count, s->max)) {
+    struct stream *stream = make_another (s);
+
+    if (!stream)
+      return -1;
+    stream->next = s->idle;
+    s->idle = stream;
+  }
+  for (struct stream *stream = s->idle; stream; stream = stream->next)
+    warm (s, stream);
+  return 0;
+}
+
+static void
+unpin (struct streams *s, struct stream *stream)
+{
+  if (stream->pinned != NO_GENERATION)
+    dictionaries_let_go (s->dictionaries, stream->pinned);
+  stream->pinned = NO_GENERATION;
+}
+
+bool
+stream_pin (struct streams *s, struct stream *stream, unsigned id)
+{
+  if (id < CODEC_DICTIONARY)
+    return true;
+  unpin (s, stream);
+  if (!dictionaries_try_hold (s->dictionaries, id))
+    return false;
+  stream->pinned = (int) (id - CODEC_DICTIONARY);
+  return true;
+}
+
+/* Called with the lock held: wait for one that is put back.  It is handed
+ * over in turn, since who put it back may want it again sooner than we
+ * wake up.
+ */
+static struct stream *
+wait_for_stream (struct streams *s)
+{
+  uint64_t turn = s->turns++;
+  struct stream *stream;
+
+  while (s->served <= turn)
+    pthread_cond_wait (&s->returned, &s->lock);
+  stream = s->handed;
+  s->handed = stream->next;
+  return stream;
+}
+
+struct stream *
+stream_get (struct streams *s)
+{
+  struct stream *stream;
+
+  LOCK_FOR_SCOPE (&s->lock);
+  stream = s->idle;
+  if (!stream && (stream = make_another (s)) != NULL) {
+    s->in_use++;
+    return stream;
+  }
+  /* While one was not to be made, another may have come. */
+  stream = s->idle;
+  if (!stream)
+    return wait_for_stream (s);
+  s->idle = stream->next;
+  s->in_use++;
+  return stream;
+}
+
+void
+stream_put (struct streams *s, struct stream *stream)
+{
+  unpin (s, stream);
+
+  LOCK_FOR_SCOPE (&s->lock);
+  stream_adopt (s, stream);
+  if (s->served < s->turns) {
+    stream->next = s->handed;
+    s->handed = stream;
+    s->served++;
+    pthread_cond_broadcast (&s->returned);
+    return;
+  }
+  stream->next = s->idle;
+  s->idle = stream;
+  s->in_use--;
+}
+
+void
+streams_latency (struct streams *s, enum request_kind kind,
+                 struct latency *sum)
+{
+  *sum = (struct latency) { .bytes = 0 };
+  LOCK_FOR_SCOPE (&s->lock);
+  for (struct stream *stream = s->made; stream; stream = stream->next_made) {
+    struct latency *l = &stream->latency[kind];
+
+    for (unsigned i = 0; i < LATENCY_BUCKETS; ++i)
+      latency_add (&sum->counts[i], l->counts[i]);
+    latency_add (&sum->nanoseconds, l->nanoseconds);
+    latency_add (&sum->bytes, l->bytes);
+  }
+}
+
+size_t
+stream_compress (struct streams *s, struct stream *stream, unsigned method,
+                 const void *page)
+{
+  unsigned place = stream_place (stream, method);
+
+  return method_compress (&s->methods[place], stream->compressors[place].p,
+                          page, s->page_size, stream->out);
+}
+
+static int
+decompress_with_dictionary (struct streams *s, struct stream *stream,
+                            unsigned id, const void *src, size_t length,
+                            void *dst, size_t size)
+{
+  void *ctx = stream->decompressors[CODEC_ZSTD].p;
+
+  return ctx && s->dictionaries
+    ? dictionaries_decompress (s->dictionaries, ctx, id, src, length,
+                               dst, size)
+    : -1;
+}
+
+int
+stream_decompress (struct streams *s, struct stream *stream, unsigned id,
+                   const void *src, size_t length, void *dst, size_t size)
+{
+  const struct codec *codec;
+
+  if (size > MAX (s->page_size, s->group_bytes))
+    return -1;
+  if (id >= CODEC_DICTIONARY && id < CODEC_DICTIONARY + POOL_DICTIONARIES)
+    return decompress_with_dictionary (s, stream, id, src, length, dst, size);
+
+  /* A damaged slot may name any number. */
+  codec = id < CODEC_IDS && (s->codecs >> id & 1) != 0
+    ? codec_by_id (id) : NULL;
+  if (!codec || (codec->decompressor_new && !stream->decompressors[id].p))
+    return -1;
+  return codec->decompress (stream->decompressors[id].p, src, length, dst,
+                            size);
+}

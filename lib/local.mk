@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The store.  A folder includes only what is above it here.
+
+noinst_LTLIBRARIES += lib/base/libbase.la
+lib_base_libbase_la_SOURCES = \
+	lib/base/bits.h \
+	lib/base/budget.h \
+	lib/base/checksum.c lib/base/checksum.h \
+	lib/base/latency.h \
+	lib/base/mutex.c \
+	lib/base/os.c lib/base/os.h \
+	lib/base/util.h
+
+noinst_LTLIBRARIES += lib/pool-file/libpoolfile.la
+lib_pool_file_libpoolfile_la_SOURCES = \
+	lib/pool-file/backing-record.h \
+	lib/pool-file/devices.c \
+	lib/pool-file/pool-file.c lib/pool-file/pool-file.h
+
+noinst_LTLIBRARIES += lib/codec/libcodec.la
+lib_codec_libcodec_la_SOURCES = \
+	lib/codec/codec.c lib/codec/codec.h \
+	lib/codec/codecs.h \
+	lib/codec/dictionary.c lib/codec/dictionary.h \
+	lib/codec/dictionary-train.c lib/codec/dictionary-train.h \
+	lib/codec/lz4.c \
+	lib/codec/lz4hc.c \
+	lib/codec/method.c lib/codec/method.h \
+	lib/codec/scratch.c lib/codec/scratch.h \
+	lib/codec/stream.c lib/codec/stream.h \
+	lib/codec/stream-internal.h \
+	lib/codec/stream-methods.c
+if HAVE_LZO
+lib_codec_libcodec_la_SOURCES += lib/codec/lzo.c
+endif
+if HAVE_ZSTD
+lib_codec_libcodec_la_SOURCES += lib/codec/zstd.c
+endif
+if HAVE_DEFLATE
+lib_codec_libcodec_la_SOURCES += lib/codec/deflate.c
+endif
+
+noinst_LTLIBRARIES += lib/alloc/liballoc.la
+lib_alloc_liballoc_la_SOURCES = \
+	lib/alloc/arena.c lib/alloc/arena.h \
+	lib/alloc/objects.c lib/alloc/objects.h \
+	lib/alloc/objects-check.c \
+	lib/alloc/objects-compact.c \
+	lib/alloc/objects-grow.c \
+	lib/alloc/objects-internal.h \
+	lib/alloc/reserve.c lib/alloc/reserve.h \
+	lib/alloc/size-class.c lib/alloc/size-class.h
+
+noinst_LTLIBRARIES += lib/backing/libbacking.la
+lib_backing_libbacking_la_SOURCES = \
+	lib/backing/backing.c lib/backing/backing.h \
+	lib/backing/batch.c \
+	lib/backing/checksums.c \
+	lib/backing/clean.c \
+	lib/backing/file.c \
+	lib/backing/header.c \
+	lib/backing/internal.h \
+	lib/backing/io.c \
+	lib/backing/remote.h \
+	lib/backing/space.c
+if HAVE_BACKING_NBD
+lib_backing_libbacking_la_SOURCES += \
+	lib/backing/libnbd-load.c lib/backing/libnbd-load.h \
+	lib/backing/nbd.c \
+	lib/backing/nbd-client.c lib/backing/nbd-client.h \
+	lib/backing/nbd-client-connection.c \
+	lib/backing/nbd-client-internal.h \
+	lib/backing/remote.c \
+	lib/backing/replicated.c lib/backing/replicated.h \
+	lib/backing/replicated-open.c \
+	lib/backing/replicated-resync.c
+endif
+
+noinst_LTLIBRARIES += lib/store/libstore.la
+lib_store_libstore_la_SOURCES = \
+	lib/store/age.c lib/store/age.h \
+	lib/store/dedup.c lib/store/dedup.h \
+	lib/store/dedup-check.c \
+	lib/store/dedup-internal.h \
+	lib/store/dedup-shard.c \
+	lib/store/device.c lib/store/device.h \
+	lib/store/device-objects.c lib/store/device-objects.h \
+	lib/store/devices.c lib/store/devices.h \
+	lib/store/encode.c lib/store/encode.h \
+	lib/store/group.c lib/store/group.h \
+	lib/store/page.c lib/store/page.h \
+	lib/store/page-info.h \
+	lib/store/page-state.c lib/store/page-state.h \
+	lib/store/pool.c lib/store/pool.h \
+	lib/store/reclaim.c lib/store/reclaim.h \
+	lib/store/same.c lib/store/same.h \
+	lib/store/slot.h \
+	lib/store/table.c lib/store/table.h \
+	lib/store/walk.c lib/store/walk.h
+
+noinst_LTLIBRARIES += lib/maintenance/libmaintenance.la
+lib_maintenance_libmaintenance_la_SOURCES = \
+	lib/maintenance/compact.c lib/maintenance/compact.h \
+	lib/maintenance/idle.c lib/maintenance/idle.h \
+	lib/maintenance/maintainer.c lib/maintenance/maintainer.h \
+	lib/maintenance/policy.c lib/maintenance/policy.h \
+	lib/maintenance/recompress.c lib/maintenance/recompress.h \
+	lib/maintenance/reconfigure.c lib/maintenance/reconfigure.h \
+	lib/maintenance/regroup.c \
+	lib/maintenance/stats.c lib/maintenance/stats.h \
+	lib/maintenance/train.c \
+	lib/maintenance/trim.c lib/maintenance/trim.h \
+	lib/maintenance/writeback.c lib/maintenance/writeback.h \
+	lib/maintenance/writeback-internal.h \
+	lib/maintenance/writeback-moves.c
+
+noinst_LTLIBRARIES += lib/libstore.la
+lib_libstore_la_SOURCES =
+lib_libstore_la_LIBADD = \
+	lib/maintenance/libmaintenance.la \
+	lib/store/libstore.la \
+	lib/backing/libbacking.la \
+	lib/alloc/liballoc.la \
+	lib/codec/libcodec.la \
+	lib/pool-file/libpoolfile.la \
+	lib/base/libbase.la \
+	$(LZ4_LIBS) $(LZO_LIBS) $(ZSTD_LIBS) $(DEFLATE_LIBS) $(XXHASH_LIBS) \
+	-lpthread

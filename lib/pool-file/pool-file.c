@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+#include <xxhash.h>
+
+#include "lib/base/os.h"
+#include "pool-file.h"
+#include "lib/base/util.h"
+
+#ifndef HUGETLBFS_MAGIC
+#define HUGETLBFS_MAGIC 0x958458f6
+#endif
+
+/* "nbdzram" and the version of the layout: one that is not older than the
+ * program that made it is refused by others.  The layouts with and without
+ * checksums of a backing file's blocks are otherwise the same.
+ */
+#define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
+#define SUPERBLOCK_WITH_SUMS (SUPERBLOCK_MAGIC + 1)
+#define SUPERBLOCK_VERSION 0xff
+#define DICTIONARY_MAGIC UINT64_C (0x6e62647a72646963)
+
+/* Address space is cheap, but not everywhere: a resource limit may bound
+ * it, and valgrind has less than the kernel.
+ */
+#define ARENA_SIZE_MIN (16 * GIB)
+
+/* MAGIC is stored last and makes the rest valid. */
+struct superblock {
+  _Atomic uint64_t magic;
+  uint64_t sum;                 /* of what follows */
+  uint64_t arena_offset;
+  uint64_t arena_size;
+  uint32_t page_size;
+  uint32_t checksum;
+  uint8_t id[POOL_ID_SIZE];
+};
+
+/* What changes later, at an offset in the same OS page.  Zero says that
+ * there is nothing of the kind.
+ */
+#define LATER_OFFSET 2048
+
+struct later {
+  _Atomic uint64_t shared, shared_by_devices;
+  struct backing_record backing;
+  _Atomic uint64_t sums_offset; /* in the file */
+};
+
+/* Beside the superblock too, in memory that is always there. */
+#define DICTIONARY_RECORDS 1024
+
+struct dictionary_entry {
+  _Atomic uint64_t magic;
+  uint64_t sum;                 /* of what follows */
+  uint64_t length;
+  uint64_t content_sum;
+};
+
+_Static_assert (sizeof (struct superblock) <= DICTIONARY_RECORDS, "superblock");
+_Static_assert (DICTIONARY_RECORDS
+                + POOL_DICTIONARIES * sizeof (struct dictionary_entry)
+                <= LATER_OFFSET, "dictionaries");
+
+/* What a new pool has at once: its superblock and room for a record, so
+ * that it is its maker who hears of a full file system.
+ */
+#define HEAD_START (2 * OS_PAGE_SIZE)
+
+#define SUM_OF(p) XXH3_64bits (&(p)->sum + 1,                           \
+                               sizeof *(p) - offsetof (typeof (*(p)), sum) \
+                               - sizeof (p)->sum)
+
+static struct superblock *
+superblock_of (const struct pool_file *file)
+{
+  return file->head;
+}
+
+static struct later *
+later_of (const struct pool_file *file)
+{
+  return (struct later *) ((char *) file->head + LATER_OFFSET);
+}
+
+static struct dictionary_entry *
+dictionary_entry_of (const struct pool_file *file, unsigned n)
+{
+  return (struct dictionary_entry *) ((char *) file->head
+                                      + DICTIONARY_RECORDS) + n;
+}
+
+/* Where the arena begins. */
+static uint64_t
+data_offset (const struct pool_file *file)
+{
+  return align_up (pool_file_dictionary_offset (file, POOL_DICTIONARIES),
+                   file->granule);
+}
+
+static bool
+can_be_mapped (int fd, uint64_t size)
+{
+  void *p = os_map_file (fd, 0, size);
+
+  os_unmap (p, size);
+  return p != NULL;
+}
+
+/* Room for twice what this machine has, if there is so much address
+ * space, and always a power of two.
+ */
+static uint64_t
+choose_arena_size (int fd)
+{
+  uint64_t want = 2 * os_total_memory ();
+  uint64_t size = ARENA_SIZE_MIN;
+
+  while (size < want && size < POOL_ARENA_MAX)
+    size *= 2;
+  while (size > ARENA_SIZE_MIN && !can_be_mapped (fd, size))
+    size /= 2;
+  return size;
+}
+
+static int
+open_path (const char *path)
+{
+  return path
+    ? open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
+    : memfd_create ("nbdzram", MFD_CLOEXEC);
+}
+
+/* Find the unit of allocation; refuse what is not kept in memory. */
+static int
+examine_file_system (struct pool_file *file)
+{
+  struct statfs fs;
+  struct stat st;
+
+  if (fstatfs (file->fd, &fs) == -1 || fstat (file->fd, &st) == -1)
+    return -1;
+  if (!S_ISREG (st.st_mode)
+      || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC)) {
+    errno = EMEDIUMTYPE;
+    return -1;
+  }
+  file->granule = fs.f_type == HUGETLBFS_MAGIC
+    ? (uint64_t) fs.f_bsize : OS_PAGE_SIZE;
+  file->head_size = align_up ((POOL_DEVICES_MAX + 1) * OS_PAGE_SIZE,
+                              file->granule);
+  return 0;
+}
+
+/* Open the same file once more, whatever its path is by now. */
+static int
+open_again (int fd)
+{
+  char path[32];
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  return open (path, O_RDWR | O_CLOEXEC);
+}
+
+static int
+lock_file (struct pool_file *file)
+{
+  file->lock_fd = open_again (file->fd);
+  /* Without /proc. */
+  if (flock (file->lock_fd != -1 ? file->lock_fd : file->fd,
+             LOCK_EX | LOCK_NB) == 0)
+    return 0;
+  if (errno == EWOULDBLOCK)
+    errno = EBUSY;
+  return -1;
+}
+
+static int
+map_head (struct pool_file *file)
+{
+  file->head = os_map_file (file->fd, 0, file->head_size);
+  return file->head ? 0 : -1;
+}
+
+static int
+create (struct pool_file *file, const struct pool_geometry *geometry)
+{
+  struct superblock *sb;
+
+  file->geometry = *geometry;
+  file->created = true;
+  file->arena_offset = data_offset (file);
+  file->arena_size = choose_arena_size (file->fd);
+  if (ftruncate (file->fd, (off_t) (file->arena_offset + file->arena_size))
+      == -1
+      || map_head (file) == -1
+      || os_populate (file->fd, file->head, 0,
+                      MAX (HEAD_START, file->granule)) == -1)
+    return -1;
+
+  sb = superblock_of (file);
+  sb->arena_offset = file->arena_offset;
+  sb->arena_size = file->arena_size;
+  sb->page_size = geometry->page_size;
+  sb->checksum = geometry->checksum;
+  if (getrandom (sb->id, sizeof sb->id, 0) != sizeof sb->id)
+    return -1;
+  sb->sum = SUM_OF (sb);
+  atomic_store (&sb->magic, SUPERBLOCK_MAGIC);
+  return 0;
+}
+
+static bool
+superblock_valid (const struct pool_file *file, const struct superblock *sb,
+                  uint64_t file_size)
+{
+  return (sb->magic == SUPERBLOCK_MAGIC || sb->magic == SUPERBLOCK_WITH_SUMS)
+    && sb->sum == SUM_OF (sb)
+    && is_power_of_2 (sb->page_size)
+    && sb->page_size >= 4096 && sb->page_size <= 65536
+    && sb->checksum <= 1
+    && sb->arena_offset == data_offset (file)
+    && is_power_of_2 (sb->arena_size)
+    && sb->arena_size >= ARENA_SIZE_MIN && sb->arena_size <= POOL_ARENA_MAX
+    && file_size >= sb->arena_offset + sb->arena_size;
+}
+
+static bool
+is_later_version (uint64_t magic)
+{
+  return magic > SUPERBLOCK_WITH_SUMS
+    && (magic & ~(uint64_t) SUPERBLOCK_VERSION)
+       == (SUPERBLOCK_MAGIC & ~(uint64_t) SUPERBLOCK_VERSION);
+}
+
+/* Only the first page is looked at, since reading a hole through a
+ * mapping would fill it.
+ */
+static int
+attach (struct pool_file *file, uint64_t file_size)
+{
+  struct superblock *sb;
+
+  if (file_size < file->head_size || map_head (file) == -1) {
+    errno = file_size < file->head_size ? EINVAL : errno;
+    return -1;
+  }
+  sb = superblock_of (file);
+  if (!superblock_valid (file, sb, file_size)) {
+    errno = is_later_version (sb->magic) ? EPROTONOSUPPORT : EINVAL;
+    return -1;
+  }
+  file->arena_offset = sb->arena_offset;
+  file->arena_size = sb->arena_size;
+  file->geometry.page_size = sb->page_size;
+  file->geometry.checksum = sb->checksum;
+  return 0;
+}
+
+/* Nothing in it but, at most, the start of a head without its magic
+ * number: an empty file, or one whose maker was killed, which first of
+ * all made it as large as a pool is.
+ */
+static bool
+is_blank (const struct pool_file *file, uint64_t file_size)
+{
+  uint64_t start, stop, magic = 0;
+
+  if (file_size == 0)
+    return true;
+  if (file_size < data_offset (file) + ARENA_SIZE_MIN)
+    return false;
+  if (pread (file->fd, &magic, sizeof magic, 0) != sizeof magic || magic != 0)
+    return false;
+  if (file->granule != OS_PAGE_SIZE) {
+    struct stat st;
+
+    return fstat (file->fd, &st) == 0
+      && (uint64_t) st.st_blocks * 512 <= file->head_size;
+  }
+  return !pool_file_next_data (file, HEAD_START, file_size, &start, &stop);
+}
+
+static int
+open_locked (struct pool_file *file, const struct pool_geometry *geometry)
+{
+  struct stat st;
+
+  if (examine_file_system (file) == -1
+      || lock_file (file) == -1
+      || fstat (file->fd, &st) == -1)
+    return -1;
+  if (is_blank (file, (uint64_t) st.st_size))
+    return create (file, geometry);
+  return attach (file, (uint64_t) st.st_size);
+}
+
+int
+pool_file_open (struct pool_file *file, const char *path,
+                const struct pool_geometry *geometry)
+{
+  bool existed = path && access (path, F_OK) == 0;
+
+  *file = (struct pool_file) { .fd = open_path (path), .lock_fd = -1 };
+  if (file->fd == -1)
+    return -1;
+  if (open_locked (file, geometry) == -1) {
+    int err = errno;
+
+    /* Leave no file behind that was not there before, unless another
+     * process has made it its pool.
+     */
+    if (path && !existed && err != EBUSY)
+      unlink (path);
+    pool_file_close (file);
+    errno = err;
+    return -1;
+  }
+  return 0;
+}
+
+void
+pool_file_close (struct pool_file *file)
+{
+  os_unmap (file->head, file->head_size);
+  file->head = NULL;
+  if (file->fd != -1) {
+    close (file->fd);
+    if (file->lock_fd != -1)
+      close (file->lock_fd);
+  }
+  file->fd = file->lock_fd = -1;
+}
+
+const uint8_t *
+pool_file_id (const struct pool_file *file)
+{
+  return superblock_of (file)->id;
+}
+
+bool
+pool_file_is_shared (const struct pool_file *file)
+{
+  return atomic_load (&later_of (file)->shared) != 0;
+}
+
+void
+pool_file_set_shared (struct pool_file *file)
+{
+  atomic_store (&later_of (file)->shared, 1);
+}
+
+bool
+pool_file_is_shared_by_devices (const struct pool_file *file)
+{
+  return atomic_load (&later_of (file)->shared_by_devices) != 0;
+}
+
+void
+pool_file_set_shared_by_devices (struct pool_file *file)
+{
+  atomic_store (&later_of (file)->shared_by_devices, 1);
+}
+
+struct backing_record *
+pool_file_backing (const struct pool_file *file)
+{
+  return &later_of (file)->backing;
+}
+
+static void
+begin_sums (void *opaque)
+{
+  const struct pool_file *file = opaque;
+
+  atomic_store (&superblock_of (file)->magic, SUPERBLOCK_WITH_SUMS);
+}
+
+int
+pool_file_sums (struct pool_file *file, struct backing_sums *sums)
+{
+  struct later *l = later_of (file);
+  struct stat st;
+
+  if (fstat (file->fd, &st) == -1)
+    return -1;
+  if (l->sums_offset == 0) {
+    uint64_t offset = align_up ((uint64_t) st.st_size, file->granule);
+
+    if (ftruncate (file->fd, (off_t) (offset + BACKING_SUMS_SIZE)) == -1)
+      return -1;
+    atomic_store (&l->sums_offset, offset);
+  }
+  else if (l->sums_offset % file->granule != 0
+           || l->sums_offset < file->arena_offset + file->arena_size
+           || (uint64_t) st.st_size < BACKING_SUMS_SIZE
+           || l->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE) {
+    errno = EUCLEAN;
+    return -1;
+  }
+  *sums = (struct backing_sums) {
+    .fd = file->fd, .offset = l->sums_offset, .granule = file->granule,
+    .begin = begin_sums, .opaque = file,
+  };
+  return 0;
+}
+
+uint64_t
+pool_file_sums_around (const struct pool_file *file, uint64_t offset,
+                       uint64_t *next)
+{
+  uint64_t start = later_of (file)->sums_offset;
+
+  if (start != 0 && offset >= start && offset < start + BACKING_SUMS_SIZE)
+    return start + BACKING_SUMS_SIZE;
+  if (start > offset)
+    *next = MIN (*next, start);
+  return 0;
+}
+
+int
+pool_file_get_dictionary (const struct pool_file *file, unsigned n,
+                          struct dictionary_record *record)
+{
+  const struct dictionary_entry *e = dictionary_entry_of (file, n);
+
+  if (e->magic == 0) {
+    errno = ENOENT;
+    return -1;
+  }
+  if (e->magic != DICTIONARY_MAGIC || e->sum != SUM_OF (e)
+      || e->length == 0 || e->length > POOL_DICTIONARY_MAX) {
+    errno = EINVAL;
+    return -1;
+  }
+  record->length = e->length;
+  record->sum = e->content_sum;
+  return 0;
+}
+
+void
+pool_file_set_dictionary (struct pool_file *file, unsigned n,
+                          const struct dictionary_record *record)
+{
+  struct dictionary_entry *e = dictionary_entry_of (file, n);
+
+  e->length = record->length;
+  e->content_sum = record->sum;
+  e->sum = SUM_OF (e);
+  atomic_store (&e->magic, DICTIONARY_MAGIC);
+}
+
+void
+pool_file_clear_dictionary (struct pool_file *file, unsigned n)
+{
+  atomic_store (&dictionary_entry_of (file, n)->magic, 0);
+}
+
+bool
+pool_file_next_data (const struct pool_file *file, uint64_t offset,
+                     uint64_t end, uint64_t *start, uint64_t *stop)
+{
+  off_t data, hole;
+
+  *start = offset;
+  *stop = end;
+  if (file->granule != OS_PAGE_SIZE)
+    return offset < end;
+
+  data = lseek (file->fd, (off_t) offset, SEEK_DATA);
+  if (data == -1 && errno != ENXIO)
+    return offset < end;
+  if (data == -1 || (uint64_t) data >= end)
+    return false;
+  hole = lseek (file->fd, data, SEEK_HOLE);
+  *start = (uint64_t) data;
+  if (hole != -1)
+    *stop = MIN (end, (uint64_t) hole);
+  return true;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/backing/backing.h"
+#include "device-objects.h"
+#include "group.h"
+
+bool
+object_fits (const struct device *d, slot_t slot)
+{
+  return object_bytes (d, slot) <= device_page_size (d)
+    && slot_offset (slot) + object_bytes (d, slot) <= d->pool->arena.size;
+}
+
+uint32_t
+slot_fingerprint (const struct device *d, slot_t slot)
+{
+  object_sum sum;
+
+  if (slot_is_huge (slot))
+    return slot_huge_sum (slot);
+  memcpy (&sum, object_at (d, slot_offset (slot)), sizeof sum);
+  return sum & FINGERPRINT_MASK;
+}
+
+/* ---- taken ---- */
+
+/* From this part of its limit on, the rest of the pool is for those who
+ * have less of it than they would have if all had the same.
+ */
+#define LAST_PART 16
+
+/* Where devices share objects, these belong to none of them. */
+static uint64_t
+owned_bytes (const struct device *d, uint32_t cls)
+{
+  return d->pool->objects_are_owned ? d->pool->sizes.classes[cls].size : 0;
+}
+
+static bool
+has_its_share (const struct device *d)
+{
+  const struct pool *pool = d->pool;
+  uint64_t limit = pool->budget.limit;
+  unsigned devices = pool->device_count;
+
+  return limit == 0 || devices < 2
+    || pool->budget.used < limit - limit / LAST_PART
+    || d->held.used < limit / devices;
+}
+
+static int
+take_quota (struct device *d, uint64_t bytes, bool maintenance)
+{
+  if (maintenance) {
+    budget_force (&d->held, bytes);
+    return 0;
+  }
+  if (!has_its_share (d)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  if (budget_take (&d->held, bytes) == 0)
+    return 0;
+  errno = EDQUOT;
+  return -1;
+}
+
+int
+take_object (struct device *d, uint32_t bytes, bool maintenance,
+             uint64_t *offset)
+{
+  struct pool *pool = d->pool;
+  uint32_t cls = bytes == pool->sizes.page_size
+    ? size_class_huge (&pool->sizes) : size_class_of (&pool->sizes, bytes);
+  uint64_t owned = owned_bytes (d, cls);
+
+  if (take_quota (d, owned, maintenance) == -1)
+    return -1;
+  if (object_alloc (&pool->objects, cls, bytes, true, offset) == 0)
+    return 0;
+  budget_give (&d->held, owned);
+  return -1;
+}
+
+void
+own_object (struct device *d, slot_t slot)
+{
+  budget_force (&d->held, owned_bytes (d, object_class (d, slot)));
+}
+
+void
+free_object (struct device *d, slot_t slot)
+{
+  uint32_t cls = object_class (d, slot);
+
+  if (object_free (&d->pool->objects, cls, slot_offset (slot),
+                   object_bytes (d, slot)) == 0)
+    budget_give (&d->held, owned_bytes (d, cls));
+}
+
+/* ---- released ---- */
+
+/* A slot that lies must not clear a bit of somebody else's object. */
+static bool
+is_last_of_group (struct device *d, slot_t slot)
+{
+  return object_is_taken (&d->pool->objects, object_class (d, slot),
+                          slot_offset (slot))
+    && group_leave (object_at (d, slot_offset (slot)), slot_place (slot));
+}
+
+static bool
+is_last_owner (struct device *d, slot_t slot)
+{
+  struct pool *pool = d->pool;
+
+  if (!is_dedupable (slot))
+    return true;
+  switch (dedup_drop (&pool->dedup, slot_fingerprint (d, slot), slot)) {
+  case DEDUP_SHARED:
+    return false;
+  case DEDUP_LAST:
+    return true;
+  default:
+    return !object_is_shared (&pool->objects, object_class (d, slot),
+                              slot_offset (slot));
+  }
+}
+
+/* A page of a group counts as a part of its object. */
+static unsigned
+share_of (slot_t slot)
+{
+  return slot_is_group (slot) ? BACKING_GROUP : 1;
+}
+
+static bool
+backing_has (const struct device *d, slot_t slot)
+{
+  return object_bytes (d, slot) <= device_page_size (d)
+    && backing_contains (d->pool->backing, slot_offset (slot),
+                         object_bytes (d, slot));
+}
+
+void
+claim_written_back (struct device *d, slot_t slot)
+{
+  backing_claim (d->pool->backing, slot_offset (slot), object_bytes (d, slot),
+                 share_of (slot));
+}
+
+static void
+release_written_back (struct device *d, slot_t slot)
+{
+  if (backing_has (d, slot))
+    backing_release (d->pool->backing, slot_offset (slot),
+                     object_bytes (d, slot), share_of (slot));
+}
+
+void
+release_slot (struct device *d, slot_t slot)
+{
+  if (slot_is_written_back (slot) && d->pool->backing)
+    release_written_back (d, slot);
+  if (!slot_has_object (slot) || !object_fits (d, slot))
+    return;
+  if (slot_is_group (slot) ? is_last_of_group (d, slot)
+                           : !d->pool->has_dedup || is_last_owner (d, slot))
+    free_object (d, slot);
+}
+
+/* ---- claimed ---- */
+
+int
+claim_object (struct device *d, slot_t slot)
+{
+  if (object_claim (&d->pool->objects, object_class (d, slot),
+                    slot_offset (slot), object_bytes (d, slot)) == -1)
+    return -1;
+  own_object (d, slot);
+  return 0;
+}
+
+/* One slot of several that name the object, perhaps. */
+static int
+claim_shared (struct device *d, slot_t slot)
+{
+  struct pool *pool = d->pool;
+  uint32_t fp = slot_fingerprint (d, slot);
+  int known = dedup_claim (&pool->dedup, fp, dedup_scope (d), slot);
+
+  if (known == -1)
+    return -1;
+  if (known == 1) {
+    object_share (&pool->objects, object_class (d, slot), slot_offset (slot));
+    return 0;
+  }
+  if (claim_object (d, slot) == 0)
+    return 0;
+  dedup_drop (&pool->dedup, fp, slot);
+  errno = EUCLEAN;
+  return -1;
+}
+
+static int
+attach_written_back (struct device *d, slot_t slot)
+{
+  if (!d->pool->backing) {
+    errno = pool_file_backing (&d->pool->file)->has ? ENXIO : EUCLEAN;
+    return -1;
+  }
+  if (!backing_has (d, slot)) {
+    errno = d->pool->backing->may_be_larger ? ESTALE : EUCLEAN;
+    return -1;
+  }
+  claim_written_back (d, slot);
+  return 0;
+}
+
+int
+claim_slot (struct device *d, slot_t slot)
+{
+  if (slot_is_written_back (slot))
+    return attach_written_back (d, slot);
+  if (!object_fits (d, slot)) {
+    errno = EUCLEAN;
+    return -1;
+  }
+  if (slot_is_group (slot))
+    return group_claim (d, slot);
+  return d->pool->has_dedup && is_dedupable (slot)
+    ? claim_shared (d, slot) : claim_object (d, slot);
+}
+
+void
+count_slot (struct device *d, slot_t slot, int by)
+{
+  if (slot == SLOT_EMPTY)
+    return;
+  atomic_fetch_add_explicit (&d->counts[slot & SLOT_KIND_MASK], (uint64_t) by,
+                             memory_order_relaxed);
+  if (slot_is_same_stored (slot))
+    atomic_fetch_add_explicit (&d->same_stored, (uint64_t) by,
+                               memory_order_relaxed);
+  if (slot_is_stored (slot))
+    dictionaries_count (&d->pool->dictionaries, slot_codec (slot), by);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The objects that slots of a device name: taken for a page that is
+ * written, claimed for one that is found at attach, and released.  What
+ * is in them: encode.h.
+ */
+
+#ifndef NBDZRAM_STORE_DEVICE_OBJECTS_H
+#define NBDZRAM_STORE_DEVICE_OBJECTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+
+/* What lies before the codec's output in a STORED object. */
+typedef uint32_t object_sum;
+#define OBJECT_HEADER_SIZE sizeof (object_sum)
+
+static inline uint32_t
+device_page_size (const struct device *d)
+{
+  return d->pool->sizes.page_size;
+}
+
+static inline uint8_t *
+object_at (const struct device *d, uint64_t offset)
+{
+  return d->pool->arena.base + offset;
+}
+
+/* Bytes of the object that SLOT names. */
+static inline uint32_t
+object_bytes (const struct device *d, slot_t slot)
+{
+  if (slot_is_huge (slot))
+    return device_page_size (d);
+  return slot_length (slot)
+    + (slot_is_stored (slot) ? (uint32_t) OBJECT_HEADER_SIZE : 0);
+}
+
+/* Its size class. */
+static inline uint32_t
+object_class (const struct device *d, slot_t slot)
+{
+  return size_class_of (&d->pool->sizes, object_bytes (d, slot));
+}
+
+static inline bool
+slot_is_same_stored (slot_t slot)
+{
+  return slot_is_stored (slot) && slot_codec (slot) == CODEC_FILL;
+}
+
+/* Does the object of SLOT, which names one in the arena, lie within it? */
+bool object_fits (const struct device *d, slot_t slot);
+
+/* Can the object of SLOT be in dedup's index? */
+static inline bool
+is_dedupable (slot_t slot)
+{
+  return slot_has_object (slot) && !slot_is_group (slot)
+    && !slot_is_same_stored (slot);
+}
+
+/* The part of a checksum by which dedup finds an object. */
+#define FINGERPRINT_MASK ((UINT32_C (1) << SLOT_SUM_BITS) - 1)
+
+/* By what dedup finds the object of SLOT, which it may know. */
+uint32_t slot_fingerprint (const struct device *d, slot_t slot);
+
+static inline unsigned
+dedup_scope (const struct device *d)
+{
+  return d->pool->options.dedup == DEDUP_DEVICE ? d->number
+                                                : DEDUP_SCOPE_POOL;
+}
+
+/* Take an object of BYTES bytes for a page of the device, and put its place
+ * in *OFFSET.  For maintenance, which gives back another in its place, the
+ * device's quota does not count.  0, or -1 with errno ENOSPC, or EDQUOT: the
+ * quota is used up.
+ */
+int take_object (struct device *d, uint32_t bytes, bool maintenance,
+                 uint64_t *offset);
+
+/* Give it back, nobody's any more. */
+void free_object (struct device *d, slot_t slot);
+
+/* The device holds one more, of the size of SLOT's. */
+void own_object (struct device *d, slot_t slot);
+
+/* Attach: SLOT says that there is one.  As object_claim. */
+int claim_object (struct device *d, slot_t slot);
+
+/* SLOT has been replaced, or was never published: its page no longer
+ * refers to its object.  One that lies about its object frees nothing.
+ */
+void release_slot (struct device *d, slot_t slot);
+
+/* SLOT, which names an object in the backing file, is about to be
+ * published: its place is taken.
+ */
+void claim_written_back (struct device *d, slot_t slot);
+
+/* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1
+ * with errno EUCLEAN when there can't be such an object, ENOMEM when it
+ * could not be noted, ENXIO when it is in a backing file, of which there
+ * is none, ESTALE when it may be where that can't be reached.
+ */
+int claim_slot (struct device *d, slot_t slot);
+
+/* Count SLOT as coming to be (BY 1) or ceasing to be (BY -1). */
+void count_slot (struct device *d, slot_t slot, int by);
+
+#endif /* NBDZRAM_STORE_DEVICE_OBJECTS_H */

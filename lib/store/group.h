@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Groups: several neighbouring idle pages compressed into one object.
+ *
+ * A codec sees more of what repeats, so that the pages of a group take a
+ * seventh less than each by itself; reading one of them takes the time
+ * of all.  A group is as many pages as fit in an object of at most a
+ * page: on the heaps of node and python, of which zstd makes 3.7 pages
+ * one such object, objects of up to four pages would gain another 5 %,
+ * and lose most of it to the coarse size classes that they need.
+ *
+ * All pages of a group lie in one run of GROUP_PAGES_MAX slots that
+ * begins at a multiple of it, and thereby in one leaf.
+ *
+ * Who refers to the object is counted in its header, by place: a bit is
+ * cleared when its slot lets go, and whoever clears the last one frees
+ * the object.  Attaching sets these bits anew from the slots.
+ */
+
+#ifndef NBDZRAM_STORE_GROUP_H
+#define NBDZRAM_STORE_GROUP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "lib/codec/stream.h"
+
+#define GROUP_PAGES_MAX 16
+#define GROUP_BYTES_MAX (64 * 1024)     /* before compression */
+
+struct group_header {
+  uint32_t sum;                 /* of all its pages */
+  _Atomic uint32_t live;        /* bit by place; and GROUP_BUILDING */
+  uint8_t codec;
+  uint8_t pages;                /* that it was built of */
+  uint8_t reserved[2];
+};
+
+/* The place, and its bit, of who publishes the group's slots one by
+ * one.
+ */
+#define GROUP_BUILDER GROUP_PAGES_MAX
+#define GROUP_BUILDING (UINT32_C (1) << GROUP_BUILDER)
+
+/* Pages that a group of this pool can have; fewer than two: none. */
+static inline unsigned
+group_pages_max (const struct size_classes *sizes)
+{
+  unsigned n = GROUP_BYTES_MAX / sizes->page_size;
+
+  return n < GROUP_PAGES_MAX ? n : GROUP_PAGES_MAX;
+}
+
+/* Write the page of SLOT, whose group is OBJECT, to DST. */
+int group_decode (struct device *d, struct stream *stream, slot_t slot,
+                  const uint8_t *object, void *dst);
+
+/* Make a group of the COUNT pages at PAGES, which compressed to LENGTH
+ * bytes of DATA by codec number CODEC.  All its places, and that of the
+ * builder, are live: the caller leaves those that it does not publish.
+ * Puts the slot of place 0 in *SLOT.  0, or -1 with errno ENOSPC.
+ */
+int group_build (struct device *d, unsigned codec, const void *pages,
+                 unsigned count, const void *data, uint32_t length,
+                 slot_t *slot);
+
+/* Copy a group of so many BYTES, header included, whose bits others may
+ * be clearing, to DST, where LIVE are set.
+ */
+void group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
+                 uint8_t *dst);
+
+/* The slot for PLACE of the group of SLOT. */
+static inline slot_t
+group_slot (slot_t slot, unsigned place)
+{
+  return slot_group (slot_offset (slot), slot_length (slot), place);
+}
+
+/* Clear the bit of PLACE in OBJECT's header.  True when it was the last:
+ * the caller frees the object.
+ */
+bool group_leave (uint8_t *object, unsigned place);
+
+/* The builder has published what it could. */
+void group_built (struct device *d, slot_t slot);
+
+/* How many pages share the group of SLOT, the page at INDEX, and in
+ * *PAGES, how many it was built of; 0 if the slot has changed.  Takes the
+ * slot's lock.
+ */
+unsigned group_live (struct device *d, uint64_t index, slot_t slot,
+                     unsigned *pages);
+
+/* Attach: SLOT refers to its group.  0, or -1 with errno EUCLEAN. */
+int group_claim (struct device *d, slot_t slot);
+
+/* Then: let streams read it.  Errors as of streams_add_codec. */
+int group_attach_codec (struct device *d, slot_t slot);
+int group_attach_any_codec (struct device *d);
+
+#endif /* NBDZRAM_STORE_GROUP_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The page path: what happens to one page.
+ *
+ * A store builds the new object whole, publishes it with one atomic
+ * store to the slot, and only then frees the old one.  Killed anywhere,
+ * the page has its old or its new content; failing anywhere, its old.
+ *
+ * Parameters: INDEX is the page; OFFSET and COUNT are bytes within it,
+ * and *STREAM is the caller's, who gets another one where the page must
+ * be read from the backing file: streams are not to wait for a disk.
+ * Errors as in device.h.
+ */
+
+#ifndef NBDZRAM_STORE_PAGE_H
+#define NBDZRAM_STORE_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "lib/codec/stream.h"
+
+int page_read (struct device *d, struct stream **stream, uint64_t index,
+               void *buf, uint32_t offset, uint32_t count);
+int page_write (struct device *d, struct stream **stream, uint64_t index,
+                const void *buf, uint32_t offset, uint32_t count);
+
+/* Write zeroes to part of a page. */
+int page_zero (struct device *d, struct stream **stream, uint64_t index,
+               uint32_t offset, uint32_t count);
+
+/* Forget a whole page, damaged or not. */
+void page_trim (struct device *d, uint64_t index);
+
+/* The same, of a page whose slot still is SLOT.  Returns whether. */
+bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
+
+/* Attach: take what SLOT says into account.  A slot that can't be true
+ * becomes BAD.  Single-threaded.  Returns -1 with errno ENOTSUP when its
+ * codec is not built in, ENOMEM or ENOSPC when there is no memory to
+ * decompress with, ENXIO or ESTALE as claim_slot.
+ */
+int page_attach (struct device *d, uint64_t index, slot_t slot);
+
+/* ---- for maintenance (page-info.h says why claims) ---- */
+
+/* Claim the page whose slot is SLOT, which names an object in the arena,
+ * and copy that object, a page at most, to COPY.  False when the slot
+ * has changed.
+ */
+bool page_claim (struct device *d, uint64_t index, slot_t slot,
+                 uint8_t *copy);
+
+/* Does the claim of the page whose slot is SLOT still hold? */
+bool page_is_claimed (struct device *d, uint64_t index, slot_t slot);
+
+/* Is OBJECT, which was read where SLOT says that it is in the backing file, as
+ * it was written?  False, too, when the slot has changed.
+ */
+bool page_is_intact (struct device *d, uint64_t index, slot_t slot,
+                     const uint8_t *object);
+
+/* The backing file had something else than what was written back. */
+void page_count_stale (struct pool *pool);
+
+/* Publish SLOT if the claim still holds, and free the old object; INFO is
+ * what is known of the page from then on.  False when it does not:
+ * SLOT's object is the caller's to release.
+ */
+bool page_replace (struct device *d, uint64_t index, slot_t slot,
+                   page_info info);
+
+/* Publish NEW in the place of OLD, if that is still there, and free it.
+ * Of what is known of the page, KEEP stays.  False: NEW's object is the
+ * caller's.
+ */
+bool page_replace_if (struct device *d, uint64_t index, slot_t old,
+                      slot_t new, page_info keep);
+
+/* Give up a claim, if it still holds, with some bits added to what is
+ * known of the page and others removed.
+ */
+void page_unclaim (struct device *d, uint64_t index, page_info add,
+                   page_info remove);
+
+#endif /* NBDZRAM_STORE_PAGE_H */

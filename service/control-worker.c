@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "control-worker.h"
+#include "lib/base/os.h"
+#include "lib/base/util.h"
+
+struct worker {
+  struct control_context *context;
+  int event_fd;
+  pthread_t thread;
+
+  pthread_mutex_t lock;         /* of what follows */
+  pthread_cond_t changed;
+  struct task *waiting, *running, *done;
+  bool stop;
+};
+
+struct task *
+task_new (const struct verb *verb, json_t *args)
+{
+  struct task *task = calloc (1, sizeof *task);
+
+  if (!task)
+    return NULL;
+  task->verb = verb;
+  task->args = args;
+  return task;
+}
+
+void
+task_free (struct task *task)
+{
+  json_decref (task->args);
+  json_decref (task->reply);
+  free (task);
+}
+
+static void
+append (struct task **list, struct task *task)
+{
+  while (*list)
+    list = &(*list)->next;
+  task->next = NULL;
+  *list = task;
+}
+
+static bool
+take_out (struct task **list, struct task *task)
+{
+  for (; *list; list = &(*list)->next)
+    if (*list == task) {
+      *list = task->next;
+      return true;
+    }
+  return false;
+}
+
+static struct task *
+take_first (struct task **list)
+{
+  struct task *task = *list;
+
+  if (task)
+    *list = task->next;
+  return task;
+}
+
+/* ---- the thread ---- */
+
+/* The next task, or NULL at the end. */
+static struct task *
+next_task (struct worker *w)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  while (!w->waiting && !w->stop)
+    pthread_cond_wait (&w->changed, &w->lock);
+  w->running = w->stop ? NULL : take_first (&w->waiting);
+  return w->running;
+}
+
+static void
+task_is_done (struct worker *w, struct task *task)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  w->running = NULL;
+  append (&w->done, task);
+  eventfd_write (w->event_fd, 1);
+}
+
+void
+control_thread_begins (const char *name)
+{
+  const struct sched_param none = { 0 };
+
+  pthread_setname_np (pthread_self (), name);
+  pthread_setschedparam (pthread_self (), SCHED_OTHER, &none);
+}
+
+static void *
+work (void *arg)
+{
+  struct worker *w = arg;
+  struct task *task;
+
+  control_thread_begins ("zram-worker");
+  while ((task = next_task (w)) != NULL) {
+    task->reply = verb_run (task->verb, w->context, task->args,
+                           &task->cancelled);
+    task_is_done (w, task);
+  }
+  return NULL;
+}
+
+/* ---- for the other thread ---- */
+
+struct worker *
+worker_start (int event_fd, struct control_context *context)
+{
+  struct worker *w = calloc (1, sizeof *w);
+
+  if (!w)
+    return NULL;
+  w->context = context;
+  w->event_fd = event_fd;
+  pthread_mutex_init (&w->lock, NULL);
+  pthread_cond_init (&w->changed, NULL);
+  if (os_start_thread (&w->thread, work, w) == 0)
+    return w;
+  free (w);
+  return NULL;
+}
+
+static void
+free_all (struct task **list)
+{
+  struct task *task;
+
+  while ((task = take_first (list)) != NULL)
+    task_free (task);
+}
+
+void
+worker_stop (struct worker *w)
+{
+  if (!w)
+    return;
+  {
+    LOCK_FOR_SCOPE (&w->lock);
+
+    w->stop = true;
+    if (w->running)
+      w->running->cancelled = true;
+    pthread_cond_signal (&w->changed);
+  }
+  pthread_join (w->thread, NULL);
+  free_all (&w->waiting);
+  free_all (&w->done);
+  pthread_cond_destroy (&w->changed);
+  pthread_mutex_destroy (&w->lock);
+  free (w);
+}
+
+void
+worker_add (struct worker *w, struct task *task)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  append (&w->waiting, task);
+  pthread_cond_signal (&w->changed);
+}
+
+void
+worker_cancel (struct worker *w, struct task *task)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  task->cancelled = true;
+  if (take_out (&w->waiting, task))
+    task_free (task);
+}
+
+struct task *
+worker_done (struct worker *w)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  return take_first (&w->done);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "hardening.h"
+#include "lib/base/os.h"
+#include "thread-state.h"
+#include "lib/base/util.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57            /* Linux 5.6 */
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22           /* Linux 5.14 */
+#endif
+
+/* Virtual size: what is touched of it counts.  nbdkit and its filters use
+ * little; the deepest of ours has a few pages of the disk, of up to 64 KiB,
+ * on its stack.
+ */
+#define STACK_BYTES (512 * 1024)
+
+/* What a request touches of it beside a page of the disk: measured, with
+ * as much again.
+ */
+#define STACK_USED (16 * 1024)
+#define STACK_TOUCHED_MAX (256 * 1024)
+
+/* nbdkit grows a buffer for each thread to the largest request that it has
+ * seen.  Up to so much it comes from the heap, which keeps what is freed,
+ * so that the threads of the next connection find it there.
+ */
+#define HEAP_REQUEST_MAX (4 * 1024 * 1024)
+#define HEAP_KEPT (16 * 1024 * 1024)
+#define HEAP_WARM (1024 * 1024)
+
+/* The kernel's client comes with two connections, each with nbdkit's
+ * default of threads, and one more.
+ */
+#define WARM_THREADS (2 * (16 + 1))
+
+/* ---- memory ---- */
+
+static void
+limit_stacks (void)
+{
+  pthread_attr_t attr;
+
+  if (pthread_getattr_default_np (&attr) != 0)
+    return;
+  pthread_attr_setstacksize (&attr, STACK_BYTES);
+  pthread_setattr_default_np (&attr);
+  pthread_attr_destroy (&attr);
+}
+
+void
+hardening_prepare (void)
+{
+  mallopt (M_ARENA_MAX, 1);
+  mallopt (M_MMAP_THRESHOLD, HEAP_REQUEST_MAX);
+  mallopt (M_TRIM_THRESHOLD, HEAP_KEPT);
+  limit_stacks ();
+  mutexes_inherit_priority ();
+}
+
+bool
+hardening_is_asked_for (void)
+{
+  FILE *fp = fopen ("/proc/self/cmdline", "re");
+  char *word = NULL;
+  size_t size = 0;
+  bool found = false;
+
+  if (!fp)
+    return false;
+  while (!found && getdelim (&word, &size, '\0', fp) != -1)
+    found = strcmp (word, "--swap") == 0;
+  free (word);
+  fclose (fp);
+  return found;
+}
+
+int
+hardening_lock (void)
+{
+  if (mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+    return -1;
+  if (os_locked_bytes () > 0)
+    return 0;
+  errno = ENOLCK;
+  return -1;
+}
+
+/* Code and constants of one mapping, given as a line of /proc/self/maps. */
+static void
+warm_mapping (const char *line)
+{
+  uintptr_t start, end;
+  uint64_t inode;
+  char perms[5];
+
+  /* Writable ones are copied when they are written, as needed. */
+  if (sscanf (line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*x:%*x %" SCNu64,
+              &start, &end, perms, &inode) == 4
+      && inode != 0 && perms[0] == 'r' && perms[1] != 'w' && perms[3] == 'p')
+    madvise ((void *) start, end - start, MADV_POPULATE_READ);
+}
+
+static void
+warm_code (void)
+{
+  FILE *fp = fopen ("/proc/self/maps", "re");
+  char line[512];
+
+  if (!fp)
+    return;
+  while (fgets (line, sizeof line, fp))
+    warm_mapping (line);
+  fclose (fp);
+}
+
+static void *
+warm_stack (void *gate)
+{
+  hardening_thread (OS_PAGE_SIZE);
+  while (sem_wait (gate) == -1)
+    ;
+  return NULL;
+}
+
+/* The C library keeps stacks of threads that have ended for others, and
+ * the lock keeps their memory.
+ */
+static void
+warm_stacks (void)
+{
+  pthread_t threads[WARM_THREADS];
+  unsigned count = 0;
+  sem_t gate;
+
+  /* All live at once, or they would have one stack by turns. */
+  sem_init (&gate, 0, 0);
+  while (count < WARM_THREADS
+         && pthread_create (&threads[count], NULL, warm_stack, &gate) == 0)
+    count++;
+  for (unsigned i = 0; i < count; ++i)
+    sem_post (&gate);
+  for (unsigned i = 0; i < count; ++i)
+    pthread_join (threads[i], NULL);
+  sem_destroy (&gate);
+}
+
+void
+hardening_warm (void)
+{
+  void *heap = malloc (HEAP_WARM);
+
+  if (heap)
+    explicit_bzero (heap, HEAP_WARM);
+  free (heap);
+  warm_code ();
+  warm_stacks ();
+}
+
+static __attribute__ ((noinline)) void
+touch_stack (size_t bytes)
+{
+  char room[bytes];
+
+  for (size_t i = 0; i < bytes; i += OS_PAGE_SIZE)
+    *(volatile char *) &room[i] = 0;
+}
+
+void
+hardening_thread (size_t page_size)
+{
+  static _Thread_local bool done;
+
+  if (done)
+    return;
+  done = true;
+  touch_stack (MIN (STACK_USED + 2 * page_size, STACK_TOUCHED_MAX));
+}
+
+/* ---- the scheduler and the rest ---- */
+
+static void
+refuse (struct refusals *refused, const char *what, const char *why)
+{
+  size_t length = strlen (refused->text);
+
+  snprintf (refused->text + length, sizeof refused->text - length, "%s%s (%s)",
+            length > 0 ? ", " : "", what, why);
+}
+
+static int
+set_oom_score (int score)
+{
+  int fd = open ("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  char text[16];
+  ssize_t n;
+
+  if (fd == -1)
+    return -1;
+  snprintf (text, sizeof text, "%d", score);
+  n = write (fd, text, strlen (text));
+  close (fd);
+  return n == -1 ? -1 : 0;
+}
+
+static int
+get_oom_score (void)
+{
+  FILE *fp = fopen ("/proc/self/oom_score_adj", "re");
+  int score = 0;
+
+  if (!fp)
+    return 0;
+  if (fscanf (fp, "%d", &score) != 1)
+    score = 0;
+  fclose (fp);
+  return score;
+}
+
+void
+hardening_protect (struct refusals *refused)
+{
+  char text[128];
+
+  /* A supervisor with the right to may have done it for us. */
+  if (get_oom_score () != OOM_SCORE_NEVER
+      && set_oom_score (OOM_SCORE_NEVER) == -1)
+    refuse (refused, "oom_score_adj -1000",
+            errno == EACCES || errno == EPERM ? "no CAP_SYS_RESOURCE"
+            : strerror_r (errno, text, sizeof text));
+  if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
+    refuse (refused, "IO_FLUSHER",
+            errno == EPERM ? "no CAP_SYS_RESOURCE"
+            : errno == EINVAL ? "not before Linux 5.6"
+            : strerror_r (errno, text, sizeof text));
+}
+
+static int
+make_real_time (pthread_t thread, int priority)
+{
+  struct sched_param param = { .sched_priority = priority };
+
+  return pthread_setschedparam (thread, SCHED_FIFO, &param);
+}
+
+void
+hardening_schedule (const pthread_t *threads, unsigned count,
+                    struct refusals *refused)
+{
+  int err = make_real_time (pthread_self (), PRIORITY_SERVING);
+  char text[128];
+
+  for (unsigned i = 0; err == 0 && i < count; ++i)
+    err = make_real_time (threads[i], PRIORITY_MAINTENANCE);
+  if (err != 0)
+    refuse (refused, "SCHED_FIFO",
+            err == EPERM ? "no CAP_SYS_NICE, or no real-time share of the "
+                           "control group"
+            : strerror_r (err, text, sizeof text));
+}
+
+/* ---- what there is ---- */
+
+/* From /proc/self/task/TID/stat; false when it has ended. */
+static bool
+get_thread (const char *tid, struct thread_state *t)
+{
+  char path[64], line[1024] = "";
+  FILE *fp;
+
+  snprintf (path, sizeof path, "/proc/self/task/%.20s/stat", tid);
+  fp = fopen (path, "re");
+  if (!fp)
+    return false;
+  if (!fgets (line, sizeof line, fp))
+    line[0] = '\0';
+  fclose (fp);
+  return thread_state_parse (line, t);
+}
+
+static bool
+is_own (const struct thread_state *t, const char *name)
+{
+  return strcmp (t->name, name) == 0;
+}
+
+static void
+look_at (const struct thread_state *t, struct hardening_state *state)
+{
+  /* These serve people. */
+  if (is_own (t, "zram-control") || is_own (t, "zram-worker")
+      || is_own (t, "zram-holder"))
+    return;
+  state->io_flusher &= (t->flags & PF_MEMALLOC_NOIO) != 0;
+  if (is_own (t, "zram-maintain") || is_own (t, "zram-reserve"))
+    return;
+  if (state->priority == 0)
+    state->priority = t->priority;
+  state->real_time &= t->policy == SCHED_FIFO
+    && t->priority == state->priority;
+}
+
+int
+hardening_get (struct hardening_state *state)
+{
+  DIR *dir = opendir ("/proc/self/task");
+  const struct dirent *entry;
+  struct thread_state t;
+
+  if (!dir)
+    return -1;
+  *state = (struct hardening_state) {
+    .locked = os_locked_bytes (),
+    .io_flusher = true,
+    .real_time = true,
+    .oom_score_adj = get_oom_score (),
+  };
+  while ((entry = readdir (dir)) != NULL)
+    if (entry->d_name[0] != '.' && get_thread (entry->d_name, &t))
+      look_at (&t, state);
+  closedir (dir);
+  return 0;
+}

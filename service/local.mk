@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What every server of the store needs, whatever its protocol.
+
+noinst_LTLIBRARIES += service/libservice.la
+service_libservice_la_SOURCES = \
+	service/allow.c service/allow.h \
+	service/control.c service/control.h \
+	service/control-exports.c \
+	service/control-maintain.c \
+	service/control-pages.c \
+	service/control-path.c service/control-path.h \
+	service/control-peers.c service/control-peers.h \
+	service/control-set.c \
+	service/control-socket.c service/control-socket.h \
+	service/control-status.c \
+	service/control-verbs.c service/control-verbs.h \
+	service/control-worker.c service/control-worker.h \
+	service/export-settings.c service/export-settings.h \
+	service/hardening.c service/hardening.h \
+	service/lock-keeper.c service/lock-keeper.h \
+	service/parse-number.c service/parse-number.h \
+	service/start-barrier.c service/start-barrier.h \
+	service/supervised.c service/supervised.h \
+	service/thread-state.c service/thread-state.h
+
+service_libs = service/libservice.la lib/libstore.la $(JANSSON_LIBS)

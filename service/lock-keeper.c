@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lock-keeper.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436             /* Linux 5.9 */
+#endif
+
+/* How often it looks whether the server is there, milliseconds. */
+#define LOOK_EVERY 1000
+
+/* For one holder in the life of a process. */
+static struct {
+  int hold;
+  pid_t server;
+  _Atomic pid_t pid;            /* -1: it could not be made */
+  int error;
+  sem_t begun;
+} holder;
+
+/* ---- in the holder ---- */
+
+/* It shares the memory of a process that goes on running, or was killed
+ * in the middle of anything: nothing here takes a lock, allocates, or
+ * writes to what is not its own.
+ */
+
+/* Descriptors were copied; clients are to see the end of a connection as
+ * soon as the server has gone, and the pool's lock is to be free.
+ */
+static void
+close_all_but (int fd)
+{
+  if (fd > 0)
+    syscall (SYS_close_range, 0, fd - 1, 0);
+  syscall (SYS_close_range, fd + 1, ~0U, 0);
+}
+
+static void
+ignore_signals (void)
+{
+  static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE,
+                                 SIGUSR1, SIGUSR2 };
+  const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+  for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; ++i)
+    sigaction (signals[i], &ignore, NULL);
+}
+
+static _Noreturn void
+hold (void)
+{
+  struct pollfd pfd = { .fd = holder.hold, .events = POLLIN };
+  unsigned alone = 0;
+  uint64_t n;
+
+  close_all_but (holder.hold);
+  ignore_signals ();
+  prctl (PR_SET_NAME, HOLDER_NAME);
+  holder.pid = (pid_t) syscall (SYS_getpid);
+  sem_post (&holder.begun);
+  while (alone < HOLDER_SECONDS * 1000 / LOOK_EVERY) {
+    int r = poll (&pfd, 1, LOOK_EVERY);
+
+    if (r == 1 && read (holder.hold, &n, sizeof n) != -1)
+      break;
+    if (r == 1)                 /* no eventfd any more: don't spin */
+      poll (NULL, 0, LOOK_EVERY);
+    if (getppid () != holder.server)
+      alone++;
+  }
+  _exit (0);
+}
+
+/* ---- in the server ---- */
+
+/* The thread stops in vfork until the holder ends. */
+static void *
+become_parent (void *unused)
+{
+  sigset_t all;
+  pid_t pid;
+
+  (void) unused;
+  pthread_setname_np (pthread_self (), "zram-holder");
+  /* The holder begins with this mask: no handler of the server's may run
+   * in it.
+   */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, NULL);
+  pid = vfork ();
+  if (pid == 0)
+    hold ();
+  /* It ends when it is let go; or it was killed, perhaps before it had
+   * begun, for which nobody may wait for ever.
+   */
+  if (pid == -1 || holder.pid == 0) {
+    holder.error = pid == -1 ? errno : ECHILD;
+    holder.pid = -1;
+  }
+  sem_post (&holder.begun);
+  return NULL;
+}
+
+pid_t
+holder_start (int hold_fd)
+{
+  pthread_t thread;
+
+  holder.hold = hold_fd;
+  holder.server = getpid ();
+  sem_init (&holder.begun, 0, 0);
+  errno = pthread_create (&thread, NULL, become_parent, NULL);
+  if (errno != 0)
+    return -1;
+  pthread_detach (thread);
+  while (sem_wait (&holder.begun) == -1)
+    ;
+  errno = holder.error;
+  return holder.pid;
+}

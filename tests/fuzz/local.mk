@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+# Everywhere, by a driver of our own, which prints its SEED.
+fuzz_programs = tests/fuzz/attach tests/fuzz/decompress
+check_PROGRAMS += $(fuzz_programs)
+TESTS += $(fuzz_programs)
+tests_fuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/driver.c \
+	tests/fuzz/fuzz.h
+tests_fuzz_decompress_SOURCES = tests/fuzz/decompress.c \
+	tests/fuzz/driver.c tests/fuzz/fuzz.h
+
+# By libFuzzer: ./configure --enable-fuzzer CC=clang && make libfuzz
+libfuzz_programs = tests/fuzz/libfuzz-attach tests/fuzz/libfuzz-decompress
+EXTRA_PROGRAMS += $(libfuzz_programs)
+tests_fuzz_libfuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/fuzz.h
+tests_fuzz_libfuzz_attach_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_libfuzz_decompress_SOURCES = tests/fuzz/decompress.c \
+	tests/fuzz/fuzz.h
+tests_fuzz_libfuzz_decompress_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+if ENABLE_FUZZER
+AM_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+AM_LDFLAGS += -fsanitize=address,undefined
+libfuzz: $(libfuzz_programs)
+TESTS += tests/fuzz/libfuzz.sh
+# clang's sanitizer for undefined behaviour finds what gcc's does not, as
+# offsets to NULL.
+if HAVE_CMOCKA
+clang_units = tests/unit/backing tests/unit/device tests/unit/writeback
+endif
+check-fuzz: libfuzz $(clang_units)
+	NBDZRAM_QUICK=1 $(MAKE) check-TESTS \
+	  TESTS='tests/fuzz/libfuzz.sh $(clang_units)'
+endif
+dist_check_SCRIPTS += tests/fuzz/libfuzz.sh

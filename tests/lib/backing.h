@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A store of nothing but slots and a backing file, for its tests. */
+
+#ifndef NBDZRAM_TESTS_LIB_BACKING_H
+#define NBDZRAM_TESTS_LIB_BACKING_H
+
+#include "unit.h"
+#include "lib/backing/backing.h"
+
+#define OBJECT_MAX (65536 + 4)
+#define STORE_SLOTS 16384
+
+struct store_slot {
+  uint64_t offset;              /* 0: not in the file */
+  uint32_t length;
+  uint32_t tag;                 /* what is in it */
+};
+
+struct store {
+  struct backing backing;
+  struct backing_options options;
+  struct budget budget;
+  struct backing_record record; /* of the file that slots name */
+  struct backing_sums sums;     /* of its blocks */
+  char dir[64], path[80];
+  struct rng rng;
+  struct store_slot slots[STORE_SLOTS];
+  struct backing_batch *fresh, *cleaning;
+  uint32_t pending[2][STORE_SLOTS]; /* slots by number in a batch */
+};
+
+/* A place for the checksums of blocks, and its end. */
+struct backing_sums sums_start (void);
+void sums_stop (struct backing_sums *sums);
+
+/* Open a new file of SIZE bytes in the directory PARENT. */
+struct store *store_open (const char *parent, uint64_t size);
+/* Close the file, which stays. */
+void store_leave (struct store *s);
+/* Close and open again, as a process does that attaches. */
+void store_reopen (struct store *s);
+void store_close (struct store *s);
+
+/* Bytes of an object, determined by TAG. */
+void object_fill (void *buf, uint32_t length, uint32_t tag);
+
+/* As sizes of compressed pages are: 200 to 3800, 1200 on average. */
+uint32_t object_length (struct rng *rng);
+
+/* Put a new object of LENGTH bytes into slot N; it is written when the
+ * batch is full, or by store_flush.  -1 with errno when that failed: the
+ * slots of the batch then have no object.
+ */
+int store_put (struct store *s, uint32_t n, uint32_t length);
+int store_flush (struct store *s);
+void store_drop (struct store *s, uint32_t n);
+
+/* Clean as long as there is need, and progress. */
+void store_clean (struct store *s);
+
+/* Is what slot N names its object?  When it can't be read, false with errno;
+ * when it can, and is another, false with errno 0.
+ */
+bool store_slot_ok (struct store *s, uint32_t n);
+
+/* Bytes of the file from block FROM on, to or from BUF. */
+void store_blocks (struct store *s, uint32_t from, void *buf, size_t len,
+                   bool write);
+
+/* Check all slots and all invariants. */
+void store_check (struct store *s);
+
+/* Used blocks, and bytes written, for each byte alive or new. */
+double store_space (struct store *s);
+double store_writes (struct store *s);
+
+#endif /* NBDZRAM_TESTS_LIB_BACKING_H */

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the tests share.
+
+EXTRA_DIST += \
+	tests/lib/backing-functions.sh \
+	tests/lib/clients.py \
+	tests/lib/credentials.sh \
+	tests/lib/functions.sh \
+	tests/lib/hostile.py \
+	tests/lib/hosts.sh \
+	tests/lib/prometheus.py \
+	tests/lib/serve-functions.sh \
+	tests/lib/terminal.py
+
+# For programs in C that test a part of the store.
+check_LTLIBRARIES = tests/lib/libunit.la
+tests_lib_libunit_la_SOURCES = tests/lib/content.h tests/lib/data.c \
+	tests/lib/prng.h tests/lib/unit.c tests/lib/unit.h
+LDADD = tests/lib/libunit.la lib/libstore.la $(CMOCKA_LIBS)
+
+# ---- preloaded into servers ----
+
+# -rpath makes them shared; they are never installed.
+check_LTLIBRARIES += tests/lib/count-calls.la tests/lib/hold-write.la \
+	tests/lib/no-freelocale.la
+preloaded_ldflags = -module -shared -avoid-version \
+	-rpath $(abs_top_builddir)/tests/lib
+tests_lib_count_calls_la_SOURCES = tests/lib/count-calls.c
+tests_lib_count_calls_la_LDFLAGS = $(preloaded_ldflags)
+tests_lib_hold_write_la_SOURCES = tests/lib/hold-write.c
+tests_lib_hold_write_la_LDFLAGS = $(preloaded_ldflags)
+tests_lib_no_freelocale_la_SOURCES = tests/lib/no-freelocale.c
+tests_lib_no_freelocale_la_LDFLAGS = $(preloaded_ldflags)
+
+# ---- clients ----
+
+check_PROGRAMS += tests/lib/conf-show tests/lib/nbd-churn \
+	tests/lib/nbd-dial tests/lib/nbd-kernel tests/lib/nbd-kill \
+	tests/lib/nbd-model tests/lib/nbd-reconnect
+
+tests_lib_conf_show_SOURCES = tests/lib/conf-show.c
+tests_lib_conf_show_LDADD = $(command_libs)
+tests_lib_nbd_churn_SOURCES = tests/lib/nbd-churn.c tests/lib/prng.h
+tests_lib_nbd_churn_LDADD = $(LIBNBD_LIBS) -lpthread
+tests_lib_nbd_dial_SOURCES = tests/lib/nbd-dial.c
+tests_lib_nbd_dial_LDADD = $(command_libs)
+tests_lib_nbd_kernel_SOURCES = tests/lib/nbd-kernel.c tests/lib/prng.h \
+	tests/fake/kernel.h
+tests_lib_nbd_kernel_LDADD =
+tests_lib_nbd_kill_SOURCES = tests/lib/nbd-kill.c tests/lib/prng.h
+tests_lib_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread
+tests_lib_nbd_model_SOURCES = tests/lib/nbd-model.c tests/lib/prng.h
+tests_lib_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
+tests_lib_nbd_reconnect_SOURCES = tests/lib/nbd-reconnect.c tests/lib/prng.h
+tests_lib_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread
+
+if HAVE_CMOCKA
+if HAVE_BACKING_NBD
+check_PROGRAMS += tests/lib/nbd-stale
+tests_lib_nbd_stale_SOURCES = tests/lib/nbd-stale.c $(fake_server)
+tests_lib_nbd_stale_LDADD = $(LDADD) $(LIBNBD_LIBS) -lpthread
+endif
+endif

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The plugin, as its clients see it.
+
+server_tests = \
+	tests/server/allow.sh \
+	tests/server/backing-faults.sh \
+	tests/server/backing-mirror.sh \
+	tests/server/backing-nbd.sh \
+	tests/server/backing-reset.sh \
+	tests/server/backing-stale.sh \
+	tests/server/bad-parameters.sh \
+	tests/server/bad-pool.sh \
+	tests/server/client-fio.sh \
+	tests/server/client-nbdcopy.sh \
+	tests/server/client-qemu-tls.sh \
+	tests/server/client-qemu.sh \
+	tests/server/clients.sh \
+	tests/server/control-hostile.sh \
+	tests/server/control-pages.sh \
+	tests/server/control-requests.sh \
+	tests/server/control-set.sh \
+	tests/server/control-socket.sh \
+	tests/server/control-writeback.sh \
+	tests/server/dictionary.sh \
+	tests/server/exports.sh \
+	tests/server/flags.sh \
+	tests/server/help.sh \
+	tests/server/kill-at-start.sh \
+	tests/server/kill-exports.sh \
+	tests/server/kill-maintenance.sh \
+	tests/server/kill.sh \
+	tests/server/map-64T.sh \
+	tests/server/mem-limit.sh \
+	tests/server/model-algorithms.sh \
+	tests/server/model-backing-killed.sh \
+	tests/server/model-maintenance.sh \
+	tests/server/model-page-sizes.sh \
+	tests/server/model-pool.sh \
+	tests/server/no-allocation.sh \
+	tests/server/pool-full-tmpfs.sh \
+	tests/server/pool-hugetlbfs.sh \
+	tests/server/stats.sh \
+	tests/server/tls.sh \
+	tests/server/trim-memory.sh

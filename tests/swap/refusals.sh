@@ -1,0 +1,221 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What swapon, swapoff and watch say where nothing comes of it, in one
+# line; and that they leave nothing behind.
+. "${srcdir:-.}/tests/lib/functions.sh"
+
+requires nbdcopy
+
+export NBDZRAM_CONF_DIR=$tmp/conf NBDZRAM_ROOT=$tmp/root
+mkdir -p "$NBDZRAM_CONF_DIR" "$NBDZRAM_ROOT/proc/sys/vm" "$tmp/empty"
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+printf 'MemTotal: 1048576 kB\nMemAvailable: 102400 kB\n' \
+    >"$NBDZRAM_ROOT/proc/meminfo"
+
+# ---- the command line ----
+
+exits 2 "'a/b' can't be a name" swapon a/b
+exits 2 "'a/b' can't be a name" swapoff a/b
+exits 2 "'a/b' can't be a name" watch a/b --uri nbd://x
+exits 2 'b is one argument too many' swapon a size=1G b
+exits 2 'b is one argument too many' swapoff a b
+exits 2 'NAME is missing' watch --uri nbd://x
+exits 2 'where is the server' watch a
+exits 2 'from 1 to 16' watch a --uri nbd://x --connections 0
+exits 2 'from 1 to 16' watch a --uri nbd://x -C 17
+exits 2 'timeout=0: must be from 1 to 30' watch a --uri nbd://x --timeout 0
+exits 2 'timeout=31: must be from' watch a --uri nbd://x --timeout 31
+exits 2 'dead-timeout=0: must be from' watch a --uri nbd://x --dead-timeout 0
+exits 2 'dead-timeout=86401: must be' watch a --uri nbd://x --dead-timeout 86401
+exits 2 'device=1024: must be from 0 to 1023' watch a --uri nbd://x --device 1024
+exits 2 '--remote is there too often' swapon $(printf -- '--remote nbd://x %.0s' {1..9})
+exits 1 'no TLS for swap' watch a --uri nbds://x
+
+# ---- who may ----
+
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    chmod 755 "$tmp"
+    cp "$bin/../server/.libs/nbdzram" "$tmp/nbdzram" 2>/dev/null ||
+        cp "$nbdzram" "$tmp/nbdzram"
+    for verb in 'swapon --size 64M' swapoff; do
+        # shellcheck disable=SC2086
+        ! setpriv --reuid 65534 --clear-groups "$tmp/nbdzram" $verb \
+            >"$tmp/out" 2>&1 || fail "$verb for anybody"
+        [ "$(cat "$tmp/out")" = "nbdzram ${verb%% *}: swap0: this needs root" ] ||
+            fail "$(cat "$tmp/out")"
+    done
+fi
+[ "$(id -u)" = 0 ] || skip "the rest needs root"
+
+# ---- settings ----
+
+exits 1 "the size is missing, and there is no $NBDZRAM_CONF_DIR/swap0.conf" \
+      swapon
+exits 1 "there is no $NBDZRAM_CONF_DIR/swpa0.conf" swapon swpa0
+exits 1 "size: 'min(ram / 2, 4096)' is 4096 bytes, and must" \
+      swapon --size 'min(ram / 2, 4096)'
+exits 1 'the size is missing: swap is to the disk that has no name' \
+      swapon export=a:size=1G
+exits 1 "unknown key 'colour'" swapon colour=red
+exits 1 'size: .* is more than' swapon --size 1000000G
+exits 1 "size: 'x' " swapon --size x
+exits 1 'size and remote' swapon --size 1G --remote nbd://x
+exits 1 'mirror: of two servers at least' swapon --mirror --remote nbd://x
+exits 1 'stripe: of two servers at least' swapon --stripe --size 1G
+exits 1 'mirror and stripe' swapon --mirror --stripe --remote nbd://x --remote nbd://y
+printf 'size = 64M\ncolour = red\n' >"$NBDZRAM_CONF_DIR/painted.conf"
+exits 1 "painted.conf:2: unknown key 'colour'" swapon painted
+
+# ---- the kernel ----
+
+PATH=$tmp/empty:$PATH exits 1 'this kernel has no nbd' swapon --size 64M
+mkdir -p "$NBDZRAM_ROOT/sys/module/nbd"
+if [ ! -e /sys/module/nbd ]; then
+    exits 1 'this kernel has no nbd: modprobe nbd' watch a --uri nbd://localhost
+fi
+
+# ---- nothing of real-time priority can run ----
+
+mkdir -p "$NBDZRAM_ROOT/proc/sys/kernel"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
+for force in '' --force; do
+    # shellcheck disable=SC2086
+    ! nbdzram swapon --size 64M $force >"$tmp/out" 2>&1 || fail 'it can not run'
+    diff - "$tmp/out" <<'END' || fail 'see above'
+nbdzram swapon: swap0: missing: real-time: kernel.sched_rt_runtime_us is 0; to do: sysctl -w kernel.sched_rt_runtime_us=950000
+nbdzram swapon: swap0: no server of swap can run
+END
+done
+rm "$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
+
+# ---- servers elsewhere ----
+
+exits 1 'Connection refused' swapon --remote nbd://127.0.0.1:1
+exits 1 'no TLS for swap' swapon --remote nbds://127.0.0.1
+exits 1 'No such file' swapon --remote "nbd+unix:///?socket=$tmp/none"
+start_nbdkit single --filter=multi-conn memory 64M multi-conn-mode=disable
+exits 1 'no more than one connection' swapon --remote "$(uri single)"
+stop_nbdkit "$pid"
+
+# ---- systemd ----
+
+# The unit runs swapon itself, and what that has noted down is read.
+mkdir -p "$NBDZRAM_ROOT/run/systemd/system" "$tmp/systemd"
+cat >"$tmp/systemd/systemctl" <<END
+#!/bin/sh
+[ "\$1" != start ] ||
+    echo '{"devices":' >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+END
+chmod +x "$tmp/systemd/systemctl"
+PATH=$tmp/systemd:$PATH nbdzram swapon --size 64M >"$tmp/out" 2>"$tmp/err" &&
+    fail 'swapon with nothing to swap to'
+grep -q '^nbdzram swapon: swap0: swap0.swap: Invalid argument$' "$tmp/err" ||
+    fail "$(cat "$tmp/out" "$tmp/err")"
+rmdir "$NBDZRAM_ROOT/run/systemd/system"
+
+# ---- nothing to be undone, and no room for it ----
+
+exits 3 'swap0: there is no such swap' swapoff
+mkdir -p "$XDG_RUNTIME_DIR/nbdzram"
+echo '{"devices":["/dev/nbd0"],"priority":100}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
+exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap on disks are free: end programs that use 432M, or add as much other swap; --force' swapoff
+[ -e "$XDG_RUNTIME_DIR/nbdzram/swap0.swap" ] || fail 'it is forgotten'
+
+# What the server holds is no room: it gives nothing back before the end.
+start_nbdkit swap0 zram 64M name=swap0
+dd if=/dev/urandom of="$tmp/data" bs=1M count=20 status=none
+nbdcopy "$tmp/data" "$(uri swap0)"
+printf '%s\n' 'Filename Type Size Used Priority' \
+    '/dev/nbd0 partition 1048576 102400 100' >"$NBDZRAM_ROOT/proc/swaps"
+exits 1 'swap0: 100M are swapped, .* programs that use 32M,' swapoff
+stop_nbdkit "$pid"
+
+# What is no longer in use is forgotten, and settings come back.
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+echo '{"changes":[
+    {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"},
+    {"name":"swap0","key":"vm.swappiness","old":"60","new":"150"}]}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/kernel.sysctls"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+echo 100 >"$NBDZRAM_ROOT/proc/sys/vm/swappiness"
+nbdzram swapoff >"$tmp/out"
+diff - "$tmp/out" <<'END'
+vm.swappiness was set by somebody else: it stays
+vm.page-cluster 0 -> 3
+swap swap0 is off
+END
+[ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
+[ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/swappiness")" = 100 ]
+
+# An array that has the device is what is swapped to.
+mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0/holders/md7"
+echo nbdzram:swap0 >"$NBDZRAM_ROOT/sys/block/nbd0/backend"
+echo 1 >"$NBDZRAM_ROOT/sys/block/nbd0/pid"
+printf '{"index":0,"identifier":"nbdzram:swap0","uri":"nbd://x"}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+echo '/dev/md7 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
+exits 1 'swap0: 500M are swapped, but 100M of memory' swapoff
+rm -r "$NBDZRAM_ROOT/sys/block" "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+
+# A unit puts them back when it is stopped, and swapoff says nothing of it.
+mkdir -p "$NBDZRAM_ROOT/run/systemd/system"
+echo '{"devices":[],"priority":100}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
+echo '{"changes":[
+    {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"}]}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/kernel.sysctls"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+cat >"$tmp/systemd/systemctl" <<END
+#!/bin/bash
+if [ "\$1" = stop ]; then
+    echo 3 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+    rm "$XDG_RUNTIME_DIR"/nbdzram/{swap0.swap,kernel.sysctls}
+fi
+END
+PATH=$tmp/systemd:$PATH nbdzram swapoff >"$tmp/out"
+[ "$(cat "$tmp/out")" = 'swap swap0 is off' ] || fail "$(cat "$tmp/out")"
+[ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
+
+rmdir "$NBDZRAM_ROOT/run/systemd/system"
+
+# ---- after all processes were killed ----
+
+# A former run, of which there is only what it wrote down.
+state=$XDG_RUNTIME_DIR/nbdzram
+mkdir -p "$NBDZRAM_ROOT/sys/module/nbd" "$NBDZRAM_ROOT/sys/block/nbd0"
+echo nbdzram:swap0 >"$NBDZRAM_ROOT/sys/block/nbd0/backend"
+echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
+echo '{"devices":["/dev/nbd0"],"priority":100}' >"$state/swap0.swap"
+echo 'size = 64M' >"$state/swap0.conf"
+tr -d '\n' >"$state/swap0.run" <<'END'
+{"version":1,"name":"swap0","pid":2000000000,"restarts":0,"last_exit":"",
+ "program":"/usr/sbin/nbdkit","argv":["@nbdkit"],"pool":5,"listen":[],
+ "generations":[{"pid":2000000001,"start":1,"state":"ready","version":"1",
+                 "holder":{"pid":2000000002,"start":1},"fds":{}}],
+ "watchers":[]}
+END
+echo '{"changes":[
+    {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"}]}' \
+    >"$state/kernel.sysctls"
+echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
+exits 1 '/dev/nbd0 is in use as swap, and what was swapped out is lost' \
+      swapon --size 64M
+for file in swap0.swap swap0.conf swap0.run kernel.sysctls; do
+    [ -e "$state/$file" ] || fail "swapon has removed $file: $(ls "$state")"
+done
+
+# The kernel has turned it off; even without settings all is removed.
+printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
+rm -r "$NBDZRAM_ROOT/sys/block" "$state/swap0.conf"
+nbdzram swapoff >"$tmp/out" 2>&1 || fail "swapoff: $(cat "$tmp/out")"
+diff - "$tmp/out" <<'END' || fail "see above"
+vm.page-cluster 0 -> 3
+swap swap0 is off
+END
+
+# Nothing is left.
+left=$(ls "$XDG_RUNTIME_DIR/nbdzram")
+[ ! "$left" ] || fail "left: $left"

@@ -1,0 +1,893 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Dictionaries and the pages that need them. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef HAVE_ZSTD
+#include <zdict.h>
+#endif
+
+#include "lib/store/devices.h"
+#include "tests/lib/unit.h"
+
+#include <cmocka.h>
+
+#include "lib/base/os.h"
+#include "lib/maintenance/compact.h"
+#include "lib/maintenance/recompress.h"
+#include "lib/maintenance/stats.h"
+#include "lib/store/encode.h"
+
+#ifndef HAVE_ZSTD
+
+int
+main (void)
+{
+  printf ("SKIP: zstd is not built in\n");
+  return SKIPPED;
+}
+
+#else
+
+#define PAGE 4096
+#define PAGES 64                /* of each generation */
+#define LENGTH 20000            /* of a dictionary */
+
+static struct rng rng;
+static const struct job always;
+static struct unit_pool u;
+static struct device *device;
+
+/* ---- pages and dictionaries ---- */
+
+static const uint8_t *
+content_of (uint64_t tag)
+{
+  static uint8_t content[LENGTH / PAGE * PAGE + PAGE];
+
+  for (size_t at = 0; at < sizeof content; at += PAGE)
+    data_fill (content + at, PAGE, at % (2 * PAGE) ? DATA_TEXT : DATA_RECORDS,
+               tag * 100 + at / PAGE);
+  return content;
+}
+
+static int
+use_dictionary (uint64_t tag)
+{
+  return pool_use_dictionary (u.pool, content_of (tag), LENGTH);
+}
+
+static void
+page_of (uint64_t tag, uint8_t page[PAGE])
+{
+  data_fill (page, PAGE, tag % 2 ? DATA_TEXT : DATA_RECORDS, tag);
+}
+
+static void
+put (uint64_t index, uint64_t tag)
+{
+  uint8_t page[PAGE];
+
+  page_of (tag, page);
+  assert_int_equal (device_write (device, page, PAGE, index * PAGE), 0);
+}
+
+static void
+compare (uint64_t index, uint64_t tag)
+{
+  uint8_t page[PAGE], found[PAGE];
+
+  page_of (tag, page);
+  assert_int_equal (device_read (device, found, PAGE, index * PAGE), 0);
+  assert_memory_equal (found, page, PAGE);
+}
+
+static void
+is_damaged (uint64_t index)
+{
+  uint8_t found[PAGE];
+
+  errno = 0;
+  assert_int_equal (device_read (device, found, PAGE, index * PAGE), -1);
+  assert_int_equal (errno, EIO);
+}
+
+/* Pages of generation G are at G * PAGES; their tag is their index. */
+static void
+put_all (unsigned g)
+{
+  for (uint64_t i = 0; i < PAGES; ++i)
+    put (g * PAGES + i, g * PAGES + i);
+}
+
+static void
+compare_all (unsigned g)
+{
+  for (uint64_t i = 0; i < PAGES; ++i)
+    compare (g * PAGES + i, g * PAGES + i);
+}
+
+static void
+trim_all (unsigned g)
+{
+  assert_int_equal (device_zero (device, PAGES * PAGE, g * PAGES * PAGE), 0);
+}
+
+static uint64_t
+slots_of (unsigned generation)
+{
+  return u.pool->dictionaries.generations[generation].slots;
+}
+
+static uint64_t
+bytes_stored (void)
+{
+  struct stats st;
+
+  pool_get_stats (u.pool, &st);
+  return st.compr_data_size;
+}
+
+static void
+find_device (void)
+{
+  device = device_open (u.pool, "", POOL_DICTIONARIES * PAGES * PAGE);
+  assert_non_null (device);
+}
+
+static void
+reopen (void)
+{
+  assert_int_equal (unit_reopen (&u), 0);
+  find_device ();
+}
+
+static int
+open_pool (void **state)
+{
+  (void) state;
+  assert_int_equal (unit_open (&u, "zstd:level=3:dict=auto", PAGE, true, 0), 0);
+  find_device ();
+  return 0;
+}
+
+static int
+close_pool (void **state)
+{
+  (void) state;
+  unit_close (&u);
+  return 0;
+}
+
+/* An algorithm that brings its dictionary along. */
+static struct dictionary_content *
+as_option (uint64_t tag)
+{
+  struct dictionary_content *c = malloc (sizeof *c + LENGTH);
+
+  assert_non_null (c);
+  c->length = LENGTH;
+  memcpy (c->bytes, content_of (tag), LENGTH);
+  u.options.algorithm.dictionary = c;
+  return c;
+}
+
+/* ---- generations ---- */
+
+static void
+pages_shrink (void **state)
+{
+  uint64_t with, without;
+
+  (void) state;
+  put_all (0);
+  without = bytes_stored ();
+  assert_int_equal (use_dictionary (7), 0);
+  put_all (0);
+  with = bytes_stored ();
+  assert_true (with < without);
+  assert_true (slots_of (0) == PAGES);
+  compare_all (0);
+  assert_pool_ok (u.pool);
+}
+
+static void
+eight_at_once (void **state)
+{
+  (void) state;
+  for (unsigned g = 0; g < POOL_DICTIONARIES; ++g) {
+    assert_int_equal (use_dictionary (g), 0);
+    put_all (g);
+    assert_true (slots_of (g) == PAGES);
+    assert_pool_ok (u.pool);
+  }
+  errno = 0;
+  assert_int_equal (use_dictionary (100), -1);
+  assert_int_equal (errno, EMLINK);
+  assert_pool_ok (u.pool);
+  /* The last one goes on to be used. */
+  put (0, 0);
+  assert_true (slots_of (0) == PAGES - 1);
+  assert_true (slots_of (7) == PAGES + 1);
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned g = 0; g < POOL_DICTIONARIES; ++g)
+      compare_all (g);
+    assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 8);
+    reopen ();
+    assert_true (slots_of (0) == PAGES - 1);
+    assert_pool_ok (u.pool);
+  }
+}
+
+static void
+the_last_page_drops_it (void **state)
+{
+  struct dictionaries *d = &u.pool->dictionaries;
+  uint64_t used;
+
+  (void) state;
+  for (unsigned g = 0; g < 3; ++g) {
+    assert_int_equal (use_dictionary (g), 0);
+    put_all (g);
+  }
+  assert_int_equal (dictionaries_drop_unused (d), 0);
+  trim_all (1);
+  used = u.pool->budget.used;
+  assert_int_equal (dictionaries_drop_unused (d), 1);
+  assert_true (used - u.pool->budget.used >= LENGTH);
+  assert_int_equal (dictionaries_drop_unused (d), 0);
+  /* The one in use stays though no page needs it. */
+  trim_all (2);
+  assert_int_equal (dictionaries_drop_unused (d), 0);
+  assert_pool_ok (u.pool);
+  assert_int_equal (use_dictionary (9), 0);
+  assert_int_equal (dictionaries_alive (d), 2);
+  compare_all (0);
+  assert_pool_ok (u.pool);
+
+  /* Maintenance does the same. */
+  put_all (1);
+  assert_int_equal (use_dictionary (10), 0);
+  trim_all (1);
+  assert_int_equal (dictionaries_alive (d), 3);
+  pool_compact (u.pool, &always);
+  assert_int_equal (dictionaries_alive (d), 2);
+  assert_pool_ok (u.pool);
+
+  /* What nobody needs goes when nobody uses it either: at attach. */
+  reopen ();
+  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+  compare_all (0);
+  assert_pool_ok (u.pool);
+}
+
+static void
+the_same_is_found (void **state)
+{
+  struct dictionary_content *c = as_option (5);
+
+  (void) state;
+  for (unsigned round = 0; round < 12; ++round) {
+    reopen ();
+    assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+    put_all (round % 3);
+    for (unsigned g = 0; g < 3 && g <= round; ++g)
+      compare_all (g);
+    assert_pool_ok (u.pool);
+  }
+  assert_true (slots_of (0) == 3 * PAGES);
+  assert_int_equal (use_dictionary (5), 0);
+  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+  assert_int_equal (u.pool->dictionaries.generations[0].holders, 1);
+  free (c);
+}
+
+static void
+auto_goes_on_with_the_most_used (void **state)
+{
+  (void) state;
+  put_all (0);
+  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 0);
+  assert_int_equal (use_dictionary (1), 0);
+  put_all (1);
+  assert_int_equal (use_dictionary (2), 0);
+  put_all (2);
+  put_all (3);
+  reopen ();
+  put_all (4);
+  assert_true (slots_of (0) == PAGES && slots_of (1) == 3 * PAGES);
+  for (unsigned g = 0; g < 5; ++g)
+    compare_all (g);
+  assert_pool_ok (u.pool);
+}
+
+static void
+every_level (void **state)
+{
+  static const int levels[] = { -100, -1, 1, 2, 3, 5, 7, 9, 12, 15, 19, 22 };
+
+  (void) state;
+  for (unsigned i = 0; i < ARRAY_SIZE (levels); ++i) {
+    struct dictionary_content *c = as_option (i);
+
+    u.options.algorithm.level = levels[i];
+    reopen ();
+    put_all (i % 4);
+    for (unsigned g = 0; g < 4 && g <= i; ++g)
+      compare_all (g);
+    assert_pool_ok (u.pool);
+    free (c);
+  }
+}
+
+/* A dictionary in zstd's own format, from pages like ours. */
+static size_t
+formatted_content (uint8_t *content, size_t room)
+{
+  static uint8_t samples[500 * PAGE];
+  static size_t sizes[500];
+  size_t length;
+
+  for (size_t i = 0; i < 500; ++i) {
+    page_of (1000 + i, samples + i * PAGE);
+    sizes[i] = PAGE;
+  }
+  length = ZDICT_trainFromBuffer (content, room, samples, sizes, 500);
+  assert_false (ZDICT_isError (length));
+  return length;
+}
+
+static void
+formatted_ones (void **state)
+{
+  static uint8_t content[32768];
+  size_t length = formatted_content (content, sizeof content);
+
+  (void) state;
+  assert_int_equal (use_dictionary (0), 0);
+  put_all (0);
+  assert_int_equal (pool_use_dictionary (u.pool, content, length), 0);
+  put_all (1);
+  put_all (2);
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned g = 0; g < 3; ++g)
+      compare_all (g);
+    assert_true (slots_of (1) == 2 * PAGES);
+    assert_pool_ok (u.pool);
+    reopen ();
+  }
+  /* It ends in the middle of its tables. */
+  errno = 0;
+  assert_int_equal (pool_use_dictionary (u.pool, content, 20), -1);
+  assert_int_equal (errno, EINVAL);
+  compare_all (0);
+  assert_pool_ok (u.pool);
+}
+
+/* ---- recompression ---- */
+
+/* Pages keep the algorithm they were written by until a job finds that
+ * another does better; that one has a dictionary.
+ */
+static void
+recompression_has_its_own (void **state)
+{
+  struct recompress_request req = { .which = select_type (PAGES_ALL) };
+  struct recompress_result with, without;
+  uint64_t bytes;
+
+  (void) state;
+  u.options.algorithm = unit_algorithm ("lz4");
+  u.options.recompress[0] = unit_algorithm ("zstd:level=9:dict=auto");
+  u.options.recompress_count = 1;
+  reopen ();
+  put_all (0);
+  put_all (1);
+  assert_int_equal (pool_recompress (u.pool, &req, &always, &without), 0);
+  bytes = bytes_stored ();
+  assert_true (slots_of (0) == 0);
+  put_all (0);
+  put_all (1);
+  assert_int_equal (use_dictionary (4), 0);
+  assert_true (slots_of (0) == 0);
+  assert_int_equal (pool_recompress (u.pool, &req, &always, &with), 0);
+  assert_true (slots_of (0) == with.recompressed && slots_of (0) > PAGES);
+  assert_true (bytes_stored () < bytes && with.saved >= without.saved);
+  compare_all (0);
+  compare_all (1);
+  assert_pool_ok (u.pool);
+
+  /* Groups do without, and the dictionary goes with its last page. */
+  assert_int_equal (pool_group (u.pool, &req, &always, &with), 0);
+  compare_all (0);
+  compare_all (1);
+  assert_pool_ok (u.pool);
+  reopen ();
+  compare_all (1);
+  trim_all (0);
+  trim_all (1);
+  reopen ();
+  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 0);
+  assert_pool_ok (u.pool);
+}
+
+static void
+a_change_that_fails (void **state)
+{
+  (void) state;
+  u.options.algorithm = unit_algorithm ("lz4");
+  u.options.recompress[0] = unit_algorithm ("zstd:level=9:dict=auto");
+  u.options.recompress_count = 1;
+  reopen ();
+  assert_int_equal (use_dictionary (4), 0);
+  for (uint64_t room = 0; room < 600000; room += 20000) {
+    u.pool->budget.limit = u.pool->budget.used + room;
+    errno = 0;
+    if (use_dictionary (5) == 0)
+      break;
+    assert_int_equal (errno, ENOSPC);
+    assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+    assert_pool_ok (u.pool);
+  }
+  u.pool->budget.limit = 0;
+  assert_pool_ok (u.pool);
+}
+
+/* ---- memory ---- */
+
+static void
+no_memory_changes_nothing (void **state)
+{
+  (void) state;
+  assert_int_equal (use_dictionary (0), 0);
+  put_all (0);
+  for (uint64_t room = 0; room < 400000; room += 9000) {
+    u.pool->budget.limit = u.pool->budget.used + room;
+    errno = 0;
+    if (use_dictionary (1) == 0)
+      break;
+    assert_int_equal (errno, ENOSPC);
+    dictionaries_drop_unused (&u.pool->dictionaries);
+    assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+    assert_pool_ok (u.pool);
+    put (1, 1);
+    assert_true (slots_of (0) == PAGES);
+  }
+  u.pool->budget.limit = 0;
+  assert_int_equal (use_dictionary (2), 0);
+  put_all (1);
+  compare_all (0);
+  compare_all (1);
+  assert_pool_ok (u.pool);
+}
+
+/* What the limit has no room for when the pool is full was there before. */
+static void
+a_full_pool_starts (void **state)
+{
+  struct dictionary_content *c = as_option (3);
+  uint8_t page[PAGE];
+  uint64_t least;
+
+  (void) state;
+  unit_close (&u);
+  least = pool_mem_limit_min (&u.options);
+  assert_true (least > LENGTH);
+  assert_int_equal (unit_open (&u, "zstd", PAGE, true, 0), 0);
+  u.options.algorithm.dictionary = c;
+  u.options.mem_limit = least;
+  reopen ();
+  for (uint64_t i = 0; i < POOL_DICTIONARIES * PAGES; ++i) {
+    data_fill (page, PAGE, DATA_RANDOM, i);
+    if (device_write (device, page, PAGE, i * PAGE) == -1)
+      break;
+  }
+  assert_int_equal (device_write (device, page, PAGE, 500 * PAGE), -1);
+  for (unsigned round = 0; round < 3; ++round) {
+    reopen ();
+    data_fill (page, PAGE, DATA_RANDOM, 0);
+    assert_true (u.pool->budget.limit == least);
+    assert_pool_ok (u.pool);
+  }
+  free (c);
+}
+
+static void
+what_is_no_dictionary (void **state)
+{
+  static const uint8_t damaged[1000] = { 0x37, 0xa4, 0x30, 0xec, 1 };
+  static uint8_t large[POOL_DICTIONARY_MAX + 1];
+
+  (void) state;
+  errno = 0;
+  assert_int_equal (pool_use_dictionary (u.pool, damaged, 0), -1);
+  assert_int_equal (errno, EINVAL);
+  errno = 0;
+  assert_int_equal (pool_use_dictionary (u.pool, large, sizeof large), -1);
+  assert_int_equal (errno, EINVAL);
+  errno = 0;
+  assert_int_equal (pool_use_dictionary (u.pool, damaged, sizeof damaged), -1);
+  assert_int_equal (errno, EINVAL);
+  assert_pool_ok (u.pool);
+
+  /* Of any other content, one byte is enough, and the largest fits. */
+  assert_int_equal (pool_use_dictionary (u.pool, damaged, 1), 0);
+  put_all (0);
+  assert_int_equal (pool_use_dictionary (u.pool, large, sizeof large - 1), 0);
+  put_all (1);
+  reopen ();
+  compare_all (0);
+  compare_all (1);
+  assert_pool_ok (u.pool);
+}
+
+/* ---- damage ---- */
+
+#define RECORDS 1024            /* where they begin in the file */
+#define RECORD_SIZE 32
+
+static void
+write_file (uint64_t offset, const void *data, size_t size)
+{
+  assert_int_equal (pwrite (u.fd, data, size, (off_t) offset), size);
+}
+
+static uint64_t
+content_offset (unsigned n)
+{
+  return 512 * OS_PAGE_SIZE + n * (uint64_t) POOL_DICTIONARY_MAX;
+}
+
+static void
+flip (uint64_t offset)
+{
+  uint8_t byte;
+
+  assert_int_equal (pread (u.fd, &byte, 1, (off_t) offset), 1);
+  byte ^= (uint8_t) (1 << rng_below (&rng, 8));
+  write_file (offset, &byte, 1);
+}
+
+/* Killed before its record stood, or while its area was given back. */
+static void
+a_half_written_area (void **state)
+{
+  (void) state;
+  assert_int_equal (use_dictionary (0), 0);
+  put_all (0);
+  unit_detach (&u);
+  write_file (content_offset (1), content_of (9), LENGTH / 2);
+  write_file (content_offset (0) + 5 * PAGE, content_of (9), LENGTH);
+  write_file (RECORDS + RECORD_SIZE + 8, content_of (9), RECORD_SIZE - 8);
+  assert_int_equal (unit_attach (&u), 0);
+  find_device ();
+  assert_pool_ok (u.pool);
+  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+  compare_all (0);
+  assert_int_equal (use_dictionary (1), 0);
+  put_all (1);
+  reopen ();
+  compare_all (0);
+  compare_all (1);
+  assert_pool_ok (u.pool);
+}
+
+/* Generation 0 is lost: its pages are damaged until they are written,
+ * the others are not, and its area is not another's until then.
+ */
+static void
+generation_0_is_lost (void)
+{
+  assert_int_equal (unit_attach (&u), 0);
+  find_device ();
+  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
+  for (uint64_t i = 0; i < PAGES; ++i)
+    is_damaged (i);
+  compare_all (1);
+  for (unsigned g = 2; g < POOL_DICTIONARIES; ++g) {
+    assert_int_equal (use_dictionary (10 + g), 0);
+    put_all (g);
+  }
+  assert_int_equal (use_dictionary (20), -1);
+  is_damaged (0);
+  assert_pool_ok (u.pool);
+  put_all (0);
+  compare_all (0);
+  assert_int_equal (use_dictionary (20), 0);
+  put_all (0);
+  for (unsigned g = 0; g < POOL_DICTIONARIES; ++g)
+    compare_all (g);
+  assert_pool_ok (u.pool);
+}
+
+static void
+two_generations (void)
+{
+  for (unsigned g = 0; g < 2; ++g) {
+    assert_int_equal (use_dictionary (g), 0);
+    put_all (g);
+  }
+  unit_detach (&u);
+}
+
+static void
+a_damaged_area (void **state)
+{
+  (void) state;
+  two_generations ();
+  flip (content_offset (0) + rng_below (&rng, LENGTH));
+  generation_0_is_lost ();
+}
+
+static void
+a_damaged_record (void **state)
+{
+  for (unsigned at = 0; at < RECORD_SIZE; at += unit_quick () ? 9 : 1) {
+    two_generations ();
+    flip (RECORDS + at);
+    generation_0_is_lost ();
+    close_pool (state);
+    open_pool (state);
+  }
+}
+
+static void
+a_lost_record (void **state)
+{
+  static const uint8_t zeroes[RECORD_SIZE];
+
+  (void) state;
+  two_generations ();
+  write_file (RECORDS, zeroes, sizeof zeroes);
+  generation_0_is_lost ();
+}
+
+/* ---- while requests go on ---- */
+
+/* Few, so that where pages are shared, the last one of a dictionary often
+ * goes while another comes to be the same.
+ */
+#define TAGS 40
+
+static _Atomic bool done;
+
+static void *
+write_and_read (void *arg)
+{
+  uint64_t first = *(uint64_t *) arg, tags[PAGES] = { 0 };
+  struct rng r = { first };
+  bool written[PAGES] = { false };
+
+  while (!done) {
+    uint64_t i = rng_below (&r, PAGES);
+
+    if (rng_below (&r, 2) == 0) {
+      put (first + i, tags[i] = rng_below (&r, TAGS));
+      written[i] = true;
+    }
+    else if (written[i])
+      compare (first + i, tags[i]);
+  }
+  for (uint64_t i = 0; i < PAGES; ++i)
+    if (written[i])
+      compare (first + i, tags[i]);
+  return NULL;
+}
+
+static void
+change_under_load (void)
+{
+  pthread_t threads[4];
+  uint64_t firsts[4];
+  unsigned changed = 0;
+
+  done = false;
+  for (unsigned t = 0; t < 4; ++t) {
+    firsts[t] = t * PAGES;
+    assert_int_equal (pthread_create (&threads[t], NULL, write_and_read,
+                                      &firsts[t]), 0);
+  }
+  for (unsigned n = 0; n < unit_scaled (200); ++n) {
+    if (use_dictionary (rng_below (&rng, 12)) == 0)
+      changed++;
+    else
+      assert_int_equal (errno, EMLINK);
+    dictionaries_drop_unused (&u.pool->dictionaries);
+  }
+  done = true;
+  for (unsigned t = 0; t < 4; ++t)
+    pthread_join (threads[t], NULL);
+  assert_true (changed > unit_scaled (200) / 4);
+  assert_pool_ok (u.pool);
+}
+
+static void
+changes_under_load (void **state)
+{
+  (void) state;
+  change_under_load ();
+}
+
+static void
+changes_while_pages_are_shared (void **state)
+{
+  (void) state;
+  u.options.dedup = DEDUP_POOL;
+  u.options.dedup_limit = MIB;
+  reopen ();
+  change_under_load ();
+}
+
+/* The only page of a dictionary goes while a writer has just found that
+ * its own is the same, and nobody counts that one yet.
+ */
+static void
+a_page_about_to_share (void **state)
+{
+  struct dictionaries *d;
+  uint8_t page[PAGE], found[PAGE];
+  struct stream *stream;
+  slot_t slot;
+
+  (void) state;
+  u.options.dedup = DEDUP_POOL;
+  u.options.dedup_limit = MIB;
+  reopen ();
+  d = &u.pool->dictionaries;
+  assert_int_equal (use_dictionary (0), 0);
+  put (0, 3);
+  assert_int_equal (use_dictionary (1), 0);
+  assert_int_equal (dictionaries_alive (d), 2);
+
+  page_of (3, page);
+  stream = stream_get (&u.pool->streams);
+  slot = encode_shared (device, stream, page, SIZE_CLASSES_MAX);
+  assert_int_equal (slot_codec (slot), CODEC_DICTIONARY + 0);
+  assert_int_equal (device_zero (device, PAGE, 0), 0);
+  assert_true (slots_of (0) == 0);
+  assert_int_equal (dictionaries_drop_unused (d), 0);
+  assert_int_equal (decode_slot (device, stream, slot, found), 0);
+  assert_memory_equal (found, page, PAGE);
+  release_slot (device, slot);
+  stream_put (&u.pool->streams, stream);
+
+  assert_int_equal (dictionaries_drop_unused (d), 1);
+  stream = stream_get (&u.pool->streams);
+  assert_false (stream_pin (&u.pool->streams, stream, CODEC_DICTIONARY + 0));
+  assert_true (stream_pin (&u.pool->streams, stream, CODEC_DICTIONARY + 1));
+  stream_put (&u.pool->streams, stream);
+  assert_int_equal (d->generations[0].holders, 0);
+  assert_int_equal (d->generations[1].holders, 1);
+  assert_pool_ok (u.pool);
+}
+
+/* ---- killed at any moment ---- */
+
+struct diary {
+  _Atomic uint64_t old[PAGES], new[PAGES];
+};
+
+static void __attribute__ ((noreturn))
+work_until_killed (struct diary *diary, uint64_t seed)
+{
+  struct rng r = { seed };
+
+  if (unit_attach (&u) == -1)
+    _exit (1);
+  device = device_open (u.pool, "", 0);
+  for (;;) {
+    uint64_t i = rng_below (&r, PAGES), tag = rng_next (&r);
+    uint8_t page[PAGE];
+
+    if (tag % 16 == 0 && use_dictionary (rng_next (&r)) == -1
+        && errno != EMLINK)
+      _exit (2);
+    page_of (tag, page);
+    diary->new[i] = tag;
+    if (device_write (device, page, PAGE, i * PAGE) == -1)
+      _exit (3);
+    diary->old[i] = tag;
+  }
+}
+
+static bool
+is_page_of (const uint8_t found[PAGE], uint64_t tag)
+{
+  uint8_t page[PAGE] = { 0 };
+
+  if (tag != 0)
+    page_of (tag, page);
+  return memcmp (page, found, PAGE) == 0;
+}
+
+static void
+all_is_there (struct diary *diary)
+{
+  uint8_t found[PAGE];
+
+  assert_int_equal (unit_attach (&u), 0);
+  find_device ();
+  assert_pool_ok (u.pool);
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    assert_int_equal (device_read (device, found, PAGE, i * PAGE), 0);
+    if (is_page_of (found, diary->new[i]))
+      diary->old[i] = diary->new[i];
+    else
+      assert_true (is_page_of (found, diary->old[i]));
+  }
+  unit_detach (&u);
+}
+
+static void
+killed_anywhere (void **state)
+{
+  struct diary *diary = mmap (NULL, sizeof *diary, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+  (void) state;
+  assert_ptr_not_equal (diary, MAP_FAILED);
+  unit_detach (&u);
+  for (unsigned round = 0; round < unit_scaled (100); ++round) {
+    struct timespec ts = { .tv_nsec = 2000000
+                                      + (long) rng_below (&rng, 20000000) };
+    uint64_t seed = rng_next (&rng);
+    int status;
+    pid_t pid = fork ();
+
+    assert_true (pid >= 0);
+    if (pid == 0)
+      work_until_killed (diary, seed);
+    nanosleep (&ts, NULL);
+    kill (pid, SIGKILL);
+    assert_int_equal (waitpid (pid, &status, 0), pid);
+    assert_true (WIFSIGNALED (status));
+    all_is_there (diary);
+  }
+  munmap (diary, sizeof *diary);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown (f, open_pool, close_pool)
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    TEST (pages_shrink),
+    TEST (eight_at_once),
+    TEST (the_last_page_drops_it),
+    TEST (the_same_is_found),
+    TEST (auto_goes_on_with_the_most_used),
+    TEST (every_level),
+    TEST (formatted_ones),
+    TEST (recompression_has_its_own),
+    TEST (a_change_that_fails),
+    TEST (no_memory_changes_nothing),
+    TEST (a_full_pool_starts),
+    TEST (what_is_no_dictionary),
+    TEST (a_half_written_area),
+    TEST (a_damaged_area),
+    TEST (a_damaged_record),
+    TEST (a_lost_record),
+    TEST (changes_under_load),
+    TEST (changes_while_pages_are_shared),
+    TEST (a_page_about_to_share),
+    TEST (killed_anywhere),
+  };
+
+  rng.state = unit_seed ();
+  return cmocka_run_group_tests_name ("dictionary", tests, NULL, NULL);
+}
+
+#endif /* HAVE_ZSTD */

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One program for each subject.  A failed run prints its SEED:
+#   SEED=12345 ./tests/unit/device
+# NBDZRAM_QUICK=1 does a tenth of the work.
+
+if HAVE_CMOCKA
+# Several threads use the subject at once.
+concurrent_units = \
+	tests/unit/backing-threads \
+	tests/unit/bits \
+	tests/unit/budget \
+	tests/unit/devices \
+	tests/unit/dictionary \
+	tests/unit/latency \
+	tests/unit/nbd-client \
+	tests/unit/replicated \
+	tests/unit/stream \
+	tests/unit/threads
+if HAVE_BACKING_NBD
+concurrent_units += tests/unit/nbd-client tests/unit/replicated
+endif
+
+# The subject has threads of its own.
+threaded_units = \
+	tests/unit/arena \
+	tests/unit/attach \
+	tests/unit/dedup \
+	tests/unit/policy \
+	tests/unit/reconfigure \
+	tests/unit/reserve \
+	tests/unit/writeback
+
+plain_units = \
+	tests/unit/age \
+	tests/unit/allow \
+	tests/unit/analysis \
+	tests/unit/backing \
+	tests/unit/backing-faults \
+	tests/unit/codec \
+	tests/unit/compact \
+	tests/unit/conf \
+	tests/unit/device \
+	tests/unit/dictionary-train \
+	tests/unit/expression \
+	tests/unit/kernel-file \
+	tests/unit/limit \
+	tests/unit/md-member \
+	tests/unit/objects \
+	tests/unit/pool-file \
+	tests/unit/recompress \
+	tests/unit/same \
+	tests/unit/share \
+	tests/unit/size-class \
+	tests/unit/slot \
+	tests/unit/stats \
+	tests/unit/swap \
+	tests/unit/table \
+	tests/unit/top \
+	tests/unit/trim \
+	tests/unit/watcher \
+	tests/unit/workload
+
+unit_programs = $(plain_units) $(threaded_units) $(concurrent_units)
+check_PROGRAMS += $(unit_programs)
+TESTS += $(unit_programs)
+
+# Automake takes tests/unit/NAME.c and $(LDADD) for all but these.
+
+backing_help = tests/lib/backing.c tests/lib/backing.h
+kernel_help = tests/lib/kernel.c tests/lib/kernel.h
+command_ldadd = tests/lib/libunit.la $(command_libs) $(CMOCKA_LIBS)
+
+tests_unit_allow_LDADD = tests/lib/libunit.la $(service_libs) \
+	$(CMOCKA_LIBS)
+tests_unit_analysis_SOURCES = tests/unit/analysis.c \
+	command/verbs/analysis.c command/verbs/analysis.h
+tests_unit_backing_SOURCES = tests/unit/backing.c $(backing_help)
+tests_unit_backing_faults_SOURCES = tests/unit/backing-faults.c \
+	$(backing_help)
+tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
+	$(backing_help)
+tests_unit_conf_LDADD = $(command_ldadd)
+tests_unit_expression_LDADD = $(command_ldadd)
+tests_unit_kernel_file_SOURCES = tests/unit/kernel-file.c $(kernel_help)
+tests_unit_kernel_file_LDADD = $(command_ldadd)
+tests_unit_md_member_SOURCES = tests/unit/md-member.c $(kernel_help)
+tests_unit_md_member_LDADD = $(command_ldadd)
+tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(fake_server) \
+	$(backing_help)
+tests_unit_replicated_SOURCES = tests/unit/replicated.c $(fake_server) \
+	$(backing_help)
+tests_unit_swap_SOURCES = tests/unit/swap.c $(fake_kernel) $(kernel_help)
+tests_unit_swap_LDADD = $(command_ldadd)
+tests_unit_top_SOURCES = tests/unit/top.c \
+	command/verbs/top-exports.c command/verbs/top-exports.h \
+	command/verbs/top-sample.c command/verbs/top-sample.h
+tests_unit_top_LDADD = $(command_ldadd)
+tests_unit_watcher_LDADD = $(command_ldadd)
+tests_unit_workload_SOURCES = tests/unit/workload.c \
+	bench/measure.c bench/measure.h \
+	bench/remote/page-in.c bench/remote/page-in.h \
+	bench/remote/zipf.c bench/remote/zipf.h
+tests_unit_workload_LDADD = $(LDADD) -lm
+endif
+
+# ---- faults ----
+
+fault_programs = tests/unit/fault-alloc tests/unit/fault-corrupt
+check_PROGRAMS += $(fault_programs)
+TESTS += $(fault_programs)

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* When a half of a mirror is given up and given back, with an array that
+ * is files of a directory of our own, and a mdadm that is played.
+ */
+
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/unit.h"
+
+#include <cmocka.h>
+
+#include "command/attach/md-setup.h"
+#include "command/attach/member.h"
+#include "command/base/kernel-file.h"
+#include "tests/lib/kernel.h"
+
+/* ---- what is played ---- */
+
+static unsigned begun;          /* times that mdadm was started */
+static int start_result, end_result;
+static bool ended;
+
+int
+md_add_begin (struct running_program *r, const char *array, int index,
+              char *error, size_t size)
+{
+  assert_string_equal (array, "md7");
+  assert_int_equal (index, 0);
+  if (start_result == -1) {
+    snprintf (error, size, "mdadm: No such file or directory");
+    return -1;
+  }
+  begun++;
+  *r = (struct running_program) { .pid = 4711, .fd = -1 };
+  return 0;
+}
+
+bool
+program_ended (struct running_program *r, int *result, char *error,
+               size_t size)
+{
+  assert_int_equal (r->pid, 4711);
+  if (!ended)
+    return false;
+  r->pid = 0;
+  *result = end_result;
+  if (end_result == -1)
+    snprintf (error, size, "mdadm: too small");
+  return true;
+}
+
+/* A shell command, in the directory. */
+static void __attribute__ ((format (printf, 1, 2)))
+sh (const char *format, ...)
+{
+  char command[512];
+  va_list ap;
+  int n = snprintf (command, sizeof command, "cd %s && ", kernel_root);
+
+  va_start (ap, format);
+  vsnprintf (command + n, sizeof command - (size_t) n, format, ap);
+  va_end (ap);
+  assert_int_equal (system (command), 0);
+}
+
+static void
+put_state (int index, const char *state)
+{
+  sh ("mkdir -p sys/block/md7/md/dev-nbd%d sys/block/nbd%d/holders/md7"
+      " sys/block/md7/slaves/nbd%d", index, index, index);
+  sh ("echo %s >sys/block/md7/md/dev-nbd%d/state", state, index);
+}
+
+static void
+leave (int index)
+{
+  /* Who has the file open finds nothing in it any more. */
+  sh (": >sys/block/md7/md/dev-nbd%d/state; rm -r sys/block/md7/md/dev-nbd%d"
+      " sys/block/nbd%d/holders/md7 sys/block/md7/slaves/nbd%d", index,
+      index, index, index);
+}
+
+/* How many workers of the kernel read for a device. */
+static void
+put_readers (int index, unsigned count)
+{
+  sh ("rm -rf proc/%d?; mkdir -p proc/%d9 && echo nbd%d-recv >proc/%d9/comm",
+      index + 1, index + 1, index, index + 1);
+  for (unsigned i = 0; i < count; ++i)
+    sh ("mkdir proc/%d%u && echo kworker/u4:1+nbd%d-recv >proc/%d%u/comm",
+        index + 1, i, index, index + 1, i);
+}
+
+/* A file of the kernel is not made shorter by who writes to it. */
+static void
+assert_state (int index, const char *state)
+{
+  char path[96], text[256];
+
+  snprintf (path, sizeof path, "/sys/block/md7/md/dev-nbd%d/state", index);
+  assert_int_not_equal (kernel_file_read (path, text, sizeof text), -1);
+  assert_memory_equal (text, state, strlen (state));
+}
+
+/* A mirror that works, of which we are the first half. */
+static int
+mirror (void **state)
+{
+  (void) state;
+  sh ("rm -rf sys proc; mkdir -p sys/block/nbd0/holders"
+      " sys/block/md7/md proc; echo raid1 >sys/block/md7/md/level");
+  put_state (0, "in_sync,failfast");
+  put_state (1, "in_sync,failfast");
+  put_readers (0, 2);
+  put_readers (1, 2);
+  begun = 0;
+  start_result = end_result = 0;
+  ended = false;
+  return 0;
+}
+
+/* ---- arrays ---- */
+
+static void
+arrays (void **state)
+{
+  char array[MD_NAME_SIZE], level[32];
+  int halves[MD_HALVES_MAX];
+
+  (void) state;
+  assert_true (md_find (array, 0));
+  assert_string_equal (array, "md7");
+  assert_false (md_find (array, 5));
+  assert_int_equal (md_halves ("md7", halves), 2);
+  assert_int_equal (halves[0] + halves[1], 1);
+  assert_int_equal (md_halves ("md8", halves), 0);
+  assert_true (md_is_mirror ("md7"));
+  assert_false (md_is_mirror ("md8"));
+  sh ("echo raid10 >sys/block/md7/md/level");
+  assert_false (md_is_mirror ("md7"));
+  md_level ("md7", level, sizeof level);
+  assert_string_equal (level, "raid10");
+  md_level ("md8", level, sizeof level);
+  assert_string_equal (level, "");
+}
+
+static void
+states (void **state)
+{
+  (void) state;
+  assert_int_equal (md_half_of ("md7", 0), MD_HALF_IN_SYNC);
+  put_state (0, "faulty,write_error");
+  assert_int_equal (md_half_of ("md7", 0), MD_HALF_FAULTY);
+  put_state (0, "spare,failfast");
+  assert_int_equal (md_half_of ("md7", 0), MD_HALF_SPARE);
+  put_state (0, "not_in_sync");
+  assert_int_equal (md_half_of ("md7", 0), MD_HALF_SPARE);
+  assert_int_equal (md_half_of ("md7", 3), MD_HALF_NONE);
+
+  assert_true (md_has_other ("md7", 0));
+  assert_false (md_has_other ("md7", 1));
+  put_state (0, "in_sync");
+  assert_true (md_has_other ("md7", 1));
+  put_readers (0, 0);
+  assert_false (md_has_other ("md7", 1));
+  /* Where readers are not shown, nobody is known to be alive. */
+  sh ("rm -r proc/19");
+  assert_false (md_has_other ("md7", 1));
+}
+
+/* ---- giving up ---- */
+
+static enum half_event
+look (struct half *h, bool dead, int64_t now)
+{
+  char text[160];
+
+  return half_look (h, dead, now, text, sizeof text);
+}
+
+static void
+given_up_in_time (void **state)
+{
+  char array[MD_NAME_SIZE] = "";
+  struct half h;
+
+  (void) state;
+  half_begin (&h, 0, array);
+  assert_int_equal (look (&h, false, 0), HALF_FOUND);
+  assert_string_equal (array, "md7");
+  assert_int_equal (look (&h, false, 500), HALF_QUIET);
+
+  /* A server that is back soon. */
+  assert_int_equal (look (&h, true, 1000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 2900), HALF_QUIET);
+  assert_int_equal (look (&h, false, 3100), HALF_QUIET);
+  assert_int_equal (look (&h, true, 5000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 6900), HALF_QUIET);
+  assert_int_equal (look (&h, true, 7000), HALF_GIVE_UP);
+}
+
+/* As long as the other one is dead, too, or has not all pages. */
+static void
+last_one_stays (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7";
+  struct half h;
+
+  (void) state;
+  half_begin (&h, 0, array);
+  put_readers (1, 0);
+  assert_int_equal (look (&h, true, 0), HALF_QUIET);
+  assert_int_equal (look (&h, true, 100000), HALF_QUIET);
+  put_readers (1, 1);
+  assert_int_equal (look (&h, true, 101000), HALF_GIVE_UP);
+  put_state (1, "spare");
+  assert_int_equal (look (&h, true, 102000), HALF_QUIET);
+  put_state (1, "faulty");
+  assert_int_equal (look (&h, true, 103000), HALF_QUIET);
+  leave (1);
+  assert_int_equal (look (&h, true, 104000), HALF_QUIET);
+
+  /* But nobody waits for who is not of the array. */
+  put_state (0, "faulty");
+  assert_int_equal (look (&h, true, 105000), HALF_GIVE_UP);
+  leave (0);
+  assert_int_equal (look (&h, true, 106000), HALF_GIVE_UP);
+}
+
+/* Without an array, and with one of another kind. */
+static void
+no_mirror (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7";
+  struct half h;
+
+  (void) state;
+  sh ("echo raid0 >sys/block/md7/md/level");
+  half_begin (&h, 0, array);
+  assert_int_equal (look (&h, true, 0), HALF_QUIET);
+  assert_int_equal (look (&h, true, 2000), HALF_FOUND);
+  assert_string_equal (array, "");
+  assert_int_equal (look (&h, true, 100000), HALF_QUIET);
+  leave (0);
+  assert_int_equal (look (&h, false, 101000), HALF_QUIET);
+  assert_int_equal (begun, 0);
+}
+
+/* ---- leaving ---- */
+
+static void
+leaving (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7";
+  struct half h;
+
+  (void) state;
+  half_begin (&h, 0, array);
+  assert_false (half_leave (&h));
+  assert_state (0, "faulty");
+  put_state (0, "faulty,failfast");
+  assert_false (half_leave (&h));
+  assert_state (0, "remove");
+  leave (0);
+  assert_true (half_leave (&h));
+}
+
+/* The kernel must not be told that the last one is dead. */
+static void
+last_one_is_never_failed (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7";
+  struct half h;
+
+  (void) state;
+  half_begin (&h, 0, array);
+  put_readers (1, 0);
+  assert_false (half_leave (&h));
+  assert_state (0, "in_sync,failfast");
+}
+
+/* ---- coming back ---- */
+
+static void
+given_back (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7", text[160];
+  struct half h;
+
+  (void) state;
+  leave (0);
+  half_begin (&h, 0, array);
+  assert_int_equal (look (&h, false, 0), HALF_ADDING);
+  assert_int_equal (look (&h, false, 500), HALF_QUIET);
+  assert_int_equal (begun, 1);
+
+  /* Refused: again, but not at once. */
+  ended = true;
+  end_result = -1;
+  assert_int_equal (half_look (&h, false, 1000, text, sizeof text),
+                    HALF_NOT_ADDED);
+  assert_string_equal (text, "mdadm: too small");
+  assert_int_equal (look (&h, false, 5900), HALF_QUIET);
+  assert_int_equal (look (&h, false, 6000), HALF_ADDING);
+  assert_int_equal (begun, 2);
+  end_result = 0;
+  assert_int_equal (look (&h, false, 6500), HALF_ADDED);
+  put_state (0, "spare");
+  assert_int_equal (look (&h, false, 20000), HALF_QUIET);
+
+  leave (0);
+  start_result = -1;
+  assert_int_equal (look (&h, false, 30000), HALF_NOT_ADDED);
+  assert_int_equal (look (&h, false, 30500), HALF_QUIET);
+}
+
+/* Its server dies while mdadm waits for it: what mdadm waits for fails
+ * once the device is given up, and the array is left after that.
+ */
+static void
+dies_while_added (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7";
+  struct half h;
+
+  (void) state;
+  leave (0);
+  half_begin (&h, 0, array);
+  assert_int_equal (look (&h, false, 0), HALF_ADDING);
+  assert_int_equal (look (&h, true, 500), HALF_QUIET);
+  assert_int_equal (look (&h, true, 2500), HALF_GIVE_UP);
+  assert_false (half_leave (&h));
+  ended = true;
+  end_result = -1;
+  assert_true (half_leave (&h));
+}
+
+/* md gave it up, though its server lives. */
+static void
+refused_a_request (void **state)
+{
+  char array[MD_NAME_SIZE] = "md7";
+  struct half h;
+
+  (void) state;
+  half_begin (&h, 0, array);
+  put_state (0, "faulty");
+  assert_int_equal (look (&h, false, 0), HALF_QUIET);
+  assert_int_equal (look (&h, false, 59000), HALF_QUIET);
+  assert_state (0, "faulty");
+  assert_int_equal (look (&h, false, 60000), HALF_QUIET);
+  assert_state (0, "remove");
+  leave (0);
+  assert_int_equal (look (&h, false, 60500), HALF_ADDING);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup (arrays, mirror),
+    cmocka_unit_test_setup (states, mirror),
+    cmocka_unit_test_setup (given_up_in_time, mirror),
+    cmocka_unit_test_setup (last_one_stays, mirror),
+    cmocka_unit_test_setup (no_mirror, mirror),
+    cmocka_unit_test_setup (leaving, mirror),
+    cmocka_unit_test_setup (last_one_is_never_failed, mirror),
+    cmocka_unit_test_setup (given_back, mirror),
+    cmocka_unit_test_setup (dies_while_added, mirror),
+    cmocka_unit_test_setup (refused_a_request, mirror),
+  };
+
+  return cmocka_run_group_tests (tests, kernel_setup, kernel_teardown);
+}

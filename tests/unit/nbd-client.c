@@ -1,0 +1,794 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The far end of a backing file, by a server that is played: whatever
+ * happens to connections, what is read is right, or an error, and what is
+ * said to be written is.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/backing/nbd-client.h"
+#include "tests/fake/server.h"
+#include "tests/lib/backing.h"
+
+#include <cmocka.h>
+
+#define DISK (8 * MIB)
+
+/* Of the first block: what makes it the right one. */
+#define RIGHT 'R'
+
+/* Longer than anything takes that is to succeed. */
+#define LONG 600
+
+static _Atomic unsigned said;   /* lines of the log */
+
+static void
+count_line (const char *text)
+{
+  assert_null (strchr (text, '\n'));
+  said++;
+}
+
+static bool
+is_right (void *opaque, const void *block)
+{
+  (void) opaque;
+  return *(const char *) block == RIGHT;
+}
+
+/* What block N has, at first. */
+static void
+fill_block (uint8_t *block, uint64_t n)
+{
+  object_fill (block, BACKING_BLOCK, (uint32_t) n + 1);
+}
+
+static struct played *
+start_server (bool multi_conn)
+{
+  struct played *p = played_start (DISK);
+
+  p->multi_conn = multi_conn;
+  for (uint64_t n = 0; n < DISK / BACKING_BLOCK; ++n)
+    fill_block (p->disk + n * BACKING_BLOCK, n);
+  p->disk[0] = RIGHT;
+  memcpy (p->durable, p->disk, DISK);
+  return p;
+}
+
+static struct far_end *
+open_far_end (struct played *p, unsigned timeout)
+{
+  const struct far_end_options o = {
+    .uri = p->uri, .timeout = timeout, .log = count_line,
+  };
+  char error[256] = "";
+  struct far_end *f = far_end_open (&o, error, sizeof error);
+
+  if (!f)
+    fail_msg ("%s", error);
+  assert_int_equal (far_end_size (f), DISK);
+  assert_true (far_end_can_trim (f));
+  return f;
+}
+
+static void
+wait_for_connections (struct far_end *f, unsigned n)
+{
+  struct far_end_stats st;
+
+  for (unsigned i = 0; i < 6000; ++i) {
+    far_end_get_stats (f, &st);
+    if (st.connections == n)
+      return;
+    usleep (10000);
+  }
+  fail_msg ("%u connections", st.connections);
+}
+
+static struct far_end *
+start_far_end (struct played *p, unsigned timeout)
+{
+  struct far_end *f = open_far_end (p, timeout);
+
+  far_end_rest (f);
+  assert_false (far_end_is_there (f));
+  assert_int_equal (far_end_start (f, is_right, NULL), 0);
+  wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
+  return f;
+}
+
+static void
+assert_block (struct far_end *f, uint64_t n)
+{
+  uint8_t block[BACKING_BLOCK], expected[BACKING_BLOCK];
+
+  fill_block (expected, n);
+  if (far_end_read (f, block, sizeof block, n * BACKING_BLOCK, true) == -1)
+    fail_msg ("block %u: %s", (unsigned) n, strerror (errno));
+  assert_memory_equal (block, expected, sizeof block);
+}
+
+static int
+write_blocks (struct far_end *f, const uint8_t *data, uint64_t n,
+              unsigned blocks, bool *unsure)
+{
+  const struct backing_run run = {
+    data, (size_t) blocks * BACKING_BLOCK, n * BACKING_BLOCK,
+  };
+
+  return far_end_write (f, &run, 1, unsure);
+}
+
+static uint64_t
+seconds (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (uint64_t) ts.tv_sec;
+}
+
+/* ---- without faults ---- */
+
+/* Before there are threads, too. */
+static void
+requests (void **state)
+{
+  static uint8_t data[MIB];
+  struct backing_run runs[3];
+  bool unsure;
+
+  (void) state;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    struct played *p = start_server (turn & 1);
+    struct far_end *f = turn < 2 ? open_far_end (p, LONG)
+                                 : start_far_end (p, LONG);
+
+    assert_true (far_end_is_there (f));
+    for (uint64_t n = 1; n < 20; ++n)
+      assert_block (f, n);
+    object_fill (data, sizeof data, turn);
+    runs[0] = (struct backing_run) { data, 300 * KIB, MIB };
+    runs[1] = (struct backing_run) { data + 300 * KIB, 4 * KIB, 3 * MIB };
+    runs[2] = (struct backing_run) { data + 304 * KIB, 720 * KIB, 5 * MIB };
+    assert_int_equal (far_end_write (f, runs, 3, &unsure), 0);
+    for (unsigned i = 0; i < 3; ++i)
+      assert_memory_equal (p->disk + runs[i].offset, runs[i].data,
+                           runs[i].length);
+    assert_int_equal (far_end_trim (f, 3 * MIB, 4 * KIB, &unsure), 0);
+    assert_int_equal (p->trimmed, 4 * KIB);
+    assert_int_equal (far_end_write (f, runs, 0, &unsure), 0);
+    far_end_close (f);
+    assert_int_equal (said, 0);
+    played_stop (p);
+  }
+}
+
+static void
+refusals (void **state)
+{
+  const struct far_end_options o = {
+    .uri = "nbd+unix:///?socket=/nonexistent/socket", .timeout = LONG,
+  };
+  char error[256] = "";
+
+  (void) state;
+  assert_null (far_end_open (&o, error, sizeof error));
+  assert_non_null (strstr (error, "No such file"));
+  far_end_close (NULL);
+}
+
+/* ---- away at first ---- */
+
+/* All that opening it finds otherwise is found when it comes. */
+static void
+away_at_first (void **state)
+{
+  (void) state;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    struct played *p = start_server (turn & 1);
+    const struct far_end_options o = {
+      .uri = p->uri, .timeout = turn < 2 ? LONG : 1, .may_be_away = true,
+    };
+    uint8_t block[BACKING_BLOCK];
+    char error[256] = "";
+    struct far_end *f;
+
+    played_leave (p);
+    f = far_end_open (&o, error, sizeof error);
+    assert_non_null (f);
+    assert_non_null (strstr (error, "No such file"));
+    assert_int_equal (far_end_size (f), 0);
+    assert_false (far_end_is_there (f));
+    assert_int_equal (far_end_read (f, block, sizeof block, 0, true), -1);
+    assert_int_equal (errno, ENOTCONN);
+    far_end_rest (f);
+    assert_int_equal (far_end_start (f, is_right, NULL), 0);
+    if (turn < 2) {
+      played_return (p, PLAYED_KEPT);
+      assert_block (f, 1);      /* waits for it */
+      wait_for_connections (f, turn & 1 ? FAR_END_CONNECTIONS : 1);
+      assert_int_equal (far_end_size (f), DISK);
+      assert_true (far_end_can_trim (f));
+    } else {
+      assert_int_equal (far_end_read (f, block, sizeof block, 0, true), -1);
+      assert_int_equal (errno, ETIMEDOUT);
+    }
+    far_end_close (f);
+    if (turn >= 2)
+      played_return (p, PLAYED_KEPT);
+    played_stop (p);
+  }
+}
+
+/* What is there, but can't be used, is not away. */
+static void
+unusable (void **state)
+{
+  struct played *p = start_server (false);
+  const struct far_end_options o = {
+    .uri = p->uri, .timeout = LONG, .may_be_away = true,
+  };
+  char error[256] = "";
+
+  (void) state;
+  p->read_only = true;
+  assert_null (far_end_open (&o, error, sizeof error));
+  assert_string_equal (error, "it is read-only");
+  played_stop (p);
+}
+
+/* ---- connections that end ---- */
+
+/* A cut at each byte of the first few, and at some of those that follow. */
+static int64_t
+next_cut (int64_t cut)
+{
+  return cut < 48 ? cut + 1 : cut + 1500;
+}
+
+static void
+cut_reads (void **state)
+{
+  struct played *p = start_server (false);
+  struct far_end *f = start_far_end (p, LONG);
+  struct far_end_stats st;
+  uint64_t n = 1;
+
+  (void) state;
+  for (int64_t cut = 0; cut < 28; ++cut) {
+    p->receive_left = cut;
+    assert_block (f, n++);
+    assert_int_equal (p->receive_left, -1);
+  }
+  for (int64_t cut = 0; cut < 16 + BACKING_BLOCK; cut = next_cut (cut)) {
+    p->send_left = cut;
+    assert_block (f, n++);
+    assert_int_equal (p->send_left, -1);
+  }
+  far_end_get_stats (f, &st);
+  assert_true (st.reconnects >= 28 + 48);
+  far_end_close (f);
+  played_stop (p);
+}
+
+/* A write that fails says whether it may have been done. */
+static void
+cut_write (struct played *p, struct far_end *f, uint64_t n, bool must_be_sure)
+{
+  uint8_t data[2 * BACKING_BLOCK];
+  bool unsure = false;
+  int r;
+
+  object_fill (data, sizeof data, (uint32_t) ~n);
+  wait_for_connections (f, 1);
+  r = write_blocks (f, data, n, 2, &unsure);
+  if (r == -1) {
+    assert_int_equal (errno, ENOTCONN);
+    assert_true (unsure);
+    wait_for_connections (f, 1);
+    assert_int_equal (write_blocks (f, data, n, 2, &unsure), 0);
+  } else
+    assert_false (must_be_sure);
+  assert_false (unsure);
+  assert_memory_equal (p->disk + n * BACKING_BLOCK, data, sizeof data);
+}
+
+static void
+cut_writes (void **state)
+{
+  struct played *p = start_server (false);
+  struct far_end *f = start_far_end (p, LONG);
+  uint64_t n = 1;
+
+  (void) state;
+  for (int64_t cut = 0; cut < 28 + 2 * BACKING_BLOCK; cut = next_cut (cut)) {
+    p->receive_left = cut;
+    cut_write (p, f, n++, true);
+    assert_int_equal (p->receive_left, -1);
+  }
+  for (int64_t cut = 0; cut < 16; ++cut) {
+    p->send_left = cut;
+    cut_write (p, f, n++, true);
+    assert_int_equal (p->send_left, -1);
+  }
+  /* Nothing of the rest was touched. */
+  for (; n < DISK / BACKING_BLOCK; n += 7)
+    assert_block (f, n + 1 < DISK / BACKING_BLOCK ? n + 1 : n);
+  far_end_close (f);
+  played_stop (p);
+}
+
+/* ... while it is being made again. */
+static void
+cut_handshakes (void **state)
+{
+  struct played *p = start_server (false);
+  struct far_end *f = start_far_end (p, LONG);
+  unsigned step = unit_quick () ? 23 : 5;
+
+  (void) state;
+  for (int64_t cut = 0; cut < 120; cut += step) {
+    wait_for_connections (f, 1);
+    played_leave (p);
+    p->send_left = cut;
+    played_return (p, PLAYED_KEPT);
+    assert_block (f, (uint64_t) cut + 1);
+    p->send_left = -1;
+    played_leave (p);
+    p->receive_left = cut;
+    played_return (p, PLAYED_KEPT);
+    assert_block (f, (uint64_t) cut + 2);
+    p->receive_left = -1;
+  }
+  far_end_close (f);
+  played_stop (p);
+}
+
+/* What is behind the end is an error, and ends no connection. */
+static void
+behind_the_end (void **state)
+{
+  uint8_t block[BACKING_BLOCK] = { 0 };
+  struct played *p = start_server (true);
+  struct far_end *f = start_far_end (p, LONG);
+  struct far_end_stats st;
+  bool unsure = true;
+
+  (void) state;
+  assert_int_equal (far_end_read (f, block, sizeof block, DISK, true), -1);
+  assert_int_equal (errno, EIO);
+  assert_int_equal (write_blocks (f, block, DISK / BACKING_BLOCK, 1, &unsure),
+                    -1);
+  assert_false (unsure);
+  assert_int_equal (far_end_trim (f, DISK - BACKING_BLOCK, 2 * BACKING_BLOCK,
+                                  &unsure), -1);
+  assert_false (unsure);
+  far_end_get_stats (f, &st);
+  assert_int_equal (st.connections, FAR_END_CONNECTIONS);
+  assert_int_equal (st.reconnects, 0);
+  far_end_close (f);
+  played_stop (p);
+}
+
+/* What it said is written is there, if it can promise that. */
+static void
+power_lost (void **state)
+{
+  uint8_t data[8 * BACKING_BLOCK];
+  bool unsure;
+
+  (void) state;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    struct played *p = start_server (turn / 2);
+    struct far_end *f;
+
+    p->no_fua = turn % 2;
+    f = start_far_end (p, LONG);
+    for (unsigned i = 0; i < 8; ++i)
+      fill_block (data + i * BACKING_BLOCK, 700 + i);
+    assert_int_equal (write_blocks (f, data, 100, 8, &unsure), 0);
+    played_leave (p);
+    played_return (p, p->no_fua ? PLAYED_KEPT : PLAYED_POWER_LOST);
+    assert_memory_equal (p->disk + 100 * BACKING_BLOCK, data, sizeof data);
+    assert_block (f, 7);
+
+    /* It need not be the same server that comes back. */
+    played_leave (p);
+    wait_for_connections (f, 0);
+    p->no_fua = !p->no_fua;
+    played_return (p, PLAYED_KEPT);
+    wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
+    assert_int_equal (write_blocks (f, data, 200, 8, &unsure), 0);
+    assert_memory_equal ((p->no_fua ? p->disk : p->durable)
+                         + 200 * BACKING_BLOCK, data, sizeof data);
+    far_end_close (f);
+    played_stop (p);
+  }
+}
+
+/* ---- something else ---- */
+
+static void
+wrong (void **state)
+{
+  uint8_t block[BACKING_BLOCK];
+  struct far_end_stats st;
+  bool unsure = true;
+
+  (void) state;
+  for (unsigned turn = 0; turn < 2; ++turn) {
+    struct played *p = start_server (turn == 1);
+    struct far_end *f = start_far_end (p, LONG);
+
+    /* One connection finds out for all. */
+    said = 0;
+    played_fill (p, 0, 1, 'X');
+    p->send_left = 0;
+    far_end_read (f, block, sizeof block, BACKING_BLOCK, false);
+    wait_for_connections (f, 0);
+    do
+      far_end_get_stats (f, &st);
+    while (!st.is_wrong);
+    assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
+                                    true), -1);
+    assert_int_equal (errno, EIO);
+    p->writes = 0;
+    assert_int_equal (write_blocks (f, block, 1, 1, &unsure), -1);
+    assert_false (unsure);
+    assert_int_equal (p->writes, 0);
+
+    played_fill (p, 0, 1, RIGHT);
+    wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
+    assert_block (f, 1);
+    assert_uint_in_range (said, 2, 3);
+
+    /* It has become one that can't trim. */
+    played_leave (p);
+    wait_for_connections (f, 0);
+    p->no_trim = true;
+    played_return (p, PLAYED_KEPT);
+    wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
+    assert_false (far_end_can_trim (f));
+    far_end_close (f);
+    played_stop (p);
+  }
+  said = 0;
+}
+
+/* ---- no answer ---- */
+
+static void
+mute (void **state)
+{
+  uint8_t block[BACKING_BLOCK] = { 0 };
+
+  (void) state;
+  for (unsigned turn = 0; turn < 2; ++turn) {
+    struct played *p = start_server (turn == 1);
+    struct far_end *f = start_far_end (p, 3);
+    uint64_t start = seconds ();
+    bool unsure = false;
+
+    p->mute = true;
+    assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
+                                    true), -1);
+    assert_int_equal (errno, ETIMEDOUT);
+    assert_true (seconds () - start >= 2);
+    p->mute = false;
+    assert_block (f, 1);
+
+    p->mute = true;
+    assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
+                                    false), -1);
+    assert_int_equal (errno, ENOTCONN);
+    p->mute = false;
+    assert_block (f, 1);
+
+    p->mute = true;
+    assert_int_equal (write_blocks (f, block, 1, 1, &unsure), -1);
+    assert_true (unsure);
+    p->mute = false;
+    assert_block (f, 2);
+    far_end_close (f);
+    played_stop (p);
+  }
+}
+
+/* ---- errors that it answers with ---- */
+
+static void
+answer (struct played *p, int err, unsigned times)
+{
+  p->error = err;
+  p->errors = times;
+}
+
+static void
+answers (void **state)
+{
+  struct played *p = start_server (false);
+  struct far_end *f = start_far_end (p, LONG);
+  uint8_t block[BACKING_BLOCK] = { 0 };
+  struct far_end_stats st;
+  bool unsure = true;
+
+  (void) state;
+  answer (p, 28, 1);            /* ENOSPC */
+  assert_int_equal (write_blocks (f, block, 1, 1, &unsure), -1);
+  assert_int_equal (errno, ENOSPC);
+  assert_false (unsure);
+  answer (p, 5, 1);             /* EIO */
+  assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
+                                  true), -1);
+  assert_int_equal (errno, EIO);
+  assert_block (f, 1);
+  far_end_get_stats (f, &st);
+  assert_int_equal (st.reconnects, 0);
+
+  /* It is going to end: another one will answer. */
+  answer (p, 108, 1);           /* ESHUTDOWN */
+  assert_block (f, 2);
+  far_end_get_stats (f, &st);
+  assert_int_equal (st.reconnects, 1);
+  far_end_close (f);
+  played_stop (p);
+}
+
+/* ---- all at once ---- */
+
+#define READERS 6
+
+static struct far_end *shared;
+static _Atomic bool enough;
+static _Atomic unsigned reads_done;
+
+static void *
+read_on (void *opaque)
+{
+  struct rng rng = { .state = (uintptr_t) opaque + unit_seed () };
+
+  while (!enough) {
+    /* The second half is the writer's. */
+    assert_block (shared, 1 + rng_below (&rng, DISK / BACKING_BLOCK / 2 - 1));
+    reads_done++;
+  }
+  return NULL;
+}
+
+static void
+many (void **state)
+{
+  static uint8_t data[MIB];
+  struct rng rng = { .state = unit_seed () };
+  unsigned written = 0, rounds = unit_scaled (300);
+  struct played *p = start_server (true);
+  uint64_t first = DISK / BACKING_BLOCK / 2;
+  pthread_t threads[READERS];
+  bool unsure;
+
+  (void) state;
+  shared = start_far_end (p, LONG);
+  enough = false;
+  for (uintptr_t i = 0; i < READERS; ++i)
+    assert_int_equal (pthread_create (&threads[i], NULL, read_on,
+                                      (void *) i), 0);
+  for (unsigned round = 0; round < rounds; ++round) {
+    unsigned blocks = 1 + (unsigned) rng_below (&rng, 256);
+    uint64_t n = first + rng_below (&rng, 700);
+
+    object_fill (data, blocks * BACKING_BLOCK, round + 7);
+    if (rng_below (&rng, 8) == 0)
+      p->send_left = (int64_t) rng_below (&rng, 200000);
+    if (rng_below (&rng, 8) == 0)
+      p->receive_left = (int64_t) rng_below (&rng, 200000);
+    if (write_blocks (shared, data, n, blocks, &unsure) == 0) {
+      assert_memory_equal (p->disk + n * BACKING_BLOCK, data,
+                           blocks * BACKING_BLOCK);
+      written++;
+    } else if (!far_end_is_there (shared))
+      usleep (50000);
+  }
+  assert_true (written > 0);
+  enough = true;
+  for (unsigned i = 0; i < READERS; ++i)
+    pthread_join (threads[i], NULL);
+  assert_true (reads_done > 0);
+  far_end_close (shared);
+  played_stop (p);
+}
+
+/* ---- the backing file that it is ---- */
+
+static void
+open_backing (struct backing *b, struct played *p, struct budget *budget,
+              struct backing_record *record)
+{
+  char error[256] = "";
+  const struct backing_options o = {
+    .path = p->uri, .page_size = 4096, .pool_id = "a pool", .pool_fd = -1,
+    .budget = budget, .timeout = LONG, .record = record, .error = error,
+    .error_size = sizeof error,
+  };
+
+  if (backing_open (b, &o) == -1)
+    fail_msg ("%s: %s", strerror (errno), error);
+  assert_int_equal (b->blocks, DISK / BACKING_BLOCK);
+  if (!b->taken_over)
+    backing_attach_done (b);
+  assert_int_equal (backing_start (b), 0);
+  for (unsigned i = 0; !backing_may_write (b); ++i) {
+    assert_true (i < 6000);
+    usleep (10000);
+  }
+}
+
+/* Write one object of each of COUNT blocks; returns where the first is, or
+ * 0 with errno.
+ */
+static uint64_t
+write_some (struct backing *b, struct backing_batch *t, unsigned blocks)
+{
+  static uint8_t object[BACKING_BLOCK];
+  uint64_t offset;
+  int err;
+
+  for (unsigned i = 0; i < blocks; ++i) {
+    object_fill (object, sizeof object, i + 1);
+    assert_int_equal (backing_batch_add (t, object, sizeof object, true), i);
+  }
+  err = backing_flush (t) == 0 ? 0 : errno;
+  offset = err == 0 ? backing_batch_offset (t, 0) : 0;
+  for (unsigned i = 0; err == 0 && i < blocks; ++i)
+    backing_claim (b, backing_batch_offset (t, i), BACKING_BLOCK, 1);
+  backing_batch_reset (t);
+  errno = err;
+  return offset;
+}
+
+/* What can't be written now can be after a while. */
+static uint64_t
+write_in_time (struct backing *b, struct backing_batch *t, unsigned blocks)
+{
+  uint64_t offset = 0;
+
+  for (unsigned i = 0; offset == 0 && i < 6000; ++i) {
+    usleep (10000);
+    offset = write_some (b, t, blocks);
+  }
+  assert_true (offset != 0);
+  return offset;
+}
+
+/* Number I of those that were written together. */
+static void
+assert_object (struct backing *b, uint64_t offset, unsigned i)
+{
+  static _Alignas (4096) uint8_t buf[2 * BACKING_BLOCK];
+  uint8_t object[BACKING_BLOCK];
+  void *found = backing_read (b, offset + i * BACKING_BLOCK, sizeof object,
+                              buf);
+
+  object_fill (object, sizeof object, i + 1);
+  assert_non_null (found);
+  assert_memory_equal (found, object, sizeof object);
+}
+
+static void
+backing (void **state)
+{
+  struct played *p = played_start (DISK);
+  struct budget budget = { 0 };
+  struct backing_stats st;
+  struct backing_record record = { .has = 0 };
+  struct backing_batch *t;
+  struct backing b;
+  uint64_t offset;
+  uint32_t used;
+  unsigned phase;
+  int error;
+
+  (void) state;
+  open_backing (&b, p, &budget, &record);
+  assert_true (b.taken_over && b.is_device && b.can_give_back);
+  assert_int_equal (p->trimmed, DISK - BACKING_BLOCK);
+  t = backing_batch_new (&b, MIB, false);
+  offset = write_some (&b, t, 10);
+  assert_true (offset != 0);
+  assert_object (&b, offset, 0);
+  assert_int_equal (b.counters.write_bytes, 11 * BACKING_BLOCK);
+
+  /* What may still be written is not used again. */
+  used = b.used;
+  p->send_left = 0;
+  assert_int_equal (write_some (&b, t, 20), 0);
+  assert_int_equal (errno, ENOTCONN);
+  assert_int_equal (b.used, used + 20);
+  assert_int_equal (b.counters.write_errors, 1);
+  assert_null (backing_check (&b));
+  assert_object (&b, offset, 3); /* waits for it */
+  write_in_time (&b, t, 10);
+  assert_int_equal (b.used, used + 30);
+  assert_int_equal (backing_get_state (&b, &error), BACKING_OK);
+  backing_get_stats (&b, &st);
+  assert_true (st.connections == 1 && st.reconnects == 1);
+
+  /* Readers that stay do not keep it from going on. */
+  phase = backing_enter (&b);
+  assert_int_equal (write_some (&b, t, 5), 0);
+  assert_int_equal (errno, EBUSY);
+  backing_leave (&b, phase);
+  assert_int_equal (b.used, used + 30);
+  write_in_time (&b, t, 5);
+
+  /* What is free is trimmed; where that is not sure, it stays unused. */
+  p->trimmed = 0;
+  backing_release (&b, offset, 5 * BACKING_BLOCK, 1);
+  backing_give_back (&b, 0);
+  assert_int_equal (p->trimmed, 5 * BACKING_BLOCK);
+  used = b.used;
+  backing_release (&b, offset + 5 * BACKING_BLOCK, 2 * BACKING_BLOCK, 1);
+  assert_int_equal (b.used, used - 2);
+  p->send_left = 0;
+  backing_give_back (&b, 0);
+  assert_int_equal (b.used, used);
+  assert_null (backing_check (&b));
+  backing_batch_free (t);
+  for (unsigned i = 0; !backing_may_write (&b) && i < 6000; ++i)
+    usleep (10000);
+
+  /* Another program takes it over while it is connected to: nothing is
+   * written there any more.
+   */
+  b.disk.looked_at = 1;
+  played_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
+  p->writes = 0;
+  t = backing_batch_new (&b, MIB, false);
+  assert_int_equal (write_some (&b, t, 2), 0);
+  assert_int_equal (errno, EIO);
+  assert_int_equal (p->writes, 0);
+  assert_int_equal (backing_get_state (&b, &error), BACKING_WRONG);
+  backing_batch_free (t);
+  played_fill (p, 30, 1, p->disk[30] ^ 1);
+  backing_close (&b);
+
+  /* Attached, it is the same. */
+  open_backing (&b, p, &budget, &record);
+  assert_false (b.taken_over);
+  assert_int_equal (b.used, 1);
+  assert_object (&b, offset, 7);
+  backing_close (&b);
+  assert_int_equal (budget.used, 0);
+  played_stop (p);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (requests),
+    cmocka_unit_test (refusals),
+    cmocka_unit_test (away_at_first),
+    cmocka_unit_test (unusable),
+    cmocka_unit_test (cut_reads),
+    cmocka_unit_test (cut_writes),
+    cmocka_unit_test (cut_handshakes),
+    cmocka_unit_test (behind_the_end),
+    cmocka_unit_test (power_lost),
+    cmocka_unit_test (wrong),
+    cmocka_unit_test (mute),
+    cmocka_unit_test (answers),
+    cmocka_unit_test (many),
+    cmocka_unit_test (backing),
+  };
+
+  unit_seed ();
+  return cmocka_run_group_tests_name ("far-end", tests, NULL, NULL);
+}

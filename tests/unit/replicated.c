@@ -1,0 +1,1610 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A backing file that is a mirror of two servers, which are played: while
+ * one half that is in sync lives, each page is as it was written last, and
+ * what a half has missed is never read.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/backing/replicated.h"
+#include "lib/base/os.h"
+#include "lib/maintenance/writeback.h"
+#include "lib/store/devices.h"
+#include "tests/fake/server.h"
+#include "tests/lib/backing.h"
+
+#include <cmocka.h>
+
+#define DISK (8 * MIB)
+#define SLOTS 300
+
+/* Longer than anything takes that is to succeed. */
+#define LONG 600
+
+struct disk {
+  struct played *halves[BACKING_HALVES];
+  struct backing_record record;
+  struct backing_sums sums;
+  struct backing_options options;
+  struct backing backing;
+  struct budget budget;
+  struct backing_batch *batch;
+  struct rng rng;
+  char error[256];
+  const char *culprit;
+  uint64_t offsets[SLOTS];      /* 0: not there */
+  uint32_t tags[SLOTS];
+};
+
+static _Atomic unsigned said;   /* lines of the log */
+
+static void
+count_line (const char *text)
+{
+  assert_null (strchr (text, '\n'));
+  assert_int_equal (strncmp (text, "backing=nbd+unix:", 17), 0);
+  said++;
+}
+
+/* ---- opening ---- */
+
+static int
+try_open (struct disk *d, const char *path, const char *other)
+{
+  d->culprit = NULL;
+  d->error[0] = '\0';
+  d->options.path = path;
+  d->options.other_path = other;
+  return backing_open (&d->backing, &d->options);
+}
+
+static void
+assert_refused (struct disk *d, const char *path, const char *other, int err,
+                const char *words)
+{
+  struct backing_record before = d->record;
+
+  assert_int_equal (try_open (d, path, other), -1);
+  assert_int_equal (errno, err);
+  if (words && !strstr (d->error, words))
+    fail_msg ("'%s' is not '%s'", d->error, words);
+  assert_int_equal (d->budget.used, 0);
+  assert_memory_equal (&before, &d->record, sizeof before);
+}
+
+/* As a process does that attaches, if there is something to attach to. */
+static void
+attach (struct disk *d)
+{
+  if (!d->backing.taken_over) {
+    for (unsigned n = 0; n < SLOTS; ++n)
+      if (d->offsets[n] != 0) {
+        assert_true (backing_contains (&d->backing, d->offsets[n],
+                                       BACKING_BLOCK));
+        backing_claim (&d->backing, d->offsets[n], BACKING_BLOCK, 1);
+      }
+    assert_int_equal (backing_attach_done (&d->backing), 0);
+  }
+  assert_int_equal (backing_start (&d->backing), 0);
+  d->batch = backing_batch_new (&d->backing, MIB, false);
+  assert_non_null (d->batch);
+}
+
+static void
+open_disk (struct disk *d, const char *path, const char *other)
+{
+  if (try_open (d, path, other) == -1)
+    fail_msg ("%s: %s", strerror (errno), d->error);
+  attach (d);
+}
+
+/* In either order: that does not matter. */
+static void
+open_both (struct disk *d)
+{
+  unsigned first = (unsigned) rng_below (&d->rng, 2);
+
+  open_disk (d, d->halves[first]->uri, d->halves[1 - first]->uri);
+}
+
+static void
+close_disk (struct disk *d)
+{
+  const char *wrong = backing_check (&d->backing);
+
+  if (wrong)
+    fail_msg ("invariant: %s", wrong);
+  backing_batch_free (d->batch);
+  d->batch = NULL;
+  backing_close (&d->backing);
+  assert_int_equal (d->budget.used, 0);
+}
+
+static struct disk *
+new_disk (void)
+{
+  struct disk *d = aligned_alloc (CACHE_LINE,
+                                  align_up (sizeof *d, CACHE_LINE));
+
+  assert_non_null (d);
+  memset (d, 0, sizeof *d);
+  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+    d->halves[i] = played_start (DISK);
+    d->halves[i]->multi_conn = true;
+  }
+  d->rng.state = unit_seed ();
+  d->sums = sums_start ();
+  d->options = (struct backing_options) {
+    .page_size = 4096, .pool_id = "a pool", .pool_is_kept = true,
+    .pool_fd = -1, .budget = &d->budget, .timeout = LONG,
+    .record = &d->record, .sums = &d->sums, .error = d->error, .error_size = sizeof d->error,
+    .culprit = &d->culprit, .log = count_line,
+  };
+  return d;
+}
+
+static void
+stop_disk (struct disk *d)
+{
+  close_disk (d);
+  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    played_stop (d->halves[i]);
+  sums_stop (&d->sums);
+  free (d);
+}
+
+/* ---- the halves ---- */
+
+/* The number of the half that server N is. */
+static unsigned
+half_of (struct disk *d, unsigned n)
+{
+  struct backing_half st;
+
+  backing_get_half (&d->backing, 0, &st);
+  return strcmp (st.uri, d->halves[n]->uri) == 0 ? 0 : 1;
+}
+
+static struct backing_half
+look_at (struct disk *d, unsigned n)
+{
+  struct backing_half st;
+
+  assert_true (backing_get_half (&d->backing, half_of (d, n), &st));
+  return st;
+}
+
+/* Every condition here comes true in time. */
+#define EVENTUALLY(condition)                                           \
+  for (unsigned i_ = 0; !(condition); ++i_) {                           \
+    if (i_ > 12000)                                                     \
+      fail_msg ("line %d: not in time: %s", __LINE__, #condition);      \
+    usleep (5000);                                                      \
+  }
+
+static bool
+is_connected (struct disk *d, unsigned n)
+{
+  return look_at (d, n).connections > 0;
+}
+
+/* So none of them is about to find out that it is dead. */
+static bool
+has_all_connections (struct disk *d, unsigned n)
+{
+  return look_at (d, n).connections == FAR_END_CONNECTIONS;
+}
+
+static bool
+mended (struct disk *d)
+{
+  while (backing_mend (&d->backing))
+    ;
+  return look_at (d, 0).in_sync && look_at (d, 1).in_sync;
+}
+
+/* Starting does not wait for ever until a server that is there is asked. */
+static void
+open_complete (struct disk *d)
+{
+  open_both (d);
+  EVENTUALLY (is_connected (d, 0) && is_connected (d, 1) && mended (d));
+}
+
+static struct disk *
+start_disk (void)
+{
+  struct disk *d = new_disk ();
+
+  open_complete (d);
+  return d;
+}
+
+static void
+leave (struct disk *d, unsigned n)
+{
+  played_leave (d->halves[n]);
+  EVENTUALLY (!is_connected (d, n));
+}
+
+static void
+come_back (struct disk *d, unsigned n, enum played_disk disk)
+{
+  played_return (d->halves[n], disk);
+  EVENTUALLY (is_connected (d, n));
+}
+
+/* ---- pages ---- */
+
+/* Write new objects to slots FROM to END. */
+static int
+put (struct disk *d, unsigned from, unsigned end)
+{
+  uint8_t object[BACKING_BLOCK];
+  uint32_t tags[SLOTS];
+  int r;
+
+  assert_true (end - from < 250);
+  for (unsigned n = from; n < end; ++n) {
+    tags[n] = (uint32_t) rng_next (&d->rng) | 1;
+    object_fill (object, sizeof object, tags[n]);
+    assert_int_equal (backing_batch_add (d->batch, object, sizeof object,
+                                         true), n - from);
+  }
+  r = backing_flush (d->batch);
+  for (unsigned n = from; r == 0 && n < end; ++n) {
+    uint64_t offset = backing_batch_offset (d->batch, n - from);
+
+    if (offset == 0)
+      continue;
+    backing_claim (&d->backing, offset, BACKING_BLOCK, 1);
+    if (d->offsets[n] != 0)
+      backing_release (&d->backing, d->offsets[n], BACKING_BLOCK, 1);
+    d->offsets[n] = offset;
+    d->tags[n] = tags[n];
+  }
+  backing_batch_reset (d->batch);
+  return r;
+}
+
+static bool
+try_put (struct disk *d, unsigned from, unsigned end)
+{
+  return put (d, from, end) == 0;
+}
+
+static void
+put_in_time (struct disk *d, unsigned from, unsigned end)
+{
+  EVENTUALLY (try_put (d, from, end));
+}
+
+static void
+drop (struct disk *d, unsigned n)
+{
+  if (d->offsets[n] != 0)
+    backing_release (&d->backing, d->offsets[n], BACKING_BLOCK, 1);
+  d->offsets[n] = 0;
+}
+
+/* 1: slot N is what it was, 0: it is not, -1: it can't be read. */
+static int
+try_read (struct disk *d, unsigned n, bool patient)
+{
+  static _Alignas (4096) uint8_t buf[2 * BACKING_BLOCK];
+  uint8_t object[BACKING_BLOCK];
+  void *found = patient
+    ? backing_read (&d->backing, d->offsets[n], BACKING_BLOCK, buf)
+    : backing_read_now (&d->backing, d->offsets[n], BACKING_BLOCK, buf);
+
+  object_fill (object, sizeof object, d->tags[n]);
+  return !found ? -1 : memcmp (found, object, sizeof object) == 0;
+}
+
+static void
+assert_all (struct disk *d)
+{
+  for (unsigned n = 0; n < SLOTS; ++n)
+    if (d->offsets[n] != 0 && try_read (d, n, true) != 1)
+      fail_msg ("slot %u can't be read, or is not what it was", n);
+}
+
+static void
+assert_none (struct disk *d)
+{
+  for (unsigned n = 0; n < SLOTS; ++n)
+    if (d->offsets[n] != 0)
+      assert_int_equal (try_read (d, n, false), -1);
+}
+
+/* Each half has all pages. */
+static void
+assert_both (struct disk *d)
+{
+  uint8_t object[BACKING_BLOCK];
+
+  for (unsigned n = 0; n < SLOTS; ++n)
+    for (unsigned i = 0; d->offsets[n] != 0 && i < BACKING_HALVES; ++i) {
+      object_fill (object, sizeof object, d->tags[n]);
+      assert_memory_equal (d->halves[i]->disk + d->offsets[n], object,
+                           sizeof object);
+    }
+}
+
+/* ---- without faults ---- */
+
+static void
+written_to_both (void **state)
+{
+  struct disk *d = start_disk ();
+  struct backing_stats st;
+  int error;
+
+  (void) state;
+  assert_true (d->backing.taken_over);
+  assert_int_equal (d->record.in_sync, 3);
+  assert_int_equal (put (d, 0, 200), 0);
+  assert_both (d);
+  assert_memory_not_equal (d->halves[0]->disk, d->halves[1]->disk, 64);
+  assert_all (d);
+  /* Each had a part of it to read. */
+  assert_true (d->halves[0]->reads > 50 && d->halves[1]->reads > 50);
+  EVENTUALLY (look_at (d, 0).connections == FAR_END_CONNECTIONS
+              && look_at (d, 1).connections == FAR_END_CONNECTIONS);
+  backing_get_stats (&d->backing, &st);
+  assert_int_equal (st.connections, 2 * FAR_END_CONNECTIONS);
+  assert_int_equal (st.size, DISK);
+  assert_int_equal (backing_get_state (&d->backing, &error), BACKING_OK);
+  assert_false (backing_mend (&d->backing));
+
+  d->halves[0]->trimmed = d->halves[1]->trimmed = 0;
+  for (unsigned n = 0; n < 100; ++n)
+    drop (d, n);
+  backing_give_back (&d->backing, 0);
+  assert_int_equal (d->halves[0]->trimmed, 100 * BACKING_BLOCK);
+  assert_int_equal (d->halves[1]->trimmed, 100 * BACKING_BLOCK);
+  for (unsigned i = 0; i < 4; ++i) {
+    close_disk (d);
+    open_both (d);
+    assert_false (d->backing.taken_over);
+    assert_int_equal (d->record.in_sync, 3);
+    assert_all (d);
+  }
+  assert_int_equal (said, 0);
+  stop_disk (d);
+}
+
+/* ---- one dies ---- */
+
+/* While one is away, and when it is back, which of them it may be. */
+static void
+one_is_away (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct disk *d = start_disk ();
+    int error;
+
+    put_in_time (d, 0, 200);
+    leave (d, n);
+    assert_all (d);
+    /* It has missed nothing. */
+    assert_true (look_at (d, n).in_sync);
+    assert_int_equal (look_at (d, n).state, BACKING_AWAY);
+    assert_int_equal (backing_get_state (&d->backing, &error),
+                      BACKING_DEGRADED);
+    come_back (d, n, PLAYED_KEPT);
+    assert_int_equal (d->record.in_sync, 3);
+    assert_true (mended (d));
+
+    leave (d, n);
+    put_in_time (d, 50, 150);
+    assert_false (look_at (d, n).in_sync);
+    assert_int_equal (look_at (d, n).left, 100 * BACKING_BLOCK);
+    assert_all (d);
+    drop (d, 60);
+    come_back (d, n, PLAYED_KEPT);
+    d->halves[n]->writes = 0;
+    EVENTUALLY (mended (d));
+    /* It got what it had missed, and no more. */
+    assert_uint_in_range (d->halves[n]->writes, 1, 99);
+    assert_both (d);
+    leave (d, 1 - n);
+    assert_all (d);
+    put_in_time (d, 0, 10);
+    assert_all (d);
+    come_back (d, 1 - n, PLAYED_KEPT);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    stop_disk (d);
+  }
+}
+
+/* A half that lacks something is not asked for anything, neither by those
+ * who have seen it go nor by others.
+ */
+static void
+stale_is_never_read (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct disk *d = start_disk ();
+    int error;
+
+    put_in_time (d, 0, 200);
+    leave (d, n);
+    put_in_time (d, 0, 200);
+    /* The blocks that were free are used again: the old half has others'
+     * pages there.
+     */
+    put_in_time (d, 0, 200);
+    come_back (d, n, PLAYED_KEPT);
+    d->halves[n]->reads = 0;
+    assert_all (d);
+    d->backing.mirror->options.timeout = 1;
+    leave (d, 1 - n);
+    assert_none (d);
+    assert_int_equal (try_read (d, 7, true), -1);
+    assert_int_equal (backing_get_state (&d->backing, &error), BACKING_AWAY);
+    assert_int_equal (put (d, 0, 10), -1);
+    assert_false (mended (d));
+    assert_none (d);
+    assert_int_equal (d->halves[n]->reads, 0);
+    close_disk (d);
+
+    assert_refused (d, d->halves[0]->uri, d->halves[1]->uri, EREMOTEIO,
+                    "lacks pages");
+    assert_string_equal (d->culprit, d->halves[n]->uri);
+    assert_refused (d, d->halves[n]->uri, NULL, EREMOTEIO, "lacks pages");
+    played_return (d->halves[1 - n], PLAYED_KEPT);
+    open_both (d);
+    assert_false (look_at (d, n).in_sync);
+    assert_all (d);
+    EVENTUALLY (mended (d));
+    leave (d, 1 - n);
+    assert_all (d);
+    close_disk (d);
+
+    /* Both have all: one is enough to begin with. */
+    open_both (d);
+    assert_all (d);
+    assert_int_equal (d->record.in_sync, 3);
+    put_in_time (d, 0, 20);
+    assert_int_equal (__builtin_popcountll (d->record.in_sync), 1);
+    played_return (d->halves[1 - n], PLAYED_KEPT);
+    EVENTUALLY (is_connected (d, 1 - n));
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    stop_disk (d);
+  }
+}
+
+/* ... with nothing, while pages are read. */
+static void
+back_with_nothing (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct disk *d = start_disk ();
+
+    d->halves[n]->no_trim = d->halves[1 - n]->no_trim = n == 1;
+    put_in_time (d, 0, 200);
+    for (unsigned turn = 0; turn < 3; ++turn) {
+      played_leave (d->halves[n]);
+      played_return (d->halves[n], PLAYED_EMPTY);
+      /* Not by looking at it first. */
+      for (unsigned i = 0; i < 20; ++i)
+        assert_all (d);
+      if (turn == 1)
+        put_in_time (d, 0, 100);
+      EVENTUALLY (!look_at (d, n).in_sync);
+      EVENTUALLY (mended (d));
+      assert_both (d);
+    }
+    /* While it gets what it lost, it loses that, too. */
+    played_leave (d->halves[n]);
+    played_return (d->halves[n], PLAYED_EMPTY);
+    EVENTUALLY (!look_at (d, n).in_sync && is_connected (d, n));
+    EVENTUALLY (backing_mend (&d->backing) && backing_mend (&d->backing));
+    leave (d, n);
+    come_back (d, n, PLAYED_EMPTY);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    leave (d, 1 - n);
+    assert_all (d);
+
+    /* The last one that has them can't be replaced. */
+    played_leave (d->halves[n]);
+    put (d, 0, 2);
+    played_return (d->halves[n], PLAYED_EMPTY);
+    EVENTUALLY (look_at (d, n).state == BACKING_WRONG);
+    assert_none (d);
+    assert_true (look_at (d, n).in_sync);
+    played_return (d->halves[1 - n], PLAYED_KEPT);
+    EVENTUALLY (!look_at (d, n).in_sync);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    close_disk (d);
+    for (unsigned i = 0; i < BACKING_HALVES; ++i)
+      played_stop (d->halves[i]);
+    sums_stop (&d->sums);
+    free (d);
+  }
+}
+
+/* It loses all below its connections, while it gets what it missed. */
+static void
+emptied_while_mended (void **state)
+{
+  struct disk *d = start_disk ();
+
+  (void) state;
+  put_in_time (d, 0, 200);
+  leave (d, 0);
+  put_in_time (d, 0, 20);
+  come_back (d, 0, PLAYED_KEPT);
+  EVENTUALLY (has_all_connections (d, 0));
+  /* A look at its header before it gets that would find it as any that is
+   * empty.
+   */
+  d->backing.mirror->halves[half_of (d, 0)].disk.looked_at
+    = os_milliseconds () + LONG * UINT64_C (1000);
+  played_fill (d->halves[0], 0, 2 * MIB, 0);
+  /* What it got is now something else to it. */
+  EVENTUALLY (!mended (d) && look_at (d, 0).state == BACKING_WRONG);
+  assert_false (look_at (d, 0).in_sync);
+  assert_all (d);
+  stop_disk (d);
+}
+
+/* It has something else: that is left alone. */
+static void
+back_as_another (void **state)
+{
+  struct disk *d = start_disk ();
+
+  (void) state;
+  put_in_time (d, 0, 100);
+  leave (d, 0);
+  memset (d->halves[0]->disk, 'x', BACKING_BLOCK);
+  played_return (d->halves[0], PLAYED_KEPT);
+  EVENTUALLY (look_at (d, 0).state == BACKING_WRONG);
+  assert_all (d);
+  put_in_time (d, 0, 50);
+  assert_false (mended (d));
+  assert_int_equal (d->halves[0]->disk[5], 'x');
+
+  /* Nothing in the first block, but behind it. */
+  played_leave (d->halves[0]);
+  memset (d->halves[0]->disk, 0, DISK);
+  d->halves[0]->disk[MIB - 1] = 'x';
+  played_return (d->halves[0], PLAYED_KEPT);
+  EVENTUALLY (is_connected (d, 0));
+  d->halves[0]->writes = 0;
+  EVENTUALLY (!mended (d) && look_at (d, 0).state == BACKING_WRONG);
+  assert_int_equal (d->halves[0]->writes, 0);
+  assert_all (d);
+  stop_disk (d);
+}
+
+/* It comes back as if nothing had happened, but for writes that it had not
+ * said are done.
+ */
+static void
+power_lost (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct disk *d = start_disk ();
+
+    put_in_time (d, 0, 200);
+    leave (d, n);
+    come_back (d, n, PLAYED_POWER_LOST);
+    assert_true (look_at (d, n).in_sync);
+    assert_both (d);
+
+    /* What it gets later is as safe. */
+    leave (d, n);
+    put_in_time (d, 50, 150);
+    come_back (d, n, PLAYED_KEPT);
+    EVENTUALLY (mended (d));
+    leave (d, n);
+    come_back (d, n, PLAYED_POWER_LOST);
+    assert_both (d);
+    stop_disk (d);
+  }
+}
+
+/* ---- writes that end halfway ---- */
+
+static int64_t
+next_cut (int64_t cut)
+{
+  return cut < 60 ? cut + 7 : cut + (unit_quick () ? 17000 : 5000);
+}
+
+static void
+cut_writes (void **state)
+{
+  struct disk *d = start_disk ();
+  uint64_t free_for_it = DISK / BACKING_BLOCK - 2 * SLOTS;
+
+  (void) state;
+  put_in_time (d, 0, 20);
+  for (int64_t cut = 0; cut < 25 * BACKING_BLOCK; cut = next_cut (cut)) {
+    struct played *p = d->halves[rng_below (&d->rng, 2)];
+    bool sends = rng_below (&d->rng, 4) == 0;
+
+    if (sends && cut < 100)
+      p->send_left = cut;
+    else
+      p->receive_left = cut;
+    assert_int_equal (put (d, 0, 20), 0);
+    assert_all (d);
+    leave (d, p != d->halves[0]);
+    p->receive_left = p->send_left = -1;
+    come_back (d, p != d->halves[0], rng_below (&d->rng, 2) == 0
+               ? PLAYED_KEPT : PLAYED_POWER_LOST);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    assert_null (backing_check (&d->backing));
+    /* What may yet be done costs its blocks until the next start. */
+    if (d->backing.used > free_for_it) {
+      close_disk (d);
+      open_complete (d);
+    }
+  }
+  stop_disk (d);
+}
+
+/* Errors that it answers with, as one does that is full. */
+static void
+one_is_full (void **state)
+{
+  struct disk *d = start_disk ();
+
+  (void) state;
+  put_in_time (d, 0, 50);
+  d->halves[1]->error = 28;     /* ENOSPC */
+  d->halves[1]->errors = 1000000;
+  assert_int_equal (put (d, 0, 50), 0);
+  assert_false (look_at (d, 1).in_sync);
+  assert_all (d);
+  assert_false (mended (d));
+  d->halves[1]->errors = 0;
+  EVENTUALLY (mended (d));
+  assert_both (d);
+
+  /* Both: nothing is lost, nor is one of them. */
+  d->halves[0]->error = d->halves[1]->error = 28;
+  d->halves[0]->errors = d->halves[1]->errors = 1000000;
+  assert_int_equal (put (d, 0, 50), -1);
+  assert_int_equal (errno, ENOSPC);
+  assert_int_equal (d->record.in_sync, 3);
+  d->halves[0]->errors = d->halves[1]->errors = 0;
+  assert_all (d);
+
+  /* Reads that fail go to the other. */
+  for (unsigned n = 0; n < 50; ++n) {
+    d->halves[n % 2]->error = 5;
+    d->halves[n % 2]->errors = 1;
+    assert_int_equal (try_read (d, n, true), 1);
+    d->halves[n % 2]->errors = 0;
+  }
+  stop_disk (d);
+}
+
+/* What the one that has all can't read is all that the other lacks. */
+static void
+one_has_a_bad_block (void **state)
+{
+  struct disk *d = start_disk ();
+
+  (void) state;
+  put_in_time (d, 0, 200);
+  leave (d, 0);
+  put_in_time (d, 0, 200);
+  d->halves[1]->bad = d->offsets[50];
+  come_back (d, 0, PLAYED_KEPT);
+  EVENTUALLY (!mended (d) && look_at (d, 0).left == BACKING_BLOCK);
+  assert_int_equal (try_read (d, 50, true), -1);
+  put_in_time (d, 50, 51);
+  EVENTUALLY (mended (d));
+  assert_both (d);
+  stop_disk (d);
+}
+
+/* It stands, and nobody waits for it but a few seconds. */
+static void
+one_hangs (void **state)
+{
+  struct disk *d = start_disk ();
+
+  (void) state;
+  put_in_time (d, 0, 50);
+  d->halves[1]->mute = true;
+  assert_all (d);
+  assert_int_equal (d->record.in_sync, 3);
+  put_in_time (d, 0, 50);
+  assert_all (d);
+  d->halves[1]->mute = false;
+  EVENTUALLY (mended (d));
+  assert_both (d);
+  stop_disk (d);
+}
+
+/* As one does whose disk stands: it is connected to again and again, and
+ * nobody waits for it each time.
+ */
+static void
+one_hangs_at_writes (void **state)
+{
+  struct disk *d = start_disk ();
+  unsigned waits = 0;
+  uint64_t began;
+
+  (void) state;
+  put_in_time (d, 0, 50);
+  d->halves[1]->mute_writes = true;
+  for (unsigned i = 0; i < 8; ++i) {
+    EVENTUALLY (is_connected (d, 1));
+    began = os_milliseconds ();
+    assert_int_equal (put (d, 0, 50), 0);
+    /* It is left after about three seconds. */
+    waits += os_milliseconds () - began >= 2000;
+  }
+  assert_uint_in_range (waits, 1, 5);
+  assert_all (d);
+  d->halves[1]->mute_writes = false;
+  EVENTUALLY (mended (d));
+  assert_both (d);
+  stop_disk (d);
+}
+
+/* ---- beginning ---- */
+
+static void
+from_one_to_two_and_back (void **state)
+{
+  (void) state;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    struct disk *d = new_disk ();
+    unsigned first = turn & 1, then = turn >> 1;
+    struct played *one = d->halves[first], *other = d->halves[1 - first];
+
+    open_disk (d, one->uri, NULL);
+    put_in_time (d, 0, 200);
+    close_disk (d);
+    d->record.in_sync = 0;      /* as it once was */
+    open_disk (d, then ? one->uri : other->uri, then ? other->uri : one->uri);
+    assert_all (d);
+    assert_true (look_at (d, first).in_sync);
+    assert_false (look_at (d, 1 - first).in_sync);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    close_disk (d);
+
+    /* The new one alone: the old one then lacks what is written. */
+    open_disk (d, other->uri, NULL);
+    put_in_time (d, 0, 50);
+    assert_all (d);
+    close_disk (d);
+    assert_refused (d, one->uri, NULL, EREMOTEIO, "lacks pages");
+    open_both (d);
+    assert_false (look_at (d, first).in_sync);
+    assert_all (d);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    stop_disk (d);
+  }
+}
+
+/* One export alone, which has pages, may be away when it is opened: what comes
+ * back is looked at as ever.
+ */
+static void
+one_alone_is_away (void **state)
+{
+  struct disk *d = new_disk ();
+  struct played *p = d->halves[0];
+  struct backing_stats st;
+  int error;
+
+  (void) state;
+  played_leave (p);
+  assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
+  played_return (p, PLAYED_KEPT);
+  open_disk (d, p->uri, NULL);
+  put_in_time (d, 0, 200);
+  close_disk (d);
+
+  for (unsigned turn = 0; turn < 6; ++turn) {
+    played_leave (p);
+    d->options.timeout = turn == 0 ? 1 : LONG;
+    open_disk (d, p->uri, NULL);
+    assert_false (d->backing.taken_over);
+    assert_int_equal (backing_get_state (&d->backing, &error), BACKING_AWAY);
+    backing_get_stats (&d->backing, &st);
+    assert_int_equal (st.size, DISK);
+    assert_int_equal (try_read (d, 7, turn == 0), -1);
+    assert_int_equal (put (d, 0, 10), -1);
+    drop (d, 10 + turn);
+    if (turn >= 4) {
+      /* What another one says that answers first does not count. */
+      memset (p->disk, 'x', BACKING_BLOCK);
+      p->size = turn == 4 ? DISK / 2 : DISK;
+      played_return (p, PLAYED_KEPT);
+      EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
+      played_leave (p);
+      memcpy (p->disk, p->durable, BACKING_BLOCK);
+    }
+    if (turn == 1)
+      memset (p->disk, 0, BACKING_BLOCK);
+    p->size = turn == 2 ? 100 * BACKING_BLOCK
+      : turn == 3 || turn == 5 ? DISK / 2 : DISK;
+    played_return (p, PLAYED_KEPT);
+    if (turn == 1 || turn == 2) {
+      EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
+      assert_none (d);
+      assert_int_equal (put (d, 0, 10), -1);
+    } else {
+      EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_OK);
+      assert_all (d);
+      put_in_time (d, 0, 100);
+      assert_all (d);
+      backing_get_stats (&d->backing, &st);
+      assert_int_equal (st.size, p->size);
+      /* What is behind its end is not given back, but all else. */
+      p->trimmed = 0;
+      drop (d, 100 + turn);
+      backing_give_back (&d->backing, 0);
+      assert_uint_in_range (p->trimmed, DISK / 4, p->size);
+    }
+    close_disk (d);
+    p->size = DISK;
+    if (turn == 1)
+      memcpy (p->disk, p->durable, BACKING_BLOCK);
+  }
+
+  /* Where it ends, and which it is, must be known. */
+  played_leave (p);
+  d->record.blocks = 0;
+  assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
+  d->record.blocks = 2;
+  assert_int_equal (try_open (d, p->uri, NULL), 0);
+  assert_false (backing_contains (&d->backing, d->offsets[200 - 1],
+                                  BACKING_BLOCK));
+  assert_true (d->backing.may_be_larger);
+  backing_close (&d->backing);
+  d->record.blocks = DISK / BACKING_BLOCK;
+  p->size = 0;
+  played_return (p, PLAYED_KEPT);
+  assert_refused (d, p->uri, NULL, EINVAL, NULL);
+  played_leave (p);
+  p->size = DISK;
+  played_return (p, PLAYED_KEPT);
+  open_both (d);
+  assert_int_equal (d->record.blocks, DISK / BACKING_BLOCK);
+  EVENTUALLY (mended (d));
+  close_disk (d);
+  played_leave (p);
+  assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
+  open_disk (d, d->halves[1]->uri, NULL);
+  assert_all (d);
+  close_disk (d);
+  /* It is the other one that is expected now. */
+  open_disk (d, p->uri, NULL);
+  played_return (p, PLAYED_KEPT);
+  EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
+  assert_none (d);
+  stop_disk (d);
+}
+
+static void
+begins_with_one (void **state)
+{
+  struct disk *d = new_disk ();
+
+  (void) state;
+  played_leave (d->halves[0]);
+  open_both (d);
+  put_in_time (d, 0, 100);
+  assert_all (d);
+  come_back (d, 0, PLAYED_EMPTY);
+  EVENTUALLY (mended (d));
+  assert_both (d);
+  stop_disk (d);
+}
+
+/* One that goes while it is looked at, after some byte that it gets or sends,
+ * is as one that was not there; with pages, and without.
+ */
+static void
+one_goes_at_start (void **state)
+{
+  (void) state;
+  for (unsigned turn = 0; turn < unit_scaled (40); ++turn) {
+    struct disk *d = new_disk ();
+    struct played *p;
+    int64_t cut;
+
+    d->rng.state += turn;
+    p = d->halves[rng_below (&d->rng, 2)];
+    /* After the handshake, most of the time. */
+    cut = (int64_t) rng_below (&d->rng, turn % 4 ? 2 * BACKING_BLOCK : 300);
+    if (rng_below (&d->rng, 3) > 0) {
+      open_complete (d);
+      put_in_time (d, 0, 50);
+      EVENTUALLY (mended (d));
+      close_disk (d);
+    }
+    /* Its threads must be gone before what they count can be set. */
+    played_leave (p);
+    if (rng_below (&d->rng, 2) == 0)
+      p->send_left = cut;
+    else
+      p->receive_left = cut;
+    played_return (p, PLAYED_KEPT);
+    open_both (d);
+    assert_all (d);
+    put_in_time (d, 0, 100);
+    EVENTUALLY (mended (d));
+    assert_all (d);
+    assert_both (d);
+    stop_disk (d);
+  }
+}
+
+/* A smaller half bounds what is used, and is of no use for what is beyond
+ * its end.
+ */
+static void
+of_two_sizes (void **state)
+{
+  struct disk *d = new_disk ();
+  struct backing_stats st;
+
+  (void) state;
+  d->halves[0]->size = DISK / 2;
+  open_complete (d);
+  backing_get_stats (&d->backing, &st);
+  assert_int_equal (st.size, DISK / 2);
+  put_in_time (d, 0, 100);
+  assert_both (d);
+  close_disk (d);
+
+  played_leave (d->halves[0]);
+  open_both (d);
+  backing_get_stats (&d->backing, &st);
+  assert_int_equal (st.size, DISK);
+  put_in_time (d, 0, 100);
+  d->halves[0]->size = 16 * BACKING_BLOCK;
+  played_return (d->halves[0], PLAYED_KEPT);
+  EVENTUALLY (is_connected (d, 0));
+  assert_false (mended (d));
+  assert_all (d);
+  /* ... nor does it keep the other one from being used. */
+  put_in_time (d, 0, 100);
+  backing_get_stats (&d->backing, &st);
+  assert_int_equal (st.size, DISK);
+  assert_false (mended (d));
+  close_disk (d);
+
+  /* It has room for all, and is to have it for what comes. */
+  played_leave (d->halves[0]);
+  open_both (d);
+  d->halves[0]->size = DISK / 2;
+  played_return (d->halves[0], PLAYED_KEPT);
+  EVENTUALLY (mended (d));
+  assert_both (d);
+  backing_get_stats (&d->backing, &st);
+  assert_int_equal (st.size, DISK / 2);
+  stop_disk (d);
+}
+
+/* One that was in sync is made smaller than what is there: no page is lost
+ * for that, though its header still is there.
+ */
+static void
+one_has_shrunk (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct disk *d = start_disk ();
+    struct backing_stats st;
+
+    put_in_time (d, 0, 200);
+    close_disk (d);
+    assert_int_equal (d->record.in_sync, 3);
+    d->halves[n]->size = 100 * BACKING_BLOCK;
+    open_both (d);
+    EVENTUALLY (!look_at (d, n).in_sync);
+    assert_all (d);
+    put_in_time (d, 0, 100);
+    backing_get_stats (&d->backing, &st);
+    assert_int_equal (st.size, DISK);
+    assert_false (mended (d));
+    assert_all (d);
+    close_disk (d);
+
+    d->halves[n]->size = DISK;
+    open_both (d);
+    EVENTUALLY (mended (d));
+    assert_both (d);
+    close_disk (d);
+
+    /* ... while it is away. */
+    played_leave (d->halves[n]);
+    open_both (d);
+    assert_true (look_at (d, n).in_sync);
+    d->halves[n]->size = 100 * BACKING_BLOCK;
+    played_return (d->halves[n], PLAYED_KEPT);
+    EVENTUALLY (!look_at (d, n).in_sync && is_connected (d, n));
+    put_in_time (d, 0, 100);
+    assert_all (d);
+    d->halves[n]->size = DISK;
+    stop_disk (d);
+  }
+}
+
+static void
+refusals (void **state)
+{
+  struct disk *d = new_disk ();
+  char *uris[BACKING_HALVES] = { d->halves[0]->uri, d->halves[1]->uri };
+
+  (void) state;
+  assert_refused (d, uris[0], "/tmp/file", EREMOTEIO, "both halves");
+  assert_refused (d, "/tmp/file", uris[0], EREMOTEIO, "both halves");
+  assert_refused (d, uris[0], "nbd+unix:///?socket=s", EREMOTEIO, "slash");
+  d->halves[1]->read_only = true;
+  assert_refused (d, uris[0], uris[1], EREMOTEIO, "read-only");
+  assert_string_equal (d->culprit, uris[1]);
+  d->halves[1]->read_only = false;
+  d->halves[1]->disk[MIB - 1] = 1;
+  assert_refused (d, uris[0], uris[1], EEXIST, NULL);
+  assert_string_equal (d->culprit, uris[1]);
+  assert_refused (d, uris[1], uris[0], EEXIST, NULL);
+  d->halves[1]->disk[MIB - 1] = 0;
+
+  /* Nothing was written. */
+  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    assert_int_equal (d->halves[i]->writes, 0);
+  d->options.pool_id[0] ^= 1;
+  open_disk (d, uris[1], NULL);
+  close_disk (d);
+  d->options.pool_id[0] ^= 1;
+  d->record.has = 0;
+  assert_refused (d, uris[0], uris[1], ENOTEMPTY, NULL);
+  assert_string_equal (d->culprit, uris[1]);
+  memset (d->halves[1]->disk, 0, BACKING_BLOCK);
+
+  played_leave (d->halves[0]);
+  played_leave (d->halves[1]);
+  assert_refused (d, uris[0], uris[1], EREMOTEIO, "No such file");
+  played_return (d->halves[0], PLAYED_KEPT);
+  played_return (d->halves[1], PLAYED_KEPT);
+
+  assert_int_equal (try_open (d, uris[0], uris[0]), -1);
+  assert_non_null (strstr (d->error, "the same export"));
+  assert_int_equal (d->record.has, 0);
+  open_both (d);
+  close_disk (d);
+  assert_refused (d, uris[1], uris[1], EREMOTEIO, "the same export");
+
+  /* Neither is the one. */
+  memset (d->halves[0]->disk, 0, BACKING_BLOCK);
+  memset (d->halves[1]->disk, 0, BACKING_BLOCK);
+  assert_refused (d, uris[0], uris[1], ESTALE, NULL);
+  d->record.has = 0;
+  open_both (d);
+  stop_disk (d);
+}
+
+/* ---- one that has lost its last writes, but not its header ---- */
+
+#define PAGES 2000
+
+/* A pool above the halves of D. */
+static struct device *
+open_pool (struct disk *d, struct unit_pool *u)
+{
+  const struct writeback_options o = {
+    .path = d->halves[0]->uri, .other_path = d->halves[1]->uri,
+    .timeout = LONG, .log = count_line, .error = d->error,
+    .error_size = sizeof d->error, .culprit = &d->culprit,
+  };
+  struct device *device;
+
+  assert_int_equal (unit_open (u, "lz4", BACKING_BLOCK, true, 0), 0);
+  unit_detach (u);
+  u->pool = pool_open (&u->options);
+  assert_non_null (u->pool);
+  if (pool_open_writeback (u->pool, &o) == -1)
+    fail_msg ("%s: %s", strerror (errno), d->error);
+  assert_int_equal (pool_start (u->pool), 0);
+  device = device_open (u->pool, "", PAGES * BACKING_BLOCK);
+  assert_non_null (device);
+  assert_int_equal (backing_start (u->pool->backing), 0);
+  return device;
+}
+
+static void
+write_pages (struct device *device, unsigned tag, unsigned step)
+{
+  uint8_t page[BACKING_BLOCK];
+
+  for (uint64_t i = 0; i < PAGES; i += step) {
+    data_realistic (page, sizeof page, tag + i);
+    assert_int_equal (device_write (device, page, sizeof page,
+                                    i * sizeof page), 0);
+  }
+}
+
+static void
+assert_pages (struct device *device, unsigned tag, unsigned later,
+              unsigned step)
+{
+  uint8_t page[BACKING_BLOCK], expected[BACKING_BLOCK];
+
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    data_realistic (expected, sizeof expected, (i % step ? tag : later) + i);
+    if (device_read (device, page, sizeof page, i * sizeof page) == -1)
+      fail_msg ("page %u can't be read", (unsigned) i);
+    assert_memory_equal (page, expected, sizeof page);
+  }
+}
+
+/* What it gives instead is not believed, nor is it moved to the other. */
+static void
+one_has_forgotten (void **state)
+{
+  (void) state;
+  for (unsigned n = 0; n < 2 * BACKING_HALVES; ++n) {
+    struct disk *d = new_disk ();
+    struct played *p = d->halves[n / 2];
+    const struct selection all = select_type (PAGES_ALL);
+    struct writeback_result r;
+    struct unit_pool u;
+    struct device *device = open_pool (d, &u);
+
+    write_pages (device, 1000, 1);
+    assert_int_equal (pool_write_back (u.pool, &all, NULL, &r), 0);
+    assert_true (r.written > PAGES / 2);
+    memset (p->disk + BACKING_BLOCK, 0, DISK - BACKING_BLOCK);
+    if (n % 2) {
+      uint64_t used = u.pool->backing->used;
+
+      write_pages (device, 5000, 2);
+      assert_int_equal (pool_clean (u.pool, NULL), 0);
+      assert_true (u.pool->backing->used < used);
+    }
+    assert_pages (device, 1000, n % 2 ? 5000 : 1000, 2);
+    assert_true (u.pool->counters.checksum_errors > 0);
+    unit_close (&u);
+    for (unsigned i = 0; i < BACKING_HALVES; ++i)
+      played_stop (d->halves[i]);
+    sums_stop (&d->sums);
+    free (d);
+  }
+}
+
+/* ---- halves that have something else ---- */
+
+struct pair {
+  struct disk *d;
+  struct unit_pool u;
+  struct device *device;
+};
+
+static void
+write_all_back (struct pair *p)
+{
+  const struct selection all = select_type (PAGES_ALL);
+  struct writeback_result r;
+
+  assert_int_equal (pool_write_back (p->u.pool, &all, NULL, &r), 0);
+  assert_true (r.written > PAGES / 2);
+}
+
+/* Pages on both, and nothing of them in memory. */
+static void
+begin_pair (struct pair *p, unsigned tag)
+{
+  p->d = new_disk ();
+  p->device = open_pool (p->d, &p->u);
+  write_pages (p->device, tag, 1);
+  write_all_back (p);
+}
+
+static void
+end_pair (struct pair *p)
+{
+  assert_pool_ok (p->u.pool);
+  unit_close (&p->u);
+  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    played_stop (p->d->halves[i]);
+  sums_stop (&p->d->sums);
+  free (p->d);
+}
+
+static struct backing_half
+half_of_pair (struct pair *p, unsigned n)
+{
+  struct backing_half st;
+
+  assert_true (backing_get_half (p->u.pool->backing, 0, &st));
+  if (strcmp (st.uri, p->d->halves[n]->uri) != 0)
+    assert_true (backing_get_half (p->u.pool->backing, 1, &st));
+  return st;
+}
+
+static bool
+pair_is_whole (struct pair *p)
+{
+  while (backing_mend (p->u.pool->backing))
+    ;
+  return half_of_pair (p, 0).in_sync && half_of_pair (p, 1).in_sync;
+}
+
+/* 1: page I is that of TAG, 0: another, -1: it can't be read. */
+static int
+look_at_page (struct pair *p, uint64_t i, unsigned tag)
+{
+  uint8_t page[BACKING_BLOCK], expected[BACKING_BLOCK];
+
+  data_realistic (expected, sizeof expected, tag + i);
+  if (device_read (p->device, page, sizeof page, i * sizeof page) == -1)
+    return -1;
+  return memcmp (page, expected, sizeof page) == 0;
+}
+
+/* A part of the used blocks, in percent of them, is lost. */
+static void
+lose_part (struct pair *p, unsigned half, unsigned from, unsigned end)
+{
+  uint64_t used = p->u.pool->backing->used;
+
+  played_fill (p->d->halves[half],
+               (1 + used * from / 100) * BACKING_BLOCK,
+               (used * end / 100 - used * from / 100) * BACKING_BLOCK, 0);
+}
+
+/* Noticed with the first page that is read, and mended: then the other one
+ * may be lost.
+ */
+static void
+one_goes_back (void **state)
+{
+  static uint8_t snapshot[DISK];
+
+  (void) state;
+  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+    struct pair p;
+    uint64_t i = 0;
+
+    begin_pair (&p, 1000);
+    played_get (p.d->halves[n], 0, snapshot, DISK);
+    write_pages (p.device, 5000, 1);
+    write_all_back (&p);
+    played_put (p.d->halves[n], 0, snapshot, DISK);
+    while (half_of_pair (&p, n).in_sync && i < PAGES)
+      assert_int_equal (look_at_page (&p, i++, 5000), 1);
+    assert_true (i < PAGES / 10);
+    assert_true (p.u.pool->counters.bd_stale > 0);
+    assert_true (half_of_pair (&p, !n).in_sync);
+    EVENTUALLY (pair_is_whole (&p));
+    lose_part (&p, !n, 0, 100);
+    assert_pages (p.device, 5000, 5000, 1);
+    end_pair (&p);
+  }
+}
+
+/* What one lacks, the other has, and the other way round. */
+static void
+both_lack_something (void **state)
+{
+  struct pair p;
+
+  (void) state;
+  begin_pair (&p, 1000);
+  lose_part (&p, 0, 0, 30);
+  lose_part (&p, 1, 40, 100);
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    assert_int_equal (look_at_page (&p, i, 1000), 1);
+    if (i % 3 == 0)
+      backing_mend (p.u.pool->backing);
+  }
+  EVENTUALLY (pair_is_whole (&p));
+  write_all_back (&p);
+  assert_pages (p.device, 1000, 1000, 1);
+  end_pair (&p);
+}
+
+/* An error, and nobody is to blame; what is not mended has no copy of it. */
+static void
+neither_has_it (void **state)
+{
+  struct pair p;
+  unsigned errors = 0;
+
+  (void) state;
+  begin_pair (&p, 1000);
+  lose_part (&p, 0, 50, 60);
+  lose_part (&p, 1, 50, 55);
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    int r = look_at_page (&p, i, 1000);
+
+    assert_true (r != 0);
+    errors += r == -1;
+  }
+  assert_true (errors > 0 && errors < PAGES / 5);
+  assert_true (p.u.pool->counters.bd_stale >= errors);
+  EVENTUALLY (pair_is_whole (&p));
+  for (uint64_t i = 0; i < PAGES; ++i)
+    if (look_at_page (&p, i, 1000) == -1)
+      errors--;
+  assert_int_equal (errors, 0);
+  end_pair (&p);
+}
+
+/* ---- anything ---- */
+
+#define READERS 3
+
+static struct disk *shared;
+static pthread_rwlock_t slots_lock = PTHREAD_RWLOCK_INITIALIZER;
+static _Atomic bool enough;
+static _Atomic unsigned reads_done;
+
+/* Reads must be right as long as the slot stays; they may wait. */
+static void *
+read_on (void *opaque)
+{
+  struct rng rng = { .state = (uintptr_t) opaque + unit_seed () };
+  static _Alignas (4096) _Thread_local uint8_t buf[2 * BACKING_BLOCK];
+  uint8_t object[BACKING_BLOCK];
+
+  while (!enough) {
+    unsigned n = (unsigned) rng_below (&rng, SLOTS), phase, tag;
+    uint64_t offset;
+    void *found;
+
+    pthread_rwlock_rdlock (&slots_lock);
+    phase = backing_enter (&shared->backing);
+    offset = shared->offsets[n];
+    tag = shared->tags[n];
+    pthread_rwlock_unlock (&slots_lock);
+    found = offset == 0 ? NULL
+      : backing_read (&shared->backing, offset, BACKING_BLOCK, buf);
+    pthread_rwlock_rdlock (&slots_lock);
+    if (offset != 0 && shared->offsets[n] == offset
+        && shared->tags[n] == tag) {
+      object_fill (object, sizeof object, tag);
+      if (!found || memcmp (found, object, sizeof object) != 0)
+        fail_msg ("slot %u: %s", n, found ? "other bytes" : "an error");
+      reads_done++;
+    }
+    pthread_rwlock_unlock (&slots_lock);
+    backing_leave (&shared->backing, phase);
+  }
+  return NULL;
+}
+
+/* As put, while others read. */
+static bool
+put_beside_readers (struct disk *d, unsigned from, unsigned end)
+{
+  uint8_t object[BACKING_BLOCK];
+  uint32_t tags[SLOTS];
+  bool ok;
+
+  for (unsigned n = from; n < end; ++n) {
+    tags[n] = (uint32_t) rng_next (&d->rng) | 1;
+    object_fill (object, sizeof object, tags[n]);
+    assert_int_equal (backing_batch_add (d->batch, object, sizeof object,
+                                         true), n - from);
+  }
+  ok = backing_flush (d->batch) == 0;
+  for (unsigned n = from; ok && n < end; ++n) {
+    uint64_t offset = backing_batch_offset (d->batch, n - from), old;
+
+    if (offset == 0)
+      continue;
+    backing_claim (&d->backing, offset, BACKING_BLOCK, 1);
+    pthread_rwlock_wrlock (&slots_lock);
+    old = d->offsets[n];
+    d->offsets[n] = offset;
+    d->tags[n] = tags[n];
+    pthread_rwlock_unlock (&slots_lock);
+    if (old != 0)
+      backing_release (&d->backing, old, BACKING_BLOCK, 1);
+  }
+  backing_batch_reset (d->batch);
+  return ok;
+}
+
+static enum played_disk
+any_disk (struct disk *d)
+{
+  return (enum played_disk) rng_below (&d->rng, PLAYED_POWER_LOST + 1);
+}
+
+/* Server N dies in some way, or all its connections do. */
+static void
+harm (struct disk *d, unsigned n, bool *away)
+{
+  struct played *p = d->halves[n];
+
+  switch (rng_below (&d->rng, 6)) {
+  case 0: p->send_left = (int64_t) rng_below (&d->rng, 300000); break;
+  case 1: p->receive_left = (int64_t) rng_below (&d->rng, 300000); break;
+  case 2: played_cut (p); break;
+  case 3:
+    played_leave (p);
+    played_return (p, any_disk (d));
+    break;
+  case 4:
+    played_leave (p);
+    *away = true;
+    break;
+  default:
+    p->error = 28;
+    p->errors = (unsigned) rng_below (&d->rng, 20);
+  }
+}
+
+/* It is as any other, and known to be: it may have come back just now with
+ * nothing.  Its threads must be gone before what they count can be set.
+ */
+static void
+heal (struct disk *d, unsigned n)
+{
+  struct played *p = d->halves[n];
+
+  leave (d, n);
+  p->send_left = p->receive_left = -1;
+  p->errors = 0;
+  come_back (d, n, PLAYED_KEPT);
+  EVENTUALLY (mended (d) && has_all_connections (d, n));
+}
+
+/* Of the halves that are in sync, one lives at any time. */
+static void
+anything (void **state)
+{
+  struct disk *d = start_disk ();
+  unsigned rounds = unit_scaled (400), puts = 0;
+  pthread_t threads[READERS];
+  unsigned victim = 0;
+  bool away = false;
+
+  (void) state;
+  d->halves[1]->no_trim = true;
+  shared = d;
+  enough = false;
+  put_in_time (d, 0, 150);
+  put_in_time (d, 150, SLOTS);
+  for (uintptr_t i = 0; i < READERS; ++i)
+    assert_int_equal (pthread_create (&threads[i], NULL, read_on,
+                                      (void *) i), 0);
+  for (unsigned round = 0; round < rounds; ++round) {
+    unsigned from = (unsigned) rng_below (&d->rng, SLOTS - 60);
+
+    if (rng_below (&d->rng, 3) == 0 && !away)
+      harm (d, victim, &away);
+    puts += put_beside_readers (d, from, from + 1
+                                + (unsigned) rng_below (&d->rng, 60));
+    if (rng_below (&d->rng, 4) == 0)
+      backing_give_back (&d->backing, 0);
+    for (unsigned i = (unsigned) rng_below (&d->rng, 4); i > 0; --i)
+      backing_mend (&d->backing);
+    if (away && rng_below (&d->rng, 3) == 0) {
+      played_return (d->halves[victim], any_disk (d));
+      away = false;
+    }
+    /* The other's turn, when it has all. */
+    if (rng_below (&d->rng, 20) == 0 && !away) {
+      heal (d, victim);
+      victim = 1 - victim;
+    }
+  }
+  enough = true;
+  for (unsigned i = 0; i < READERS; ++i)
+    pthread_join (threads[i], NULL);
+  if (away)
+    played_return (d->halves[victim], PLAYED_KEPT);
+  heal (d, victim);
+  assert_both (d);
+  assert_true (puts > rounds / 4 && reads_done > 0);
+  stop_disk (d);
+}
+
+/* ---- closing ---- */
+
+struct answer {
+  struct played *server;
+  useconds_t pause;
+};
+
+static void *
+answer_soon (void *opaque)
+{
+  const struct answer *a = opaque;
+
+  usleep (a->pause);
+  a->server->mute = false;
+  return NULL;
+}
+
+/* Threads of the second half look at the first one when their server comes
+ * back with nothing.  The address sanitizer finds it if that is freed by then.
+ */
+static void
+closed_while_a_half_comes_back (void **state)
+{
+  (void) state;
+  for (unsigned i = 0; i < 30; ++i) {
+    struct disk *d = start_disk ();
+    unsigned second = half_of (d, 1) == 1 ? 1 : 0, before;
+    struct played *p = d->halves[second];
+    struct answer answer = { p, (useconds_t) (i * 7919 % 3000) };
+    pthread_t thread;
+
+    EVENTUALLY (has_all_connections (d, second));
+    before = p->connections;
+    played_leave (p);
+    p->mute = true;
+    played_return (p, PLAYED_EMPTY);
+    EVENTUALLY (p->connections >= before + FAR_END_CONNECTIONS);
+    assert_int_equal (pthread_create (&thread, NULL, answer_soon,
+                                      &answer), 0);
+    close_disk (d);
+    pthread_join (thread, NULL);
+    for (unsigned n = 0; n < BACKING_HALVES; ++n)
+      played_stop (d->halves[n]);
+    sums_stop (&d->sums);
+    free (d);
+  }
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (written_to_both),
+    cmocka_unit_test (one_is_away),
+    cmocka_unit_test (stale_is_never_read),
+    cmocka_unit_test (back_with_nothing),
+    cmocka_unit_test (emptied_while_mended),
+    cmocka_unit_test (back_as_another),
+    cmocka_unit_test (power_lost),
+    cmocka_unit_test (cut_writes),
+    cmocka_unit_test (one_is_full),
+    cmocka_unit_test (one_has_a_bad_block),
+    cmocka_unit_test (one_hangs),
+    cmocka_unit_test (one_hangs_at_writes),
+    cmocka_unit_test (from_one_to_two_and_back),
+    cmocka_unit_test (one_alone_is_away),
+    cmocka_unit_test (begins_with_one),
+    cmocka_unit_test (one_goes_at_start),
+    cmocka_unit_test (of_two_sizes),
+    cmocka_unit_test (one_has_shrunk),
+    cmocka_unit_test (refusals),
+    cmocka_unit_test (one_has_forgotten),
+    cmocka_unit_test (closed_while_a_half_comes_back),
+    cmocka_unit_test (one_goes_back),
+    cmocka_unit_test (both_lack_something),
+    cmocka_unit_test (neither_has_it),
+    cmocka_unit_test (anything),
+  };
+
+  unit_seed ();
+  return cmocka_run_group_tests_name ("mirror", tests, NULL, NULL);
+}

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Memory that is there before it is needed. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/store/devices.h"
+#include "tests/lib/unit.h"
+
+#include <cmocka.h>
+
+#include "lib/alloc/reserve.h"
+#include "lib/maintenance/compact.h"
+
+#define PAGE 4096
+#define PAGES 6000
+#define RESERVE (1024 * 1024)
+#define FRAME (16 * PAGE)
+#define THREADS 4
+
+static uint64_t tags[PAGES];    /* by page; 0: nothing written */
+
+static void
+make_page (uint8_t page[PAGE], uint64_t tag)
+{
+  if (tag == 0)
+    memset (page, 0, PAGE);
+  else
+    data_realistic (page, PAGE, tag);
+}
+
+static int
+put (struct device *d, uint64_t index, uint64_t tag)
+{
+  uint8_t page[PAGE];
+
+  make_page (page, tag);
+  if (device_write (d, page, PAGE, index * PAGE) == -1)
+    return -1;
+  tags[index] = tag;
+  return 0;
+}
+
+static void
+drop (struct device *d, uint64_t index)
+{
+  assert_int_equal (device_zero (d, PAGE, index * PAGE), 0);
+  tags[index] = 0;
+}
+
+static void
+compare_all (struct device *d)
+{
+  uint8_t expected[PAGE], found[PAGE];
+
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    make_page (expected, tags[i]);
+    assert_int_equal (device_read (d, found, PAGE, i * PAGE), 0);
+    assert_memory_equal (found, expected, PAGE);
+  }
+}
+
+static struct device *
+open_all (struct unit_pool *u, uint64_t limit, bool reserve)
+{
+  struct device *d;
+
+  memset (tags, 0, sizeof tags);
+  assert_int_equal (unit_open (u, "lz4", PAGE, true, limit), 0);
+  d = device_open (u->pool, "", PAGES * PAGE);
+  assert_non_null (d);
+  assert_int_equal (table_make_resident (&d->table), 0);
+  if (reserve)
+    assert_int_equal (reserve_start (&u->pool->reserve, &u->pool->objects,
+                                     RESERVE), 0);
+  return d;
+}
+
+static struct reserve_stats
+stats (struct unit_pool *u)
+{
+  struct reserve_stats st;
+
+  reserve_get_stats (&u->pool->reserve, &st);
+  return st;
+}
+
+/* Before it forgets that it was wanted it says that it works. */
+static bool
+is_busy (struct unit_pool *u)
+{
+  return u->pool->reserve.is_wanted || u->pool->reserve.is_working;
+}
+
+/* Until the thread has nothing to do: a minute is forever. */
+static bool
+settles (struct unit_pool *u, uint64_t at_least)
+{
+  const struct timespec moment = { .tv_nsec = 1000000 };
+
+  for (unsigned i = 0; i < 60000; ++i) {
+    bool busy = is_busy (u);
+    struct reserve_stats st = stats (u);
+
+    if (!busy && st.now >= at_least && st.now <= st.size)
+      return true;
+    nanosleep (&moment, NULL);
+  }
+  return false;
+}
+
+static void
+is_full_from_the_start (void **state)
+{
+  struct unit_pool u;
+  struct reserve_stats st;
+
+  (void) state;
+  open_all (&u, 0, false);
+  st = stats (&u);
+  assert_true (st.size == 0 && st.now == 0 && st.misses == 0);
+  unit_close (&u);
+
+  open_all (&u, 0, true);
+  st = stats (&u);
+  assert_true (st.size == RESERVE && st.now == RESERVE && st.low == RESERVE);
+  reserve_stop (&u.pool->reserve);
+  assert_pool_ok (u.pool);      /* it is in the budget, and in the file */
+  unit_close (&u);
+}
+
+/* Who writes no faster than the thread can follow never has to ask the
+ * system; and memory comes in OS pages, as without a reserve.
+ */
+static void
+serves_and_is_refilled (void **state)
+{
+  struct unit_pool u, plain;
+  struct objects_stats with, without;
+  struct device *d;
+
+  (void) state;
+  d = open_all (&u, 0, true);
+  for (uint64_t i = 0; i < PAGES; ++i) {
+    assert_int_equal (put (d, i, i + 1), 0);
+    if (is_busy (&u) || stats (&u).now < RESERVE / 2)
+      assert_true (settles (&u, RESERVE / 2));
+  }
+  assert_true (stats (&u).misses == 0);
+  assert_true (stats (&u).refills > 0);
+  assert_true (stats (&u).low < RESERVE);
+  reserve_stop (&u.pool->reserve);
+  compare_all (d);
+  assert_pool_ok (u.pool);
+  objects_get_stats (&u.pool->objects, &with);
+  unit_close (&u);
+
+  d = open_all (&plain, 0, false);
+  for (uint64_t i = 0; i < PAGES; ++i)
+    assert_int_equal (put (d, i, i + 1), 0);
+  objects_get_stats (&plain.pool->objects, &without);
+  assert_true (with.used == without.used && with.bytes == without.bytes);
+  if (!unit_quick ())           /* under valgrind the thread is late */
+    assert_true (with.committed < without.committed * 21 / 20);
+  unit_close (&plain);
+}
+
+/* A burst takes what is there; then the system is asked, which counts.
+ * Without the thread it is certain when: the first zspage of a class keeps
+ * three OS pages, all others are whole.
+ */
+static void
+misses_are_counted (void **state)
+{
+  struct unit_pool u;
+  struct device *d;
+  uint8_t page[PAGE];
+
+  (void) state;
+  d = open_all (&u, 0, true);
+  reserve_stop (&u.pool->reserve);
+  for (uint64_t i = 0; i < RESERVE / PAGE - 13; ++i) {
+    data_fill (page, PAGE, DATA_RANDOM, i + 1);
+    assert_int_equal (device_write (d, page, PAGE, i * PAGE), 0);
+  }
+  assert_true (stats (&u).now == 0 && stats (&u).low == 0);
+  assert_true (stats (&u).misses == 0);
+  data_fill (page, PAGE, DATA_RANDOM, 0);
+  assert_int_equal (device_write (d, page, PAGE, RESERVE), 0);
+  assert_true (stats (&u).misses == 1);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* All that a limit allows can be used for pages, as without a reserve. */
+static uint64_t
+pages_that_fit (bool reserve)
+{
+  const uint64_t limit = 10 * MIB;
+  struct unit_pool u;
+  struct device *d = open_all (&u, limit, reserve);
+  uint64_t n = 0;
+
+  /* Until nothing fits any more, even after the thread had its turn. */
+  for (unsigned tries = 0; tries < 3 && n < PAGES; ++tries) {
+    while (n < PAGES && put (d, n, n + 1) == 0)
+      ++n;
+    assert_int_equal (errno, ENOSPC);
+    if (reserve)
+      assert_true (settles (&u, 0));
+  }
+  assert_true (u.pool->budget.used_max <= limit);
+  compare_all (d);
+  reserve_stop (&u.pool->reserve);
+  if (reserve)
+    assert_true (stats (&u).now == 0);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+  return n;
+}
+
+static void
+takes_nothing_from_pages (void **state)
+{
+  uint64_t without, with;
+
+  (void) state;
+  without = pages_that_fit (false);
+  with = pages_that_fit (true);
+  assert_true (without < PAGES);
+  /* But for the list of its frames, and for what bursts have left at the
+   * ends of classes: some zspages, which weigh much in so little.
+   */
+  assert_true (with >= without - without / 10);
+}
+
+static void
+freed_memory_goes_back (void **state)
+{
+  struct unit_pool u;
+  struct device *d;
+  uint64_t empty;
+
+  (void) state;
+  d = open_all (&u, 0, true);
+  empty = unit_file_bytes (u.pool);
+  for (uint64_t i = 0; i < PAGES; ++i)
+    assert_int_equal (put (d, i, i + 1), 0);
+  for (uint64_t i = 0; i < PAGES; ++i)
+    drop (d, i);
+  assert_true (settles (&u, 0));
+  reserve_stop (&u.pool->reserve);
+  assert_pool_ok (u.pool);
+  assert_true (unit_file_bytes (u.pool) <= empty);
+  assert_true (arena_spare_bytes (&u.pool->arena) <= RESERVE);
+  unit_close (&u);
+}
+
+/* Who attaches after a kill finds frames that nobody claims. */
+static void
+attach_gives_the_old_one_back (void **state)
+{
+  struct unit_pool u;
+  struct device *d;
+  uint64_t bytes;
+
+  (void) state;
+  d = open_all (&u, 0, true);
+  for (uint64_t i = 0; i < 500; ++i)
+    assert_int_equal (put (d, i, i + 1), 0);
+  assert_true (settles (&u, 0));
+  bytes = unit_file_bytes (u.pool);
+  assert_int_equal (unit_reopen (&u), 0);
+  assert_true (unit_file_bytes (u.pool) <= bytes - RESERVE / 2);
+  assert_pool_ok (u.pool);
+  d = device_open (u.pool, "", PAGES * PAGE);
+  compare_all (d);
+  assert_int_equal (table_make_resident (&d->table), 0);
+  assert_int_equal (reserve_start (&u.pool->reserve, &u.pool->objects,
+                                   RESERVE), 0);
+  assert_int_equal (put (d, 0, 7), 0);
+  assert_true (settles (&u, 0));
+  reserve_stop (&u.pool->reserve);
+  compare_all (d);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* ---- a resident table ---- */
+
+static void
+a_resident_table_stays (void **state)
+{
+  struct unit_pool u;
+  struct device *d;
+  uint64_t used, file;
+
+  (void) state;
+  d = open_all (&u, 0, false);
+  arena_drain (&u.pool->arena);
+  used = u.pool->budget.used;
+  file = unit_file_bytes (u.pool);
+  assert_true (table_next_leaf (&d->table, 0) == d->table.leaves);
+  assert_int_equal (put (d, PAGES - 1, 1), 0);
+  assert_true (table_next_leaf (&d->table, 0) == d->table.leaves - 1);
+  drop (d, PAGES - 1);
+  arena_drain (&u.pool->arena);
+  assert_true (table_next_leaf (&d->table, 0) == d->table.leaves);
+  assert_true (unit_file_bytes (u.pool) == file);
+  assert_true (u.pool->budget.used <= used + sizeof (struct zspage));
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+static void
+a_table_beyond_the_limit_does_not (void **state)
+{
+  struct unit_pool u;
+  struct device *d;
+  uint64_t used;
+
+  (void) state;
+  assert_int_equal (unit_open (&u, "lz4", PAGE, true, 4 * MIB), 0);
+  d = device_open (u.pool, "", 8 * GIB);
+  assert_non_null (d);
+  used = u.pool->budget.used;
+  errno = 0;
+  assert_int_equal (table_make_resident (&d->table), -1);
+  assert_int_equal (errno, ENOSPC);
+  assert_true (u.pool->budget.used == used);
+  assert_int_equal (put (d, 0, 1), 0);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+}
+
+/* ---- a file system that becomes full ---- */
+
+static void
+a_full_file_system (void **state)
+{
+  static char dir[] = "/tmp/unit-reserve.XXXXXX";
+  static char path[sizeof dir + 8];
+  struct unit_pool u = { .fd = -1 };
+  struct device *d;
+  uint64_t n = 0, refused = 0;
+
+  (void) state;
+  if (unshare (CLONE_NEWNS) == -1
+      || mount ("none", "/", "none", MS_REC | MS_PRIVATE, "") == -1)
+    skip ();
+  assert_non_null (mkdtemp (dir));
+  assert_int_equal (mount ("unit", dir, "tmpfs", 0, "size=8M"), 0);
+  snprintf (path, sizeof path, "%s/pool", dir);
+  memset (tags, 0, sizeof tags);
+  u.options = (struct pool_options) {
+    .path = path,
+    .geometry = { .page_size = PAGE, .checksum = true },
+    .algorithm = unit_algorithm ("lz4"),
+  };
+  assert_int_equal (unit_attach (&u), 0);
+  d = device_open (u.pool, "", PAGES * PAGE);
+  assert_int_equal (reserve_start (&u.pool->reserve, &u.pool->objects,
+                                   RESERVE), 0);
+  while (n < PAGES && put (d, n, n + 1) == 0)
+    ++n;
+  assert_int_equal (errno, ENOSPC);
+  assert_true (n > 0 && n < PAGES);
+  compare_all (d);
+  for (uint64_t i = 0; i < n; i += 2)
+    drop (d, i);
+  /* What is held ahead for a class, another one can't have. */
+  for (uint64_t i = 0; i < n; i += 2)
+    if (put (d, i, i + 1) == -1) {
+      assert_int_equal (errno, ENOSPC);
+      refused++;
+    }
+  assert_true (refused <= n / 16);
+  compare_all (d);
+  reserve_stop (&u.pool->reserve);
+  assert_pool_ok (u.pool);
+  unit_close (&u);
+  umount2 (dir, MNT_DETACH);
+  rmdir (dir);
+}
+
+/* ---- races ---- */
+
+struct worker {
+  pthread_t thread;
+  struct device *d;
+  unsigned number;
+  struct rng rng;
+  unsigned failed;
+};
+
+/* Each has pages of its own, so that what they hold is known. */
+static void *
+churn (void *opaque)
+{
+  struct worker *w = opaque;
+
+  for (unsigned i = unit_scaled (40000); i > 0; --i) {
+    uint64_t index = rng_below (&w->rng, PAGES / THREADS) * THREADS
+      + w->number;
+    uint64_t tag = rng_below (&w->rng, 3) == 0 ? 0 : rng_next (&w->rng) | 1;
+
+    /* Now and then many at once. */
+    for (unsigned n = rng_below (&w->rng, 50) == 0 ? 100 : 1; n > 0; --n) {
+      if (tag == 0 ? device_zero (w->d, PAGE, index * PAGE) == -1
+          : put (w->d, index, tag) == -1)
+        w->failed++;
+      else
+        tags[index] = tag;
+      index = (index + THREADS) % PAGES;
+    }
+  }
+  return NULL;
+}
+
+static void
+races (uint64_t limit)
+{
+  struct job job = { 0 };
+  struct worker workers[THREADS];
+  struct unit_pool u;
+  struct device *d = open_all (&u, limit, true);
+  unsigned failed = 0;
+
+  for (unsigned i = 0; i < THREADS; ++i) {
+    workers[i] = (struct worker) {
+      .d = d, .number = i, .rng = { unit_seed () + i },
+    };
+    assert_int_equal (pthread_create (&workers[i].thread, NULL, churn,
+                                      &workers[i]), 0);
+  }
+  for (unsigned i = 0; i < 10; ++i) {
+    pool_compact (u.pool, &job);
+    sched_yield ();
+  }
+  for (unsigned i = 0; i < THREADS; ++i) {
+    pthread_join (workers[i].thread, NULL);
+    failed += workers[i].failed;
+  }
+  assert_true (settles (&u, 0));
+  reserve_stop (&u.pool->reserve);
+  assert_true ((failed > 0) == (limit > 0));
+  compare_all (d);
+  assert_pool_ok (u.pool);
+  assert_true (limit == 0 || u.pool->budget.used_max <= limit);
+  assert_true (stats (&u).now <= RESERVE);
+  unit_close (&u);
+}
+
+static void
+races_without_a_limit (void **state)
+{
+  (void) state;
+  races (0);
+}
+
+static void
+races_at_the_limit (void **state)
+{
+  (void) state;
+  races (5 * MIB);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (is_full_from_the_start),
+    cmocka_unit_test (serves_and_is_refilled),
+    cmocka_unit_test (misses_are_counted),
+    cmocka_unit_test (takes_nothing_from_pages),
+    cmocka_unit_test (freed_memory_goes_back),
+    cmocka_unit_test (attach_gives_the_old_one_back),
+    cmocka_unit_test (a_resident_table_stays),
+    cmocka_unit_test (a_table_beyond_the_limit_does_not),
+    cmocka_unit_test (races_without_a_limit),
+    cmocka_unit_test (races_at_the_limit),
+    cmocka_unit_test (a_full_file_system),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}

@@ -1,0 +1,750 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The watcher against a kernel that is played here, with real sockets:
+ * servers are killed, hang, or hang up, the kernel gives connections up,
+ * the watcher itself is killed, all at random moments.
+ *
+ * Never is a socket handed over while a server lives that has a request
+ * which the kernel has given up, nor while one that it replaces still has
+ * a reader; and always all connections come back.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "tests/lib/unit.h"
+
+#include <cmocka.h>
+
+#include "command/attach/watcher.h"
+
+#define SLOTS_MAX 4
+#define PEERS_MAX 64
+
+/* ---- the world ---- */
+
+/* A server's end of a connection. */
+struct peer {
+  int fd;
+  ino_t other;                  /* end, the client's */
+};
+
+/* A connection of the kernel's. */
+struct slot {
+  int fd;
+  bool dead;                    /* and the kernel knows it */
+  int begins;                   /* ticks until its reader does; 0: it has */
+  int ends;                     /* ... until that of the dead one has */
+};
+
+/* Of a reader, in either. */
+#define READER_TICKS 400
+
+/* The one server, or none; those before it are gone. */
+struct server {
+  pid_t pid;                    /* 0: none */
+  int gone;                     /* an eventfd, readable when it is */
+  struct peer peers[PEERS_MAX];
+  unsigned peer_count;
+  bool stale;                   /* has requests that were given up */
+  bool suspect;                 /* ... or lost a connection, for which it
+                                 * may be killed */
+  int dying;                    /* ticks until it is gone; -1: it lives */
+};
+
+struct world {
+  struct rng rng;
+  struct slot slots[SLOTS_MAX];
+  unsigned slot_count;
+  struct server server;
+  int restart;                  /* ticks until there is a server again */
+  pid_t pids;
+  pid_t recorded;               /* as in NAME.attach */
+  int64_t now;
+  int dialing;                  /* ticks */
+  unsigned handed, kills, probes, resumed;
+  bool quiet;                   /* no more trouble */
+  bool blind;                   /* readers can't be seen */
+};
+
+static bool
+chance (struct world *w, unsigned one_in)
+{
+  return rng_below (&w->rng, one_in) == 0;
+}
+
+static void
+start_server (struct world *w)
+{
+  w->server = (struct server) {
+    .pid = ++w->pids, .gone = eventfd (0, EFD_CLOEXEC), .dying = -1,
+  };
+  assert_int_not_equal (w->server.gone, -1);
+}
+
+static void
+close_peers (struct server *s)
+{
+  while (s->peer_count > 0)
+    close (s->peers[--s->peer_count].fd);
+}
+
+/* Sockets close before the process can be seen to be gone, and when they
+ * do, none of its threads runs any more.
+ */
+static void
+begin_death (struct world *w)
+{
+  if (w->server.pid == 0 || w->server.dying >= 0)
+    return;
+  close_peers (&w->server);
+  w->server.stale = false;
+  w->server.suspect = true;
+  w->server.dying = (int) rng_below (&w->rng, 4);
+}
+
+static void
+finish_death (struct world *w)
+{
+  const uint64_t one = 1;
+
+  assert_int_equal (write (w->server.gone, &one, sizeof one), sizeof one);
+  close (w->server.gone);
+  w->server = (struct server) { .gone = -1, .dying = -1 };
+  w->restart = (int) rng_below (&w->rng, 40);
+}
+
+static void
+die (struct world *w, struct slot *s)
+{
+  shutdown (s->fd, SHUT_RDWR);
+  s->dead = true;
+  s->ends = s->begins + (chance (w, 4) ? (int) rng_below (&w->rng, READER_TICKS)
+                                       : (int) rng_below (&w->rng, 5));
+  s->begins = 0;
+}
+
+/* The kernel finds, after a while, that the other side has closed. */
+static void
+notice (struct world *w)
+{
+  for (unsigned i = 0; i < w->slot_count; ++i) {
+    struct slot *s = &w->slots[i];
+    struct pollfd p = { .fd = s->fd, .events = POLLRDHUP };
+
+    if (!s->dead && poll (&p, 1, 0) > 0 && chance (w, 3))
+      die (w, s);
+    if (s->begins > 0)
+      s->begins--;
+    if (s->ends > 0)
+      s->ends--;
+  }
+}
+
+/* ---- trouble ---- */
+
+/* A request took too long, and the server goes on with it. */
+static void
+give_up (struct world *w)
+{
+  struct slot *s = &w->slots[rng_below (&w->rng, w->slot_count)];
+  struct pollfd p = { .fd = s->fd, .events = POLLRDHUP };
+
+  if (s->dead || w->server.pid == 0 || w->server.dying >= 0
+      || poll (&p, 1, 0) > 0)
+    return;
+  die (w, s);
+  w->server.stale = w->server.suspect = true;
+}
+
+static ino_t
+inode (int fd)
+{
+  struct stat st;
+
+  assert_int_equal (fstat (fd, &st), 0);
+  return st.st_ino;
+}
+
+/* The server closes a connection of the kernel's, and goes on with what
+ * it got from it.
+ */
+static void
+hang_up (struct world *w)
+{
+  ino_t ours = inode (w->slots[rng_below (&w->rng, w->slot_count)].fd);
+  struct server *s = &w->server;
+
+  for (unsigned i = 0; i < s->peer_count; ++i)
+    if (s->peers[i].other == ours) {
+      close (s->peers[i].fd);
+      s->peers[i] = s->peers[--s->peer_count];
+      s->stale = s->suspect = true;
+      return;
+    }
+}
+
+/* What happens between any two things that the watcher does. */
+static void
+tick (struct world *w)
+{
+  w->now++;
+  if (w->server.dying == 0)
+    finish_death (w);
+  else if (w->server.dying > 0)
+    w->server.dying--;
+  if (w->server.pid == 0 && w->restart-- <= 0)
+    start_server (w);
+  notice (w);
+  if (w->quiet || !chance (w, 12))
+    return;
+  switch (rng_below (&w->rng, 3)) {
+  case 0: begin_death (w); break;
+  case 1: give_up (w); break;
+  case 2: hang_up (w); break;
+  }
+}
+
+/* ---- what the watcher asks for ---- */
+
+static int64_t
+now (void *opaque)
+{
+  struct world *w = opaque;
+
+  tick (w);
+  return w->now;
+}
+
+static int
+dup_for_us (int fd)
+{
+  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+
+  assert_int_not_equal (copy, -1);
+  return copy;
+}
+
+static void
+connect_server (struct world *w, struct nbd_dialed *d)
+{
+  int pair[2];
+
+  assert_int_equal (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+                    0);
+  assert_true (w->server.peer_count < PEERS_MAX);
+  w->server.peers[w->server.peer_count++] = (struct peer) {
+    .fd = pair[1], .other = inode (pair[0]),
+  };
+  *d = (struct nbd_dialed) {
+    .fd = pair[0], .pidfd = dup_for_us (w->server.gone),
+    .pid = w->server.pid,
+  };
+}
+
+static int
+dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
+{
+  struct world *w = opaque;
+
+  tick (w);
+  if (w->dialing == 0)
+    w->dialing = 1 + (int) rng_below (&w->rng, 4);
+  if (--w->dialing > 0) {
+    *p = (struct pollfd) { .fd = -1 };
+    *timeout = 3;
+    return 0;
+  }
+  if (w->server.pid == 0 || w->server.dying >= 0 || chance (w, 20))
+    return -1;
+  connect_server (w, d);
+  return 1;
+}
+
+static bool
+is_probe (int fd)
+{
+  struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+  return poll (&p, 1, 0) > 0;
+}
+
+static int
+offer (void *opaque, int fd)
+{
+  const struct timeval timeout = { .tv_sec = 3 };
+  struct world *w = opaque;
+
+  if (is_probe (fd))
+    w->probes++;
+  else if (w->server.stale)
+    fail_msg ("a socket is handed over while server %d has requests that "
+              "were given up", (int) w->server.pid);
+  for (unsigned i = 0; i < w->slot_count; ++i) {
+    struct slot *s = &w->slots[i];
+
+    if (!s->dead)
+      continue;
+    /* Who reads one that is shut down finds its end. */
+    if (s->ends > 0 && !is_probe (fd))
+      fail_msg ("connection %u would have two readers", i);
+    close (s->fd);
+    s->fd = dup_for_us (fd);
+    s->dead = false;
+    s->begins = chance (w, 4) ? (int) rng_below (&w->rng, READER_TICKS) : 0;
+    assert_int_equal (setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+                                  sizeof timeout), 0);
+    w->handed++;
+    break;
+  }
+  return 0;
+}
+
+static int
+receivers (void *opaque)
+{
+  struct world *w = opaque;
+  int count = 0;
+
+  tick (w);
+  if (w->blind)
+    return -1;
+  for (unsigned i = 0; i < w->slot_count; ++i)
+    if (w->slots[i].dead ? w->slots[i].ends > 0 : w->slots[i].begins == 0)
+      count++;
+  return count;
+}
+
+static int
+connected (void *opaque)
+{
+  (void) opaque;
+  return 1;
+}
+
+static void
+kill_server (void *opaque, int pidfd, pid_t pid)
+{
+  struct world *w = opaque;
+
+  (void) pidfd;
+  w->kills++;
+  if (pid != w->server.pid)
+    return;
+  if (!w->server.suspect)
+    fail_msg ("server %d is killed for nothing", (int) pid);
+  begin_death (w);
+}
+
+static void
+server_changed (void *opaque, pid_t pid)
+{
+  struct world *w = opaque;
+
+  assert_int_not_equal (pid, w->recorded);
+  w->recorded = pid;
+}
+
+static void
+reconnected (void *opaque, unsigned live)
+{
+  struct world *w = opaque;
+
+  assert_uint_in_range (live, 1, w->slot_count);
+}
+
+static const struct watcher_ops ops = {
+  .now = now, .dial = dial, .offer = offer, .receivers = receivers,
+  .connected = connected,
+  .kill = kill_server, .server_changed = server_changed,
+  .reconnected = reconnected,
+};
+
+/* ---- a run ---- */
+
+static void
+attach (struct world *w, struct watcher *watcher)
+{
+  struct nbd_dialed list[SLOTS_MAX];
+
+  start_server (w);
+  for (unsigned i = 0; i < w->slot_count; ++i) {
+    connect_server (w, &list[i]);
+    w->slots[i] = (struct slot) { .fd = dup_for_us (list[i].fd) };
+  }
+  w->recorded = w->server.pid;
+  watcher_start (watcher, &ops, w, w->slot_count, list, w->slot_count, -1, 0);
+}
+
+static bool
+all_live (const struct world *w)
+{
+  for (unsigned i = 0; i < w->slot_count; ++i) {
+    struct pollfd p = { .fd = w->slots[i].fd, .events = POLLRDHUP };
+
+    if (w->slots[i].dead || poll (&p, 1, 0) > 0)
+      return false;
+  }
+  return true;
+}
+
+/* Killed, it leaves nothing but what it has written down; and it is away
+ * for a while.  If there are dead sockets then, of which server is for
+ * nobody to find out.
+ */
+static void
+kill_watcher (struct world *w, struct watcher *watcher)
+{
+  int former = -1;
+
+  watcher_end (watcher);
+  w->dialing = 0;
+  for (uint64_t n = rng_below (&w->rng, 60); n > 0; --n)
+    tick (w);
+  if (!all_live (w))
+    w->server.suspect = true;
+  if (w->recorded == w->server.pid)
+    former = dup_for_us (w->server.gone);
+  watcher_start (watcher, &ops, w, w->slot_count, NULL, 0, former,
+                 w->recorded);
+  w->resumed++;
+}
+
+static void
+check_polls (const struct watcher *watcher)
+{
+  assert_uint_in_range (watcher->poll_count, 0, WATCHER_POLLS);
+  assert_uint_in_range (watcher->live, 0, watcher->connections);
+}
+
+/* As if it had polled: up to the time that it asked for. */
+static void
+step (struct world *w, struct watcher *watcher)
+{
+  int ms = watcher_step (watcher);
+  int64_t end = w->now + (ms < 0 ? 20 : ms);
+
+  check_polls (watcher);
+  while (w->now < end
+         && poll (watcher->polls, watcher->poll_count, 0) == 0)
+    tick (w);
+  if (chance (w, 4))
+    tick (w);
+}
+
+static void
+settle (struct world *w, struct watcher *watcher)
+{
+  int64_t end = w->now + 60 * 1000;
+  bool quiet = w->quiet;
+
+  w->quiet = true;
+  while (!all_live (w)) {
+    step (w, watcher);
+    assert_uint_in_range (w->now, 0, end);
+  }
+  w->quiet = quiet;
+}
+
+static void
+clean (struct world *w, struct watcher *watcher)
+{
+  watcher_end (watcher);
+  for (unsigned i = 0; i < w->slot_count; ++i)
+    close (w->slots[i].fd);
+  close_peers (&w->server);
+  if (w->server.gone != -1)
+    close (w->server.gone);
+}
+
+static unsigned
+count_fds (void)
+{
+  unsigned count = 0;
+
+  for (int fd = 0; fd < 1024; ++fd)
+    count += fcntl (fd, F_GETFD) != -1;
+  return count;
+}
+
+static void
+test_chaos (void **state)
+{
+  unsigned handed = 0, kills = 0, resumed = 0, probes = 0;
+  unsigned fds = count_fds ();
+
+  (void) state;
+  for (unsigned run = 0; run < unit_scaled (400); ++run) {
+    struct world w = {
+      .rng = { .state = unit_seed () + run },
+      .server = { .gone = -1, .dying = -1 },
+    };
+    struct watcher watcher;
+
+    w.slot_count = 1 + (unsigned) rng_below (&w.rng, SLOTS_MAX);
+    w.blind = chance (&w, 3);
+    attach (&w, &watcher);
+    for (int i = 0; i < 300; ++i) {
+      step (&w, &watcher);
+      if (chance (&w, 40))
+        kill_watcher (&w, &watcher);
+      if (chance (&w, 60))
+        settle (&w, &watcher);
+    }
+    settle (&w, &watcher);
+    clean (&w, &watcher);
+    handed += w.handed;
+    kills += w.kills;
+    resumed += w.resumed;
+    probes += w.probes;
+    assert_int_equal (count_fds (), fds);
+  }
+  print_message ("%u sockets taken, %u servers killed, %u watchers resumed, "
+                 "%u probes\n", handed, kills, resumed, probes);
+  assert_true (handed > 0 && kills > 0 && resumed > 0 && probes > 0);
+}
+
+/* ---- one thing at a time ---- */
+
+static struct world
+quiet_world (unsigned slots)
+{
+  return (struct world) {
+    .rng = { .state = unit_seed () }, .slot_count = slots, .quiet = true,
+    .server = { .gone = -1, .dying = -1 },
+  };
+}
+
+/* While all is well, it asks for nothing. */
+static void
+test_idle (void **state)
+{
+  struct world w = quiet_world (2);
+  struct watcher watcher;
+
+  (void) state;
+  attach (&w, &watcher);
+  assert_int_equal (watcher_step (&watcher), -1);
+  assert_int_equal (watcher.poll_count, 2);
+  assert_int_equal (poll (watcher.polls, watcher.poll_count, 0), 0);
+  assert_int_equal (w.handed + w.probes + w.kills, 0);
+  clean (&w, &watcher);
+}
+
+/* A watcher that comes back to a device that is well kills nobody, and
+ * its only offers are probes that nobody takes, where it can't see readers.
+ */
+static void
+test_resume_of_the_living (void **state)
+{
+  struct world w = quiet_world (2);
+  struct watcher watcher;
+
+  (void) state;
+  w.blind = unit_seed () % 2 == 0;
+  attach (&w, &watcher);
+  kill_watcher (&w, &watcher);
+  for (int i = 0; i < 50; ++i)
+    step (&w, &watcher);
+  assert_int_equal (w.kills, 0);
+  assert_int_equal (w.handed, 0);
+  assert_int_equal (w.probes > 0, w.blind);
+  assert_int_equal (watcher.live, 0);
+  clean (&w, &watcher);
+}
+
+/* ... and when the server dies then, all its sockets are replaced. */
+static void
+test_resume_then_death (void **state)
+{
+  struct world w = quiet_world (3);
+  struct watcher watcher;
+
+  (void) state;
+  attach (&w, &watcher);
+  kill_watcher (&w, &watcher);
+  step (&w, &watcher);
+  begin_death (&w);
+  settle (&w, &watcher);
+  step (&w, &watcher);
+  assert_int_equal (watcher.live, 3);
+  assert_int_equal (watcher_step (&watcher), -1);
+  clean (&w, &watcher);
+}
+
+/* A hung server is killed before anything is offered. */
+static void
+test_hung_server (void **state)
+{
+  struct world w = quiet_world (2);
+  struct watcher watcher;
+  pid_t first;
+
+  (void) state;
+  attach (&w, &watcher);
+  first = w.server.pid;
+  give_up (&w);
+  assert_true (w.server.stale);
+  watcher_step (&watcher);
+  assert_int_equal (w.kills, 1);
+  settle (&w, &watcher);
+  assert_int_not_equal (w.server.pid, first);
+  clean (&w, &watcher);
+}
+
+/* Another one has disconnected the device: that is the end. */
+static int
+never (void *opaque)
+{
+  (void) opaque;
+  return 0;
+}
+
+static int
+unknown (void *opaque)
+{
+  (void) opaque;
+  return -1;
+}
+
+static int
+refuse (void *opaque, int fd)
+{
+  (void) opaque;
+  (void) fd;
+  errno = EINVAL;
+  return -1;
+}
+
+static void
+test_gone (void **state)
+{
+  struct watcher_ops others = ops;
+  struct world w = quiet_world (1);
+  struct watcher watcher;
+
+  (void) state;
+  attach (&w, &watcher);
+  others.connected = never;
+  others.offer = refuse;
+  watcher.ops = &others;
+  begin_death (&w);
+  for (int i = 0; i < 1000 && !watcher.gone; ++i)
+    step (&w, &watcher);
+  assert_true (watcher.gone);
+  assert_int_equal (watcher_step (&watcher), -1);
+  clean (&w, &watcher);
+}
+
+/* A kernel that can't say, for want of memory, has disconnected nothing. */
+static void
+test_not_gone (void **state)
+{
+  struct watcher_ops others = ops;
+  struct world w = quiet_world (2);
+  struct watcher watcher;
+
+  (void) state;
+  attach (&w, &watcher);
+  others.connected = unknown;
+  others.offer = refuse;
+  watcher.ops = &others;
+  begin_death (&w);
+  for (int i = 0; i < 1000; ++i)
+    step (&w, &watcher);
+  assert_false (watcher.gone);
+  watcher.ops = &ops;
+  settle (&w, &watcher);
+  clean (&w, &watcher);
+}
+
+/* ---- TCP ---- */
+
+static void
+connect_tcp (int pair[2])
+{
+  struct sockaddr_in a = { .sin_family = AF_INET,
+                           .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t length = sizeof a;
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  assert_int_equal (bind (listener, (struct sockaddr *) &a, sizeof a), 0);
+  assert_int_equal (listen (listener, 1), 0);
+  assert_int_equal (getsockname (listener, (struct sockaddr *) &a, &length),
+                    0);
+  pair[0] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal (connect (pair[0], (struct sockaddr *) &a, sizeof a), 0);
+  pair[1] = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+  assert_int_not_equal (pair[1], -1);
+  close (listener);
+}
+
+/* Send until nothing more fits.  Returns how much did. */
+static size_t
+fill (int fd)
+{
+  static char block[65536];
+  size_t total = 0;
+  ssize_t n;
+
+  while ((n = send (fd, block, sizeof block, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+    total += (size_t) n;
+  return total;
+}
+
+/* What the kernel had not sent when it gave the connection up is never
+ * seen by the server.
+ */
+static void
+test_tcp_abort (void **state)
+{
+  static char block[65536];
+  struct world w = quiet_world (1);
+  struct watcher watcher;
+  struct nbd_dialed d = { .pidfd = -1 };
+  size_t sent, got = 0;
+  int pair[2];
+  ssize_t n;
+
+  (void) state;
+  connect_tcp (pair);
+  w.slots[0].fd = dup_for_us (pair[0]);
+  d.fd = pair[0];
+  watcher_start (&watcher, &ops, &w, 1, &d, 1, -1, 0);
+  sent = fill (w.slots[0].fd);
+  shutdown (w.slots[0].fd, SHUT_RDWR);
+  w.slots[0].dead = true;
+  watcher_step (&watcher);
+  while ((n = recv (pair[1], block, sizeof block, 0)) > 0)
+    got += (size_t) n;
+  assert_int_equal (n, -1);
+  assert_int_equal (errno, ECONNRESET);
+  assert_true (got < sent);
+  close (pair[1]);
+  clean (&w, &watcher);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_idle),
+    cmocka_unit_test (test_resume_of_the_living),
+    cmocka_unit_test (test_resume_then_death),
+    cmocka_unit_test (test_hung_server),
+    cmocka_unit_test (test_gone),
+    cmocka_unit_test (test_not_gone),
+    cmocka_unit_test (test_tcp_abort),
+    cmocka_unit_test (test_chaos),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# As an administrator has it: a file in the directory of settings, and
+# systemd, which starts nbdzram-swap@swap0 with the machine, starts its
+# supervisor again when that is killed, replaces its server by "reload", and
+# turns the swap off when the machine goes down, after those who use it.
+. "${srcdir:-.}/tests/vm/host.sh"
+boot 1500 512M systemd
+#### guest ####
+unit=nbdzram-swap@swap0.service
+
+# ---- process 1: install, and become systemd ----
+
+if [ $$ = 1 ]; then
+    mkdir -p $units
+    cat >$units/load.service <<'EOF'
+[Service]
+ExecStart=/bin/sh -c 'pages 90 rounds=0 seconds=25 seed=9 >/run/line 2>&1; echo $? >/run/code'
+MemoryMax=60M
+EOF
+    cat >$units/hold.service <<'EOF'
+[Service]
+ExecStart=/bin/pages 120 rounds=0 hold=1 seed=10
+MemoryMax=60M
+EOF
+    become_systemd systemd 'size = 300M\npriority = 50\n'
+fi
+
+# ---- the test, as a service ----
+
+exec >/dev/console 2>&1
+export PATH=/bin HOME=/root LC_ALL=C
+trap 'end_of_test $?' EXIT
+
+is_active () { [ "$(systemctl is-active $unit)" = active ]; }
+in_use () { grep -q '^/dev/nbd.*[[:blank:]]50$' /proc/swaps; }
+main_pid () { systemctl show -P MainPID $unit; }
+
+say "it is there before ordinary services"
+in_use || fail "no swap: $(systemctl status $unit)"
+is_active || fail "$(systemctl status $unit)"
+nbdzram status swap0
+nbdzram check swap0 || fail "check"
+systemctl start load.service || fail "load"
+busy () { sleep 4; [ ! -e /run/code ] || fail "ended: $(cat /run/line)"; }
+busy
+
+say "its supervisor is killed"
+pid=$(main_pid) server=$(server_pid)
+kill -9 "$pid" || fail "no supervisor"
+another () { is_active && [ "$(main_pid)" != "$pid" ]; }
+eventually another || fail "$(systemctl status $unit)"
+[ "$(systemctl show -P NRestarts $unit)" = 1 ] || fail "not started again"
+[ "$(server_pid)" = "$server" ] || fail "another server"
+in_use || fail "the swap is gone"
+busy
+
+say "its server is killed"
+kill -9 "$server" || fail "no server"
+replaced () { [ "$(server_pid)" ] && [ "$(server_pid)" != "$server" ]; }
+eventually replaced || fail "no other server"
+is_active || fail "$(systemctl status $unit)"
+busy
+
+say "it is reloaded"
+server=$(server_pid)
+systemctl reload $unit || fail "reload"
+eventually replaced || fail "the same server"
+
+all_done () { [ -e /run/code ]; }
+eventually all_done || fail "the load goes on"
+cat /run/line
+[ "$(cat /run/code)" = 0 ] || fail "see above"
+
+say "it is stopped, by systemd and by the command"
+is_off ()
+{
+    in_use && fail "$(cat /proc/swaps)"
+    [ "$(systemctl is-active $unit)" = inactive ] ||
+        fail "$(systemctl status $unit)"
+    eventually nothing_left || fail "left: $(ps)"
+}
+systemctl stop $unit || fail "stop"
+is_off
+# As from a session of root's, which has a directory of its own.
+mkdir -p /run/user/0
+XDG_RUNTIME_DIR=/run/user/0 nbdzram swapon swap0 --algorithm=zstd ||
+    fail "swapon"
+in_use && is_active || fail "not by its unit: $(systemctl status $unit)"
+[ "$(nbdzram status -n --raw -o ALGORITHM swap0)" = zstd ] ||
+    fail "not as it was told: $(nbdzram status swap0)"
+nbdzram swapoff swap0 || fail "swapoff"
+is_off
+
+say "the machine goes down while it is in use"
+systemctl start $unit && systemctl start hold.service || fail "start"
+stands () { grep -q '^State:.*stopped' /proc/[0-9]*/status; }
+eventually stands || fail "nothing is swapped"
+kernel_is_well
+at_the_end '
+dmesg | grep -e "hold.service: Deactivated" \
+    -e "nbdzram-swap@swap0.service: Deactivated successfully" >/run/order
+[ "$(wc -l </run/order)" = 2 ] && head -n 1 /run/order | grep hold ||
+    fail "not in order"
+dmesg | grep -i "disabling swap" && fail "its unit left it on"
+nothing_left || fail "left: $(ps)"
+kernel_is_well
+'
+dmesg -c >/dev/null
+trap - EXIT
+systemctl poweroff --no-block
