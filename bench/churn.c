@@ -23,11 +23,12 @@
 #include <unistd.h>
 
 #include "lib/backing/backing.h"
-#include "lib/store/devices.h"
-#include "lib/maintenance/idle.h"
-#include "measure.h"
 #include "lib/base/util.h"
+#include "lib/maintenance/idle.h"
 #include "lib/maintenance/writeback.h"
+#include "lib/store/devices.h"
+
+#include "measure.h"
 
 #define ALIVE_PERCENT 60        /* of the file */
 #define STEPS 100               /* in which all pages are replaced once */

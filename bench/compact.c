@@ -14,11 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/maintenance/compact.h"
-#include "lib/store/devices.h"
-#include "measure.h"
-#include "lib/maintenance/stats.h"
 #include "lib/base/util.h"
+#include "lib/maintenance/compact.h"
+#include "lib/maintenance/stats.h"
+#include "lib/store/devices.h"
+
+#include "measure.h"
 
 #define SEED 1
 

@@ -21,10 +21,11 @@
 #include <string.h>
 
 #include "lib/base/checksum.h"
-#include "lib/store/devices.h"
-#include "measure.h"
-#include "lib/maintenance/stats.h"
 #include "lib/base/util.h"
+#include "lib/maintenance/stats.h"
+#include "lib/store/devices.h"
+
+#include "measure.h"
 
 #define TURN 1000               /* pages */
 #define REQUEST 32              /* pages that come together: they are in

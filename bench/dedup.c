@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "lib/store/dedup.h"
+
 #include "measure.h"
 
 #define SECONDS 1.0

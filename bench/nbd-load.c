@@ -22,8 +22,9 @@
 
 #include <libnbd.h>
 
-#include "measure.h"
 #include "lib/base/util.h"
+
+#include "measure.h"
 
 #define FILL_SIZE (128 * KIB)
 #define TRIM_SIZE (64 * MIB)

@@ -17,10 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/util.h"
 #include "lib/maintenance/compact.h"
 #include "lib/store/devices.h"
+
 #include "measure.h"
-#include "lib/base/util.h"
 
 #define MOST 4000000            /* requests */
 #define AT_REST 200000

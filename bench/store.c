@@ -29,13 +29,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/store/devices.h"
-#include "measure.h"
 #include "lib/base/os.h"
-#include "lib/store/same.h"
-#include "lib/maintenance/stats.h"
-#include "lib/codec/stream.h"
 #include "lib/base/util.h"
+#include "lib/codec/stream.h"
+#include "lib/maintenance/stats.h"
+#include "lib/store/devices.h"
+#include "lib/store/same.h"
+
+#include "measure.h"
 
 #define TURN 2000               /* pages one side does in its turn */
 #define SEED 1

@@ -32,7 +32,6 @@ command_conf_libconf_la_CPPFLAGS = $(AM_CPPFLAGS) \
 
 noinst_LTLIBRARIES += command/attach/libattach.la
 command_attach_libattach_la_SOURCES = \
-	command/attach/array.c command/attach/array.h \
 	command/attach/device-queue.c command/attach/device-queue.h \
 	command/attach/in-use.c command/attach/in-use.h \
 	command/attach/md.c command/attach/md.h \
@@ -75,6 +74,7 @@ command_supervisor_libsupervisor_la_CPPFLAGS = $(AM_CPPFLAGS) \
 noinst_LTLIBRARIES += command/swap/libswap.la
 command_swap_libswap_la_SOURCES = \
 	command/swap/area.c command/swap/area.h \
+	command/swap/array.c command/swap/array.h \
 	command/swap/check.h \
 	command/swap/check-list.c \
 	command/swap/check-machine.c \

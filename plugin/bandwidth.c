@@ -7,9 +7,10 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "bandwidth.h"
 #include "lib/base/latency.h"
 #include "lib/base/util.h"
+
+#include "bandwidth.h"
 
 /* What was not used counts for so long. */
 #define BURST_NSEC UINT64_C (100000000)

@@ -13,6 +13,7 @@
 #include <nbdkit-plugin.h>
 
 #include "service/export-settings.h"
+
 #include "exports.h"
 
 /* Automatic ones, where nothing is said. */

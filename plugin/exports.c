@@ -13,11 +13,12 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "bandwidth.h"
+#include "lib/base/util.h"
 #include "service/control.h"
 #include "service/export-settings.h"
+
+#include "bandwidth.h"
 #include "exports.h"
-#include "lib/base/util.h"
 
 #define ERROR_SIZE 512
 

@@ -9,11 +9,12 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "service/control-path.h"
-#include "lib/store/device.h"
-#include "options.h"
-#include "service/parse-number.h"
 #include "lib/base/util.h"
+#include "lib/store/device.h"
+#include "service/control-path.h"
+#include "service/parse-number.h"
+
+#include "options.h"
 
 #define PAGE_SIZE_MIN 4096
 #define PAGE_SIZE_MAX 65536

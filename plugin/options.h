@@ -6,12 +6,12 @@
 
 #include <stdint.h>
 
+#include "lib/maintenance/maintainer.h"
+#include "lib/maintenance/writeback.h"
+#include "lib/store/pool.h"
 #include "service/allow.h"
 #include "service/control.h"
 #include "exports.h"
-#include "lib/maintenance/maintainer.h"
-#include "lib/store/pool.h"
-#include "lib/maintenance/writeback.h"
 
 struct options {
   uint64_t size;                /* of the disk, bytes; 0: not given */

@@ -15,18 +15,19 @@
 #include <nbdkit-plugin.h>
 
 #include "lib/backing/backing.h"
-#include "service/control.h"
+#include "lib/base/os.h"
+#include "lib/maintenance/maintainer.h"
+#include "lib/maintenance/stats.h"
 #include "lib/store/devices.h"
-#include "exports.h"
-#include "service/start-barrier.h"
+#include "service/control.h"
 #include "service/hardening.h"
 #include "service/lock-keeper.h"
-#include "lib/maintenance/maintainer.h"
-#include "options.h"
-#include "lib/base/os.h"
-#include "requests.h"
-#include "lib/maintenance/stats.h"
+#include "service/start-barrier.h"
 #include "service/supervised.h"
+
+#include "exports.h"
+#include "options.h"
+#include "requests.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 

@@ -3,9 +3,10 @@
 
 #include <config.h>
 
-#include "control.h"
-#include "control-verbs.h"
 #include "lib/maintenance/stats.h"
+
+#include "control-verbs.h"
+#include "control.h"
 
 #define ERROR_SIZE 512
 

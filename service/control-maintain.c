@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "lib/maintenance/compact.h"
-#include "control.h"
-#include "control-verbs.h"
 #include "lib/maintenance/idle.h"
-#include "lib/maintenance/reconfigure.h"
 #include "lib/maintenance/recompress.h"
+#include "lib/maintenance/reconfigure.h"
 #include "lib/maintenance/trim.h"
 #include "lib/maintenance/writeback.h"
+
+#include "control-verbs.h"
+#include "control.h"
 
 static bool
 is_wanted (void *opaque)

@@ -5,9 +5,10 @@
 
 #include <stdlib.h>
 
-#include "control-verbs.h"
-#include "lib/store/page-state.h"
 #include "lib/base/util.h"
+#include "lib/store/page-state.h"
+
+#include "control-verbs.h"
 
 #define PAGES_COUNT 1024        /* in a reply, where nothing is said */
 

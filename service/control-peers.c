@@ -10,10 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control-peers.h"
-#include "control-worker.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
+
+#include "control-peers.h"
+#include "control-worker.h"
 
 /* Out of descriptors or memory, accept would fail again at once. */
 #define ACCEPT_PAUSE 100        /* milliseconds */

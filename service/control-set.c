@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control-verbs.h"
-#include "lib/maintenance/reconfigure.h"
-#include "lib/maintenance/maintainer.h"
 #include "lib/base/util.h"
+#include "lib/maintenance/maintainer.h"
+#include "lib/maintenance/reconfigure.h"
 #include "lib/maintenance/writeback.h"
+
+#include "control-verbs.h"
 
 json_t *
 verb_settings (struct control_context *context)

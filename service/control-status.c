@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include "lib/backing/backing.h"
-#include "control.h"
-#include "control-verbs.h"
-#include "lib/store/device.h"
-#include "hardening.h"
 #include "lib/base/latency.h"
 #include "lib/maintenance/stats.h"
+#include "lib/store/device.h"
+
+#include "control-verbs.h"
+#include "control.h"
+#include "hardening.h"
 
 /* Whole seconds since the server started. */
 static json_int_t

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control-verbs.h"
 #include "lib/store/devices.h"
+
+#include "control-verbs.h"
 
 #define ERROR_SIZE 512
 

@@ -16,8 +16,8 @@
 
 #include <jansson.h>
 
-#include "control.h"
 #include "lib/store/devices.h"
+#include "control.h"
 
 /* What verbs are about. */
 struct control_context {

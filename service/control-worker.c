@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-#include "control-worker.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
+
+#include "control-worker.h"
 
 struct worker {
   struct control_context *context;

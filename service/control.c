@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control.h"
 #include "control-peers.h"
 #include "control-socket.h"
 #include "control-verbs.h"
+#include "control.h"
 
 /* A server without a name is zram0, or the first number that is free. */
 #define NUMBERS 1000

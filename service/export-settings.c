@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "lib/store/device.h"
+
 #include "export-settings.h"
 #include "parse-number.h"
 

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "allow.h"
 #include "lib/codec/codec.h"
+#include "allow.h"
 
 /* All zero: nothing was said. */
 struct export_settings {

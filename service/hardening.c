@@ -16,10 +16,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "hardening.h"
 #include "lib/base/os.h"
-#include "thread-state.h"
 #include "lib/base/util.h"
+
+#include "hardening.h"
+#include "thread-state.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57            /* Linux 5.6 */

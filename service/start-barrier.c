@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "start-barrier.h"
 #include "parse-number.h"
+#include "start-barrier.h"
 
 int
 gate_pass (void)

@@ -21,8 +21,9 @@
 
 #include <sqlite3.h>
 
-#include "tests/lib/prng.h"
 #include "tests/lib/content.h"
+#include "tests/lib/prng.h"
+
 #include "workload.h"
 #include "zipf.h"
 

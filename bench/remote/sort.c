@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "tests/lib/prng.h"
+
 #include "workload.h"
 
 #define PAGE 4096

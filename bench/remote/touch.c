@@ -16,8 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/lib/prng.h"
 #include "tests/lib/content.h"
+#include "tests/lib/prng.h"
+
 #include "workload.h"
 #include "zipf.h"
 

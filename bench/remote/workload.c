@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bench/measure.h"
+
 #include "workload.h"
 
 /* ---- arguments ---- */

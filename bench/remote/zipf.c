@@ -5,8 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "tests/lib/prng.h"
 #include "bench/measure.h"
+#include "tests/lib/prng.h"
+
 #include "zipf.h"
 
 struct zipf

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "device-queue.h"
 #include "command/base/kernel-file.h"
+
+#include "device-queue.h"
 
 enum { SCHEDULER, WBT, ROTATIONAL, TIMEOUT, READ_AHEAD };
 

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "in-use.h"
 #include "command/base/kernel-file.h"
+#include "command/base/proc-swaps.h"
+
+#include "in-use.h"
 #include "md.h"
 #include "nbd-device.h"
-#include "command/base/proc-swaps.h"
 
 #define IDENTIFIER "nbdzram:"
 

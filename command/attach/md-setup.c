@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command/base/kernel-file.h"
+
 #include "md-setup.h"
 #include "nbd-device.h"
 

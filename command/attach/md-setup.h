@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "md.h"
 #include "command/base/run-program.h"
+#include "md.h"
 
 /* Is there a superblock of md on DEVICE?  1, 0, or -1 with errno. */
 int md_has_superblock (const char *device);

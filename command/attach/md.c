@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command/base/kernel-file.h"
+
 #include "md.h"
 #include "nbd-receivers.h"
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "member.h"
 #include "md-setup.h"
+#include "member.h"
 
 /* A supervisor's standby takes less than one, systemd to start a server
  * again one or two.  With the kernel's timeout before it, where a server

@@ -42,8 +42,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "md.h"
 #include "command/base/run-program.h"
+#include "md.h"
 
 struct half {
   int index;                    /* of /dev/nbdN */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command/base/kernel-file.h"
+
 #include "nbd-device.h"
 
 #define DEVICES 1024            /* more than anybody has had made */

@@ -20,8 +20,9 @@
 #include <linux/nbd.h>
 
 #include "command/base/clock.h"
-#include "nbd-dial.h"
 #include "service/parse-number.h"
+
+#include "nbd-dial.h"
 
 /* In older headers it is missing. */
 #ifndef NBD_FLAG_SEND_FUA

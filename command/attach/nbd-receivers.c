@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "command/base/kernel-file.h"
+
 #include "nbd-receivers.h"
 
 /* What the thread of ENTRY, in /proc, is called. */

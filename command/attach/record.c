@@ -15,11 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "record.h"
-#include "service/control-path.h"
-#include "nbd-device.h"
 #include "command/base/output.h"
 #include "command/base/run-file.h"
+#include "service/control-path.h"
+
+#include "nbd-device.h"
+#include "record.h"
 
 const char *
 attach_name (char *buf, size_t size, const char *name, size_t k)
@@ -262,4 +263,24 @@ attach_forget (const char *name)
     attach_release (&a);
   else
     run_remove (name, "attach");
+}
+
+bool
+attach_find_watched (struct attachment *a, const char *watcher)
+{
+  char path[RUN_PATH_SIZE];
+
+  if (attach_read (a, watcher) == 0
+      && nbd_device_belongs (a->index, a->identifier))
+    return true;
+  /* Its watcher, which makes the file first, was killed before it wrote
+   * this down.
+   */
+  if (access (run_path (path, watcher, "attach"), F_OK) == -1)
+    return false;
+  *a = (struct attachment) { .index = -1 };
+  snprintf (a->name, sizeof a->name, "%s", watcher);
+  snprintf (a->identifier, sizeof a->identifier, "nbdzram:%s", watcher);
+  a->index = nbd_device_find (a->identifier);
+  return a->index != -1;
 }

@@ -54,6 +54,11 @@ int attach_read (struct attachment *a, const char *name);
  */
 bool attach_find (struct attachment *a, int index, const char *name);
 
+/* Is the device of WATCHER attached?  Then it is in A, also when the watcher
+ * was killed before it wrote the file.
+ */
+bool attach_find_watched (struct attachment *a, const char *watcher);
+
 /* Open or make the file, and lock it.  EBUSY: its watcher lives.  The
  * descriptor stays open, and the file locked, as long as the process
  * lives.

@@ -7,14 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "status.h"
+#include "command/base/proc-swaps.h"
+#include "command/base/run-file.h"
 #include "command/conf/conf.h"
 #include "service/control-path.h"
+
 #include "md.h"
 #include "nbd-device.h"
-#include "command/base/run-file.h"
-#include "command/swap/server.h"
-#include "command/base/proc-swaps.h"
+#include "record.h"
+#include "status.h"
 
 #define SUFFIX ".attach"
 
@@ -76,7 +77,7 @@ attach_status (json_t *reply)
     struct attachment a;
 
     attach_name (watcher, sizeof watcher, name, k);
-    if (swap_server_attached (watcher, &a))
+    if (attach_find_watched (&a, watcher))
       json_array_append_new (list, describe (&a, array));
   }
   if (json_array_size (list) > 0)

@@ -8,12 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "md.h"
-#include "nbd-device.h"
+#include "command/base/proc-swaps.h"
 #include "command/base/process.h"
 #include "command/base/run-file.h"
-#include "command/base/proc-swaps.h"
 #include "lib/base/util.h"
+
+#include "md.h"
+#include "nbd-device.h"
 #include "watch-process.h"
 
 /* Dial all connections of a new device, each within MS. */

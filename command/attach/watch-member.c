@@ -8,6 +8,7 @@
 
 #include "command/base/clock.h"
 #include "command/conf/conf.h"
+
 #include "md.h"
 #include "nbd-device.h"
 #include "watch-process.h"
@@ -19,6 +20,9 @@
 /* What the kernel still has fails, at once.  What the server still has is
  * of no more account: it is brought up to date before it is read.
  */
+_Static_assert (CONF_CONNECTIONS_MAX == WATCHER_CONNECTIONS,
+                "what a watcher can have");
+
 static void
 give_up (struct watching *w)
 {

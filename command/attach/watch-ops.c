@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "command/base/clock.h"
-#include "nbd-device.h"
-#include "nbd-receivers.h"
 #include "command/base/process.h"
 #include "lib/base/util.h"
+
+#include "nbd-device.h"
+#include "nbd-receivers.h"
 #include "watch-process.h"
 
 /* How often it is looked whether the file is there. */

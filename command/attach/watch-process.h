@@ -16,10 +16,10 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#include "record.h"
 #include "member.h"
 #include "nbd-dial.h"
 #include "nbd-netlink.h"
+#include "record.h"
 #include "watcher.h"
 
 #define WATCH_BLOCK_SIZE 4096   /* of swap, and by default */

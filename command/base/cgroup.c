@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/util.h"
+
 #include "cgroup.h"
 #include "kernel-file.h"
-#include "lib/base/util.h"
 
 /* From so much on, a limit of the first version of control groups is none;
  * the second one says "max".

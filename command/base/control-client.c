@@ -12,8 +12,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "control-client.h"
 #include "lib/base/util.h"
+
+#include "control-client.h"
 
 #define REPLY_MAX (64 * MIB)    /* more than any server says */
 

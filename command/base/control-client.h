@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 
-#include "command.h"
 #include "service/control-path.h"
+#include "command.h"
 
 enum server_state {
   SERVER_NONE,

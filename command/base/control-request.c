@@ -2,8 +2,8 @@
 
 #include <config.h>
 
-#include "output.h"
 #include "control-request.h"
+#include "output.h"
 
 int
 question_ask (const struct question *q, json_t *request,

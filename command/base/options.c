@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
 #include "service/parse-number.h"
+
+#include "options.h"
 
 #define OPTIONS_MAX 32
 #define FIRST_VALUE 256         /* of getopt_long, beyond all letters */

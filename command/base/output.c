@@ -11,9 +11,10 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#include "lib/base/util.h"
+
 #include "ascii.h"
 #include "output.h"
-#include "lib/base/util.h"
 
 static _Noreturn void
 no_memory (void)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "service/control-path.h"
+
 #include "run-file.h"
 
 const char *

@@ -10,14 +10,14 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
-#include "internal.h"
-#include "conf.h"
-#include "service/control-path.h"
-#include "expression.h"
-#include "service/parse-number.h"
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
-#include "command/attach/watcher.h"
+#include "service/control-path.h"
+#include "service/parse-number.h"
+
+#include "conf.h"
+#include "expression.h"
+#include "internal.h"
 
 /* The kernel's client counts in blocks of this size. */
 #define DISK_SIZE_UNIT 4096
@@ -110,8 +110,6 @@ const struct conf_entry conf_entries[] = {
   { 0 },
 };
 
-_Static_assert (CONF_CONNECTIONS_MAX == WATCHER_CONNECTIONS,
-                "what a watcher can have");
 _Static_assert (ARRAY_SIZE (conf_entries) - 1 <= 64, "a bit each in seen");
 
 const char *

@@ -11,8 +11,9 @@
 #include <string.h>
 
 #include "command/base/ascii.h"
-#include "expression.h"
 #include "lib/base/util.h"
+
+#include "expression.h"
 
 /* Each level is a few calls deep; nobody needs more. */
 #define DEPTH_MAX 32

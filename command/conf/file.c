@@ -19,9 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "internal.h"
-#include "conf.h"
 #include "service/control-path.h"
+
+#include "conf.h"
+#include "internal.h"
 
 #define BLANKS " \t\r\n"
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"

@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "service/lock-keeper.h"
+
 #include "supervisor.h"
 
 #define DEATH_TRIES 20          /* of a twentieth of a second */

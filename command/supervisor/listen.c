@@ -12,9 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "listen.h"
-#include "service/parse-number.h"
 #include "command/base/process.h"
+#include "service/parse-number.h"
+
+#include "listen.h"
 
 /* All connections of all clients may come at once when a server died. */
 #define BACKLOG 1024

@@ -39,8 +39,9 @@
 
 #include "command/attach/in-use.h"
 #include "command/base/output.h"
-#include "supervisor.h"
 #include "lib/base/util.h"
+
+#include "supervisor.h"
 
 #define ENDING_MS 200
 

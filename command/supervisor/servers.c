@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "supervisor.h"
 #include "lib/base/util.h"
+
+#include "supervisor.h"
 
 /* So many starts in a row that come to nothing, and it is no accident: then
  * one is made once in a while, since clients wait.

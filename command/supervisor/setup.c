@@ -10,11 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
 #include "service/control-path.h"
 #include "service/start-barrier.h"
+
 #include "setup.h"
 #include "tls-files.h"
-#include "lib/base/util.h"
 
 /* Threads for each connection of nbdkit, which has 16 by default.  Each
  * has a buffer of its own for the largest request it has seen, so a small

@@ -21,8 +21,9 @@
 
 #include <jansson.h>
 
-#include "supervisor.h"
 #include "lib/base/util.h"
+
+#include "supervisor.h"
 
 /* ---- JSON ---- */
 

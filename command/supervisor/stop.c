@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "command/attach/in-use.h"
+
 #include "supervisor.h"
 
 #define WATCHERS_MS 10000

@@ -17,8 +17,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "command/base/notify.h"
 #include "command/base/harden-self.h"
+#include "command/base/notify.h"
+
 #include "supervisor.h"
 
 /* One above the threads that serve. */

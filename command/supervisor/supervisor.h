@@ -50,13 +50,13 @@
 #include <jansson.h>
 
 #include "command/base/clock.h"
-#include "command/conf/conf.h"
-#include "service/control-socket.h"
-#include "listen.h"
 #include "command/base/log.h"
 #include "command/base/process.h"
-#include "setup.h"
+#include "command/conf/conf.h"
+#include "service/control-socket.h"
 #include "launch.h"
+#include "listen.h"
+#include "setup.h"
 
 #define GENERATIONS 8
 #define WATCHERS CONF_REMOTES_MAX

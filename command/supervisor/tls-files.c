@@ -11,8 +11,9 @@
 
 #include <gnutls/gnutls.h>
 
-#include "tls-files.h"
 #include "lib/base/util.h"
+
+#include "tls-files.h"
 
 #define FILE_MAX (4 * MIB)      /* of authorities: systems have 200K */
 

@@ -36,9 +36,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "supervisor.h"
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
+
+#include "supervisor.h"
 
 #define LOADING_MS 60000
 #define PAUSING_MS 1000

@@ -14,11 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/attach/record.h"
-#include "service/start-barrier.h"
 #include "command/attach/nbd-device.h"
-#include "supervisor.h"
+#include "command/attach/record.h"
 #include "lib/base/util.h"
+#include "service/start-barrier.h"
+
+#include "supervisor.h"
 
 #define PAUSE_MS 100
 #define PAUSE_MAX_MS 5000

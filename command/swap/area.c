@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "command/base/run-program.h"
-#include "area.h"
 #include "lib/base/util.h"
+
+#include "area.h"
 
 #ifndef SWAP_FLAG_DISCARD
 #define SWAP_FLAG_DISCARD 0x10000

@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "array.h"
+#include "command/attach/md-setup.h"
+#include "command/attach/nbd-device.h"
 #include "command/base/kernel-file.h"
-#include "md-setup.h"
-#include "nbd-device.h"
-#include "command/swap/area.h"
+
+#include "area.h"
+#include "array.h"
 
 static int __attribute__ ((format (printf, 3, 4)))
 refuse (char *error, size_t size, const char *format, ...)

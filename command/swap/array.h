@@ -3,13 +3,13 @@
  * it has attached, whatever is there already.
  */
 
-#ifndef NBDZRAM_COMMAND_ATTACH_ARRAY_H
-#define NBDZRAM_COMMAND_ATTACH_ARRAY_H
+#ifndef NBDZRAM_COMMAND_SWAP_ARRAY_H
+#define NBDZRAM_COMMAND_SWAP_ARRAY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "md.h"
+#include "command/attach/md.h"
 
 struct array {
   const char *title;            /* what it is to be called */
@@ -30,4 +30,4 @@ struct array {
  */
 int array_join (struct array *a, char *error, size_t size);
 
-#endif /* NBDZRAM_COMMAND_ATTACH_ARRAY_H */
+#endif /* NBDZRAM_COMMAND_SWAP_ARRAY_H */

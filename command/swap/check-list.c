@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "check.h"
 #include "command/base/output.h"
+
+#include "check.h"
 
 #define TEXT_MAX 512
 

@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "command/base/kernel-file.h"
-#include "state.h"
 #include "lib/base/util.h"
+
+#include "check.h"
+#include "state.h"
 
 /* KiB.  With less, as a small machine has by default, swapping to a server
  * of user space hangs: the kernel needs memory to send a page and to take

@@ -10,14 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command/attach/device-queue.h"
 #include "command/attach/status.h"
 #include "command/base/cgroup.h"
-#include "check.h"
-#include "command/attach/device-queue.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
-#include "protection.h"
 #include "lib/base/util.h"
+
+#include "check.h"
+#include "protection.h"
 
 /* From linux/capability.h. */
 #define CAP_IPC_LOCK 14

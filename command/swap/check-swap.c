@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "command/conf/conf.h"
 #include "command/base/run-file.h"
+#include "command/conf/conf.h"
+
 #include "check-swap.h"
+#include "check.h"
 #include "server.h"
 
 #define REFUSED "refused"

@@ -12,9 +12,10 @@
 #include "command/base/cgroup.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
-#include "protection.h"
-#include "service/thread-state.h"
 #include "lib/base/util.h"
+#include "service/thread-state.h"
+
+#include "protection.h"
 
 /* What a process of ours takes without the pool, with as much again. */
 #define MEMORY_LEAST (64 * MIB)

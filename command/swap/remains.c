@@ -7,21 +7,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/attach/record.h"
-#include "command/conf/conf.h"
-#include "service/control-path.h"
-#include "service/control-socket.h"
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-dial.h"
+#include "command/attach/record.h"
 #include "command/base/output.h"
+#include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
+#include "command/conf/conf.h"
 #include "command/supervisor/supervisor.h"
+#include "lib/base/util.h"
+#include "service/control-path.h"
+#include "service/control-socket.h"
+
 #include "area.h"
 #include "remains.h"
 #include "server.h"
-#include "command/base/proc-swaps.h"
 #include "sysctls.h"
-#include "lib/base/util.h"
 
 #define DIAL_MS 5000
 #define BLOCK_SIZE 4096         /* of an attached device */

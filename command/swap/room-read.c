@@ -7,9 +7,10 @@
 
 #include "command/attach/record.h"
 #include "command/base/kernel-file.h"
-#include "room.h"
 #include "command/base/proc-swaps.h"
 #include "lib/base/util.h"
+
+#include "room.h"
 
 static bool
 is_one_of (const char *path, char devices[][32], unsigned count)

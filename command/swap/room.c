@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "command/base/output.h"
-#include "room.h"
 #include "lib/base/util.h"
+
+#include "room.h"
 
 /* So much stays free for the kernel, and for those who go on working. */
 #define MARGIN_LEAST (16 * MIB)

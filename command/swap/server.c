@@ -14,16 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command/base/control-client.h"
-#include "command/base/kernel-file.h"
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-netlink.h"
+#include "command/base/control-client.h"
+#include "command/base/kernel-file.h"
 #include "command/base/output.h"
 #include "command/base/process.h"
 #include "command/base/run-file.h"
 #include "command/base/run-program.h"
-#include "server.h"
 #include "lib/base/util.h"
+
+#include "server.h"
 
 #define START_S 30              /* for what takes a second */
 #define STOP_S 120              /* a server may have to drain */
@@ -302,26 +303,6 @@ has_watcher (const char *watcher)
   return held;
 }
 
-bool
-swap_server_attached (const char *watcher, struct attachment *a)
-{
-  char path[RUN_PATH_SIZE];
-
-  if (attach_read (a, watcher) == 0
-      && nbd_device_belongs (a->index, a->identifier))
-    return true;
-  /* Its watcher, which makes the file first, was killed before it wrote
-   * this down.
-   */
-  if (access (run_path (path, watcher, "attach"), F_OK) == -1)
-    return false;
-  *a = (struct attachment) { .index = -1 };
-  snprintf (a->name, sizeof a->name, "%s", watcher);
-  snprintf (a->identifier, sizeof a->identifier, "nbdzram:%s", watcher);
-  a->index = nbd_device_find (a->identifier);
-  return a->index != -1;
-}
-
 /* Has NAME's supervisor a watcher of that name, be it between two? */
 static bool
 is_known (const char *name, const char *watcher)
@@ -341,7 +322,7 @@ bool
 swap_server_is_left (const char *name, const char *watcher,
                      struct attachment *a)
 {
-  return swap_server_attached (watcher, a) && !has_watcher (watcher)
+  return attach_find_watched (a, watcher) && !has_watcher (watcher)
     && !is_known (name, watcher);
 }
 
@@ -385,7 +366,7 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
   if (known == -1)
     return -1;
   for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
-    if (swap_server_attached (watcher, a) && has_watcher (watcher))
+    if (attach_find_watched (a, watcher) && has_watcher (watcher))
       return 0;
     pause_ms (TICK_MS);
   }

@@ -70,11 +70,8 @@ void swap_server_forget (const char *name, const char *watcher);
 int swap_server_unwatch (const char *name, const struct attachment *a,
                          char *error, size_t size);
 
-/* Is WATCHER's device attached? */
-bool swap_server_attached (const char *watcher, struct attachment *a);
-
-/* The same, but no watcher looks after it, nor will: the processes of its
- * time were all killed.
+/* Is WATCHER's device attached without a watcher that looks after it, or will
+ * soon?  Then all processes of its time were killed.
  */
 bool swap_server_is_left (const char *name, const char *watcher,
                           struct attachment *a);

@@ -12,8 +12,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "shutdown.h"
 #include "server.h"
+#include "shutdown.h"
 
 /* All ways down lead through this target.  Its job waits until services
  * have ended, and it is active afterwards; "systemctl is-system-running"

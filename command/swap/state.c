@@ -8,8 +8,9 @@
 
 #include "command/base/output.h"
 #include "command/base/run-file.h"
-#include "state.h"
 #include "lib/base/util.h"
+
+#include "state.h"
 
 int
 swap_state_read (struct swap_state *s, const char *name)

@@ -13,10 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "service/control-path.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
 #include "command/base/run-file.h"
+#include "service/control-path.h"
+
 #include "sysctls.h"
 
 #define FILE_NAME "kernel"

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "analysis.h"
-#include "lib/base/checksum.h"
-#include "lib/store/encode.h"
 #include "lib/alloc/objects.h"
+#include "lib/base/checksum.h"
+#include "lib/base/util.h"
+#include "lib/store/encode.h"
 #include "lib/store/same.h"
 #include "lib/store/slot.h"
-#include "lib/base/util.h"
+
+#include "analysis.h"
 
 struct sample_page {
   bool first;                   /* of its kind */

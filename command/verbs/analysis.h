@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/codec/codec.h"
 #include "lib/alloc/size-class.h"
+#include "lib/codec/codec.h"
 
 struct sample_page;
 

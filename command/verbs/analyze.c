@@ -12,11 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "analysis.h"
 #include "command/base/output.h"
-#include "service/parse-number.h"
-#include "process-memory.h"
 #include "lib/base/util.h"
+#include "service/parse-number.h"
+
+#include "analysis.h"
+#include "process-memory.h"
 
 #define VERDICTS_MAX 32
 #define PAGE_SIZE_MIN 4096

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#include "command/swap/check.h"
 #include "command/base/options.h"
 #include "command/base/output.h"
+#include "command/swap/check.h"
 
 /* The server asked for, or the only one; false: there is none, and none
  * was asked for.

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "command/base/output.h"
 #include "command/base/control-request.h"
+#include "command/base/output.h"
 
 static void
 print (const json_t *reply)

@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command/conf/conf.h"
-#include "export-table.h"
-#include "service/parse-number.h"
 #include "command/base/control-request.h"
 #include "command/base/utf8.h"
+#include "command/conf/conf.h"
 #include "lib/base/util.h"
+#include "service/parse-number.h"
+
+#include "export-table.h"
 
 /* Options, as bits: each belongs to some actions. */
 enum {

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/base/control-request.h"
 #include "command/base/output.h"
 #include "service/parse-number.h"
-#include "command/base/control-request.h"
 
 static void
 print (const json_t *reply)

@@ -11,8 +11,9 @@
 
 #include "command/base/control-client.h"
 #include "command/base/output.h"
-#include "range.h"
 #include "lib/base/util.h"
+
+#include "range.h"
 
 static const struct {
   const char *name;

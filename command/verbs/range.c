@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "service/parse-number.h"
+
 #include "range.h"
 
 /* Parse LENGTH characters at S. */

@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command/base/output.h"
 #include "command/base/control-request.h"
-#include "range.h"
+#include "command/base/output.h"
 #include "lib/base/util.h"
+
+#include "range.h"
 
 static void
 print (const json_t *reply)

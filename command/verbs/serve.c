@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "command/base/options.h"
-#include "command/supervisor/setup.h"
 #include "command/supervisor/request.h"
+#include "command/supervisor/setup.h"
 #include "command/supervisor/supervisor.h"
 #include "lib/base/util.h"
 

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command/base/output.h"
-#include "service/parse-number.h"
 #include "command/base/control-request.h"
+#include "command/base/output.h"
 #include "lib/base/util.h"
+#include "service/parse-number.h"
 
 enum kind { TEXT, SIZE, SECONDS, PERCENT, BOOLEAN };
 

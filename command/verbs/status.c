@@ -10,8 +10,9 @@
 
 #include "command/attach/status.h"
 #include "command/base/control-client.h"
-#include "export-table.h"
 #include "command/base/output.h"
+
+#include "export-table.h"
 
 enum status_column {
   NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,

@@ -13,20 +13,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command/base/control-client.h"
-#include "command/conf/conf.h"
 #include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
+#include "command/base/control-client.h"
 #include "command/base/options.h"
 #include "command/base/output.h"
+#include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
-#include "command/swap/shutdown.h"
+#include "command/conf/conf.h"
 #include "command/swap/area.h"
 #include "command/swap/remains.h"
 #include "command/swap/room.h"
 #include "command/swap/server.h"
+#include "command/swap/shutdown.h"
 #include "command/swap/state.h"
-#include "command/base/proc-swaps.h"
 #include "command/swap/sysctls.h"
 #include "lib/base/util.h"
 
@@ -77,7 +77,7 @@ find_devices (struct swapoff *s)
     struct attachment *a = &s->attached[s->attached_count];
 
     attach_name (watcher, sizeof watcher, s->name, k);
-    if (!swap_server_attached (watcher, a))
+    if (!attach_find_watched (a, watcher))
       continue;
     s->attached_count++;
     if (md_find (s->array, a->index))

@@ -17,24 +17,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/attach/array.h"
-#include "command/base/control-client.h"
-#include "command/conf/conf.h"
 #include "command/attach/device-queue.h"
-#include "command/base/kernel-file.h"
 #include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-dial.h"
 #include "command/attach/nbd-netlink.h"
+#include "command/base/control-client.h"
+#include "command/base/kernel-file.h"
 #include "command/base/output.h"
+#include "command/base/proc-swaps.h"
 #include "command/base/run-program.h"
-#include "command/swap/shutdown.h"
+#include "command/conf/conf.h"
 #include "command/swap/area.h"
+#include "command/swap/array.h"
 #include "command/swap/check-swap.h"
 #include "command/swap/remains.h"
 #include "command/swap/server.h"
+#include "command/swap/shutdown.h"
 #include "command/swap/state.h"
-#include "command/base/proc-swaps.h"
 #include "command/swap/sysctls.h"
 #include "lib/base/util.h"
 
@@ -183,7 +183,7 @@ try_remotes (struct swapon *s)
     struct attachment a;
 
     attach_name (watcher, sizeof watcher, s->name, k);
-    if (swap_server_attached (watcher, &a)
+    if (attach_find_watched (&a, watcher)
         || try_remote (s, s->conf.remotes[k]) == 0)
       continue;
     if (!may_begin_without (s) || ++away == s->conf.remote_count)
@@ -282,7 +282,7 @@ attach_one (struct swapon *s, size_t k, const char *uri)
   if (swap_remains_detach (s->name, watcher, uri, s->error, sizeof s->error)
       == -1)
     return -1;
-  before = swap_server_attached (watcher, a);
+  before = attach_find_watched (a, watcher);
   if (swap_server_watch (s->name, watcher, uri, &s->conf, a, s->error,
                          sizeof s->error) == -1)
     return -1;

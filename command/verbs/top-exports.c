@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "top-exports.h"
 #include "lib/base/util.h"
+
+#include "top-exports.h"
 
 /* ---- rates ---- */
 

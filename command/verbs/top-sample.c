@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "command/base/output.h"
-#include "top-sample.h"
 #include "lib/base/util.h"
+
+#include "top-sample.h"
 
 /* ---- samples ---- */
 

@@ -21,9 +21,10 @@
 #include "command/base/control-client.h"
 #include "command/base/options.h"
 #include "command/base/output.h"
+#include "lib/base/util.h"
+
 #include "top-exports.h"
 #include "top-sample.h"
-#include "lib/base/util.h"
 
 #define ANSWER 2                /* seconds to wait for a reply */
 

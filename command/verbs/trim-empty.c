@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "command/base/output.h"
 #include "command/base/control-request.h"
+#include "command/base/output.h"
 
 static void
 print (const json_t *reply)

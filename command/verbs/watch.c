@@ -12,15 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command/base/control-client.h"
-#include "command/conf/conf.h"
-#include "service/start-barrier.h"
 #include "command/attach/nbd-device.h"
-#include "command/base/options.h"
-#include "command/base/harden-self.h"
-#include "command/base/proc-swaps.h"
-#include "lib/base/util.h"
 #include "command/attach/watch-process.h"
+#include "command/base/control-client.h"
+#include "command/base/harden-self.h"
+#include "command/base/options.h"
+#include "command/base/proc-swaps.h"
+#include "command/conf/conf.h"
+#include "lib/base/util.h"
+#include "service/start-barrier.h"
 
 #define HEAP (4 * 1024 * 1024)  /* ten times what a reconnection takes */
 #define INDEX_MAX 1023          /* of /dev/nbdN, as nbd-device.c looks */

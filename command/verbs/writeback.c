@@ -6,8 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "command/base/output.h"
 #include "command/base/control-request.h"
+#include "command/base/output.h"
+
 #include "range.h"
 
 static void

@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arena.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
+
+#include "arena.h"
 
 static size_t
 taken_bytes (const struct arena *a)

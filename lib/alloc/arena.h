@@ -31,8 +31,8 @@
 #include "lib/base/bits.h"
 #include "lib/base/budget.h"
 #include "lib/base/os.h"
-#include "lib/pool-file/pool-file.h"
 #include "lib/base/util.h"
+#include "lib/pool-file/pool-file.h"
 
 #define ARENA_SPARE_BYTES (512 * 1024) /* at most, and one frame at least */
 #define ARENA_SPARES_MAX 8

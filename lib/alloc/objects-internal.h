@@ -7,8 +7,8 @@
 #ifndef NBDZRAM_ALLOC_OBJECTS_INTERNAL_H
 #define NBDZRAM_ALLOC_OBJECTS_INTERNAL_H
 
-#include "objects.h"
 #include "lib/base/os.h"
+#include "objects.h"
 
 #define NIL UINT32_MAX          /* no zspage */
 #define NO_OBJECT UINT32_MAX

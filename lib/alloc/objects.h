@@ -24,9 +24,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/util.h"
 #include "arena.h"
 #include "size-class.h"
-#include "lib/base/util.h"
 
 /* Zspages of a class by how full they are: four quarters, from which
  * objects are taken, then those that are full, and those that

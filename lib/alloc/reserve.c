@@ -2,8 +2,9 @@
 
 #include <config.h>
 
-#include "objects.h"
 #include "lib/base/os.h"
+
+#include "objects.h"
 #include "reserve.h"
 
 #define FRAMES_MIN 2

@@ -4,8 +4,9 @@
 
 #include <assert.h>
 
-#include "size-class.h"
 #include "lib/base/util.h"
+
+#include "size-class.h"
 
 /* Objects of SIZE bytes in a zspage: 1632 bytes in 65536 give 40. */
 static uint32_t

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/os.h"
+
 #include "backing.h"
 #include "internal.h"
-#include "lib/base/os.h"
 
 bool
 backing_is_header_of (const struct backing *b, const void *block)

@@ -71,11 +71,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "lib/pool-file/backing-record.h"
 #include "lib/base/bits.h"
 #include "lib/base/budget.h"
-#include "remote.h"
 #include "lib/base/util.h"
+#include "lib/pool-file/backing-record.h"
+#include "remote.h"
 
 #define BACKING_BLOCK 4096
 #define BACKING_UNIT 32

@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/os.h"
+
 #include "backing.h"
 #include "internal.h"
-#include "lib/base/os.h"
 
 #define WINDOW_OBJECTS 64
 #define WINDOW_BYTES (128 * 1024)

@@ -11,10 +11,11 @@
 
 #include <errno.h>
 
-#include "backing.h"
-#include "internal.h"
 #include "lib/base/checksum.h"
 #include "lib/base/os.h"
+
+#include "backing.h"
+#include "internal.h"
 
 _Static_assert (BACKING_SIZE_MAX / BACKING_BLOCK * sizeof (uint32_t)
                 <= BACKING_SUMS_SIZE, "room for all blocks");

@@ -12,9 +12,10 @@
 
 #include <linux/fs.h>
 
+#include "lib/base/os.h"
+
 #include "backing.h"
 #include "internal.h"
-#include "lib/base/os.h"
 
 const struct backing_io backing_system_io = { pread, pwrite, os_milliseconds };
 

@@ -10,9 +10,10 @@
 
 #include <xxhash.h>
 
+#include "lib/base/os.h"
+
 #include "backing.h"
 #include "internal.h"
-#include "lib/base/os.h"
 
 /* "nbdzbak" and a byte. */
 #define HEADER_MAGIC UINT64_C (0x6e62647a62616b01)

@@ -10,9 +10,10 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "nbd-client-internal.h"
-#include "libnbd-load.h"
 #include "lib/base/os.h"
+
+#include "libnbd-load.h"
+#include "nbd-client-internal.h"
 
 /* Between attempts to connect: more each time. */
 #define PAUSE_MIN 20

@@ -10,9 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "nbd-client-internal.h"
-#include "libnbd-load.h"
 #include "lib/base/os.h"
+
+#include "libnbd-load.h"
+#include "nbd-client-internal.h"
 
 /* Requests of one write that are under way: all of a batch, even if no two
  * of its blocks lie side by side, so that none waits for those of another

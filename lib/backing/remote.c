@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/os.h"
+
 #include "backing.h"
 #include "nbd-client.h"
 #include "remote.h"
-#include "lib/base/os.h"
 
 /* Of what is read at once, and of what is trimmed at once where nothing is
  * yet to be lost: not so much that a slow server seems to stand still.

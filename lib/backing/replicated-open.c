@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replicated.h"
 #include "lib/base/os.h"
+
+#include "replicated.h"
 
 /* Milliseconds without an answer after which a half is left: what it would
  * be asked, the other one can be.

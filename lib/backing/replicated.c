@@ -59,8 +59,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "replicated.h"
 #include "lib/base/os.h"
+
+#include "replicated.h"
 
 /* How often to look whether a half is back, for who waits. */
 #define WAIT_POLL_NSEC 20000000

@@ -4,9 +4,10 @@
 
 #include <errno.h>
 
+#include "lib/base/os.h"
+
 #include "backing.h"
 #include "internal.h"
-#include "lib/base/os.h"
 
 /* Free blocks side by side that are worth a write of their own. */
 #define LONG_RUN 16

@@ -11,10 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+#include "lib/pool-file/pool-file.h"
+
 #include "codec.h"
 #include "codecs.h"
-#include "lib/pool-file/pool-file.h"
-#include "lib/base/util.h"
 
 /* Of an algorithm, its level included. */
 #define NAME_MAX_LENGTH 64

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dictionary-train.h"
 #include "lib/base/util.h"
+
+#include "dictionary-train.h"
 
 #define STRING_SIZE sizeof (uint64_t)
 #define SEGMENT_SIZE 256

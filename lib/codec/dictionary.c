@@ -8,9 +8,10 @@
 
 #include <xxhash.h>
 
-#include "dictionary.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
+
+#include "dictionary.h"
 
 #define AREAS_SIZE ((uint64_t) POOL_DICTIONARIES * POOL_DICTIONARY_MAX)
 

@@ -27,8 +27,8 @@
 #include <stdint.h>
 
 #include "lib/base/budget.h"
-#include "codec.h"
 #include "lib/pool-file/pool-file.h"
+#include "codec.h"
 
 struct dictionary {
   _Atomic uint64_t slots;       /* pages that need it */

@@ -9,8 +9,9 @@
 
 #include <lzo/lzo1x.h>
 
-#include "codecs.h"
 #include "lib/base/util.h"
+
+#include "codecs.h"
 
 #define LEVEL_BEST 999
 

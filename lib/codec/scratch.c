@@ -7,6 +7,7 @@
 
 #include "lib/base/os.h"
 #include "lib/base/util.h"
+
 #include "scratch.h"
 
 static int

@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "stream-internal.h"
 #include "lib/base/util.h"
+
+#include "stream-internal.h"
 
 /* ---- a change ---- */
 

@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "lib/base/os.h"
-#include "stream-internal.h"
 #include "lib/base/util.h"
+
+#include "stream-internal.h"
 
 #define STREAMS_MIN 16
 #define STREAMS_PER_CPU 2

@@ -20,10 +20,10 @@
 #include <stdint.h>
 
 #include "lib/base/budget.h"
+#include "lib/base/latency.h"
 #include "codec.h"
 #include "dictionary.h"
 #include "method.h"
-#include "lib/base/latency.h"
 
 /* What streams compress by is a table of methods.  The pool's may change
  * while streams are in use, from one of its two places to the other and back.

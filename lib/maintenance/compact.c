@@ -4,10 +4,11 @@
 
 #include <string.h>
 
-#include "compact.h"
-#include "lib/store/device.h"
 #include "lib/store/device-objects.h"
+#include "lib/store/device.h"
 #include "lib/store/group.h"
+
+#include "compact.h"
 
 /* ---- one page ---- */
 

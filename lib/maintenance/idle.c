@@ -2,10 +2,11 @@
 
 #include <config.h>
 
-#include "lib/store/devices.h"
 #include "lib/store/device-objects.h"
-#include "idle.h"
+#include "lib/store/devices.h"
 #include "lib/store/walk.h"
+
+#include "idle.h"
 
 static bool
 mark_page (struct device *d, uint64_t index, slot_t slot, page_info info,

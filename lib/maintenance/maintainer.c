@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include "lib/backing/backing.h"
+#include "lib/base/os.h"
+
 #include "compact.h"
 #include "idle.h"
-#include "reconfigure.h"
 #include "maintainer.h"
-#include "lib/base/os.h"
 #include "recompress.h"
+#include "reconfigure.h"
 #include "writeback.h"
 
 #define TICK_NS UINT64_C (1000000000)   /* between two looks at the pool:

@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy.h"
 #include "lib/store/walk.h"
+#include "policy.h"
 
 struct maintainer_settings {
   struct policy_settings policy;

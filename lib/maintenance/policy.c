@@ -2,8 +2,9 @@
 
 #include <config.h>
 
-#include "policy.h"
 #include "lib/base/util.h"
+
+#include "policy.h"
 
 uint64_t
 policy_writeback_age (const struct policy_settings *s,

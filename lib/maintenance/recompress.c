@@ -4,10 +4,11 @@
 
 #include <errno.h>
 
+#include "lib/codec/stream.h"
 #include "lib/store/encode.h"
 #include "lib/store/page.h"
+
 #include "recompress.h"
-#include "lib/codec/stream.h"
 
 /* Largest first, in so many steps. */
 #define BANDS 8

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "lib/store/encode.h"
-#include "reconfigure.h"
 #include "lib/store/page.h"
+
+#include "reconfigure.h"
 
 /* ---- the algorithm ---- */
 

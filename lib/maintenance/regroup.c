@@ -5,11 +5,12 @@
 
 #include <errno.h>
 
+#include "lib/codec/stream.h"
 #include "lib/store/encode.h"
 #include "lib/store/group.h"
 #include "lib/store/page.h"
+
 #include "recompress.h"
-#include "lib/codec/stream.h"
 
 /* A run of slots that may become groups, on the workbench. */
 struct run {

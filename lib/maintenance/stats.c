@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "lib/store/devices.h"
+
 #include "idle.h"
 #include "stats.h"
 #include "writeback.h"

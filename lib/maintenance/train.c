@@ -6,9 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "lib/store/devices.h"
 #include "lib/codec/dictionary-train.h"
+#include "lib/store/devices.h"
 #include "lib/store/encode.h"
+
 #include "reconfigure.h"
 
 /* Pages that a dictionary would be for. */

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "lib/store/page.h"
+
 #include "trim.h"
 
 static bool

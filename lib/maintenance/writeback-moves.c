@@ -7,6 +7,7 @@
 
 #include "lib/store/device-objects.h"
 #include "lib/store/group.h"
+
 #include "writeback-internal.h"
 
 /* All slots that name one object look the same so. */

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/os.h"
 #include "lib/store/device-objects.h"
 #include "lib/store/group.h"
-#include "lib/base/os.h"
 #include "lib/store/page.h"
+
 #include "writeback-internal.h"
 
 #define ANY_INFO ((page_info) ~0)
@@ -46,8 +47,8 @@ moves_free (struct moves *m)
   free (m);
 }
 
-void
-pool_close_writeback (struct pool *pool)
+static void
+close_writeback (struct pool *pool)
 {
   struct writeback *w = pool->writeback;
 
@@ -64,6 +65,7 @@ pool_close_writeback (struct pool *pool)
     free (pool->backing);
     pool->backing = NULL;
   }
+  pool->writeback_memory = 0;
 }
 
 static int
@@ -155,12 +157,14 @@ pool_open_writeback (struct pool *pool, const struct writeback_options *o)
   if (check_limit (pool) == -1)
     return -1;
   if (open_file (pool, o) == 0 && open_scratch (pool) == 0) {
+    pool->writeback_memory = pool_writeback_memory (pool);
+    pool->close_writeback = close_writeback;
     pool_set_writeback_limit (pool, o->daily_limit);
     return 0;
   }
   int err = errno;
 
-  pool_close_writeback (pool);
+  close_writeback (pool);
   errno = err;
   return -1;
 }

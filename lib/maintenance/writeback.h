@@ -21,11 +21,6 @@
 /* Written together. */
 #define WRITEBACK_BATCH (1024 * 1024)
 
-/* Pages read back stay in memory while less than this part of mem_limit
- * is used.
- */
-#define PROMOTE_BELOW_PERCENT 90
-
 struct writeback;
 
 struct writeback_options {
@@ -48,9 +43,6 @@ int pool_open_writeback (struct pool *pool, const struct writeback_options *o);
 
 /* The memory that a pool needs for it, before anything is written back. */
 uint64_t pool_writeback_memory (const struct pool *pool);
-
-/* For pool_close: safe when there is none. */
-void pool_close_writeback (struct pool *pool);
 
 struct writeback_result {
   uint64_t tried;               /* pages */

@@ -17,8 +17,9 @@
 #include <xxhash.h>
 
 #include "lib/base/os.h"
-#include "pool-file.h"
 #include "lib/base/util.h"
+
+#include "pool-file.h"
 
 /* Not a bit or two from each other. */
 #define MAGIC_THERE UINT64_C (0x6e62647a72646532)

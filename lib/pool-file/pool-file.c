@@ -19,8 +19,9 @@
 #include <xxhash.h>
 
 #include "lib/base/os.h"
-#include "pool-file.h"
 #include "lib/base/util.h"
+
+#include "pool-file.h"
 
 #ifndef HUGETLBFS_MAGIC
 #define HUGETLBFS_MAGIC 0x958458f6

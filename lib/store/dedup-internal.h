@@ -13,8 +13,8 @@
 #ifndef NBDZRAM_STORE_DEDUP_INTERNAL_H
 #define NBDZRAM_STORE_DEDUP_INTERNAL_H
 
-#include "dedup.h"
 #include "lib/base/os.h"
+#include "dedup.h"
 
 #define SHARD_BITS 3
 _Static_assert (DEDUP_SHARDS == 1 << SHARD_BITS, "shards");

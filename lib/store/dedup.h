@@ -40,8 +40,8 @@
 #include <stdint.h>
 
 #include "lib/base/budget.h"
-#include "slot.h"
 #include "lib/base/util.h"
+#include "slot.h"
 
 /* Each shard wastes half an OS page or two, which is much for a small
  * pool, so there are no more of them than it takes for threads not to

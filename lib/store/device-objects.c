@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/backing/backing.h"
+
 #include "device-objects.h"
 #include "group.h"
 

@@ -12,9 +12,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "devices.h"
 #include "lib/base/latency.h"
 #include "lib/base/os.h"
+
+#include "devices.h"
 #include "page.h"
 
 /* ---- one of them ---- */

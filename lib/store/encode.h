@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "device-objects.h"
 #include "lib/codec/stream.h"
+#include "device-objects.h"
 
 /* The checksum that an object keeps of PAGE; 0 where they are off. */
 uint64_t checksum_of (const struct device *d, const void *page, size_t size);

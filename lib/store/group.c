@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/checksum.h"
+
 #include "encode.h"
 #include "group.h"
 

@@ -23,8 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "device.h"
 #include "lib/codec/stream.h"
+#include "device.h"
 
 #define GROUP_PAGES_MAX 16
 #define GROUP_BYTES_MAX (64 * 1024)     /* before compression */

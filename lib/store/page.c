@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "lib/backing/backing.h"
+
 #include "encode.h"
 #include "group.h"
 #include "page.h"
-#include "lib/maintenance/writeback.h"
 
 /* ---- publishing ---- */
 
@@ -54,7 +54,11 @@ publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 
 /* ---- reading from the backing file ---- */
 
-/* While there is this much room, a page that was read stays in memory. */
+/* A page that is read from the backing file stays in memory while less than
+ * this part of mem_limit is used.
+ */
+#define PROMOTE_BELOW_PERCENT 90
+
 static bool
 has_room (struct pool *pool)
 {

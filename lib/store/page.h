@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "device.h"
 #include "lib/codec/stream.h"
+#include "device.h"
 
 int page_read (struct device *d, struct stream **stream, uint64_t index,
                void *buf, uint32_t offset, uint32_t count);

@@ -8,11 +8,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "lib/backing/backing.h"
+#include "lib/base/os.h"
+
 #include "devices.h"
 #include "group.h"
-#include "lib/base/os.h"
 #include "pool.h"
-#include "lib/maintenance/writeback.h"
 
 /* What a pool needs before it keeps its first page, besides a stream:
  * the head of the file, and some zspages with their bookkeeping.
@@ -85,8 +86,7 @@ pool_least_limit (const struct pool *pool)
 {
   uint64_t least = pool_mem_limit_min (&pool->options);
 
-  return least == UINT64_MAX || !pool->backing
-    ? least : least + pool_writeback_memory (pool);
+  return least == UINT64_MAX ? least : least + pool->writeback_memory;
 }
 
 int
@@ -390,7 +390,8 @@ pool_close (struct pool *pool)
   dedup_close (&pool->dedup);
   objects_close (&pool->objects);
   arena_close (&pool->arena);
-  pool_close_writeback (pool);
+  if (pool->close_writeback)
+    pool->close_writeback (pool);
   workbench_close (&pool->workbench);
   streams_close (&pool->streams);
   dictionaries_close (&pool->dictionaries);

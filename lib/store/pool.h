@@ -21,18 +21,18 @@
 #include <stdint.h>
 
 #include "lib/alloc/arena.h"
-#include "lib/base/budget.h"
-#include "lib/codec/codec.h"
-#include "dedup.h"
-#include "lib/codec/dictionary.h"
 #include "lib/alloc/objects.h"
-#include "lib/pool-file/pool-file.h"
-#include "reclaim.h"
 #include "lib/alloc/reserve.h"
 #include "lib/alloc/size-class.h"
-#include "lib/codec/stream.h"
-#include "table.h"
+#include "lib/base/budget.h"
+#include "lib/codec/codec.h"
+#include "lib/codec/dictionary.h"
 #include "lib/codec/scratch.h"
+#include "lib/codec/stream.h"
+#include "lib/pool-file/pool-file.h"
+#include "dedup.h"
+#include "reclaim.h"
+#include "table.h"
 
 struct backing;
 struct device;
@@ -88,8 +88,11 @@ struct pool {
   struct dedup dedup;
   bool has_dedup;               /* some objects may be in it */
   bool objects_are_owned;       /* by a device each */
-  struct backing *backing;      /* NULL: there is none (writeback.h) */
+  /* Set by pool_open_writeback; NULL and 0 without a backing file. */
+  struct backing *backing;
   struct writeback *writeback;  /* used under maintenance */
+  uint64_t writeback_memory;    /* bytes of the budget that it needs */
+  void (*close_writeback) (struct pool *pool);
   struct reclaim reclaim;
   struct reserve reserve;       /* started by who wants one */
   struct device *_Atomic devices[POOL_DEVICES_MAX]; /* by number of record

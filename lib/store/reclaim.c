@@ -4,8 +4,9 @@
 
 #include <errno.h>
 
-#include "reclaim.h"
 #include "lib/base/util.h"
+
+#include "reclaim.h"
 
 void
 reclaim_init (struct reclaim *r)

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#include "same.h"
 #include "lib/base/util.h"
+
+#include "same.h"
 
 static uint64_t
 word_at (const uint8_t *page, size_t offset)

@@ -28,10 +28,10 @@
 #include "lib/base/bits.h"
 #include "lib/base/budget.h"
 #include "lib/base/os.h"
-#include "page-info.h"
-#include "lib/pool-file/pool-file.h"
-#include "slot.h"
 #include "lib/base/util.h"
+#include "lib/pool-file/pool-file.h"
+#include "page-info.h"
+#include "slot.h"
 
 #define LEAF_SLOTS (OS_PAGE_SIZE / sizeof (slot_t))
 #define LEAF_LOCKS 16

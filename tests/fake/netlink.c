@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command/attach/nbd-netlink.h"
+
 #include "kernel.h"
 
 int

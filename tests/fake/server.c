@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "lib/base/os.h"
-#include "server.h"
 #include "tests/lib/unit.h"
+
+#include "server.h"
 
 #include <cmocka.h>
 

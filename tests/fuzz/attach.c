@@ -17,10 +17,11 @@
 
 #include <xxhash.h>
 
-#include "lib/store/devices.h"
-#include "lib/maintenance/compact.h"
-#include "fuzz.h"
 #include "lib/base/os.h"
+#include "lib/maintenance/compact.h"
+#include "lib/store/devices.h"
+
+#include "fuzz.h"
 
 #define PAGES 64
 #define SUPERBLOCK_SIZE 40      /* magic, sum, and what it is of */

@@ -14,8 +14,9 @@
 #endif
 
 #include "lib/codec/codec.h"
-#include "fuzz.h"
 #include "lib/codec/method.h"
+
+#include "fuzz.h"
 
 #define SAMPLES 300
 

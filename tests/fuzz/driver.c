@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz.h"
 #include "lib/base/util.h"
+
+#include "fuzz.h"
 
 #define INPUT_MAX 8192
 

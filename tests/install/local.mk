@@ -3,6 +3,7 @@
 
 install_tests = \
 	tests/install/build-in.sh \
+	tests/install/includes.sh \
 	tests/install/install.sh \
 	tests/install/manual.sh \
 	tests/install/units.sh

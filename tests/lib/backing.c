@@ -10,8 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backing.h"
 #include "lib/base/os.h"
+
+#include "backing.h"
 
 #include <cmocka.h>
 

@@ -4,8 +4,8 @@
 #ifndef NBDZRAM_TESTS_LIB_BACKING_H
 #define NBDZRAM_TESTS_LIB_BACKING_H
 
-#include "unit.h"
 #include "lib/backing/backing.h"
+#include "unit.h"
 
 #define OBJECT_MAX (65536 + 4)
 #define STORE_SLOTS 16384

@@ -9,9 +9,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "lib/base/util.h"
+
 #include "prng.h"
 #include "unit.h"
-#include "lib/base/util.h"
 
 uint64_t
 rng_next (struct rng *r)

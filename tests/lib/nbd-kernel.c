@@ -30,9 +30,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "prng.h"
 #include "command/base/clock.h"
 #include "tests/fake/kernel.h"
+
+#include "prng.h"
 
 #define PAGE 4096
 #define REQUEST_MAGIC 0x25609513

@@ -32,8 +32,9 @@
 
 #include <libnbd.h>
 
-#include "prng.h"
 #include "command/base/clock.h"
+
+#include "prng.h"
 
 #define PAGE 4096
 #define RUN 8                   /* pages of one request, at most */

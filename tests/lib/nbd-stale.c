@@ -33,6 +33,7 @@
 
 #include "lib/backing/internal.h"
 #include "tests/fake/server.h"
+
 #include "unit.h"
 
 #include <cmocka.h>

@@ -16,11 +16,12 @@
 #include <unistd.h>
 
 #include "lib/backing/internal.h"
-#include "lib/store/device.h"
-#include "lib/store/device-objects.h"
 #include "lib/base/os.h"
-#include "lib/store/pool.h"
 #include "lib/maintenance/stats.h"
+#include "lib/store/device-objects.h"
+#include "lib/store/device.h"
+#include "lib/store/pool.h"
+
 #include "unit.h"
 
 /* Address space is short under valgrind: a machine of little memory, as

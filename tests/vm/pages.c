@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/lib/prng.h"
 #include "tests/lib/content.h"
+#include "tests/lib/prng.h"
 
 #define PAGE 4096
 #define RUN 64                  /* neighbours touched after each other */
