@@ -11,7 +11,7 @@
  * after each of which all that was written leaves memory, and the file is
  * cleaned if it is due, as the policy would.
  *
- * Who replaces pages at random gets the worst: see backing-clean.c.
+ * Who replaces pages at random gets the worst: see lib/backing/clean.c.
  */
 
 #include <config.h>
@@ -47,7 +47,7 @@ struct bench {
   unsigned times;
   struct pool *pool;
   struct device *d;
-  uint64_t pages, chance;
+  uint64_t pages, prng;
 };
 
 /* What happened between two looks at the file. */
@@ -79,7 +79,7 @@ static void
 write_page (struct bench *b, uint64_t index)
 {
   if (device_write (b->d, data_page (&b->data,
-                                     chance (&b->chance) % b->data.count),
+                                     prng (&b->prng) % b->data.count),
                     DATA_PAGE, index * DATA_PAGE) == -1)
     err (EXIT_FAILURE, "device_write");
 }
@@ -129,10 +129,10 @@ choose (struct bench *b, enum pattern pattern)
   uint64_t fifth = b->pages / 5;
 
   if (pattern == SKEWED)
-    return chance (&b->chance) % 10 < 8
-      ? chance (&b->chance) % fifth
-      : fifth + chance (&b->chance) % (b->pages - fifth);
-  return chance (&b->chance) % b->pages;
+    return prng (&b->prng) % 10 < 8
+      ? prng (&b->prng) % fifth
+      : fifth + prng (&b->prng) % (b->pages - fifth);
+  return prng (&b->prng) % b->pages;
 }
 
 static void
@@ -202,7 +202,7 @@ measure (struct bench *b, enum pattern pattern)
 {
   struct span *spans = must_alloc (b->times * sizeof *spans);
 
-  b->chance = 1;
+  b->prng = 1;
   open_disk (b);
   fill (b);
   for (unsigned i = 0; i < b->times; ++i)

@@ -168,7 +168,7 @@ turn (struct bench *b, int s, size_t first, size_t end, uint64_t seed)
     start = now ();
     for (size_t i = 0; i < n; ++i)
       write_page (b, s, request + i * DATA_PAGE,
-                  chance (&seed) % (COPIES * b->count));
+                  prng (&seed) % (COPIES * b->count));
     took += now () - start;
   }
   return took;
@@ -269,7 +269,7 @@ measure_duplicates (struct bench *b)
   stamp_pages (b, 0, b->count);
   for (size_t i = 0, next = 0; i < all; ++i) {
     bool new = i * b->count / all >= next && next < b->count;
-    size_t page = new ? next++ : chance (&seed) % b->count;
+    size_t page = new ? next++ : prng (&seed) % b->count;
 
     for (int s = 0; s < SIDES; ++s)
       write_page (b, s, b->pages + page * DATA_PAGE, i);

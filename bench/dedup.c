@@ -28,7 +28,7 @@ struct disk {
   uint32_t pages, made;
   slot_t *slots;
   uint32_t *fps;
-  uint64_t chance;
+  uint64_t prng;
 };
 
 struct write {
@@ -39,8 +39,8 @@ static struct write
 choose (struct disk *d)
 {
   struct write w = {
-    .page = (uint32_t) (chance (&d->chance) % d->pages),
-    .fp = chance (&d->chance) & ((1U << SLOT_SUM_BITS) - 1),
+    .page = (uint32_t) (prng (&d->prng) % d->pages),
+    .fp = prng (&d->prng) & ((1U << SLOT_SUM_BITS) - 1),
   };
 
   /* The disk's own memory is not what is measured. */
@@ -108,7 +108,7 @@ overwrite (struct disk *d, bool prefetch)
 static void
 measure (uint32_t pages)
 {
-  struct disk d = { .pages = pages, .chance = 1 };
+  struct disk d = { .pages = pages, .prng = 1 };
   struct budget budget = { .limit = 0 };
   struct dedup_stats st;
   char details[64];

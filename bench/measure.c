@@ -63,7 +63,7 @@ data_open (const char *path, size_t max_pages)
 }
 
 uint64_t
-chance (uint64_t *state)
+prng (uint64_t *state)
 {
   uint64_t z = *state += UINT64_C (0x9e3779b97f4a7c15);
 
@@ -78,7 +78,7 @@ shuffled (size_t n, uint64_t seed)
   uint32_t *order = must_alloc (n * sizeof *order);
 
   for (size_t i = 0; i < n; ++i) {
-    size_t j = chance (&seed) % (i + 1);
+    size_t j = prng (&seed) % (i + 1);
 
     order[i] = order[j];
     order[j] = (uint32_t) i;

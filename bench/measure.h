@@ -35,7 +35,7 @@ data_page (const struct data *data, size_t n)
 }
 
 /* The next number of a fixed sequence (splitmix64). */
-uint64_t chance (uint64_t *state);
+uint64_t prng (uint64_t *state);
 
 /* A random order of 0 ... N-1, for the caller to free. */
 uint32_t *shuffled (size_t n, uint64_t seed);

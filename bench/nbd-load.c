@@ -59,7 +59,7 @@ struct connection {
   struct nbd_handle *nbd;
   struct request *requests, *idle;
   unsigned depth, in_flight;
-  uint64_t chance;
+  uint64_t prng;
   uint64_t count, started;
   double deadline;
   float *latencies;             /* of all requests done, in us */
@@ -108,7 +108,7 @@ next_offset (struct connection *c)
 
   if (l->sequential)
     return c->started * l->size;
-  return chance (&c->chance) % (l->span / l->size) * l->size;
+  return prng (&c->prng) % (l->span / l->size) * l->size;
 }
 
 /* What to write at OFFSET: when filling, the data in their order. */
@@ -121,7 +121,7 @@ next_data (struct connection *c, uint64_t offset, uint32_t size)
   if (l->sequential)
     return l->data.pages + offset;
   return data_page (&l->data,
-                    chance (&c->chance) % (l->data.count - pages + 1));
+                    prng (&c->prng) % (l->data.count - pages + 1));
 }
 
 static int64_t
@@ -205,7 +205,7 @@ connection_init (struct connection *c, const struct load *l, unsigned i)
     .load = l,
     .nbd = connect_to (l->uris[i % l->uri_count]),
     .depth = (unsigned) share (l, l->depth, i),
-    .chance = l->seed + i,
+    .prng = l->seed + i,
     .count = share (l, l->count, i),
   };
   c->requests = must_alloc (c->depth * sizeof c->requests[0]);

@@ -30,7 +30,7 @@ struct bench {
   struct data data;
   struct pool *pool;
   struct device *d;
-  uint64_t pages, chance;
+  uint64_t pages, prng;
   double *us[2];                /* of writes, of reads */
   size_t count;
   double took;                  /* seconds to compact */
@@ -41,7 +41,7 @@ static void
 must_write (struct bench *b, uint64_t index)
 {
   if (device_write (b->d, data_page (&b->data,
-                                     chance (&b->chance) % b->data.count),
+                                     prng (&b->prng) % b->data.count),
                     DATA_PAGE, index * DATA_PAGE) == -1)
     err (EXIT_FAILURE, "device_write");
 }
@@ -70,7 +70,7 @@ open_and_fill (struct bench *b)
   for (uint64_t i = 0; i < b->pages; ++i)
     must_write (b, i);
   for (uint64_t i = 0; i < b->pages; ++i)
-    if ((chance (&b->chance) & 1) != 0
+    if ((prng (&b->prng) & 1) != 0
         && device_zero (b->d, DATA_PAGE, i * DATA_PAGE) == -1)
       err (EXIT_FAILURE, "device_zero");
 }
@@ -82,9 +82,9 @@ request (struct bench *b, size_t end)
   for (b->count = 0; b->count < end && !b->done; b->count++) {
     double start = now (), middle;
 
-    must_write (b, chance (&b->chance) % b->pages);
+    must_write (b, prng (&b->prng) % b->pages);
     middle = now ();
-    must_read (b, chance (&b->chance) % b->pages);
+    must_read (b, prng (&b->prng) % b->pages);
     b->us[0][b->count] = (middle - start) * 1e6;
     b->us[1][b->count] = (now () - middle) * 1e6;
   }
@@ -147,7 +147,7 @@ measure (struct bench *b)
 int
 main (int argc, char *argv[])
 {
-  struct bench b = { .pages = 1000000, .chance = 1 };
+  struct bench b = { .pages = 1000000, .prng = 1 };
 
   if (argc != 2 && argc != 3)
     errx (EXIT_FAILURE, "usage: stall DATA [PAGES]");

@@ -368,7 +368,7 @@ measure_write (struct bench *b, struct runner *r)
   double start = now ();
 
   for (size_t i = 0; go_on (b, i, start); ++i) {
-    sides[1].shift = chance (&seed) % b->data.count;
+    sides[1].shift = prng (&seed) % b->data.count;
     one_round (r, &t, sides);
   }
   report (b, "write, steady / bare", &t, bare_and_store, AT_LEAST, 0.9);

@@ -235,10 +235,10 @@ equip_all (void)
   char error[ERROR_SIZE];
 
   for (struct device *d = NULL;
-       (d = device_look_at_next (pool, d)) != NULL; )
+       (d = device_pin_next (pool, d)) != NULL; )
     if (equip_found (d, error, sizeof error) == -1) {
       nbdkit_error ("export=%s: %s", d->name, error);
-      device_look_away (d);
+      device_unpin (d);
       return -1;
     }
   return 0;
@@ -388,7 +388,7 @@ exports_use (const char *name)
 }
 
 void
-exports_leave (struct device *d)
+exports_detach (struct device *d)
 {
   {
     LOCK_FOR_SCOPE (&exports_lock);
@@ -419,7 +419,7 @@ exports_list (struct nbdkit_exports *list)
   int r = 0;
 
   for (struct device *d = NULL;
-       (d = device_look_at_next (pool, d)) != NULL; )
+       (d = device_pin_next (pool, d)) != NULL; )
     if (r == 0 && export_of (d) && peer_may_use (export_of (d))) {
       exports_describe (d, text);
       r = nbdkit_add_export (list, d->name, text);
@@ -433,7 +433,7 @@ exports_default (void)
   const char *first = NULL;
 
   for (struct device *d = NULL;
-       (d = device_look_at_next (pool, d)) != NULL; ) {
+       (d = device_pin_next (pool, d)) != NULL; ) {
     if (!export_of (d) || !peer_may_use (export_of (d)))
       continue;
     if (!first)

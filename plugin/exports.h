@@ -59,10 +59,10 @@ exports_are_wanted (const struct exports_options *o)
 int exports_open (struct pool *pool, const struct exports_options *o);
 
 /* For a connection: the export called NAME, which the peer may use.
- * exports_leave ends that.  NULL after nbdkit_error.
+ * exports_detach ends that.  NULL after nbdkit_error.
  */
 struct device *exports_use (const char *name);
-void exports_leave (struct device *d);
+void exports_detach (struct device *d);
 
 /* Tell nbdkit of all that the peer may use. */
 struct nbdkit_exports;

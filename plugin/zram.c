@@ -231,7 +231,7 @@ begin_hardening (void)
     nbdkit_error ("NBDZRAM_SUPERVISED: %m");
     return -1;
   }
-  if (gate_pass () == -1) {
+  if (start_barrier_pass () == -1) {
     nbdkit_error ("the supervisor: %m");
     return -1;
   }
@@ -381,7 +381,7 @@ end_hardening (struct refusals *refused)
   if (!hardened)
     return;
   if (supervised.on) {
-    holder = holder_start (supervised.hold);
+    holder = lock_keeper_start (supervised.hold);
     if (holder == -1) {
       nbdkit_error ("starting the holder: %m");
       holder = 0;
@@ -514,7 +514,7 @@ zram_open (int readonly)
 static void
 zram_close (void *handle)
 {
-  exports_leave (handle);
+  exports_detach (handle);
   --clients;
 }
 

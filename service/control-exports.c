@@ -53,7 +53,7 @@ verb_devices (struct control_context *context)
   json_t *list = json_array ();
 
   for (struct device *d = NULL;
-       (d = device_look_at_next (context->pool, d)) != NULL; )
+       (d = device_pin_next (context->pool, d)) != NULL; )
     json_array_append_new (list, describe (context, d));
   return list;
 }

@@ -84,7 +84,7 @@ backing_state (const struct pool *pool)
 }
 
 static const char *
-half_state (enum backing_state state)
+member_state (enum backing_state state)
 {
   switch (state) {
   case BACKING_AWAY: return "away";
@@ -96,18 +96,18 @@ half_state (enum backing_state state)
 
 /* NULL: it is no mirror. */
 static json_t *
-backing_halves (const struct pool *pool)
+backing_replicas (const struct pool *pool)
 {
   json_t *list = NULL;
-  struct backing_half h;
+  struct backing_replica h;
 
   for (unsigned n = 0; pool->backing
-                       && backing_get_half (pool->backing, n, &h); ++n) {
+                       && backing_get_replica (pool->backing, n, &h); ++n) {
     if (!list)
       list = json_array ();
     json_array_append_new (list, json_pack (
       "{s:s, s:s, s:b, s:I, s:I, s:I}", "uri", h.uri,
-      "state", half_state (h.state), "in_sync", (int) h.in_sync,
+      "state", member_state (h.state), "in_sync", (int) h.in_sync,
       "left", (json_int_t) h.left,
       "connections", (json_int_t) h.connections,
       "reconnects", (json_int_t) h.reconnects));
@@ -230,7 +230,7 @@ VERB (status)
                     "checksum", (int) pool->file.geometry.checksum,
                     "clients", (int) (*context->clients & ~CLIENTS_BARRED),
                     "backing", backing_state (pool),
-                    "backing_halves", backing_halves (pool),
+                    "backing_halves", backing_replicas (pool),
                     "settings", verb_settings (context),
                     "maintenance", maintenance (context->maintainer),
                     "hardening", hardening (pool),

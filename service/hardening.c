@@ -135,10 +135,10 @@ warm_code (void)
 }
 
 static void *
-warm_stack (void *gate)
+warm_stack (void *start_barrier)
 {
   hardening_thread (OS_PAGE_SIZE);
-  while (sem_wait (gate) == -1)
+  while (sem_wait (start_barrier) == -1)
     ;
   return NULL;
 }
@@ -151,18 +151,19 @@ warm_stacks (void)
 {
   pthread_t threads[WARM_THREADS];
   unsigned count = 0;
-  sem_t gate;
+  sem_t start_barrier;
 
   /* All live at once, or they would have one stack by turns. */
-  sem_init (&gate, 0, 0);
+  sem_init (&start_barrier, 0, 0);
   while (count < WARM_THREADS
-         && pthread_create (&threads[count], NULL, warm_stack, &gate) == 0)
+         && pthread_create (&threads[count], NULL, warm_stack, &start_barrier)
+           == 0)
     count++;
   for (unsigned i = 0; i < count; ++i)
-    sem_post (&gate);
+    sem_post (&start_barrier);
   for (unsigned i = 0; i < count; ++i)
     pthread_join (threads[i], NULL);
-  sem_destroy (&gate);
+  sem_destroy (&start_barrier);
 }
 
 void

@@ -29,7 +29,7 @@ static struct {
   _Atomic pid_t pid;            /* -1: it could not be made */
   int error;
   sem_t begun;
-} holder;
+} lock_keeper;
 
 /* ---- in the holder ---- */
 
@@ -63,23 +63,23 @@ ignore_signals (void)
 static _Noreturn void
 hold (void)
 {
-  struct pollfd pfd = { .fd = holder.hold, .events = POLLIN };
+  struct pollfd pfd = { .fd = lock_keeper.hold, .events = POLLIN };
   unsigned alone = 0;
   uint64_t n;
 
-  close_all_but (holder.hold);
+  close_all_but (lock_keeper.hold);
   ignore_signals ();
-  prctl (PR_SET_NAME, HOLDER_NAME);
-  holder.pid = (pid_t) syscall (SYS_getpid);
-  sem_post (&holder.begun);
-  while (alone < HOLDER_SECONDS * 1000 / LOOK_EVERY) {
+  prctl (PR_SET_NAME, LOCK_KEEPER_NAME);
+  lock_keeper.pid = (pid_t) syscall (SYS_getpid);
+  sem_post (&lock_keeper.begun);
+  while (alone < LOCK_KEEPER_SECONDS * 1000 / LOOK_EVERY) {
     int r = poll (&pfd, 1, LOOK_EVERY);
 
-    if (r == 1 && read (holder.hold, &n, sizeof n) != -1)
+    if (r == 1 && read (lock_keeper.hold, &n, sizeof n) != -1)
       break;
     if (r == 1)                 /* no eventfd any more: don't spin */
       poll (NULL, 0, LOOK_EVERY);
-    if (getppid () != holder.server)
+    if (getppid () != lock_keeper.server)
       alone++;
   }
   _exit (0);
@@ -107,28 +107,28 @@ become_parent (void *unused)
   /* It ends when it is let go; or it was killed, perhaps before it had
    * begun, for which nobody may wait for ever.
    */
-  if (pid == -1 || holder.pid == 0) {
-    holder.error = pid == -1 ? errno : ECHILD;
-    holder.pid = -1;
+  if (pid == -1 || lock_keeper.pid == 0) {
+    lock_keeper.error = pid == -1 ? errno : ECHILD;
+    lock_keeper.pid = -1;
   }
-  sem_post (&holder.begun);
+  sem_post (&lock_keeper.begun);
   return NULL;
 }
 
 pid_t
-holder_start (int hold_fd)
+lock_keeper_start (int hold_fd)
 {
   pthread_t thread;
 
-  holder.hold = hold_fd;
-  holder.server = getpid ();
-  sem_init (&holder.begun, 0, 0);
+  lock_keeper.hold = hold_fd;
+  lock_keeper.server = getpid ();
+  sem_init (&lock_keeper.begun, 0, 0);
   errno = pthread_create (&thread, NULL, become_parent, NULL);
   if (errno != 0)
     return -1;
   pthread_detach (thread);
-  while (sem_wait (&holder.begun) == -1)
+  while (sem_wait (&lock_keeper.begun) == -1)
     ;
-  errno = holder.error;
-  return holder.pid;
+  errno = lock_keeper.error;
+  return lock_keeper.pid;
 }

@@ -17,13 +17,13 @@
 
 #include <sys/types.h>
 
-#define HOLDER_NAME "nbdzram-holder"
-#define HOLDER_SECONDS 60
+#define LOCK_KEEPER_NAME "nbdzram-holder"
+#define LOCK_KEEPER_SECONDS 60
 
 /* Start it; HOLD is the eventfd, and the only descriptor that it keeps.
  * A thread of this process sleeps as long as it lives.  Returns its process
  * id, or -1 with errno.
  */
-pid_t holder_start (int hold);
+pid_t lock_keeper_start (int hold);
 
 #endif /* NBDZRAM_SERVICE_LOCK_KEEPER_H */

@@ -10,9 +10,9 @@
 #include "start-barrier.h"
 
 int
-gate_pass (void)
+start_barrier_pass (void)
 {
-  const char *value = getenv (GATE_VARIABLE);
+  const char *value = getenv (START_BARRIER_VARIABLE);
   char byte;
   ssize_t n;
   int fd, err;
@@ -23,7 +23,7 @@ gate_pass (void)
     errno = EINVAL;
     return -1;
   }
-  unsetenv (GATE_VARIABLE);
+  unsetenv (START_BARRIER_VARIABLE);
   do
     n = read (fd, &byte, 1);
   while (n == -1 && errno == EINTR);

@@ -11,13 +11,13 @@
 #ifndef NBDZRAM_SERVICE_START_BARRIER_H
 #define NBDZRAM_SERVICE_START_BARRIER_H
 
-#define GATE_VARIABLE "NBDZRAM_GATE"
+#define START_BARRIER_VARIABLE "NBDZRAM_GATE"
 
 /* Wait; take the variable out of the environment and close its descriptor.
  * 0, at once where there is no gate; -1 with errno: EOWNERDEAD (nobody is
  * to know of us, so we had better end), EINVAL (the variable makes no
  * sense), EBADF.
  */
-int gate_pass (void);
+int start_barrier_pass (void);
 
 #endif /* NBDZRAM_SERVICE_START_BARRIER_H */

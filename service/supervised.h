@@ -4,7 +4,7 @@
  *
  *   READY  a pipe, to which go lines: "waiting" when another server has
  *          the pool, "ready VERSION HOLDERPID" when this one is to serve
- *   HOLD   an eventfd, with which the holder (holder.h) is let go
+ *   HOLD   an eventfd, with which the holder (lock-keeper.h) is let go
  */
 
 #ifndef NBDZRAM_SERVICE_SUPERVISED_H

@@ -177,7 +177,7 @@ static void
 work (struct database *d, uint64_t queries, double exponent)
 {
   struct zipf z = zipf_new (d->rows, exponent, d->w->seed);
-  uint64_t chance = d->w->seed;
+  uint64_t prng = d->w->seed;
 
   execute (d, "begin");
   for (uint64_t row = 0; row < d->rows; ++row)
@@ -186,10 +186,10 @@ work (struct database *d, uint64_t queries, double exponent)
 
   workload_begin (d->w);
   for (uint64_t n = 0; n < queries; ++n) {
-    uint64_t row = zipf_next (&z, &chance);
+    uint64_t row = zipf_next (&z, &prng);
 
     verify_row (d, row);
-    if (below (&chance, 3) == 0) {
+    if (below (&prng, 3) == 0) {
       d->versions[row]++;
       write_row (d, d->update, row);
     }

@@ -68,22 +68,22 @@ touch (struct touched *t, uint64_t page, bool anew)
 static void
 touch_in_order (struct touched *t, uint64_t passes)
 {
-  uint64_t chance = t->w->seed;
+  uint64_t prng = t->w->seed;
 
   for (uint64_t n = 1; n <= passes; ++n)
     for (uint64_t page = 0; page < t->pages; ++page)
-      touch (t, page, n < passes && below (&chance, 3) == 0);
+      touch (t, page, n < passes && below (&prng, 3) == 0);
 }
 
 static void
 touch_popular (struct touched *t, uint64_t passes, const struct zipf *z)
 {
-  uint64_t chance = t->w->seed;
+  uint64_t prng = t->w->seed;
 
   for (uint64_t n = 0; n < passes * t->pages; ++n) {
-    uint64_t page = zipf_next (z, &chance);
+    uint64_t page = zipf_next (z, &prng);
 
-    touch (t, page, below (&chance, 3) == 0);
+    touch (t, page, below (&prng, 3) == 0);
   }
 }
 

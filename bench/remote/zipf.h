@@ -22,7 +22,7 @@ struct zipf {
  */
 struct zipf zipf_new (uint64_t n, double exponent, uint64_t seed);
 
-/* The next by the chance of STATE, see chance.h. */
+/* The next by the chance of STATE, see tests/lib/prng.h. */
 uint64_t zipf_next (const struct zipf *z, uint64_t *state);
 
 void zipf_free (struct zipf *z);

@@ -48,12 +48,12 @@ is_ours (const char *device, const char *name, bool clients)
 static bool
 has_ours (const char *device, const char *name, bool clients)
 {
-  int halves[MD_HALVES_MAX];
-  unsigned count = md_halves (device + strlen ("/dev/"), halves);
+  int members[MD_HALVES_MAX];
+  unsigned count = md_members (device + strlen ("/dev/"), members);
   char path[NBD_DEVICE_PATH_SIZE];
 
   for (unsigned i = 0; i < count; ++i)
-    if (is_ours (nbd_device_path (path, halves[i]), name, clients))
+    if (is_ours (nbd_device_path (path, members[i]), name, clients))
       return true;
   return false;
 }

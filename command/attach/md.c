@@ -15,7 +15,7 @@
 #include "nbd-receivers.h"
 
 const char *
-md_half_text (enum md_half half)
+md_member_text (enum md_member member)
 {
   static const char *const texts[] = {
     [MD_HALF_NONE] = "not in it",
@@ -24,7 +24,7 @@ md_half_text (enum md_half half)
     [MD_HALF_SPARE] = "being filled",
   };
 
-  return texts[half];
+  return texts[member];
 }
 
 const char *
@@ -67,7 +67,7 @@ md_find (char array[MD_NAME_SIZE], int index)
 }
 
 unsigned
-md_halves (const char *array, int index[MD_HALVES_MAX])
+md_members (const char *array, int index[MD_HALVES_MAX])
 {
   char path[64];
   const struct dirent *entry;
@@ -129,7 +129,7 @@ has_word (const char *list, const char *word)
 }
 
 int
-md_half_open (const char *array, int index)
+md_member_open (const char *array, int index)
 {
   char path[96], real[512];
 
@@ -138,8 +138,8 @@ md_half_open (const char *array, int index)
     ? -1 : open (real, O_RDONLY | O_CLOEXEC);
 }
 
-enum md_half
-md_half_read (int fd)
+enum md_member
+md_member_read (int fd)
 {
   char state[256];
   ssize_t n = pread (fd, state, sizeof state - 1, 0);
@@ -152,30 +152,30 @@ md_half_read (int fd)
     : has_word (state, "in_sync") ? MD_HALF_IN_SYNC : MD_HALF_SPARE;
 }
 
-enum md_half
-md_half_of (const char *array, int index)
+enum md_member
+md_member_of (const char *array, int index)
 {
-  int fd = md_half_open (array, index);
-  enum md_half half;
+  int fd = md_member_open (array, index);
+  enum md_member member;
 
   if (fd == -1)
     return MD_HALF_NONE;
-  half = md_half_read (fd);
+  member = md_member_read (fd);
   close (fd);
-  return half;
+  return member;
 }
 
 unsigned
 md_count (const char *array, unsigned *in_sync)
 {
-  int halves[MD_HALVES_MAX];
-  unsigned count = md_halves (array, halves);
+  int members[MD_HALVES_MAX];
+  unsigned count = md_members (array, members);
   char path[80];
   uint64_t wanted;
 
   *in_sync = 0;
   for (unsigned i = 0; i < count; ++i)
-    *in_sync += md_half_of (array, halves[i]) == MD_HALF_IN_SYNC;
+    *in_sync += md_member_of (array, members[i]) == MD_HALF_IN_SYNC;
   snprintf (path, sizeof path, "/sys/block/%s/md/raid_disks", array);
   return kernel_file_number (path, &wanted) == 0 ? (unsigned) wanted : 0;
 }
@@ -183,13 +183,13 @@ md_count (const char *array, unsigned *in_sync)
 bool
 md_has_other (const char *array, int index)
 {
-  int halves[MD_HALVES_MAX];
-  unsigned count = md_halves (array, halves);
+  int members[MD_HALVES_MAX];
+  unsigned count = md_members (array, members);
 
   for (unsigned i = 0; i < count; ++i)
-    if (halves[i] != index
-        && md_half_of (array, halves[i]) == MD_HALF_IN_SYNC
-        && nbd_receivers (halves[i]) > 0)
+    if (members[i] != index
+        && md_member_of (array, members[i]) == MD_HALF_IN_SYNC
+        && nbd_receivers (members[i]) > 0)
       return true;
   return false;
 }

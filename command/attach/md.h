@@ -20,7 +20,7 @@
 #define MD_DEVICE_PATH_SIZE 32
 #define MD_HALVES_MAX 32
 
-enum md_half {
+enum md_member {
   MD_HALF_NONE,                 /* not of this array */
   MD_HALF_IN_SYNC,
   MD_HALF_FAULTY,               /* given up, but still held */
@@ -28,7 +28,7 @@ enum md_half {
 };
 
 /* For people: "in sync", ... */
-const char *md_half_text (enum md_half half);
+const char *md_member_text (enum md_member member);
 
 /* "/dev/md127". */
 const char *md_device_path (char path[MD_DEVICE_PATH_SIZE],
@@ -38,7 +38,7 @@ const char *md_device_path (char path[MD_DEVICE_PATH_SIZE],
 bool md_find (char array[MD_NAME_SIZE], int index);
 
 /* The indices of its halves that are /dev/nbdN.  How many. */
-unsigned md_halves (const char *array, int index[MD_HALVES_MAX]);
+unsigned md_members (const char *array, int index[MD_HALVES_MAX]);
 
 /* Is there such an array, and a mirror? */
 bool md_is_mirror (const char *array);
@@ -47,13 +47,13 @@ bool md_is_mirror (const char *array);
 void md_level (const char *array, char *level, unsigned size);
 
 /* What /dev/nbdINDEX is to the array. */
-enum md_half md_half_of (const char *array, int index);
+enum md_member md_member_of (const char *array, int index);
 
 /* The same, for who looks often: the file in which the kernel tells it, or
  * -1; then what that says now.  Reading takes no memory, as opening does.
  */
-int md_half_open (const char *array, int index);
-enum md_half md_half_read (int fd);
+int md_member_open (const char *array, int index);
+enum md_member md_member_read (int fd);
 
 /* How many halves it should have, and in *IN_SYNC how many have all pages;
  * 0 where there is no such array.

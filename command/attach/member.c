@@ -22,9 +22,9 @@
 #define FAULTY_AGAIN_MS 60000
 
 void
-half_begin (struct half *h, int index, char *array)
+member_begin (struct member *h, int index, char *array)
 {
-  *h = (struct half) {
+  *h = (struct member) {
     .index = index, .array = array, .dead_since = -1, .faulty_since = -1,
     .state = -1,
   };
@@ -32,7 +32,7 @@ half_begin (struct half *h, int index, char *array)
 
 /* Not the array of somebody else that was given the number of ours. */
 static bool
-forget (struct half *h)
+forget (struct member *h)
 {
   if (h->array[0] == '\0' || md_is_mirror (h->array))
     return false;
@@ -41,7 +41,7 @@ forget (struct half *h)
 }
 
 static bool
-find (struct half *h)
+find (struct member *h)
 {
   char array[MD_NAME_SIZE];
 
@@ -53,18 +53,18 @@ find (struct half *h)
 }
 
 /* What it is to its array. */
-static enum md_half
-state_of (struct half *h)
+static enum md_member
+state_of (struct member *h)
 {
-  enum md_half state;
+  enum md_member state;
 
   if (h->array[0] == '\0')
     return MD_HALF_NONE;
   if (h->state == -1)
-    h->state = md_half_open (h->array, h->index);
+    h->state = md_member_open (h->array, h->index);
   if (h->state == -1)
     return MD_HALF_NONE;
-  state = md_half_read (h->state);
+  state = md_member_read (h->state);
   if (state == MD_HALF_NONE) {
     close (h->state);
     h->state = -1;
@@ -74,7 +74,7 @@ state_of (struct half *h)
 
 /* Nobody waits for one that is not, or no longer, a half. */
 static bool
-is_dispensable (struct half *h)
+is_dispensable (struct member *h)
 {
   switch (state_of (h)) {
   case MD_HALF_NONE:
@@ -85,8 +85,8 @@ is_dispensable (struct half *h)
   }
 }
 
-static enum half_event
-look_at_adder (struct half *h, int64_t now, char *text, unsigned size)
+static enum member_event
+look_at_adder (struct member *h, int64_t now, char *text, unsigned size)
 {
   int result;
 
@@ -96,8 +96,8 @@ look_at_adder (struct half *h, int64_t now, char *text, unsigned size)
   return result == 0 ? HALF_ADDED : HALF_NOT_ADDED;
 }
 
-static enum half_event
-add (struct half *h, int64_t now, char *text, unsigned size)
+static enum member_event
+add (struct member *h, int64_t now, char *text, unsigned size)
 {
   if (now < h->next_add)
     return HALF_QUIET;
@@ -107,10 +107,10 @@ add (struct half *h, int64_t now, char *text, unsigned size)
   return HALF_NOT_ADDED;
 }
 
-static enum half_event
-look_at_living (struct half *h, int64_t now, char *text, unsigned size)
+static enum member_event
+look_at_living (struct member *h, int64_t now, char *text, unsigned size)
 {
-  enum md_half state = state_of (h);
+  enum md_member state = state_of (h);
 
   if (state == MD_HALF_NONE)
     return forget (h) || find (h) ? HALF_FOUND
@@ -124,8 +124,8 @@ look_at_living (struct half *h, int64_t now, char *text, unsigned size)
   return HALF_QUIET;
 }
 
-static enum half_event
-look_at_dead (struct half *h, int64_t now)
+static enum member_event
+look_at_dead (struct member *h, int64_t now)
 {
   if (now - h->dead_since < GIVE_UP_MS || now < h->next_look)
     return HALF_QUIET;
@@ -136,8 +136,9 @@ look_at_dead (struct half *h, int64_t now)
     : HALF_QUIET;
 }
 
-enum half_event
-half_look (struct half *h, bool dead, int64_t now, char *text, unsigned size)
+enum member_event
+member_look (struct member *h, bool dead, int64_t now, char *text,
+             unsigned size)
 {
   if (!dead)
     h->dead_since = -1;
@@ -151,14 +152,14 @@ half_look (struct half *h, bool dead, int64_t now, char *text, unsigned size)
 }
 
 int
-half_tick (const struct half *h)
+member_tick (const struct member *h)
 {
   return h->dead_since != -1 || h->adder.pid != 0 ? TICK_MS : TICK_LONG_MS;
 }
 
 /* Where nothing was under way, the array has not noticed. */
 bool
-half_leave (struct half *h)
+member_leave (struct member *h)
 {
   char text[256];
   int result;

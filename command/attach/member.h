@@ -45,7 +45,7 @@
 #include "command/base/run-program.h"
 #include "md.h"
 
-struct half {
+struct member {
   int index;                    /* of /dev/nbdN */
   char *array;                  /* MD_NAME_SIZE bytes; "" until it is
                                  * known */
@@ -53,11 +53,11 @@ struct half {
   int64_t faulty_since;         /* -1: not, or not seen yet */
   int64_t next_add;             /* not before */
   int64_t next_look;            /* at the others, not before */
-  int state;                    /* md_half_open, while it is a half; or -1 */
+  int state;                    /* md_member_open, while it is a half; or -1 */
   struct running_program adder;
 };
 
-enum half_event {
+enum member_event {
   HALF_QUIET,
   HALF_FOUND,                   /* its array is known now, or forgotten */
   HALF_GIVE_UP,                 /* disconnect it */
@@ -67,18 +67,18 @@ enum half_event {
 };
 
 /* ARRAY has MD_NAME_SIZE bytes, and stays the caller's. */
-void half_begin (struct half *h, int index, char *array);
+void member_begin (struct member *h, int index, char *array);
 
 /* Do what is to be done now; DEAD: the device has no connection. */
-enum half_event half_look (struct half *h, bool dead, int64_t now,
-                           char *text, unsigned size);
+enum member_event member_look (struct member *h, bool dead, int64_t now,
+                               char *text, unsigned size);
 
 /* Ms until it wants to be called again. */
-int half_tick (const struct half *h);
+int member_tick (const struct member *h);
 
 /* Of a half that was disconnected: have its array let go of it.  True
  * when it has; else call it again after a moment.
  */
-bool half_leave (struct half *h);
+bool member_leave (struct member *h);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_MEMBER_H */

@@ -23,13 +23,13 @@ static json_t *
 describe_array (const char *array, int index, const char *device)
 {
   char level[32];
-  unsigned in_sync, halves = md_count (array, &in_sync);
+  unsigned in_sync, members = md_count (array, &in_sync);
 
   md_level (array, level, sizeof level);
   return json_pack ("{s:s, s:s, s:s, s:i, s:i}", "device", device,
                     "level", level,
-                    "half", md_half_text (md_half_of (array, index)),
-                    "halves", (int) halves, "in_sync", (int) in_sync);
+                    "half", md_member_text (md_member_of (array, index)),
+                    "halves", (int) members, "in_sync", (int) in_sync);
 }
 
 /* SEEN is the array of the device before: what is swapped to an array is

@@ -319,8 +319,8 @@ watch_begin (struct watching *w, int index)
     queue_restore (&old.queue, old.index, old.timeout);
   if (watch_attach (w, index, WATCH_DIAL_MS) == 0)
     return 0;
-  if (w->mirror && w->half_of) {
-    watch_half_begin_apart (w);
+  if (w->mirror && w->member_of) {
+    watch_member_begin_apart (w);
     return 0;
   }
   attach_forget (w->a.name);

@@ -40,7 +40,7 @@ give_up (struct watching *w)
 }
 
 void
-watch_half_begin_apart (struct watching *w)
+watch_member_begin_apart (struct watching *w)
 {
   w->a.index = -1;
   w->a.array[0] = '\0';
@@ -56,14 +56,14 @@ wanted_index (struct watching *w)
 }
 
 bool
-watch_half_come_back (struct watching *w, const sigset_t *usual)
+watch_member_return (struct watching *w, const sigset_t *usual)
 {
   const struct timespec tick = { .tv_nsec = LEAVE_TICK * 1000000 };
   int64_t next = 0;
   bool left = false;
 
   for (; !watch_is_told_to_end (); ppoll (NULL, 0, &tick, usual)) {
-    left = left || half_leave (&w->half);
+    left = left || member_leave (&w->member);
     if (!left || now_ms () < next)
       continue;
     w->knows_disk = false;
@@ -76,7 +76,7 @@ watch_half_come_back (struct watching *w, const sigset_t *usual)
   if (watch_is_told_to_end ())
     return false;
   w->apart = false;
-  half_begin (&w->half, w->a.index, w->a.array);
+  member_begin (&w->member, w->a.index, w->a.array);
   watch_reconnected (w, (unsigned) w->a.connections);
   return true;
 }
@@ -92,30 +92,30 @@ find_others (struct watching *w)
   struct attachment other;
 
   for (size_t k = 0; k < CONF_REMOTES_MAX; ++k) {
-    attach_name (name, sizeof name, w->half_of, k);
+    attach_name (name, sizeof name, w->member_of, k);
     if (strcmp (name, w->a.name) == 0 || attach_read (&other, name) == -1
         || other.array[0] == '\0'
         || !nbd_device_belongs (other.index, other.identifier)
         || !md_is_mirror (other.array)
-        || md_half_of (other.array, other.index) != MD_HALF_IN_SYNC)
+        || md_member_of (other.array, other.index) != MD_HALF_IN_SYNC)
       continue;
     strcpy (w->a.array, other.array);
-    w->half.next_add = now_ms () + JOIN_MS;
+    w->member.next_add = now_ms () + JOIN_MS;
     watch_save (w);
     return;
   }
 }
 
 void
-watch_half_look (struct watching *w)
+watch_member_look (struct watching *w)
 {
   bool dead = w->watcher.dead == w->watcher.connections;
   char text[160];
 
-  if (!dead && w->half_of && w->a.array[0] == '\0')
+  if (!dead && w->member_of && w->a.array[0] == '\0')
     find_others (w);
 
-  switch (half_look (&w->half, dead, now_ms (), text, sizeof text)) {
+  switch (member_look (&w->member, dead, now_ms (), text, sizeof text)) {
   case HALF_QUIET:
     break;
   case HALF_FOUND:

@@ -3,9 +3,9 @@
  *
  *   watch.c         the command: the loop, and the end
  *   watch-attach.c  connecting a device, or going on with one
- *   watch-half.c    one that is a half of a mirror
+ *   watch-member.c    one that is a half of a mirror
  *   watch-ops.c     what the watcher asks of the outer world
- *   watch-say.c     saying what happens
+ *   watch-status.c     saying what happens
  *
  * All is one thread's.
  */
@@ -37,11 +37,11 @@ struct watching {
   bool knows_disk;              /* a.description is what it must be */
   struct watcher watcher;
   bool mirror;                  /* it is, or will be, a half */
-  const char *half_of;          /* NAME, whose mirror that is; NULL: of any
+  const char *member_of;        /* NAME, whose mirror that is; NULL: of any
                                  * that has the device */
   bool apart;                   /* given up, and not connected again; or
                                  * it never was */
-  struct half half;
+  struct member member;
   char said[256];
 };
 
@@ -50,7 +50,7 @@ struct watching {
 /* Has a signal asked for the end?  They come only in ppoll. */
 bool watch_is_told_to_end (void);
 
-/* ---- watch-say.c ---- */
+/* ---- watch-status.c ---- */
 
 /* A line to standard error, unless it is what was said last. */
 void watch_say (struct watching *w, const char *format, ...)
@@ -94,20 +94,20 @@ int watch_attach (struct watching *w, int index, int ms);
  */
 bool watch_is_swap (const struct attachment *a, const char *identifier);
 
-/* ---- watch-half.c ---- */
+/* ---- watch-member.c ---- */
 
 /* Do what is to be done now for a device that is connected; w->apart
  * afterwards when it was given up.
  */
-void watch_half_look (struct watching *w);
+void watch_member_look (struct watching *w);
 
 /* A mirror may begin without a half: there is no device yet. */
-void watch_half_begin_apart (struct watching *w);
+void watch_member_begin_apart (struct watching *w);
 
 /* Leave the array, and connect the device as a new one, with whatever its
  * server has now; waits for that, with the signals of USUAL.  False: told
  * to end before.
  */
-bool watch_half_come_back (struct watching *w, const sigset_t *usual);
+bool watch_member_return (struct watching *w, const sigset_t *usual);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_WATCH_PROCESS_H */

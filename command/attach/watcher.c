@@ -81,7 +81,7 @@ enter_server (struct watcher *w, int pidfd, pid_t pid)
 
 /* One link less.  A condemned server stays until it is gone. */
 static void
-leave_server (struct watcher *w, int server)
+detach_from_server (struct watcher *w, int server)
 {
   struct watched_server *s;
 
@@ -118,7 +118,7 @@ fence (struct watcher *w)
     if (happened (s->pidfd, POLLIN)) {
       s->condemned = false;
       s->links++;
-      leave_server (w, (int) i);
+      detach_from_server (w, (int) i);
       continue;
     }
     if (!s->killed)
@@ -151,7 +151,7 @@ drop_link (struct watcher *w, struct link *l)
 {
   if (l->fd != -1)
     close (l->fd);
-  leave_server (w, l->server);
+  detach_from_server (w, l->server);
   *l = (struct link) { .fd = -1, .server = -1 };
 }
 
@@ -254,7 +254,7 @@ count_dead (struct watcher *w)
 static void
 lose_former (struct watcher *w)
 {
-  leave_server (w, w->former);
+  detach_from_server (w, w->former);
   w->former = -1;
   w->dead = w->connections - w->live;
   w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;

@@ -6,8 +6,8 @@
 #include "output.h"
 
 int
-question_ask (const struct question *q, json_t *request,
-              void (*print) (const json_t *reply))
+control_request_send (const struct control_request *q, json_t *request,
+                      void (*print) (const json_t *reply))
 {
   struct server s;
   json_t *reply;
@@ -28,13 +28,13 @@ question_ask (const struct question *q, json_t *request,
 }
 
 void
-question_parse (struct question *q, const struct command *command,
-                int argc, char *argv[])
+control_request_parse (struct control_request *q,
+                       const struct command *command, int argc, char *argv[])
 {
   const struct option_entry entries[] = { OPTIONS_QUESTION (q), { 0 } };
   int index;
 
-  *q = (struct question) { .name = NULL };
+  *q = (struct control_request) { .name = NULL };
   index = options_parse (command, argc, argv, entries);
   q->name = last_argument (command, index, argc, argv);
 }

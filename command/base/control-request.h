@@ -7,7 +7,7 @@
 #include "control-client.h"
 #include "options.h"
 
-struct question {
+struct control_request {
   const char *name;             /* of the server, or NULL */
   const char *control;
   bool json;
@@ -21,11 +21,12 @@ struct question {
 /* Ask it, as long as it takes, and let PRINT say what came of it.
  * REQUEST is taken over.  Returns the exit code.
  */
-int question_ask (const struct question *q, json_t *request,
-                  void (*print) (const json_t *reply));
+int control_request_send (const struct control_request *q, json_t *request,
+                          void (*print) (const json_t *reply));
 
 /* The options of a verb that takes only these and a NAME. */
-void question_parse (struct question *q, const struct command *command,
-                     int argc, char *argv[]);
+void control_request_parse (struct control_request *q,
+                            const struct command *command, int argc,
+                            char *argv[]);
 
 #endif /* NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H */

@@ -114,27 +114,27 @@ process_open (struct process *p, pid_t pid, uint64_t start)
     return -1;
   }
   *p = (struct process) {
-    .pid = pid, .start = found, .fd = fd, .gate = -1,
+    .pid = pid, .start = found, .fd = fd, .start_barrier = -1,
   };
   return 0;
 }
 
 /* Who has ended meanwhile is no matter: SIGPIPE is ignored. */
 void
-process_let_go (struct process *p)
+process_release (struct process *p)
 {
-  if (p->gate == -1)
+  if (p->start_barrier == -1)
     return;
-  while (write (p->gate, "", 1) == -1 && errno == EINTR)
+  while (write (p->start_barrier, "", 1) == -1 && errno == EINTR)
     ;
-  fd_close (&p->gate);
+  fd_close (&p->start_barrier);
 }
 
 void
 process_close (struct process *p)
 {
   fd_close (&p->fd);
-  fd_close (&p->gate);
+  fd_close (&p->start_barrier);
   *p = NO_PROCESS;
 }
 

@@ -22,10 +22,10 @@ struct process {
   pid_t pid;                    /* 0: none */
   uint64_t start;               /* field 22 of /proc/PID/stat */
   int fd;                       /* a pidfd, or -1 */
-  int gate;                     /* our end of it (gate.h), or -1 */
+  int start_barrier;            /* our end of it (service/start-barrier.h), or -1 */
 };
 
-#define NO_PROCESS ((struct process) { .fd = -1, .gate = -1 })
+#define NO_PROCESS ((struct process) { .fd = -1, .start_barrier = -1 })
 
 /* When PID was started, in clock ticks; 0 where there is none. */
 uint64_t process_start_time (pid_t pid);
@@ -36,7 +36,7 @@ uint64_t process_start_time (pid_t pid);
 int process_open (struct process *p, pid_t pid, uint64_t start);
 
 /* It is on record: a child that waits at its gate may go on. */
-void process_let_go (struct process *p);
+void process_release (struct process *p);
 
 /* Forget it. */
 void process_close (struct process *p);

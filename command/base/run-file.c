@@ -40,7 +40,7 @@ read_once (const char *path)
   return NULL;
 }
 
-/* A watcher writes in place (attach-file.h), so that what was read in
+/* A watcher writes in place (command/attach/record.h), so that what was read in
  * the middle of that may be neither the old nor the new.
  */
 json_t *

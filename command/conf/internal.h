@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What conf.c and conf-file.c share: the table of keys. */
+/* What conf.c and file.c share: the table of keys. */
 
 #ifndef NBDZRAM_COMMAND_CONF_INTERNAL_H
 #define NBDZRAM_COMMAND_CONF_INTERNAL_H

@@ -144,14 +144,14 @@ standby_status (struct supervisor *s)
 
 /* That of the server, or, until another one is ready, of the last. */
 static json_t *
-holder_status (struct supervisor *s)
+lock_keeper_status (struct supervisor *s)
 {
   const struct generation *g = server_in (s, GENERATION_READY);
 
   if (!g)
     g = server_in (s, GENERATION_GONE);
-  return g && g->holder.pid
-    ? json_pack ("{s:i}", "pid", (int) g->holder.pid) : json_null ();
+  return g && g->lock_keeper.pid
+    ? json_pack ("{s:i}", "pid", (int) g->lock_keeper.pid) : json_null ();
 }
 
 static json_t *
@@ -201,7 +201,7 @@ verb_status (struct supervisor *s, struct peer *p, const json_t *args)
     "s:o}", "ok", 1, "name", s->setup.options.name,
     "version", PACKAGE_VERSION, "pid", (int) getpid (),
     "state", state_name (s), "server", server_status (s),
-    "standby", standby_status (s), "holder", holder_status (s),
+    "standby", standby_status (s), "holder", lock_keeper_status (s),
     "restarts", (json_int_t) s->restarts,
     "last_exit", s->last_exit[0] ? s->last_exit : NULL,
     "listen", listen_status (s), "pool", pool,

@@ -140,13 +140,13 @@ has_pool (pid_t pid, const json_t *argv)
   return false;
 }
 
-/* It has not passed its gate (gate.h), and will end. */
+/* It has not passed its gate (service/start-barrier.h), and will end. */
 static bool
-is_at_gate (pid_t pid, const struct child_fds *fds)
+is_at_start_barrier (pid_t pid, const struct child_fds *fds)
 {
   char link[32], target[64];
 
-  snprintf (link, sizeof link, "fd/%d", fds->gate);
+  snprintf (link, sizeof link, "fd/%d", fds->start_barrier);
   return links_to (pid, link, target, sizeof target)
     && strncmp (target, "pipe:", 5) == 0;
 }
@@ -205,11 +205,11 @@ note_memfd (json_t *state, pid_t pid, const struct child_fds *fds)
 
 static void
 add_generation (json_t *state, json_t *process, const char *is,
-                json_t *holder, const struct child_fds *fds)
+                json_t *lock_keeper, const struct child_fds *fds)
 {
   json_object_set_new (process, "state", json_string (is));
   json_object_set_new (process, "found", json_true ());
-  json_object_set_new (process, "holder", holder);
+  json_object_set_new (process, "holder", lock_keeper);
   json_object_set_new (process, "fds", fds_json (fds));
   json_array_append_new (json_object_get (state, "generations"), process);
 }
@@ -238,7 +238,7 @@ add_server (json_t *state, pid_t pid)
   bool ready = has_pool (pid, argv);
 
   note_supervisor (state, pid);
-  if (ready || !is_at_gate (pid, &fds)) {
+  if (ready || !is_at_start_barrier (pid, &fds)) {
     describe_setup (state, pid, argv, &fds);
     note_memfd (state, pid, &fds);
     add_generation (state, process_json (pid), ready ? "ready" : "waiting",
@@ -249,7 +249,7 @@ add_server (json_t *state, pid_t pid)
 
 /* That of a server in STATE, or of one that is gone. */
 static void
-add_holder (json_t *state, pid_t pid)
+add_lock_keeper (json_t *state, pid_t pid)
 {
   const pid_t parent = parent_of (pid);
   struct child_fds fds = fds_of (pid);
@@ -285,7 +285,7 @@ add_watcher (json_t *state, pid_t pid)
 
 /* ---- all processes ---- */
 
-enum kind { OTHER, SERVER, HOLDER, WATCHER };
+enum kind { OTHER, SERVER, LOCK_KEEPER, WATCHER };
 
 static enum kind
 kind_of (pid_t pid, const char *wanted)
@@ -303,8 +303,8 @@ kind_of (pid_t pid, const char *wanted)
     comm[strcspn (comm, "\n")] = '\0';
   fclose (f);
   supervised = environ_value (pid, "NBDZRAM_SUPERVISED=");
-  if (strcmp (comm, HOLDER_NAME) == 0)
-    kind = HOLDER;
+  if (strcmp (comm, LOCK_KEEPER_NAME) == 0)
+    kind = LOCK_KEEPER;
   else if (supervised)
     kind = SERVER;
   else
@@ -328,7 +328,7 @@ add_all (json_t *state, const char *wanted, enum kind kind)
       continue;
     switch (kind) {
     case SERVER: add_server (state, pid); break;
-    case HOLDER: add_holder (state, pid); break;
+    case LOCK_KEEPER: add_lock_keeper (state, pid); break;
     case WATCHER: add_watcher (state, pid); break;
     case OTHER: break;
     }

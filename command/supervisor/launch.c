@@ -153,24 +153,25 @@ int
 spawn (const struct program *program, struct spawn_fds *fds,
        struct process *p)
 {
-  int gate[2] = { -1, -1 }, r = 0, err;
+  int start_barrier[2] = { -1, -1 }, r = 0, err;
 
   *p = NO_PROCESS;
-  if (fds->gate > 0) {
-    if (pipe2 (gate, O_CLOEXEC) == -1)
+  if (fds->start_barrier > 0) {
+    if (pipe2 (start_barrier, O_CLOEXEC) == -1)
       return -1;
-    gate[0] = fds->from[fds->gate] = fd_keep (gate[0]);
-    gate[1] = fd_keep (gate[1]);
-    r = gate[0] == -1 || gate[1] == -1 ? -1 : 0;
+    start_barrier[0] = fds->from[fds->start_barrier]
+      = fd_keep (start_barrier[0]);
+    start_barrier[1] = fd_keep (start_barrier[1]);
+    r = start_barrier[0] == -1 || start_barrier[1] == -1 ? -1 : 0;
   }
   if (r == 0)
     r = start (program, fds, p);
   err = errno;
-  fd_close (&gate[0]);
+  fd_close (&start_barrier[0]);
   if (r == 0)
-    p->gate = gate[1];
+    p->start_barrier = start_barrier[1];
   else
-    fd_close (&gate[1]);
+    fd_close (&start_barrier[1]);
   errno = err;
   return r;
 }

@@ -19,7 +19,7 @@
 #define SPAWN_FDS_MAX 32
 
 /* In the environment of all that a supervisor starts: DIRECTORY/NAME, by
- * which the next one finds it (supervisor-find.c).
+ * which the next one finds it (find.c).
  */
 #define SERVER_VARIABLE "NBDZRAM_SERVER"
 
@@ -36,8 +36,8 @@ struct program {
 struct spawn_fds {
   int from[SPAWN_FDS_MAX];
   unsigned count;
-  unsigned gate;                /* which of them is to be the child's end of
-                                 * a gate (gate.h); 0: it has none */
+  unsigned start_barrier;       /* which of them is to be the child's end of
+                                 * a gate (service/start-barrier.h); 0: it has none */
 };
 
 /* The environment of this process, but those names that begin as one of
@@ -56,7 +56,7 @@ void strings_free (char **list);
 /* Start it, with no signal blocked or ignored, in a session of its own, so
  * that a terminal's interrupt does not reach it.  0 with *P, or -1 with
  * errno, which may be what execve gave.  If it has a gate, it waits there
- * for process_let_go.
+ * for process_release.
  */
 int spawn (const struct program *program, struct spawn_fds *fds,
            struct process *p);

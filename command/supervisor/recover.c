@@ -14,7 +14,7 @@
  *                              where the kernel swaps to the old one
  *
  * NAME.run may be missing or out of date, where it could not be written: what
- * lives is also looked for among the processes (supervisor-find.c).
+ * lives is also looked for among the processes (find.c).
  *
  * An upgraded supervisor takes over from itself in the same way, but that
  * it has the descriptors.
@@ -117,11 +117,11 @@ take_channels (struct source *from, struct generation *g, const json_t *fds)
 
 /* Its process is dead: there may be a holder, or nothing. */
 static void
-adopt_dead (struct supervisor *s, struct generation *g)
+recover_dead (struct supervisor *s, struct generation *g)
 {
   if (g->state == GENERATION_READY)
     snprintf (s->last_exit, sizeof s->last_exit, "ended");
-  if (g->holder.pid == 0) {
+  if (g->lock_keeper.pid == 0) {
     server_forget (g);
     return;
   }
@@ -140,8 +140,8 @@ has_words (const struct generation *g)
 }
 
 static void
-adopt_generation (struct supervisor *s, struct source *from,
-                  struct generation *g, const json_t *o)
+attach_generation (struct supervisor *s, struct source *from,
+                   struct generation *g, const json_t *o)
 {
   const json_t *fds = json_object_get (o, "fds");
 
@@ -149,16 +149,17 @@ adopt_generation (struct supervisor *s, struct source *from,
   g->since = now_ms ();
   snprintf (g->version, sizeof g->version, "%s", json_text (o, "version"));
   open_process (&g->process, o);
-  open_process (&g->holder, json_object_get (o, "holder"));
+  open_process (&g->lock_keeper, json_object_get (o, "holder"));
   g->state = state_of (json_text (o, "state"));
   /* Which sockets one has that is not in NAME.run is not known. */
   g->sockets = (uint64_t) json_integer_at (o, "sockets", (int64_t) s->sockets);
   if (g->process.pid == 0) {
     if (from->own)
       take_channels (from, g, fds); /* to be closed */
-    else if (g->holder.pid != 0)    /* which has the eventfd, too */
-      g->hold = take (from, &g->holder, json_integer_at (fds, "hold", -1));
-    adopt_dead (s, g);
+    else if (g->lock_keeper.pid != 0) /* which has the eventfd, too */
+      g->hold
+        = take (from, &g->lock_keeper, json_integer_at (fds, "hold", -1));
+    recover_dead (s, g);
     return;
   }
   g->paused = json_is_true (json_object_get (o, "paused"));
@@ -173,7 +174,7 @@ adopt_generation (struct supervisor *s, struct source *from,
 }
 
 static void
-adopt_generations (struct supervisor *s, struct source *from)
+attach_generations (struct supervisor *s, struct source *from)
 {
   const json_t *list = json_object_get (from->state, "generations"), *o;
   size_t i;
@@ -182,7 +183,7 @@ adopt_generations (struct supervisor *s, struct source *from)
     struct generation *g = server_in (s, GENERATION_FREE);
 
     if (g)
-      adopt_generation (s, from, g, o);
+      attach_generation (s, from, g, o);
   }
 }
 
@@ -217,8 +218,8 @@ pool_of_mapping (const struct process *p)
 
 /* All sockets that process P has, or none: it may end meanwhile. */
 static void
-adopt_sockets (struct supervisor *s, struct source *from,
-               const struct process *p)
+recover_sockets (struct supervisor *s, struct source *from,
+                 const struct process *p)
 {
   const json_t *list = json_object_get (from->state, "listen"), *o;
   size_t i;
@@ -245,11 +246,11 @@ adopt_sockets (struct supervisor *s, struct source *from,
 
 /* What generation G has, of that which is missing yet. */
 static void
-adopt_shared (struct supervisor *s, struct source *from,
-              const struct generation *g)
+recover_shared (struct supervisor *s, struct source *from,
+                const struct generation *g)
 {
   if (s->listener_count == 0)
-    adopt_sockets (s, from, &g->process);
+    recover_sockets (s, from, &g->process);
   if (s->pool == -1)
     s->pool = take (from, &g->process,
                     json_integer_at (from->state, "pool", -1));
@@ -257,11 +258,11 @@ adopt_shared (struct supervisor *s, struct source *from,
 
 /* The pool, where nobody is left who has more than it in memory. */
 static void
-adopt_from_holders (struct supervisor *s)
+recover_from_lock_keepers (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS && s->pool == -1; ++i)
-    if (s->generations[i].holder.pid != 0)
-      s->pool = pool_of_mapping (&s->generations[i].holder);
+    if (s->generations[i].lock_keeper.pid != 0)
+      s->pool = pool_of_mapping (&s->generations[i].lock_keeper);
   if (s->pool != -1)
     log_line ("no server is left, but what held its memory: the pages are "
               "there");
@@ -284,7 +285,7 @@ forget_ending (struct supervisor *s)
     struct pollfd end = { .fd = g->process.fd, .events = POLLIN };
 
     if (g->process.pid != 0 && poll (&end, 1, ENDING_MS) == 1)
-      adopt_dead (s, g);
+      recover_dead (s, g);
   }
 }
 
@@ -292,12 +293,12 @@ forget_ending (struct supervisor *s)
  * first that have the sockets which were made last.
  */
 static void
-adopt_pool_and_sockets (struct supervisor *s, struct source *from)
+recover_pool_and_sockets (struct supervisor *s, struct source *from)
 {
   const struct generation none = { .process = NO_PROCESS };
 
   if (from->own)
-    adopt_shared (s, from, &none);
+    recover_shared (s, from, &none);
   for (int stale = 0; stale < 2; ++stale)
     for (unsigned i = 0; i < GENERATIONS; ++i) {
       const struct generation *g = &s->generations[i];
@@ -305,14 +306,14 @@ adopt_pool_and_sockets (struct supervisor *s, struct source *from)
 
       if (g->process.pid == 0 || (g->sockets != s->sockets) != stale)
         continue;
-      adopt_shared (s, from, g);
+      recover_shared (s, from, g);
       /* They are made anew, where they have a path. */
       for (unsigned k = before; stale && k < s->listener_count; ++k)
         s->listeners[k].ino = 0;
     }
   if (had_memfd (from) && s->pool == -1) {
     forget_ending (s);
-    adopt_from_holders (s);
+    recover_from_lock_keepers (s);
   }
 }
 
@@ -326,7 +327,7 @@ same_strings (char *const *a, char *const *b)
 
 /* Servers go on as they were started, whatever the file says by now. */
 static int
-adopt_program (struct supervisor *s, const struct source *from)
+recover_program (struct supervisor *s, const struct source *from)
 {
   struct setup *setup = &s->setup;
   char **argv = strings_at (from->state, "argv"), error[MESSAGE_SIZE];
@@ -352,7 +353,7 @@ adopt_program (struct supervisor *s, const struct source *from)
  * of the servers serves, and the path of its pool, can be seen from it.
  */
 static int
-adopt_settings (struct supervisor *s, const struct source *from)
+recover_settings (struct supervisor *s, const struct source *from)
 {
   struct setup *setup = &s->setup;
   const json_t *argv = json_object_get (from->state, "argv"), *word;
@@ -376,8 +377,8 @@ adopt_settings (struct supervisor *s, const struct source *from)
 /* ---- watchers ---- */
 
 static void
-adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
-               const json_t *o)
+recover_watcher (struct supervisor *s, struct source *from, struct watcher *w,
+                 const json_t *o)
 {
   const json_t *fds = json_object_get (o, "fds");
   char **argv = strings_at (o, "argv");
@@ -396,14 +397,14 @@ adopt_watcher (struct supervisor *s, struct source *from, struct watcher *w,
 }
 
 static void
-adopt_watchers (struct supervisor *s, struct source *from)
+recover_watchers (struct supervisor *s, struct source *from)
 {
   const json_t *list = json_object_get (from->state, "watchers"), *o;
   size_t i;
 
   json_array_foreach (list, i, o)
     if (i < WATCHERS)
-      adopt_watcher (s, from, &s->watchers[i], o);
+      recover_watcher (s, from, &s->watchers[i], o);
 }
 
 /* ---- all of it ---- */
@@ -472,15 +473,15 @@ without_pool (struct supervisor *s, char *error, size_t size)
 }
 
 static int
-adopt_all (struct supervisor *s, struct source *from, char *error,
-           size_t size)
+recover_all (struct supervisor *s, struct source *from, char *error,
+             size_t size)
 {
-  adopt_generations (s, from);
-  adopt_pool_and_sockets (s, from);
+  attach_generations (s, from);
+  recover_pool_and_sockets (s, from);
   /* Whether they were told is not known. */
   if (server_in (s, GENERATION_READY))
     servers_release_gone (s);
-  adopt_watchers (s, from);
+  recover_watchers (s, from);
   if (!s->last_exit[0])
     snprintf (s->last_exit, sizeof s->last_exit, "%s",
               json_text (from->state, "last_exit"));
@@ -499,8 +500,8 @@ adopt_all (struct supervisor *s, struct source *from, char *error,
     snprintf (error, size, "%s", s->conf_error);
     return -1;
   }
-  if ((s->conf_error[0] && adopt_settings (s, from) == -1)
-      || (s->listener_count > 0 && adopt_program (s, from) == -1)) {
+  if ((s->conf_error[0] && recover_settings (s, from) == -1)
+      || (s->listener_count > 0 && recover_program (s, from) == -1)) {
     snprintf (error, size, "%s", strerror (ENOMEM));
     return -1;
   }
@@ -522,7 +523,7 @@ other_runs (struct supervisor *s, json_t *found, char *error, size_t size)
 }
 
 int
-adopt (struct supervisor *s, int resume, char *error, size_t size)
+recover (struct supervisor *s, int resume, char *error, size_t size)
 {
   unsigned line = UINT_MAX;
   json_t *state = state_read (s, resume, &line, error, size), *found = NULL;
@@ -549,7 +550,7 @@ adopt (struct supervisor *s, int resume, char *error, size_t size)
   }
   s->serial = (uint64_t) json_integer_at (state, "serial", 0);
   s->sockets = (uint64_t) json_integer_at (state, "sockets", 0);
-  r = adopt_all (s, &from, error, size);
+  r = recover_all (s, &from, error, size);
   s->saved = r == 1;
   if (r == 1 && !from.own)
     state_open (s, line);

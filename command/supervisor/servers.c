@@ -99,7 +99,7 @@ server_fds (const struct supervisor *s)
   fds.ready = fds.pool + 2;
   fds.hold = fds.pool + 3;
   fds.log = fds.pool + 4;
-  fds.gate = fds.pool + 5;
+  fds.start_barrier = fds.pool + 5;
   fds.count = fds.pool + 6;
   return fds;
 }
@@ -141,7 +141,7 @@ spawn_server (struct supervisor *s, struct generation *g,
 {
   struct child_fds at = server_fds (s);
   struct spawn_fds fds = {
-    .count = (unsigned) at.count, .gate = (unsigned) at.gate,
+    .count = (unsigned) at.count, .start_barrier = (unsigned) at.start_barrier,
   };
 
   fds.from[STDIN_FILENO] = s->null;
@@ -220,7 +220,7 @@ server_forget (struct generation *g)
   server_release (g);
   close_channels (g);
   process_close (&g->process);
-  process_close (&g->holder);
+  process_close (&g->lock_keeper);
   *g = NO_GENERATION;
 }
 
@@ -251,7 +251,7 @@ start_failed (struct supervisor *s)
 
 /* It came to nothing, and so nobody needs its holder, if it had one. */
 static void
-bury_candidate (struct supervisor *s, struct generation *g, int status)
+reap_candidate (struct supervisor *s, struct generation *g, int status)
 {
   char how[64];
 
@@ -272,7 +272,7 @@ bury_candidate (struct supervisor *s, struct generation *g, int status)
 }
 
 static void
-bury_server (struct supervisor *s, struct generation *g, int status)
+reap_server (struct supervisor *s, struct generation *g, int status)
 {
   int64_t lived = now_ms () - g->since;
 
@@ -304,13 +304,13 @@ look_at_end (struct supervisor *s, struct generation *g)
   g->ended = true;
   s->changed = true;
   if (g->state == GENERATION_READY)
-    bury_server (s, g, status);
+    reap_server (s, g, status);
   else if (g->state == GENERATION_GONE) {
     if (g->served)
       status_text (s->last_exit, sizeof s->last_exit, status);
   }
   else {
-    bury_candidate (s, g, status);
+    reap_candidate (s, g, status);
     server_forget (g);
   }
 }
@@ -340,19 +340,20 @@ is_ready (struct supervisor *s, struct generation *g)
 }
 
 static void
-hear (struct supervisor *s, struct generation *g, const char *line)
+read_status (struct supervisor *s, struct generation *g, const char *line)
 {
   char version[VERSION_SIZE];
-  int holder = 0;
+  int lock_keeper = 0;
 
   if (strcmp (line, "waiting") == 0 && g->state == GENERATION_STARTING) {
     s->failing = false;
     enter (s, g, GENERATION_WAITING);
   }
   else if (g->state != GENERATION_READY
-           && sscanf (line, "ready %31s %d", version, &holder) == 2) {
+           && sscanf (line, "ready %31s %d", version, &lock_keeper) == 2) {
     strcpy (g->version, version);
-    process_open (&g->holder, holder, process_start_time (holder));
+    process_open (&g->lock_keeper, lock_keeper,
+                  process_start_time (lock_keeper));
     is_ready (s, g);
   }
 }
@@ -364,7 +365,7 @@ listen_to (struct supervisor *s, struct generation *g)
   char text[256], *line = text, *end;
   ssize_t n;
 
-  if (g->state == GENERATION_FREE || g->ready == -1 || g->heard > 0)
+  if (g->state == GENERATION_FREE || g->ready == -1 || g->status_read > 0)
     return;
   n = recv (g->ready, text, sizeof text - 1, MSG_PEEK | MSG_DONTWAIT);
   if (n <= 0)
@@ -372,22 +373,22 @@ listen_to (struct supervisor *s, struct generation *g)
   text[n] = '\0';
   for (; (end = strchr (line, '\n')) != NULL; line = end + 1) {
     *end = '\0';
-    hear (s, g, line);
-    g->heard = (size_t) (end + 1 - text);
+    read_status (s, g, line);
+    g->status_read = (size_t) (end + 1 - text);
   }
 }
 
 void
-servers_heard (struct supervisor *s)
+servers_read_status (struct supervisor *s)
 {
   char text[256];
 
   for (unsigned i = 0; i < GENERATIONS; ++i) {
     struct generation *g = &s->generations[i];
 
-    if (g->heard > 0 && g->ready != -1
-        && recv (g->ready, text, g->heard, MSG_DONTWAIT) > 0)
-      g->heard = 0;
+    if (g->status_read > 0 && g->ready != -1
+        && recv (g->ready, text, g->status_read, MSG_DONTWAIT) > 0)
+      g->status_read = 0;
   }
 }
 
@@ -419,8 +420,8 @@ is_over (const struct generation *g)
 
   if (g->state != GENERATION_GONE || !g->ended)
     return false;
-  return g->holder.pid == 0 ? g->released
-                            : process_ended (&g->holder, &status);
+  return g->lock_keeper.pid == 0 ? g->released
+                            : process_ended (&g->lock_keeper, &status);
 }
 
 void

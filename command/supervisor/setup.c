@@ -221,18 +221,25 @@ make_environment (const struct setup *setup, struct program *p,
 {
   static const char *const left_out[] = {
     "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "NOTIFY_SOCKET=",
-    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", GATE_VARIABLE "=",
+    "NBDZRAM_SUPERVISED=", "NBDZRAM_RESUME=", START_BARRIER_VARIABLE "=",
     SERVER_VARIABLE "=", NULL,
   };
-  char listen[32], supervised[64], gate[32], directory[4096], server[4352];
+  char listen[32], supervised[64], start_barrier[32], directory[4096],
+    server[4352];
   const char *const added[] = {
-    "LISTEN_PID=....................", listen, supervised, gate, server, NULL,
+    "LISTEN_PID=....................",
+    listen,
+    supervised,
+    start_barrier,
+    server,
+    NULL,
   };
 
   snprintf (listen, sizeof listen, "LISTEN_FDS=%d", fds->pool - fds->listen);
   snprintf (supervised, sizeof supervised, "NBDZRAM_SUPERVISED=%d,%d",
             fds->ready_write, fds->hold);
-  snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", fds->gate);
+  snprintf (start_barrier, sizeof start_barrier, START_BARRIER_VARIABLE "=%d",
+            fds->start_barrier);
   snprintf (server, sizeof server, SERVER_VARIABLE "=%s/%s",
             control_directory (directory, sizeof directory),
             setup->options.name);

@@ -41,7 +41,7 @@ int setup_read (struct setup *setup, const struct serve_options *options,
  * if that has no path, and what it and its supervisor tell each other by.
  */
 struct child_fds {
-  int listen, pool, ready_write, ready, hold, log, gate, count;
+  int listen, pool, ready_write, ready, hold, log, start_barrier, count;
 };
 
 /* Find nbdkit and the plugin, and lay out the program, with descriptors at

@@ -95,7 +95,7 @@ put_generation (struct text *t, const struct supervisor *s,
        g->paused ? "true" : "false");
   put_string (t, g->version);
   put (t, ",\"holder\":{");
-  put_process (t, &g->holder);
+  put_process (t, &g->lock_keeper);
   put (t, "},\"fds\":{\"ready\":%d,\"hold\":%d,\"log\":%d}}",
        own ? g->ready : fds.ready, own ? g->hold : fds.hold,
        own ? g->log.fd : fds.log);
@@ -224,8 +224,8 @@ write_at (int fd, const char *text, size_t length, size_t offset)
 
 /* LENGTH bytes of TEXT but for its first one, and blanks, as half HALF. */
 static bool
-write_half (const struct state_file *f, unsigned half, const char *text,
-            size_t length)
+write_replica (const struct state_file *f, unsigned half, const char *text,
+               size_t length)
 {
   size_t start = half * f->half;
 
@@ -240,10 +240,10 @@ update (struct state_file *f, const char *text, size_t length)
 {
   unsigned other = 1 - f->current;
 
-  if (!write_half (f, other, text, length)
+  if (!write_replica (f, other, text, length)
       || !write_at (f->fd, text, 1, other * f->half))
     return -1;
-  write_half (f, f->current, blank, 1);
+  write_replica (f, f->current, blank, 1);
   f->current = other;
   return 0;
 }
@@ -271,7 +271,7 @@ fill (struct state_file *f, const char *text, size_t length)
 {
   f->fd = f->fd == -1 ? -1 : fd_keep (f->fd);
   return f->fd != -1
-    && write_half (f, 0, text, length) && write_half (f, 1, blank, 1)
+    && write_replica (f, 0, text, length) && write_replica (f, 1, blank, 1)
     && write_at (f->fd, text, 1, 0) ? 0 : -1;
 }
 

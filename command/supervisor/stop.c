@@ -17,9 +17,9 @@
 
 #define WATCHERS_MS 10000
 #define SERVERS_MS 10000
-#define HOLDERS_MS 2000
+#define LOCK_KEEPERS_MS 2000
 
-enum step { BEGIN, WATCHERS_END, SERVERS_END, HOLDERS_END };
+enum step { BEGIN, WATCHERS_END, SERVERS_END, LOCK_KEEPERS_END };
 
 /* Connections that the server has; some, where that can't be told. */
 static bool
@@ -105,7 +105,7 @@ servers_live (const struct supervisor *s)
 }
 
 static void
-release_holders (struct supervisor *s)
+release_lock_keepers (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS; ++i)
     if (s->generations[i].state != GENERATION_FREE)
@@ -113,14 +113,14 @@ release_holders (struct supervisor *s)
 }
 
 static bool
-holders_live (const struct supervisor *s)
+lock_keepers_live (const struct supervisor *s)
 {
   int status;
 
   for (unsigned i = 0; i < GENERATIONS; ++i)
     if (s->generations[i].state != GENERATION_FREE
-        && s->generations[i].holder.pid != 0
-        && !process_ended (&s->generations[i].holder, &status))
+        && s->generations[i].lock_keeper.pid != 0
+        && !process_ended (&s->generations[i].lock_keeper, &status))
       return true;
   return false;
 }
@@ -138,16 +138,16 @@ take_step (struct supervisor *s)
   else if (before == WATCHERS_END && (!watchers_live (s) || too_late (s))) {
     signal_watchers (s, SIGKILL);
     signal_servers (s, SIGTERM);
-    release_holders (s);
+    release_lock_keepers (s);
     enter (s, SERVERS_END, SERVERS_MS);
   }
   else if (before == SERVERS_END && !servers_live (s))
-    enter (s, HOLDERS_END, HOLDERS_MS);
+    enter (s, LOCK_KEEPERS_END, LOCK_KEEPERS_MS);
   else if (before == SERVERS_END && too_late (s)) {
     signal_servers (s, SIGKILL);
     enter (s, SERVERS_END, SERVERS_MS);
   }
-  else if (before == HOLDERS_END && (!holders_live (s) || too_late (s))) {
+  else if (before == LOCK_KEEPERS_END && (!lock_keepers_live (s) || too_late (s))) {
     stop_clean (s);
     s->finished = true;
   }
@@ -186,7 +186,7 @@ stop_clean (struct supervisor *s)
   char path[sizeof s->directory + 128];
 
   signal_servers (s, SIGKILL);
-  release_holders (s);
+  release_lock_keepers (s);
   for (unsigned i = 0; i < s->listener_count; ++i)
     listener_close (&s->listeners[i]);
   s->listener_count = 0;

@@ -80,7 +80,7 @@ what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
       poll_for (polls, &count, g->log.fd);
     }
     else
-      poll_for (polls, &count, g->holder.fd);
+      poll_for (polls, &count, g->lock_keeper.fd);
     /* Once it is ready there is nothing more to hear, and the other end
      * may be closed.
      */
@@ -209,9 +209,9 @@ write_down (struct supervisor *s)
   s->changed = false;
   state_save (s);
   for (unsigned i = 0; i < GENERATIONS; ++i)
-    process_let_go (&s->generations[i].process);
+    process_release (&s->generations[i].process);
   for (unsigned i = 0; i < WATCHERS; ++i)
-    process_let_go (&s->watchers[i].process);
+    process_release (&s->watchers[i].process);
 }
 
 /* Look at all that there is; when to look again. */
@@ -233,7 +233,7 @@ look (struct supervisor *s)
   reap_others (s);
   if (s->changed && !s->finished)
     write_down (s);
-  servers_heard (s);
+  servers_read_status (s);
   return next;
 }
 
@@ -403,19 +403,19 @@ static int
 begin (struct supervisor *s, int resume)
 {
   char error[LOG_LINE];
-  int adopted;
+  int recovered;
 
   if (prepare (s, error, sizeof error) == -1)
     return give_up (s, error);
-  adopted = adopt (s, resume, error, sizeof error);
-  if (adopted == -1)
+  recovered = recover (s, resume, error, sizeof error);
+  if (recovered == -1)
     return give_up (s, error);
-  if (!adopted && s->conf_error[0])
+  if (!recovered && s->conf_error[0])
     return give_up (s, s->conf_error);
   if (s->conf_error[0])
     log_line ("%s: all goes on as it was started", s->conf_error);
   if (s->setup.serves && prepare_to_serve (s, error, sizeof error) == -1) {
-    if (!adopted)
+    if (!recovered)
       stop_clean (s);
     else                        /* who still has the pages waits a while */
       s->exit_code = EX_TEMPFAIL;
@@ -423,12 +423,12 @@ begin (struct supervisor *s, int resume)
   }
   if (s->setup.options.swap)
     harden ();
-  if (!adopted && s->setup.serves
+  if (!recovered && s->setup.serves
       && first_server (s, error, sizeof error) == -1) {
     stop_clean (s);
     return give_up (s, error);
   }
-  if (adopted && resume == -1)
+  if (recovered && resume == -1)
     log_line ("taken over from a supervisor that was killed");
   return 0;
 }

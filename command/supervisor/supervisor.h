@@ -13,29 +13,29 @@
  * Nothing needs the supervisor at that moment.  It only learns afterwards
  * what happened, and puts right what is missing (servers_balance): a
  * server where there is none, a standby where there is none.  Killed and
- * started again it takes over what it finds (supervisor-adopt.c); servers
+ * started again it takes over what it finds (recover.c); servers
  * don't notice.  So that it finds all, what it starts waits at a gate
- * (gate.h) until it is in NAME.run.
+ * (service/start-barrier.h) until it is in NAME.run.
  *
  * It is one thread, and all its state is one struct supervisor.  An event
  * of any kind wakes it, and it then looks at everything that there is,
  * which is little.  After the start it allocates nothing for what it must
  * do when memory is gone: to start a server, to notice one's end, to log.
  * The control socket allocates from a heap that is locked
- * (self-hardening.h).
+ * (command/base/harden-self.h).
  *
  * Files, by what they do with the struct:
  *   supervisor.c           the loop, its beginning and its end
- *   supervisor-servers.c   generations
- *   supervisor-renew.c     generations that lack a socket
- *   supervisor-watchers.c  who attaches the kernel
- *   supervisor-upgrade.c   a newer program instead of the running one
- *   supervisor-stop.c      the way out
- *   supervisor-control.c   NAME.sup
- *   supervisor-files.c     the directory and what must be in it
- *   supervisor-state.c     NAME.run
- *   supervisor-adopt.c     taking over from NAME.run
- *   supervisor-find.c      ... or from the processes themselves
+ *   servers.c   generations
+ *   renew.c     generations that lack a socket
+ *   watchers.c  who attaches the kernel
+ *   upgrade.c   a newer program instead of the running one
+ *   stop.c      the way out
+ *   control.c   NAME.sup
+ *   files.c     the directory and what must be in it
+ *   state.c     NAME.run
+ *   recover.c     taking over from NAME.run
+ *   find.c      ... or from the processes themselves
  *
  * The directory may be full, read-only or removed at any time.  Servers are
  * replaced all the same; what can't be made or written is tried again.
@@ -75,7 +75,7 @@ enum generation_state {
 struct generation {
   enum generation_state state;
   struct process process;
-  struct process holder;        /* of the memory of a dead server */
+  struct process lock_keeper;   /* of the memory of a dead server */
   int ready;                    /* what it tells us: our end of a socket */
   int hold;                     /* an eventfd: what we tell the holder */
   bool released;                /* ... that it may go */
@@ -83,7 +83,7 @@ struct generation {
   bool served;                  /* it was ready */
   bool ended;                   /* the process, not the holder */
   bool kept;                    /* though it is stale: see servers_renew */
-  size_t heard;                 /* bytes to take from ready, when what they
+  size_t status_read;           /* bytes to take from ready, when what they
                                  * say is in NAME.run */
   int64_t since;                /* milliseconds: in this state */
   uint64_t sockets;             /* s->sockets when it was started */
@@ -93,7 +93,7 @@ struct generation {
 };
 
 #define NO_GENERATION ((struct generation) { \
-    .process = NO_PROCESS, .holder = NO_PROCESS, \
+    .process = NO_PROCESS, .lock_keeper = NO_PROCESS, \
     .ready = -1, .hold = -1, .log.fd = -1 })
 
 struct watcher {
@@ -130,7 +130,7 @@ struct upgrade {
   char reply[MESSAGE_SIZE];     /* JSON, when it is over */
 };
 
-/* NAME.run, open for writing (supervisor-state.c). */
+/* NAME.run, open for writing (state.c). */
 struct state_file {
   int fd;                       /* -1: there is none */
   size_t half;                  /* bytes of each half */
@@ -157,7 +157,7 @@ struct supervisor {
   struct generation generations[GENERATIONS];
   struct watcher watchers[WATCHERS];
   struct upgrade upgrade;
-  struct peer *peers;           /* supervisor-control.c */
+  struct peer *peers;           /* control.c */
   int64_t accept_next;          /* milliseconds: no accept until then */
 
   int lock;                     /* on the NAME.run that we found, or -1 */
@@ -205,13 +205,13 @@ void supervisor_path (const struct supervisor *s, char *path, size_t size,
  */
 int64_t earlier (int64_t a, int64_t b);
 
-/* ---- supervisor-servers.c ---- */
+/* ---- servers.c ---- */
 
 /* Take notice of all that generations said and of their ends. */
 void servers_look (struct supervisor *s);
 
 /* After NAME.run is written: what they said need not be told again. */
-void servers_heard (struct supervisor *s);
+void servers_read_status (struct supervisor *s);
 
 /* Start what is missing, now or at the time returned (0: nothing is). */
 int64_t servers_balance (struct supervisor *s);
@@ -243,7 +243,7 @@ struct generation *server_candidate (struct supervisor *s);
 /* Does it lack a listening socket that was made anew? */
 bool server_is_stale (const struct supervisor *s, const struct generation *g);
 
-/* ---- supervisor-renew.c ---- */
+/* ---- renew.c ---- */
 
 /* Replace those that do not have the listening sockets that there are now:
  * a standby when there is another one, a server when no client is connected
@@ -254,7 +254,7 @@ bool servers_renew (struct supervisor *s);
 /* How many connections it has; -1 where that can't be told. */
 int server_connections (struct supervisor *s, const struct generation *g);
 
-/* ---- supervisor-watchers.c ---- */
+/* ---- watchers.c ---- */
 
 struct watch_request {
   const char *name;             /* NULL: the first that is free */
@@ -281,7 +281,7 @@ int64_t watchers_look (struct supervisor *s);
 
 void watcher_forget (struct watcher *w);
 
-/* ---- supervisor-upgrade.c ---- */
+/* ---- upgrade.c ---- */
 
 /* Begin.  0, or -1 with a line in ERROR. */
 int upgrade_begin (struct supervisor *s, char *error, size_t size);
@@ -294,7 +294,7 @@ int64_t upgrade_look (struct supervisor *s);
  */
 void upgrade_execute (struct supervisor *s);
 
-/* ---- supervisor-stop.c ---- */
+/* ---- stop.c ---- */
 
 /* Begin.  0, or -1 with a line in ERROR: it is in use. */
 int stop_begin (struct supervisor *s, bool force, char *error, size_t size);
@@ -305,7 +305,7 @@ int64_t stop_look (struct supervisor *s);
 /* Remove all that is ours. */
 void stop_clean (struct supervisor *s);
 
-/* ---- supervisor-control.c ---- */
+/* ---- control.c ---- */
 
 struct pollfd;
 
@@ -328,14 +328,14 @@ int64_t control_answer (struct supervisor *s);
 /* Is there an answer that nobody has taken yet? */
 bool control_pending (const struct supervisor *s);
 
-/* ---- supervisor-files.c ---- */
+/* ---- files.c ---- */
 
 /* Make anew what is missing: the directory, NAME.sup, sockets, NAME.run;
  * when to look again.
  */
 int64_t files_look (struct supervisor *s);
 
-/* ---- supervisor-state.c, supervisor-adopt.c, supervisor-find.c ---- */
+/* ---- state.c, recover.c, find.c ---- */
 
 /* What another supervisor needs to take over, as JSON in TEXT: with the
  * numbers of descriptors in our children, or OWN, our own.  Returns its
@@ -393,11 +393,11 @@ json_t *find_complete (struct supervisor *s, json_t *state, json_t *found);
  * our former program left.  1: done; 0: there is nothing; -1 with a line in
  * ERROR.
  */
-int adopt (struct supervisor *s, int resume, char *error, size_t size);
+int recover (struct supervisor *s, int resume, char *error, size_t size);
 
 /* Where in a child the descriptors are. */
 struct child_fds server_fds (const struct supervisor *s);
 #define WATCHER_LOG_FD 3
-#define WATCHER_GATE_FD 4
+#define WATCHER_BARRIER_FD 4
 
 #endif /* NBDZRAM_COMMAND_SUPERVISOR_SUPERVISOR_H */

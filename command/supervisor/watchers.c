@@ -33,17 +33,19 @@ watcher_program (const struct supervisor *s, struct watcher *w,
                  char *const argv[])
 {
   static const char *const left_out[] = {
-    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", GATE_VARIABLE "=",
+    "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", START_BARRIER_VARIABLE "=",
     SERVER_VARIABLE "=", NULL,
   };
-  char gate[32], server[sizeof s->directory + 128] = SERVER_VARIABLE "=";
-  const char *const added[] = { gate, server, NULL };
+  char start_barrier[32],
+    server[sizeof s->directory + 128] = SERVER_VARIABLE "=";
+  const char *const added[] = { start_barrier, server, NULL };
   struct program *p = &w->program;
   size_t count = 0;
 
   while (argv[count])
     ++count;
-  snprintf (gate, sizeof gate, GATE_VARIABLE "=%d", WATCHER_GATE_FD);
+  snprintf (start_barrier, sizeof start_barrier, START_BARRIER_VARIABLE "=%d",
+            WATCHER_BARRIER_FD);
   supervisor_path (s, server + strlen (server),
                    sizeof server - strlen (server), "");
   p->path = strdup (OURSELVES);
@@ -185,7 +187,7 @@ static int
 watcher_start (struct supervisor *s, struct watcher *w)
 {
   struct spawn_fds fds = {
-    .count = WATCHER_GATE_FD + 1, .gate = WATCHER_GATE_FD,
+    .count = WATCHER_BARRIER_FD + 1, .start_barrier = WATCHER_BARRIER_FD,
   };
   int log_write, r, err;
 

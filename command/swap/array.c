@@ -149,10 +149,10 @@ add_missing (const struct array *a, char *error, size_t size)
   for (unsigned k = 0; k < a->count; ++k) {
     int index = a->index[k];
 
-    if (md_half_of (a->name, index) != MD_HALF_NONE)
+    if (md_member_of (a->name, index) != MD_HALF_NONE)
       continue;
     if (md_add (a->name, index, why, sizeof why) == -1
-        && md_half_of (a->name, index) == MD_HALF_NONE)
+        && md_member_of (a->name, index) == MD_HALF_NONE)
       return refuse (error, size, "/dev/nbd%d: %s", index, why);
     printf ("added /dev/nbd%d\n", index);
   }

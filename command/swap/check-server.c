@@ -294,7 +294,7 @@ check_standby (const struct look *l, const json_t *standby)
 
 /* It does nothing but hold the server's memory. */
 static void
-check_holder (const struct look *l, uint64_t pid)
+check_lock_keeper (const struct look *l, uint64_t pid)
 {
   if (pid > 0)
     check_process (l, "holder", pid, PROTECTION_LOCK | PROTECTION_OOM,
@@ -334,7 +334,8 @@ check_supervisor (const struct look *l)
   check_process (l, "supervisor", pid, PROTECTION_ALL, text);
   if (is_local (l)) {
     check_standby (l, json_object_get (reply, "standby"));
-    check_holder (l, json_number (json_object_get (reply, "holder"), "pid"));
+    check_lock_keeper (l,
+                       json_number (json_object_get (reply, "holder"), "pid"));
   }
   json_decref (reply);
 }

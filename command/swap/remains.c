@@ -78,7 +78,7 @@ is_listening (const char *name, const char *suffix)
 }
 
 bool
-swap_server_lives (const char *name)
+swap_server_is_alive (const char *name)
 {
   char path[RUN_PATH_SIZE], directory[RUN_PATH_SIZE];
   json_t *found;
@@ -115,7 +115,7 @@ swap_is_lost (const char *name)
                     && json_array_size (json_object_get (run, "argv")) > 0
                   : is_local (name);
   lost = in_memory && !is_listening (name, "sup")
-    && !swap_server_lives (name);
+    && !swap_server_is_alive (name);
   json_decref (run);
   return lost;
 }

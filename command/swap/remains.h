@@ -16,7 +16,7 @@ bool swap_exists (const char *name);
 /* Whether a process of NAME lives that has its pages: a server, one that is
  * about to be it, or one that keeps the memory of a dead server.
  */
-bool swap_server_lives (const char *name);
+bool swap_server_is_alive (const char *name);
 
 /* Whether the pages of NAME are lost: its pool was memory of its processes,
  * and none of them lives.  Not where the pool is a file, or the servers are

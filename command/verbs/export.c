@@ -25,7 +25,7 @@ enum {
 
 struct export {
   const struct command *command;
-  struct question question;
+  struct control_request control_request;
   struct table_options table;
   const char *name;
   const char *size, *quota, *bandwidth; /* as they were given, or NULL */
@@ -106,16 +106,16 @@ list (struct export *e)
   json_t *reply;
   int code;
 
-  if (e->question.json && option_beyond (e, 0))
+  if (e->control_request.json && option_beyond (e, 0))
     usage_error (e->command, "--json prints no table");
   output_begin (&o, e->command, e->command->columns, &e->table);
-  code = server_find (&s, e->question.name, e->question.control);
+  code = server_find (&s, e->control_request.name, e->control_request.control);
   if (code == EXIT_OK)
     code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                        &reply);
   if (code != EXIT_OK)
     return code;
-  if (e->question.json)
+  if (e->control_request.json)
     code = print_json (json_pack ("{s:O?}", "exports",
                                   json_object_get (reply, "devices")));
   else {
@@ -173,7 +173,7 @@ add (struct export *e)
     fprintf (stderr, "nbdzram: %s\n", strerror (ENOMEM));
     return EXIT_FAILED;
   }
-  code = question_ask (&e->question, json_pack (
+  code = control_request_send (&e->control_request, json_pack (
                          "{s:s, s:s, s:s}", "verb", "export-add",
                          "name", e->name, "settings", text), print_nothing);
   free (text);
@@ -195,10 +195,10 @@ print_cut (const json_t *reply)
 static int
 remove_export (struct export *e)
 {
-  return question_ask (&e->question, json_pack (
+  return control_request_send (&e->control_request, json_pack (
                          "{s:s, s:s, s:b}", "verb", "export-remove",
                          "name", e->name, "force", (int) e->force),
-                       print_cut);
+                               print_cut);
 }
 
 /* ---- resize ---- */
@@ -261,16 +261,17 @@ resize (struct export *e)
     usage_error (e->command, "to which size? --size=SIZE");
   size = disk_size (e);
   if (!e->force) {
-    code = server_find (&s, e->question.name, e->question.control);
+    code
+      = server_find (&s, e->control_request.name, e->control_request.control);
     if (code == EXIT_OK)
       code = check_growth (&s, e, size);
     if (code != EXIT_OK)
       return code;
   }
-  return question_ask (&e->question, json_pack (
+  return control_request_send (&e->control_request, json_pack (
                          "{s:s, s:s, s:I}", "verb", "export-resize",
                          "name", e->name, "size", (json_int_t) size),
-                       print_nothing);
+                               print_nothing);
 }
 
 /* ---- all of it ---- */
@@ -317,7 +318,7 @@ command_export (const struct command *command, int argc, char *argv[])
     { .name = "force", .letter = 'f', .flag = &e.force,
       .help = "remove: cut connections; resize: lose the end" },
     OPTIONS_TABLE (&e.table),
-    OPTIONS_QUESTION (&e.question),
+    OPTIONS_QUESTION (&e.control_request),
     { 0 },
   };
   int index = options_parse (command, argc, argv, entries);
@@ -334,6 +335,6 @@ command_export (const struct command *command, int argc, char *argv[])
   check_text (&e, e.name);
   check_text (&e, e.algorithm);
   check_text (&e, e.allow);
-  e.question.name = last_argument (command, index, argc, argv);
+  e.control_request.name = last_argument (command, index, argc, argv);
   return action->run (&e);
 }

@@ -34,12 +34,12 @@ parse_age (const struct command *command, const char *s)
 int
 command_idle (const struct command *command, int argc, char *argv[])
 {
-  struct question q = { .name = NULL };
+  struct control_request q = { .name = NULL };
   const struct option_entry entries[] = { OPTIONS_QUESTION (&q), { 0 } };
   int index = options_parse (command, argc, argv, entries);
   uint64_t age = parse_age (command, index < argc ? argv[index] : NULL);
 
   q.name = last_argument (command, index + 1, argc, argv);
-  return question_ask (&q, json_pack ("{s:s, s:I}", "verb", "idle",
-                                      "age", (json_int_t) age), print);
+  return control_request_send (&q, json_pack ("{s:s, s:I}", "verb", "idle",
+                                              "age", (json_int_t) age), print);
 }

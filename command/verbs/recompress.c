@@ -37,7 +37,7 @@ put_number (json_t *request, const char *key, uint64_t n)
 int
 command_recompress (const struct command *command, int argc, char *argv[])
 {
-  struct question q = { .name = NULL };
+  struct control_request q = { .name = NULL };
   struct range range = { NULL, NULL };
   const char *type = NULL;
   uint64_t threshold = 0, max_pages = 0, priority = 0;
@@ -70,5 +70,5 @@ command_recompress (const struct command *command, int argc, char *argv[])
   if (group)
     json_object_set_new (request, "group", json_true ());
   range_put (command, &range, request);
-  return question_ask (&q, request, print);
+  return control_request_send (&q, request, print);
 }

@@ -17,11 +17,12 @@ print (const json_t *reply)
 int
 command_reset (const struct command *command, int argc, char *argv[])
 {
-  struct question q;
+  struct control_request q;
 
-  question_parse (&q, command, argc, argv);
+  control_request_parse (&q, command, argc, argv);
   /* Nobody shall lose the content of the wrong disk. */
   if (!q.name && !q.control)
     usage_error (command, "say which server, by NAME or --control");
-  return question_ask (&q, json_pack ("{s:s}", "verb", "reset"), print);
+  return control_request_send (&q, json_pack ("{s:s}", "verb", "reset"),
+                               print);
 }

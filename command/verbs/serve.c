@@ -150,7 +150,7 @@ raise_descriptor_limit (const char *name)
 
 /* Bind NAME.sup, and lock the NAME.run that is there.  Where the directory
  * does not let us bind, the lock alone makes us the one; the socket follows
- * (supervisor-files.c).
+ * (command/supervisor/files.c).
  */
 static int
 try_to_be_the_one (struct supervisor *s, const char *path)

@@ -123,7 +123,7 @@ print (const json_t *reply)
 int
 command_set (const struct command *command, int argc, char *argv[])
 {
-  struct question q = { .name = NULL };
+  struct control_request q = { .name = NULL };
   const struct option_entry entries[] = { OPTIONS_QUESTION (&q), { 0 } };
   int index = options_parse (command, argc, argv, entries);
   json_t *request = json_pack ("{s:s}", "verb", "set");
@@ -138,5 +138,5 @@ command_set (const struct command *command, int argc, char *argv[])
       q.name = argv[index];
   if (json_object_size (request) == 1)
     usage_error (command, "what is to be set?");
-  return question_ask (&q, request, print);
+  return control_request_send (&q, request, print);
 }

@@ -46,7 +46,7 @@ struct swapoff {
   bool force, no_systemd;
   bool after_unit;              /* we are ExecStopPost of the unit */
   bool shutdown;                /* the machine is going down */
-  bool lost;                    /* what was swapped: see swap-remains.h */
+  bool lost;                    /* what was swapped: see command/swap/remains.h */
   struct swap_state state;
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
@@ -153,7 +153,7 @@ revive (struct swapoff *s)
   if (access (run_path (path, s->name, "run"), F_OK) == -1
       || swap_server_runs (s->name)
       || swap_server_start (s->name, false, why, sizeof why) == 0
-      || swap_server_lives (s->name))
+      || swap_server_is_alive (s->name))
     return 0;
   return fail (s, why, NULL);
 }

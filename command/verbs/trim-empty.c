@@ -18,8 +18,9 @@ print (const json_t *reply)
 int
 command_trim_empty (const struct command *command, int argc, char *argv[])
 {
-  struct question q;
+  struct control_request q;
 
-  question_parse (&q, command, argc, argv);
-  return question_ask (&q, json_pack ("{s:s}", "verb", "trim-empty"), print);
+  control_request_parse (&q, command, argc, argv);
+  return control_request_send (&q, json_pack ("{s:s}", "verb", "trim-empty"),
+                               print);
 }

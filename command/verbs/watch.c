@@ -97,7 +97,7 @@ work (struct watching *w, const sigset_t *usual)
 {
   const struct timespec pause = { .tv_nsec = 100 * 1000000 };
 
-  while (!w->apart || watch_half_come_back (w, usual)) {
+  while (!w->apart || watch_member_return (w, usual)) {
     int ms = watcher_step (&w->watcher), file_ms = watch_keep_file (w);
     struct timespec t;
 
@@ -105,9 +105,9 @@ work (struct watching *w, const sigset_t *usual)
       ms = file_ms;
 
     if (w->mirror) {
-      watch_half_look (w);
-      if (ms > half_tick (&w->half))
-        ms = half_tick (&w->half);
+      watch_member_look (w);
+      if (ms > member_tick (&w->member))
+        ms = member_tick (&w->member);
     }
     if (w->apart)
       continue;
@@ -137,7 +137,7 @@ run (struct watching *w, int index)
     return EXIT_FAILED;
   if (!harden_self (HEAP, PRIORITY, missing, sizeof missing))
     watch_say (w, "works without %s", missing);
-  half_begin (&w->half, w->a.index, w->a.array);
+  member_begin (&w->member, w->a.index, w->a.array);
   if (!w->apart)
     watch_say (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
   work (w, &usual);
@@ -201,7 +201,7 @@ command_watch (const struct command *command, int argc, char *argv[])
       .help = "attach /dev/nbdN, not just a free one" },
     { .name = "mirror", .flag = &w.mirror,
       .help = "it is a half of a mirror, and may be given up" },
-    { .name = "half-of", .argument = "NAME", .string = &w.half_of,
+    { .name = "half-of", .argument = "NAME", .string = &w.member_of,
       .help = "... of that of NAME, which may begin without it" },
     { 0 },
   };
@@ -209,7 +209,7 @@ command_watch (const struct command *command, int argc, char *argv[])
 
   name = last_argument (command, first, argc, argv);
   check_options (command, &w, name, uri);
-  if (gate_pass () == -1) {
+  if (start_barrier_pass () == -1) {
     fprintf (stderr, "nbdzram watch: %s: its supervisor: %s\n", name,
              strerror (errno));
     return EXIT_FAILED;

@@ -25,7 +25,7 @@ print (const json_t *reply)
 int
 command_writeback (const struct command *command, int argc, char *argv[])
 {
-  struct question q = { .name = NULL };
+  struct control_request q = { .name = NULL };
   struct range range = { NULL, NULL };
   const char *type = NULL;
   const struct option_entry entries[] = {
@@ -43,5 +43,5 @@ command_writeback (const struct command *command, int argc, char *argv[])
   if (!type && !range.pages && !range.export)
     usage_error (command, "which pages? --type, --range or --export says");
   range_put (command, &range, request);
-  return question_ask (&q, request, print);
+  return control_request_send (&q, request, print);
 }

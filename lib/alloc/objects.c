@@ -143,8 +143,8 @@ ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
 
 /* With a reserve, somebody else is to add memory before it is wanted. */
 static void
-foresee_growth (struct objects *o, struct object_class *oc,
-                const struct zspage *z, const struct size_class *sc)
+prefetch_growth (struct objects *o, struct object_class *oc,
+                 const struct zspage *z, const struct size_class *sc)
 {
   if (z->committed >= zspage_extent (sc) || oc->hungry
       || bytes_usable (z, sc) > bytes_ahead (oc) / 2 + OS_PAGE_SIZE)
@@ -165,7 +165,7 @@ object_take (struct objects *o, struct object_class *oc, uint32_t frame,
   oc->bytes += bytes;
   zspage_regroup (o, oc, frame, sc->objects);
   if (arena_has_reserve (o->arena))
-    foresee_growth (o, oc, z, sc);
+    prefetch_growth (o, oc, z, sc);
   return (uint64_t) frame * o->sizes->zspage_size + (uint64_t) n * sc->size;
 }
 

@@ -95,13 +95,13 @@ static int
 check_expected (struct backing *b, const struct backing_options *o,
                 const uint8_t *id)
 {
-  int half = id ? record_find (o->record, id) : -1;
+  int replica = id ? record_find (o->record, id) : -1;
 
-  if (half == -1) {
+  if (replica == -1) {
     errno = ESTALE;
     return -1;
   }
-  if (!(record_in_sync (o->record) & 1u << half)) {
+  if (!(record_in_sync (o->record) & 1u << replica)) {
     snprintf (o->error, o->error_size, "it lacks pages that only the other "
               "half of the mirror has, to which it belongs");
     errno = EREMOTEIO;
@@ -192,7 +192,7 @@ choose_kind (const struct backing_options *o)
     return &backing_file;
   else {
 #ifdef HAVE_BACKING_NBD
-    return o->other_path ? &backing_mirror : &backing_nbd;
+    return o->other_path ? &backing_replicated : &backing_nbd;
 #endif
     wrong = "this was built without NBD for backing";
   }
@@ -255,17 +255,17 @@ backing_attach_done (struct backing *b)
 }
 
 bool
-backing_mend (struct backing *b)
+backing_resync (struct backing *b)
 {
-  return b->kind->mend && b->kind->mend (b);
+  return b->kind->resync && b->kind->resync (b);
 }
 
 bool
-backing_get_half (const struct backing *b, unsigned n,
-                  struct backing_half *st)
+backing_get_replica (const struct backing *b, unsigned n,
+                     struct backing_replica *st)
 {
-  if (!b->kind->get_half || n >= BACKING_HALVES)
+  if (!b->kind->get_replica || n >= BACKING_HALVES)
     return false;
-  b->kind->get_half (b, n, st);
+  b->kind->get_replica (b, n, st);
   return true;
 }

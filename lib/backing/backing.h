@@ -24,7 +24,7 @@
  *
  * Content matters no longer than the pool in memory lives, so a file is
  * never synced: when the machine goes, both go.  An export may be on
- * another one (far-end.h).
+ * another one (nbd-client.h).
  *
  * Every block has a checksum of 32 bits, which is kept beside the slots, in
  * the pool file.  The checksum inside an object proves only that its bytes
@@ -57,10 +57,10 @@
  *
  * Threads: backing_claim, backing_release, reading, backing_is_victim,
  * backing_may_write, backing_needs_cleaning, backing_get_state,
- * backing_get_stats and backing_get_half may be called by any thread at
+ * backing_get_stats and backing_get_replica may be called by any thread at
  * any time.  The rest is for one thread at a time, the one that holds
  * pool->maintenance.  There are no locks in here, but for those of a
- * mirror (backing-mirror.h) and of far ends (far-end.h).
+ * mirror (replicated.h) and of far ends (nbd-client.h).
  */
 
 #ifndef NBDZRAM_BACKING_BACKING_H
@@ -141,15 +141,15 @@ struct backing_io {
 };
 
 struct backing_kind;
-struct mirror;
+struct replicated;
 
 struct backing {
   const struct backing_kind *kind;
   const struct backing_io *io;
   struct budget *budget;
   int fd;                       /* of a file or device */
-  struct nbd_disk disk;         /* of an export */
-  struct mirror *mirror;        /* of two of them */
+  struct remote disk;           /* of an export */
+  struct replicated *replicated; /* of two of them */
   _Atomic uint64_t file_end;    /* of a file: where what we wrote ends */
   _Atomic bool truncated;       /* it was found shorter, at least once */
   bool is_device;               /* its size is given, it does not grow */
@@ -257,8 +257,8 @@ void backing_release (struct backing *b, uint64_t offset, uint32_t length,
  * over what the slot named.  No lock may be held that the maintenance
  * thread waits for.  Give leave what enter returned.
  */
-unsigned backing_enter (struct backing *b);
-void backing_leave (struct backing *b, unsigned phase);
+unsigned backing_read_begin (struct backing *b);
+void backing_read_end (struct backing *b, unsigned phase);
 
 /* Room needed to read an object of LENGTH bytes. */
 static inline size_t
@@ -290,14 +290,14 @@ void *backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
  *   ENOENT    there are not so many
  *   ENOTCONN  it is away, and the reader not PATIENT, or not any more
  */
-void *backing_read_half (struct backing *b, unsigned n, uint64_t offset,
-                         uint32_t length, void *buf, bool patient);
+void *backing_read_replica (struct backing *b, unsigned n, uint64_t offset,
+                            uint32_t length, void *buf, bool patient);
 
 /* What the N-th gave for the object at OFFSET, which a slot names, was not
  * what was written, and what another gave was.  So it may have lost anything:
  * if the other one has all pages, it gets from there what it lacks.
  */
-void backing_blame_half (struct backing *b, unsigned n, uint64_t offset);
+void backing_mark_corrupt (struct backing *b, unsigned n, uint64_t offset);
 
 /* ---- writing ---- */
 
@@ -382,7 +382,7 @@ void backing_give_back (struct backing *b, uint64_t keep);
  * MiB: call it again at once while it returns true, and every second
  * otherwise.
  */
-bool backing_mend (struct backing *b);
+bool backing_resync (struct backing *b);
 
 /* ---- what there is ---- */
 
@@ -400,7 +400,7 @@ struct backing_stats {
 void backing_get_stats (const struct backing *b, struct backing_stats *st);
 
 /* Of half N of a mirror. */
-struct backing_half {
+struct backing_replica {
   const char *uri;              /* valid until the close */
   enum backing_state state;     /* OK; DEGRADED while it gets what it lacks;
                                  * AWAY; WRONG */
@@ -411,8 +411,8 @@ struct backing_half {
 };
 
 /* False when there is none. */
-bool backing_get_half (const struct backing *b, unsigned n,
-                       struct backing_half *st);
+bool backing_get_replica (const struct backing *b, unsigned n,
+                          struct backing_replica *st);
 
 /* Check every invariant written in this file, while nobody uses it; for
  * tests.  Returns NULL, or what is wrong.

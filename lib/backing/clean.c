@@ -5,7 +5,7 @@
  * part 1-F, so the emptiest blocks come first, and the longer one waits
  * the emptier they are: space is traded for writes.  Simulated, with
  * objects of 200 to 3800 bytes, 1200 on average, and with the packing of
- * backing-batch.c, bytes written for each byte of new objects are
+ * batch.c, bytes written for each byte of new objects are
  *
  *   used : alive                         1.15   1.20   1.25   1.30
  *   pages die at random                  1.80   1.62   1.49   1.39

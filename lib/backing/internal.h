@@ -91,21 +91,21 @@ struct backing_kind {
   /* Set what else there is to count; or NULL. */
   void (*count) (const struct backing *b, struct backing_stats *st);
 
-  /* Of a mirror: see backing_mend, backing_read_half, backing_blame_half and
-   * backing_get_half; else NULL.  READ_HALF returns 1 when the half lacks
+  /* Of a mirror: see backing_resync, backing_read_replica, backing_mark_corrupt and
+   * backing_get_replica; else NULL.  READ_HALF returns 1 when the half lacks
    * something: it counts only what is known to be as it was written.
    */
-  bool (*mend) (struct backing *b);
-  int (*read_half) (struct backing *b, unsigned n, void *buf, size_t len,
-                    uint64_t offset, bool patient);
-  void (*blame_half) (struct backing *b, unsigned n, uint64_t offset);
-  void (*get_half) (const struct backing *b, unsigned n,
-                    struct backing_half *st);
+  bool (*resync) (struct backing *b);
+  int (*read_replica) (struct backing *b, unsigned n, void *buf, size_t len,
+                       uint64_t offset, bool patient);
+  void (*mark_corrupt) (struct backing *b, unsigned n, uint64_t offset);
+  void (*get_replica) (const struct backing *b, unsigned n,
+                       struct backing_replica *st);
 };
 
-extern const struct backing_kind backing_file, backing_nbd, backing_mirror;
+extern const struct backing_kind backing_file, backing_nbd, backing_replicated;
 
-/* ---- backing-header.c ---- */
+/* ---- header.c ---- */
 
 /* The id that BLOCK has, the first of a backing file; NULL: it is no
  * header.
@@ -161,7 +161,7 @@ block_live (const struct backing *b, uint32_t block)
   return atomic_load_explicit (&b->live[block], memory_order_acquire);
 }
 
-/* ---- backing-space.c ---- */
+/* ---- space.c ---- */
 
 /* Let UNITS more, or fewer, name BLOCK, which is below high_water. */
 void block_claim (struct backing *b, uint32_t block, uint32_t units);
@@ -199,7 +199,7 @@ void space_bound (struct backing *b, uint64_t size);
 /* Blocks FROM to TO were written, or may have been. */
 void space_set_backed (struct backing *b, uint32_t from, uint32_t to);
 
-/* ---- backing-sums.c ---- */
+/* ---- checksums.c ---- */
 
 /* Map the checksums, of b->blocks blocks, where KEPT says; NULL: in memory
  * of this process.  0, or -1 with errno.
@@ -231,11 +231,11 @@ enum sums_match {
 enum sums_match sums_compare (const struct backing *b, const void *buf,
                               size_t len, uint64_t offset);
 
-/* ---- backing-file.c ---- */
+/* ---- file.c ---- */
 
 extern const struct backing_io backing_system_io;
 
-/* ---- backing-io.c ---- */
+/* ---- io.c ---- */
 
 /* Wait until each reader that is at work now has left.  0, or -1 with
  * errno EBUSY when that takes too long.

@@ -35,7 +35,7 @@
  */
 
 unsigned
-backing_enter (struct backing *b)
+backing_read_begin (struct backing *b)
 {
   unsigned phase = atomic_load_explicit (&b->phase, memory_order_relaxed) & 1;
 
@@ -44,7 +44,7 @@ backing_enter (struct backing *b)
 }
 
 void
-backing_leave (struct backing *b, unsigned phase)
+backing_read_end (struct backing *b, unsigned phase)
 {
   atomic_fetch_sub (&b->readers[phase].count, 1);
 }
@@ -121,18 +121,18 @@ backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
 }
 
 void *
-backing_read_half (struct backing *b, unsigned n, uint64_t offset,
-                   uint32_t length, void *buf, bool patient)
+backing_read_replica (struct backing *b, unsigned n, uint64_t offset,
+                      uint32_t length, void *buf, bool patient)
 {
   uint64_t start = align_down (offset, BACKING_BLOCK);
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
   int r;
 
-  if (!b->kind->read_half || n >= BACKING_HALVES) {
+  if (!b->kind->read_replica || n >= BACKING_HALVES) {
     errno = ENOENT;
     return NULL;
   }
-  r = b->kind->read_half (b, n, buf, end - start, start, patient);
+  r = b->kind->read_replica (b, n, buf, end - start, start, patient);
   if (r == -1)
     return NULL;
   return verify (b, offset, length, buf,
@@ -140,9 +140,9 @@ backing_read_half (struct backing *b, unsigned n, uint64_t offset,
 }
 
 void
-backing_blame_half (struct backing *b, unsigned n, uint64_t offset)
+backing_mark_corrupt (struct backing *b, unsigned n, uint64_t offset)
 {
-  b->kind->blame_half (b, n, align_down (offset, BACKING_BLOCK));
+  b->kind->mark_corrupt (b, n, align_down (offset, BACKING_BLOCK));
 }
 
 /* ---- how it went ---- */
@@ -183,13 +183,13 @@ enum backing_state
 backing_get_state (const struct backing *b, int *error)
 {
   enum backing_state state = reach (b);
-  struct backing_half half;
+  struct backing_replica replica;
 
   *error = atomic_load (&b->error);
   if (state == BACKING_OK)
     state = (enum backing_state) atomic_load (&b->state);
-  for (unsigned n = 0; backing_get_half (b, n, &half); ++n)
-    if (state == BACKING_OK && half.state != BACKING_OK)
+  for (unsigned n = 0; backing_get_replica (b, n, &replica); ++n)
+    if (state == BACKING_OK && replica.state != BACKING_OK)
       state = BACKING_DEGRADED;
   return state;
 }

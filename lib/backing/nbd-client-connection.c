@@ -29,7 +29,7 @@
 #define REQUEST_MAX (128 * KIB)
 
 static bool
-is_stopped (struct far_end *f)
+is_stopped (struct nbd_client *f)
 {
   LOCK_FOR_SCOPE (&f->lock);
   return f->stop;
@@ -52,7 +52,7 @@ has_answered (struct connection *c)
 /* ---- words ---- */
 
 static void
-say (struct far_end *f, const char *what, const char *why)
+say (struct nbd_client *f, const char *what, const char *why)
 {
   char text[512];
 
@@ -91,8 +91,8 @@ is_answer (int err)
 }
 
 static void
-take_out (struct connection *c, struct far_requests *list,
-          struct far_request *r)
+take_out (struct connection *c, struct nbd_requests *list,
+          struct nbd_request *r)
 {
   TAILQ_REMOVE (list, r, link);
   c->load--;
@@ -105,7 +105,7 @@ take_out (struct connection *c, struct far_requests *list,
 static int
 completed (void *opaque, int *error)
 {
-  struct far_request *r = opaque;
+  struct nbd_request *r = opaque;
   struct connection *c = r->connection;
 
   LOCK_FOR_SCOPE (&c->far->lock);
@@ -116,14 +116,14 @@ completed (void *opaque, int *error)
   c->progress = os_milliseconds ();
   c->has_answered = c->ready;
   take_out (c, &c->sent, r);
-  far_finish (r, *error, false);
+  nbd_request_finish (r, *error, false);
   return 1;
 }
 
 /* ---- sending ---- */
 
 static int64_t
-send_request (struct connection *c, const struct far_request *r)
+send_request (struct connection *c, const struct nbd_request *r)
 {
   const nbd_completion_callback done = {
     .callback = completed, .user_data = (void *) r,
@@ -141,10 +141,10 @@ send_request (struct connection *c, const struct far_request *r)
 }
 
 /* The next one that is queued, as sent. */
-static struct far_request *
+static struct nbd_request *
 next_request (struct connection *c)
 {
-  struct far_request *r;
+  struct nbd_request *r;
 
   LOCK_FOR_SCOPE (&c->far->lock);
   r = TAILQ_FIRST (&c->queued);
@@ -160,7 +160,7 @@ next_request (struct connection *c)
 
 /* The library did not take it: as the connection is. */
 static void
-refused (struct connection *c, struct far_request *r)
+refused (struct connection *c, struct nbd_request *r)
 {
   LOCK_FOR_SCOPE (&c->far->lock);
   take_out (c, &c->sent, r);
@@ -173,7 +173,7 @@ refused (struct connection *c, struct far_request *r)
 static void
 send_queued (struct connection *c)
 {
-  struct far_request *r;
+  struct nbd_request *r;
 
   while ((r = next_request (c)) != NULL)
     if (send_request (c, r) == -1) {
@@ -218,7 +218,7 @@ wait_for_io (struct connection *c, int ms)
 static int
 time_to_wait (struct connection *c)
 {
-  struct far_end *f = c->far;
+  struct nbd_client *f = c->far;
 
   LOCK_FOR_SCOPE (&f->lock);
   if (c->drop || f->stop)
@@ -227,7 +227,7 @@ time_to_wait (struct connection *c)
     return -1;
   if (os_milliseconds () < c->progress + f->stall)
     return STEP;
-  far_leave (c);
+  nbd_request_abandon (c);
   return 0;
 }
 
@@ -309,7 +309,7 @@ learn (struct connection *c, uint64_t bytes)
   /* libnbd has locks of its own, under which it calls us. */
   bool can_trim = libnbd.can_trim (c->nbd) > 0;
   bool can_multi_conn = libnbd.can_multi_conn (c->nbd) > 0;
-  struct far_end *f = c->far;
+  struct nbd_client *f = c->far;
 
   LOCK_FOR_SCOPE (&f->lock);
   if (f->is_known) {
@@ -322,7 +322,7 @@ learn (struct connection *c, uint64_t bytes)
 }
 
 static bool
-has_become_smaller (struct far_end *f, uint64_t bytes)
+has_become_smaller (struct nbd_client *f, uint64_t bytes)
 {
   LOCK_FOR_SCOPE (&f->lock);
   return f->is_known && bytes < f->size;
@@ -374,23 +374,23 @@ connection_open (struct connection *c, char *error, size_t size)
 /* ---- closing ---- */
 
 static void
-give_back_request (struct far_end *f, struct far_request *r)
+give_back_request (struct nbd_client *f, struct nbd_request *r)
 {
   bool sent = r->place == FAR_SENT;
 
   if (r->given_up)
-    far_finish (r, ETIMEDOUT, false);
+    nbd_request_finish (r, ETIMEDOUT, false);
   else if (r->op == FAR_READ && r->patient)
-    far_submit (f, r);
+    nbd_request_submit (f, r);
   else
-    far_finish (r, ENOTCONN, sent && r->op != FAR_READ);
+    nbd_request_finish (r, ENOTCONN, sent && r->op != FAR_READ);
 }
 
 static void
 give_back_all (struct connection *c)
 {
-  struct far_requests *lists[] = { &c->sent, &c->queued };
-  struct far_request *r;
+  struct nbd_requests *lists[] = { &c->sent, &c->queued };
+  struct nbd_request *r;
 
   for (unsigned i = 0; i < ARRAY_SIZE (lists); ++i)
     while ((r = TAILQ_FIRST (lists[i])) != NULL) {
@@ -402,7 +402,7 @@ give_back_all (struct connection *c)
 void
 connection_close (struct connection *c)
 {
-  struct far_end *f = c->far;
+  struct nbd_client *f = c->far;
   bool idle;
 
   {
@@ -431,10 +431,10 @@ connection_close (struct connection *c)
 static int
 examine (struct connection *c, char *error, size_t size)
 {
-  struct far_end *f = c->far;
+  struct nbd_client *f = c->far;
   char block[BACKING_BLOCK];
-  struct far_waiter w = { .pending = 1 };
-  struct far_request r = {
+  struct nbd_waiter w = { .pending = 1 };
+  struct nbd_request r = {
     .waiter = &w, .connection = c, .place = FAR_QUEUED, .op = FAR_READ,
     .buf = block, .len = sizeof block,
   };
@@ -458,7 +458,7 @@ examine (struct connection *c, char *error, size_t size)
 }
 
 static void
-drop_all (struct far_end *f)
+drop_all (struct nbd_client *f)
 {
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i)
     if (f->connections[i].ready) {
@@ -471,9 +471,9 @@ drop_all (struct far_end *f)
  * connection, since they all lead to the same.
  */
 void
-far_end_distrust (struct far_end *f)
+nbd_client_verify (struct nbd_client *f)
 {
-  struct far_request *r;
+  struct nbd_request *r;
   bool known;
 
   {
@@ -485,7 +485,7 @@ far_end_distrust (struct far_end *f)
     drop_all (f);
     while ((r = TAILQ_FIRST (&f->waiting)) != NULL) {
       TAILQ_REMOVE (&f->waiting, r, link);
-      far_finish (r, EIO, false);
+      nbd_request_finish (r, EIO, false);
     }
   }
   if (!known)
@@ -495,7 +495,7 @@ far_end_distrust (struct far_end *f)
 
 /* The others were waiting for that.  The lock is held. */
 static void
-is_known (struct far_end *f)
+is_known (struct nbd_client *f)
 {
   f->is_known = true;
   for (unsigned i = 1; i < FAR_END_CONNECTIONS; ++i)
@@ -508,8 +508,8 @@ is_known (struct far_end *f)
 static void
 is_there (struct connection *c, unsigned wrongs)
 {
-  struct far_end *f = c->far;
-  struct far_request *r;
+  struct nbd_client *f = c->far;
+  struct nbd_request *r;
   bool back;
 
   {
@@ -529,7 +529,7 @@ is_there (struct connection *c, unsigned wrongs)
     c->has_answered = false;
     while ((r = TAILQ_FIRST (&f->waiting)) != NULL) {
       TAILQ_REMOVE (&f->waiting, r, link);
-      far_submit (f, r);
+      nbd_request_submit (f, r);
     }
   }
   if (back)
@@ -538,7 +538,7 @@ is_there (struct connection *c, unsigned wrongs)
 
 /* Say so once. */
 static void
-is_away (struct far_end *f, const char *why)
+on_disconnected (struct nbd_client *f, const char *why)
 {
   bool news;
 
@@ -570,7 +570,7 @@ pause_for (struct connection *c, int ms)
 }
 
 static unsigned
-count_wrongs (struct far_end *f)
+count_wrongs (struct nbd_client *f)
 {
   LOCK_FOR_SCOPE (&f->lock);
   return f->wrongs;
@@ -590,7 +590,7 @@ live (struct connection *c)
   if (connection_open (c, why, sizeof why) == 0)
     right = examine (c, why, sizeof why);
   if (right == 0)
-    far_end_distrust (c->far);
+    nbd_client_verify (c->far);
   if (right == 1) {
     is_there (c, wrongs);
     while (connection_step (c))
@@ -601,7 +601,7 @@ live (struct connection *c)
   }
   connection_close (c);
   if (right != 0)
-    is_away (c->far, why);
+    on_disconnected (c->far, why);
   return used;
 }
 
@@ -612,7 +612,7 @@ static bool
 is_wanted (struct connection *c)
 {
   struct pollfd fd = { .fd = c->wake, .events = POLLIN };
-  struct far_end *f = c->far;
+  struct nbd_client *f = c->far;
   eventfd_t calls;
 
   for (;;) {

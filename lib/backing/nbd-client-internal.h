@@ -11,10 +11,10 @@
 
 struct nbd_handle;
 
-enum far_op { FAR_READ, FAR_WRITE, FAR_TRIM };
+enum nbd_request_op { FAR_READ, FAR_WRITE, FAR_TRIM };
 
 /* Where a request is. */
-enum far_place {
+enum nbd_request_place {
   FAR_DONE,
   FAR_WAITING,                  /* for a connection */
   FAR_QUEUED,                   /* with one */
@@ -22,7 +22,7 @@ enum far_place {
 };
 
 /* Who waits, for one request or several. */
-struct far_waiter {
+struct nbd_waiter {
   pthread_cond_t changed;
   unsigned pending;
   int error;                    /* the first errno, or 0 */
@@ -30,12 +30,12 @@ struct far_waiter {
 };
 
 /* It and its buffer are the caller's, until it is done. */
-struct far_request {
-  TAILQ_ENTRY (far_request) link;
-  struct far_waiter *waiter;
+struct nbd_request {
+  TAILQ_ENTRY (nbd_request) link;
+  struct nbd_waiter *waiter;
   struct connection *connection; /* of one that is queued or sent */
-  enum far_place place;
-  enum far_op op;
+  enum nbd_request_place place;
+  enum nbd_request_op op;
   bool patient;
   bool given_up;
   void *buf;
@@ -43,10 +43,10 @@ struct far_request {
   uint64_t offset;
 };
 
-TAILQ_HEAD (far_requests, far_request);
+TAILQ_HEAD (nbd_requests, nbd_request);
 
 struct connection {
-  struct far_end *far;
+  struct nbd_client *far;
   unsigned number;
   pthread_t thread;
   bool has_thread;
@@ -60,13 +60,13 @@ struct connection {
   bool has_answered;            /* since it was ready */
   bool drop;                    /* is to be left */
   bool is_mute;                 /* ... since it does not answer */
-  struct far_requests queued, sent;
+  struct nbd_requests queued, sent;
   unsigned load;                /* requests in both */
   uint64_t progress;            /* milliseconds: of the last answer, or of
                                  * the first request since there were none */
 };
 
-struct far_end {
+struct nbd_client {
   char *uri;
   uint64_t timeout, stall;      /* milliseconds */
   void (*log) (const char *text);
@@ -85,24 +85,24 @@ struct far_end {
   bool was_there;               /* as the log says */
   unsigned ready;               /* connections */
   uint64_t reconnects;
-  struct far_requests waiting;
+  struct nbd_requests waiting;
   struct connection connections[FAR_END_CONNECTIONS];
 };
 
-/* ---- far-end.c; far->lock is held ---- */
+/* ---- nbd-client.c; far->lock is held ---- */
 
 /* Give a request to a connection, or let it wait, or fail. */
-void far_submit (struct far_end *f, struct far_request *r);
+void nbd_request_submit (struct nbd_client *f, struct nbd_request *r);
 
 /* The server does not answer C: leave that, and those on which nothing is
  * under way, since they are no better.
  */
-void far_leave (struct connection *c);
+void nbd_request_abandon (struct connection *c);
 
 /* A request that is in no list any more has ended, with ERR or 0. */
-void far_finish (struct far_request *r, int err, bool unsure);
+void nbd_request_finish (struct nbd_request *r, int err, bool unsure);
 
-/* ---- far-end-connection.c ---- */
+/* ---- nbd-client-connection.c ---- */
 
 /* Connect; then the connection is not ready yet.  0, or -1 with what is
  * wrong in ERROR, and errno ENOTCONN when that is that it can't be reached.

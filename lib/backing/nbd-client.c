@@ -35,7 +35,7 @@
 /* ---- life ---- */
 
 static int
-init_connection (struct far_end *f, unsigned number)
+init_connection (struct nbd_client *f, unsigned number)
 {
   struct connection *c = &f->connections[number];
 
@@ -46,10 +46,10 @@ init_connection (struct far_end *f, unsigned number)
   return c->wake == -1 ? -1 : 0;
 }
 
-struct far_end *
-far_end_open (const struct far_end_options *o, char *error, size_t size)
+struct nbd_client *
+nbd_client_open (const struct nbd_client_options *o, char *error, size_t size)
 {
-  struct far_end *f = calloc (1, sizeof *f);
+  struct nbd_client *f = calloc (1, sizeof *f);
   const char *missing;
   int r = 0;
 
@@ -80,12 +80,12 @@ far_end_open (const struct far_end_options *o, char *error, size_t size)
     r = 0;
   if (r == 0)
     return f;
-  far_end_close (f);
+  nbd_client_close (f);
   return NULL;
 }
 
 void
-far_end_rest (struct far_end *f)
+nbd_client_disconnect (struct nbd_client *f)
 {
   f->is_known = f->ready > 0;
   connection_close (&f->connections[0]);
@@ -93,19 +93,19 @@ far_end_rest (struct far_end *f)
 
 /* Writes may come at once, and find the pool full. */
 static void
-wait_for_first (struct far_end *f)
+wait_for_first (struct nbd_client *f)
 {
   const struct timespec pause = { .tv_nsec = 1000000 };
   uint64_t until = os_milliseconds () + FIRST_MAX;
 
-  while (!far_end_is_there (f) && os_milliseconds () < until)
+  while (!nbd_client_is_connected (f) && os_milliseconds () < until)
     nanosleep (&pause, NULL);
 }
 
 int
-far_end_start (struct far_end *f,
-               bool (*is_right) (void *opaque, const void *block),
-               void *opaque)
+nbd_client_start (struct nbd_client *f,
+                  bool (*is_right) (void *opaque, const void *block),
+                  void *opaque)
 {
   unsigned count;
   bool was_there;
@@ -132,7 +132,7 @@ far_end_start (struct far_end *f,
 }
 
 void
-far_end_stop (struct far_end *f)
+nbd_client_stop (struct nbd_client *f)
 {
   if (!f)
     return;
@@ -151,11 +151,11 @@ far_end_stop (struct far_end *f)
 }
 
 void
-far_end_close (struct far_end *f)
+nbd_client_close (struct nbd_client *f)
 {
   if (!f)
     return;
-  far_end_stop (f);
+  nbd_client_stop (f);
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i) {
     connection_close (&f->connections[i]);
     if (f->connections[i].wake != -1)
@@ -169,31 +169,31 @@ far_end_close (struct far_end *f)
 /* ---- what there is ---- */
 
 uint64_t
-far_end_size (struct far_end *f)
+nbd_client_size (struct nbd_client *f)
 {
   LOCK_FOR_SCOPE (&f->lock);
   return f->size;
 }
 
 bool
-far_end_can_trim (struct far_end *f)
+nbd_client_can_trim (struct nbd_client *f)
 {
   LOCK_FOR_SCOPE (&f->lock);
   return f->can_trim;
 }
 
 bool
-far_end_is_there (struct far_end *f)
+nbd_client_is_connected (struct nbd_client *f)
 {
   LOCK_FOR_SCOPE (&f->lock);
   return f->ready > 0;
 }
 
 void
-far_end_get_stats (struct far_end *f, struct far_end_stats *st)
+nbd_client_get_stats (struct nbd_client *f, struct nbd_client_stats *st)
 {
   LOCK_FOR_SCOPE (&f->lock);
-  *st = (struct far_end_stats) {
+  *st = (struct nbd_client_stats) {
     .connections = f->ready,
     .reconnects = f->reconnects,
     .is_wrong = f->is_wrong,
@@ -203,7 +203,7 @@ far_end_get_stats (struct far_end *f, struct far_end_stats *st)
 /* ---- requests, under the lock ---- */
 
 static struct connection *
-least_loaded (struct far_end *f)
+least_loaded (struct nbd_client *f)
 {
   struct connection *best = NULL;
 
@@ -217,12 +217,13 @@ least_loaded (struct far_end *f)
 }
 
 void
-far_submit (struct far_end *f, struct far_request *r)
+nbd_request_submit (struct nbd_client *f, struct nbd_request *r)
 {
   struct connection *c = least_loaded (f);
 
   if (c && r->offset + r->len > f->size)
-    far_finish (r, EIO, false); /* to be asked for that ends a connection */
+    nbd_request_finish (r, EIO,
+                        false); /* to be asked for that ends a connection */
   else if (c) {
     if (TAILQ_EMPTY (&c->queued))
       eventfd_write (c->wake, 1); /* else it was called already */
@@ -231,18 +232,18 @@ far_submit (struct far_end *f, struct far_request *r)
     TAILQ_INSERT_TAIL (&c->queued, r, link);
     c->load++;
   } else if (f->is_wrong)
-    far_finish (r, EIO, false);
+    nbd_request_finish (r, EIO, false);
   else if (r->patient && f->started && !f->stop) {
     r->place = FAR_WAITING;
     TAILQ_INSERT_TAIL (&f->waiting, r, link);
   } else
-    far_finish (r, ENOTCONN, false);
+    nbd_request_finish (r, ENOTCONN, false);
 }
 
 void
-far_leave (struct connection *c)
+nbd_request_abandon (struct connection *c)
 {
-  struct far_end *f = c->far;
+  struct nbd_client *f = c->far;
 
   c->is_mute = true;
   for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i) {
@@ -256,9 +257,9 @@ far_leave (struct connection *c)
 }
 
 void
-far_finish (struct far_request *r, int err, bool unsure)
+nbd_request_finish (struct nbd_request *r, int err, bool unsure)
 {
-  struct far_waiter *w = r->waiter;
+  struct nbd_waiter *w = r->waiter;
 
   r->place = FAR_DONE;
   if (w->error == 0)
@@ -271,15 +272,15 @@ far_finish (struct far_request *r, int err, bool unsure)
 /* ---- who waits ---- */
 
 static void
-waiter_init (struct far_waiter *w)
+waiter_init (struct nbd_waiter *w)
 {
-  *w = (struct far_waiter) { .pending = 0 };
+  *w = (struct nbd_waiter) { .pending = 0 };
   cond_init (&w->changed);
 }
 
 /* Before there are threads: do their work.  The lock is held. */
 static void
-work_oneself (struct far_end *f)
+work_oneself (struct nbd_client *f)
 {
   pthread_mutex_unlock (&f->lock);
   if (!connection_step (&f->connections[0]))
@@ -291,7 +292,7 @@ work_oneself (struct far_end *f)
  * time is over.  The lock is held.
  */
 static bool
-wait_once (struct far_end *f, struct far_waiter *w, uint64_t until)
+wait_once (struct nbd_client *f, struct nbd_waiter *w, uint64_t until)
 {
   const struct timespec ts = {
     .tv_sec = (time_t) (until / 1000),
@@ -311,7 +312,7 @@ wait_once (struct far_end *f, struct far_waiter *w, uint64_t until)
  * thread has left the connection.
  */
 static void
-give_up (struct far_end *f, struct far_request *r)
+give_up (struct nbd_client *f, struct nbd_request *r)
 {
   struct connection *c = r->connection;
 
@@ -322,14 +323,14 @@ give_up (struct far_end *f, struct far_request *r)
     c->load--;
   } else {
     r->given_up = true;
-    far_leave (c);
+    nbd_request_abandon (c);
     return;
   }
-  far_finish (r, ETIMEDOUT, false);
+  nbd_request_finish (r, ETIMEDOUT, false);
 }
 
 static int
-result (struct far_waiter *w)
+result (struct nbd_waiter *w)
 {
   pthread_cond_destroy (&w->changed);
   errno = w->error;
@@ -339,12 +340,12 @@ result (struct far_waiter *w)
 /* ---- requests ---- */
 
 int
-far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
-              bool patient)
+nbd_client_read (struct nbd_client *f, void *buf, size_t len, uint64_t offset,
+                 bool patient)
 {
   uint64_t until = os_milliseconds () + f->timeout;
-  struct far_waiter w;
-  struct far_request r = {
+  struct nbd_waiter w;
+  struct nbd_request r = {
     .waiter = &w, .op = FAR_READ, .patient = patient, .buf = buf, .len = len,
     .offset = offset,
   };
@@ -354,7 +355,7 @@ far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
     LOCK_FOR_SCOPE (&f->lock);
 
     w.pending = 1;
-    far_submit (f, &r);
+    nbd_request_submit (f, &r);
     while (w.pending > 0)
       if (!wait_once (f, &w, until) && w.pending > 0) {
         give_up (f, &r);
@@ -365,24 +366,24 @@ far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
 }
 
 /* What is under way of a write, and how far it is. */
-struct far_write {
-  struct far_waiter waiter;
+struct nbd_write_job {
+  struct nbd_waiter waiter;
   const struct backing_run *runs;
   unsigned count, run;
   size_t done;                  /* of that run */
-  struct far_request requests[WINDOW];
+  struct nbd_request requests[WINDOW];
 };
 
 size_t
-far_write_size (void)
+nbd_client_write_size (void)
 {
-  return sizeof (struct far_write);
+  return sizeof (struct nbd_write_job);
 }
 
-static struct far_request *
-free_request (struct far_write *w)
+static struct nbd_request *
+free_request (struct nbd_write_job *w)
 {
-  struct far_request *r = w->requests;
+  struct nbd_request *r = w->requests;
 
   while (r->place != FAR_DONE)
     ++r;
@@ -391,18 +392,18 @@ free_request (struct far_write *w)
 
 /* Send the next piece.  The lock is held. */
 static void
-write_piece (struct far_end *f, struct far_write *w)
+write_piece (struct nbd_client *f, struct nbd_write_job *w)
 {
   const struct backing_run *run = &w->runs[w->run];
-  struct far_request *r = free_request (w);
+  struct nbd_request *r = free_request (w);
   size_t len = MIN (PIECE, run->length - w->done);
 
-  *r = (struct far_request) {
+  *r = (struct nbd_request) {
     .waiter = &w->waiter, .op = FAR_WRITE, .len = len,
     .buf = (char *) run->data + w->done, .offset = run->offset + w->done,
   };
   w->waiter.pending++;
-  far_submit (f, r);
+  nbd_request_submit (f, r);
   w->done += len;
   if (w->done == run->length) {
     w->run++;
@@ -412,14 +413,14 @@ write_piece (struct far_end *f, struct far_write *w)
 
 /* Is there a piece to be sent?  After an error, nothing is. */
 static bool
-has_more (const struct far_write *w)
+has_more (const struct nbd_write_job *w)
 {
   return w->run < w->count && w->waiter.error == 0;
 }
 
 void
-far_end_write_begin (struct far_end *f, struct far_write *w,
-                     const struct backing_run *runs, unsigned count)
+nbd_client_write_begin (struct nbd_client *f, struct nbd_write_job *w,
+                        const struct backing_run *runs, unsigned count)
 {
   waiter_init (&w->waiter);
   w->runs = runs;
@@ -435,7 +436,8 @@ far_end_write_begin (struct far_end *f, struct far_write *w,
 }
 
 int
-far_end_write_end (struct far_end *f, struct far_write *w, bool *unsure)
+nbd_client_write_end (struct nbd_client *f, struct nbd_write_job *w,
+                      bool *unsure)
 {
   {
     LOCK_FOR_SCOPE (&f->lock);
@@ -453,21 +455,21 @@ far_end_write_end (struct far_end *f, struct far_write *w, bool *unsure)
 }
 
 int
-far_end_write (struct far_end *f, const struct backing_run *runs,
-               unsigned count, bool *unsure)
+nbd_client_write (struct nbd_client *f, const struct backing_run *runs,
+                  unsigned count, bool *unsure)
 {
-  struct far_write w;
+  struct nbd_write_job w;
 
-  far_end_write_begin (f, &w, runs, count);
-  return far_end_write_end (f, &w, unsure);
+  nbd_client_write_begin (f, &w, runs, count);
+  return nbd_client_write_end (f, &w, unsure);
 }
 
 int
-far_end_trim (struct far_end *f, uint64_t offset, uint64_t length,
-              bool *unsure)
+nbd_client_trim (struct nbd_client *f, uint64_t offset, uint64_t length,
+                 bool *unsure)
 {
-  struct far_waiter w;
-  struct far_request r = {
+  struct nbd_waiter w;
+  struct nbd_request r = {
     .waiter = &w, .op = FAR_TRIM, .len = length, .offset = offset,
   };
 
@@ -476,7 +478,7 @@ far_end_trim (struct far_end *f, uint64_t offset, uint64_t length,
     LOCK_FOR_SCOPE (&f->lock);
 
     w.pending = 1;
-    far_submit (f, &r);
+    nbd_request_submit (f, &r);
     while (w.pending > 0)
       wait_once (f, &w, 0);
   }

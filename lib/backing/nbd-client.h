@@ -35,9 +35,9 @@
 /* At most, of a server that says that it takes several. */
 #define FAR_END_CONNECTIONS 4
 
-struct far_end;
+struct nbd_client;
 
-struct far_end_options {
+struct nbd_client_options {
   const char *uri;              /* copied */
   unsigned timeout;             /* seconds that a read waits */
   uint64_t stall_max;           /* milliseconds without an answer, at most;
@@ -46,56 +46,56 @@ struct far_end_options {
   void (*log) (const char *text); /* one line, from any thread; or NULL */
 };
 
-struct far_end_stats {
+struct nbd_client_stats {
   unsigned connections;         /* now */
   uint64_t reconnects;          /* since the start */
   bool is_wrong;                /* something else came back */
 };
 
 /* Connect once, from the calling thread, which also does the work of
- * requests until far_end_rest: for what must be known before a fork.  One
+ * requests until nbd_client_disconnect: for what must be known before a fork.  One
  * that may be away, and is, only says so in ERROR, which is empty
  * otherwise.
  * NULL with what is wrong, one line, in ERROR of SIZE bytes.
  */
-struct far_end *far_end_open (const struct far_end_options *o, char *error,
-                              size_t size);
+struct nbd_client *nbd_client_open (const struct nbd_client_options *o,
+                                    char *error, size_t size);
 
-/* Disconnect: requests fail with ENOTCONN until far_end_start.  If there was
+/* Disconnect: requests fail with ENOTCONN until nbd_client_start.  If there was
  * a connection, it was to the right one.
  */
-void far_end_rest (struct far_end *f);
+void nbd_client_disconnect (struct nbd_client *f);
 
 /* Start the threads, which connect, and wait for that a moment.  IS_RIGHT
  * is called by them, with the first BACKING_BLOCK bytes.  0, or -1 with
  * errno EAGAIN, and some may run.
  */
-int far_end_start (struct far_end *f,
-                   bool (*is_right) (void *opaque, const void *block),
-                   void *opaque);
+int nbd_client_start (struct nbd_client *f,
+                      bool (*is_right) (void *opaque, const void *block),
+                      void *opaque);
 
 /* End the threads: IS_RIGHT is not called any more when this returns.  No
  * thread of the caller waits for a request.  NULL does nothing.
  */
-void far_end_stop (struct far_end *f);
+void nbd_client_stop (struct nbd_client *f);
 
 /* Stop, and free all.  NULL does nothing. */
-void far_end_close (struct far_end *f);
+void nbd_client_close (struct nbd_client *f);
 
 /* The first block is no longer the right one: leave all connections.  Each
  * new one looks for itself.
  */
-void far_end_distrust (struct far_end *f);
+void nbd_client_verify (struct nbd_client *f);
 
 /* Of the disk, when the right one was first connected to; nothing, or of
  * whatever was there, before that.
  */
-uint64_t far_end_size (struct far_end *f);
-bool far_end_can_trim (struct far_end *f); /* and all that came later */
+uint64_t nbd_client_size (struct nbd_client *f);
+bool nbd_client_can_trim (struct nbd_client *f); /* and all that came later */
 
 /* Is there a connection? */
-bool far_end_is_there (struct far_end *f);
-void far_end_get_stats (struct far_end *f, struct far_end_stats *st);
+bool nbd_client_is_connected (struct nbd_client *f);
+void nbd_client_get_stats (struct nbd_client *f, struct nbd_client_stats *st);
 
 /* Requests, by any thread; nothing is allocated here, but libnbd does.
  * 0, or -1 with errno:
@@ -106,8 +106,8 @@ void far_end_get_stats (struct far_end *f, struct far_end_stats *st);
  */
 
 /* Who is PATIENT waits for a connection, up to the timeout in all. */
-int far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
-                  bool patient);
+int nbd_client_read (struct nbd_client *f, void *buf, size_t len,
+                     uint64_t offset, bool patient);
 
 /* Runs are cut to pieces, of which many are under way at a time, on all
  * connections.  What is written is there also after a loss of power, if the
@@ -115,22 +115,23 @@ int far_end_read (struct far_end *f, void *buf, size_t len, uint64_t offset,
  * happened, so nobody would ask whether its cache was lost.  After an error,
  * *UNSURE is whether some may yet be written.
  */
-int far_end_write (struct far_end *f, const struct backing_run *runs,
-                   unsigned count, bool *unsure);
+int nbd_client_write (struct nbd_client *f, const struct backing_run *runs,
+                      unsigned count, bool *unsure);
 
 /* The same in two steps, for who writes to several: the first one sends as
  * many pieces as may be under way, the second the others, and waits for
  * all.  W is the caller's, with RUNS, until then.
  */
-struct far_write;
+struct nbd_write_job;
 
-size_t far_write_size (void);
-void far_end_write_begin (struct far_end *f, struct far_write *w,
-                          const struct backing_run *runs, unsigned count);
-int far_end_write_end (struct far_end *f, struct far_write *w, bool *unsure);
+size_t nbd_client_write_size (void);
+void nbd_client_write_begin (struct nbd_client *f, struct nbd_write_job *w,
+                             const struct backing_run *runs, unsigned count);
+int nbd_client_write_end (struct nbd_client *f, struct nbd_write_job *w,
+                          bool *unsure);
 
 /* LENGTH is at most 2 GiB. */
-int far_end_trim (struct far_end *f, uint64_t offset, uint64_t length,
-                  bool *unsure);
+int nbd_client_trim (struct nbd_client *f, uint64_t offset, uint64_t length,
+                     bool *unsure);
 
 #endif /* NBDZRAM_BACKING_NBD_CLIENT_H */

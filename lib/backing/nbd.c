@@ -17,26 +17,26 @@ may_be_away (const struct backing_record *r)
 static int
 nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
 {
-  const struct far_end_options far = {
+  const struct nbd_client_options far = {
     .uri = o->path, .timeout = o->timeout, .log = o->log,
     .may_be_away = may_be_away (o->record),
   };
 
   b->is_device = true;
-  if (nbd_disk_open (&b->disk, &far, o) == -1)
+  if (remote_open (&b->disk, &far, o) == -1)
     return -1;
-  b->may_be_larger = !far_end_is_there (b->disk.far_end);
+  b->may_be_larger = !nbd_client_is_connected (b->disk.nbd_client);
   b->can_give_back = b->may_be_larger
-    || far_end_can_trim (b->disk.far_end);
+    || nbd_client_can_trim (b->disk.nbd_client);
   *size = b->may_be_larger ? o->record->blocks * BACKING_BLOCK
-    : far_end_size (b->disk.far_end);
+    : nbd_client_size (b->disk.nbd_client);
   return 0;
 }
 
 static void
 nbd_rest (struct backing *b)
 {
-  nbd_disk_rest (&b->disk);
+  remote_disconnect (&b->disk);
 }
 
 /* One that was away when it was opened may have become smaller. */
@@ -44,7 +44,7 @@ static bool
 is_ours (void *opaque, const void *block)
 {
   struct backing *b = opaque;
-  uint64_t size = far_end_size (b->disk.far_end);
+  uint64_t size = nbd_client_size (b->disk.nbd_client);
 
   if (!backing_is_header_of (b, block) || !space_has_room (b, size))
     return false;
@@ -55,20 +55,20 @@ is_ours (void *opaque, const void *block)
 static int
 nbd_start (struct backing *b)
 {
-  return nbd_disk_start (&b->disk, is_ours, b);
+  return remote_start (&b->disk, is_ours, b);
 }
 
 static void
 nbd_close_disk (struct backing *b)
 {
-  nbd_disk_close (&b->disk);
+  remote_close (&b->disk);
 }
 
 static int
 nbd_read (struct backing *b, void *buf, size_t len, uint64_t offset,
           bool patient)
 {
-  return nbd_disk_read (&b->disk, buf, len, offset, patient);
+  return remote_read (&b->disk, buf, len, offset, patient);
 }
 
 static int
@@ -76,8 +76,8 @@ nbd_write (struct backing *b, const struct backing_run *runs, unsigned count,
            bool *unsure)
 {
   *unsure = false;
-  if (nbd_disk_may_write (&b->disk) == -1
-      || far_end_write (b->disk.far_end, runs, count, unsure) == -1)
+  if (remote_wait_to_write (&b->disk) == -1
+      || nbd_client_write (b->disk.nbd_client, runs, count, unsure) == -1)
     return -1;
   count_runs (b, runs, count);
   return 0;
@@ -90,28 +90,29 @@ nbd_give_back (struct backing *b, uint64_t offset, uint64_t length,
   uint64_t size;
 
   *unsure = false;
-  if (nbd_disk_may_write (&b->disk) == -1)
+  if (remote_wait_to_write (&b->disk) == -1)
     return -1;
   /* It may have been another server at first, or larger. */
-  size = far_end_size (b->disk.far_end);
-  if (!far_end_can_trim (b->disk.far_end) || offset >= size)
+  size = nbd_client_size (b->disk.nbd_client);
+  if (!nbd_client_can_trim (b->disk.nbd_client) || offset >= size)
     return 0;
-  return far_end_trim (b->disk.far_end, offset, MIN (length, size - offset),
-                       unsure);
+  return nbd_client_trim (b->disk.nbd_client, offset,
+                          MIN (length, size - offset), unsure);
 }
 
 static int
 nbd_cut (struct backing *b, uint64_t end)
 {
-  return nbd_disk_cut (&b->disk, end, (uint64_t) b->blocks * BACKING_BLOCK);
+  return remote_trim_from (&b->disk, end,
+                           (uint64_t) b->blocks * BACKING_BLOCK);
 }
 
 static enum backing_state
 nbd_state (const struct backing *b)
 {
-  struct far_end_stats st;
+  struct nbd_client_stats st;
 
-  far_end_get_stats (b->disk.far_end, &st);
+  nbd_client_get_stats (b->disk.nbd_client, &st);
   return st.is_wrong ? BACKING_WRONG
     : st.connections == 0 ? BACKING_AWAY : BACKING_OK;
 }
@@ -119,7 +120,7 @@ nbd_state (const struct backing *b)
 static void
 nbd_count (const struct backing *b, struct backing_stats *st)
 {
-  nbd_disk_count (&b->disk, st);
+  remote_count (&b->disk, st);
 }
 
 const struct backing_kind backing_nbd = {

@@ -44,8 +44,8 @@ has_relative_socket (const char *uri)
 }
 
 int
-nbd_disk_open (struct nbd_disk *d, const struct far_end_options *far,
-               const struct backing_options *o)
+remote_open (struct remote *d, const struct nbd_client_options *far,
+             const struct backing_options *o)
 {
   errno = EREMOTEIO;
   if (has_relative_socket (far->uri)) {
@@ -53,120 +53,121 @@ nbd_disk_open (struct nbd_disk *d, const struct far_end_options *far,
               "slash");
     return -1;
   }
-  d->far_end = far_end_open (far, o->error, o->error_size);
-  if (!d->far_end) {
+  d->nbd_client = nbd_client_open (far, o->error, o->error_size);
+  if (!d->nbd_client) {
     errno = EREMOTEIO;
     return -1;
   }
   if (record_has (o->record))
-    d->write_from = far_end_is_there (d->far_end)
+    d->write_from = nbd_client_is_connected (d->nbd_client)
       ? os_milliseconds () + PREDECESSOR : WHEN_FOUND;
   return 0;
 }
 
 void
-nbd_disk_rest (struct nbd_disk *d)
+remote_disconnect (struct remote *d)
 {
   d->looked_at = os_milliseconds ();
-  far_end_rest (d->far_end);
+  nbd_client_disconnect (d->nbd_client);
 }
 
 int
-nbd_disk_start (struct nbd_disk *d,
-                bool (*is_right) (void *opaque, const void *block),
-                void *opaque)
+remote_start (struct remote *d,
+              bool (*is_right) (void *opaque, const void *block),
+              void *opaque)
 {
   d->is_right = is_right;
   d->opaque = opaque;
-  return far_end_start (d->far_end, is_right, opaque);
+  return nbd_client_start (d->nbd_client, is_right, opaque);
 }
 
 void
-nbd_disk_stop (struct nbd_disk *d)
+remote_stop (struct remote *d)
 {
-  far_end_stop (d->far_end);
+  nbd_client_stop (d->nbd_client);
 }
 
 void
-nbd_disk_close (struct nbd_disk *d)
+remote_close (struct remote *d)
 {
-  far_end_close (d->far_end);
-  d->far_end = NULL;
+  nbd_client_close (d->nbd_client);
+  d->nbd_client = NULL;
 }
 
 int
-nbd_disk_read (struct nbd_disk *d, void *buf, size_t len, uint64_t offset,
-               bool patient)
+remote_read (struct remote *d, void *buf, size_t len, uint64_t offset,
+             bool patient)
 {
   for (size_t done = 0; done < len; done += READ_PIECE)
-    if (far_end_read (d->far_end, (char *) buf + done,
-                      MIN (READ_PIECE, len - done), offset + done, patient)
+    if (nbd_client_read (d->nbd_client, (char *) buf + done,
+                         MIN (READ_PIECE, len - done), offset + done, patient)
         == -1)
       return -1;
   return 0;
 }
 
 void
-nbd_disk_beware (struct nbd_disk *d)
+remote_delay_writes (struct remote *d)
 {
   d->write_from = os_milliseconds () + PREDECESSOR;
 }
 
 static void
-let_predecessor_end (struct nbd_disk *d)
+let_predecessor_end (struct remote *d)
 {
   uint64_t now = os_milliseconds ();
 
   if (d->write_from == WHEN_FOUND)
-    nbd_disk_beware (d);
+    remote_delay_writes (d);
   if (now < d->write_from)
     usleep ((useconds_t) (d->write_from - now) * 1000);
 }
 
 int
-nbd_disk_look (struct nbd_disk *d)
+remote_verify_header (struct remote *d)
 {
   char block[BACKING_BLOCK];
   uint64_t now = os_milliseconds ();
 
-  if (far_end_read (d->far_end, block, sizeof block, 0, false) == -1)
+  if (nbd_client_read (d->nbd_client, block, sizeof block, 0, false) == -1)
     return -1;
   d->looked_at = now;
   if (d->is_right (d->opaque, block))
     return 0;
-  far_end_distrust (d->far_end);
+  nbd_client_verify (d->nbd_client);
   errno = EIO;
   return -1;
 }
 
 int
-nbd_disk_may_write (struct nbd_disk *d)
+remote_wait_to_write (struct remote *d)
 {
   let_predecessor_end (d);
   return d->looked_at == 0 || os_milliseconds () < d->looked_at + LOOK
-    ? 0 : nbd_disk_look (d);
+    ? 0 : remote_verify_header (d);
 }
 
 int
-nbd_disk_cut (struct nbd_disk *d, uint64_t end, uint64_t size)
+remote_trim_from (struct remote *d, uint64_t end, uint64_t size)
 {
   bool unsure;
 
-  if (!far_end_can_trim (d->far_end))
+  if (!nbd_client_can_trim (d->nbd_client))
     return 0;
   for (; end < size; end += CUT_PIECE)
-    if (far_end_trim (d->far_end, end, MIN (CUT_PIECE, size - end), &unsure)
+    if (nbd_client_trim (d->nbd_client, end, MIN (CUT_PIECE, size - end),
+                         &unsure)
         == -1)
       return unsure || errno == ENOTCONN ? -1 : 0;
   return 0;
 }
 
 void
-nbd_disk_count (const struct nbd_disk *d, struct backing_stats *st)
+remote_count (const struct remote *d, struct backing_stats *st)
 {
-  struct far_end_stats far;
+  struct nbd_client_stats far;
 
-  far_end_get_stats (d->far_end, &far);
+  nbd_client_get_stats (d->nbd_client, &far);
   st->connections += far.connections;
   st->reconnects += far.reconnects;
 }

@@ -12,11 +12,11 @@
 
 struct backing_options;
 struct backing_stats;
-struct far_end;
-struct far_end_options;
+struct nbd_client;
+struct nbd_client_options;
 
-struct nbd_disk {
-  struct far_end *far_end;
+struct remote {
+  struct nbd_client *nbd_client;
   bool (*is_right) (void *opaque, const void *block);
   void *opaque;
   uint64_t write_from;          /* milliseconds: not before; all ones: not
@@ -25,45 +25,45 @@ struct nbd_disk {
                                  * none yet */
 };
 
-/* Connect, as far_end_open does, with FAR.  O is for all else.  0, or -1
+/* Connect, as nbd_client_open does, with FAR.  O is for all else.  0, or -1
  * with errno EREMOTEIO and a line in o->error.
  */
-int nbd_disk_open (struct nbd_disk *d, const struct far_end_options *far,
-                   const struct backing_options *o);
+int remote_open (struct remote *d, const struct nbd_client_options *far,
+                 const struct backing_options *o);
 
 /* Before a fork, and after it.  IS_RIGHT is called with the first block, by
  * threads of the far end and by those that write.
  */
-void nbd_disk_rest (struct nbd_disk *d);
-int nbd_disk_start (struct nbd_disk *d,
-                    bool (*is_right) (void *opaque, const void *block),
-                    void *opaque);
+void remote_disconnect (struct remote *d);
+int remote_start (struct remote *d,
+                  bool (*is_right) (void *opaque, const void *block),
+                  void *opaque);
 
 /* End the threads that call IS_RIGHT; close does so, too. */
-void nbd_disk_stop (struct nbd_disk *d);
-void nbd_disk_close (struct nbd_disk *d);
+void remote_stop (struct remote *d);
+void remote_close (struct remote *d);
 
 /* These give 0, or -1 with errno of the far end. */
-int nbd_disk_read (struct nbd_disk *d, void *buf, size_t len, uint64_t offset,
-                   bool patient);
+int remote_read (struct remote *d, void *buf, size_t len, uint64_t offset,
+                 bool patient);
 
 /* May something be written or trimmed?  Waits for a moment when that is too
  * soon.  EIO: it no longer is the right one.
  */
-int nbd_disk_may_write (struct nbd_disk *d);
+int remote_wait_to_write (struct remote *d);
 
 /* Is it the right one now?  0, or -1 as above. */
-int nbd_disk_look (struct nbd_disk *d);
+int remote_verify_header (struct remote *d);
 
 /* What a trim that may yet be done is not to hit comes later than that. */
-void nbd_disk_beware (struct nbd_disk *d);
+void remote_delay_writes (struct remote *d);
 
 /* Trim all from END to SIZE, where that can be.  That a server does not like
  * to does not matter; -1: it may do so later, or there is none.
  */
-int nbd_disk_cut (struct nbd_disk *d, uint64_t end, uint64_t size);
+int remote_trim_from (struct remote *d, uint64_t end, uint64_t size);
 
 /* Add its connections to what is counted in *ST. */
-void nbd_disk_count (const struct nbd_disk *d, struct backing_stats *st);
+void remote_count (const struct remote *d, struct backing_stats *st);
 
 #endif /* NBDZRAM_BACKING_REMOTE_H */

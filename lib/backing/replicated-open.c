@@ -21,7 +21,7 @@
 
 /* Say which of the two an error is about. */
 static int
-blame (const struct half *h, const struct backing_options *o)
+mark_corrupt (const struct replica *h, const struct backing_options *o)
 {
   if (o->culprit)
     *o->culprit = strcmp (h->uri, o->path) == 0 ? o->path : o->other_path;
@@ -29,37 +29,37 @@ blame (const struct half *h, const struct backing_options *o)
 }
 
 static int
-open_half (struct half *h, struct mirror *m, const char *uri,
-           const struct backing_options *o)
+open_replica (struct replica *h, struct replicated *m, const char *uri,
+              const struct backing_options *o)
 {
-  const struct far_end_options far = {
+  const struct nbd_client_options far = {
     .uri = uri, .timeout = o->timeout, .log = o->log, .stall_max = STALL,
     .may_be_away = true,
   };
   struct backing_options mine = *o;
 
-  h->mirror = m;
+  h->replicated = m;
   h->uri = strdup (uri);
   if (!h->uri)
     return -1;
   mine.error = h->why;
   mine.error_size = sizeof h->why;
-  if (nbd_disk_open (&h->disk, &far, &mine) == 0)
+  if (remote_open (&h->disk, &far, &mine) == 0)
     return 0;
   snprintf (o->error, o->error_size, "%s", h->why);
-  return blame (h, o);
+  return mark_corrupt (h, o);
 }
 
 static bool
-is_there (struct half *h)
+is_there (struct replica *h)
 {
-  return far_end_is_there (h->disk.far_end);
+  return nbd_client_is_connected (h->disk.nbd_client);
 }
 
-static struct mirror *
-mirror_new (struct backing *b, const struct backing_options *o)
+static struct replicated *
+replicated_new (struct backing *b, const struct backing_options *o)
 {
-  struct mirror *m = calloc (1, sizeof *m);
+  struct replicated *m = calloc (1, sizeof *m);
 
   if (!m)
     return NULL;
@@ -75,28 +75,28 @@ mirror_new (struct backing *b, const struct backing_options *o)
 }
 
 int
-mirror_open (struct backing *b, const struct backing_options *o,
-             uint64_t *size)
+replicated_open (struct backing *b, const struct backing_options *o,
+                 uint64_t *size)
 {
   const char *const paths[BACKING_HALVES] = { o->path, o->other_path };
-  struct mirror *m = mirror_new (b, o);
+  struct replicated *m = replicated_new (b, o);
 
-  b->mirror = m;
+  b->replicated = m;
   if (!m)
     return -1;
   b->is_device = true;
   b->can_give_back = true;
   *size = 0;
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    if (open_half (&m->halves[i], m, paths[i], o) == -1)
+    if (open_replica (&m->replicas[i], m, paths[i], o) == -1)
       return -1;
-    *size = MAX (*size, far_end_size (m->halves[i].disk.far_end));
+    *size = MAX (*size, nbd_client_size (m->replicas[i].disk.nbd_client));
   }
-  if (is_there (&m->halves[0]) || is_there (&m->halves[1]))
+  if (is_there (&m->replicas[0]) || is_there (&m->replicas[1]))
     return 0;
-  snprintf (o->error, o->error_size, "%s", m->halves[0].why);
+  snprintf (o->error, o->error_size, "%s", m->replicas[0].why);
   errno = EREMOTEIO;
-  return blame (&m->halves[0], o);
+  return mark_corrupt (&m->replicas[0], o);
 }
 
 static size_t
@@ -106,9 +106,9 @@ missed_size (const struct backing *b)
 }
 
 void
-mirror_close (struct backing *b)
+replicated_close (struct backing *b)
 {
-  struct mirror *m = b->mirror;
+  struct replicated *m = b->replicated;
 
   if (!m)
     return;
@@ -116,11 +116,11 @@ mirror_close (struct backing *b)
    * anything is freed.
    */
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    nbd_disk_stop (&m->halves[i].disk);
+    remote_stop (&m->replicas[i].disk);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    nbd_disk_close (&m->halves[i].disk);
+    remote_close (&m->replicas[i].disk);
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    free (m->halves[i].uri);
+    free (m->replicas[i].uri);
     free (m->writes[i]);
   }
   os_unmap (m->missed, missed_size (b));
@@ -128,20 +128,20 @@ mirror_close (struct backing *b)
   budget_give (b->budget, m->taken);
   pthread_mutex_destroy (&m->lock);
   free (m);
-  b->mirror = NULL;
+  b->replicated = NULL;
 }
 
 /* ---- what is there ---- */
 
 static int
-is_blank (struct half *h, void *buffer)
+is_blank (struct replica *h, void *buffer)
 {
-  uint64_t size = MIN (BACKING_BLANK, far_end_size (h->disk.far_end));
+  uint64_t size = MIN (BACKING_BLANK, nbd_client_size (h->disk.nbd_client));
 
   for (uint64_t at = 0; at < size; at += MEND_BYTES) {
     size_t len = MIN (MEND_BYTES, size - at);
 
-    if (nbd_disk_read (&h->disk, buffer, len, at, false) == -1)
+    if (remote_read (&h->disk, buffer, len, at, false) == -1)
       return -1;
     if (!is_all_zero (buffer, len))
       return 0;
@@ -150,21 +150,21 @@ is_blank (struct half *h, void *buffer)
 }
 
 int
-half_is_free (struct half *h, const void *block, const uint8_t *id)
+replica_is_free (struct replica *h, const void *block, const uint8_t *id)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
 
   return header_is_free (block, id, &m->options,
                          id ? 0 : is_blank (h, m->buffer));
 }
 
 int
-half_take_over (struct half *h)
+replica_take_over (struct replica *h)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   const struct backing_run run = { m->buffer, BACKING_BLOCK, 0 };
   uint64_t size = MIN ((uint64_t) m->backing->blocks * BACKING_BLOCK,
-                       far_end_size (h->disk.far_end));
+                       nbd_client_size (h->disk.nbd_client));
   uint8_t id[BACKING_ID_SIZE];
   bool unsure;
 
@@ -172,12 +172,12 @@ half_take_over (struct half *h)
     return -1;
   {
     LOCK_FOR_SCOPE (&m->lock);
-    memcpy (m->record->ids[h - m->halves], id, sizeof id);
+    memcpy (m->record->ids[h - m->replicas], id, sizeof id);
   }
-  if (far_end_write (h->disk.far_end, &run, 1, &unsure) == 0
-      && nbd_disk_cut (&h->disk, BACKING_BLOCK, size) == 0)
+  if (nbd_client_write (h->disk.nbd_client, &run, 1, &unsure) == 0
+      && remote_trim_from (&h->disk, BACKING_BLOCK, size) == 0)
     return 0;
-  nbd_disk_beware (&h->disk);
+  remote_delay_writes (&h->disk);
   return -1;
 }
 
@@ -191,14 +191,14 @@ struct found {
 };
 
 static int
-look (struct half *h, struct found *f, const struct backing_options *o,
+look (struct replica *h, struct found *f, const struct backing_options *o,
       void *block)
 {
   *f = (struct found) { .block = block, .place = -1 };
   if (!is_there (h))
     return 0;
-  if (nbd_disk_read (&h->disk, block, BACKING_BLOCK, 0, false) == -1)
-    return blame (h, o);
+  if (remote_read (&h->disk, block, BACKING_BLOCK, 0, false) == -1)
+    return mark_corrupt (h, o);
   f->id = header_id (block);
   if (f->id && header_is_of (block, o) && o->record->has)
     f->place = record_find (o->record, f->id);
@@ -207,31 +207,31 @@ look (struct half *h, struct found *f, const struct backing_options *o,
 
 /* The order in which they are given does not matter. */
 static void
-swap_halves (struct mirror *m, struct found found[BACKING_HALVES])
+swap_halves (struct replicated *m, struct found found[BACKING_HALVES])
 {
   struct found f = found[0];
-  struct nbd_disk disk = m->halves[0].disk;
-  char *uri = m->halves[0].uri;
+  struct remote disk = m->replicas[0].disk;
+  char *uri = m->replicas[0].uri;
 
-  m->halves[0].disk = m->halves[1].disk;
-  m->halves[0].uri = m->halves[1].uri;
-  m->halves[1].disk = disk;
-  m->halves[1].uri = uri;
+  m->replicas[0].disk = m->replicas[1].disk;
+  m->replicas[0].uri = m->replicas[1].uri;
+  m->replicas[1].disk = disk;
+  m->replicas[1].uri = uri;
   found[0] = found[1];
   found[1] = f;
 }
 
 static int
-refuse (const struct half *h, const struct backing_options *o,
+refuse (const struct replica *h, const struct backing_options *o,
         const char *text)
 {
   snprintf (o->error, o->error_size, "%s", text);
   errno = EREMOTEIO;
-  return blame (h, o);
+  return mark_corrupt (h, o);
 }
 
 static int
-refuse_twice (const struct half *h, const struct backing_options *o)
+refuse_twice (const struct replica *h, const struct backing_options *o)
 {
   return refuse (h, o, "it is the same export as the other half of the "
                  "mirror");
@@ -239,13 +239,13 @@ refuse_twice (const struct half *h, const struct backing_options *o)
 
 /* There are pages: they must be here. */
 static int
-find_pages (struct mirror *m, const struct backing_options *o,
+find_pages (struct replicated *m, const struct backing_options *o,
             struct found found[BACKING_HALVES])
 {
   unsigned in_sync = record_in_sync (o->record), here = 0;
 
   if (found[0].place != -1 && found[0].place == found[1].place)
-    return refuse_twice (&m->halves[1], o);
+    return refuse_twice (&m->replicas[1], o);
   if (found[0].place == 1 || found[1].place == 0)
     swap_halves (m, found);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
@@ -254,28 +254,28 @@ find_pages (struct mirror *m, const struct backing_options *o,
   if (here & in_sync)
     return 0;
   if (here)
-    return refuse (&m->halves[here == 1 ? 0 : 1], o, "it lacks pages that "
+    return refuse (&m->replicas[here == 1 ? 0 : 1], o, "it lacks pages that "
                    "only the other half of the mirror has, which can't be "
                    "reached, or has lost them");
   errno = ESTALE;
-  return blame (&m->halves[is_there (&m->halves[0]) ? 0 : 1], o);
+  return mark_corrupt (&m->replicas[is_there (&m->replicas[0]) ? 0 : 1], o);
 }
 
 /* What is not known must be free; then it is not in sync. */
 static int
-check_others (struct mirror *m, const struct backing_options *o,
+check_others (struct replicated *m, const struct backing_options *o,
                 const struct found found[BACKING_HALVES])
 {
   unsigned in_sync = record_in_sync (o->record);
 
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    struct half *h = &m->halves[i];
+    struct replica *h = &m->replicas[i];
 
     if (!is_there (h) || found[i].place != -1)
       continue;
-    if (half_is_free (h, found[i].block, found[i].id) == -1)
-      return blame (h, o);
-    in_sync &= ~half_bit (h);
+    if (replica_is_free (h, found[i].block, found[i].id) == -1)
+      return mark_corrupt (h, o);
+    in_sync &= ~replica_bit (h);
   }
   if (o->record->has)
     atomic_store (&o->record->in_sync, in_sync);
@@ -284,26 +284,26 @@ check_others (struct mirror *m, const struct backing_options *o,
 
 /* There are no pages yet: all that is there is in sync. */
 static int
-begin (struct mirror *m, const struct backing_options *o)
+begin (struct replicated *m, const struct backing_options *o)
 {
   uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
   unsigned in_sync = 0;
   const uint8_t *id;
 
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    struct half *h = &m->halves[i];
+    struct replica *h = &m->replicas[i];
 
     if (!is_there (h))
       continue;
-    if (nbd_disk_read (&h->disk, m->buffer, BACKING_BLOCK, 0, false) == -1)
-      return blame (h, o);
+    if (remote_read (&h->disk, m->buffer, BACKING_BLOCK, 0, false) == -1)
+      return mark_corrupt (h, o);
     id = header_id (m->buffer);
     if (id && in_sync && memcmp (id, ids[0], sizeof ids[0]) == 0)
       return refuse_twice (h, o);
-    if (half_take_over (h) == -1)
-      return blame (h, o);
+    if (replica_take_over (h) == -1)
+      return mark_corrupt (h, o);
     memcpy (ids[i], o->record->ids[i], sizeof ids[i]);
-    in_sync |= half_bit (h);
+    in_sync |= replica_bit (h);
   }
   record_set (o->record, ids, in_sync);
   m->backing->taken_over = true;
@@ -313,11 +313,11 @@ begin (struct mirror *m, const struct backing_options *o)
 /* ---- settling ---- */
 
 static int
-make_room (struct mirror *m)
+make_room (struct replicated *m)
 {
   struct backing *b = m->backing;
   uint64_t bytes = missed_size (b) + MEND_BYTES
-    + BACKING_HALVES * far_write_size () + sizeof *m;
+    + BACKING_HALVES * nbd_client_write_size () + sizeof *m;
 
   if (budget_take (b->budget, bytes) == -1)
     return -1;
@@ -325,7 +325,7 @@ make_room (struct mirror *m)
   m->missed = os_map_anon (missed_size (b));
   m->buffer = os_map_anon (MEND_BYTES);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    m->writes[i] = malloc (far_write_size ());
+    m->writes[i] = malloc (nbd_client_write_size ());
   if (m->missed && m->buffer && m->writes[0] && m->writes[1])
     return 0;
   errno = ENOMEM;
@@ -336,32 +336,32 @@ make_room (struct mirror *m)
  * long as nobody knows where they end, the smaller is no bound.
  */
 static int
-bound_by_smaller (struct mirror *m, const struct backing_options *o)
+bound_by_smaller (struct replicated *m, const struct backing_options *o)
 {
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    uint64_t size = far_end_size (m->halves[i].disk.far_end);
+    uint64_t size = nbd_client_size (m->replicas[i].disk.nbd_client);
 
-    if (!is_there (&m->halves[i]))
+    if (!is_there (&m->replicas[i]))
       continue;
     if (size < BACKING_BLOCK + o->page_size) {
       errno = EINVAL;
-      return blame (&m->halves[i], o);
+      return mark_corrupt (&m->replicas[i], o);
     }
     if (!o->record->has)
-      half_bounds (&m->halves[i]);
+      replica_bounds (&m->replicas[i]);
   }
   return 0;
 }
 
 static int
-settle_those_there (struct mirror *m, const struct backing_options *o,
+settle_those_there (struct replicated *m, const struct backing_options *o,
                     char *blocks)
 {
   struct found found[BACKING_HALVES];
 
   if (bound_by_smaller (m, o) == -1
-      || look (&m->halves[0], &found[0], o, blocks) == -1
-      || look (&m->halves[1], &found[1], o, blocks + BACKING_BLOCK) == -1
+      || look (&m->replicas[0], &found[0], o, blocks) == -1
+      || look (&m->replicas[1], &found[1], o, blocks + BACKING_BLOCK) == -1
       || (o->record->has && find_pages (m, o, found) == -1)
       || check_others (m, o, found) == -1)
     return -1;
@@ -369,15 +369,15 @@ settle_those_there (struct mirror *m, const struct backing_options *o,
 }
 
 static unsigned
-count_there (struct mirror *m)
+count_there (struct replicated *m)
 {
-  return is_there (&m->halves[0]) + is_there (&m->halves[1]);
+  return is_there (&m->replicas[0]) + is_there (&m->replicas[1]);
 }
 
 int
-mirror_settle (struct backing *b, const struct backing_options *o)
+replicated_settle (struct backing *b, const struct backing_options *o)
 {
-  struct mirror *m = b->mirror;
+  struct replicated *m = b->replicated;
   unsigned there;
   char *blocks;
   int r;
@@ -399,9 +399,9 @@ mirror_settle (struct backing *b, const struct backing_options *o)
     r = settle_those_there (m, o, blocks);
   } while (r == -1 && count_there (m) > 0 && count_there (m) < there);
   for (unsigned i = 0; r == 0 && i < BACKING_HALVES; ++i) {
-    m->halves[i].lost_all = !half_in_sync (&m->halves[i]);
-    b->may_be_larger |= half_in_sync (&m->halves[i])
-      && !is_there (&m->halves[i]);
+    m->replicas[i].lost_all = !replica_in_sync (&m->replicas[i]);
+    b->may_be_larger |= replica_in_sync (&m->replicas[i])
+      && !is_there (&m->replicas[i]);
   }
   os_unmap (blocks, BACKING_HALVES * BACKING_BLOCK);
   return r;

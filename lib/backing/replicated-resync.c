@@ -31,7 +31,7 @@
 /* ---- what is missed ---- */
 
 static void
-set_missed (struct mirror *m, uint32_t block, bool missed)
+set_missed (struct replicated *m, uint32_t block, bool missed)
 {
   if (missed && !bit_set (m->missed, block))
     m->missed_count++;
@@ -40,8 +40,8 @@ set_missed (struct mirror *m, uint32_t block, bool missed)
 }
 
 void
-mirror_set_missed (struct mirror *m, const struct backing_run *runs,
-                   unsigned count, bool missed)
+replicated_set_missed (struct replicated *m, const struct backing_run *runs,
+                       unsigned count, bool missed)
 {
   for (unsigned i = 0; i < count; ++i)
     for (uint64_t at = 0; at < runs[i].length; at += BACKING_BLOCK)
@@ -50,7 +50,7 @@ mirror_set_missed (struct mirror *m, const struct backing_run *runs,
 }
 
 static void
-miss_all (struct mirror *m, bool is_empty)
+miss_all (struct replicated *m, bool is_empty)
 {
   struct backing *b = m->backing;
 
@@ -62,7 +62,7 @@ miss_all (struct mirror *m, bool is_empty)
 }
 
 static void
-miss_none (struct mirror *m)
+miss_none (struct replicated *m)
 {
   uint32_t blocks = m->backing->blocks;
   uint32_t block = 0;
@@ -76,7 +76,7 @@ miss_none (struct mirror *m)
  * none.
  */
 static uint32_t
-next_missed (struct mirror *m)
+next_missed (struct replicated *m)
 {
   struct backing *b = m->backing;
   bool around = false;
@@ -102,35 +102,35 @@ next_missed (struct mirror *m)
  * some time has passed.
  */
 static void
-reject (struct half *h)
+quarantine (struct replica *h)
 {
   {
-    LOCK_FOR_SCOPE (&h->mirror->lock);
-    h->refused_until = h->mirror->backing->io->now () + RETRY_MAX;
+    LOCK_FOR_SCOPE (&h->replicated->lock);
+    h->refused_until = h->replicated->backing->io->now () + RETRY_MAX;
   }
-  far_end_distrust (h->disk.far_end);
+  nbd_client_verify (h->disk.nbd_client);
 }
 
 static int
-welcome (struct half *h)
+initialise (struct replica *h)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   const uint8_t *id;
   int known;
 
-  if (nbd_disk_may_write (&h->disk) == -1
-      || nbd_disk_read (&h->disk, m->buffer, BACKING_BLOCK, 0, false) == -1)
+  if (remote_wait_to_write (&h->disk) == -1
+      || remote_read (&h->disk, m->buffer, BACKING_BLOCK, 0, false) == -1)
     return -1;
   id = header_id (m->buffer);
   known = id ? record_find (m->record, id) : -1;
   /* Another connection may have found it so before it had a header. */
-  if (known != h - m->halves) {
-    if (known != -1 || half_is_free (h, m->buffer, id) == -1) {
+  if (known != h - m->replicas) {
+    if (known != -1 || replica_is_free (h, m->buffer, id) == -1) {
       if (known != -1 || errno == EEXIST || errno == ENOTEMPTY)
-        reject (h);
+        quarantine (h);
       return -1;
     }
-    if (half_take_over (h) == -1)
+    if (replica_take_over (h) == -1)
       return -1;
     h->is_empty = true;
   }
@@ -146,27 +146,27 @@ welcome (struct half *h)
 /* ---- examining ---- */
 
 static void
-say_how_much (struct half *h)
+say_how_much (struct replica *h)
 {
   char text[80];
 
-  if (h->mirror->missed_count == 0)
+  if (h->replicated->missed_count == 0)
     return;
   snprintf (text, sizeof text, "it gets %" PRIu64 "K that it lacks",
-            (uint64_t) h->mirror->missed_count * BACKING_BLOCK / KIB);
-  half_say (h, text);
+            (uint64_t) h->replicated->missed_count * BACKING_BLOCK / KIB);
+  replica_log (h, text);
 }
 
 /* Read N blocks from BLOCK on into the buffer, and note which are as they
  * were written.  One that can't be read is not.
  */
 static int
-examine_run (struct half *h, uint32_t block, uint32_t n)
+examine_run (struct replica *h, uint32_t block, uint32_t n)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   uint64_t offset = (uint64_t) block * BACKING_BLOCK;
 
-  if (nbd_disk_read (&h->disk, m->buffer, n * BACKING_BLOCK, offset, false)
+  if (remote_read (&h->disk, m->buffer, n * BACKING_BLOCK, offset, false)
       == -1) {
     if (errno == ENOTCONN || errno == ETIMEDOUT)
       return -1;
@@ -187,9 +187,9 @@ examine_run (struct half *h, uint32_t block, uint32_t n)
  * there is no more, or -1 with errno.
  */
 static int
-examine (struct half *h)
+examine (struct replica *h)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   struct backing *b = m->backing;
   uint32_t end = b->high_water, n = 1;
   uint32_t block = (uint32_t) bits_find_set (m->missed, m->unexamined, end);
@@ -215,13 +215,13 @@ examine (struct half *h)
  * copied.
  */
 static uint32_t
-missed_run (struct half *h, uint32_t block, size_t max)
+missed_run (struct replica *h, uint32_t block, size_t max)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   struct backing *b = m->backing;
   uint32_t n = 1;
 
-  if (h->mend_delay != 0)
+  if (h->resync_delay != 0)
     return 1;
   while (n < max && block + n < b->high_water
          && bit_test (m->missed, block + n) && block_live (b, block + n) != 0)
@@ -233,7 +233,7 @@ missed_run (struct half *h, uint32_t block, size_t max)
  * beginning are not known to be something else than was written.
  */
 static uint32_t
-good_blocks (const struct mirror *m, const char *buf, uint32_t n,
+good_blocks (const struct replicated *m, const char *buf, uint32_t n,
              uint64_t offset)
 {
   for (uint32_t i = 0; i < n; ++i)
@@ -247,7 +247,7 @@ good_blocks (const struct mirror *m, const char *buf, uint32_t n,
  * knows what is.
  */
 static void
-lose_block (struct mirror *m, uint32_t block)
+lose_block (struct replicated *m, uint32_t block)
 {
   set_missed (m, block, false);
   if (block_live (m->backing, block) != LIVE_PINNED)
@@ -258,9 +258,9 @@ lose_block (struct mirror *m, uint32_t block)
  * Returns how many; 0: nothing is, -1: with errno.
  */
 static int
-gather (struct half *h, struct backing_run runs[MEND_BLOCKS])
+gather (struct replica *h, struct backing_run runs[MEND_BLOCKS])
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   size_t filled = 0;
   int count = 0;
 
@@ -272,8 +272,8 @@ gather (struct half *h, struct backing_run runs[MEND_BLOCKS])
     if (block == 0 || (count > 0 && offset <= runs[count - 1].offset))
       break;
     n = missed_run (h, block, (MEND_BYTES - filled) / BACKING_BLOCK);
-    if (half_read (other_half (h), m->buffer + filled, n * BACKING_BLOCK,
-                   offset, false) == -1) {
+    if (replica_read (other_replica (h), m->buffer + filled, n * BACKING_BLOCK,
+                      offset, false) == -1) {
       if (count > 0)
         return count;           /* it is the first the next time */
       if (n == 1)
@@ -309,9 +309,9 @@ pin (struct backing *b, const struct backing_run *runs, int count)
  * before that was found.
  */
 static void
-finish (struct half *h, uint64_t losses)
+finish (struct replica *h, uint64_t losses)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   struct backing *b = m->backing;
 
   {
@@ -319,29 +319,29 @@ finish (struct half *h, uint64_t losses)
     if (h->losses != losses || h->lost_all || h->is_new)
       return;
     atomic_store (&m->record->in_sync,
-                  record_in_sync (m->record) | half_bit (h));
+                  record_in_sync (m->record) | replica_bit (h));
   }
   miss_none (m);
   /* It was not told of what was freed. */
   space_set_backed (b, 1, b->high_water);
   if (m->lost == 0)
-    half_say (h, "it has all pages again");
+    replica_log (h, "it has all pages again");
   else {
     char text[100];
 
     snprintf (text, sizeof text, "it has all pages again, but for those in "
               "%" PRIu64 "K that neither half has",
               (uint64_t) m->lost * BACKING_BLOCK / KIB);
-    half_say (h, text);
+    replica_log (h, text);
   }
   m->lost = 0;
 }
 
 /* Copy some: 1, or 0 when that is all, or -1 with errno. */
 static int
-copy (struct half *h)
+copy (struct replica *h)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   struct backing_run runs[MEND_BLOCKS];
   uint64_t losses = h->losses;
   bool unsure = false;
@@ -352,35 +352,35 @@ copy (struct half *h)
     return -1;
   if (count == 0) {
     /* Was it still there when all of this was written? */
-    if (nbd_disk_look (&h->disk) == -1)
+    if (remote_verify_header (&h->disk) == -1)
       return -1;
     finish (h, losses);
     return 0;
   }
-  r = far_end_write (h->disk.far_end, runs, (unsigned) count, &unsure);
+  r = nbd_client_write (h->disk.nbd_client, runs, (unsigned) count, &unsure);
   if (unsure)
     pin (m->backing, runs, count);
   if (r == -1)
     return -1;
-  mirror_set_missed (m, runs, (unsigned) count, false);
+  replicated_set_missed (m, runs, (unsigned) count, false);
   return 1;
 }
 
 /* Look at some, or copy it; as above. */
 static int
-mend_some (struct half *h)
+resync_some (struct replica *h)
 {
-  if (half_may_write (h, 0) == -1)
+  if (replica_may_write (h, 0) == -1)
     return -1;
-  if (!half_has_room (h)) {
+  if (!replica_has_room (h)) {
     if (!h->said_small)
-      half_say (h, "it is too small for what is on the other half");
+      replica_log (h, "it is too small for what is on the other half");
     h->said_small = true;
     errno = ENOSPC;
     return -1;
   }
-  half_bounds (h);              /* what comes must fit, too */
-  if (h->mirror->unexamined != ALL_EXAMINED) {
+  replica_bounds (h);           /* what comes must fit, too */
+  if (h->replicated->unexamined != ALL_EXAMINED) {
     int r = examine (h);
 
     if (r != 0)
@@ -392,9 +392,9 @@ mend_some (struct half *h)
 /* ---- one step ---- */
 
 static int
-step (struct half *h)
+step (struct replica *h)
 {
-  struct mirror *m = h->mirror;
+  struct replicated *m = h->replicated;
   bool is_new;
 
   {
@@ -402,47 +402,47 @@ step (struct half *h)
     is_new = h->is_new;
   }
   if (is_new)
-    return welcome (h) == -1 ? -1 : 1;
+    return initialise (h) == -1 ? -1 : 1;
   if (atomic_exchange (&h->lost_all, false)) {
     miss_all (m, h->is_empty);
     if (h->is_empty)
       say_how_much (h);
     h->is_empty = false;
   }
-  return mend_some (h);
+  return resync_some (h);
 }
 
 /* Has it just had something else again than was written? */
 static bool
-is_doubted (struct half *h, uint64_t now)
+is_doubted (struct replica *h, uint64_t now)
 {
-  LOCK_FOR_SCOPE (&h->mirror->lock);
-  return !h->is_new && h->doubt != 0 && now < h->blamed_at + h->doubt;
+  LOCK_FOR_SCOPE (&h->replicated->lock);
+  return !h->is_new && h->doubt != 0 && now < h->corrupt_at + h->doubt;
 }
 
 void
-half_put_off (struct half *h)
+replica_put_off (struct replica *h)
 {
-  h->mend_delay = MIN (MAX (h->mend_delay * 2, RETRY_MIN), RETRY_MAX);
-  h->mend_at = h->mirror->backing->io->now () + h->mend_delay;
+  h->resync_delay = MIN (MAX (h->resync_delay * 2, RETRY_MIN), RETRY_MAX);
+  h->resync_at = h->replicated->backing->io->now () + h->resync_delay;
 }
 
 bool
-mirror_mend (struct backing *b)
+replicated_resync (struct backing *b)
 {
-  struct mirror *m = b->mirror;
+  struct replicated *m = b->replicated;
   uint64_t now = b->io->now ();
-  struct half *h = &m->halves[half_in_sync (&m->halves[0]) ? 1 : 0];
+  struct replica *h = &m->replicas[replica_in_sync (&m->replicas[0]) ? 1 : 0];
   int r;
 
-  if (half_in_sync (h) || now < h->mend_at || is_doubted (h, now)
-      || !far_end_is_there (h->disk.far_end))
+  if (replica_in_sync (h) || now < h->resync_at || is_doubted (h, now)
+      || !nbd_client_is_connected (h->disk.nbd_client))
     return false;
   r = step (h);
   if (r != -1) {
-    h->mend_delay = 0;
+    h->resync_delay = 0;
     return r == 1;
   }
-  half_put_off (h);
+  replica_put_off (h);
   return false;
 }

@@ -8,7 +8,7 @@
  *
  *   in sync      is written to and read from
  *   not in sync  is written to, read from only as the last resort, and gets
- *                what it lacks ("mending", backing-mirror-mend.c)
+ *                what it lacks ("mending", replicated-resync.c)
  *   new          is not in sync, and has no header of ours, either: before
  *                it is mended, it gets one
  *
@@ -77,13 +77,13 @@
 #define DOUBT_MAX 3600000
 
 void
-half_say (struct half *h, const char *text)
+replica_log (struct replica *h, const char *text)
 {
   char line[512];
 
   snprintf (line, sizeof line, "backing=%s: %s", h->uri, text);
-  if (h->mirror->options.log)
-    h->mirror->options.log (line);
+  if (h->replicated->options.log)
+    h->replicated->options.log (line);
 }
 
 /* ---- what is there ---- */
@@ -92,9 +92,9 @@ half_say (struct half *h, const char *text)
  * anybody, as far as its first block tells?  Not what has taken our place.
  */
 static bool
-may_become_new (const struct half *h, const void *block, const uint8_t *id)
+may_become_new (const struct replica *h, const void *block, const uint8_t *id)
 {
-  const struct backing_options *o = &h->mirror->options;
+  const struct backing_options *o = &h->replicated->options;
 
   if (os_milliseconds () < h->refused_until)
     return false;
@@ -109,32 +109,33 @@ may_become_new (const struct half *h, const void *block, const uint8_t *id)
  * word for that could lose all.  The lock is held.
  */
 static bool
-has_all_alone (struct half *h)
+has_all_alone (struct replica *h)
 {
-  return half_in_sync (h)
-    && (record_in_sync (h->mirror->record) == half_bit (h)
-        || !far_end_is_there (other_half (h)->disk.far_end));
+  return replica_in_sync (h)
+    && (record_in_sync (h->replicated->record) == replica_bit (h)
+        || !nbd_client_is_connected (other_replica (h)->disk.nbd_client));
 }
 
 /* It may lack anything, and another one is in sync: is that news?  The lock
  * is held.
  */
 static bool
-lose (struct half *h)
+lose (struct replica *h)
 {
-  struct backing_record *r = h->mirror->record;
+  struct backing_record *r = h->replicated->record;
   unsigned in_sync = record_in_sync (r);
 
-  atomic_store (&r->in_sync, in_sync & ~half_bit (h));
+  atomic_store (&r->in_sync, in_sync & ~replica_bit (h));
   h->losses++;
   h->lost_all = true;
-  return in_sync & half_bit (h);
+  return in_sync & replica_bit (h);
 }
 
 bool
-half_has_room (struct half *h)
+replica_has_room (struct replica *h)
 {
-  return space_has_room (h->mirror->backing, far_end_size (h->disk.far_end));
+  return space_has_room (h->replicated->backing,
+                         nbd_client_size (h->disk.nbd_client));
 }
 
 /* Its header is there; but was it made smaller, while no process of ours
@@ -142,24 +143,24 @@ half_has_room (struct half *h)
  * lock is held.
  */
 static bool
-recognize (struct half *h)
+recognize (struct replica *h)
 {
   h->is_new = false;
   h->was_ours = true;
-  if (!half_in_sync (h))
+  if (!replica_in_sync (h))
     return false;
-  if (half_has_room (h)) {
-    half_bounds (h);
+  if (replica_has_room (h)) {
+    replica_bounds (h);
     return false;
   }
-  return record_in_sync (h->mirror->record) != half_bit (h) && lose (h);
+  return record_in_sync (h->replicated->record) != replica_bit (h) && lose (h);
 }
 
 bool
-half_is_right (void *opaque, const void *block)
+replica_is_right (void *opaque, const void *block)
 {
-  struct half *h = opaque;
-  struct mirror *m = h->mirror;
+  struct replica *h = opaque;
+  struct replicated *m = h->replicated;
   const uint8_t *id = header_id (block);
   bool lost = false, lost_end = false;
 
@@ -167,7 +168,7 @@ half_is_right (void *opaque, const void *block)
     LOCK_FOR_SCOPE (&m->lock);
     int known = id ? record_find (m->record, id) : -1;
 
-    if (known == h - m->halves)
+    if (known == h - m->replicas)
       lost_end = recognize (h);
     else if (known != -1 || has_all_alone (h)
              || !may_become_new (h, block, id))
@@ -178,55 +179,55 @@ half_is_right (void *opaque, const void *block)
     }
   }
   if (lost)
-    half_say (h, "it has lost its content, which only the other half has "
-              "now");
+    replica_log (h, "it has lost its content, which only the other half has "
+                 "now");
   if (lost_end)
-    half_say (h, "it has become smaller, and only the other half has now "
-              "what was there");
+    replica_log (h, "it has become smaller, and only the other half has now "
+                 "what was there");
   return true;
 }
 
 /* ---- reading ---- */
 
 int
-half_read (struct half *h, void *buf, size_t len, uint64_t offset,
-           bool patient)
+replica_read (struct replica *h, void *buf, size_t len, uint64_t offset,
+              bool patient)
 {
   uint64_t losses = h->losses;
 
-  if (half_in_sync (h)
-      && nbd_disk_read (&h->disk, buf, len, offset, patient) == -1)
+  if (replica_in_sync (h)
+      && remote_read (&h->disk, buf, len, offset, patient) == -1)
     return -1;
-  if (half_in_sync (h) && h->losses == losses)
+  if (replica_in_sync (h) && h->losses == losses)
     return 0;
   errno = ENOTCONN;
   return -1;
 }
 
 /* The N-th to be asked for what is at OFFSET. */
-static struct half *
-nth_half (struct mirror *m, unsigned n, uint64_t offset)
+static struct replica *
+nth_replica (struct replicated *m, unsigned n, uint64_t offset)
 {
-  return &m->halves[(offset / BACKING_BLOCK + n) % BACKING_HALVES];
+  return &m->replicas[(offset / BACKING_BLOCK + n) % BACKING_HALVES];
 }
 
 /* From whichever half has it.  -1 with errno: ENOTCONN when one that may
  * have it is not there, or had it only after it was passed over.
  */
 static int
-read_any (struct mirror *m, void *buf, size_t len, uint64_t offset)
+read_any (struct replicated *m, void *buf, size_t len, uint64_t offset)
 {
   unsigned tried = 0;
   int err = EIO;
 
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    struct half *h = nth_half (m, i, offset);
+    struct replica *h = nth_replica (m, i, offset);
 
-    if (!half_in_sync (h))
+    if (!replica_in_sync (h))
       continue;
-    if (half_read (h, buf, len, offset, false) == 0)
+    if (replica_read (h, buf, len, offset, false) == 0)
       return 0;
-    tried |= half_bit (h);
+    tried |= replica_bit (h);
     if (errno == ENOTCONN || errno == ETIMEDOUT || err == EIO)
       err = errno == ETIMEDOUT ? ENOTCONN : errno;
   }
@@ -235,11 +236,11 @@ read_any (struct mirror *m, void *buf, size_t len, uint64_t offset)
 }
 
 static int
-mirror_read (struct backing *b, void *buf, size_t len, uint64_t offset,
-             bool patient)
+replicated_read (struct backing *b, void *buf, size_t len, uint64_t offset,
+                 bool patient)
 {
   const struct timespec pause = { .tv_nsec = WAIT_POLL_NSEC };
-  struct mirror *m = b->mirror;
+  struct replicated *m = b->replicated;
   uint64_t until = os_milliseconds () + (uint64_t) m->options.timeout * 1000;
 
   for (;;) {
@@ -256,77 +257,78 @@ mirror_read (struct backing *b, void *buf, size_t len, uint64_t offset,
 }
 
 static int
-mirror_read_half (struct backing *b, unsigned n, void *buf, size_t len,
-                  uint64_t offset, bool patient)
+replicated_read_replica (struct backing *b, unsigned n, void *buf, size_t len,
+                         uint64_t offset, bool patient)
 {
-  struct half *h = nth_half (b->mirror, n, offset);
+  struct replica *h = nth_replica (b->replicated, n, offset);
 
-  if (half_in_sync (h) && half_read (h, buf, len, offset, patient) == 0)
+  if (replica_in_sync (h) && replica_read (h, buf, len, offset, patient) == 0)
     return 0;
-  return half_in_sync (h) ? -1
-    : nbd_disk_read (&h->disk, buf, len, offset, false) == -1 ? -1 : 1;
+  return replica_in_sync (h) ? -1
+    : remote_read (&h->disk, buf, len, offset, false) == -1 ? -1 : 1;
 }
 
 /* Don't let it go round and round: the lock is held. */
 static void
-doubt (struct half *h)
+doubt (struct replica *h)
 {
-  uint64_t now = h->mirror->backing->io->now ();
+  uint64_t now = h->replicated->backing->io->now ();
 
-  if (h->blamed_at == 0 || now >= h->blamed_at + 2 * DOUBT_MAX)
+  if (h->corrupt_at == 0 || now >= h->corrupt_at + 2 * DOUBT_MAX)
     h->doubt = 0;
   else
     h->doubt = MIN (MAX (2 * h->doubt, DOUBT_MIN), DOUBT_MAX);
-  h->blamed_at = now;
+  h->corrupt_at = now;
 }
 
 /* If the other has not all pages, it may yet get them from here. */
 static void
-mirror_blame_half (struct backing *b, unsigned n, uint64_t offset)
+replicated_mark_corrupt (struct backing *b, unsigned n, uint64_t offset)
 {
-  struct half *h = nth_half (b->mirror, n, offset);
+  struct replica *h = nth_replica (b->replicated, n, offset);
 
   {
-    LOCK_FOR_SCOPE (&h->mirror->lock);
-    if (!half_in_sync (h) || !half_in_sync (other_half (h)))
+    LOCK_FOR_SCOPE (&h->replicated->lock);
+    if (!replica_in_sync (h) || !replica_in_sync (other_replica (h)))
       return;
     lose (h);
     doubt (h);
   }
-  half_say (h, "it has something else where a page is, which the other half "
-            "has as it was: all of it is looked at");
+  replica_log (h,
+               "it has something else where a page is, which the other half "
+               "has as it was: all of it is looked at");
 }
 
 /* ---- writing ---- */
 
 void
-half_bounds (struct half *h)
+replica_bounds (struct replica *h)
 {
-  space_bound (h->mirror->backing, far_end_size (h->disk.far_end));
+  space_bound (h->replicated->backing, nbd_client_size (h->disk.nbd_client));
 }
 
 static bool
-is_new (struct half *h)
+is_new (struct replica *h)
 {
-  LOCK_FOR_SCOPE (&h->mirror->lock);
+  LOCK_FOR_SCOPE (&h->replicated->lock);
   return h->is_new;
 }
 
 int
-half_may_write (struct half *h, uint64_t end)
+replica_may_write (struct replica *h, uint64_t end)
 {
   errno = ENOTCONN;
-  if (!far_end_is_there (h->disk.far_end) || is_new (h)
-      || nbd_disk_may_write (&h->disk) == -1)
+  if (!nbd_client_is_connected (h->disk.nbd_client) || is_new (h)
+      || remote_wait_to_write (&h->disk) == -1)
     return -1;
   /* Looking at its header may have shown that it has become so. */
   errno = ENOTCONN;
   if (is_new (h))
     return -1;
-  if (half_in_sync (h))
-    half_bounds (h);
+  if (replica_in_sync (h))
+    replica_bounds (h);
   errno = ENOSPC;
-  return end <= far_end_size (h->disk.far_end) ? 0 : -1;
+  return end <= nbd_client_size (h->disk.nbd_client) ? 0 : -1;
 }
 
 static uint64_t
@@ -343,9 +345,10 @@ end_of (const struct backing_run *runs, unsigned count)
  * asked now: it gets what it lacks when it is mended.
  */
 static bool
-is_put_off (const struct half *h)
+is_put_off (const struct replica *h)
 {
-  return !half_in_sync (h) && h->mirror->backing->io->now () < h->mend_at;
+  return !replica_in_sync (h)
+    && h->replicated->backing->io->now () < h->resync_at;
 }
 
 /* How a write to each half went. */
@@ -356,30 +359,30 @@ struct outcome {
 };
 
 static void
-write_both (struct mirror *m, const struct backing_run *runs, unsigned count,
-            struct outcome out[BACKING_HALVES])
+write_both (struct replicated *m, const struct backing_run *runs,
+            unsigned count, struct outcome out[BACKING_HALVES])
 {
   uint64_t end = end_of (runs, count);
 
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    struct half *h = &m->halves[i];
+    struct replica *h = &m->replicas[i];
 
     out[i] = (struct outcome) { .losses = h->losses };
-    out[i].sent = !is_put_off (h) && half_may_write (h, end) == 0;
+    out[i].sent = !is_put_off (h) && replica_may_write (h, end) == 0;
     out[i].error = out[i].sent ? 0 : errno;
   }
   /* Nothing is sent to a half out of sync that none in sync would have. */
-  if (!((out[0].sent && half_in_sync (&m->halves[0]))
-        || (out[1].sent && half_in_sync (&m->halves[1]))))
+  if (!((out[0].sent && replica_in_sync (&m->replicas[0]))
+        || (out[1].sent && replica_in_sync (&m->replicas[1]))))
     out[0].sent = out[1].sent = false;
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
     if (out[i].sent)
-      far_end_write_begin (m->halves[i].disk.far_end, m->writes[i], runs,
-                           count);
+      nbd_client_write_begin (m->replicas[i].disk.nbd_client, m->writes[i],
+                              runs, count);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
     if (out[i].sent
-        && far_end_write_end (m->halves[i].disk.far_end, m->writes[i],
-                              &out[i].unsure) == -1)
+        && nbd_client_write_end (m->replicas[i].disk.nbd_client, m->writes[i],
+                                 &out[i].unsure) == -1)
       out[i].error = errno;
 }
 
@@ -387,7 +390,7 @@ write_both (struct mirror *m, const struct backing_run *runs, unsigned count,
  * no other one is; or -1 with errno.
  */
 static int
-settle_write (struct mirror *m, struct outcome out[BACKING_HALVES])
+settle_write (struct replicated *m, struct outcome out[BACKING_HALVES])
 {
   bool lost[BACKING_HALVES] = { false };
   unsigned good = 0, in_sync;
@@ -398,13 +401,13 @@ settle_write (struct mirror *m, struct outcome out[BACKING_HALVES])
 
     in_sync = record_in_sync (m->record);
     for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-      struct half *h = &m->halves[i];
+      struct replica *h = &m->replicas[i];
 
       out[i].good = out[i].sent && out[i].error == 0 && !h->is_new
         && h->losses == out[i].losses;
       if (out[i].good)
-        good |= in_sync & half_bit (h);
-      else if ((in_sync & half_bit (h)) && out[i].error != 0)
+        good |= in_sync & replica_bit (h);
+      else if ((in_sync & replica_bit (h)) && out[i].error != 0)
         err = out[i].error;
     }
     if (good == 0) {
@@ -412,21 +415,22 @@ settle_write (struct mirror *m, struct outcome out[BACKING_HALVES])
       return -1;
     }
     for (unsigned i = 0; i < BACKING_HALVES; ++i)
-      lost[i] = in_sync & ~good & half_bit (&m->halves[i]);
+      lost[i] = in_sync & ~good & replica_bit (&m->replicas[i]);
     atomic_store (&m->record->in_sync, good);
   }
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
     if (lost[i])
-      half_say (&m->halves[i], "it lacks what was written from now on, which "
-                "only the other half has");
+      replica_log (&m->replicas[i],
+                   "it lacks what was written from now on, which "
+                   "only the other half has");
   return 0;
 }
 
 static int
-mirror_write (struct backing *b, const struct backing_run *runs,
-              unsigned count, bool *unsure)
+replicated_write (struct backing *b, const struct backing_run *runs,
+                  unsigned count, bool *unsure)
 {
-  struct mirror *m = b->mirror;
+  struct replicated *m = b->replicated;
   struct outcome out[BACKING_HALVES];
   uint64_t began = b->io->now ();
   int r;
@@ -437,10 +441,10 @@ mirror_write (struct backing *b, const struct backing_run *runs,
   if (r == -1)
     return -1;
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    if (!half_in_sync (&m->halves[i])) {
-      mirror_set_missed (m, runs, count, !out[i].good);
+    if (!replica_in_sync (&m->replicas[i])) {
+      replicated_set_missed (m, runs, count, !out[i].good);
       if (out[i].sent && out[i].error != 0 && b->io->now () >= began + LATE)
-        half_put_off (&m->halves[i]);
+        replica_put_off (&m->replicas[i]);
     }
   count_runs (b, runs, count);
   return 0;
@@ -450,24 +454,25 @@ mirror_write (struct backing *b, const struct backing_run *runs,
  * that is free is given back again.
  */
 static int
-mirror_give_back (struct backing *b, uint64_t offset, uint64_t length,
-                  bool *unsure)
+replicated_give_back (struct backing *b, uint64_t offset, uint64_t length,
+                      bool *unsure)
 {
-  struct mirror *m = b->mirror;
+  struct replicated *m = b->replicated;
   bool is_done = false;
   int err = ENOTCONN;
 
   *unsure = false;
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    struct half *h = &m->halves[i];
+    struct replica *h = &m->replicas[i];
     bool may_come = false;
 
     if (is_put_off (h))
       continue;
-    if (half_may_write (h, offset + length) == -1)
+    if (replica_may_write (h, offset + length) == -1)
       err = errno;
-    else if (!far_end_can_trim (h->disk.far_end)
-             || far_end_trim (h->disk.far_end, offset, length, &may_come) == 0)
+    else if (!nbd_client_can_trim (h->disk.nbd_client)
+             || nbd_client_trim (h->disk.nbd_client, offset, length, &may_come)
+               == 0)
       is_done = true;
     else
       err = errno;
@@ -480,34 +485,34 @@ mirror_give_back (struct backing *b, uint64_t offset, uint64_t length,
 /* ---- what there is ---- */
 
 static void
-mirror_rest (struct backing *b)
+replicated_disconnect (struct backing *b)
 {
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    nbd_disk_rest (&b->mirror->halves[i].disk);
+    remote_disconnect (&b->replicated->replicas[i].disk);
 }
 
 static int
-mirror_start (struct backing *b)
+replicated_start (struct backing *b)
 {
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    if (nbd_disk_start (&b->mirror->halves[i].disk, half_is_right,
-                        &b->mirror->halves[i]) == -1)
+    if (remote_start (&b->replicated->replicas[i].disk, replica_is_right,
+                      &b->replicated->replicas[i]) == -1)
       return -1;
   return 0;
 }
 
 static enum backing_state
-mirror_state (const struct backing *b)
+replicated_state (const struct backing *b)
 {
   enum backing_state state = BACKING_WRONG;
 
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    struct half *h = &b->mirror->halves[i];
-    struct far_end_stats st;
+    struct replica *h = &b->replicated->replicas[i];
+    struct nbd_client_stats st;
 
-    if (!half_in_sync (h))
+    if (!replica_in_sync (h))
       continue;
-    far_end_get_stats (h->disk.far_end, &st);
+    nbd_client_get_stats (h->disk.nbd_client, &st);
     if (st.connections > 0)
       return BACKING_OK;
     if (!st.is_wrong)
@@ -517,22 +522,23 @@ mirror_state (const struct backing *b)
 }
 
 static void
-mirror_count (const struct backing *b, struct backing_stats *st)
+replicated_count (const struct backing *b, struct backing_stats *st)
 {
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    nbd_disk_count (&b->mirror->halves[i].disk, st);
+    remote_count (&b->replicated->replicas[i].disk, st);
 }
 
 static void
-mirror_get_half (const struct backing *b, unsigned n, struct backing_half *st)
+replicated_get_replica (const struct backing *b, unsigned n,
+                        struct backing_replica *st)
 {
-  struct mirror *m = b->mirror;
-  struct half *h = &m->halves[n];
-  struct far_end_stats far;
+  struct replicated *m = b->replicated;
+  struct replica *h = &m->replicas[n];
+  struct nbd_client_stats far;
 
-  far_end_get_stats (h->disk.far_end, &far);
-  *st = (struct backing_half) {
-    .uri = h->uri, .in_sync = half_in_sync (h),
+  nbd_client_get_stats (h->disk.nbd_client, &far);
+  *st = (struct backing_replica) {
+    .uri = h->uri, .in_sync = replica_in_sync (h),
     .connections = far.connections, .reconnects = far.reconnects,
   };
   if (!st->in_sync)
@@ -543,19 +549,19 @@ mirror_get_half (const struct backing *b, unsigned n, struct backing_half *st)
     : st->in_sync ? BACKING_OK : BACKING_DEGRADED;
 }
 
-const struct backing_kind backing_mirror = {
-  .open = mirror_open,
-  .settle = mirror_settle,
-  .rest = mirror_rest,
-  .start = mirror_start,
-  .close = mirror_close,
-  .read = mirror_read,
-  .write = mirror_write,
-  .give_back = mirror_give_back,
-  .state = mirror_state,
-  .count = mirror_count,
-  .mend = mirror_mend,
-  .read_half = mirror_read_half,
-  .blame_half = mirror_blame_half,
-  .get_half = mirror_get_half,
+const struct backing_kind backing_replicated = {
+  .open = replicated_open,
+  .settle = replicated_settle,
+  .rest = replicated_disconnect,
+  .start = replicated_start,
+  .close = replicated_close,
+  .read = replicated_read,
+  .write = replicated_write,
+  .give_back = replicated_give_back,
+  .state = replicated_state,
+  .count = replicated_count,
+  .resync = replicated_resync,
+  .read_replica = replicated_read_replica,
+  .mark_corrupt = replicated_mark_corrupt,
+  .get_replica = replicated_get_replica,
 };

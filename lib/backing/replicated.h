@@ -15,9 +15,9 @@
 
 #define ALL_EXAMINED UINT32_MAX
 
-struct half {
-  struct mirror *mirror;
-  struct nbd_disk disk;
+struct replica {
+  struct replicated *replicated;
+  struct remote disk;
   char *uri;
   char why[256];                /* was it away when it was opened */
   _Atomic uint64_t losses;      /* how often it was found without content */
@@ -27,26 +27,26 @@ struct half {
   bool is_new;                  /* what is there has no header of ours yet */
   bool was_ours;                /* it has had one since we began */
   uint64_t refused_until;       /* milliseconds: there was something else */
-  uint64_t blamed_at, doubt;    /* milliseconds: when it had something else
+  uint64_t corrupt_at, doubt;   /* milliseconds: when it had something else
                                  * than was written, and how long it is
                                  * then not mended */
 
   /* Of maintenance: */
-  uint64_t mend_at, mend_delay; /* milliseconds */
+  uint64_t resync_at, resync_delay; /* milliseconds */
   bool is_empty;                /* it has a new header, and nothing else */
   bool said_small;
 };
 
-struct mirror {
+struct replicated {
   struct backing *backing;
   struct backing_options options; /* without paths */
   struct backing_record *record;
   pthread_mutex_t lock;         /* of changes of the record, too; taken last
                                  * but for a far end's */
-  struct half halves[BACKING_HALVES]; /* as in the record */
+  struct replica replicas[BACKING_HALVES]; /* as in the record */
 
   /* Of maintenance: */
-  struct far_write *writes[BACKING_HALVES];
+  struct nbd_write_job *writes[BACKING_HALVES];
   bits_word *missed;            /* by block: the half that is not in sync
                                  * lacks it; all clear when both are */
   _Atomic uint32_t missed_count;
@@ -60,74 +60,75 @@ struct mirror {
 };
 
 static inline unsigned
-half_bit (const struct half *h)
+replica_bit (const struct replica *h)
 {
-  return 1u << (h - h->mirror->halves);
+  return 1u << (h - h->replicated->replicas);
 }
 
-static inline struct half *
-other_half (struct half *h)
+static inline struct replica *
+other_replica (struct replica *h)
 {
-  return &h->mirror->halves[1 - (h - h->mirror->halves)];
+  return &h->replicated->replicas[1 - (h - h->replicated->replicas)];
 }
 
 static inline bool
-half_in_sync (const struct half *h)
+replica_in_sync (const struct replica *h)
 {
-  return record_in_sync (h->mirror->record) & half_bit (h);
+  return record_in_sync (h->replicated->record) & replica_bit (h);
 }
 
-/* ---- backing-mirror.c ---- */
+/* ---- replicated.c ---- */
 
 /* One line to the log. */
-void half_say (struct half *h, const char *text);
+void replica_log (struct replica *h, const char *text);
 
-/* For nbd_disk_start: what is there now is right, or can become so.  In the
+/* For remote_start: what is there now is right, or can become so.  In the
  * latter case it is out of sync on return.
  */
-bool half_is_right (void *opaque, const void *block);
+bool replica_is_right (void *opaque, const void *block);
 
 /* Read from a half that is in sync: 0, or -1 with errno, ENOTCONN when it is
  * not, or no longer.
  */
-int half_read (struct half *h, void *buf, size_t len, uint64_t offset,
-               bool patient);
+int replica_read (struct replica *h, void *buf, size_t len, uint64_t offset,
+                  bool patient);
 
 /* May all up to END be written there?  Else -1 with errno. */
-int half_may_write (struct half *h, uint64_t end);
+int replica_may_write (struct replica *h, uint64_t end);
 
 /* Does all that slots name lie before its end? */
-bool half_has_room (struct half *h);
+bool replica_has_room (struct replica *h);
 
 /* What is written from now on is to have room there. */
-void half_bounds (struct half *h);
+void replica_bounds (struct replica *h);
 
-/* ---- backing-mirror-open.c ---- */
+/* ---- replicated-open.c ---- */
 
-int mirror_open (struct backing *b, const struct backing_options *o,
-                 uint64_t *size);
-int mirror_settle (struct backing *b, const struct backing_options *o);
-void mirror_close (struct backing *b);
+int replicated_open (struct backing *b, const struct backing_options *o,
+                     uint64_t *size);
+int replicated_settle (struct backing *b, const struct backing_options *o);
+void replicated_close (struct backing *b);
 
 /* Write a header and trim the rest: the half is one of this mirror, which is
  * not in sync, or has nothing yet.  0, or -1 with errno.
  */
-int half_take_over (struct half *h);
+int replica_take_over (struct replica *h);
 
 /* May this be overwritten, which has BLOCK first, and an ID if that is a
  * header?  0, or -1 with errno: EEXIST, ENOTEMPTY, or of reading.
  */
-int half_is_free (struct half *h, const void *block, const uint8_t *id);
+int replica_is_free (struct replica *h, const void *block, const uint8_t *id);
 
-/* ---- backing-mirror-mend.c ---- */
+/* ---- replicated-resync.c ---- */
 
 /* The half that is not in sync lacks the blocks of RUNS, or has them. */
-void mirror_set_missed (struct mirror *m, const struct backing_run *runs,
-                        unsigned count, bool missed);
+void replicated_set_missed (struct replicated *m,
+                            const struct backing_run *runs, unsigned count,
+                            bool missed);
 
-bool mirror_mend (struct backing *b);
+bool replicated_resync (struct backing *b);
 
 /* It failed: let it be for a while, each time longer. */
-void half_put_off (struct half *h);
+void replica_put_off (struct replica *h);
 
 #endif /* NBDZRAM_BACKING_REPLICATED_H */

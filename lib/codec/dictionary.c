@@ -303,7 +303,7 @@ dictionaries_hold (struct dictionaries *d, int generation)
 }
 
 void
-dictionaries_let_go (struct dictionaries *d, int generation)
+dictionaries_release (struct dictionaries *d, int generation)
 {
   atomic_fetch_sub (&d->generations[generation].holders, 1);
 }

@@ -74,7 +74,7 @@ int dictionaries_find_used (struct dictionaries *d);
 
 /* Keep GENERATION, which is there, from being dropped. */
 void dictionaries_hold (struct dictionaries *d, int generation);
-void dictionaries_let_go (struct dictionaries *d, int generation);
+void dictionaries_release (struct dictionaries *d, int generation);
 
 /* The same for codec number ID, at least CODEC_DICTIONARY, of which it is
  * not known that it is still there: false when it is not.

@@ -49,7 +49,7 @@ method_close (struct method *m)
   if (m->encoder)
     m->codec->dictionaries->encoder_free (m->encoder);
   if (m->generation != NO_GENERATION)
-    dictionaries_let_go (m->dictionaries, m->generation);
+    dictionaries_release (m->dictionaries, m->generation);
   budget_give (m->budget, m->bytes);
   *m = (struct method) { .codec = NULL };
 }

@@ -11,7 +11,7 @@
 #include "scratch.h"
 
 static int
-account (struct workbench *w, size_t bytes)
+account (struct scratch *w, size_t bytes)
 {
   if (budget_take (w->budget, bytes) == -1)
     return -1;
@@ -20,7 +20,7 @@ account (struct workbench *w, size_t bytes)
 }
 
 static size_t
-largest_bound (const struct workbench *w, size_t size)
+largest_bound (const struct scratch *w, size_t size)
 {
   size_t bound = 0;
 
@@ -30,7 +30,7 @@ largest_bound (const struct workbench *w, size_t size)
 }
 
 static int
-make (struct workbench *w, size_t page_size, size_t size)
+make (struct scratch *w, size_t page_size, size_t size)
 {
   size_t bound = largest_bound (w, size), bytes;
 
@@ -52,11 +52,11 @@ make (struct workbench *w, size_t page_size, size_t size)
 }
 
 int
-workbench_open (struct workbench *w, const struct algorithm *algorithms,
-                unsigned count, size_t page_size, size_t group_bytes,
-                struct budget *budget)
+scratch_open (struct scratch *w, const struct algorithm *algorithms,
+              unsigned count, size_t page_size, size_t group_bytes,
+              struct budget *budget)
 {
-  *w = (struct workbench) {
+  *w = (struct scratch) {
     .budget = budget,
     .algorithms = algorithms,
     .count = count,
@@ -64,12 +64,12 @@ workbench_open (struct workbench *w, const struct algorithm *algorithms,
   };
   if (count == 0 || make (w, page_size, MAX (page_size, group_bytes)) == 0)
     return 0;
-  workbench_close (w);
+  scratch_close (w);
   return -1;
 }
 
 void
-workbench_close (struct workbench *w)
+scratch_close (struct scratch *w)
 {
   for (unsigned i = 0; i < w->count; ++i) {
     if (w->compressors[i])
@@ -84,12 +84,12 @@ workbench_close (struct workbench *w)
   free (w->out);
   if (w->budget)
     budget_give (w->budget, w->bytes);
-  *w = (struct workbench) { .count = 0 };
+  *w = (struct scratch) { .count = 0 };
 }
 
 size_t
-workbench_compress (struct workbench *w, unsigned priority, size_t offset,
-                    size_t size)
+scratch_compress (struct scratch *w, unsigned priority, size_t offset,
+                  size_t size)
 {
   const struct algorithm *a = &w->algorithms[priority - 1];
 
@@ -98,8 +98,8 @@ workbench_compress (struct workbench *w, unsigned priority, size_t offset,
 }
 
 int
-workbench_change (struct workbench *w, unsigned priority,
-                  struct dictionaries *dictionaries, int generation)
+scratch_change (struct scratch *w, unsigned priority,
+                struct dictionaries *dictionaries, int generation)
 {
   struct method *m = &w->methods[priority - 1], new;
   void **ctx = &w->page_compressors[priority - 1];
@@ -130,18 +130,18 @@ workbench_change (struct workbench *w, unsigned priority,
 }
 
 size_t
-workbench_compress_page (struct workbench *w, unsigned priority)
+scratch_compress_page (struct scratch *w, unsigned priority)
 {
   void *ctx = w->page_compressors[priority - 1];
 
   return ctx
     ? method_compress (&w->methods[priority - 1], ctx, w->pages, w->page_size,
                        w->out)
-    : workbench_compress (w, priority, 0, w->page_size);
+    : scratch_compress (w, priority, 0, w->page_size);
 }
 
 unsigned
-workbench_page_id (const struct workbench *w, unsigned priority)
+scratch_page_id (const struct scratch *w, unsigned priority)
 {
   return w->page_compressors[priority - 1]
     ? method_id (&w->methods[priority - 1])
@@ -149,7 +149,7 @@ workbench_page_id (const struct workbench *w, unsigned priority)
 }
 
 uint64_t
-workbench_bytes (const struct workbench *w)
+scratch_bytes_taken (const struct scratch *w)
 {
   uint64_t bytes = w->bytes;
 

@@ -16,7 +16,7 @@
 
 #define RECOMPRESS_MAX 3        /* further algorithms */
 
-struct workbench {
+struct scratch {
   struct budget *budget;
   const struct algorithm *algorithms;
   unsigned count;
@@ -35,34 +35,34 @@ struct workbench {
  * groups of GROUP_BYTES.  0, or -1 with errno ENOMEM, or ENOSPC when the
  * budget is too small.
  */
-int workbench_open (struct workbench *w, const struct algorithm *algorithms,
-                    unsigned count, size_t page_size, size_t group_bytes,
-                    struct budget *budget);
+int scratch_open (struct scratch *w, const struct algorithm *algorithms,
+                  unsigned count, size_t page_size, size_t group_bytes,
+                  struct budget *budget);
 
 /* Safe on a zeroed one, and on one whose opening failed. */
-void workbench_close (struct workbench *w);
+void scratch_close (struct scratch *w);
 
 /* From now on compress single pages by algorithm number PRIORITY with the
  * dictionary of GENERATION, as in method_open.  Groups go on without:
  * they would gain half as much, and nothing in their slots says what they
  * need.  0, or -1 with errno ENOMEM or ENOSPC; then all is as it was.
  */
-int workbench_change (struct workbench *w, unsigned priority,
-                      struct dictionaries *dictionaries, int generation);
+int scratch_change (struct scratch *w, unsigned priority,
+                    struct dictionaries *dictionaries, int generation);
 
 /* Compress the page at w->pages as below, with the dictionary if there
  * is one; and the number for the slot of what that wrote.
  */
-size_t workbench_compress_page (struct workbench *w, unsigned priority);
-unsigned workbench_page_id (const struct workbench *w, unsigned priority);
+size_t scratch_compress_page (struct scratch *w, unsigned priority);
+unsigned scratch_page_id (const struct scratch *w, unsigned priority);
 
 /* Compress SIZE bytes at w->pages + OFFSET by algorithm number PRIORITY,
  * from 1 on, to w->out.  Returns the length, or 0 when the codec failed.
  */
-size_t workbench_compress (struct workbench *w, unsigned priority,
-                           size_t offset, size_t size);
+size_t scratch_compress (struct scratch *w, unsigned priority,
+                         size_t offset, size_t size);
 
 /* All that was taken from the budget. */
-uint64_t workbench_bytes (const struct workbench *w);
+uint64_t scratch_bytes_taken (const struct scratch *w);
 
 #endif /* NBDZRAM_CODEC_SCRATCH_H */

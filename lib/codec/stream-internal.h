@@ -35,7 +35,7 @@ void stream_warm (const struct streams *s, const struct stream *stream,
  * The lock is held.
  */
 static inline void
-stream_adopt (struct streams *s, struct stream *stream)
+stream_take_over (struct streams *s, struct stream *stream)
 {
   if (stream->pool_method == s->pool_method)
     return;

@@ -120,7 +120,7 @@ open_method (struct streams *s, unsigned place,
 /* ---- the pool's ---- */
 
 static bool
-all_adopted (const struct streams *s)
+all_recovered (const struct streams *s)
 {
   for (const struct stream *stream = s->made; stream;
        stream = stream->next_made)
@@ -137,9 +137,9 @@ adopt (struct streams *s, unsigned place)
   s->users[s->pool_method] = 0;
   s->pool_method = place;
   for (struct stream *stream = s->idle; stream; stream = stream->next)
-    stream_adopt (s, stream);
+    stream_take_over (s, stream);
   s->barred = false;
-  while (!all_adopted (s))
+  while (!all_recovered (s))
     pthread_cond_wait (&s->changed, &s->lock);
 }
 

@@ -360,7 +360,7 @@ static void
 unpin (struct streams *s, struct stream *stream)
 {
   if (stream->pinned != NO_GENERATION)
-    dictionaries_let_go (s->dictionaries, stream->pinned);
+    dictionaries_release (s->dictionaries, stream->pinned);
   stream->pinned = NO_GENERATION;
 }
 
@@ -419,7 +419,7 @@ stream_put (struct streams *s, struct stream *stream)
   unpin (s, stream);
 
   LOCK_FOR_SCOPE (&s->lock);
-  stream_adopt (s, stream);
+  stream_take_over (s, stream);
   if (s->served < s->turns) {
     stream->next = s->handed;
     s->handed = stream;

@@ -62,7 +62,7 @@ pool_count_idle (struct pool *pool)
   };
   uint64_t count = 0;
 
-  while ((idle.device = device_look_at_next (pool, idle.device)) != NULL) {
+  while ((idle.device = device_pin_next (pool, idle.device)) != NULL) {
     idle.end = idle.device->pages;
     walk_selected (pool, &idle, NULL, count_page, &count);
   }

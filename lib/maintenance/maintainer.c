@@ -200,7 +200,7 @@ maintainer_view (struct pool *pool, struct policy_view *v)
       + (arena_has_reserve (&pool->arena)
          ? 0 : arena_spare_bytes (&pool->arena)),
     .in_objects = os.bytes,
-    .can_recompress = pool->workbench.count > 0,
+    .can_recompress = pool->scratch.count > 0,
     .can_write_back = pool->backing && backing_may_write (pool->backing),
     .needs_cleaning = pool->backing && backing_may_write (pool->backing)
                       && backing_needs_cleaning (pool->backing),
@@ -270,7 +270,7 @@ work (struct maintainer *m)
   const struct job job = { go_on, m };
   struct maintainer_settings s;
   enum policy_action done;
-  bool mends;
+  bool resyncs;
 
   pool_sweep (m->pool, now);
   pool_writeback_clock (m->pool, now);
@@ -278,13 +278,13 @@ work (struct maintainer *m)
     make_room (m);
     return TICK_NS;
   }
-  mends = pool_mend (m->pool, &job);
+  resyncs = pool_resync (m->pool, &job);
   do {
     maintainer_get_settings (m, &s);
     done = maintainer_step (m->pool, &m->policy, &s.policy, &job, now);
     atomic_fetch_add (&m->counters.runs[done], 1);
   } while (done != POLICY_REST && go_on (m));
-  return mends ? YIELD_NS : TICK_NS;
+  return resyncs ? YIELD_NS : TICK_NS;
 }
 
 /* ---- the thread ---- */

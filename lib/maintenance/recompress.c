@@ -38,7 +38,7 @@ first_priority (const struct recompressor *r, page_info info)
 static unsigned
 last_priority (const struct recompressor *r)
 {
-  return r->req->priority != 0 ? r->req->priority : r->pool->workbench.count;
+  return r->req->priority != 0 ? r->req->priority : r->pool->scratch.count;
 }
 
 /* Is an object of BYTES, checksum included, better than SLOT's? */
@@ -60,10 +60,10 @@ static unsigned
 find_better (struct recompressor *r, struct device *d, slot_t slot,
              page_info info, size_t *length)
 {
-  struct workbench *bench = &r->pool->workbench;
+  struct scratch *bench = &r->pool->scratch;
 
   for (unsigned p = first_priority (r, info); p <= last_priority (r); ++p) {
-    *length = workbench_compress_page (bench, p);
+    *length = scratch_compress_page (bench, p);
     if (*length != 0 && is_better (r, d, slot, *length + OBJECT_HEADER_SIZE))
       return p;
   }
@@ -77,7 +77,7 @@ give_up (struct recompressor *r, struct device *d, uint64_t index,
 {
   page_info tried = (page_info) (last_priority (r) << INFO_TRIED_SHIFT);
   bool by_any = first_priority (r, info) == 1
-    && last_priority (r) == r->pool->workbench.count;
+    && last_priority (r) == r->pool->scratch.count;
 
   page_unclaim (d, index, by_any ? tried | INFO_INCOMPRESSIBLE : tried,
                 INFO_TRIED);
@@ -105,7 +105,7 @@ static int
 recompress_page (struct recompressor *r, struct device *d, uint64_t index,
                  slot_t slot, page_info info)
 {
-  struct workbench *bench = &r->pool->workbench;
+  struct scratch *bench = &r->pool->scratch;
   unsigned p = first_priority (r, info);
   size_t length;
   slot_t new;
@@ -125,7 +125,7 @@ recompress_page (struct recompressor *r, struct device *d, uint64_t index,
       give_up (r, d, index, info);
       return 0;
     }
-    if (encode_stored (d, workbench_page_id (bench, p), bench->pages,
+    if (encode_stored (d, scratch_page_id (bench, p), bench->pages,
                        bench->out, (uint32_t) length, &new) == -1) {
       page_unclaim (d, index, 0, 0);
       return -1;
@@ -167,7 +167,7 @@ wants_more (const struct recompressor *r, const struct job *job)
 static int
 check_request (const struct pool *pool, const struct recompress_request *req)
 {
-  if (pool->workbench.count > 0 && req->priority <= pool->workbench.count)
+  if (pool->scratch.count > 0 && req->priority <= pool->scratch.count)
     return 0;
   errno = EINVAL;
   return -1;

@@ -95,7 +95,7 @@ find_candidates (struct run *run, uint64_t first, unsigned from,
 static void
 gather (struct grouper *g, struct run *run)
 {
-  struct workbench *bench = &g->pool->workbench;
+  struct scratch *bench = &g->pool->scratch;
   uint32_t page_size = g->pool->sizes.page_size;
   struct stream *stream = stream_get (&g->pool->streams);
   unsigned kept = 0;
@@ -132,9 +132,9 @@ find_fit (struct grouper *g, const struct run *run, unsigned from,
   while (n >= 2) {
     unsigned next;
 
-    *length = workbench_compress (&g->pool->workbench, g->priority,
-                                  (size_t) from * page_size,
-                                  (size_t) n * page_size);
+    *length = scratch_compress (&g->pool->scratch, g->priority,
+                                (size_t) from * page_size,
+                                (size_t) n * page_size);
     if (*length == 0)
       return 0;
     if (*length <= room)
@@ -166,7 +166,7 @@ static int
 publish (struct grouper *g, const struct run *run, unsigned from, unsigned n,
          size_t length)
 {
-  struct workbench *bench = &g->pool->workbench;
+  struct scratch *bench = &g->pool->scratch;
   unsigned codec = bench->algorithms[g->priority - 1].codec->id;
   page_info tried = (page_info) (g->priority << INFO_TRIED_SHIFT);
   slot_t group;
@@ -241,13 +241,13 @@ pool_group (struct pool *pool, const struct recompress_request *req,
 {
   struct grouper g = {
     .pool = pool,
-    .priority = req->priority != 0 ? req->priority : pool->workbench.count,
+    .priority = req->priority != 0 ? req->priority : pool->scratch.count,
     .job = job,
     .result = result,
   };
 
   *result = (struct recompress_result) { .tried = 0 };
-  if (g.priority == 0 || g.priority > pool->workbench.count) {
+  if (g.priority == 0 || g.priority > pool->scratch.count) {
     errno = EINVAL;
     return -1;
   }

@@ -164,7 +164,7 @@ pool_get_stats (struct pool *pool, struct stats *st)
 
   objects_get_stats (&pool->objects, &os);
   in_zspages = os.committed + arena_spare_bytes (&pool->arena);
-  for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; )
+  for (struct device *d = NULL; (d = device_pin_next (pool, d)) != NULL; )
     add_counts (&pages, d);
   if (pool->has_dedup)
     dedup_get_stats (&pool->dedup, &dedup);

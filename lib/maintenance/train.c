@@ -18,7 +18,7 @@ pages_stored (struct pool *pool)
 {
   uint64_t pages = 0;
 
-  for (struct device *d = NULL; (d = device_look_at_next (pool, d)) != NULL; )
+  for (struct device *d = NULL; (d = device_pin_next (pool, d)) != NULL; )
     if (pool_wants_dictionary_for (pool, d))
       pages += d->counts[SLOT_KIND_STORED] + d->counts[SLOT_KIND_GROUP];
   return pages;

@@ -415,8 +415,8 @@ flush_cleaned (struct cleaner *c)
 
 /* Read the object of SLOT from each half of a mirror until one has it. */
 static const uint8_t *
-read_each_half (struct cleaner *c, struct device *d, uint64_t index,
-                slot_t slot)
+read_each_replica (struct cleaner *c, struct device *d, uint64_t index,
+                   slot_t slot)
 {
   struct backing *b = c->pool->backing;
   uint8_t *room = c->pool->writeback->object;
@@ -424,16 +424,16 @@ read_each_half (struct cleaner *c, struct device *d, uint64_t index,
   bool is_damaged[BACKING_HALVES] = { false };
 
   for (unsigned n = 0; n < BACKING_HALVES; ++n) {
-    const uint8_t *object = backing_read_half (b, n, offset,
-                                               object_bytes (d, slot), room,
-                                               false);
+    const uint8_t *object = backing_read_replica (b, n, offset,
+                                                  object_bytes (d, slot), room,
+                                                  false);
 
     is_damaged[n] = object || errno == EUCLEAN;
     if (!object || !page_is_intact (d, index, slot, object))
       continue;
     for (unsigned k = 0; k < n; ++k)
       if (is_damaged[k])
-        backing_blame_half (b, k, offset);
+        backing_mark_corrupt (b, k, offset);
     return object;
   }
   return NULL;
@@ -454,9 +454,9 @@ read_to_move (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
 
   if (is_stale)
     page_count_stale (c->pool);
-  if (b->mirror
+  if (b->replicated
       && (is_stale || (object && !page_is_intact (d, index, slot, object))))
-    object = read_each_half (c, d, index, slot);
+    object = read_each_replica (c, d, index, slot);
   return object;
 }
 
@@ -555,7 +555,7 @@ pool_clean (struct pool *pool, const struct job *job)
 /* ---- mending ---- */
 
 bool
-pool_mend (struct pool *pool, const struct job *job)
+pool_resync (struct pool *pool, const struct job *job)
 {
   uint64_t until = os_milliseconds () + MEND_MS;
 
@@ -563,7 +563,7 @@ pool_mend (struct pool *pool, const struct job *job)
     return false;
 
   MAINTENANCE_FOR_SCOPE (pool);
-  while (backing_mend (pool->backing))
+  while (backing_resync (pool->backing))
     if (os_milliseconds () >= until || !job_goes_on (job))
       return true;
   return false;

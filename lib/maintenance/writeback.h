@@ -68,7 +68,7 @@ int pool_clean (struct pool *pool, const struct job *job);
 /* Let a mirror that lacks something get some of it, for a part of a second.
  * Returns whether there is more to do at once.
  */
-bool pool_mend (struct pool *pool, const struct job *job);
+bool pool_resync (struct pool *pool, const struct job *job);
 
 /* The limit of bytes a day, 0 for none, and what is left of today's. */
 void pool_set_writeback_limit (struct pool *pool, uint64_t bytes);

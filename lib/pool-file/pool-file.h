@@ -89,7 +89,7 @@ int pool_file_open (struct pool_file *file, const char *path,
                     const struct pool_geometry *geometry);
 void pool_file_close (struct pool_file *file);
 
-/* ---- records of devices (pool-file-devices.c) ---- */
+/* ---- records of devices (devices.c) ---- */
 
 /* Read record number N to *RECORD: 0, or -1 with ENOENT when there is
  * none, EINVAL when it is damaged.

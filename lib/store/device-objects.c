@@ -112,7 +112,7 @@ is_last_of_group (struct device *d, slot_t slot)
 {
   return object_is_taken (&d->pool->objects, object_class (d, slot),
                           slot_offset (slot))
-    && group_leave (object_at (d, slot_offset (slot)), slot_place (slot));
+    && group_release (object_at (d, slot_offset (slot)), slot_place (slot));
 }
 
 static bool

@@ -36,7 +36,7 @@ struct device_counters {
 struct device {
   struct pool *pool;
   unsigned number;              /* of its record */
-  unsigned users, lookers;      /* devices.h; pool->devices_lock */
+  unsigned users, pins;         /* devices.h; pool->devices_lock */
   _Atomic bool removed;
   bool resizing;                /* no one else may use it; as users */
   uint64_t id;                  /* of its record */

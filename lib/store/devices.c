@@ -224,7 +224,7 @@ device_find (struct pool *pool, const char *name)
 }
 
 struct device *
-device_look_at_next (struct pool *pool, struct device *d)
+device_pin_next (struct pool *pool, struct device *d)
 {
   LOCK_FOR_SCOPE (&pool->devices_lock);
 
@@ -233,21 +233,21 @@ device_look_at_next (struct pool *pool, struct device *d)
 
     if (!next || next->removed)
       continue;
-    next->lookers++;
+    next->pins++;
     if (d)
-      d->lookers--;
+      d->pins--;
     return next;
   }
   if (d)
-    d->lookers--;
+    d->pins--;
   return NULL;
 }
 
 void
-device_look_away (struct device *d)
+device_unpin (struct device *d)
 {
   LOCK_FOR_SCOPE (&d->pool->devices_lock);
-  d->lookers--;
+  d->pins--;
 }
 
 /* devices_lock is held, and let go meanwhile. */
@@ -256,7 +256,7 @@ wait_for_lookers (struct device *d)
 {
   const struct timespec pause = { .tv_nsec = 1000000 };
 
-  while (d->lookers > 0) {
+  while (d->pins > 0) {
     pthread_mutex_unlock (&d->pool->devices_lock);
     nanosleep (&pause, NULL);
     pthread_mutex_lock (&d->pool->devices_lock);

@@ -88,9 +88,9 @@ void device_set_quota (struct device *d, uint64_t bytes);
 
 /* For who looks at all of them: the device after D, or the first if that
  * is NULL.  It can't go while it is looked at, until the next call, or
- * device_look_away.
+ * device_unpin.
  */
-struct device *device_look_at_next (struct pool *pool, struct device *d);
-void device_look_away (struct device *d);
+struct device *device_pin_next (struct pool *pool, struct device *d);
+void device_unpin (struct device *d);
 
 #endif /* NBDZRAM_STORE_DEVICES_H */

@@ -388,14 +388,14 @@ encode_anew (struct device *d, struct stream *stream, const void *page,
 }
 
 void
-foresee_header (struct device *d, slot_t old)
+prefetch_header (struct device *d, slot_t old)
 {
   if (is_dedupable (old) && object_fits (d, old) && !slot_is_huge (old))
     PREFETCH (object_at (d, slot_offset (old)), sizeof (object_sum), 0);
 }
 
 void
-foresee_release (struct device *d, slot_t old)
+prefetch_release (struct device *d, slot_t old)
 {
   if (is_dedupable (old) && object_fits (d, old))
     dedup_prefetch (&d->pool->dedup, slot_fingerprint (d, old));

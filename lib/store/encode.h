@@ -58,8 +58,8 @@ int encode_end (struct device *d, struct stream *stream, struct encoding *e,
  * microseconds and in a fraction of one: bring to the cache what dedup
  * will look at then.
  */
-void foresee_header (struct device *d, slot_t old);
-void foresee_release (struct device *d, slot_t old);
+void prefetch_header (struct device *d, slot_t old);
+void prefetch_release (struct device *d, slot_t old);
 
 /* As encode_page, from LENGTH bytes of output of codec number CODEC. */
 int encode_stored (struct device *d, unsigned codec, const void *page,

@@ -86,7 +86,7 @@ group_build (struct device *d, unsigned codec, const void *pages,
 }
 
 bool
-group_leave (uint8_t *object, unsigned place)
+group_release (uint8_t *object, unsigned place)
 {
   uint32_t bit = UINT32_C (1) << place;
   uint32_t live = atomic_fetch_and (&header_of (object)->live, ~bit);
@@ -97,7 +97,7 @@ group_leave (uint8_t *object, unsigned place)
 void
 group_built (struct device *d, slot_t slot)
 {
-  if (group_leave (object_at (d, slot_offset (slot)), GROUP_BUILDER))
+  if (group_release (object_at (d, slot_offset (slot)), GROUP_BUILDER))
     free_object (d, slot);
 }
 

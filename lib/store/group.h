@@ -81,7 +81,7 @@ group_slot (slot_t slot, unsigned place)
 /* Clear the bit of PLACE in OBJECT's header.  True when it was the last:
  * the caller frees the object.
  */
-bool group_leave (uint8_t *object, unsigned place);
+bool group_release (uint8_t *object, unsigned place);
 
 /* The builder has published what it could. */
 void group_built (struct device *d, slot_t slot);

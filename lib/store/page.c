@@ -89,8 +89,8 @@ static void
 let_go (struct device *d, slot_t slot)
 {
   if (slot_is_stored (slot) && slot_codec (slot) >= CODEC_DICTIONARY)
-    dictionaries_let_go (&d->pool->dictionaries,
-                         (int) (slot_codec (slot) - CODEC_DICTIONARY));
+    dictionaries_release (&d->pool->dictionaries,
+                          (int) (slot_codec (slot) - CODEC_DICTIONARY));
 }
 
 bool
@@ -112,7 +112,7 @@ page_is_intact (struct device *d, uint64_t index, slot_t slot,
 
 /* From where a page is read. */
 struct source {
-  int half;                     /* of a mirror; -1: any */
+  int replica;                  /* of a mirror; -1: any */
   bool patient;                 /* waits for that one */
 };
 
@@ -120,10 +120,10 @@ static const void *
 read_object (struct backing *b, const struct source *from, uint64_t offset,
              uint32_t bytes, void *buf)
 {
-  return from->half == -1
+  return from->replica == -1
     ? backing_read (b, offset, bytes, buf)
-    : backing_read_half (b, (unsigned) from->half, offset, bytes, buf,
-                         from->patient);
+    : backing_read_replica (b, (unsigned) from->replica, offset, bytes, buf,
+                            from->patient);
 }
 
 void
@@ -136,7 +136,7 @@ page_count_stale (struct pool *pool)
 /* Read and decode the page of SLOT to DST, or to (*STREAM)->page if that
  * is NULL.  A reader of the backing file has been entered.  Returns 1 when
  * the page is no longer there; -1 with errno EUCLEAN when it is damaged, or
- * as backing_read and backing_read_half give.
+ * as backing_read and backing_read_replica give.
  */
 static int
 read_from (struct device *d, struct stream **stream, uint64_t index,
@@ -160,7 +160,7 @@ read_from (struct device *d, struct stream **stream, uint64_t index,
     atomic_fetch_add_explicit (&pool->counters.bd_reads, 1,
                                memory_order_relaxed);
     r = decode_object (d, *stream, slot, object, dst ? dst : (*stream)->page);
-  } else if (err == EUCLEAN && from->half == -1)
+  } else if (err == EUCLEAN && from->replica == -1)
     page_count_stale (pool);    /* once, and not by half */
   let_go (d, slot);
   errno = err;
@@ -171,24 +171,24 @@ read_from (struct device *d, struct stream **stream, uint64_t index,
  * waited for only when the others have not.
  */
 static int
-read_each_half (struct device *d, struct stream **stream, uint64_t index,
-                slot_t slot, void *dst)
+read_each_replica (struct device *d, struct stream **stream, uint64_t index,
+                   slot_t slot, void *dst)
 {
-  bool is_damaged[BACKING_HALVES] = { false }, is_away[BACKING_HALVES];
+  bool is_damaged[BACKING_HALVES] = { false }, on_disconnected[BACKING_HALVES];
   int r = -1;
 
   for (int n = 0; r == -1 && n < BACKING_HALVES; ++n) {
     r = read_from (d, stream, index, slot, dst, &(struct source) { n, false });
     is_damaged[n] = r == -1 && errno == EUCLEAN;
-    is_away[n] = r == -1 && errno == ENOTCONN;
+    on_disconnected[n] = r == -1 && errno == ENOTCONN;
   }
   for (int n = 0; r == -1 && n < BACKING_HALVES; ++n)
-    if (is_away[n])
+    if (on_disconnected[n])
       r = read_from (d, stream, index, slot, dst,
                      &(struct source) { n, true });
   for (unsigned n = 0; r == 0 && n < BACKING_HALVES; ++n)
     if (is_damaged[n])
-      backing_blame_half (d->pool->backing, n, slot_offset (slot));
+      backing_mark_corrupt (d->pool->backing, n, slot_offset (slot));
   return r;
 }
 
@@ -209,7 +209,7 @@ read_back (struct device *d, struct stream **stream, uint64_t index,
     return damaged (d);
   r = read_from (d, stream, index, slot, dst, &(struct source) { -1, true });
   if (r == -1 && errno == EUCLEAN) {
-    r = read_each_half (d, stream, index, slot, dst);
+    r = read_each_replica (d, stream, index, slot, dst);
     *repaired = r == 0;
   }
   errno = EIO;
@@ -259,7 +259,7 @@ fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
 
   if (!pool->backing)           /* a damaged slot may say anything */
     return damaged (d);
-  phase = backing_enter (pool->backing);
+  phase = backing_read_begin (pool->backing);
   slot = current_slot (d, index);
   if (slot_is_written_back (slot)) {
     r = read_back (d, stream, index, slot, dst, &repaired);
@@ -268,7 +268,7 @@ fetch (struct device *d, struct stream **stream, uint64_t index, void *dst,
         && must_stay)
       r = -1;
   }
-  backing_leave (pool->backing, phase);
+  backing_read_end (pool->backing, phase);
   return r;
 }
 
@@ -311,8 +311,8 @@ page_read (struct device *d, struct stream **stream, uint64_t index,
  * seldom in the cache: waiting for them costs 5 % of a write.
  */
 static void
-foresee (struct device *d, uint64_t index,
-         void (*what) (struct device *d, slot_t old))
+prefetch (struct device *d, uint64_t index,
+          void (*what) (struct device *d, slot_t old))
 {
   if (!d->pool->has_dedup)
     return;
@@ -328,9 +328,9 @@ write_whole (struct device *d, struct stream *stream, uint64_t index,
   struct encoding e;
   slot_t slot, old;
 
-  foresee (d, index, foresee_header);
+  prefetch (d, index, prefetch_header);
   encode_begin (d, stream, page, &e);
-  foresee (d, index, foresee_release);
+  prefetch (d, index, prefetch_release);
   if (encode_end (d, stream, &e, &slot) == -1)
     return -1;
   {

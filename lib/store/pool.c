@@ -44,8 +44,8 @@ open_scratch (struct pool *pool)
   if ((o->recompress_count > 0 || o->dedup != DEDUP_OFF)
       && streams_add_groups (&pool->streams, GROUP_BYTES_MAX) == -1)
     return -1;
-  return workbench_open (&pool->workbench, o->recompress, o->recompress_count,
-                         page_size, group_bytes, &pool->budget);
+  return scratch_open (&pool->scratch, o->recompress, o->recompress_count,
+                       page_size, group_bytes, &pool->budget);
 }
 
 /* Bytes for the dictionaries that OPTIONS bring, and to use them. */
@@ -72,7 +72,7 @@ pool_mem_limit_min (const struct pool_options *options)
   size_classes_init (&pool.sizes, options->geometry.page_size);
   if (open_scratch (&pool) == 0)
     scratch = pool.budget.used;
-  workbench_close (&pool.workbench);
+  scratch_close (&pool.scratch);
   streams_close (&pool.streams);
   return scratch == UINT64_MAX ? UINT64_MAX
     : align_up (fixed_bytes (&pool.file) + scratch
@@ -226,8 +226,8 @@ use_generation (struct pool *pool, unsigned priority, int generation)
   const struct pool_options *o = &pool->options;
 
   if (priority > 0)
-    return workbench_change (&pool->workbench, priority, &pool->dictionaries,
-                             generation);
+    return scratch_change (&pool->scratch, priority, &pool->dictionaries,
+                           generation);
   return streams_change (&pool->streams, &o->algorithm, &pool->dictionaries,
                          generation);
 }
@@ -300,7 +300,7 @@ pool_use_dictionary (struct pool *pool, const void *content, size_t length)
       dictionaries_hold (d, generation);
       r = use_generation (pool, p, generation);
     }
-  dictionaries_let_go (d, generation);
+  dictionaries_release (d, generation);
   dictionaries_drop_unused (d);
   return r;
 }
@@ -392,7 +392,7 @@ pool_close (struct pool *pool)
   arena_close (&pool->arena);
   if (pool->close_writeback)
     pool->close_writeback (pool);
-  workbench_close (&pool->workbench);
+  scratch_close (&pool->scratch);
   streams_close (&pool->streams);
   dictionaries_close (&pool->dictionaries);
   if (pool->locks)

@@ -84,7 +84,7 @@ struct pool {
   struct slot_locks *locks;
   struct dictionaries dictionaries;
   struct streams streams;
-  struct workbench workbench;   /* used under maintenance */
+  struct scratch scratch;       /* used under maintenance */
   struct dedup dedup;
   bool has_dedup;               /* some objects may be in it */
   bool objects_are_owned;       /* by a device each */
@@ -183,7 +183,7 @@ int pool_use_dictionary (struct pool *pool, const void *content,
                          size_t length);
 
 /* Compress new pages by ALGORITHM, whose dictionary is the caller's to
- * free.  Maintenance is held.  Errors as in live.h.
+ * free.  Maintenance is held.  Errors as in lib/maintenance/reconfigure.h.
  */
 int pool_change_algorithm (struct pool *pool,
                            const struct algorithm *algorithm);

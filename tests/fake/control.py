@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Play a server's control socket: played-control.py SOCKET DIRECTORY.
+"""Play a server's control socket: control.py SOCKET DIRECTORY.
 The reply to a verb is what the file DIRECTORY/VERB has then, and each
 request is a line of DIRECTORY/requests."""
 

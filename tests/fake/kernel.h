@@ -8,19 +8,19 @@
 
 #include <stdint.h>
 
-#define PLAYED_FDS 16
+#define FAKE_FDS 16
 
-enum played_command {
-  PLAYED_CONNECT, PLAYED_RECONFIGURE, PLAYED_DISCONNECT, PLAYED_STATUS,
+enum fake_command {
+  FAKE_CONNECT, FAKE_RECONFIGURE, FAKE_DISCONNECT, FAKE_STATUS,
 };
 
-struct played_request {
-  enum played_command command;
+struct fake_request {
+  enum fake_command command;
   uint64_t size, timeout;
   char identifier[80];
 };
 
-struct played_reply {
+struct fake_reply {
   int error, connected;
 };
 

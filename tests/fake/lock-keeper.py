@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The plugin under a supervisor: who holds the pool when the server dies.
 
-holder.py DIRECTORY PLUGIN [quick]
+lock-keeper.py DIRECTORY PLUGIN [quick]
 """
 
 import ctypes

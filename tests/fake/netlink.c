@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The netlink of a watcher under test: it leads to nbd-kernel, at the
- * socket $PLAYED_KERNEL.
+ * socket $FAKE_KERNEL.
  */
 
 #include <config.h>
@@ -38,16 +38,16 @@ nbd_close_netlink (struct nbd_netlink *nl)
 }
 
 static int
-call (struct nbd_netlink *nl, const struct played_request *r, const int *fds,
+call (struct nbd_netlink *nl, const struct fake_request *r, const int *fds,
       unsigned count)
 {
   struct iovec iov = { .iov_base = (void *) r, .iov_len = sizeof *r };
   union {
     struct cmsghdr align;
-    char room[CMSG_SPACE (PLAYED_FDS * sizeof (int))];
+    char room[CMSG_SPACE (FAKE_FDS * sizeof (int))];
   } control = { .room = { 0 } };
   struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-  struct played_reply reply = { .error = EIO };
+  struct fake_reply reply = { .error = EIO };
 
   if (count > 0) {
     struct cmsghdr *c = &control.align;
@@ -75,8 +75,8 @@ int
 nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
              const int *fds, unsigned count, int *index)
 {
-  struct played_request r = {
-    .command = PLAYED_CONNECT, .size = setup->size,
+  struct fake_request r = {
+    .command = FAKE_CONNECT, .size = setup->size,
     .timeout = setup->timeout,
   };
 
@@ -89,7 +89,7 @@ int
 nbd_reconfigure (struct nbd_netlink *nl, int index, const char *identifier,
                  int fd)
 {
-  struct played_request r = { .command = PLAYED_RECONFIGURE };
+  struct fake_request r = { .command = FAKE_RECONFIGURE };
 
   (void) index;
   snprintf (r.identifier, sizeof r.identifier, "%s", identifier);
@@ -99,7 +99,7 @@ nbd_reconfigure (struct nbd_netlink *nl, int index, const char *identifier,
 int
 nbd_disconnect (struct nbd_netlink *nl, int index)
 {
-  const struct played_request r = { .command = PLAYED_DISCONNECT };
+  const struct fake_request r = { .command = FAKE_DISCONNECT };
 
   (void) index;
   return call (nl, &r, NULL, 0);
@@ -108,7 +108,7 @@ nbd_disconnect (struct nbd_netlink *nl, int index)
 int
 nbd_status (struct nbd_netlink *nl, int index, bool *connected)
 {
-  const struct played_request r = { .command = PLAYED_STATUS };
+  const struct fake_request r = { .command = FAKE_STATUS };
 
   (void) index;
   if (call (nl, &r, NULL, 0) == -1)

@@ -38,11 +38,11 @@
 enum { READ, WRITE, DISCONNECT, FLUSH, TRIM };
 
 struct client {
-  struct played *played;
+  struct fake_server *fake_server;
   int fd;
 };
 
-struct played_clients {
+struct fake_clients {
   pthread_mutex_t lock;         /* of all that follows */
   int fds[CLIENTS_MAX];         /* by number; -1: gone */
   pthread_t threads[CLIENTS_MAX];
@@ -79,7 +79,7 @@ receive (const struct client *c, void *buf, size_t len)
   /* What counts is what was set when they came. */
   if (len > 0 && recv (c->fd, &first, 1, MSG_PEEK) != 1)
     return false;
-  n = allowed (&c->played->receive_left, len);
+  n = allowed (&c->fake_server->receive_left, len);
   while (done < n) {
     ssize_t r = recv (c->fd, (char *) buf + done, n - done, 0);
 
@@ -93,7 +93,7 @@ receive (const struct client *c, void *buf, size_t len)
 static bool
 transmit (const struct client *c, const void *buf, size_t len)
 {
-  size_t n = allowed (&c->played->send_left, len), done = 0;
+  size_t n = allowed (&c->fake_server->send_left, len), done = 0;
 
   while (done < n) {
     ssize_t r = send (c->fd, (const char *) buf + done, n - done,
@@ -138,7 +138,7 @@ reply_option (const struct client *c, uint32_t option, uint32_t type,
 static bool
 handshake (const struct client *c)
 {
-  const struct played *p = c->played;
+  const struct fake_server *p = c->fake_server;
   const uint16_t flags = htobe16 (3); /* fixed newstyle, no zeroes */
   char data[4096];
   struct option o;
@@ -195,8 +195,8 @@ takes_one (_Atomic unsigned *left)
 
 /* Do it; what is read is put in BUF. */
 static void
-perform (struct played *p, uint16_t type, uint64_t offset, uint32_t length,
-         bool fua, uint8_t *buf)
+perform (struct fake_server *p, uint16_t type, uint64_t offset,
+         uint32_t length, bool fua, uint8_t *buf)
 {
   LOCK_FOR_SCOPE (&p->clients->disk);
   if (type == WRITE) {
@@ -215,7 +215,8 @@ perform (struct played *p, uint16_t type, uint64_t offset, uint32_t length,
 }
 
 void
-played_fill (struct played *p, uint64_t offset, uint64_t length, uint8_t byte)
+fake_server_fill (struct fake_server *p, uint64_t offset, uint64_t length,
+                  uint8_t byte)
 {
   LOCK_FOR_SCOPE (&p->clients->disk);
   memset (p->disk + offset, byte, length);
@@ -223,14 +224,16 @@ played_fill (struct played *p, uint64_t offset, uint64_t length, uint8_t byte)
 }
 
 void
-played_get (struct played *p, uint64_t offset, void *buf, size_t length)
+fake_server_get (struct fake_server *p, uint64_t offset, void *buf,
+                 size_t length)
 {
   LOCK_FOR_SCOPE (&p->clients->disk);
   memcpy (buf, p->disk + offset, length);
 }
 
 void
-played_put (struct played *p, uint64_t offset, const void *buf, size_t length)
+fake_server_put (struct fake_server *p, uint64_t offset, const void *buf,
+                 size_t length)
 {
   LOCK_FOR_SCOPE (&p->clients->disk);
   memcpy (p->disk + offset, buf, length);
@@ -240,7 +243,7 @@ played_put (struct played *p, uint64_t offset, const void *buf, size_t length)
 static bool
 serve_one (const struct client *c, uint8_t *buf)
 {
-  struct played *p = c->played;
+  struct fake_server *p = c->fake_server;
   struct request r;
   struct reply reply = { .magic = htobe32 (SIMPLE_REPLY) };
   uint64_t offset;
@@ -272,7 +275,7 @@ static void *
 serve (void *opaque)
 {
   struct client *c = opaque;
-  struct played_clients *all = c->played->clients;
+  struct fake_clients *all = c->fake_server->clients;
   uint8_t *buf = malloc (MIB);
 
   assert_non_null (buf);
@@ -290,8 +293,8 @@ serve (void *opaque)
 static void *
 accept_all (void *opaque)
 {
-  struct played *p = opaque;
-  struct played_clients *all = p->clients;
+  struct fake_server *p = opaque;
+  struct fake_clients *all = p->clients;
   int fd;
 
   while ((fd = accept4 (p->listener, NULL, NULL, SOCK_CLOEXEC)) != -1) {
@@ -311,14 +314,14 @@ accept_all (void *opaque)
 /* ---- life ---- */
 
 static void
-socket_path (const struct played *p, struct sockaddr_un *addr)
+socket_path (const struct fake_server *p, struct sockaddr_un *addr)
 {
   *addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
   snprintf (addr->sun_path, sizeof addr->sun_path, "%s/socket", p->dir);
 }
 
 static void
-begin (struct played *p)
+begin (struct fake_server *p)
 {
   struct sockaddr_un addr;
 
@@ -332,9 +335,9 @@ begin (struct played *p)
 }
 
 static void
-end (struct played *p)
+end (struct fake_server *p)
 {
-  struct played_clients *all = p->clients;
+  struct fake_clients *all = p->clients;
   struct sockaddr_un addr;
 
   p->stop = true;
@@ -342,7 +345,7 @@ end (struct played *p)
   unlink (addr.sun_path);
   shutdown (p->listener, SHUT_RDWR);
   pthread_join (all->acceptor, NULL);
-  played_cut (p);
+  fake_server_cut (p);
   for (unsigned i = 0; i < all->count; ++i)
     pthread_join (all->threads[i], NULL);
   all->count = 0;
@@ -350,10 +353,10 @@ end (struct played *p)
   p->stop = false;
 }
 
-struct played *
-played_start (uint64_t size)
+struct fake_server *
+fake_server_start (uint64_t size)
 {
-  struct played *p = calloc (1, sizeof *p);
+  struct fake_server *p = calloc (1, sizeof *p);
   struct sockaddr_un addr;
 
   assert_non_null (p);
@@ -375,9 +378,9 @@ played_start (uint64_t size)
 }
 
 void
-played_cut (struct played *p)
+fake_server_cut (struct fake_server *p)
 {
-  struct played_clients *all = p->clients;
+  struct fake_clients *all = p->clients;
 
   LOCK_FOR_SCOPE (&all->lock);
   for (unsigned i = 0; i < all->count; ++i)
@@ -386,23 +389,23 @@ played_cut (struct played *p)
 }
 
 void
-played_leave (struct played *p)
+fake_server_leave (struct fake_server *p)
 {
   end (p);
 }
 
 void
-played_return (struct played *p, enum played_disk disk)
+fake_server_return (struct fake_server *p, enum fake_disk disk)
 {
-  if (disk == PLAYED_EMPTY)
-    played_fill (p, 0, p->size, 0);
-  else if (disk == PLAYED_POWER_LOST)
+  if (disk == FAKE_DISK_EMPTY)
+    fake_server_fill (p, 0, p->size, 0);
+  else if (disk == FAKE_DISK_POWER_LOST)
     memcpy (p->disk, p->durable, p->size);
   begin (p);
 }
 
 void
-played_stop (struct played *p)
+fake_server_stop (struct fake_server *p)
 {
   end (p);
   assert_int_equal (rmdir (p->dir), 0);

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct played_clients;
+struct fake_clients;
 
-struct played {
+struct fake_server {
   char dir[64], uri[128];
   uint8_t *disk, *durable;      /* the latter survives a loss of power */
   uint64_t size;
   int listener;
-  struct played_clients *clients;
+  struct fake_clients *clients;
 
   /* What it does now.  Counts are of bytes since they were set, of all
    * connections; the one that reaches one ends there.  -1: none does.
@@ -41,35 +41,36 @@ struct played {
 };
 
 /* A disk of SIZE zeroes, at p->uri. */
-struct played *played_start (uint64_t size);
+struct fake_server *fake_server_start (uint64_t size);
 
 /* The clients have gone. */
-void played_stop (struct played *p);
+void fake_server_stop (struct fake_server *p);
 
-/* End all connections, and take no more until played_return, which finds
+/* End all connections, and take no more until fake_server_return, which finds
  * the disk so.
  */
-enum played_disk {
-  PLAYED_KEPT,                  /* as it is */
-  PLAYED_EMPTY,
-  PLAYED_POWER_LOST,            /* without writes that were not FUA */
+enum fake_disk {
+  FAKE_DISK_KEPT,               /* as it is */
+  FAKE_DISK_EMPTY,
+  FAKE_DISK_POWER_LOST,         /* without writes that were not FUA */
 };
 
-void played_leave (struct played *p);
-void played_return (struct played *p, enum played_disk disk);
+void fake_server_leave (struct fake_server *p);
+void fake_server_return (struct fake_server *p, enum fake_disk disk);
 
 /* Change LENGTH bytes of the disk, for good. */
-void played_fill (struct played *p, uint64_t offset, uint64_t length,
-                  uint8_t byte);
+void fake_server_fill (struct fake_server *p, uint64_t offset, uint64_t length,
+                       uint8_t byte);
 
 /* Put LENGTH bytes of the disk, from OFFSET on, into BUF, or those of BUF to the
  * disk, for good.
  */
-void played_get (struct played *p, uint64_t offset, void *buf, size_t length);
-void played_put (struct played *p, uint64_t offset, const void *buf,
-                 size_t length);
+void fake_server_get (struct fake_server *p, uint64_t offset, void *buf,
+                      size_t length);
+void fake_server_put (struct fake_server *p, uint64_t offset, const void *buf,
+                      size_t length);
 
 /* End all connections. */
-void played_cut (struct played *p);
+void fake_server_cut (struct fake_server *p);
 
 #endif /* NBDZRAM_TESTS_FAKE_SERVER_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram watch as it is, but for its netlink: see played-netlink.c. */
+/* nbdzram watch as it is, but for its netlink: see netlink.c. */
 
 #include <config.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a fuzz target gives: libFuzzer calls the first; fuzz-driver.c,
+/* What a fuzz target gives: libFuzzer calls the first; driver.c,
  * which runs where libFuzzer doesn't, calls both.
  */
 

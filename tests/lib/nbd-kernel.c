@@ -53,12 +53,12 @@ struct slot {
   struct op op;
 };
 
-static struct slot slots[PLAYED_FDS];
+static struct slot slots[FAKE_FDS];
 static unsigned slot_count;
 /* Requests of dead sockets, whose timers run on; those whose have run out
  * are to be sent again.
  */
-static struct op waiting[2 * PLAYED_FDS], again[2 * PLAYED_FDS];
+static struct op waiting[2 * FAKE_FDS], again[2 * FAKE_FDS];
 static unsigned waiting_count, again_count;
 static uint32_t *versions;      /* acknowledged; 0: zeroes */
 static bool *busy;              /* a request for the page is somewhere */
@@ -236,7 +236,7 @@ submit (struct slot *s)
     return;
   if (again_count > 0)
     op = again[--again_count];
-  else if (waiting_count < PLAYED_FDS)
+  else if (waiting_count < FAKE_FDS)
     choose (&op);
   else
     return;
@@ -258,7 +258,7 @@ set_timeout (int fd)
 }
 
 static int
-start_device (const struct played_request *r, const int *fds, unsigned count)
+start_device (const struct fake_request *r, const int *fds, unsigned count)
 {
   char text[32];
 
@@ -281,7 +281,7 @@ start_device (const struct played_request *r, const int *fds, unsigned count)
 }
 
 static int
-take_socket (const struct played_request *r, int fd)
+take_socket (const struct fake_request *r, int fd)
 {
   if (strcmp (r->identifier, identifier) != 0)
     return EINVAL;
@@ -303,27 +303,27 @@ take_socket (const struct played_request *r, int fd)
 }
 
 static void
-answer (int client, const struct played_request *r, int *fds, unsigned count)
+answer (int client, const struct fake_request *r, int *fds, unsigned count)
 {
-  struct played_reply reply = { .connected = slot_count > 0 };
+  struct fake_reply reply = { .connected = slot_count > 0 };
 
   switch (r->command) {
-  case PLAYED_CONNECT:
+  case FAKE_CONNECT:
     reply.error = start_device (r, fds, count);
     break;
-  case PLAYED_RECONFIGURE:
+  case FAKE_RECONFIGURE:
     reply.error = count == 1 ? take_socket (r, fds[0]) : EINVAL;
     break;
-  case PLAYED_DISCONNECT:
+  case FAKE_DISCONNECT:
     remove_file ("pid");
     remove_file ("backend");
     break;
-  case PLAYED_STATUS:
+  case FAKE_STATUS:
     break;
   }
   if (send (client, &reply, sizeof reply, MSG_NOSIGNAL) == -1)
     return;
-  if (r->command == PLAYED_DISCONNECT) {
+  if (r->command == FAKE_DISCONNECT) {
     printf ("%" PRIu64 " requests, %" PRIu64 " sent again, %" PRIu64
             " sockets taken, %" PRIu64 " not\n", done, resent, taken,
             refused);
@@ -335,16 +335,16 @@ answer (int client, const struct played_request *r, int *fds, unsigned count)
 static bool
 serve (int client)
 {
-  struct played_request r;
+  struct fake_request r;
   struct iovec iov = { .iov_base = &r, .iov_len = sizeof r };
   union {
     struct cmsghdr align;
-    char room[CMSG_SPACE (PLAYED_FDS * sizeof (int))];
+    char room[CMSG_SPACE (FAKE_FDS * sizeof (int))];
   } control;
   struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
                         .msg_control = &control,
                         .msg_controllen = sizeof control };
-  int fds[PLAYED_FDS];
+  int fds[FAKE_FDS];
   unsigned count = 0;
   struct cmsghdr *c;
 
@@ -381,7 +381,7 @@ run (int listener)
   unsigned n = 0;
 
   for (;;) {
-    struct pollfd p[1 + CLIENTS + PLAYED_FDS];
+    struct pollfd p[1 + CLIENTS + FAKE_FDS];
 
     p[0] = (struct pollfd) { .fd = listener, .events = POLLIN };
     for (unsigned i = 0; i < CLIENTS; ++i)

@@ -672,7 +672,7 @@ work_until_killed (pid_t server, uint64_t *random)
 {
   struct worker *workers = allocate (threads * sizeof *workers);
   pthread_t ids[threads], maintainer;
-  uint64_t chance = next (random);
+  uint64_t prng = next (random);
 
   for (unsigned i = 0; i < threads; ++i) {
     struct worker *w = &workers[i];
@@ -686,7 +686,7 @@ work_until_killed (pid_t server, uint64_t *random)
       fail ("pthread_create");
   }
   killed = false;
-  if (control && pthread_create (&maintainer, NULL, maintain, &chance) != 0)
+  if (control && pthread_create (&maintainer, NULL, maintain, &prng) != 0)
     fail ("pthread_create");
   sleep_us (time_to_live (random));
   kill_server (server);

@@ -58,7 +58,7 @@ typedef uint8_t image[BLOCKS][BACKING_BLOCK];
 
 struct disk {
   const char *path;             /* of its bytes; NULL: it is played */
-  struct played *played;
+  struct fake_server *fake_server;
   const char *given;            /* what the server is given */
   image now, before, snapshot;
 };
@@ -96,7 +96,7 @@ die (const char *fmt, ...)
 }
 
 static bool
-chance (unsigned percent)
+prng (unsigned percent)
 {
   return rng_below (&t.rng, 100) < percent;
 }
@@ -256,7 +256,7 @@ static void
 write_pages (unsigned percent)
 {
   for (unsigned n = 0; n < PAGES; ++n)
-    if (chance (percent))
+    if (prng (percent))
       write_page (n);
 }
 
@@ -289,11 +289,11 @@ disk_io (struct disk *d, bool write, uint32_t block, void *buf, size_t len)
   off_t offset = (off_t) block * BACKING_BLOCK;
   int fd;
 
-  if (d->played && write)
-    played_put (d->played, (uint64_t) offset, buf, len);
-  else if (d->played)
-    played_get (d->played, (uint64_t) offset, buf, len);
-  if (d->played)
+  if (d->fake_server && write)
+    fake_server_put (d->fake_server, (uint64_t) offset, buf, len);
+  else if (d->fake_server)
+    fake_server_get (d->fake_server, (uint64_t) offset, buf, len);
+  if (d->fake_server)
     return;
   fd = open (d->path, O_RDWR | O_CLOEXEC);
   if (fd == -1)
@@ -341,7 +341,7 @@ lose_last_writes (struct disk *d)
 
   for (uint32_t i = 1; i < BLOCKS; ++i)
     if (memcmp (d->now[i], d->before[i], BACKING_BLOCK) != 0
-        && chance (percent))
+        && prng (percent))
       put_block (d, i, d->before[i]);
 }
 
@@ -381,7 +381,7 @@ write_back (bool killed)
 {
   pid_t pid;
 
-  if (chance (50) && !ended_well (ask ("recompress", "--group", NULL)))
+  if (prng (50) && !ended_well (ask ("recompress", "--group", NULL)))
     die ("no groups are made");
   look_at_disks (offsetof (struct disk, before));
   pid = ask ("writeback", "--type=all", NULL);
@@ -421,21 +421,21 @@ static void
 run_round (void)
 {
   struct disk *d = t.disks[rng_below (&t.rng, t.count)];
-  bool both = t.count > 1 && chance (20);
-  bool killed = chance (50);
+  bool both = t.count > 1 && prng (20);
+  bool killed = prng (50);
 
   t.fault = NONE;
   wait_for_pair ();
-  write_pages (chance (50) ? 100 : 60);
-  if (chance (60) || t.round == 0) {
+  write_pages (prng (50) ? 100 : 60);
+  if (prng (60) || t.round == 0) {
     write_back (false);
     look_at_disks (offsetof (struct disk, snapshot));
-    write_pages (chance (50) ? 100 : 60);
+    write_pages (prng (50) ? 100 : 60);
   }
   t.fault = (enum fault) rng_below (&t.rng, FAULTS);
-  if (d->played && t.fault == FORGETFUL)
-    d->played->forgets = (unsigned) rng_below (&t.rng, 20);
-  write_back (chance (30));
+  if (d->fake_server && t.fault == FORGETFUL)
+    d->fake_server->forgets = (unsigned) rng_below (&t.rng, 20);
+  write_back (prng (30));
   /* A pair must have had the time to become whole. */
   if (t.fault != FORGETFUL)
     wait_for_pair ();
@@ -446,8 +446,8 @@ run_round (void)
     harm (t.disks[d == t.disks[0]], t.fault);
   if (killed)
     start_server ();
-  if (d->played)
-    d->played->forgets = 0;
+  if (d->fake_server)
+    d->fake_server->forgets = 0;
   read_pages (t.fault != NONE && (t.count == 1 || both));
 }
 
@@ -455,13 +455,13 @@ static void
 begin_run (uint64_t seed)
 {
   t.seed = t.rng.state = seed;
-  t.random = chance (30) ? 0 : 8 * (8 + (unsigned) rng_below (&t.rng, 400));
+  t.random = prng (30) ? 0 : 8 * (8 + (unsigned) rng_below (&t.rng, 400));
   unlink (t.pool);
   for (unsigned i = 0; i < t.count; ++i) {
     struct disk *d = t.disks[i];
 
-    if (d->played)
-      played_fill (d->played, 0, DISK, 0);
+    if (d->fake_server)
+      fake_server_fill (d->fake_server, 0, DISK, 0);
     else if (strcmp (t.kind, "file") == 0)
       unlink (d->path);
     else {
@@ -502,9 +502,9 @@ open_disks (const char *kind, char *file)
       d->given = given;
       continue;
     }
-    d->played = played_start (DISK);
-    d->played->multi_conn = true;
-    d->given = d->played->uri;
+    d->fake_server = fake_server_start (DISK);
+    d->fake_server->multi_conn = true;
+    d->given = d->fake_server->uri;
   }
 }
 
@@ -512,8 +512,8 @@ static void
 close_disks (void)
 {
   for (unsigned i = 0; i < t.count; ++i) {
-    if (t.disks[i]->played)
-      played_stop (t.disks[i]->played);
+    if (t.disks[i]->fake_server)
+      fake_server_stop (t.disks[i]->fake_server);
     free (t.disks[i]);
   }
 }

@@ -410,7 +410,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (os.bytes == s->bytes);
   CHECK (os.huge <= s->huge);
   CHECK (s->bad == 0);
-  sum = fixed + stream_bytes (pool) + workbench_bytes (&pool->workbench)
+  sum = fixed + stream_bytes (pool) + scratch_bytes_taken (&pool->scratch)
     + dedup_bytes (pool) + dictionaries_bytes (&pool->dictionaries)
     + (s->devices + s->leaves + s->map_pages + s->info_pages)
       * OS_PAGE_SIZE

@@ -42,7 +42,7 @@ read_slot (struct shared_slot *slot)
 {
   _Alignas (4096) uint8_t buf[2 * BACKING_BLOCK];
   uint8_t expected[LENGTH];
-  unsigned phase = backing_enter (&store->backing);
+  unsigned phase = backing_read_begin (&store->backing);
   uint64_t offset;
   uint32_t tag;
   bool same = false, ok = true;
@@ -62,7 +62,7 @@ read_slot (struct shared_slot *slot)
     LOCK_FOR_SCOPE (&slot->lock);
     same = slot->offset == offset;
   }
-  backing_leave (&store->backing, phase);
+  backing_read_end (&store->backing, phase);
   if (same && !ok)
     wrong++;
   return same;
@@ -262,7 +262,7 @@ try_reader (bool stale)
 {
   struct backing_io io = store->backing.io[0];
   const struct backing_io *before = store->backing.io;
-  unsigned phase = backing_enter (&store->backing);
+  unsigned phase = backing_read_begin (&store->backing);
   uint32_t turned = store->backing.phase;
   pthread_t thread;
   void *failed;
@@ -278,7 +278,7 @@ try_reader (bool stale)
     sched_yield ();
   assert_false (written);
   left = true;
-  backing_leave (&store->backing, phase);
+  backing_read_end (&store->backing, phase);
   pthread_join (thread, &failed);
   assert_null (failed);
   assert_true (written);

@@ -86,9 +86,9 @@ found_by_name (void **state)
   b = device_add (u.pool, "b", 1, "", NULL);
   assert_non_null (b);
   assert_ptr_equal (device_find (u.pool, "a"), a);
-  assert_ptr_equal (device_look_at_next (u.pool, NULL), a);
-  assert_ptr_equal (device_look_at_next (u.pool, a), b);
-  assert_null (device_look_at_next (u.pool, b));
+  assert_ptr_equal (device_pin_next (u.pool, NULL), a);
+  assert_ptr_equal (device_pin_next (u.pool, a), b);
+  assert_null (device_pin_next (u.pool, b));
   assert_int_equal (u.pool->device_count, 2);
   device_put (a);
   device_put (a);
@@ -118,8 +118,8 @@ removed_with_all_it_held (void **state)
   assert_true (b->held.used > 100 * PAGE);
   device_remove (b);
   assert_null (device_find (u.pool, "b"));
-  assert_ptr_equal (device_look_at_next (u.pool, NULL), a);
-  assert_null (device_look_at_next (u.pool, a));
+  assert_ptr_equal (device_pin_next (u.pool, NULL), a);
+  assert_null (device_pin_next (u.pool, a));
   device_put (b);
   assert_pool_ok (u.pool);
   pool_compact (u.pool, NULL);
@@ -976,7 +976,7 @@ disturb (void *opaque)
 
     pool_compact (u.pool, NULL);
     for (struct device *l = NULL;
-         (l = device_look_at_next (u.pool, l)) != NULL; )
+         (l = device_pin_next (u.pool, l)) != NULL; )
       assert_true (l->size > 0);
     if (!d)
       continue;

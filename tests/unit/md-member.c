@@ -129,15 +129,15 @@ static void
 arrays (void **state)
 {
   char array[MD_NAME_SIZE], level[32];
-  int halves[MD_HALVES_MAX];
+  int members[MD_HALVES_MAX];
 
   (void) state;
   assert_true (md_find (array, 0));
   assert_string_equal (array, "md7");
   assert_false (md_find (array, 5));
-  assert_int_equal (md_halves ("md7", halves), 2);
-  assert_int_equal (halves[0] + halves[1], 1);
-  assert_int_equal (md_halves ("md8", halves), 0);
+  assert_int_equal (md_members ("md7", members), 2);
+  assert_int_equal (members[0] + members[1], 1);
+  assert_int_equal (md_members ("md8", members), 0);
   assert_true (md_is_mirror ("md7"));
   assert_false (md_is_mirror ("md8"));
   sh ("echo raid10 >sys/block/md7/md/level");
@@ -152,14 +152,14 @@ static void
 states (void **state)
 {
   (void) state;
-  assert_int_equal (md_half_of ("md7", 0), MD_HALF_IN_SYNC);
+  assert_int_equal (md_member_of ("md7", 0), MD_HALF_IN_SYNC);
   put_state (0, "faulty,write_error");
-  assert_int_equal (md_half_of ("md7", 0), MD_HALF_FAULTY);
+  assert_int_equal (md_member_of ("md7", 0), MD_HALF_FAULTY);
   put_state (0, "spare,failfast");
-  assert_int_equal (md_half_of ("md7", 0), MD_HALF_SPARE);
+  assert_int_equal (md_member_of ("md7", 0), MD_HALF_SPARE);
   put_state (0, "not_in_sync");
-  assert_int_equal (md_half_of ("md7", 0), MD_HALF_SPARE);
-  assert_int_equal (md_half_of ("md7", 3), MD_HALF_NONE);
+  assert_int_equal (md_member_of ("md7", 0), MD_HALF_SPARE);
+  assert_int_equal (md_member_of ("md7", 3), MD_HALF_NONE);
 
   assert_true (md_has_other ("md7", 0));
   assert_false (md_has_other ("md7", 1));
@@ -174,22 +174,22 @@ states (void **state)
 
 /* ---- giving up ---- */
 
-static enum half_event
-look (struct half *h, bool dead, int64_t now)
+static enum member_event
+look (struct member *h, bool dead, int64_t now)
 {
   char text[160];
 
-  return half_look (h, dead, now, text, sizeof text);
+  return member_look (h, dead, now, text, sizeof text);
 }
 
 static void
 given_up_in_time (void **state)
 {
   char array[MD_NAME_SIZE] = "";
-  struct half h;
+  struct member h;
 
   (void) state;
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   assert_int_equal (look (&h, false, 0), HALF_FOUND);
   assert_string_equal (array, "md7");
   assert_int_equal (look (&h, false, 500), HALF_QUIET);
@@ -208,10 +208,10 @@ static void
 last_one_stays (void **state)
 {
   char array[MD_NAME_SIZE] = "md7";
-  struct half h;
+  struct member h;
 
   (void) state;
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   put_readers (1, 0);
   assert_int_equal (look (&h, true, 0), HALF_QUIET);
   assert_int_equal (look (&h, true, 100000), HALF_QUIET);
@@ -236,11 +236,11 @@ static void
 no_mirror (void **state)
 {
   char array[MD_NAME_SIZE] = "md7";
-  struct half h;
+  struct member h;
 
   (void) state;
   sh ("echo raid0 >sys/block/md7/md/level");
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   assert_int_equal (look (&h, true, 0), HALF_QUIET);
   assert_int_equal (look (&h, true, 2000), HALF_FOUND);
   assert_string_equal (array, "");
@@ -256,17 +256,17 @@ static void
 leaving (void **state)
 {
   char array[MD_NAME_SIZE] = "md7";
-  struct half h;
+  struct member h;
 
   (void) state;
-  half_begin (&h, 0, array);
-  assert_false (half_leave (&h));
+  member_begin (&h, 0, array);
+  assert_false (member_leave (&h));
   assert_state (0, "faulty");
   put_state (0, "faulty,failfast");
-  assert_false (half_leave (&h));
+  assert_false (member_leave (&h));
   assert_state (0, "remove");
   leave (0);
-  assert_true (half_leave (&h));
+  assert_true (member_leave (&h));
 }
 
 /* The kernel must not be told that the last one is dead. */
@@ -274,12 +274,12 @@ static void
 last_one_is_never_failed (void **state)
 {
   char array[MD_NAME_SIZE] = "md7";
-  struct half h;
+  struct member h;
 
   (void) state;
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   put_readers (1, 0);
-  assert_false (half_leave (&h));
+  assert_false (member_leave (&h));
   assert_state (0, "in_sync,failfast");
 }
 
@@ -289,11 +289,11 @@ static void
 given_back (void **state)
 {
   char array[MD_NAME_SIZE] = "md7", text[160];
-  struct half h;
+  struct member h;
 
   (void) state;
   leave (0);
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   assert_int_equal (look (&h, false, 0), HALF_ADDING);
   assert_int_equal (look (&h, false, 500), HALF_QUIET);
   assert_int_equal (begun, 1);
@@ -301,7 +301,7 @@ given_back (void **state)
   /* Refused: again, but not at once. */
   ended = true;
   end_result = -1;
-  assert_int_equal (half_look (&h, false, 1000, text, sizeof text),
+  assert_int_equal (member_look (&h, false, 1000, text, sizeof text),
                     HALF_NOT_ADDED);
   assert_string_equal (text, "mdadm: too small");
   assert_int_equal (look (&h, false, 5900), HALF_QUIET);
@@ -325,18 +325,18 @@ static void
 dies_while_added (void **state)
 {
   char array[MD_NAME_SIZE] = "md7";
-  struct half h;
+  struct member h;
 
   (void) state;
   leave (0);
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   assert_int_equal (look (&h, false, 0), HALF_ADDING);
   assert_int_equal (look (&h, true, 500), HALF_QUIET);
   assert_int_equal (look (&h, true, 2500), HALF_GIVE_UP);
-  assert_false (half_leave (&h));
+  assert_false (member_leave (&h));
   ended = true;
   end_result = -1;
-  assert_true (half_leave (&h));
+  assert_true (member_leave (&h));
 }
 
 /* md gave it up, though its server lives. */
@@ -344,10 +344,10 @@ static void
 refused_a_request (void **state)
 {
   char array[MD_NAME_SIZE] = "md7";
-  struct half h;
+  struct member h;
 
   (void) state;
-  half_begin (&h, 0, array);
+  member_begin (&h, 0, array);
   put_state (0, "faulty");
   assert_int_equal (look (&h, false, 0), HALF_QUIET);
   assert_int_equal (look (&h, false, 59000), HALF_QUIET);

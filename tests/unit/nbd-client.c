@@ -49,10 +49,10 @@ fill_block (uint8_t *block, uint64_t n)
   object_fill (block, BACKING_BLOCK, (uint32_t) n + 1);
 }
 
-static struct played *
+static struct fake_server *
 start_server (bool multi_conn)
 {
-  struct played *p = played_start (DISK);
+  struct fake_server *p = fake_server_start (DISK);
 
   p->multi_conn = multi_conn;
   for (uint64_t n = 0; n < DISK / BACKING_BLOCK; ++n)
@@ -62,29 +62,29 @@ start_server (bool multi_conn)
   return p;
 }
 
-static struct far_end *
-open_far_end (struct played *p, unsigned timeout)
+static struct nbd_client *
+open_client (struct fake_server *p, unsigned timeout)
 {
-  const struct far_end_options o = {
+  const struct nbd_client_options o = {
     .uri = p->uri, .timeout = timeout, .log = count_line,
   };
   char error[256] = "";
-  struct far_end *f = far_end_open (&o, error, sizeof error);
+  struct nbd_client *f = nbd_client_open (&o, error, sizeof error);
 
   if (!f)
     fail_msg ("%s", error);
-  assert_int_equal (far_end_size (f), DISK);
-  assert_true (far_end_can_trim (f));
+  assert_int_equal (nbd_client_size (f), DISK);
+  assert_true (nbd_client_can_trim (f));
   return f;
 }
 
 static void
-wait_for_connections (struct far_end *f, unsigned n)
+wait_for_connections (struct nbd_client *f, unsigned n)
 {
-  struct far_end_stats st;
+  struct nbd_client_stats st;
 
   for (unsigned i = 0; i < 6000; ++i) {
-    far_end_get_stats (f, &st);
+    nbd_client_get_stats (f, &st);
     if (st.connections == n)
       return;
     usleep (10000);
@@ -92,38 +92,38 @@ wait_for_connections (struct far_end *f, unsigned n)
   fail_msg ("%u connections", st.connections);
 }
 
-static struct far_end *
-start_far_end (struct played *p, unsigned timeout)
+static struct nbd_client *
+start_client (struct fake_server *p, unsigned timeout)
 {
-  struct far_end *f = open_far_end (p, timeout);
+  struct nbd_client *f = open_client (p, timeout);
 
-  far_end_rest (f);
-  assert_false (far_end_is_there (f));
-  assert_int_equal (far_end_start (f, is_right, NULL), 0);
+  nbd_client_disconnect (f);
+  assert_false (nbd_client_is_connected (f));
+  assert_int_equal (nbd_client_start (f, is_right, NULL), 0);
   wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
   return f;
 }
 
 static void
-assert_block (struct far_end *f, uint64_t n)
+assert_block (struct nbd_client *f, uint64_t n)
 {
   uint8_t block[BACKING_BLOCK], expected[BACKING_BLOCK];
 
   fill_block (expected, n);
-  if (far_end_read (f, block, sizeof block, n * BACKING_BLOCK, true) == -1)
+  if (nbd_client_read (f, block, sizeof block, n * BACKING_BLOCK, true) == -1)
     fail_msg ("block %u: %s", (unsigned) n, strerror (errno));
   assert_memory_equal (block, expected, sizeof block);
 }
 
 static int
-write_blocks (struct far_end *f, const uint8_t *data, uint64_t n,
+write_blocks (struct nbd_client *f, const uint8_t *data, uint64_t n,
               unsigned blocks, bool *unsure)
 {
   const struct backing_run run = {
     data, (size_t) blocks * BACKING_BLOCK, n * BACKING_BLOCK,
   };
 
-  return far_end_write (f, &run, 1, unsure);
+  return nbd_client_write (f, &run, 1, unsure);
 }
 
 static uint64_t
@@ -147,42 +147,42 @@ requests (void **state)
 
   (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
-    struct played *p = start_server (turn & 1);
-    struct far_end *f = turn < 2 ? open_far_end (p, LONG)
-                                 : start_far_end (p, LONG);
+    struct fake_server *p = start_server (turn & 1);
+    struct nbd_client *f = turn < 2 ? open_client (p, LONG)
+                                 : start_client (p, LONG);
 
-    assert_true (far_end_is_there (f));
+    assert_true (nbd_client_is_connected (f));
     for (uint64_t n = 1; n < 20; ++n)
       assert_block (f, n);
     object_fill (data, sizeof data, turn);
     runs[0] = (struct backing_run) { data, 300 * KIB, MIB };
     runs[1] = (struct backing_run) { data + 300 * KIB, 4 * KIB, 3 * MIB };
     runs[2] = (struct backing_run) { data + 304 * KIB, 720 * KIB, 5 * MIB };
-    assert_int_equal (far_end_write (f, runs, 3, &unsure), 0);
+    assert_int_equal (nbd_client_write (f, runs, 3, &unsure), 0);
     for (unsigned i = 0; i < 3; ++i)
       assert_memory_equal (p->disk + runs[i].offset, runs[i].data,
                            runs[i].length);
-    assert_int_equal (far_end_trim (f, 3 * MIB, 4 * KIB, &unsure), 0);
+    assert_int_equal (nbd_client_trim (f, 3 * MIB, 4 * KIB, &unsure), 0);
     assert_int_equal (p->trimmed, 4 * KIB);
-    assert_int_equal (far_end_write (f, runs, 0, &unsure), 0);
-    far_end_close (f);
+    assert_int_equal (nbd_client_write (f, runs, 0, &unsure), 0);
+    nbd_client_close (f);
     assert_int_equal (said, 0);
-    played_stop (p);
+    fake_server_stop (p);
   }
 }
 
 static void
 refusals (void **state)
 {
-  const struct far_end_options o = {
+  const struct nbd_client_options o = {
     .uri = "nbd+unix:///?socket=/nonexistent/socket", .timeout = LONG,
   };
   char error[256] = "";
 
   (void) state;
-  assert_null (far_end_open (&o, error, sizeof error));
+  assert_null (nbd_client_open (&o, error, sizeof error));
   assert_non_null (strstr (error, "No such file"));
-  far_end_close (NULL);
+  nbd_client_close (NULL);
 }
 
 /* ---- away at first ---- */
@@ -193,38 +193,38 @@ away_at_first (void **state)
 {
   (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
-    struct played *p = start_server (turn & 1);
-    const struct far_end_options o = {
+    struct fake_server *p = start_server (turn & 1);
+    const struct nbd_client_options o = {
       .uri = p->uri, .timeout = turn < 2 ? LONG : 1, .may_be_away = true,
     };
     uint8_t block[BACKING_BLOCK];
     char error[256] = "";
-    struct far_end *f;
+    struct nbd_client *f;
 
-    played_leave (p);
-    f = far_end_open (&o, error, sizeof error);
+    fake_server_leave (p);
+    f = nbd_client_open (&o, error, sizeof error);
     assert_non_null (f);
     assert_non_null (strstr (error, "No such file"));
-    assert_int_equal (far_end_size (f), 0);
-    assert_false (far_end_is_there (f));
-    assert_int_equal (far_end_read (f, block, sizeof block, 0, true), -1);
+    assert_int_equal (nbd_client_size (f), 0);
+    assert_false (nbd_client_is_connected (f));
+    assert_int_equal (nbd_client_read (f, block, sizeof block, 0, true), -1);
     assert_int_equal (errno, ENOTCONN);
-    far_end_rest (f);
-    assert_int_equal (far_end_start (f, is_right, NULL), 0);
+    nbd_client_disconnect (f);
+    assert_int_equal (nbd_client_start (f, is_right, NULL), 0);
     if (turn < 2) {
-      played_return (p, PLAYED_KEPT);
+      fake_server_return (p, FAKE_DISK_KEPT);
       assert_block (f, 1);      /* waits for it */
       wait_for_connections (f, turn & 1 ? FAR_END_CONNECTIONS : 1);
-      assert_int_equal (far_end_size (f), DISK);
-      assert_true (far_end_can_trim (f));
+      assert_int_equal (nbd_client_size (f), DISK);
+      assert_true (nbd_client_can_trim (f));
     } else {
-      assert_int_equal (far_end_read (f, block, sizeof block, 0, true), -1);
+      assert_int_equal (nbd_client_read (f, block, sizeof block, 0, true), -1);
       assert_int_equal (errno, ETIMEDOUT);
     }
-    far_end_close (f);
+    nbd_client_close (f);
     if (turn >= 2)
-      played_return (p, PLAYED_KEPT);
-    played_stop (p);
+      fake_server_return (p, FAKE_DISK_KEPT);
+    fake_server_stop (p);
   }
 }
 
@@ -232,17 +232,17 @@ away_at_first (void **state)
 static void
 unusable (void **state)
 {
-  struct played *p = start_server (false);
-  const struct far_end_options o = {
+  struct fake_server *p = start_server (false);
+  const struct nbd_client_options o = {
     .uri = p->uri, .timeout = LONG, .may_be_away = true,
   };
   char error[256] = "";
 
   (void) state;
   p->read_only = true;
-  assert_null (far_end_open (&o, error, sizeof error));
+  assert_null (nbd_client_open (&o, error, sizeof error));
   assert_string_equal (error, "it is read-only");
-  played_stop (p);
+  fake_server_stop (p);
 }
 
 /* ---- connections that end ---- */
@@ -257,9 +257,9 @@ next_cut (int64_t cut)
 static void
 cut_reads (void **state)
 {
-  struct played *p = start_server (false);
-  struct far_end *f = start_far_end (p, LONG);
-  struct far_end_stats st;
+  struct fake_server *p = start_server (false);
+  struct nbd_client *f = start_client (p, LONG);
+  struct nbd_client_stats st;
   uint64_t n = 1;
 
   (void) state;
@@ -273,15 +273,16 @@ cut_reads (void **state)
     assert_block (f, n++);
     assert_int_equal (p->send_left, -1);
   }
-  far_end_get_stats (f, &st);
+  nbd_client_get_stats (f, &st);
   assert_true (st.reconnects >= 28 + 48);
-  far_end_close (f);
-  played_stop (p);
+  nbd_client_close (f);
+  fake_server_stop (p);
 }
 
 /* A write that fails says whether it may have been done. */
 static void
-cut_write (struct played *p, struct far_end *f, uint64_t n, bool must_be_sure)
+cut_write (struct fake_server *p, struct nbd_client *f, uint64_t n,
+           bool must_be_sure)
 {
   uint8_t data[2 * BACKING_BLOCK];
   bool unsure = false;
@@ -304,8 +305,8 @@ cut_write (struct played *p, struct far_end *f, uint64_t n, bool must_be_sure)
 static void
 cut_writes (void **state)
 {
-  struct played *p = start_server (false);
-  struct far_end *f = start_far_end (p, LONG);
+  struct fake_server *p = start_server (false);
+  struct nbd_client *f = start_client (p, LONG);
   uint64_t n = 1;
 
   (void) state;
@@ -322,34 +323,34 @@ cut_writes (void **state)
   /* Nothing of the rest was touched. */
   for (; n < DISK / BACKING_BLOCK; n += 7)
     assert_block (f, n + 1 < DISK / BACKING_BLOCK ? n + 1 : n);
-  far_end_close (f);
-  played_stop (p);
+  nbd_client_close (f);
+  fake_server_stop (p);
 }
 
 /* ... while it is being made again. */
 static void
 cut_handshakes (void **state)
 {
-  struct played *p = start_server (false);
-  struct far_end *f = start_far_end (p, LONG);
+  struct fake_server *p = start_server (false);
+  struct nbd_client *f = start_client (p, LONG);
   unsigned step = unit_quick () ? 23 : 5;
 
   (void) state;
   for (int64_t cut = 0; cut < 120; cut += step) {
     wait_for_connections (f, 1);
-    played_leave (p);
+    fake_server_leave (p);
     p->send_left = cut;
-    played_return (p, PLAYED_KEPT);
+    fake_server_return (p, FAKE_DISK_KEPT);
     assert_block (f, (uint64_t) cut + 1);
     p->send_left = -1;
-    played_leave (p);
+    fake_server_leave (p);
     p->receive_left = cut;
-    played_return (p, PLAYED_KEPT);
+    fake_server_return (p, FAKE_DISK_KEPT);
     assert_block (f, (uint64_t) cut + 2);
     p->receive_left = -1;
   }
-  far_end_close (f);
-  played_stop (p);
+  nbd_client_close (f);
+  fake_server_stop (p);
 }
 
 /* What is behind the end is an error, and ends no connection. */
@@ -357,25 +358,25 @@ static void
 behind_the_end (void **state)
 {
   uint8_t block[BACKING_BLOCK] = { 0 };
-  struct played *p = start_server (true);
-  struct far_end *f = start_far_end (p, LONG);
-  struct far_end_stats st;
+  struct fake_server *p = start_server (true);
+  struct nbd_client *f = start_client (p, LONG);
+  struct nbd_client_stats st;
   bool unsure = true;
 
   (void) state;
-  assert_int_equal (far_end_read (f, block, sizeof block, DISK, true), -1);
+  assert_int_equal (nbd_client_read (f, block, sizeof block, DISK, true), -1);
   assert_int_equal (errno, EIO);
   assert_int_equal (write_blocks (f, block, DISK / BACKING_BLOCK, 1, &unsure),
                     -1);
   assert_false (unsure);
-  assert_int_equal (far_end_trim (f, DISK - BACKING_BLOCK, 2 * BACKING_BLOCK,
-                                  &unsure), -1);
+  assert_int_equal (
+    nbd_client_trim (f, DISK - BACKING_BLOCK, 2 * BACKING_BLOCK, &unsure), -1);
   assert_false (unsure);
-  far_end_get_stats (f, &st);
+  nbd_client_get_stats (f, &st);
   assert_int_equal (st.connections, FAR_END_CONNECTIONS);
   assert_int_equal (st.reconnects, 0);
-  far_end_close (f);
-  played_stop (p);
+  nbd_client_close (f);
+  fake_server_stop (p);
 }
 
 /* What it said is written is there, if it can promise that. */
@@ -387,30 +388,30 @@ power_lost (void **state)
 
   (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
-    struct played *p = start_server (turn / 2);
-    struct far_end *f;
+    struct fake_server *p = start_server (turn / 2);
+    struct nbd_client *f;
 
     p->no_fua = turn % 2;
-    f = start_far_end (p, LONG);
+    f = start_client (p, LONG);
     for (unsigned i = 0; i < 8; ++i)
       fill_block (data + i * BACKING_BLOCK, 700 + i);
     assert_int_equal (write_blocks (f, data, 100, 8, &unsure), 0);
-    played_leave (p);
-    played_return (p, p->no_fua ? PLAYED_KEPT : PLAYED_POWER_LOST);
+    fake_server_leave (p);
+    fake_server_return (p, p->no_fua ? FAKE_DISK_KEPT : FAKE_DISK_POWER_LOST);
     assert_memory_equal (p->disk + 100 * BACKING_BLOCK, data, sizeof data);
     assert_block (f, 7);
 
     /* It need not be the same server that comes back. */
-    played_leave (p);
+    fake_server_leave (p);
     wait_for_connections (f, 0);
     p->no_fua = !p->no_fua;
-    played_return (p, PLAYED_KEPT);
+    fake_server_return (p, FAKE_DISK_KEPT);
     wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
     assert_int_equal (write_blocks (f, data, 200, 8, &unsure), 0);
     assert_memory_equal ((p->no_fua ? p->disk : p->durable)
                          + 200 * BACKING_BLOCK, data, sizeof data);
-    far_end_close (f);
-    played_stop (p);
+    nbd_client_close (f);
+    fake_server_stop (p);
   }
 }
 
@@ -420,45 +421,45 @@ static void
 wrong (void **state)
 {
   uint8_t block[BACKING_BLOCK];
-  struct far_end_stats st;
+  struct nbd_client_stats st;
   bool unsure = true;
 
   (void) state;
   for (unsigned turn = 0; turn < 2; ++turn) {
-    struct played *p = start_server (turn == 1);
-    struct far_end *f = start_far_end (p, LONG);
+    struct fake_server *p = start_server (turn == 1);
+    struct nbd_client *f = start_client (p, LONG);
 
     /* One connection finds out for all. */
     said = 0;
-    played_fill (p, 0, 1, 'X');
+    fake_server_fill (p, 0, 1, 'X');
     p->send_left = 0;
-    far_end_read (f, block, sizeof block, BACKING_BLOCK, false);
+    nbd_client_read (f, block, sizeof block, BACKING_BLOCK, false);
     wait_for_connections (f, 0);
     do
-      far_end_get_stats (f, &st);
+      nbd_client_get_stats (f, &st);
     while (!st.is_wrong);
-    assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
-                                    true), -1);
+    assert_int_equal (nbd_client_read (f, block, sizeof block, BACKING_BLOCK,
+                                       true), -1);
     assert_int_equal (errno, EIO);
     p->writes = 0;
     assert_int_equal (write_blocks (f, block, 1, 1, &unsure), -1);
     assert_false (unsure);
     assert_int_equal (p->writes, 0);
 
-    played_fill (p, 0, 1, RIGHT);
+    fake_server_fill (p, 0, 1, RIGHT);
     wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
     assert_block (f, 1);
     assert_uint_in_range (said, 2, 3);
 
     /* It has become one that can't trim. */
-    played_leave (p);
+    fake_server_leave (p);
     wait_for_connections (f, 0);
     p->no_trim = true;
-    played_return (p, PLAYED_KEPT);
+    fake_server_return (p, FAKE_DISK_KEPT);
     wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
-    assert_false (far_end_can_trim (f));
-    far_end_close (f);
-    played_stop (p);
+    assert_false (nbd_client_can_trim (f));
+    nbd_client_close (f);
+    fake_server_stop (p);
   }
   said = 0;
 }
@@ -472,22 +473,22 @@ mute (void **state)
 
   (void) state;
   for (unsigned turn = 0; turn < 2; ++turn) {
-    struct played *p = start_server (turn == 1);
-    struct far_end *f = start_far_end (p, 3);
+    struct fake_server *p = start_server (turn == 1);
+    struct nbd_client *f = start_client (p, 3);
     uint64_t start = seconds ();
     bool unsure = false;
 
     p->mute = true;
-    assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
-                                    true), -1);
+    assert_int_equal (nbd_client_read (f, block, sizeof block, BACKING_BLOCK,
+                                       true), -1);
     assert_int_equal (errno, ETIMEDOUT);
     assert_true (seconds () - start >= 2);
     p->mute = false;
     assert_block (f, 1);
 
     p->mute = true;
-    assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
-                                    false), -1);
+    assert_int_equal (nbd_client_read (f, block, sizeof block, BACKING_BLOCK,
+                                       false), -1);
     assert_int_equal (errno, ENOTCONN);
     p->mute = false;
     assert_block (f, 1);
@@ -497,15 +498,15 @@ mute (void **state)
     assert_true (unsure);
     p->mute = false;
     assert_block (f, 2);
-    far_end_close (f);
-    played_stop (p);
+    nbd_client_close (f);
+    fake_server_stop (p);
   }
 }
 
 /* ---- errors that it answers with ---- */
 
 static void
-answer (struct played *p, int err, unsigned times)
+answer (struct fake_server *p, int err, unsigned times)
 {
   p->error = err;
   p->errors = times;
@@ -514,10 +515,10 @@ answer (struct played *p, int err, unsigned times)
 static void
 answers (void **state)
 {
-  struct played *p = start_server (false);
-  struct far_end *f = start_far_end (p, LONG);
+  struct fake_server *p = start_server (false);
+  struct nbd_client *f = start_client (p, LONG);
   uint8_t block[BACKING_BLOCK] = { 0 };
-  struct far_end_stats st;
+  struct nbd_client_stats st;
   bool unsure = true;
 
   (void) state;
@@ -526,27 +527,27 @@ answers (void **state)
   assert_int_equal (errno, ENOSPC);
   assert_false (unsure);
   answer (p, 5, 1);             /* EIO */
-  assert_int_equal (far_end_read (f, block, sizeof block, BACKING_BLOCK,
-                                  true), -1);
+  assert_int_equal (nbd_client_read (f, block, sizeof block, BACKING_BLOCK,
+                                     true), -1);
   assert_int_equal (errno, EIO);
   assert_block (f, 1);
-  far_end_get_stats (f, &st);
+  nbd_client_get_stats (f, &st);
   assert_int_equal (st.reconnects, 0);
 
   /* It is going to end: another one will answer. */
   answer (p, 108, 1);           /* ESHUTDOWN */
   assert_block (f, 2);
-  far_end_get_stats (f, &st);
+  nbd_client_get_stats (f, &st);
   assert_int_equal (st.reconnects, 1);
-  far_end_close (f);
-  played_stop (p);
+  nbd_client_close (f);
+  fake_server_stop (p);
 }
 
 /* ---- all at once ---- */
 
 #define READERS 6
 
-static struct far_end *shared;
+static struct nbd_client *shared;
 static _Atomic bool enough;
 static _Atomic unsigned reads_done;
 
@@ -569,13 +570,13 @@ many (void **state)
   static uint8_t data[MIB];
   struct rng rng = { .state = unit_seed () };
   unsigned written = 0, rounds = unit_scaled (300);
-  struct played *p = start_server (true);
+  struct fake_server *p = start_server (true);
   uint64_t first = DISK / BACKING_BLOCK / 2;
   pthread_t threads[READERS];
   bool unsure;
 
   (void) state;
-  shared = start_far_end (p, LONG);
+  shared = start_client (p, LONG);
   enough = false;
   for (uintptr_t i = 0; i < READERS; ++i)
     assert_int_equal (pthread_create (&threads[i], NULL, read_on,
@@ -593,7 +594,7 @@ many (void **state)
       assert_memory_equal (p->disk + n * BACKING_BLOCK, data,
                            blocks * BACKING_BLOCK);
       written++;
-    } else if (!far_end_is_there (shared))
+    } else if (!nbd_client_is_connected (shared))
       usleep (50000);
   }
   assert_true (written > 0);
@@ -601,14 +602,14 @@ many (void **state)
   for (unsigned i = 0; i < READERS; ++i)
     pthread_join (threads[i], NULL);
   assert_true (reads_done > 0);
-  far_end_close (shared);
-  played_stop (p);
+  nbd_client_close (shared);
+  fake_server_stop (p);
 }
 
 /* ---- the backing file that it is ---- */
 
 static void
-open_backing (struct backing *b, struct played *p, struct budget *budget,
+open_backing (struct backing *b, struct fake_server *p, struct budget *budget,
               struct backing_record *record)
 {
   char error[256] = "";
@@ -684,7 +685,7 @@ assert_object (struct backing *b, uint64_t offset, unsigned i)
 static void
 backing (void **state)
 {
-  struct played *p = played_start (DISK);
+  struct fake_server *p = fake_server_start (DISK);
   struct budget budget = { 0 };
   struct backing_stats st;
   struct backing_record record = { .has = 0 };
@@ -721,10 +722,10 @@ backing (void **state)
   assert_true (st.connections == 1 && st.reconnects == 1);
 
   /* Readers that stay do not keep it from going on. */
-  phase = backing_enter (&b);
+  phase = backing_read_begin (&b);
   assert_int_equal (write_some (&b, t, 5), 0);
   assert_int_equal (errno, EBUSY);
-  backing_leave (&b, phase);
+  backing_read_end (&b, phase);
   assert_int_equal (b.used, used + 30);
   write_in_time (&b, t, 5);
 
@@ -748,7 +749,7 @@ backing (void **state)
    * written there any more.
    */
   b.disk.looked_at = 1;
-  played_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
+  fake_server_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
   p->writes = 0;
   t = backing_batch_new (&b, MIB, false);
   assert_int_equal (write_some (&b, t, 2), 0);
@@ -756,7 +757,7 @@ backing (void **state)
   assert_int_equal (p->writes, 0);
   assert_int_equal (backing_get_state (&b, &error), BACKING_WRONG);
   backing_batch_free (t);
-  played_fill (p, 30, 1, p->disk[30] ^ 1);
+  fake_server_fill (p, 30, 1, p->disk[30] ^ 1);
   backing_close (&b);
 
   /* Attached, it is the same. */
@@ -766,7 +767,7 @@ backing (void **state)
   assert_object (&b, offset, 7);
   backing_close (&b);
   assert_int_equal (budget.used, 0);
-  played_stop (p);
+  fake_server_stop (p);
 }
 
 int

@@ -28,7 +28,7 @@
 #define LONG 600
 
 struct disk {
-  struct played *halves[BACKING_HALVES];
+  struct fake_server *replicas[BACKING_HALVES];
   struct backing_record record;
   struct backing_sums sums;
   struct backing_options options;
@@ -110,7 +110,7 @@ open_both (struct disk *d)
 {
   unsigned first = (unsigned) rng_below (&d->rng, 2);
 
-  open_disk (d, d->halves[first]->uri, d->halves[1 - first]->uri);
+  open_disk (d, d->replicas[first]->uri, d->replicas[1 - first]->uri);
 }
 
 static void
@@ -135,8 +135,8 @@ new_disk (void)
   assert_non_null (d);
   memset (d, 0, sizeof *d);
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    d->halves[i] = played_start (DISK);
-    d->halves[i]->multi_conn = true;
+    d->replicas[i] = fake_server_start (DISK);
+    d->replicas[i]->multi_conn = true;
   }
   d->rng.state = unit_seed ();
   d->sums = sums_start ();
@@ -154,7 +154,7 @@ stop_disk (struct disk *d)
 {
   close_disk (d);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    played_stop (d->halves[i]);
+    fake_server_stop (d->replicas[i]);
   sums_stop (&d->sums);
   free (d);
 }
@@ -163,20 +163,20 @@ stop_disk (struct disk *d)
 
 /* The number of the half that server N is. */
 static unsigned
-half_of (struct disk *d, unsigned n)
+member_of (struct disk *d, unsigned n)
 {
-  struct backing_half st;
+  struct backing_replica st;
 
-  backing_get_half (&d->backing, 0, &st);
-  return strcmp (st.uri, d->halves[n]->uri) == 0 ? 0 : 1;
+  backing_get_replica (&d->backing, 0, &st);
+  return strcmp (st.uri, d->replicas[n]->uri) == 0 ? 0 : 1;
 }
 
-static struct backing_half
+static struct backing_replica
 look_at (struct disk *d, unsigned n)
 {
-  struct backing_half st;
+  struct backing_replica st;
 
-  assert_true (backing_get_half (&d->backing, half_of (d, n), &st));
+  assert_true (backing_get_replica (&d->backing, member_of (d, n), &st));
   return st;
 }
 
@@ -202,9 +202,9 @@ has_all_connections (struct disk *d, unsigned n)
 }
 
 static bool
-mended (struct disk *d)
+resynced (struct disk *d)
 {
-  while (backing_mend (&d->backing))
+  while (backing_resync (&d->backing))
     ;
   return look_at (d, 0).in_sync && look_at (d, 1).in_sync;
 }
@@ -214,7 +214,7 @@ static void
 open_complete (struct disk *d)
 {
   open_both (d);
-  EVENTUALLY (is_connected (d, 0) && is_connected (d, 1) && mended (d));
+  EVENTUALLY (is_connected (d, 0) && is_connected (d, 1) && resynced (d));
 }
 
 static struct disk *
@@ -229,14 +229,14 @@ start_disk (void)
 static void
 leave (struct disk *d, unsigned n)
 {
-  played_leave (d->halves[n]);
+  fake_server_leave (d->replicas[n]);
   EVENTUALLY (!is_connected (d, n));
 }
 
 static void
-come_back (struct disk *d, unsigned n, enum played_disk disk)
+come_back (struct disk *d, unsigned n, enum fake_disk disk)
 {
-  played_return (d->halves[n], disk);
+  fake_server_return (d->replicas[n], disk);
   EVENTUALLY (is_connected (d, n));
 }
 
@@ -332,7 +332,7 @@ assert_both (struct disk *d)
   for (unsigned n = 0; n < SLOTS; ++n)
     for (unsigned i = 0; d->offsets[n] != 0 && i < BACKING_HALVES; ++i) {
       object_fill (object, sizeof object, d->tags[n]);
-      assert_memory_equal (d->halves[i]->disk + d->offsets[n], object,
+      assert_memory_equal (d->replicas[i]->disk + d->offsets[n], object,
                            sizeof object);
     }
 }
@@ -351,24 +351,24 @@ written_to_both (void **state)
   assert_int_equal (d->record.in_sync, 3);
   assert_int_equal (put (d, 0, 200), 0);
   assert_both (d);
-  assert_memory_not_equal (d->halves[0]->disk, d->halves[1]->disk, 64);
+  assert_memory_not_equal (d->replicas[0]->disk, d->replicas[1]->disk, 64);
   assert_all (d);
   /* Each had a part of it to read. */
-  assert_true (d->halves[0]->reads > 50 && d->halves[1]->reads > 50);
+  assert_true (d->replicas[0]->reads > 50 && d->replicas[1]->reads > 50);
   EVENTUALLY (look_at (d, 0).connections == FAR_END_CONNECTIONS
               && look_at (d, 1).connections == FAR_END_CONNECTIONS);
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.connections, 2 * FAR_END_CONNECTIONS);
   assert_int_equal (st.size, DISK);
   assert_int_equal (backing_get_state (&d->backing, &error), BACKING_OK);
-  assert_false (backing_mend (&d->backing));
+  assert_false (backing_resync (&d->backing));
 
-  d->halves[0]->trimmed = d->halves[1]->trimmed = 0;
+  d->replicas[0]->trimmed = d->replicas[1]->trimmed = 0;
   for (unsigned n = 0; n < 100; ++n)
     drop (d, n);
   backing_give_back (&d->backing, 0);
-  assert_int_equal (d->halves[0]->trimmed, 100 * BACKING_BLOCK);
-  assert_int_equal (d->halves[1]->trimmed, 100 * BACKING_BLOCK);
+  assert_int_equal (d->replicas[0]->trimmed, 100 * BACKING_BLOCK);
+  assert_int_equal (d->replicas[1]->trimmed, 100 * BACKING_BLOCK);
   for (unsigned i = 0; i < 4; ++i) {
     close_disk (d);
     open_both (d);
@@ -399,9 +399,9 @@ one_is_away (void **state)
     assert_int_equal (look_at (d, n).state, BACKING_AWAY);
     assert_int_equal (backing_get_state (&d->backing, &error),
                       BACKING_DEGRADED);
-    come_back (d, n, PLAYED_KEPT);
+    come_back (d, n, FAKE_DISK_KEPT);
     assert_int_equal (d->record.in_sync, 3);
-    assert_true (mended (d));
+    assert_true (resynced (d));
 
     leave (d, n);
     put_in_time (d, 50, 150);
@@ -409,18 +409,18 @@ one_is_away (void **state)
     assert_int_equal (look_at (d, n).left, 100 * BACKING_BLOCK);
     assert_all (d);
     drop (d, 60);
-    come_back (d, n, PLAYED_KEPT);
-    d->halves[n]->writes = 0;
-    EVENTUALLY (mended (d));
+    come_back (d, n, FAKE_DISK_KEPT);
+    d->replicas[n]->writes = 0;
+    EVENTUALLY (resynced (d));
     /* It got what it had missed, and no more. */
-    assert_uint_in_range (d->halves[n]->writes, 1, 99);
+    assert_uint_in_range (d->replicas[n]->writes, 1, 99);
     assert_both (d);
     leave (d, 1 - n);
     assert_all (d);
     put_in_time (d, 0, 10);
     assert_all (d);
-    come_back (d, 1 - n, PLAYED_KEPT);
-    EVENTUALLY (mended (d));
+    come_back (d, 1 - n, FAKE_DISK_KEPT);
+    EVENTUALLY (resynced (d));
     assert_both (d);
     stop_disk (d);
   }
@@ -444,29 +444,29 @@ stale_is_never_read (void **state)
      * pages there.
      */
     put_in_time (d, 0, 200);
-    come_back (d, n, PLAYED_KEPT);
-    d->halves[n]->reads = 0;
+    come_back (d, n, FAKE_DISK_KEPT);
+    d->replicas[n]->reads = 0;
     assert_all (d);
-    d->backing.mirror->options.timeout = 1;
+    d->backing.replicated->options.timeout = 1;
     leave (d, 1 - n);
     assert_none (d);
     assert_int_equal (try_read (d, 7, true), -1);
     assert_int_equal (backing_get_state (&d->backing, &error), BACKING_AWAY);
     assert_int_equal (put (d, 0, 10), -1);
-    assert_false (mended (d));
+    assert_false (resynced (d));
     assert_none (d);
-    assert_int_equal (d->halves[n]->reads, 0);
+    assert_int_equal (d->replicas[n]->reads, 0);
     close_disk (d);
 
-    assert_refused (d, d->halves[0]->uri, d->halves[1]->uri, EREMOTEIO,
+    assert_refused (d, d->replicas[0]->uri, d->replicas[1]->uri, EREMOTEIO,
                     "lacks pages");
-    assert_string_equal (d->culprit, d->halves[n]->uri);
-    assert_refused (d, d->halves[n]->uri, NULL, EREMOTEIO, "lacks pages");
-    played_return (d->halves[1 - n], PLAYED_KEPT);
+    assert_string_equal (d->culprit, d->replicas[n]->uri);
+    assert_refused (d, d->replicas[n]->uri, NULL, EREMOTEIO, "lacks pages");
+    fake_server_return (d->replicas[1 - n], FAKE_DISK_KEPT);
     open_both (d);
     assert_false (look_at (d, n).in_sync);
     assert_all (d);
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     leave (d, 1 - n);
     assert_all (d);
     close_disk (d);
@@ -477,9 +477,9 @@ stale_is_never_read (void **state)
     assert_int_equal (d->record.in_sync, 3);
     put_in_time (d, 0, 20);
     assert_int_equal (__builtin_popcountll (d->record.in_sync), 1);
-    played_return (d->halves[1 - n], PLAYED_KEPT);
+    fake_server_return (d->replicas[1 - n], FAKE_DISK_KEPT);
     EVENTUALLY (is_connected (d, 1 - n));
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     assert_both (d);
     stop_disk (d);
   }
@@ -493,46 +493,46 @@ back_with_nothing (void **state)
   for (unsigned n = 0; n < BACKING_HALVES; ++n) {
     struct disk *d = start_disk ();
 
-    d->halves[n]->no_trim = d->halves[1 - n]->no_trim = n == 1;
+    d->replicas[n]->no_trim = d->replicas[1 - n]->no_trim = n == 1;
     put_in_time (d, 0, 200);
     for (unsigned turn = 0; turn < 3; ++turn) {
-      played_leave (d->halves[n]);
-      played_return (d->halves[n], PLAYED_EMPTY);
+      fake_server_leave (d->replicas[n]);
+      fake_server_return (d->replicas[n], FAKE_DISK_EMPTY);
       /* Not by looking at it first. */
       for (unsigned i = 0; i < 20; ++i)
         assert_all (d);
       if (turn == 1)
         put_in_time (d, 0, 100);
       EVENTUALLY (!look_at (d, n).in_sync);
-      EVENTUALLY (mended (d));
+      EVENTUALLY (resynced (d));
       assert_both (d);
     }
     /* While it gets what it lost, it loses that, too. */
-    played_leave (d->halves[n]);
-    played_return (d->halves[n], PLAYED_EMPTY);
+    fake_server_leave (d->replicas[n]);
+    fake_server_return (d->replicas[n], FAKE_DISK_EMPTY);
     EVENTUALLY (!look_at (d, n).in_sync && is_connected (d, n));
-    EVENTUALLY (backing_mend (&d->backing) && backing_mend (&d->backing));
+    EVENTUALLY (backing_resync (&d->backing) && backing_resync (&d->backing));
     leave (d, n);
-    come_back (d, n, PLAYED_EMPTY);
-    EVENTUALLY (mended (d));
+    come_back (d, n, FAKE_DISK_EMPTY);
+    EVENTUALLY (resynced (d));
     assert_both (d);
     leave (d, 1 - n);
     assert_all (d);
 
     /* The last one that has them can't be replaced. */
-    played_leave (d->halves[n]);
+    fake_server_leave (d->replicas[n]);
     put (d, 0, 2);
-    played_return (d->halves[n], PLAYED_EMPTY);
+    fake_server_return (d->replicas[n], FAKE_DISK_EMPTY);
     EVENTUALLY (look_at (d, n).state == BACKING_WRONG);
     assert_none (d);
     assert_true (look_at (d, n).in_sync);
-    played_return (d->halves[1 - n], PLAYED_KEPT);
+    fake_server_return (d->replicas[1 - n], FAKE_DISK_KEPT);
     EVENTUALLY (!look_at (d, n).in_sync);
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     assert_both (d);
     close_disk (d);
     for (unsigned i = 0; i < BACKING_HALVES; ++i)
-      played_stop (d->halves[i]);
+      fake_server_stop (d->replicas[i]);
     sums_stop (&d->sums);
     free (d);
   }
@@ -548,16 +548,16 @@ emptied_while_mended (void **state)
   put_in_time (d, 0, 200);
   leave (d, 0);
   put_in_time (d, 0, 20);
-  come_back (d, 0, PLAYED_KEPT);
+  come_back (d, 0, FAKE_DISK_KEPT);
   EVENTUALLY (has_all_connections (d, 0));
   /* A look at its header before it gets that would find it as any that is
    * empty.
    */
-  d->backing.mirror->halves[half_of (d, 0)].disk.looked_at
+  d->backing.replicated->replicas[member_of (d, 0)].disk.looked_at
     = os_milliseconds () + LONG * UINT64_C (1000);
-  played_fill (d->halves[0], 0, 2 * MIB, 0);
+  fake_server_fill (d->replicas[0], 0, 2 * MIB, 0);
   /* What it got is now something else to it. */
-  EVENTUALLY (!mended (d) && look_at (d, 0).state == BACKING_WRONG);
+  EVENTUALLY (!resynced (d) && look_at (d, 0).state == BACKING_WRONG);
   assert_false (look_at (d, 0).in_sync);
   assert_all (d);
   stop_disk (d);
@@ -572,23 +572,23 @@ back_as_another (void **state)
   (void) state;
   put_in_time (d, 0, 100);
   leave (d, 0);
-  memset (d->halves[0]->disk, 'x', BACKING_BLOCK);
-  played_return (d->halves[0], PLAYED_KEPT);
+  memset (d->replicas[0]->disk, 'x', BACKING_BLOCK);
+  fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
   EVENTUALLY (look_at (d, 0).state == BACKING_WRONG);
   assert_all (d);
   put_in_time (d, 0, 50);
-  assert_false (mended (d));
-  assert_int_equal (d->halves[0]->disk[5], 'x');
+  assert_false (resynced (d));
+  assert_int_equal (d->replicas[0]->disk[5], 'x');
 
   /* Nothing in the first block, but behind it. */
-  played_leave (d->halves[0]);
-  memset (d->halves[0]->disk, 0, DISK);
-  d->halves[0]->disk[MIB - 1] = 'x';
-  played_return (d->halves[0], PLAYED_KEPT);
+  fake_server_leave (d->replicas[0]);
+  memset (d->replicas[0]->disk, 0, DISK);
+  d->replicas[0]->disk[MIB - 1] = 'x';
+  fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
   EVENTUALLY (is_connected (d, 0));
-  d->halves[0]->writes = 0;
-  EVENTUALLY (!mended (d) && look_at (d, 0).state == BACKING_WRONG);
-  assert_int_equal (d->halves[0]->writes, 0);
+  d->replicas[0]->writes = 0;
+  EVENTUALLY (!resynced (d) && look_at (d, 0).state == BACKING_WRONG);
+  assert_int_equal (d->replicas[0]->writes, 0);
   assert_all (d);
   stop_disk (d);
 }
@@ -605,17 +605,17 @@ power_lost (void **state)
 
     put_in_time (d, 0, 200);
     leave (d, n);
-    come_back (d, n, PLAYED_POWER_LOST);
+    come_back (d, n, FAKE_DISK_POWER_LOST);
     assert_true (look_at (d, n).in_sync);
     assert_both (d);
 
     /* What it gets later is as safe. */
     leave (d, n);
     put_in_time (d, 50, 150);
-    come_back (d, n, PLAYED_KEPT);
-    EVENTUALLY (mended (d));
+    come_back (d, n, FAKE_DISK_KEPT);
+    EVENTUALLY (resynced (d));
     leave (d, n);
-    come_back (d, n, PLAYED_POWER_LOST);
+    come_back (d, n, FAKE_DISK_POWER_LOST);
     assert_both (d);
     stop_disk (d);
   }
@@ -638,7 +638,7 @@ cut_writes (void **state)
   (void) state;
   put_in_time (d, 0, 20);
   for (int64_t cut = 0; cut < 25 * BACKING_BLOCK; cut = next_cut (cut)) {
-    struct played *p = d->halves[rng_below (&d->rng, 2)];
+    struct fake_server *p = d->replicas[rng_below (&d->rng, 2)];
     bool sends = rng_below (&d->rng, 4) == 0;
 
     if (sends && cut < 100)
@@ -647,11 +647,11 @@ cut_writes (void **state)
       p->receive_left = cut;
     assert_int_equal (put (d, 0, 20), 0);
     assert_all (d);
-    leave (d, p != d->halves[0]);
+    leave (d, p != d->replicas[0]);
     p->receive_left = p->send_left = -1;
-    come_back (d, p != d->halves[0], rng_below (&d->rng, 2) == 0
-               ? PLAYED_KEPT : PLAYED_POWER_LOST);
-    EVENTUALLY (mended (d));
+    come_back (d, p != d->replicas[0], rng_below (&d->rng, 2) == 0
+               ? FAKE_DISK_KEPT : FAKE_DISK_POWER_LOST);
+    EVENTUALLY (resynced (d));
     assert_both (d);
     assert_null (backing_check (&d->backing));
     /* What may yet be done costs its blocks until the next start. */
@@ -671,31 +671,31 @@ one_is_full (void **state)
 
   (void) state;
   put_in_time (d, 0, 50);
-  d->halves[1]->error = 28;     /* ENOSPC */
-  d->halves[1]->errors = 1000000;
+  d->replicas[1]->error = 28;   /* ENOSPC */
+  d->replicas[1]->errors = 1000000;
   assert_int_equal (put (d, 0, 50), 0);
   assert_false (look_at (d, 1).in_sync);
   assert_all (d);
-  assert_false (mended (d));
-  d->halves[1]->errors = 0;
-  EVENTUALLY (mended (d));
+  assert_false (resynced (d));
+  d->replicas[1]->errors = 0;
+  EVENTUALLY (resynced (d));
   assert_both (d);
 
   /* Both: nothing is lost, nor is one of them. */
-  d->halves[0]->error = d->halves[1]->error = 28;
-  d->halves[0]->errors = d->halves[1]->errors = 1000000;
+  d->replicas[0]->error = d->replicas[1]->error = 28;
+  d->replicas[0]->errors = d->replicas[1]->errors = 1000000;
   assert_int_equal (put (d, 0, 50), -1);
   assert_int_equal (errno, ENOSPC);
   assert_int_equal (d->record.in_sync, 3);
-  d->halves[0]->errors = d->halves[1]->errors = 0;
+  d->replicas[0]->errors = d->replicas[1]->errors = 0;
   assert_all (d);
 
   /* Reads that fail go to the other. */
   for (unsigned n = 0; n < 50; ++n) {
-    d->halves[n % 2]->error = 5;
-    d->halves[n % 2]->errors = 1;
+    d->replicas[n % 2]->error = 5;
+    d->replicas[n % 2]->errors = 1;
     assert_int_equal (try_read (d, n, true), 1);
-    d->halves[n % 2]->errors = 0;
+    d->replicas[n % 2]->errors = 0;
   }
   stop_disk (d);
 }
@@ -710,12 +710,12 @@ one_has_a_bad_block (void **state)
   put_in_time (d, 0, 200);
   leave (d, 0);
   put_in_time (d, 0, 200);
-  d->halves[1]->bad = d->offsets[50];
-  come_back (d, 0, PLAYED_KEPT);
-  EVENTUALLY (!mended (d) && look_at (d, 0).left == BACKING_BLOCK);
+  d->replicas[1]->bad = d->offsets[50];
+  come_back (d, 0, FAKE_DISK_KEPT);
+  EVENTUALLY (!resynced (d) && look_at (d, 0).left == BACKING_BLOCK);
   assert_int_equal (try_read (d, 50, true), -1);
   put_in_time (d, 50, 51);
-  EVENTUALLY (mended (d));
+  EVENTUALLY (resynced (d));
   assert_both (d);
   stop_disk (d);
 }
@@ -728,13 +728,13 @@ one_hangs (void **state)
 
   (void) state;
   put_in_time (d, 0, 50);
-  d->halves[1]->mute = true;
+  d->replicas[1]->mute = true;
   assert_all (d);
   assert_int_equal (d->record.in_sync, 3);
   put_in_time (d, 0, 50);
   assert_all (d);
-  d->halves[1]->mute = false;
-  EVENTUALLY (mended (d));
+  d->replicas[1]->mute = false;
+  EVENTUALLY (resynced (d));
   assert_both (d);
   stop_disk (d);
 }
@@ -751,7 +751,7 @@ one_hangs_at_writes (void **state)
 
   (void) state;
   put_in_time (d, 0, 50);
-  d->halves[1]->mute_writes = true;
+  d->replicas[1]->mute_writes = true;
   for (unsigned i = 0; i < 8; ++i) {
     EVENTUALLY (is_connected (d, 1));
     began = os_milliseconds ();
@@ -761,8 +761,8 @@ one_hangs_at_writes (void **state)
   }
   assert_uint_in_range (waits, 1, 5);
   assert_all (d);
-  d->halves[1]->mute_writes = false;
-  EVENTUALLY (mended (d));
+  d->replicas[1]->mute_writes = false;
+  EVENTUALLY (resynced (d));
   assert_both (d);
   stop_disk (d);
 }
@@ -776,7 +776,8 @@ from_one_to_two_and_back (void **state)
   for (unsigned turn = 0; turn < 4; ++turn) {
     struct disk *d = new_disk ();
     unsigned first = turn & 1, then = turn >> 1;
-    struct played *one = d->halves[first], *other = d->halves[1 - first];
+    struct fake_server *one = d->replicas[first],
+                       *other = d->replicas[1 - first];
 
     open_disk (d, one->uri, NULL);
     put_in_time (d, 0, 200);
@@ -786,7 +787,7 @@ from_one_to_two_and_back (void **state)
     assert_all (d);
     assert_true (look_at (d, first).in_sync);
     assert_false (look_at (d, 1 - first).in_sync);
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     assert_both (d);
     close_disk (d);
 
@@ -799,7 +800,7 @@ from_one_to_two_and_back (void **state)
     open_both (d);
     assert_false (look_at (d, first).in_sync);
     assert_all (d);
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     assert_both (d);
     stop_disk (d);
   }
@@ -812,20 +813,20 @@ static void
 one_alone_is_away (void **state)
 {
   struct disk *d = new_disk ();
-  struct played *p = d->halves[0];
+  struct fake_server *p = d->replicas[0];
   struct backing_stats st;
   int error;
 
   (void) state;
-  played_leave (p);
+  fake_server_leave (p);
   assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
-  played_return (p, PLAYED_KEPT);
+  fake_server_return (p, FAKE_DISK_KEPT);
   open_disk (d, p->uri, NULL);
   put_in_time (d, 0, 200);
   close_disk (d);
 
   for (unsigned turn = 0; turn < 6; ++turn) {
-    played_leave (p);
+    fake_server_leave (p);
     d->options.timeout = turn == 0 ? 1 : LONG;
     open_disk (d, p->uri, NULL);
     assert_false (d->backing.taken_over);
@@ -839,16 +840,16 @@ one_alone_is_away (void **state)
       /* What another one says that answers first does not count. */
       memset (p->disk, 'x', BACKING_BLOCK);
       p->size = turn == 4 ? DISK / 2 : DISK;
-      played_return (p, PLAYED_KEPT);
+      fake_server_return (p, FAKE_DISK_KEPT);
       EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
-      played_leave (p);
+      fake_server_leave (p);
       memcpy (p->disk, p->durable, BACKING_BLOCK);
     }
     if (turn == 1)
       memset (p->disk, 0, BACKING_BLOCK);
     p->size = turn == 2 ? 100 * BACKING_BLOCK
       : turn == 3 || turn == 5 ? DISK / 2 : DISK;
-    played_return (p, PLAYED_KEPT);
+    fake_server_return (p, FAKE_DISK_KEPT);
     if (turn == 1 || turn == 2) {
       EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
       assert_none (d);
@@ -873,7 +874,7 @@ one_alone_is_away (void **state)
   }
 
   /* Where it ends, and which it is, must be known. */
-  played_leave (p);
+  fake_server_leave (p);
   d->record.blocks = 0;
   assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
   d->record.blocks = 2;
@@ -884,23 +885,23 @@ one_alone_is_away (void **state)
   backing_close (&d->backing);
   d->record.blocks = DISK / BACKING_BLOCK;
   p->size = 0;
-  played_return (p, PLAYED_KEPT);
+  fake_server_return (p, FAKE_DISK_KEPT);
   assert_refused (d, p->uri, NULL, EINVAL, NULL);
-  played_leave (p);
+  fake_server_leave (p);
   p->size = DISK;
-  played_return (p, PLAYED_KEPT);
+  fake_server_return (p, FAKE_DISK_KEPT);
   open_both (d);
   assert_int_equal (d->record.blocks, DISK / BACKING_BLOCK);
-  EVENTUALLY (mended (d));
+  EVENTUALLY (resynced (d));
   close_disk (d);
-  played_leave (p);
+  fake_server_leave (p);
   assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
-  open_disk (d, d->halves[1]->uri, NULL);
+  open_disk (d, d->replicas[1]->uri, NULL);
   assert_all (d);
   close_disk (d);
   /* It is the other one that is expected now. */
   open_disk (d, p->uri, NULL);
-  played_return (p, PLAYED_KEPT);
+  fake_server_return (p, FAKE_DISK_KEPT);
   EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
   assert_none (d);
   stop_disk (d);
@@ -912,12 +913,12 @@ begins_with_one (void **state)
   struct disk *d = new_disk ();
 
   (void) state;
-  played_leave (d->halves[0]);
+  fake_server_leave (d->replicas[0]);
   open_both (d);
   put_in_time (d, 0, 100);
   assert_all (d);
-  come_back (d, 0, PLAYED_EMPTY);
-  EVENTUALLY (mended (d));
+  come_back (d, 0, FAKE_DISK_EMPTY);
+  EVENTUALLY (resynced (d));
   assert_both (d);
   stop_disk (d);
 }
@@ -931,30 +932,30 @@ one_goes_at_start (void **state)
   (void) state;
   for (unsigned turn = 0; turn < unit_scaled (40); ++turn) {
     struct disk *d = new_disk ();
-    struct played *p;
+    struct fake_server *p;
     int64_t cut;
 
     d->rng.state += turn;
-    p = d->halves[rng_below (&d->rng, 2)];
+    p = d->replicas[rng_below (&d->rng, 2)];
     /* After the handshake, most of the time. */
     cut = (int64_t) rng_below (&d->rng, turn % 4 ? 2 * BACKING_BLOCK : 300);
     if (rng_below (&d->rng, 3) > 0) {
       open_complete (d);
       put_in_time (d, 0, 50);
-      EVENTUALLY (mended (d));
+      EVENTUALLY (resynced (d));
       close_disk (d);
     }
     /* Its threads must be gone before what they count can be set. */
-    played_leave (p);
+    fake_server_leave (p);
     if (rng_below (&d->rng, 2) == 0)
       p->send_left = cut;
     else
       p->receive_left = cut;
-    played_return (p, PLAYED_KEPT);
+    fake_server_return (p, FAKE_DISK_KEPT);
     open_both (d);
     assert_all (d);
     put_in_time (d, 0, 100);
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     assert_all (d);
     assert_both (d);
     stop_disk (d);
@@ -971,7 +972,7 @@ of_two_sizes (void **state)
   struct backing_stats st;
 
   (void) state;
-  d->halves[0]->size = DISK / 2;
+  d->replicas[0]->size = DISK / 2;
   open_complete (d);
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.size, DISK / 2);
@@ -979,29 +980,29 @@ of_two_sizes (void **state)
   assert_both (d);
   close_disk (d);
 
-  played_leave (d->halves[0]);
+  fake_server_leave (d->replicas[0]);
   open_both (d);
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.size, DISK);
   put_in_time (d, 0, 100);
-  d->halves[0]->size = 16 * BACKING_BLOCK;
-  played_return (d->halves[0], PLAYED_KEPT);
+  d->replicas[0]->size = 16 * BACKING_BLOCK;
+  fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
   EVENTUALLY (is_connected (d, 0));
-  assert_false (mended (d));
+  assert_false (resynced (d));
   assert_all (d);
   /* ... nor does it keep the other one from being used. */
   put_in_time (d, 0, 100);
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.size, DISK);
-  assert_false (mended (d));
+  assert_false (resynced (d));
   close_disk (d);
 
   /* It has room for all, and is to have it for what comes. */
-  played_leave (d->halves[0]);
+  fake_server_leave (d->replicas[0]);
   open_both (d);
-  d->halves[0]->size = DISK / 2;
-  played_return (d->halves[0], PLAYED_KEPT);
-  EVENTUALLY (mended (d));
+  d->replicas[0]->size = DISK / 2;
+  fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
+  EVENTUALLY (resynced (d));
   assert_both (d);
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.size, DISK / 2);
@@ -1022,33 +1023,33 @@ one_has_shrunk (void **state)
     put_in_time (d, 0, 200);
     close_disk (d);
     assert_int_equal (d->record.in_sync, 3);
-    d->halves[n]->size = 100 * BACKING_BLOCK;
+    d->replicas[n]->size = 100 * BACKING_BLOCK;
     open_both (d);
     EVENTUALLY (!look_at (d, n).in_sync);
     assert_all (d);
     put_in_time (d, 0, 100);
     backing_get_stats (&d->backing, &st);
     assert_int_equal (st.size, DISK);
-    assert_false (mended (d));
+    assert_false (resynced (d));
     assert_all (d);
     close_disk (d);
 
-    d->halves[n]->size = DISK;
+    d->replicas[n]->size = DISK;
     open_both (d);
-    EVENTUALLY (mended (d));
+    EVENTUALLY (resynced (d));
     assert_both (d);
     close_disk (d);
 
     /* ... while it is away. */
-    played_leave (d->halves[n]);
+    fake_server_leave (d->replicas[n]);
     open_both (d);
     assert_true (look_at (d, n).in_sync);
-    d->halves[n]->size = 100 * BACKING_BLOCK;
-    played_return (d->halves[n], PLAYED_KEPT);
+    d->replicas[n]->size = 100 * BACKING_BLOCK;
+    fake_server_return (d->replicas[n], FAKE_DISK_KEPT);
     EVENTUALLY (!look_at (d, n).in_sync && is_connected (d, n));
     put_in_time (d, 0, 100);
     assert_all (d);
-    d->halves[n]->size = DISK;
+    d->replicas[n]->size = DISK;
     stop_disk (d);
   }
 }
@@ -1057,25 +1058,25 @@ static void
 refusals (void **state)
 {
   struct disk *d = new_disk ();
-  char *uris[BACKING_HALVES] = { d->halves[0]->uri, d->halves[1]->uri };
+  char *uris[BACKING_HALVES] = { d->replicas[0]->uri, d->replicas[1]->uri };
 
   (void) state;
   assert_refused (d, uris[0], "/tmp/file", EREMOTEIO, "both halves");
   assert_refused (d, "/tmp/file", uris[0], EREMOTEIO, "both halves");
   assert_refused (d, uris[0], "nbd+unix:///?socket=s", EREMOTEIO, "slash");
-  d->halves[1]->read_only = true;
+  d->replicas[1]->read_only = true;
   assert_refused (d, uris[0], uris[1], EREMOTEIO, "read-only");
   assert_string_equal (d->culprit, uris[1]);
-  d->halves[1]->read_only = false;
-  d->halves[1]->disk[MIB - 1] = 1;
+  d->replicas[1]->read_only = false;
+  d->replicas[1]->disk[MIB - 1] = 1;
   assert_refused (d, uris[0], uris[1], EEXIST, NULL);
   assert_string_equal (d->culprit, uris[1]);
   assert_refused (d, uris[1], uris[0], EEXIST, NULL);
-  d->halves[1]->disk[MIB - 1] = 0;
+  d->replicas[1]->disk[MIB - 1] = 0;
 
   /* Nothing was written. */
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    assert_int_equal (d->halves[i]->writes, 0);
+    assert_int_equal (d->replicas[i]->writes, 0);
   d->options.pool_id[0] ^= 1;
   open_disk (d, uris[1], NULL);
   close_disk (d);
@@ -1083,13 +1084,13 @@ refusals (void **state)
   d->record.has = 0;
   assert_refused (d, uris[0], uris[1], ENOTEMPTY, NULL);
   assert_string_equal (d->culprit, uris[1]);
-  memset (d->halves[1]->disk, 0, BACKING_BLOCK);
+  memset (d->replicas[1]->disk, 0, BACKING_BLOCK);
 
-  played_leave (d->halves[0]);
-  played_leave (d->halves[1]);
+  fake_server_leave (d->replicas[0]);
+  fake_server_leave (d->replicas[1]);
   assert_refused (d, uris[0], uris[1], EREMOTEIO, "No such file");
-  played_return (d->halves[0], PLAYED_KEPT);
-  played_return (d->halves[1], PLAYED_KEPT);
+  fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
+  fake_server_return (d->replicas[1], FAKE_DISK_KEPT);
 
   assert_int_equal (try_open (d, uris[0], uris[0]), -1);
   assert_non_null (strstr (d->error, "the same export"));
@@ -1099,8 +1100,8 @@ refusals (void **state)
   assert_refused (d, uris[1], uris[1], EREMOTEIO, "the same export");
 
   /* Neither is the one. */
-  memset (d->halves[0]->disk, 0, BACKING_BLOCK);
-  memset (d->halves[1]->disk, 0, BACKING_BLOCK);
+  memset (d->replicas[0]->disk, 0, BACKING_BLOCK);
+  memset (d->replicas[1]->disk, 0, BACKING_BLOCK);
   assert_refused (d, uris[0], uris[1], ESTALE, NULL);
   d->record.has = 0;
   open_both (d);
@@ -1116,7 +1117,7 @@ static struct device *
 open_pool (struct disk *d, struct unit_pool *u)
 {
   const struct writeback_options o = {
-    .path = d->halves[0]->uri, .other_path = d->halves[1]->uri,
+    .path = d->replicas[0]->uri, .other_path = d->replicas[1]->uri,
     .timeout = LONG, .log = count_line, .error = d->error,
     .error_size = sizeof d->error, .culprit = &d->culprit,
   };
@@ -1168,7 +1169,7 @@ one_has_forgotten (void **state)
   (void) state;
   for (unsigned n = 0; n < 2 * BACKING_HALVES; ++n) {
     struct disk *d = new_disk ();
-    struct played *p = d->halves[n / 2];
+    struct fake_server *p = d->replicas[n / 2];
     const struct selection all = select_type (PAGES_ALL);
     struct writeback_result r;
     struct unit_pool u;
@@ -1189,7 +1190,7 @@ one_has_forgotten (void **state)
     assert_true (u.pool->counters.checksum_errors > 0);
     unit_close (&u);
     for (unsigned i = 0; i < BACKING_HALVES; ++i)
-      played_stop (d->halves[i]);
+      fake_server_stop (d->replicas[i]);
     sums_stop (&d->sums);
     free (d);
   }
@@ -1229,28 +1230,28 @@ end_pair (struct pair *p)
   assert_pool_ok (p->u.pool);
   unit_close (&p->u);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
-    played_stop (p->d->halves[i]);
+    fake_server_stop (p->d->replicas[i]);
   sums_stop (&p->d->sums);
   free (p->d);
 }
 
-static struct backing_half
-half_of_pair (struct pair *p, unsigned n)
+static struct backing_replica
+member_of_pair (struct pair *p, unsigned n)
 {
-  struct backing_half st;
+  struct backing_replica st;
 
-  assert_true (backing_get_half (p->u.pool->backing, 0, &st));
-  if (strcmp (st.uri, p->d->halves[n]->uri) != 0)
-    assert_true (backing_get_half (p->u.pool->backing, 1, &st));
+  assert_true (backing_get_replica (p->u.pool->backing, 0, &st));
+  if (strcmp (st.uri, p->d->replicas[n]->uri) != 0)
+    assert_true (backing_get_replica (p->u.pool->backing, 1, &st));
   return st;
 }
 
 static bool
 pair_is_whole (struct pair *p)
 {
-  while (backing_mend (p->u.pool->backing))
+  while (backing_resync (p->u.pool->backing))
     ;
-  return half_of_pair (p, 0).in_sync && half_of_pair (p, 1).in_sync;
+  return member_of_pair (p, 0).in_sync && member_of_pair (p, 1).in_sync;
 }
 
 /* 1: page I is that of TAG, 0: another, -1: it can't be read. */
@@ -1267,13 +1268,13 @@ look_at_page (struct pair *p, uint64_t i, unsigned tag)
 
 /* A part of the used blocks, in percent of them, is lost. */
 static void
-lose_part (struct pair *p, unsigned half, unsigned from, unsigned end)
+lose_part (struct pair *p, unsigned replica, unsigned from, unsigned end)
 {
   uint64_t used = p->u.pool->backing->used;
 
-  played_fill (p->d->halves[half],
-               (1 + used * from / 100) * BACKING_BLOCK,
-               (used * end / 100 - used * from / 100) * BACKING_BLOCK, 0);
+  fake_server_fill (p->d->replicas[replica],
+                    (1 + used * from / 100) * BACKING_BLOCK,
+                    (used * end / 100 - used * from / 100) * BACKING_BLOCK, 0);
 }
 
 /* Noticed with the first page that is read, and mended: then the other one
@@ -1290,15 +1291,15 @@ one_goes_back (void **state)
     uint64_t i = 0;
 
     begin_pair (&p, 1000);
-    played_get (p.d->halves[n], 0, snapshot, DISK);
+    fake_server_get (p.d->replicas[n], 0, snapshot, DISK);
     write_pages (p.device, 5000, 1);
     write_all_back (&p);
-    played_put (p.d->halves[n], 0, snapshot, DISK);
-    while (half_of_pair (&p, n).in_sync && i < PAGES)
+    fake_server_put (p.d->replicas[n], 0, snapshot, DISK);
+    while (member_of_pair (&p, n).in_sync && i < PAGES)
       assert_int_equal (look_at_page (&p, i++, 5000), 1);
     assert_true (i < PAGES / 10);
     assert_true (p.u.pool->counters.bd_stale > 0);
-    assert_true (half_of_pair (&p, !n).in_sync);
+    assert_true (member_of_pair (&p, !n).in_sync);
     EVENTUALLY (pair_is_whole (&p));
     lose_part (&p, !n, 0, 100);
     assert_pages (p.device, 5000, 5000, 1);
@@ -1319,7 +1320,7 @@ both_lack_something (void **state)
   for (uint64_t i = 0; i < PAGES; ++i) {
     assert_int_equal (look_at_page (&p, i, 1000), 1);
     if (i % 3 == 0)
-      backing_mend (p.u.pool->backing);
+      backing_resync (p.u.pool->backing);
   }
   EVENTUALLY (pair_is_whole (&p));
   write_all_back (&p);
@@ -1377,7 +1378,7 @@ read_on (void *opaque)
     void *found;
 
     pthread_rwlock_rdlock (&slots_lock);
-    phase = backing_enter (&shared->backing);
+    phase = backing_read_begin (&shared->backing);
     offset = shared->offsets[n];
     tag = shared->tags[n];
     pthread_rwlock_unlock (&slots_lock);
@@ -1392,7 +1393,7 @@ read_on (void *opaque)
       reads_done++;
     }
     pthread_rwlock_unlock (&slots_lock);
-    backing_leave (&shared->backing, phase);
+    backing_read_end (&shared->backing, phase);
   }
   return NULL;
 }
@@ -1430,28 +1431,28 @@ put_beside_readers (struct disk *d, unsigned from, unsigned end)
   return ok;
 }
 
-static enum played_disk
+static enum fake_disk
 any_disk (struct disk *d)
 {
-  return (enum played_disk) rng_below (&d->rng, PLAYED_POWER_LOST + 1);
+  return (enum fake_disk) rng_below (&d->rng, FAKE_DISK_POWER_LOST + 1);
 }
 
 /* Server N dies in some way, or all its connections do. */
 static void
 harm (struct disk *d, unsigned n, bool *away)
 {
-  struct played *p = d->halves[n];
+  struct fake_server *p = d->replicas[n];
 
   switch (rng_below (&d->rng, 6)) {
   case 0: p->send_left = (int64_t) rng_below (&d->rng, 300000); break;
   case 1: p->receive_left = (int64_t) rng_below (&d->rng, 300000); break;
-  case 2: played_cut (p); break;
+  case 2: fake_server_cut (p); break;
   case 3:
-    played_leave (p);
-    played_return (p, any_disk (d));
+    fake_server_leave (p);
+    fake_server_return (p, any_disk (d));
     break;
   case 4:
-    played_leave (p);
+    fake_server_leave (p);
     *away = true;
     break;
   default:
@@ -1466,13 +1467,13 @@ harm (struct disk *d, unsigned n, bool *away)
 static void
 heal (struct disk *d, unsigned n)
 {
-  struct played *p = d->halves[n];
+  struct fake_server *p = d->replicas[n];
 
   leave (d, n);
   p->send_left = p->receive_left = -1;
   p->errors = 0;
-  come_back (d, n, PLAYED_KEPT);
-  EVENTUALLY (mended (d) && has_all_connections (d, n));
+  come_back (d, n, FAKE_DISK_KEPT);
+  EVENTUALLY (resynced (d) && has_all_connections (d, n));
 }
 
 /* Of the halves that are in sync, one lives at any time. */
@@ -1486,7 +1487,7 @@ anything (void **state)
   bool away = false;
 
   (void) state;
-  d->halves[1]->no_trim = true;
+  d->replicas[1]->no_trim = true;
   shared = d;
   enough = false;
   put_in_time (d, 0, 150);
@@ -1504,9 +1505,9 @@ anything (void **state)
     if (rng_below (&d->rng, 4) == 0)
       backing_give_back (&d->backing, 0);
     for (unsigned i = (unsigned) rng_below (&d->rng, 4); i > 0; --i)
-      backing_mend (&d->backing);
+      backing_resync (&d->backing);
     if (away && rng_below (&d->rng, 3) == 0) {
-      played_return (d->halves[victim], any_disk (d));
+      fake_server_return (d->replicas[victim], any_disk (d));
       away = false;
     }
     /* The other's turn, when it has all. */
@@ -1519,7 +1520,7 @@ anything (void **state)
   for (unsigned i = 0; i < READERS; ++i)
     pthread_join (threads[i], NULL);
   if (away)
-    played_return (d->halves[victim], PLAYED_KEPT);
+    fake_server_return (d->replicas[victim], FAKE_DISK_KEPT);
   heal (d, victim);
   assert_both (d);
   assert_true (puts > rounds / 4 && reads_done > 0);
@@ -1529,7 +1530,7 @@ anything (void **state)
 /* ---- closing ---- */
 
 struct answer {
-  struct played *server;
+  struct fake_server *server;
   useconds_t pause;
 };
 
@@ -1552,23 +1553,23 @@ closed_while_a_half_comes_back (void **state)
   (void) state;
   for (unsigned i = 0; i < 30; ++i) {
     struct disk *d = start_disk ();
-    unsigned second = half_of (d, 1) == 1 ? 1 : 0, before;
-    struct played *p = d->halves[second];
+    unsigned second = member_of (d, 1) == 1 ? 1 : 0, before;
+    struct fake_server *p = d->replicas[second];
     struct answer answer = { p, (useconds_t) (i * 7919 % 3000) };
     pthread_t thread;
 
     EVENTUALLY (has_all_connections (d, second));
     before = p->connections;
-    played_leave (p);
+    fake_server_leave (p);
     p->mute = true;
-    played_return (p, PLAYED_EMPTY);
+    fake_server_return (p, FAKE_DISK_EMPTY);
     EVENTUALLY (p->connections >= before + FAR_END_CONNECTIONS);
     assert_int_equal (pthread_create (&thread, NULL, answer_soon,
                                       &answer), 0);
     close_disk (d);
     pthread_join (thread, NULL);
     for (unsigned n = 0; n < BACKING_HALVES; ++n)
-      played_stop (d->halves[n]);
+      fake_server_stop (d->replicas[n]);
     sums_stop (&d->sums);
     free (d);
   }

@@ -76,7 +76,7 @@ struct world {
 };
 
 static bool
-chance (struct world *w, unsigned one_in)
+prng (struct world *w, unsigned one_in)
 {
   return rng_below (&w->rng, one_in) == 0;
 }
@@ -127,7 +127,7 @@ die (struct world *w, struct slot *s)
 {
   shutdown (s->fd, SHUT_RDWR);
   s->dead = true;
-  s->ends = s->begins + (chance (w, 4) ? (int) rng_below (&w->rng, READER_TICKS)
+  s->ends = s->begins + (prng (w, 4) ? (int) rng_below (&w->rng, READER_TICKS)
                                        : (int) rng_below (&w->rng, 5));
   s->begins = 0;
 }
@@ -140,7 +140,7 @@ notice (struct world *w)
     struct slot *s = &w->slots[i];
     struct pollfd p = { .fd = s->fd, .events = POLLRDHUP };
 
-    if (!s->dead && poll (&p, 1, 0) > 0 && chance (w, 3))
+    if (!s->dead && poll (&p, 1, 0) > 0 && prng (w, 3))
       die (w, s);
     if (s->begins > 0)
       s->begins--;
@@ -204,7 +204,7 @@ tick (struct world *w)
   if (w->server.pid == 0 && w->restart-- <= 0)
     start_server (w);
   notice (w);
-  if (w->quiet || !chance (w, 12))
+  if (w->quiet || !prng (w, 12))
     return;
   switch (rng_below (&w->rng, 3)) {
   case 0: begin_death (w); break;
@@ -263,7 +263,7 @@ dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
     *timeout = 3;
     return 0;
   }
-  if (w->server.pid == 0 || w->server.dying >= 0 || chance (w, 20))
+  if (w->server.pid == 0 || w->server.dying >= 0 || prng (w, 20))
     return -1;
   connect_server (w, d);
   return 1;
@@ -299,7 +299,7 @@ offer (void *opaque, int fd)
     close (s->fd);
     s->fd = dup_for_us (fd);
     s->dead = false;
-    s->begins = chance (w, 4) ? (int) rng_below (&w->rng, READER_TICKS) : 0;
+    s->begins = prng (w, 4) ? (int) rng_below (&w->rng, READER_TICKS) : 0;
     assert_int_equal (setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
                                   sizeof timeout), 0);
     w->handed++;
@@ -436,7 +436,7 @@ step (struct world *w, struct watcher *watcher)
   while (w->now < end
          && poll (watcher->polls, watcher->poll_count, 0) == 0)
     tick (w);
-  if (chance (w, 4))
+  if (prng (w, 4))
     tick (w);
 }
 
@@ -490,13 +490,13 @@ test_chaos (void **state)
     struct watcher watcher;
 
     w.slot_count = 1 + (unsigned) rng_below (&w.rng, SLOTS_MAX);
-    w.blind = chance (&w, 3);
+    w.blind = prng (&w, 3);
     attach (&w, &watcher);
     for (int i = 0; i < 300; ++i) {
       step (&w, &watcher);
-      if (chance (&w, 40))
+      if (prng (&w, 40))
         kill_watcher (&w, &watcher);
-      if (chance (&w, 60))
+      if (prng (&w, 60))
         settle (&w, &watcher);
     }
     settle (&w, &watcher);

@@ -70,12 +70,12 @@ zipf_is_by_the_law (void **state)
 
   (void) state;
   for (unsigned e = 0; e < 3; ++e) {
-    uint64_t chance = unit_seed ();
-    struct zipf z = zipf_new (NUMBERS, exponents[e], chance);
+    uint64_t prng = unit_seed ();
+    struct zipf z = zipf_new (NUMBERS, exponents[e], prng);
     unsigned counts[NUMBERS] = { 0 };
 
     for (unsigned i = 0; i < touches; ++i)
-      counts[zipf_next (&z, &chance)]++;
+      counts[zipf_next (&z, &prng)]++;
     for (unsigned k = 1; k <= 100; k = k * 3 + 1) {
       double mean = touches * expected (k, exponents[e]);
 
@@ -88,12 +88,12 @@ zipf_is_by_the_law (void **state)
 static void
 zipf_of_one (void **state)
 {
-  uint64_t chance = 1;
+  uint64_t prng = 1;
   struct zipf z = zipf_new (1, .99, 1);
 
   (void) state;
   for (unsigned i = 0; i < 100; ++i)
-    assert_int_equal (zipf_next (&z, &chance), 0);
+    assert_int_equal (zipf_next (&z, &prng), 0);
   zipf_free (&z);
 }
 

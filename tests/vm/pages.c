@@ -106,15 +106,15 @@ fill_all (struct worker *w)
 
 /* As many pages as there are, in runs of neighbours. */
 static void
-touch_all (struct worker *w, uint64_t *chance)
+touch_all (struct worker *w, uint64_t *prng)
 {
   uint64_t start = now_ms (), before = start, page = 0;
 
   for (uint64_t n = 0; n < w->pages; ++n) {
-    page = n % RUN == 0 ? below (chance, w->pages) : (page + 1) % w->pages;
+    page = n % RUN == 0 ? below (prng, w->pages) : (page + 1) % w->pages;
     if (!is_right (w, page))
       w->result->wrong++;
-    if (below (chance, 3) == 0) {
+    if (below (prng, 3) == 0) {
       w->versions[page]++;
       fill (w, page);
     }
@@ -162,7 +162,7 @@ work (uint64_t pages, uint64_t seed, const struct plan *plan,
   struct worker w = {
     .pages = pages, .seed = seed, .stalls = plan->stalls, .result = result,
   };
-  uint64_t chance = seed, start = now_ms ();
+  uint64_t prng = seed, start = now_ms ();
 
   w.memory = map (pages * PAGE, MAP_PRIVATE);
   w.versions = map (pages, MAP_PRIVATE);
@@ -172,7 +172,7 @@ work (uint64_t pages, uint64_t seed, const struct plan *plan,
     raise (SIGSTOP);
   for (uint64_t n = 0;
        n < plan->rounds || now_ms () - start < plan->seconds * 1000; ++n)
-    touch_all (&w, &chance);
+    touch_all (&w, &prng);
   verify_all (&w);
   return result->wrong > 0;
 }
