@@ -12,7 +12,7 @@ units=$top_builddir/systemd
 # configured for a directory in /tmp goes in circles where that is a mount.
 dir=$tmp/units
 mkdir "$dir"
-here=$(cd "$top_builddir/server" && pwd)
+here=$(cd "$top_builddir/command" && pwd)
 for unit in nbdzram.service nbdzram@.service nbdzram-swap@.service; do
     ! grep -q '@[a-z]*dir@' "$units/$unit" ||
         fail "$unit: $(grep '@[a-z]*dir@' "$units/$unit")"
