@@ -6,7 +6,7 @@
 
 #include "lib/codec/stream.h"
 #include "lib/store/encode.h"
-#include "lib/store/page.h"
+#include "lib/store/page-claim.h"
 
 #include "recompress.h"
 

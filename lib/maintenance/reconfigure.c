@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/store/encode.h"
-#include "lib/store/page.h"
+#include "lib/store/page-claim.h"
 
 #include "reconfigure.h"
 

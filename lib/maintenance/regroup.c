@@ -8,7 +8,7 @@
 #include "lib/codec/stream.h"
 #include "lib/store/encode.h"
 #include "lib/store/group.h"
-#include "lib/store/page.h"
+#include "lib/store/page-claim.h"
 
 #include "recompress.h"
 

@@ -10,6 +10,7 @@
 #include "lib/store/device-objects.h"
 #include "lib/store/group.h"
 #include "lib/store/page.h"
+#include "lib/store/page-claim.h"
 
 #include "writeback-internal.h"
 

@@ -112,4 +112,17 @@ int claim_slot (struct device *d, slot_t slot);
 /* Count SLOT as coming to be (BY 1) or ceasing to be (BY -1). */
 void count_slot (struct device *d, slot_t slot, int by);
 
+/* NEW has been published in the place of OLD.  Mostly both are of the same
+ * kind and codec, and no counter changes.
+ */
+static inline void
+recount_slot (struct device *d, slot_t old, slot_t new)
+{
+  if (((old ^ new) & SLOT_KIND_MASK) == 0
+      && slot_codec (old) == slot_codec (new))
+    return;
+  count_slot (d, new, 1);
+  count_slot (d, old, -1);
+}
+
 #endif /* NBDZRAM_STORE_DEVICE_OBJECTS_H */

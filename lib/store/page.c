@@ -10,19 +10,9 @@
 #include "encode.h"
 #include "group.h"
 #include "page.h"
+#include "page-claim.h"
 
 /* ---- publishing ---- */
-
-/* Mostly a page is replaced by another of its kind. */
-static void
-recount (struct device *d, slot_t old, slot_t new)
-{
-  if (((old ^ new) & SLOT_KIND_MASK) == 0
-      && slot_codec (old) == slot_codec (new))
-    return;
-  count_slot (d, new, 1);
-  count_slot (d, old, -1);
-}
 
 /* Put SLOT in the place of what is at INDEX, whose lock is held; *OLD is
  * then the caller's to release, after the lock.
@@ -34,7 +24,7 @@ publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
     if (errno == EDQUOT || !arena_shrink (&d->pool->arena))
       return -1;
   *old = table_set (&d->table, index, slot, 0);
-  recount (d, *old, slot);
+  recount_slot (d, *old, slot);
   return 0;
 }
 
@@ -493,87 +483,4 @@ page_attach (struct device *d, uint64_t index, slot_t slot)
   }
   count_slot (d, slot, 1);
   return attach_codec (d, slot);
-}
-
-/* ---- maintenance ---- */
-
-static void
-copy_object (struct device *d, slot_t slot, uint8_t *copy)
-{
-  const uint8_t *object = object_at (d, slot_offset (slot));
-
-  if (slot_is_group (slot))
-    group_copy (object, object_bytes (d, slot), 0, copy);
-  else
-    memcpy (copy, object, object_bytes (d, slot));
-}
-
-bool
-page_claim (struct device *d, uint64_t index, slot_t slot, uint8_t *copy)
-{
-  LOCK_FOR_SCOPE (table_lock (&d->table, index));
-
-  if (table_get (&d->table, index) != slot || !object_fits (d, slot))
-    return false;
-  copy_object (d, slot, copy);
-  table_mark (&d->table, index, INFO_CLAIMED, 0);
-  return true;
-}
-
-static bool
-is_claimed (struct device *d, uint64_t index)
-{
-  return table_has_leaf (&d->table, index / LEAF_SLOTS)
-    && (table_info (&d->table, index) & INFO_CLAIMED) != 0;
-}
-
-bool
-page_is_claimed (struct device *d, uint64_t index, slot_t slot)
-{
-  LOCK_FOR_SCOPE (table_lock (&d->table, index));
-
-  return is_claimed (d, index) && table_get (&d->table, index) == slot;
-}
-
-bool
-page_replace (struct device *d, uint64_t index, slot_t slot, page_info info)
-{
-  slot_t old;
-
-  {
-    LOCK_FOR_SCOPE (table_lock (&d->table, index));
-
-    if (!is_claimed (d, index))
-      return false;
-    old = table_set (&d->table, index, slot, info);
-    recount (d, old, slot);
-  }
-  release_slot (d, old);
-  return true;
-}
-
-bool
-page_replace_if (struct device *d, uint64_t index, slot_t old, slot_t new,
-                 page_info keep)
-{
-  {
-    LOCK_FOR_SCOPE (table_lock (&d->table, index));
-
-    if (table_get (&d->table, index) != old)
-      return false;
-    table_set (&d->table, index, new, table_info (&d->table, index) & keep);
-    recount (d, old, new);
-  }
-  release_slot (d, old);
-  return true;
-}
-
-void
-page_unclaim (struct device *d, uint64_t index, page_info add,
-              page_info remove)
-{
-  LOCK_FOR_SCOPE (table_lock (&d->table, index));
-
-  if (is_claimed (d, index))
-    table_mark (&d->table, index, add, INFO_CLAIMED | remove);
 }

@@ -42,17 +42,7 @@ bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
  */
 int page_attach (struct device *d, uint64_t index, slot_t slot);
 
-/* ---- for maintenance (page-info.h says why claims) ---- */
-
-/* Claim the page whose slot is SLOT, which names an object in the arena,
- * and copy that object, a page at most, to COPY.  False when the slot
- * has changed.
- */
-bool page_claim (struct device *d, uint64_t index, slot_t slot,
-                 uint8_t *copy);
-
-/* Does the claim of the page whose slot is SLOT still hold? */
-bool page_is_claimed (struct device *d, uint64_t index, slot_t slot);
+/* ---- for maintenance ---- */
 
 /* Is OBJECT, which was read where SLOT says that it is in the backing file, as
  * it was written?  False, too, when the slot has changed.
@@ -62,25 +52,5 @@ bool page_is_intact (struct device *d, uint64_t index, slot_t slot,
 
 /* The backing file had something else than what was written back. */
 void page_count_stale (struct pool *pool);
-
-/* Publish SLOT if the claim still holds, and free the old object; INFO is
- * what is known of the page from then on.  False when it does not:
- * SLOT's object is the caller's to release.
- */
-bool page_replace (struct device *d, uint64_t index, slot_t slot,
-                   page_info info);
-
-/* Publish NEW in the place of OLD, if that is still there, and free it.
- * Of what is known of the page, KEEP stays.  False: NEW's object is the
- * caller's.
- */
-bool page_replace_if (struct device *d, uint64_t index, slot_t old,
-                      slot_t new, page_info keep);
-
-/* Give up a claim, if it still holds, with some bits added to what is
- * known of the page and others removed.
- */
-void page_unclaim (struct device *d, uint64_t index, page_info add,
-                   page_info remove);
 
 #endif /* NBDZRAM_STORE_PAGE_H */

@@ -19,7 +19,7 @@
 #include "lib/maintenance/reconfigure.h"
 #include "lib/maintenance/stats.h"
 #include "lib/store/device-objects.h"
-#include "lib/store/page.h"
+#include "lib/store/page-claim.h"
 
 #define PAGE 4096
 #define PAGES 2000
