@@ -90,6 +90,7 @@ lib_store_libstore_la_SOURCES = \
 	lib/store/group.c lib/store/group.h \
 	lib/store/page.c lib/store/page.h \
 	lib/store/page-claim.c lib/store/page-claim.h \
+	lib/store/page-fetch.c lib/store/page-fetch.h \
 	lib/store/page-info.h \
 	lib/store/page-state.c lib/store/page-state.h \
 	lib/store/pool.c lib/store/pool.h \

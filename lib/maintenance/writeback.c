@@ -9,8 +9,8 @@
 #include "lib/base/os.h"
 #include "lib/store/device-objects.h"
 #include "lib/store/group.h"
-#include "lib/store/page.h"
 #include "lib/store/page-claim.h"
+#include "lib/store/page-fetch.h"
 
 #include "writeback-internal.h"
 

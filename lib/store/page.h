@@ -42,15 +42,4 @@ bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
  */
 int page_attach (struct device *d, uint64_t index, slot_t slot);
 
-/* ---- for maintenance ---- */
-
-/* Is OBJECT, which was read where SLOT says that it is in the backing file, as
- * it was written?  False, too, when the slot has changed.
- */
-bool page_is_intact (struct device *d, uint64_t index, slot_t slot,
-                     const uint8_t *object);
-
-/* The backing file had something else than what was written back. */
-void page_count_stale (struct pool *pool);
-
 #endif /* NBDZRAM_STORE_PAGE_H */
