@@ -88,6 +88,7 @@ lib_store_libstore_la_SOURCES = \
 	lib/store/devices.c lib/store/devices.h \
 	lib/store/encode.c lib/store/encode.h \
 	lib/store/group.c lib/store/group.h \
+	lib/store/group-header.h \
 	lib/store/page.c lib/store/page.h \
 	lib/store/page-claim.c lib/store/page-claim.h \
 	lib/store/page-fetch.c lib/store/page-fetch.h \

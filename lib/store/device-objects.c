@@ -8,7 +8,15 @@
 #include "lib/backing/backing.h"
 
 #include "device-objects.h"
-#include "group.h"
+#include "group-header.h"
+
+int
+report_damage (struct device *d)
+{
+  atomic_fetch_add (&d->pool->counters.checksum_errors, 1);
+  errno = EIO;
+  return -1;
+}
 
 bool
 object_fits (const struct device *d, slot_t slot)
@@ -208,6 +216,32 @@ claim_shared (struct device *d, slot_t slot)
   return -1;
 }
 
+/* One slot of several that name the group, perhaps. */
+static int
+claim_group (struct device *d, slot_t slot)
+{
+  struct objects *objects = &d->pool->objects;
+  struct group_header *header
+    = group_header_of (object_at (d, slot_offset (slot)));
+  uint32_t sign = d->pool->attach_sign << GROUP_SIGN_SHIFT;
+  uint32_t bit = UINT32_C (1) << slot_place (slot), live;
+
+  errno = EUCLEAN;
+  if (slot_length (slot) <= GROUP_HEADER_SIZE)
+    return -1;
+  if (claim_object (d, slot) == 0) {
+    atomic_store (&header->live, sign | bit);
+    return 0;
+  }
+  /* Another page of the group has claimed it, or something else has. */
+  live = atomic_load (&header->live);
+  if (!object_is_taken (objects, object_class (d, slot), slot_offset (slot))
+      || (live & ~GROUP_LIVE_BITS) != sign || (live & bit) != 0)
+    return -1;
+  atomic_store (&header->live, live | bit);
+  return 0;
+}
+
 static int
 attach_written_back (struct device *d, slot_t slot)
 {
@@ -233,7 +267,7 @@ claim_slot (struct device *d, slot_t slot)
     return -1;
   }
   if (slot_is_group (slot))
-    return group_claim (d, slot);
+    return claim_group (d, slot);
   return d->pool->has_dedup && is_dedupable (slot)
     ? claim_shared (d, slot) : claim_object (d, slot);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/checksum.h"
 #include "device.h"
 
 /* What lies before the codec's output in a STORED object. */
@@ -27,6 +28,18 @@ object_at (const struct device *d, uint64_t offset)
 {
   return d->pool->arena.base + offset;
 }
+
+/* The checksum that an object keeps of the page or pages at DATA; 0 in a pool
+ * without checksums.
+ */
+static inline uint64_t
+content_checksum (const struct device *d, const void *data, size_t size)
+{
+  return d->pool->file.geometry.checksum ? page_checksum (data, size) : 0;
+}
+
+/* Count a page that was found damaged.  Returns -1 with errno EIO. */
+int report_damage (struct device *d);
 
 /* Bytes of the object that SLOT names. */
 static inline uint32_t

@@ -6,25 +6,9 @@
 #include <limits.h>
 #include <string.h>
 
-#include "lib/base/checksum.h"
-
 #include "encode.h"
 #include "group.h"
 #include "same.h"
-
-uint64_t
-checksum_of (const struct device *d, const void *page, size_t size)
-{
-  return d->pool->file.geometry.checksum ? page_checksum (page, size) : 0;
-}
-
-int
-damaged (struct device *d)
-{
-  atomic_fetch_add (&d->pool->counters.checksum_errors, 1);
-  errno = EIO;
-  return -1;
-}
 
 /* ---- decoding ---- */
 
@@ -42,14 +26,14 @@ decode_stored (struct device *d, struct stream *stream, slot_t slot,
     uint64_t word;
 
     if (length != sizeof word)
-      return damaged (d);
+      return report_damage (d);
     memcpy (&word, data, sizeof word);
     same_fill (dst, word, 0, size);
   }
   else if (stream_decompress (&d->pool->streams, stream, slot_codec (slot),
                               data, length, dst, size) == -1)
-    return damaged (d);
-  return (object_sum) checksum_of (d, dst, size) == sum ? 0 : damaged (d);
+    return report_damage (d);
+  return (object_sum) content_checksum (d, dst, size) == sum ? 0 : report_damage (d);
 }
 
 static int
@@ -58,8 +42,8 @@ decode_huge (struct device *d, slot_t slot, const uint8_t *object, void *dst)
   uint32_t size = device_page_size (d);
 
   memcpy (dst, object, size);
-  return slot_huge_sum_matches (slot, checksum_of (d, dst, size))
-    ? 0 : damaged (d);
+  return slot_huge_sum_matches (slot, content_checksum (d, dst, size))
+    ? 0 : report_damage (d);
 }
 
 int
@@ -74,7 +58,7 @@ decode_object (struct device *d, struct stream *stream, slot_t slot,
   case SLOT_KIND_GROUP:
     return group_decode (d, stream, slot, object, dst);
   default:
-    return damaged (d);
+    return report_damage (d);
   }
 }
 
@@ -90,7 +74,7 @@ decode_slot (struct device *d, struct stream *stream, slot_t slot, void *dst)
     return 0;
   }
   if (!slot_has_object (slot) || !object_fits (d, slot))
-    return damaged (d);
+    return report_damage (d);
   return decode_object (d, stream, slot, object_at (d, slot_offset (slot)),
                         dst);
 }
@@ -162,7 +146,7 @@ encode_shared (struct device *d, struct stream *stream, const void *page,
   if (d->pool->options.dedup == DEDUP_OFF)
     return SLOT_EMPTY;
   return share (d, stream, page,
-                checksum_of (d, page, device_page_size (d)), below,
+                content_checksum (d, page, device_page_size (d)), below,
                 ANY_CODEC);
 }
 
@@ -180,7 +164,7 @@ sum_up (struct device *d, struct encoding *e)
 {
   if (e->has_sum)
     return;
-  e->sum = checksum_of (d, e->page, device_page_size (d));
+  e->sum = content_checksum (d, e->page, device_page_size (d));
   e->has_sum = true;
   if (e->may_share)
     dedup_prefetch (&d->pool->dedup, (uint32_t) e->sum);

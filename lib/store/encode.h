@@ -15,12 +15,6 @@
 #include "lib/codec/stream.h"
 #include "device-objects.h"
 
-/* The checksum that an object keeps of PAGE; 0 where they are off. */
-uint64_t checksum_of (const struct device *d, const void *page, size_t size);
-
-/* Count damage and return -1 with errno EIO. */
-int damaged (struct device *d);
-
 /* Make the object for PAGE by the device's algorithm, and put what
  * the slot is to be in *SLOT.  Nobody knows of it yet.  0, or -1 with
  * errno ENOSPC.

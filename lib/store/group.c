@@ -6,33 +6,16 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "lib/base/checksum.h"
-
-#include "encode.h"
 #include "group.h"
 
 _Static_assert (GROUP_PAGES_MAX <= 1U << SLOT_CODEC_BITS, "room for a place");
 _Static_assert (GROUP_PAGES_MAX <= LEAF_LOCKS
                 && LEAF_SLOTS % GROUP_PAGES_MAX == 0, "within one leaf");
 
-/* The bits of live that mean something; above them, at attach, is the
- * sign of the process that set them.
- */
-#define LIVE_BITS (2 * GROUP_BUILDING - 1)
-#define SIGN_SHIFT (GROUP_BUILDER + 1)
-
-#define HEADER_SIZE ((uint32_t) sizeof (struct group_header))
-
-static struct group_header *
-header_of (uint8_t *object)
-{
-  return (struct group_header *) object;
-}
-
 static uint64_t
 pages_sum (const struct device *d, const void *pages, unsigned count)
 {
-  return checksum_of (d, pages, (size_t) count * device_page_size (d));
+  return content_checksum (d, pages, (size_t) count * device_page_size (d));
 }
 
 int
@@ -44,8 +27,8 @@ group_decode (struct device *d, struct stream *stream, slot_t slot,
   unsigned pages, place = slot_place (slot);
   uint32_t sum;
 
-  if (length <= HEADER_SIZE)
-    return damaged (d);
+  if (length <= GROUP_HEADER_SIZE)
+    return report_damage (d);
   PREFETCH (object, length, 0);
   /* It may be read from the backing file into an array of bytes, so no struct
    * can be looked at.
@@ -55,10 +38,11 @@ group_decode (struct device *d, struct stream *stream, slot_t slot,
   if (place >= pages || pages > group_pages_max (&d->pool->sizes)
       || stream_decompress (&d->pool->streams, stream,
                             object[offsetof (struct group_header, codec)],
-                            object + HEADER_SIZE, length - HEADER_SIZE,
-                            stream->group, (size_t) pages * page_size) == -1
+                            object + GROUP_HEADER_SIZE,
+                            length - GROUP_HEADER_SIZE, stream->group,
+                            (size_t) pages * page_size) == -1
       || (uint32_t) pages_sum (d, stream->group, pages) != sum)
-    return damaged (d);
+    return report_damage (d);
   memcpy (dst, stream->group + (size_t) place * page_size, page_size);
   return 0;
 }
@@ -67,13 +51,13 @@ int
 group_build (struct device *d, unsigned codec, const void *pages,
              unsigned count, const void *data, uint32_t length, slot_t *slot)
 {
-  uint32_t bytes = length + (uint32_t) sizeof (struct group_header);
+  uint32_t bytes = length + GROUP_HEADER_SIZE;
   uint64_t offset;
   struct group_header *header;
 
   if (take_object (d, bytes, true, &offset) == -1)
     return -1;
-  header = header_of (object_at (d, offset));
+  header = group_header_of (object_at (d, offset));
   header->sum = (uint32_t) pages_sum (d, pages, count);
   header->codec = (uint8_t) codec;
   header->pages = (uint8_t) count;
@@ -83,15 +67,6 @@ group_build (struct device *d, unsigned codec, const void *pages,
   memcpy (header + 1, data, length);
   *slot = slot_group (offset, bytes, 0);
   return 0;
-}
-
-bool
-group_release (uint8_t *object, unsigned place)
-{
-  uint32_t bit = UINT32_C (1) << place;
-  uint32_t live = atomic_fetch_and (&header_of (object)->live, ~bit);
-
-  return (live & LIVE_BITS) == bit;
 }
 
 void
@@ -111,7 +86,7 @@ group_live (struct device *d, uint64_t index, slot_t slot, unsigned *pages)
   *pages = 0;
   if (table_get (&d->table, index) != slot || !object_fits (d, slot))
     return 0;
-  header = header_of (object_at (d, slot_offset (slot)));
+  header = group_header_of (object_at (d, slot_offset (slot)));
   *pages = header->pages;
   return (unsigned) __builtin_popcount (atomic_load (&header->live)
                                         & (GROUP_BUILDING - 1));
@@ -122,7 +97,7 @@ group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
             uint8_t *dst)
 {
   const struct group_header *from = (const struct group_header *) object;
-  struct group_header *to = header_of (dst);
+  struct group_header *to = group_header_of (dst);
 
   to->sum = from->sum;
   to->codec = from->codec;
@@ -135,35 +110,11 @@ group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
 /* ---- attach ---- */
 
 int
-group_claim (struct device *d, slot_t slot)
-{
-  struct objects *objects = &d->pool->objects;
-  struct group_header *header = header_of (object_at (d, slot_offset (slot)));
-  uint32_t sign = d->pool->attach_sign << SIGN_SHIFT;
-  uint32_t bit = UINT32_C (1) << slot_place (slot), live;
-
-  errno = EUCLEAN;
-  if (slot_length (slot) <= sizeof *header)
-    return -1;
-  if (claim_object (d, slot) == 0) {
-    atomic_store (&header->live, sign | bit);
-    return 0;
-  }
-  /* Another page of the group has claimed it, or something else has. */
-  live = atomic_load (&header->live);
-  if (!object_is_taken (objects, object_class (d, slot), slot_offset (slot))
-      || (live & ~LIVE_BITS) != sign || (live & bit) != 0)
-    return -1;
-  atomic_store (&header->live, live | bit);
-  return 0;
-}
-
-int
 group_attach_codec (struct device *d, slot_t slot)
 {
   struct streams *streams = &d->pool->streams;
   const struct group_header *header
-    = header_of (object_at (d, slot_offset (slot)));
+    = group_header_of (object_at (d, slot_offset (slot)));
 
   if (header->codec < CODEC_IDS
       && streams_add_codec (streams, header->codec) == -1)

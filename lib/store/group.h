@@ -7,50 +7,16 @@
  * page: on the heaps of node and python, of which zstd makes 3.7 pages
  * one such object, objects of up to four pages would gain another 5 %,
  * and lose most of it to the coarse size classes that they need.
- *
- * All pages of a group lie in one run of GROUP_PAGES_MAX slots that
- * begins at a multiple of it, and thereby in one leaf.
- *
- * Who refers to the object is counted in its header, by place: a bit is
- * cleared when its slot lets go, and whoever clears the last one frees
- * the object.  Attaching sets these bits anew from the slots.
  */
 
 #ifndef NBDZRAM_STORE_GROUP_H
 #define NBDZRAM_STORE_GROUP_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/codec/stream.h"
-#include "device.h"
-
-#define GROUP_PAGES_MAX 16
-#define GROUP_BYTES_MAX (64 * 1024)     /* before compression */
-
-struct group_header {
-  uint32_t sum;                 /* of all its pages */
-  _Atomic uint32_t live;        /* bit by place; and GROUP_BUILDING */
-  uint8_t codec;
-  uint8_t pages;                /* that it was built of */
-  uint8_t reserved[2];
-};
-
-/* The place, and its bit, of who publishes the group's slots one by
- * one.
- */
-#define GROUP_BUILDER GROUP_PAGES_MAX
-#define GROUP_BUILDING (UINT32_C (1) << GROUP_BUILDER)
-
-/* Pages that a group of this pool can have; fewer than two: none. */
-static inline unsigned
-group_pages_max (const struct size_classes *sizes)
-{
-  unsigned n = GROUP_BYTES_MAX / sizes->page_size;
-
-  return n < GROUP_PAGES_MAX ? n : GROUP_PAGES_MAX;
-}
+#include "device-objects.h"
+#include "group-header.h"
 
 /* Write the page of SLOT, whose group is OBJECT, to DST. */
 int group_decode (struct device *d, struct stream *stream, slot_t slot,
@@ -71,18 +37,6 @@ int group_build (struct device *d, unsigned codec, const void *pages,
 void group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
                  uint8_t *dst);
 
-/* The slot for PLACE of the group of SLOT. */
-static inline slot_t
-group_slot (slot_t slot, unsigned place)
-{
-  return slot_group (slot_offset (slot), slot_length (slot), place);
-}
-
-/* Clear the bit of PLACE in OBJECT's header.  True when it was the last:
- * the caller frees the object.
- */
-bool group_release (uint8_t *object, unsigned place);
-
 /* The builder has published what it could. */
 void group_built (struct device *d, slot_t slot);
 
@@ -93,10 +47,9 @@ void group_built (struct device *d, slot_t slot);
 unsigned group_live (struct device *d, uint64_t index, slot_t slot,
                      unsigned *pages);
 
-/* Attach: SLOT refers to its group.  0, or -1 with errno EUCLEAN. */
-int group_claim (struct device *d, slot_t slot);
-
-/* Then: let streams read it.  Errors as of streams_add_codec. */
+/* Attach: let streams read the group of SLOT, or any group.  Errors are those
+ * of streams_add_codec.
+ */
 int group_attach_codec (struct device *d, slot_t slot);
 int group_attach_any_codec (struct device *d);
 

@@ -195,7 +195,7 @@ read_verified (struct device *d, struct stream **stream, uint64_t index,
   *repaired = false;
   if (bytes > device_page_size (d)
       || !backing_contains (b, slot_offset (slot), bytes)) {
-    damaged (d);
+    report_damage (d);
     return READ_FAILED;
   }
   r = read_from (d, stream, index, slot, dst, &(struct source) { -1, true });
@@ -246,7 +246,7 @@ page_fetch (struct device *d, struct stream **stream, uint64_t index,
 
   /* A damaged slot can say that it is written back. */
   if (!pool->backing) {
-    damaged (d);
+    report_damage (d);
     return READ_FAILED;
   }
   phase = backing_read_begin (pool->backing);

@@ -12,7 +12,7 @@
 #include "lib/base/os.h"
 
 #include "devices.h"
-#include "group.h"
+#include "group-header.h"
 #include "pool.h"
 
 /* What a pool needs before it keeps its first page, besides a stream:
