@@ -67,7 +67,7 @@ command_supervisor_libsupervisor_la_SOURCES = \
 	command/supervisor/supervisor.c command/supervisor/supervisor.h \
 	command/supervisor/tls-files.c command/supervisor/tls-files.h \
 	command/supervisor/upgrade.c \
-	command/supervisor/watchers.c
+	command/supervisor/watchers.c command/supervisor/watchers.h
 command_supervisor_libsupervisor_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DPLUGINDIR='"$(plugindir)"'
 

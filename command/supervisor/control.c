@@ -171,7 +171,7 @@ watchers_status (const struct supervisor *s)
 {
   json_t *list = json_array ();
 
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].used)
       json_array_append_new (list, json_pack (
         "{s:s, s:i}", "name", s->watchers[i].name,
@@ -269,7 +269,7 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
     .mirror = json_is_true (json_object_get (args, "mirror")),
   };
   char error[MESSAGE_SIZE];
-  struct watcher *w;
+  struct watcher_process *w;
 
   if (!take_number (p, args, "connections", CONF_CONNECTIONS_MAX,
                     &request.connections)
@@ -286,7 +286,7 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
     reply_error (p, "uri is missing");
   else if (!s->setup.options.swap)
     reply_error (p, "it was not started with --swap");
-  else if (watcher_add (s, &request, &w, error, sizeof error) == -1)
+  else if (watcher_process_add (s, &request, &w, error, sizeof error) == -1)
     reply_error (p, error);
   else
     reply (p, json_pack ("{s:b, s:s, s:i}", "ok", 1, "name", w->name,
@@ -302,7 +302,7 @@ verb_unwatch (struct supervisor *s, struct peer *p, const json_t *args)
     reply_error (p, "name is missing");
     return;
   }
-  watcher_remove (s, name);
+  watcher_process_remove (s, name);
   reply_ok (p);
 }
 

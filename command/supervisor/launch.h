@@ -36,7 +36,7 @@ struct program {
 struct spawn_fds {
   int from[SPAWN_FDS_MAX];
   unsigned count;
-  unsigned start_barrier;       /* which of them is to be the child's end of
+  unsigned start_barrier; /* which of them is to be the child's end of
                                  * a gate (service/start-barrier.h); 0: it has none */
 };
 

@@ -377,21 +377,20 @@ recover_settings (struct supervisor *s, const struct source *from)
 /* ---- watchers ---- */
 
 static void
-recover_watcher (struct supervisor *s, struct source *from, struct watcher *w,
-                 const json_t *o)
+recover_watcher (struct supervisor *s, struct source *from,
+                 struct watcher_process *w, const json_t *o)
 {
   const json_t *fds = json_object_get (o, "fds");
   char **argv = strings_at (o, "argv");
 
-  *w = (struct watcher) {
-    .used = true, .process = NO_PROCESS, .log.fd = -1,
-  };
+  *w = NO_WATCHER_PROCESS;
+  w->used = true;
   snprintf (w->name, sizeof w->name, "%s", json_text (o, "name"));
   open_process (&w->process, o);
   if (w->process.pid != 0 || from->own)
     w->log.fd = take (from, &w->process, json_integer_at (fds, "log", -1));
-  if (!argv || watcher_program (s, w, argv) == -1)
-    watcher_forget (w);
+  if (!argv || watcher_process_set_program (s, w, argv) == -1)
+    watcher_process_close (w);
   free (argv);
   s->changed = true;
 }
@@ -403,7 +402,7 @@ recover_watchers (struct supervisor *s, struct source *from)
   size_t i;
 
   json_array_foreach (list, i, o)
-    if (i < WATCHERS)
+    if (i < WATCHERS_MAX)
       recover_watcher (s, from, &s->watchers[i], o);
 }
 
@@ -422,15 +421,6 @@ server_lives (const struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS; ++i)
     if (s->generations[i].state != GENERATION_FREE)
-      return true;
-  return false;
-}
-
-static bool
-watcher_lives (const struct supervisor *s)
-{
-  for (unsigned i = 0; i < WATCHERS; ++i)
-    if (s->watchers[i].process.pid != 0)
       return true;
   return false;
 }
@@ -466,9 +456,9 @@ without_pool (struct supervisor *s, char *error, size_t size)
   /* Not before it is known that no other process listens there. */
   s->lost = true;
   /* Their devices have another disk than the next server. */
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].process.pid == 0)
-      watcher_forget (&s->watchers[i]);
+      watcher_process_close (&s->watchers[i]);
   return 0;
 }
 
@@ -491,7 +481,7 @@ recover_all (struct supervisor *s, struct source *from, char *error,
   if (had_memfd (from) && s->pool == -1
       && without_pool (s, error, size) == -1)
     return -1;
-  if (!from->own && !server_lives (s) && !watcher_lives (s))
+  if (!from->own && !server_lives (s) && !watchers_are_running (s))
     return 0;
   if (s->conf_error[0] && s->listener_count == 0
       && json_array_size (json_object_get (from->state, "argv")) > 0) {

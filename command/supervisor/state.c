@@ -122,8 +122,8 @@ put_watchers (struct text *t, const struct supervisor *s, bool own)
   const char *comma = "";
 
   put (t, "\"watchers\":[");
-  for (unsigned i = 0; i < WATCHERS; ++i) {
-    const struct watcher *w = &s->watchers[i];
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i) {
+    const struct watcher_process *w = &s->watchers[i];
 
     if (!w->used)
       continue;

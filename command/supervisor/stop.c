@@ -65,22 +65,6 @@ too_late (const struct supervisor *s)
   return now_ms () >= s->stop.deadline;
 }
 
-static void
-signal_watchers (struct supervisor *s, int signal)
-{
-  for (unsigned i = 0; i < WATCHERS; ++i)
-    process_signal (&s->watchers[i].process, signal);
-}
-
-static bool
-watchers_live (const struct supervisor *s)
-{
-  for (unsigned i = 0; i < WATCHERS; ++i)
-    if (s->watchers[i].process.pid != 0)
-      return true;
-  return false;
-}
-
 /* Those that never had a client have nothing to end. */
 static void
 signal_servers (struct supervisor *s, int signal)
@@ -132,22 +116,21 @@ take_step (struct supervisor *s)
   enum step before = s->stop.step;
 
   if (before == BEGIN) {
-    signal_watchers (s, SIGTERM);
+    watchers_signal (s, SIGTERM);
     enter (s, WATCHERS_END, WATCHERS_MS);
-  }
-  else if (before == WATCHERS_END && (!watchers_live (s) || too_late (s))) {
-    signal_watchers (s, SIGKILL);
+  } else if (before == WATCHERS_END
+             && (!watchers_are_running (s) || too_late (s))) {
+    watchers_signal (s, SIGKILL);
     signal_servers (s, SIGTERM);
     release_lock_keepers (s);
     enter (s, SERVERS_END, SERVERS_MS);
-  }
-  else if (before == SERVERS_END && !servers_live (s))
+  } else if (before == SERVERS_END && !servers_live (s))
     enter (s, LOCK_KEEPERS_END, LOCK_KEEPERS_MS);
   else if (before == SERVERS_END && too_late (s)) {
     signal_servers (s, SIGKILL);
     enter (s, SERVERS_END, SERVERS_MS);
-  }
-  else if (before == LOCK_KEEPERS_END && (!lock_keepers_live (s) || too_late (s))) {
+  } else if (before == LOCK_KEEPERS_END
+             && (!lock_keepers_live (s) || too_late (s))) {
     stop_clean (s);
     s->finished = true;
   }

@@ -36,7 +36,7 @@
 
 #define POLL_PAUSE_MS 100
 
-#define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS + PEERS_MAX + 4)
+#define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS_MAX + PEERS_MAX + 4)
 
 int64_t
 earlier (int64_t a, int64_t b)
@@ -88,7 +88,7 @@ what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
       poll_for (polls, &count, g->ready);
   }
   poll_for (polls, &count, s->upgrade.trial.fd);
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].process.pid != 0) {
       poll_for (polls, &count, s->watchers[i].process.fd);
       poll_for (polls, &count, s->watchers[i].log.fd);
@@ -173,7 +173,7 @@ reap_others (struct supervisor *s)
       return;
     if (s->upgrade.trial.pid == info.si_pid)
       return;
-    for (unsigned i = 0; i < WATCHERS; ++i)
+    for (unsigned i = 0; i < WATCHERS_MAX; ++i)
       if (s->watchers[i].process.pid == info.si_pid)
         return;
     waitpid (info.si_pid, NULL, WNOHANG);
@@ -210,7 +210,7 @@ write_down (struct supervisor *s)
   state_save (s);
   for (unsigned i = 0; i < GENERATIONS; ++i)
     process_release (&s->generations[i].process);
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     process_release (&s->watchers[i].process);
 }
 
@@ -224,7 +224,7 @@ look (struct supervisor *s)
   /* Who asks is to hear what is so. */
   servers_look (s);
   control_listen (s);
-  next = earlier (next, watchers_look (s));
+  next = earlier (next, watchers_poll (s));
   next = earlier (next, upgrade_look (s));
   next = earlier (next, stop_look (s));
   next = earlier (next, files_look (s));

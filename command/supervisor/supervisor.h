@@ -57,9 +57,9 @@
 #include "launch.h"
 #include "listen.h"
 #include "setup.h"
+#include "watchers.h"
 
 #define GENERATIONS 8
-#define WATCHERS CONF_REMOTES_MAX
 #define VERSION_SIZE 32
 #define MESSAGE_SIZE 512
 
@@ -95,18 +95,6 @@ struct generation {
 #define NO_GENERATION ((struct generation) { \
     .process = NO_PROCESS, .lock_keeper = NO_PROCESS, \
     .ready = -1, .hold = -1, .log.fd = -1 })
-
-struct watcher {
-  bool used;
-  char name[CONTROL_NAME_MAX + 8]; /* NAME, NAME.1, ... */
-  struct process process;
-  struct program program;       /* watch, and its options */
-  unsigned failures;
-  int64_t next_start;           /* milliseconds */
-  struct log_source log;
-  bool unwanted;                /* it is not started again, unless it
-                                 * leaves a device attached */
-};
 
 enum upgrade_phase {
   UPGRADE_NONE,
@@ -155,7 +143,7 @@ struct supervisor {
   bool force;                   /* SIGTERM even while in use as swap */
 
   struct generation generations[GENERATIONS];
-  struct watcher watchers[WATCHERS];
+  struct watcher_process watchers[WATCHERS_MAX];
   struct upgrade upgrade;
   struct peer *peers;           /* control.c */
   int64_t accept_next;          /* milliseconds: no accept until then */
@@ -253,33 +241,6 @@ bool servers_renew (struct supervisor *s);
 
 /* How many connections it has; -1 where that can't be told. */
 int server_connections (struct supervisor *s, const struct generation *g);
-
-/* ---- watchers.c ---- */
-
-struct watch_request {
-  const char *name;             /* NULL: the first that is free */
-  const char *uri;
-  uint64_t connections, timeout, dead_timeout, block_size;
-  bool mirror;                  /* watch --mirror */
-};
-
-/* 0, or -1 with a line in ERROR. */
-int watcher_add (struct supervisor *s, const struct watch_request *request,
-                 struct watcher **added, char *error, size_t size);
-
-/* End the one called NAME, if there is one. */
-void watcher_remove (struct supervisor *s, const char *name);
-
-/* Its program, with the ARGC arguments of ARGV after its name.  Takes
- * over nothing.  0, or -1 with errno.
- */
-int watcher_program (const struct supervisor *s, struct watcher *w,
-                     char *const argv[]);
-
-/* Take notice of ends, start again; when next to (0: never). */
-int64_t watchers_look (struct supervisor *s);
-
-void watcher_forget (struct watcher *w);
 
 /* ---- upgrade.c ---- */
 
@@ -397,7 +358,5 @@ int recover (struct supervisor *s, int resume, char *error, size_t size);
 
 /* Where in a child the descriptors are. */
 struct child_fds server_fds (const struct supervisor *s);
-#define WATCHER_LOG_FD 3
-#define WATCHER_BARRIER_FD 4
 
 #endif /* NBDZRAM_COMMAND_SUPERVISOR_SUPERVISOR_H */

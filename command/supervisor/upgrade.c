@@ -407,7 +407,7 @@ keep_over_exec (struct supervisor *s, bool keep)
     fcntl (g->hold, F_SETFD, flags);
     fcntl (g->log.fd, F_SETFD, flags);
   }
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].used)
       fcntl (s->watchers[i].log.fd, F_SETFD, flags);
 }

@@ -29,8 +29,8 @@
 #define OURSELVES "/proc/self/exe"
 
 int
-watcher_program (const struct supervisor *s, struct watcher *w,
-                 char *const argv[])
+watcher_process_set_program (const struct supervisor *s,
+                             struct watcher_process *w, char *const argv[])
 {
   static const char *const left_out[] = {
     "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", START_BARRIER_VARIABLE "=",
@@ -61,10 +61,10 @@ watcher_program (const struct supervisor *s, struct watcher *w,
 
 /* ---- a new one ---- */
 
-static struct watcher *
+static struct watcher_process *
 watcher_called (struct supervisor *s, const char *name)
 {
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].used && strcmp (s->watchers[i].name, name) == 0)
       return &s->watchers[i];
   return NULL;
@@ -74,7 +74,7 @@ watcher_called (struct supervisor *s, const char *name)
 static bool
 choose_name (struct supervisor *s, char *name, size_t size)
 {
-  for (size_t k = 0; k < WATCHERS; ++k)
+  for (size_t k = 0; k < WATCHERS_MAX; ++k)
     if (!watcher_called (s, attach_name (name, size, s->setup.options.name,
                                          k)))
       return true;
@@ -96,17 +96,17 @@ name_fits (const struct supervisor *s, const char *name)
         && name[1 + strspn (name + 1, "0123456789")] == '\0');
 }
 
-static struct watcher *
+static struct watcher_process *
 free_watcher (struct supervisor *s)
 {
-  for (unsigned i = 0; i < WATCHERS; ++i)
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (!s->watchers[i].used)
       return &s->watchers[i];
   return NULL;
 }
 
 static int
-lay_out (const struct supervisor *s, struct watcher *w,
+lay_out (const struct supervisor *s, struct watcher_process *w,
          const struct watch_request *r)
 {
   char connections[24], timeout[24], dead_timeout[24], block_size[24];
@@ -127,7 +127,7 @@ lay_out (const struct supervisor *s, struct watcher *w,
   snprintf (timeout, sizeof timeout, "%" PRIu64, r->timeout);
   snprintf (dead_timeout, sizeof dead_timeout, "%" PRIu64, r->dead_timeout);
   snprintf (block_size, sizeof block_size, "%" PRIu64, r->block_size);
-  return watcher_program (s, w, argv);
+  return watcher_process_set_program (s, w, argv);
 }
 
 static int
@@ -137,13 +137,14 @@ refuse (const char *why, char *error, size_t size)
   return -1;
 }
 
-static int watcher_start (struct supervisor *s, struct watcher *w);
+static int start_watcher_process (struct supervisor *s,
+                                  struct watcher_process *w);
 
 int
-watcher_add (struct supervisor *s, const struct watch_request *r,
-             struct watcher **added, char *error, size_t size)
+watcher_process_add (struct supervisor *s, const struct watch_request *r,
+             struct watcher_process **added, char *error, size_t size)
 {
-  struct watcher *w = free_watcher (s);
+  struct watcher_process *w = free_watcher (s);
   char name[sizeof w->name];
 
   if (s->stop.asked)
@@ -159,13 +160,12 @@ watcher_add (struct supervisor *s, const struct watch_request *r,
   if (!w)
     return refuse ("there are too many watchers", error, size);
 
-  *w = (struct watcher) {
-    .used = true, .process = NO_PROCESS, .log.fd = -1,
-  };
+  *w = NO_WATCHER_PROCESS;
+  w->used = true;
   strcpy (w->name, name);
-  if (lay_out (s, w, r) == -1 || watcher_start (s, w) == -1) {
+  if (lay_out (s, w, r) == -1 || start_watcher_process (s, w) == -1) {
     snprintf (error, size, "starting a watcher: %s", strerror (errno));
-    watcher_forget (w);
+    watcher_process_close (w);
     return -1;
   }
   *added = w;
@@ -173,18 +173,18 @@ watcher_add (struct supervisor *s, const struct watch_request *r,
 }
 
 void
-watcher_forget (struct watcher *w)
+watcher_process_close (struct watcher_process *w)
 {
   process_close (&w->process);
   log_source_close (&w->log);
   program_free (&w->program);
-  *w = (struct watcher) { .process = NO_PROCESS, .log.fd = -1 };
+  *w = NO_WATCHER_PROCESS;
 }
 
 /* ---- life ---- */
 
 static int
-watcher_start (struct supervisor *s, struct watcher *w)
+start_watcher_process (struct supervisor *s, struct watcher_process *w)
 {
   struct spawn_fds fds = {
     .count = WATCHER_BARRIER_FD + 1, .start_barrier = WATCHER_BARRIER_FD,
@@ -207,7 +207,7 @@ watcher_start (struct supervisor *s, struct watcher *w)
 }
 
 static void
-plan_start (struct watcher *w, const char *why)
+plan_start (struct watcher_process *w, const char *why)
 {
   int64_t pause = w->failures == 0 ? 0
     : w->failures < 7 ? PAUSE_MS << (w->failures - 1) : PAUSE_MAX_MS;
@@ -222,7 +222,7 @@ plan_start (struct watcher *w, const char *why)
  * file may have been removed with its directory, so the kernel is asked, too.
  */
 static bool
-is_attached (const struct supervisor *s, const struct watcher *w)
+is_attached (const struct supervisor *s, const struct watcher_process *w)
 {
   char path[sizeof s->directory + sizeof w->name + 16];
   char identifier[sizeof w->name + 16];
@@ -233,7 +233,7 @@ is_attached (const struct supervisor *s, const struct watcher *w)
 }
 
 static void
-look_at_end (struct supervisor *s, struct watcher *w)
+look_at_end (struct supervisor *s, struct watcher_process *w)
 {
   char how[64];
   int status;
@@ -245,11 +245,11 @@ look_at_end (struct supervisor *s, struct watcher *w)
   if (status == -1)
     status = is_attached (s, w) ? -1 : 0;
   if (status == 0 || s->stop.asked) {
-    watcher_forget (w);
+    watcher_process_close (w);
     return;
   }
   if (w->unwanted && !is_attached (s, w)) {
-    watcher_forget (w);
+    watcher_process_close (w);
     return;
   }
   status_text (how, sizeof how, status);
@@ -257,9 +257,9 @@ look_at_end (struct supervisor *s, struct watcher *w)
 }
 
 void
-watcher_remove (struct supervisor *s, const char *name)
+watcher_process_remove (struct supervisor *s, const char *name)
 {
-  struct watcher *w = watcher_called (s, name);
+  struct watcher_process *w = watcher_called (s, name);
 
   if (!w)
     return;
@@ -267,13 +267,13 @@ watcher_remove (struct supervisor *s, const char *name)
   if (w->process.pid != 0)
     process_signal (&w->process, SIGTERM);
   else if (!is_attached (s, w)) {
-    watcher_forget (w);
+    watcher_process_close (w);
     s->changed = true;
   }
 }
 
 static void
-read_log (struct watcher *w)
+read_log (struct watcher_process *w)
 {
   char line[LOG_LINE];
 
@@ -282,22 +282,22 @@ read_log (struct watcher *w)
 }
 
 static void
-start_again (struct supervisor *s, struct watcher *w, int64_t now)
+start_again (struct supervisor *s, struct watcher_process *w, int64_t now)
 {
   if (w->process.pid == 0 && w->next_start <= now
-      && watcher_start (s, w) == -1)
+      && start_watcher_process (s, w) == -1)
     plan_start (w, strerror (errno));
   else if (w->process.pid != 0 && now - w->next_start > STEADY_MS)
     w->failures = 0;
 }
 
 int64_t
-watchers_look (struct supervisor *s)
+watchers_poll (struct supervisor *s)
 {
   int64_t now = now_ms (), next = 0;
 
-  for (unsigned i = 0; i < WATCHERS; ++i) {
-    struct watcher *w = &s->watchers[i];
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i) {
+    struct watcher_process *w = &s->watchers[i];
 
     if (!w->used)
       continue;
@@ -309,4 +309,20 @@ watchers_look (struct supervisor *s)
       next = earlier (next, w->next_start);
   }
   return next;
+}
+
+bool
+watchers_are_running (const struct supervisor *s)
+{
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
+    if (s->watchers[i].process.pid != 0)
+      return true;
+  return false;
+}
+
+void
+watchers_signal (const struct supervisor *s, int signal)
+{
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
+    process_signal (&s->watchers[i].process, signal);
 }

@@ -282,10 +282,8 @@ supervisor_init (struct supervisor *s, char *argv[])
   s->upgrade = (struct upgrade) { .trial = NO_PROCESS, .state = -1 };
   for (unsigned i = 0; i < GENERATIONS; ++i)
     s->generations[i] = NO_GENERATION;
-  for (unsigned i = 0; i < WATCHERS; ++i)
-    s->watchers[i] = (struct watcher) {
-      .process = NO_PROCESS, .log.fd = -1,
-    };
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
+    s->watchers[i] = NO_WATCHER_PROCESS;
   s->executable = own_path ();
   s->arguments = argv;
   control_directory (s->directory, sizeof s->directory);
