@@ -52,8 +52,8 @@ command_attach_libattach_la_SOURCES = \
 
 noinst_LTLIBRARIES += command/supervisor/libsupervisor.la
 command_supervisor_libsupervisor_la_SOURCES = \
-	command/supervisor/control.c \
-	command/supervisor/files.c \
+	command/supervisor/control.c command/supervisor/control.h \
+	command/supervisor/files.c command/supervisor/files.h \
 	command/supervisor/find.c \
 	command/supervisor/launch.c command/supervisor/launch.h \
 	command/supervisor/listen.c command/supervisor/listen.h \
@@ -63,10 +63,10 @@ command_supervisor_libsupervisor_la_SOURCES = \
 	command/supervisor/servers.c \
 	command/supervisor/setup.c command/supervisor/setup.h \
 	command/supervisor/state.c \
-	command/supervisor/stop.c \
+	command/supervisor/stop.c command/supervisor/stop.h \
 	command/supervisor/supervisor.c command/supervisor/supervisor.h \
 	command/supervisor/tls-files.c command/supervisor/tls-files.h \
-	command/supervisor/upgrade.c \
+	command/supervisor/upgrade.c command/supervisor/upgrade.h \
 	command/supervisor/watchers.c command/supervisor/watchers.h
 command_supervisor_libsupervisor_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DPLUGINDIR='"$(plugindir)"'

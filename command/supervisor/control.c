@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NAME.sup: one JSON object a line, as NAME.ctl of the server. */
 
 #include <config.h>
 
@@ -26,7 +25,7 @@
 
 enum waiting { NOTHING, AN_UPGRADE, THE_END };
 
-struct peer {
+struct supervisor_peer {
   int fd;                       /* -1: this entry is free */
   char request[REQUEST_MAX];
   size_t length;
@@ -36,24 +35,24 @@ struct peer {
 };
 
 int
-control_start (struct supervisor *s)
+supervisor_control_start (struct supervisor *s)
 {
-  s->peers = calloc (PEERS_MAX, sizeof *s->peers);
-  if (!s->peers)
+  s->control.peers = calloc (PEERS_MAX, sizeof *s->control.peers);
+  if (!s->control.peers)
     return -1;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
-    s->peers[i].fd = -1;
+    s->control.peers[i].fd = -1;
   return 0;
 }
 
 unsigned
-control_polls (const struct supervisor *s, struct pollfd *polls)
+supervisor_control_get_polls (const struct supervisor *s, struct pollfd *polls)
 {
   unsigned count = 0;
   bool room = false;
 
   for (unsigned i = 0; i < PEERS_MAX; ++i) {
-    const struct peer *p = &s->peers[i];
+    const struct supervisor_peer *p = &s->control.peers[i];
 
     room |= p->fd == -1;
     /* Who asked something waits, and has nothing to say. */
@@ -65,18 +64,19 @@ control_polls (const struct supervisor *s, struct pollfd *polls)
       };
   }
   /* Others wait in the queue of the socket. */
-  if (room && now_ms () >= s->accept_next)
+  if (room && now_ms () >= s->control.accept_next)
     polls[count++] = (struct pollfd) {
-      .fd = s->control.fd, .events = POLLIN,
+      .fd = s->control.socket.fd, .events = POLLIN,
     };
   return count;
 }
 
 bool
-control_pending (const struct supervisor *s)
+supervisor_control_has_replies (const struct supervisor *s)
 {
   for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->peers[i].fd != -1 && s->peers[i].sent < s->peers[i].reply_length)
+    if (s->control.peers[i].fd != -1
+        && s->control.peers[i].sent < s->control.peers[i].reply_length)
       return true;
   return false;
 }
@@ -85,7 +85,7 @@ control_pending (const struct supervisor *s)
 
 /* REPLY is taken over. */
 static void
-reply (struct peer *p, json_t *object)
+reply (struct supervisor_peer *p, json_t *object)
 {
   size_t n = object
     ? json_dumpb (object, p->reply, REPLY_MAX - 1, JSON_COMPACT) : 0;
@@ -102,13 +102,13 @@ reply (struct peer *p, json_t *object)
 }
 
 static void
-reply_ok (struct peer *p)
+reply_ok (struct supervisor_peer *p)
 {
   reply (p, json_pack ("{s:b}", "ok", 1));
 }
 
 static void
-reply_error (struct peer *p, const char *error)
+reply_error (struct supervisor_peer *p, const char *error)
 {
   reply (p, json_pack ("{s:b, s:s}", "ok", 0, "error", error));
 }
@@ -182,7 +182,7 @@ watchers_status (const struct supervisor *s)
 static const char *
 state_name (struct supervisor *s)
 {
-  if (s->stop.asked)
+  if (s->stop.requested)
     return "stopped";
   if (!s->setup.serves || server_in (s, GENERATION_READY))
     return "running";
@@ -190,7 +190,8 @@ state_name (struct supervisor *s)
 }
 
 static void
-verb_status (struct supervisor *s, struct peer *p, const json_t *args)
+verb_status (struct supervisor *s, struct supervisor_peer *p,
+             const json_t *args)
 {
   const char *pool = !s->setup.serves ? NULL
     : s->setup.conf.pool ? s->setup.conf.pool : "memfd";
@@ -211,7 +212,8 @@ verb_status (struct supervisor *s, struct peer *p, const json_t *args)
 /* ---- other verbs ---- */
 
 static void
-verb_upgrade (struct supervisor *s, struct peer *p, const json_t *args)
+verb_upgrade (struct supervisor *s, struct supervisor_peer *p,
+              const json_t *args)
 {
   char error[MESSAGE_SIZE];
 
@@ -223,7 +225,7 @@ verb_upgrade (struct supervisor *s, struct peer *p, const json_t *args)
 }
 
 static void
-verb_stop (struct supervisor *s, struct peer *p, const json_t *args)
+verb_stop (struct supervisor *s, struct supervisor_peer *p, const json_t *args)
 {
   bool force = json_is_true (json_object_get (args, "force"));
   char error[MESSAGE_SIZE];
@@ -241,7 +243,7 @@ verb_stop (struct supervisor *s, struct peer *p, const json_t *args)
  * it can't be.
  */
 static bool
-take_number (struct peer *p, const json_t *args, const char *key,
+take_number (struct supervisor_peer *p, const json_t *args, const char *key,
              uint64_t max, uint64_t *n)
 {
   const json_t *value = json_object_get (args, key);
@@ -258,7 +260,8 @@ take_number (struct peer *p, const json_t *args, const char *key,
 }
 
 static void
-verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
+verb_watch (struct supervisor *s, struct supervisor_peer *p,
+            const json_t *args)
 {
   const struct conf *c = &s->setup.conf;
   struct watch_request request = {
@@ -294,7 +297,8 @@ verb_watch (struct supervisor *s, struct peer *p, const json_t *args)
 }
 
 static void
-verb_unwatch (struct supervisor *s, struct peer *p, const json_t *args)
+verb_unwatch (struct supervisor *s, struct supervisor_peer *p,
+              const json_t *args)
 {
   const char *name = json_string_value (json_object_get (args, "name"));
 
@@ -308,7 +312,8 @@ verb_unwatch (struct supervisor *s, struct peer *p, const json_t *args)
 
 static const struct {
   const char *name;
-  void (*run) (struct supervisor *s, struct peer *p, const json_t *args);
+  void (*run) (struct supervisor *s, struct supervisor_peer *p,
+               const json_t *args);
   const char *keys[8];
 } verbs[] = {
   { "status", verb_status, { NULL } },
@@ -333,7 +338,7 @@ knows_key (const char *const *keys, const char *key)
 }
 
 static void
-answer (struct supervisor *s, struct peer *p, json_t *args)
+answer (struct supervisor *s, struct supervisor_peer *p, json_t *args)
 {
   const char *verb = json_string_value (json_object_get (args, "verb"));
   const char *key;
@@ -359,7 +364,7 @@ answer (struct supervisor *s, struct peer *p, json_t *args)
 }
 
 static void
-drop (struct peer *p)
+drop (struct supervisor_peer *p)
 {
   fd_close (&p->fd);
   p->length = p->reply_length = p->sent = 0;
@@ -368,7 +373,7 @@ drop (struct peer *p)
 
 /* A request, if one is complete. */
 static void
-take_request (struct supervisor *s, struct peer *p)
+take_request (struct supervisor *s, struct supervisor_peer *p)
 {
   char *end = memchr (p->request, '\n', p->length);
   json_t *args;
@@ -388,7 +393,7 @@ take_request (struct supervisor *s, struct peer *p)
 }
 
 static bool
-is_busy (const struct peer *p)
+is_busy (const struct supervisor_peer *p)
 {
   return p->waiting != NOTHING || p->sent < p->reply_length;
 }
@@ -402,7 +407,7 @@ is_gone (int fd)
 }
 
 static void
-receive (struct supervisor *s, struct peer *p)
+receive (struct supervisor *s, struct supervisor_peer *p)
 {
   ssize_t n;
 
@@ -427,7 +432,7 @@ receive (struct supervisor *s, struct peer *p)
 
 /* What a peer waits for, if it has come about. */
 static void
-finish (struct supervisor *s, struct peer *p)
+finish (struct supervisor *s, struct supervisor_peer *p)
 {
   if (p->waiting == AN_UPGRADE && s->upgrade.reply[0])
     reply (p, json_loads (s->upgrade.reply, 0, NULL));
@@ -436,7 +441,7 @@ finish (struct supervisor *s, struct peer *p)
 }
 
 static void
-send_reply (struct peer *p)
+send_reply (struct supervisor_peer *p)
 {
   ssize_t n;
 
@@ -453,34 +458,35 @@ send_reply (struct peer *p)
 static void
 accept_peers (struct supervisor *s)
 {
-  if (s->control.fd == -1 || now_ms () < s->accept_next)
+  if (s->control.socket.fd == -1 || now_ms () < s->control.accept_next)
     return;
   for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->peers[i].fd == -1
-        && (s->peers[i].fd = accept4 (s->control.fd, NULL, NULL,
+    if (s->control.peers[i].fd == -1
+        && (s->control.peers[i].fd = accept4 (s->control.socket.fd, NULL, NULL,
                                       SOCK_CLOEXEC | SOCK_NONBLOCK)) == -1) {
       if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-        s->accept_next = now_ms () + ACCEPT_PAUSE_MS;
+        s->control.accept_next = now_ms () + ACCEPT_PAUSE_MS;
       return;
     }
 }
 
 void
-control_listen (struct supervisor *s)
+supervisor_control_receive (struct supervisor *s)
 {
   accept_peers (s);
   for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->peers[i].fd != -1)
-      receive (s, &s->peers[i]);
+    if (s->control.peers[i].fd != -1)
+      receive (s, &s->control.peers[i]);
 }
 
 int64_t
-control_answer (struct supervisor *s)
+supervisor_control_reply (struct supervisor *s)
 {
-  int64_t next = now_ms () < s->accept_next ? s->accept_next : 0;
+  int64_t next
+    = now_ms () < s->control.accept_next ? s->control.accept_next : 0;
 
   for (unsigned i = 0; i < PEERS_MAX; ++i) {
-    struct peer *p = &s->peers[i];
+    struct supervisor_peer *p = &s->control.peers[i];
 
     if (p->fd == -1)
       continue;

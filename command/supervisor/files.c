@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files in the runtime directory.  It may be removed, as logind removes
- * /run/user/UID at logout, or become full or read-only; what is missing is
- * made anew as soon as that is possible.  NAME.sup comes first: if another
- * supervisor has it, the other files are that one's, too.
- */
 
 #include <config.h>
 
@@ -25,15 +20,15 @@
 static void __attribute__ ((format (printf, 2, 3)))
 say (struct supervisor *s, const char *format, ...)
 {
-  char line[sizeof s->said_of_files];
+  char line[sizeof s->files.reported];
   va_list ap;
 
   va_start (ap, format);
   vsnprintf (line, sizeof line, format, ap);
   va_end (ap);
-  if (strcmp (line, s->said_of_files) != 0)
+  if (strcmp (line, s->files.reported) != 0)
     log_line ("%s", line);
-  strcpy (s->said_of_files, line);
+  strcpy (s->files.reported, line);
 }
 
 enum result {
@@ -48,11 +43,11 @@ keep_control (struct supervisor *s)
 {
   char path[sizeof s->directory + 128];
 
-  if (control_socket_is_bound (&s->control))
+  if (control_socket_is_bound (&s->control.socket))
     return THERE;
   supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
-  if (control_socket_renew (&s->control, path) == 0) {
-    s->control.fd = fd_keep (s->control.fd);
+  if (control_socket_renew (&s->control.socket, path) == 0) {
+    s->control.socket.fd = fd_keep (s->control.socket.fd);
     return MADE;
   }
   if (errno == EADDRINUSE) {
@@ -106,24 +101,24 @@ keep_all (struct supervisor *s)
   if (control == MISSING || listeners == MISSING)
     return false;
   if (control == MADE)
-    log_line ("%s is there again", s->control.path);
-  s->said_of_files[0] = '\0';
+    log_line ("%s is there again", s->control.socket.path);
+  s->files.reported[0] = '\0';
   return true;
 }
 
 int64_t
-files_look (struct supervisor *s)
+files_poll (struct supervisor *s)
 {
   bool all, stale;
 
   /* At the end they are removed, and stay so. */
-  if (s->stop.asked)
+  if (s->stop.requested)
     return 0;
-  if (now_ms () < s->files_next)
-    return s->files_next;
+  if (now_ms () < s->files.next_check)
+    return s->files.next_check;
   all = keep_all (s);
   stale = servers_renew (s);
-  s->files_next = now_ms () + (all && !stale && !s->said_not_saved
+  s->files.next_check = now_ms () + (all && !stale && !s->said_not_saved
                                ? LOOK_EVERY : TRY_EVERY);
-  return s->files_next;
+  return s->files.next_check;
 }

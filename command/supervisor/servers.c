@@ -256,12 +256,9 @@ reap_candidate (struct supervisor *s, struct generation *g, int status)
   char how[64];
 
   status_text (how, sizeof how, status);
-  if (g == s->upgrade.next) {
-    snprintf (s->upgrade.error, sizeof s->upgrade.error, "%.*s",
-              MESSAGE_SIZE / 2, g->error[0] ? g->error : how);
-    s->upgrade.next = NULL;
-  }
-  else if (s->served && !s->stop.asked) {
+  if (g == s->upgrade.next)
+    upgrade_set_error (s, g->error[0] ? g->error : how);
+  else if (s->served && !s->stop.requested) {
     log_line ("a server that was starting %s%s%s", how,
               g->error[0] ? ": " : "", g->error);
     start_failed (s);
@@ -277,7 +274,7 @@ reap_server (struct supervisor *s, struct generation *g, int status)
   int64_t lived = now_ms () - g->since;
 
   status_text (s->last_exit, sizeof s->last_exit, status);
-  if (!s->stop.asked)
+  if (!s->stop.requested)
     log_line ("the server (%d) %s: %s", (int) g->process.pid, s->last_exit,
               server_in (s, GENERATION_WAITING)
               ? "the standby takes over" : "another one is started");
@@ -462,7 +459,7 @@ servers_balance (struct supervisor *s)
 {
   struct generation *server = server_in (s, GENERATION_READY);
 
-  if (!s->setup.serves || s->stop.asked || server_candidate (s)
+  if (!s->setup.serves || s->stop.requested || server_candidate (s)
       || (s->upgrade.phase != UPGRADE_NONE
           && s->upgrade.phase != UPGRADE_TRYING
           && s->upgrade.phase != UPGRADE_EXECUTING)

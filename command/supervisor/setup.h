@@ -13,6 +13,9 @@
 #include "command/conf/conf.h"
 #include "launch.h"
 
+#define MESSAGE_SIZE 512        /* of an error message */
+#define VERSION_SIZE 32         /* of a program's version */
+
 /* As the user said it; strings are those of argv. */
 struct serve_options {
   const char *name;

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The way out: watchers disconnect their devices, then the server answers
- * what it has and ends, then all that is ours is removed.  Who takes too
- * long is killed; pages can't be lost by that, but are of no use any more.
- */
 
 #include <config.h>
 
@@ -19,8 +15,6 @@
 #define SERVERS_MS 10000
 #define LOCK_KEEPERS_MS 2000
 
-enum step { BEGIN, WATCHERS_END, SERVERS_END, LOCK_KEEPERS_END };
-
 /* Connections that the server has; some, where that can't be told. */
 static bool
 has_clients (struct supervisor *s)
@@ -35,7 +29,7 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
 {
   char device[64];
 
-  if (s->stop.asked)
+  if (s->stop.requested)
     return 0;
   if (!force
       && in_use_as_swap (s->setup.options.name, has_clients (s), device,
@@ -44,8 +38,8 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
               device, s->setup.options.name);
     return -1;
   }
-  s->stop.asked = true;
-  s->stop.step = BEGIN;
+  s->stop.requested = true;
+  s->stop.step = STOP_BEGIN;
   s->changed = true;
   return 0;
 }
@@ -53,7 +47,7 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
 /* ---- steps ---- */
 
 static void
-enter (struct supervisor *s, enum step step, int64_t ms)
+enter (struct supervisor *s, enum stop_step step, int64_t ms)
 {
   s->stop.step = step;
   s->stop.deadline = now_ms () + ms;
@@ -113,25 +107,25 @@ lock_keepers_live (const struct supervisor *s)
 static bool
 take_step (struct supervisor *s)
 {
-  enum step before = s->stop.step;
+  enum stop_step before = s->stop.step;
 
-  if (before == BEGIN) {
+  if (before == STOP_BEGIN) {
     watchers_signal (s, SIGTERM);
-    enter (s, WATCHERS_END, WATCHERS_MS);
-  } else if (before == WATCHERS_END
+    enter (s, STOP_WATCHERS, WATCHERS_MS);
+  } else if (before == STOP_WATCHERS
              && (!watchers_are_running (s) || too_late (s))) {
     watchers_signal (s, SIGKILL);
     signal_servers (s, SIGTERM);
     release_lock_keepers (s);
-    enter (s, SERVERS_END, SERVERS_MS);
-  } else if (before == SERVERS_END && !servers_live (s))
-    enter (s, LOCK_KEEPERS_END, LOCK_KEEPERS_MS);
-  else if (before == SERVERS_END && too_late (s)) {
+    enter (s, STOP_SERVERS, SERVERS_MS);
+  } else if (before == STOP_SERVERS && !servers_live (s))
+    enter (s, STOP_LOCK_KEEPERS, LOCK_KEEPERS_MS);
+  else if (before == STOP_SERVERS && too_late (s)) {
     signal_servers (s, SIGKILL);
-    enter (s, SERVERS_END, SERVERS_MS);
-  } else if (before == LOCK_KEEPERS_END
+    enter (s, STOP_SERVERS, SERVERS_MS);
+  } else if (before == STOP_LOCK_KEEPERS
              && (!lock_keepers_live (s) || too_late (s))) {
-    stop_clean (s);
+    stop_remove_files (s);
     s->finished = true;
   }
   return s->stop.step != before && !s->finished;
@@ -140,9 +134,9 @@ take_step (struct supervisor *s)
 #define STEP_MS 10
 
 int64_t
-stop_look (struct supervisor *s)
+stop_poll (struct supervisor *s)
 {
-  if (!s->stop.asked || s->finished)
+  if (!s->stop.requested || s->finished)
     return 0;
   while (take_step (s))
     ;
@@ -164,7 +158,7 @@ remove_dead_control (const struct supervisor *s)
 }
 
 void
-stop_clean (struct supervisor *s)
+stop_remove_files (struct supervisor *s)
 {
   char path[sizeof s->directory + 128];
 
@@ -177,5 +171,5 @@ stop_clean (struct supervisor *s)
   if (s->saved && (s->file.fd == -1 || state_is_there (s)))
     unlink (path);
   remove_dead_control (s);
-  control_socket_close (&s->control);
+  control_socket_close (&s->control.socket);
 }

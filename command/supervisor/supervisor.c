@@ -67,7 +67,7 @@ static unsigned
 what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
 {
   /* Nothing is answered before the first server is ready. */
-  unsigned count = s->begun ? control_polls (s, polls) : 0;
+  unsigned count = s->begun ? supervisor_control_get_polls (s, polls) : 0;
 
   poll_for (polls, &count, s->signals);
   for (unsigned i = 0; i < GENERATIONS; ++i) {
@@ -223,13 +223,13 @@ look (struct supervisor *s)
   take_signals (s);
   /* Who asks is to hear what is so. */
   servers_look (s);
-  control_listen (s);
+  supervisor_control_receive (s);
   next = earlier (next, watchers_poll (s));
-  next = earlier (next, upgrade_look (s));
-  next = earlier (next, stop_look (s));
-  next = earlier (next, files_look (s));
+  next = earlier (next, upgrade_poll (s));
+  next = earlier (next, stop_poll (s));
+  next = earlier (next, files_poll (s));
   next = earlier (next, servers_balance (s));
-  next = earlier (next, control_answer (s));
+  next = earlier (next, supervisor_control_reply (s));
   reap_others (s);
   if (s->changed && !s->finished)
     write_down (s);
@@ -243,8 +243,8 @@ loop (struct supervisor *s)
   while (!s->finished) {
     int64_t next = look (s);
 
-    if (s->upgrade.phase == UPGRADE_EXECUTING && !s->stop.asked
-        && !control_pending (s))
+    if (s->upgrade.phase == UPGRADE_EXECUTING && !s->stop.requested
+        && !supervisor_control_has_replies (s))
       upgrade_execute (s);
     if (!s->finished)
       wait_for_events (s, next);
@@ -320,7 +320,8 @@ prepare (struct supervisor *s, char *error, size_t size)
   s->null = open ("/dev/null", O_RDWR | O_CLOEXEC);
   if (s->null != -1)
     s->null = fd_keep (s->null);
-  if (s->null == -1 || open_signals (s) == -1 || control_start (s) == -1) {
+  if (s->null == -1 || open_signals (s) == -1
+      || supervisor_control_start (s) == -1) {
     snprintf (error, size, "%s", strerror (errno));
     return -1;
   }
@@ -339,7 +340,7 @@ first_server (struct supervisor *s, char *error, size_t size)
     return -1;
   }
   write_down (s);
-  while (g->state != GENERATION_READY && !s->stop.asked) {
+  while (g->state != GENERATION_READY && !s->stop.requested) {
     wait_for_events (s, deadline);
     take_signals (s);
     servers_look (s);
@@ -416,7 +417,7 @@ begin (struct supervisor *s, int resume)
     log_line ("%s: all goes on as it was started", s->conf_error);
   if (s->setup.serves && prepare_to_serve (s, error, sizeof error) == -1) {
     if (!recovered)
-      stop_clean (s);
+      stop_remove_files (s);
     else                        /* who still has the pages waits a while */
       s->exit_code = EX_TEMPFAIL;
     return give_up (s, error);
@@ -425,7 +426,7 @@ begin (struct supervisor *s, int resume)
     harden ();
   if (!recovered && s->setup.serves
       && first_server (s, error, sizeof error) == -1) {
-    stop_clean (s);
+    stop_remove_files (s);
     return give_up (s, error);
   }
   if (recovered && resume == -1)
@@ -437,10 +438,10 @@ int
 supervise (struct supervisor *s, int resume)
 {
   if (begin (s, resume) == -1) {
-    control_socket_close (&s->control);
+    control_socket_close (&s->control.socket);
     return s->exit_code ? s->exit_code : EXIT_FAILURE;
   }
-  if (!s->stop.asked)
+  if (!s->stop.requested)
     tell_started (s);
   s->changed = s->begun = true;
   loop (s);

@@ -53,15 +53,16 @@
 #include "command/base/log.h"
 #include "command/base/process.h"
 #include "command/conf/conf.h"
-#include "service/control-socket.h"
+#include "control.h"
+#include "files.h"
 #include "launch.h"
 #include "listen.h"
 #include "setup.h"
+#include "stop.h"
+#include "upgrade.h"
 #include "watchers.h"
 
 #define GENERATIONS 8
-#define VERSION_SIZE 32
-#define MESSAGE_SIZE 512
 
 enum generation_state {
   GENERATION_FREE,              /* of the entry: no generation */
@@ -96,28 +97,6 @@ struct generation {
     .process = NO_PROCESS, .lock_keeper = NO_PROCESS, \
     .ready = -1, .hold = -1, .log.fd = -1 })
 
-enum upgrade_phase {
-  UPGRADE_NONE,
-  UPGRADE_TRYING,               /* until our own successor is known to be
-                                 * executable */
-  UPGRADE_LOADING,              /* until the new generation is a standby */
-  UPGRADE_PAUSING,              /* until the old standby has stopped */
-  UPGRADE_SWITCHING,            /* until the new one is the server */
-  UPGRADE_EXECUTING,            /* until our own successor is executed */
-};
-
-struct upgrade {
-  enum upgrade_phase phase;
-  struct process trial;         /* of the new program of ours */
-  int state;                    /* a memfd for it, or -1 */
-  struct generation *next;      /* NULL after it has ended */
-  struct setup setup;           /* what the new one is started with */
-  int64_t deadline, switched;   /* milliseconds */
-  char old_version[VERSION_SIZE];
-  char error[MESSAGE_SIZE];     /* why the new one ended, or "" */
-  char reply[MESSAGE_SIZE];     /* JSON, when it is over */
-};
-
 /* NAME.run, open for writing (state.c). */
 struct state_file {
   int fd;                       /* -1: there is none */
@@ -131,7 +110,6 @@ struct state_file {
 struct supervisor {
   struct setup setup;           /* what generations are started with */
   char directory[4096];         /* of all our files */
-  struct control_socket control;
   struct listener listeners[LISTENERS_MAX];
   unsigned listener_count;
   int pool;                     /* a memfd, or -1: a file with a path */
@@ -145,17 +123,15 @@ struct supervisor {
   struct generation generations[GENERATIONS];
   struct watcher_process watchers[WATCHERS_MAX];
   struct upgrade upgrade;
-  struct peer *peers;           /* control.c */
-  int64_t accept_next;          /* milliseconds: no accept until then */
+  struct supervisor_control control;
 
   int lock;                     /* on the NAME.run that we found, or -1 */
   struct state_file file;
   uint64_t serial;              /* of the state in it */
   uint64_t sockets;             /* how often a listening socket was made
                                  * anew */
-  int64_t files_next;           /* milliseconds: when to look at files */
+  struct runtime_files files;
   bool said_not_saved;          /* NAME.run can't be written */
-  char said_of_files[MESSAGE_SIZE]; /* what else is wrong, or "" */
 
   bool begun;                   /* requests are taken */
   bool served;                  /* there was a server, once */
@@ -172,11 +148,7 @@ struct supervisor {
   int64_t next_start;           /* milliseconds */
   uint64_t restarts;
   char last_exit[64];           /* of a server, or "" */
-  struct stop {
-    bool asked;
-    int64_t deadline;           /* milliseconds */
-    unsigned step;
-  } stop;
+  struct stop stop;
 };
 
 /* Begin or take over, from NAME.run or what RESUME says (see adopt), and
@@ -241,60 +213,6 @@ bool servers_renew (struct supervisor *s);
 
 /* How many connections it has; -1 where that can't be told. */
 int server_connections (struct supervisor *s, const struct generation *g);
-
-/* ---- upgrade.c ---- */
-
-/* Begin.  0, or -1 with a line in ERROR. */
-int upgrade_begin (struct supervisor *s, char *error, size_t size);
-
-/* Go on; when to do so at the latest (0: whenever something happens). */
-int64_t upgrade_look (struct supervisor *s);
-
-/* Was it over, and did all hear of it?  Then become the new program;
- * returns only if that fails.
- */
-void upgrade_execute (struct supervisor *s);
-
-/* ---- stop.c ---- */
-
-/* Begin.  0, or -1 with a line in ERROR: it is in use. */
-int stop_begin (struct supervisor *s, bool force, char *error, size_t size);
-
-/* As above; sets FINISHED. */
-int64_t stop_look (struct supervisor *s);
-
-/* Remove all that is ours. */
-void stop_clean (struct supervisor *s);
-
-/* ---- control.c ---- */
-
-struct pollfd;
-
-int control_start (struct supervisor *s);
-
-/* The descriptors to wait for, in POLLS, which has room for PEERS_MAX + 1.
- * Returns how many.
- */
-#define PEERS_MAX 16
-unsigned control_polls (const struct supervisor *s, struct pollfd *polls);
-
-/* Take requests. */
-void control_listen (struct supervisor *s);
-
-/* Answer those that waited for something, as far as it has come about;
- * when there is more to take at once (0: there is not).
- */
-int64_t control_answer (struct supervisor *s);
-
-/* Is there an answer that nobody has taken yet? */
-bool control_pending (const struct supervisor *s);
-
-/* ---- files.c ---- */
-
-/* Make anew what is missing: the directory, NAME.sup, sockets, NAME.run;
- * when to look again.
- */
-int64_t files_look (struct supervisor *s);
 
 /* ---- state.c, recover.c, find.c ---- */
 

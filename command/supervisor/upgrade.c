@@ -1,27 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Replacing the program that serves, and then our own.
- *
- *   TRYING     the newly installed program of ours is executed, for its
- *              version, and room is made for what our successor must know:
- *              what can fail does so before anything is changed.
- *   LOADING    a new generation is started, by what is installed now.  It
- *              finds the pool taken and waits: it has read its
- *              parameters, and all of it is in memory.
- *   PAUSING    the standby of the old one, which has the old program in
- *              memory, is stopped (SIGSTOP), so that only the new one can
- *              take the pool.
- *   SWITCHING  the old one is killed.
- *   EXECUTING  all is well, and who asked is told; then the newly
- *              installed supervisor is executed in our place.
- *
- * The old one is killed, and not asked to end: nbdkit would answer what it
- * reads from then on with errors (ESHUTDOWN), also of a connection that
- * has been shut down for reading.  A client that repeats what was not
- * answered is better off without an answer.
- *
- * The new one may fail at any step: then the old standby goes on, or, if
- * there was none, another server is started as ever.
- */
 
 #include <config.h>
 
@@ -190,8 +167,8 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
   struct upgrade *u = &s->upgrade;
   const struct generation *server = server_in (s, GENERATION_READY);
 
-  if (u->phase != UPGRADE_NONE || s->stop.asked) {
-    snprintf (error, size, s->stop.asked ? "it is being stopped"
+  if (u->phase != UPGRADE_NONE || s->stop.requested) {
+    snprintf (error, size, s->stop.requested ? "it is being stopped"
                                          : "an upgrade is under way");
     return -1;
   }
@@ -220,6 +197,15 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
 }
 
 /* ---- end ---- */
+
+void
+upgrade_set_error (struct supervisor *s, const char *error)
+{
+  /* What it says goes into the reply, with words of ours. */
+  snprintf (s->upgrade.error, sizeof s->upgrade.error, "%.*s",
+            MESSAGE_SIZE / 2, error);
+  s->upgrade.next = NULL;
+}
 
 static void
 succeed (struct supervisor *s)
@@ -356,7 +342,7 @@ look_at_trial (struct supervisor *s)
 }
 
 int64_t
-upgrade_look (struct supervisor *s)
+upgrade_poll (struct supervisor *s)
 {
   struct upgrade *u = &s->upgrade;
 
@@ -394,7 +380,7 @@ keep_over_exec (struct supervisor *s, bool keep)
   const int flags = keep ? 0 : FD_CLOEXEC;
 
   fcntl (s->upgrade.state, F_SETFD, flags);
-  fcntl (s->control.fd, F_SETFD, flags);
+  fcntl (s->control.socket.fd, F_SETFD, flags);
   fcntl (s->pool, F_SETFD, flags);
   for (unsigned i = 0; i < s->listener_count; ++i)
     fcntl (s->listeners[i].fd, F_SETFD, flags);
@@ -432,8 +418,9 @@ upgrade_execute (struct supervisor *s)
 
   enter (u, UPGRADE_NONE, 0);
   if (leave_state (s) == 0) {
-    snprintf (resume, sizeof resume, "%d,%d,%ju,%ju", u->state, s->control.fd,
-              (uintmax_t) s->control.dev, (uintmax_t) s->control.ino);
+    snprintf (resume, sizeof resume, "%d,%d,%ju,%ju", u->state,
+              s->control.socket.fd, (uintmax_t) s->control.socket.dev,
+              (uintmax_t) s->control.socket.ino);
     setenv ("NBDZRAM_RESUME", resume, 1);
     keep_over_exec (s, true);
     execv (s->executable, s->arguments);

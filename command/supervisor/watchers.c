@@ -147,7 +147,7 @@ watcher_process_add (struct supervisor *s, const struct watch_request *r,
   struct watcher_process *w = free_watcher (s);
   char name[sizeof w->name];
 
-  if (s->stop.asked)
+  if (s->stop.requested)
     return refuse ("it is being stopped", error, size);
   if (!r->name && !choose_name (s, name, sizeof name))
     return refuse ("there are too many watchers", error, size);
@@ -244,7 +244,7 @@ look_at_end (struct supervisor *s, struct watcher_process *w)
   s->changed = true;
   if (status == -1)
     status = is_attached (s, w) ? -1 : 0;
-  if (status == 0 || s->stop.asked) {
+  if (status == 0 || s->stop.requested) {
     watcher_process_close (w);
     return;
   }
@@ -303,7 +303,7 @@ watchers_poll (struct supervisor *s)
       continue;
     read_log (w);
     look_at_end (s, w);
-    if (w->used && !s->stop.asked)
+    if (w->used && !s->stop.requested)
       start_again (s, w, now);
     if (w->used && w->process.pid == 0)
       next = earlier (next, w->next_start);

@@ -155,7 +155,7 @@ raise_descriptor_limit (const char *name)
 static int
 try_to_be_the_one (struct supervisor *s, const char *path)
 {
-  bool bound = control_socket_open (&s->control, path) == 0;
+  bool bound = control_socket_open (&s->control.socket, path) == 0;
   int err = errno;
 
   if (!bound && !control_socket_error_may_pass (err))
@@ -168,7 +168,7 @@ try_to_be_the_one (struct supervisor *s, const char *path)
   if (errno != EADDRINUSE)
     errno = err;
   else if (bound) {
-    control_socket_close (&s->control);
+    control_socket_close (&s->control.socket);
     errno = EADDRINUSE;
   }
   return -1;
@@ -202,8 +202,8 @@ be_the_one (struct supervisor *s)
   else {
     supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
     if (open_control (s, path) == 0) {
-      if (s->control.fd != -1)
-        s->control.fd = fd_keep (s->control.fd);
+      if (s->control.socket.fd != -1)
+        s->control.socket.fd = fd_keep (s->control.socket.fd);
       return EXIT_OK;
     }
     snprintf (error, sizeof error, "%.400s: %s", path,
@@ -224,21 +224,21 @@ stay_the_one (struct supervisor *s, const char *fds)
   struct stat st;
   int state = -1, n;
 
-  n = sscanf (fds, "%d,%d,%ju,%ju", &state, &s->control.fd, &dev, &ino);
+  n = sscanf (fds, "%d,%d,%ju,%ju", &state, &s->control.socket.fd, &dev, &ino);
   if (n < 2)
     return -1;
   unsetenv (RESUME);
-  if (s->control.fd != -1)
-    fcntl (s->control.fd, F_SETFD, FD_CLOEXEC);
-  supervisor_path (s, s->control.path, sizeof s->control.path,
+  if (s->control.socket.fd != -1)
+    fcntl (s->control.socket.fd, F_SETFD, FD_CLOEXEC);
+  supervisor_path (s, s->control.socket.path, sizeof s->control.socket.path,
                    SUPERVISOR_SUFFIX);
   /* Earlier versions do not say which file it was. */
-  if (n < 4 && lstat (s->control.path, &st) == 0) {
+  if (n < 4 && lstat (s->control.socket.path, &st) == 0) {
     dev = st.st_dev;
     ino = st.st_ino;
   }
-  s->control.dev = (dev_t) dev;
-  s->control.ino = (ino_t) ino;
+  s->control.socket.dev = (dev_t) dev;
+  s->control.socket.ino = (ino_t) ino;
   return state;
 }
 
@@ -277,9 +277,9 @@ static void
 supervisor_init (struct supervisor *s, char *argv[])
 {
   s->pool = s->null = s->signals = s->daemon_pipe = -1;
-  s->control.fd = s->lock = -1;
+  s->control.socket.fd = s->lock = -1;
   s->file = NO_STATE_FILE;
-  s->upgrade = (struct upgrade) { .trial = NO_PROCESS, .state = -1 };
+  s->upgrade = NO_UPGRADE;
   for (unsigned i = 0; i < GENERATIONS; ++i)
     s->generations[i] = NO_GENERATION;
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
