@@ -54,15 +54,16 @@ noinst_LTLIBRARIES += command/supervisor/libsupervisor.la
 command_supervisor_libsupervisor_la_SOURCES = \
 	command/supervisor/control.c command/supervisor/control.h \
 	command/supervisor/files.c command/supervisor/files.h \
-	command/supervisor/find.c \
+	command/supervisor/find.c command/supervisor/find.h \
 	command/supervisor/launch.c command/supervisor/launch.h \
 	command/supervisor/listen.c command/supervisor/listen.h \
-	command/supervisor/recover.c \
+	command/supervisor/recover.c command/supervisor/recover.h \
 	command/supervisor/renew.c \
 	command/supervisor/request.c command/supervisor/request.h \
 	command/supervisor/servers.c \
 	command/supervisor/setup.c command/supervisor/setup.h \
-	command/supervisor/state.c \
+	command/supervisor/state.c command/supervisor/state.h \
+	command/supervisor/state-file.c command/supervisor/state-file.h \
 	command/supervisor/stop.c command/supervisor/stop.h \
 	command/supervisor/supervisor.c command/supervisor/supervisor.h \
 	command/supervisor/tls-files.c command/supervisor/tls-files.h \

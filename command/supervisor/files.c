@@ -78,7 +78,7 @@ keep_listeners (struct supervisor *s)
     }
     log_line ("%s was removed, and is there again", l->path);
     ++s->sockets;
-    s->changed = true;
+    state_mark_changed (s);
     result = MADE;
   }
   return result;
@@ -96,8 +96,8 @@ keep_all (struct supervisor *s)
   if (control == TAKEN)
     return false;
   listeners = keep_listeners (s);
-  if (!state_is_there (s))
-    s->changed = true;
+  if (!state_file_is_linked (s))
+    state_mark_changed (s);
   if (control == MISSING || listeners == MISSING)
     return false;
   if (control == MADE)
@@ -118,7 +118,7 @@ files_poll (struct supervisor *s)
     return s->files.next_check;
   all = keep_all (s);
   stale = servers_renew (s);
-  s->files.next_check = now_ms () + (all && !stale && !s->said_not_saved
-                               ? LOOK_EVERY : TRY_EVERY);
+  s->files.next_check = now_ms ()
+    + (all && !stale && !s->state.failure_reported ? LOOK_EVERY : TRY_EVERY);
   return s->files.next_check;
 }

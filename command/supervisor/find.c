@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Servers, lock keepers and watchers of NAME, found among the processes by a
- * variable in their environment.  NAME.run may be missing, damaged or out of
- * date; whether pages are lost is not decided without having looked here.
- */
 
 #include <config.h>
 
@@ -20,6 +16,8 @@
 
 #include "service/lock-keeper.h"
 
+#include "find.h"
+#include "state.h"
 #include "supervisor.h"
 
 #define DEATH_TRIES 20          /* of a twentieth of a second */
@@ -352,7 +350,7 @@ find_processes (const char *wanted)
 }
 
 json_t *
-find_left (const struct supervisor *s)
+find_orphans (const struct supervisor *s)
 {
   static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
   char path[sizeof s->directory + 128];
@@ -409,7 +407,7 @@ add_missing (json_t *state, const json_t *found, const char *key)
 }
 
 json_t *
-find_complete (struct supervisor *s, json_t *state, json_t *found)
+find_merge (struct supervisor *s, json_t *state, json_t *found)
 {
   bool added;
 

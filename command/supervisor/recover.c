@@ -41,6 +41,9 @@
 #include "command/base/output.h"
 #include "lib/base/util.h"
 
+#include "find.h"
+#include "recover.h"
+#include "state.h"
 #include "supervisor.h"
 
 #define ENDING_MS 200
@@ -392,7 +395,7 @@ recover_watcher (struct supervisor *s, struct source *from,
   if (!argv || watcher_process_set_program (s, w, argv) == -1)
     watcher_process_close (w);
   free (argv);
-  s->changed = true;
+  state_mark_changed (s);
 }
 
 static void
@@ -521,12 +524,12 @@ recover (struct supervisor *s, int resume, char *error, size_t size)
   int r;
 
   if (!from.own)
-    found = find_left (s);
+    found = find_orphans (s);
   if (found && json_object_get (found, "supervisor")) {
     json_decref (state);
     return other_runs (s, found, error, size);
   }
-  from.state = state = find_complete (s, state, found);
+  from.state = state = find_merge (s, state, found);
   if (!state && !error[0])
     return 0;
   if (!state) {
@@ -538,10 +541,10 @@ recover (struct supervisor *s, int resume, char *error, size_t size)
     s->exit_code = EX_TEMPFAIL;
     return -1;
   }
-  s->serial = (uint64_t) json_integer_at (state, "serial", 0);
+  s->state.serial = (uint64_t) json_integer_at (state, "serial", 0);
   s->sockets = (uint64_t) json_integer_at (state, "sockets", 0);
   r = recover_all (s, &from, error, size);
-  s->saved = r == 1;
+  s->state.is_ours = r == 1;
   if (r == 1 && !from.own)
     state_open (s, line);
   json_decref (state);

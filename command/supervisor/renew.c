@@ -69,7 +69,7 @@ drop_stale_candidates (struct supervisor *s)
     stale->state = GENERATION_GONE;
     server_release (stale);
     process_signal (&stale->process, SIGKILL);
-    s->changed = true;
+    state_mark_changed (s);
   }
 }
 

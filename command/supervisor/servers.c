@@ -84,7 +84,7 @@ enter (struct supervisor *s, struct generation *g,
 {
   g->state = state;
   g->since = now_ms ();
-  s->changed = true;
+  state_mark_changed (s);
 }
 
 /* ---- start ---- */
@@ -299,7 +299,7 @@ look_at_end (struct supervisor *s, struct generation *g)
       || !process_ended (&g->process, &status))
     return;
   g->ended = true;
-  s->changed = true;
+  state_mark_changed (s);
   if (g->state == GENERATION_READY)
     reap_server (s, g, status);
   else if (g->state == GENERATION_GONE) {
@@ -439,7 +439,7 @@ servers_look (struct supervisor *s)
     look_at_end (s, g);
     if (is_over (g)) {
       server_forget (g);
-      s->changed = true;
+      state_mark_changed (s);
     }
   }
 }

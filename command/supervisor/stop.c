@@ -40,7 +40,7 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
   }
   s->stop.requested = true;
   s->stop.step = STOP_BEGIN;
-  s->changed = true;
+  state_mark_changed (s);
   return 0;
 }
 
@@ -168,7 +168,7 @@ stop_remove_files (struct supervisor *s)
     listener_close (&s->listeners[i]);
   s->listener_count = 0;
   supervisor_path (s, path, sizeof path, ".run");
-  if (s->saved && (s->file.fd == -1 || state_is_there (s)))
+  if (s->state.is_ours && (s->state.file.fd == -1 || state_file_is_linked (s)))
     unlink (path);
   remove_dead_control (s);
   control_socket_close (&s->control.socket);

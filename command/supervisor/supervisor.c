@@ -20,6 +20,7 @@
 #include "command/base/harden-self.h"
 #include "command/base/notify.h"
 
+#include "recover.h"
 #include "supervisor.h"
 
 /* One above the threads that serve. */
@@ -206,7 +207,6 @@ open_signals (struct supervisor *s)
 static void
 write_down (struct supervisor *s)
 {
-  s->changed = false;
   state_save (s);
   for (unsigned i = 0; i < GENERATIONS; ++i)
     process_release (&s->generations[i].process);
@@ -231,7 +231,7 @@ look (struct supervisor *s)
   next = earlier (next, servers_balance (s));
   next = earlier (next, supervisor_control_reply (s));
   reap_others (s);
-  if (s->changed && !s->finished)
+  if (s->state.changed && !s->finished)
     write_down (s);
   servers_read_status (s);
   return next;
@@ -443,7 +443,8 @@ supervise (struct supervisor *s, int resume)
   }
   if (!s->stop.requested)
     tell_started (s);
-  s->changed = s->begun = true;
+  state_mark_changed (s);
+  s->begun = true;
   loop (s);
   return s->exit_code;
 }

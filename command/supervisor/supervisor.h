@@ -47,8 +47,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "command/base/clock.h"
 #include "command/base/log.h"
 #include "command/base/process.h"
@@ -58,6 +56,7 @@
 #include "launch.h"
 #include "listen.h"
 #include "setup.h"
+#include "state-file.h"
 #include "stop.h"
 #include "upgrade.h"
 #include "watchers.h"
@@ -97,16 +96,6 @@ struct generation {
     .process = NO_PROCESS, .lock_keeper = NO_PROCESS, \
     .ready = -1, .hold = -1, .log.fd = -1 })
 
-/* NAME.run, open for writing (state.c). */
-struct state_file {
-  int fd;                       /* -1: there is none */
-  size_t half;                  /* bytes of each half */
-  unsigned current;             /* 0 or 1: the half that has the state */
-  void *map;
-};
-
-#define NO_STATE_FILE ((struct state_file) { .fd = -1 })
-
 struct supervisor {
   struct setup setup;           /* what generations are started with */
   char directory[4096];         /* of all our files */
@@ -125,20 +114,15 @@ struct supervisor {
   struct upgrade upgrade;
   struct supervisor_control control;
 
-  int lock;                     /* on the NAME.run that we found, or -1 */
-  struct state_file file;
-  uint64_t serial;              /* of the state in it */
+  struct state state;
   uint64_t sockets;             /* how often a listening socket was made
                                  * anew */
   struct runtime_files files;
-  bool said_not_saved;          /* NAME.run can't be written */
 
   bool begun;                   /* requests are taken */
   bool served;                  /* there was a server, once */
   char conf_error[MESSAGE_SIZE]; /* what is wrong with NAME.conf, or "" */
   char first_error[LOG_LINE];   /* why there never was */
-  bool changed;                 /* NAME.run is to be written */
-  bool saved;                   /* it is ours */
   bool lost;                    /* the pages of the last supervisor */
   bool finished;                /* leave the loop, with ... */
   int exit_code;
@@ -213,66 +197,6 @@ bool servers_renew (struct supervisor *s);
 
 /* How many connections it has; -1 where that can't be told. */
 int server_connections (struct supervisor *s, const struct generation *g);
-
-/* ---- state.c, recover.c, find.c ---- */
-
-/* What another supervisor needs to take over, as JSON in TEXT: with the
- * numbers of descriptors in our children, or OWN, our own.  Returns its
- * length, or -1 where SIZE is too small.
- */
-#define STATE_SIZE 65536
-int state_print (const struct supervisor *s, bool own, char *text,
-                 size_t size);
-
-/* Write NAME.run; says it where that fails. */
-void state_save (struct supervisor *s);
-
-/* Lock NAME.run, so that no other supervisor takes over.  A descriptor that
- * has the lock, or -1 with errno: ENOENT, or EADDRINUSE (one has it).
- */
-int state_lock (const struct supervisor *s);
-
-/* Go on with a NAME.run that is there, with the state in line CURRENT, where
- * it has room for another one.
- */
-void state_open (struct supervisor *s, unsigned current);
-
-/* Is the file by that name ours? */
-bool state_is_there (const struct supervisor *s);
-
-void state_close (struct state_file *file);
-
-/* What NAME.run, or RESUME where that is a descriptor, holds, and in which
- * line.  NULL, without an ERROR: there is no such file.
- */
-json_t *state_read (const struct supervisor *s, int resume, unsigned *line,
-                    char *error, size_t size);
-
-/* An integer of object O. */
-int64_t json_integer_at (const json_t *o, const char *key,
-                         int64_t otherwise);
-
-/* The servers, lock keepers and watchers of PATH, which is DIRECTORY/NAME,
- * that run, as NAME.run would have them; NULL where there are none.
- */
-json_t *find_processes (const char *path);
-
-/* The same for those that are left of our predecessor.  One that was killed
- * a moment ago may still be the parent of its servers: it has a second to be
- * gone.
- */
-json_t *find_left (const struct supervisor *s);
-
-/* STATE, which may be NULL, with what FOUND has beyond it.  Both are taken
- * over.
- */
-json_t *find_complete (struct supervisor *s, json_t *state, json_t *found);
-
-/* Take over from NAME.run, or from the descriptor RESUME (-1: none), which
- * our former program left.  1: done; 0: there is nothing; -1 with a line in
- * ERROR.
- */
-int recover (struct supervisor *s, int resume, char *error, size_t size);
 
 /* Where in a child the descriptors are. */
 struct child_fds server_fds (const struct supervisor *s);

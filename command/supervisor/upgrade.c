@@ -16,6 +16,7 @@
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
 
+#include "state.h"
 #include "supervisor.h"
 
 #define LOADING_MS 60000
@@ -53,7 +54,7 @@ pause_standbys (struct supervisor *s)
       continue;
     process_signal (&g->process, SIGSTOP);
     g->paused = true;
-    s->changed = true;
+    state_mark_changed (s);
   }
 }
 
@@ -67,7 +68,7 @@ wake_standby (struct supervisor *s)
       continue;
     g->paused = false;
     process_signal (&g->process, SIGCONT);
-    s->changed = true;
+    state_mark_changed (s);
   }
 }
 
@@ -79,7 +80,7 @@ kill_generation (struct supervisor *s, struct generation *g)
   g->state = GENERATION_GONE;
   server_release (g);
   process_signal (&g->process, SIGKILL);
-  s->changed = true;
+  state_mark_changed (s);
 }
 
 /* ---- begin ---- */

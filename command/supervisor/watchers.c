@@ -202,7 +202,7 @@ start_watcher_process (struct supervisor *s, struct watcher_process *w)
   fd_close (&log_write);
   errno = err;
   if (r == 0)
-    s->changed = true;
+    state_mark_changed (s);
   return r;
 }
 
@@ -241,7 +241,7 @@ look_at_end (struct supervisor *s, struct watcher_process *w)
   if (w->process.pid == 0 || !process_ended (&w->process, &status))
     return;
   process_close (&w->process);
-  s->changed = true;
+  state_mark_changed (s);
   if (status == -1)
     status = is_attached (s, w) ? -1 : 0;
   if (status == 0 || s->stop.requested) {
@@ -268,7 +268,7 @@ watcher_process_remove (struct supervisor *s, const char *name)
     process_signal (&w->process, SIGTERM);
   else if (!is_attached (s, w)) {
     watcher_process_close (w);
-    s->changed = true;
+    state_mark_changed (s);
   }
 }
 

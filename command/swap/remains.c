@@ -14,7 +14,7 @@
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "command/conf/conf.h"
-#include "command/supervisor/supervisor.h"
+#include "command/supervisor/find.h"
 #include "lib/base/util.h"
 #include "service/control-path.h"
 #include "service/control-socket.h"

@@ -160,8 +160,8 @@ try_to_be_the_one (struct supervisor *s, const char *path)
 
   if (!bound && !control_socket_error_may_pass (err))
     return -1;
-  s->lock = state_lock (s);
-  if (s->lock != -1)
+  s->state.lock = state_lock (s);
+  if (s->state.lock != -1)
     return 0;
   if (errno != EADDRINUSE && bound)
     return 0;
@@ -277,8 +277,8 @@ static void
 supervisor_init (struct supervisor *s, char *argv[])
 {
   s->pool = s->null = s->signals = s->daemon_pipe = -1;
-  s->control.socket.fd = s->lock = -1;
-  s->file = NO_STATE_FILE;
+  s->control.socket.fd = -1;
+  s->state = NO_STATE;
   s->upgrade = NO_UPGRADE;
   for (unsigned i = 0; i < GENERATIONS; ++i)
     s->generations[i] = NO_GENERATION;
