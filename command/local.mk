@@ -58,9 +58,9 @@ command_supervisor_libsupervisor_la_SOURCES = \
 	command/supervisor/launch.c command/supervisor/launch.h \
 	command/supervisor/listen.c command/supervisor/listen.h \
 	command/supervisor/recover.c command/supervisor/recover.h \
-	command/supervisor/renew.c \
+	command/supervisor/renew.c command/supervisor/renew.h \
 	command/supervisor/request.c command/supervisor/request.h \
-	command/supervisor/servers.c \
+	command/supervisor/servers.c command/supervisor/servers.h \
 	command/supervisor/setup.c command/supervisor/setup.h \
 	command/supervisor/state.c command/supervisor/state.h \
 	command/supervisor/state-file.c command/supervisor/state-file.h \

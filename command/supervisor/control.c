@@ -118,10 +118,10 @@ reply_error (struct supervisor_peer *p, const char *error)
 static json_t *
 server_status (struct supervisor *s)
 {
-  const struct generation *g = server_in (s, GENERATION_READY);
+  const struct generation *g = generation_find (s, GENERATION_READY);
 
   if (!g)
-    g = server_in (s, GENERATION_STARTING);
+    g = generation_find (s, GENERATION_STARTING);
   if (!g)
     return json_null ();
   return json_pack ("{s:i, s:b, s:s}", "pid", (int) g->process.pid,
@@ -132,11 +132,11 @@ server_status (struct supervisor *s)
 static json_t *
 standby_status (struct supervisor *s)
 {
-  const struct generation *g = server_in (s, GENERATION_WAITING);
+  const struct generation *g = generation_find (s, GENERATION_WAITING);
   bool waiting = g != NULL;
 
-  if (!g && server_in (s, GENERATION_READY))
-    g = server_in (s, GENERATION_STARTING);
+  if (!g && generation_find (s, GENERATION_READY))
+    g = generation_find (s, GENERATION_STARTING);
   return g ? json_pack ("{s:i, s:b}", "pid", (int) g->process.pid,
                         "waiting", waiting)
            : json_null ();
@@ -146,10 +146,10 @@ standby_status (struct supervisor *s)
 static json_t *
 lock_keeper_status (struct supervisor *s)
 {
-  const struct generation *g = server_in (s, GENERATION_READY);
+  const struct generation *g = generation_find (s, GENERATION_READY);
 
   if (!g)
-    g = server_in (s, GENERATION_GONE);
+    g = generation_find (s, GENERATION_GONE);
   return g && g->lock_keeper.pid
     ? json_pack ("{s:i}", "pid", (int) g->lock_keeper.pid) : json_null ();
 }
@@ -160,9 +160,9 @@ listen_status (const struct supervisor *s)
   const char *scheme = conf_has_tls (&s->setup.conf) ? "nbds" : "nbd";
   json_t *list = json_array ();
 
-  for (unsigned i = 0; i < s->listener_count; ++i)
+  for (unsigned i = 0; i < s->listeners.count; ++i)
     json_array_append_new (list, json_sprintf (
-      "%s%s", scheme, s->listeners[i].uri + strlen ("nbd")));
+      "%s%s", scheme, s->listeners.list[i].uri + strlen ("nbd")));
   return list;
 }
 
@@ -184,9 +184,9 @@ state_name (struct supervisor *s)
 {
   if (s->stop.requested)
     return "stopped";
-  if (!s->setup.serves || server_in (s, GENERATION_READY))
+  if (!s->setup.serves || generation_find (s, GENERATION_READY))
     return "running";
-  return s->failing ? "failing" : "starting";
+  return s->servers.failing ? "failing" : "starting";
 }
 
 static void
@@ -203,8 +203,8 @@ verb_status (struct supervisor *s, struct supervisor_peer *p,
     "version", PACKAGE_VERSION, "pid", (int) getpid (),
     "state", state_name (s), "server", server_status (s),
     "standby", standby_status (s), "holder", lock_keeper_status (s),
-    "restarts", (json_int_t) s->restarts,
-    "last_exit", s->last_exit[0] ? s->last_exit : NULL,
+    "restarts", (json_int_t) s->servers.restarts,
+    "last_exit", s->servers.last_exit[0] ? s->servers.last_exit : NULL,
     "listen", listen_status (s), "pool", pool,
     "swap", s->setup.options.swap, "watchers", watchers_status (s)));
 }
@@ -284,7 +284,7 @@ verb_watch (struct supervisor *s, struct supervisor_peer *p,
                        &request.block_size))
     return;
   if (!request.uri)
-    request.uri = s->listener_count > 0 ? s->listeners[0].uri : NULL;
+    request.uri = s->listeners.count > 0 ? s->listeners.list[0].uri : NULL;
   if (!request.uri)
     reply_error (p, "uri is missing");
   else if (!s->setup.options.swap)

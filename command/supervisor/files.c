@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "renew.h"
 #include "request.h"
 #include "supervisor.h"
 
@@ -66,10 +67,10 @@ keep_listeners (struct supervisor *s)
 {
   enum result result = THERE;
 
-  for (unsigned i = 0; i < s->listener_count; ++i) {
-    struct listener *l = &s->listeners[i];
+  for (unsigned i = 0; i < s->listeners.count; ++i) {
+    struct listener *l = &s->listeners.list[i];
 
-    if (listener_is_there (l))
+    if (listener_is_linked (l))
       continue;
     if (listener_renew (l) == -1) {
       say (s, "%s: %s: no client can connect there; trying again", l->path,
@@ -77,7 +78,7 @@ keep_listeners (struct supervisor *s)
       return MISSING;
     }
     log_line ("%s was removed, and is there again", l->path);
-    ++s->sockets;
+    ++s->listeners.renewals;
     state_mark_changed (s);
     result = MADE;
   }

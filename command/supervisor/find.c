@@ -152,13 +152,11 @@ is_at_start_barrier (pid_t pid, const struct child_fds *fds)
 static struct child_fds
 fds_of (pid_t pid)
 {
-  struct supervisor like = { .listener_count = 0 };
   char *count = environ_value (pid, "LISTEN_FDS=");
   long n = count ? atol (count) : 0;
 
-  like.listener_count = n > 0 && n <= LISTENERS_MAX ? (unsigned) n : 0;
   free (count);
-  return server_fds (&like);
+  return child_fds_layout (n > 0 && n <= LISTENERS_MAX ? (unsigned) n : 0);
 }
 
 static json_t *

@@ -174,18 +174,18 @@ tcp_uri (struct listener *l)
 }
 
 static int
-listen_all (struct listener *list, unsigned *count, const struct addrinfo *a)
+listen_all (struct listeners *listeners, const struct addrinfo *a)
 {
-  unsigned first = *count;
+  unsigned first = listeners->count;
 
   errno = EADDRNOTAVAIL;
-  for (; a && *count < LISTENERS_MAX; a = a->ai_next) {
-    struct listener *l = &list[*count];
+  for (; a && listeners->count < LISTENERS_MAX; a = a->ai_next) {
+    struct listener *l = &listeners->list[listeners->count];
 
     *l = (struct listener) { .fd = -1 };
     if (listen_tcp (l, a) == 0) {
       tcp_uri (l);
-      ++*count;
+      ++listeners->count;
       continue;
     }
     fd_close (&l->fd);
@@ -193,12 +193,12 @@ listen_all (struct listener *list, unsigned *count, const struct addrinfo *a)
     if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
       return -1;
   }
-  return *count > first ? 0 : -1;
+  return listeners->count > first ? 0 : -1;
 }
 
 static int
-listen_host (struct listener *list, unsigned *count, const char *address,
-             char *error, size_t size)
+listen_host (struct listeners *listeners, const char *address, char *error,
+             size_t size)
 {
   const struct addrinfo hints = {
     .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE,
@@ -218,7 +218,7 @@ listen_host (struct listener *list, unsigned *count, const char *address,
   r = getaddrinfo (host, port, &hints, &found);
   if (r != 0)
     return failed (address, gai_strerror (r), error, size);
-  r = listen_all (list, count, found);
+  r = listen_all (listeners, found);
   freeaddrinfo (found);
   return r == 0 ? 0 : failed (address, strerror (errno), error, size);
 }
@@ -226,18 +226,18 @@ listen_host (struct listener *list, unsigned *count, const char *address,
 /* ---- both ---- */
 
 int
-listen_at (struct listener *list, unsigned *count, const char *address,
-           unsigned mode, char *error, size_t size)
+listeners_open (struct listeners *listeners, const char *address,
+                unsigned mode, char *error, size_t size)
 {
-  struct listener *l = &list[*count];
+  struct listener *l = &listeners->list[listeners->count];
 
-  if (*count == LISTENERS_MAX)
+  if (listeners->count == LISTENERS_MAX)
     return failed (address, "too many addresses", error, size);
   if (address[0] != '/')
-    return listen_host (list, count, address, error, size);
+    return listen_host (listeners, address, error, size);
   *l = (struct listener) { .fd = -1 };
   if (listen_unix (l, address, mode) == 0) {
-    ++*count;
+    ++listeners->count;
     return 0;
   }
   failed (address, errno == EEXIST ? "this is not a socket"
@@ -263,7 +263,7 @@ listener_is_public (const struct listener *l)
 }
 
 bool
-listener_is_there (const struct listener *l)
+listener_is_linked (const struct listener *l)
 {
   struct stat st;
 
@@ -315,7 +315,7 @@ listener_describe (struct listener *l)
 void
 listener_close (struct listener *l)
 {
-  if (l->path[0] && listener_is_there (l))
+  if (l->path[0] && listener_is_linked (l))
     unlink (l->path);
   l->path[0] = '\0';
   fd_close (&l->fd);

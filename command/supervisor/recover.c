@@ -123,9 +123,9 @@ static void
 recover_dead (struct supervisor *s, struct generation *g)
 {
   if (g->state == GENERATION_READY)
-    snprintf (s->last_exit, sizeof s->last_exit, "ended");
+    snprintf (s->servers.last_exit, sizeof s->servers.last_exit, "ended");
   if (g->lock_keeper.pid == 0) {
-    server_forget (g);
+    generation_close (g);
     return;
   }
   process_close (&g->process);
@@ -155,7 +155,8 @@ attach_generation (struct supervisor *s, struct source *from,
   open_process (&g->lock_keeper, json_object_get (o, "holder"));
   g->state = state_of (json_text (o, "state"));
   /* Which sockets one has that is not in NAME.run is not known. */
-  g->sockets = (uint64_t) json_integer_at (o, "sockets", (int64_t) s->sockets);
+  g->renewals = (uint64_t) json_integer_at (o, "sockets",
+                                            (int64_t) s->listeners.renewals);
   if (g->process.pid == 0) {
     if (from->own)
       take_channels (from, g, fds); /* to be closed */
@@ -183,7 +184,7 @@ attach_generations (struct supervisor *s, struct source *from)
   size_t i;
 
   json_array_foreach (list, i, o) {
-    struct generation *g = server_in (s, GENERATION_FREE);
+    struct generation *g = generation_find (s, GENERATION_FREE);
 
     if (g)
       attach_generation (s, from, g, o);
@@ -228,9 +229,9 @@ recover_sockets (struct supervisor *s, struct source *from,
   size_t i;
 
   json_array_foreach (list, i, o) {
-    struct listener *l = &s->listeners[s->listener_count];
+    struct listener *l = &s->listeners.list[s->listeners.count];
 
-    if (s->listener_count == LISTENERS_MAX)
+    if (s->listeners.count == LISTENERS_MAX)
       break;
     l->fd = take (from, p, json_integer_at (o, "fd", -1));
     if (l->fd == -1)
@@ -240,11 +241,11 @@ recover_sockets (struct supervisor *s, struct source *from,
     if (!json_object_get (from->state, "serial") && l->path[0]
         && control_socket_is_alive (l->path) != 1)
       l->ino = 0;
-    ++s->listener_count;
+    ++s->listeners.count;
   }
   if (i < json_array_size (list))
-    while (s->listener_count > 0)
-      fd_close (&s->listeners[--s->listener_count].fd);
+    while (s->listeners.count > 0)
+      fd_close (&s->listeners.list[--s->listeners.count].fd);
 }
 
 /* What generation G has, of that which is missing yet. */
@@ -252,7 +253,7 @@ static void
 recover_shared (struct supervisor *s, struct source *from,
                 const struct generation *g)
 {
-  if (s->listener_count == 0)
+  if (s->listeners.count == 0)
     recover_sockets (s, from, &g->process);
   if (s->pool == -1)
     s->pool = take (from, &g->process,
@@ -263,9 +264,9 @@ recover_shared (struct supervisor *s, struct source *from,
 static void
 recover_from_lock_keepers (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS && s->pool == -1; ++i)
-    if (s->generations[i].lock_keeper.pid != 0)
-      s->pool = pool_of_mapping (&s->generations[i].lock_keeper);
+  for (unsigned i = 0; i < GENERATIONS_MAX && s->pool == -1; ++i)
+    if (s->servers.list[i].lock_keeper.pid != 0)
+      s->pool = pool_of_mapping (&s->servers.list[i].lock_keeper);
   if (s->pool != -1)
     log_line ("no server is left, but what held its memory: the pages are "
               "there");
@@ -283,8 +284,8 @@ had_memfd (const struct source *from)
 static void
 forget_ending (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
     struct pollfd end = { .fd = g->process.fd, .events = POLLIN };
 
     if (g->process.pid != 0 && poll (&end, 1, ENDING_MS) == 1)
@@ -303,16 +304,17 @@ recover_pool_and_sockets (struct supervisor *s, struct source *from)
   if (from->own)
     recover_shared (s, from, &none);
   for (int stale = 0; stale < 2; ++stale)
-    for (unsigned i = 0; i < GENERATIONS; ++i) {
-      const struct generation *g = &s->generations[i];
-      unsigned before = s->listener_count;
+    for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+      const struct generation *g = &s->servers.list[i];
+      unsigned before = s->listeners.count;
 
-      if (g->process.pid == 0 || (g->sockets != s->sockets) != stale)
+      if (g->process.pid == 0
+          || (g->renewals != s->listeners.renewals) != stale)
         continue;
       recover_shared (s, from, g);
       /* They are made anew, where they have a path. */
-      for (unsigned k = before; stale && k < s->listener_count; ++k)
-        s->listeners[k].ino = 0;
+      for (unsigned k = before; stale && k < s->listeners.count; ++k)
+        s->listeners.list[k].ino = 0;
     }
   if (had_memfd (from) && s->pool == -1) {
     forget_ending (s);
@@ -334,7 +336,7 @@ recover_program (struct supervisor *s, const struct source *from)
 {
   struct setup *setup = &s->setup;
   char **argv = strings_at (from->state, "argv"), error[MESSAGE_SIZE];
-  struct child_fds fds = server_fds (s);
+  struct child_fds fds = child_fds_layout (s->listeners.count);
   bool changed;
   int r;
 
@@ -422,8 +424,8 @@ refuse (char *error, size_t size)
 static bool
 server_lives (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state != GENERATION_FREE)
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state != GENERATION_FREE)
       return true;
   return false;
 }
@@ -472,13 +474,14 @@ recover_all (struct supervisor *s, struct source *from, char *error,
   attach_generations (s, from);
   recover_pool_and_sockets (s, from);
   /* Whether they were told is not known. */
-  if (server_in (s, GENERATION_READY))
+  if (generation_find (s, GENERATION_READY))
     servers_release_gone (s);
   recover_watchers (s, from);
-  if (!s->last_exit[0])
-    snprintf (s->last_exit, sizeof s->last_exit, "%s",
+  if (!s->servers.last_exit[0])
+    snprintf (s->servers.last_exit, sizeof s->servers.last_exit, "%s",
               json_text (from->state, "last_exit"));
-  s->restarts = (uint64_t) json_integer_at (from->state, "restarts", 0);
+  s->servers.restarts
+    = (uint64_t) json_integer_at (from->state, "restarts", 0);
   if (from->refused)
     return refuse (error, size);
   if (had_memfd (from) && s->pool == -1
@@ -486,7 +489,7 @@ recover_all (struct supervisor *s, struct source *from, char *error,
     return -1;
   if (!from->own && !server_lives (s) && !watchers_are_running (s))
     return 0;
-  if (s->conf_error[0] && s->listener_count == 0
+  if (s->conf_error[0] && s->listeners.count == 0
       && json_array_size (json_object_get (from->state, "argv")) > 0) {
     /* Where to listen anew, only NAME.conf says. */
     s->exit_code = EX_TEMPFAIL;
@@ -494,12 +497,12 @@ recover_all (struct supervisor *s, struct source *from, char *error,
     return -1;
   }
   if ((s->conf_error[0] && recover_settings (s, from) == -1)
-      || (s->listener_count > 0 && recover_program (s, from) == -1)) {
+      || (s->listeners.count > 0 && recover_program (s, from) == -1)) {
     snprintf (error, size, "%s", strerror (ENOMEM));
     return -1;
   }
   /* If not: whom the mistakes of a first start were for is gone. */
-  s->served = true;
+  s->servers.served = true;
   return 1;
 }
 
@@ -542,7 +545,7 @@ recover (struct supervisor *s, int resume, char *error, size_t size)
     return -1;
   }
   s->state.serial = (uint64_t) json_integer_at (state, "serial", 0);
-  s->sockets = (uint64_t) json_integer_at (state, "sockets", 0);
+  s->listeners.renewals = (uint64_t) json_integer_at (state, "sockets", 0);
   r = recover_all (s, &from, error, size);
   s->state.is_ours = r == 1;
   if (r == 1 && !from.own)

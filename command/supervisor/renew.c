@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Replacing servers that lack a listening socket which was made anew, since
- * its file had been removed.
- */
 
 #include <config.h>
 
@@ -14,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "renew.h"
 #include "supervisor.h"
 
 /* ---- sockets that were made anew ---- */
@@ -21,11 +19,11 @@
 static struct generation *
 stale_candidate (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
     if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
-        && server_is_stale (s, g))
+        && generation_is_stale (s, g))
       return g;
   }
   return NULL;
@@ -38,13 +36,13 @@ stale_candidate (struct supervisor *s)
 static void
 renew_server (struct supervisor *s)
 {
-  struct generation *server = server_in (s, GENERATION_READY);
-  const struct generation *next = server_candidate (s);
+  struct generation *server = generation_find (s, GENERATION_READY);
+  const struct generation *next = generation_find_candidate (s);
 
-  if (!server || !server_is_stale (s, server)
+  if (!server || !generation_is_stale (s, server)
       || (s->setup.standby && (!next || next->state != GENERATION_WAITING)))
     return;
-  if (server_connections (s, server) == 0) {
+  if (generation_count_connections (s, server) == 0) {
     log_line ("the server (%d) is replaced: it does not have the socket that "
               "was made anew", (int) server->process.pid);
     process_signal (&server->process, SIGKILL);
@@ -61,28 +59,24 @@ renew_server (struct supervisor *s)
 static void
 drop_stale_candidates (struct supervisor *s)
 {
-  struct generation *stale, *next = server_candidate (s);
+  struct generation *stale, *next = generation_find_candidate (s);
 
   if (!next || next->state != GENERATION_WAITING)
     return;
-  while ((stale = stale_candidate (s)) != NULL) {
-    stale->state = GENERATION_GONE;
-    server_release (stale);
-    process_signal (&stale->process, SIGKILL);
-    state_mark_changed (s);
-  }
+  while ((stale = stale_candidate (s)) != NULL)
+    generation_kill (s, stale);
 }
 
 bool
 servers_renew (struct supervisor *s)
 {
-  const struct generation *server = server_in (s, GENERATION_READY);
+  const struct generation *server = generation_find (s, GENERATION_READY);
 
   if (s->upgrade.phase == UPGRADE_NONE) {
     drop_stale_candidates (s);
     renew_server (s);
   }
-  return stale_candidate (s) || (server && server_is_stale (s, server));
+  return stale_candidate (s) || (server && generation_is_stale (s, server));
 }
 
 /* ---- connections ---- */
@@ -97,11 +91,13 @@ is_connection (const struct supervisor *s, int fd)
   if (getpeername (fd, (struct sockaddr *) &peer, &peer_len) == -1
       || getsockname (fd, (struct sockaddr *) &theirs, &len) == -1)
     return false;
-  for (unsigned i = 0; i < s->listener_count; ++i) {
+  for (unsigned i = 0; i < s->listeners.count; ++i) {
     socklen_t our_len = sizeof ours;
 
-    if (getsockname (s->listeners[i].fd, (struct sockaddr *) &ours, &our_len)
-        == -1 || ours.ss_family != theirs.ss_family)
+    if (getsockname (s->listeners.list[i].fd, (struct sockaddr *) &ours,
+                     &our_len)
+          == -1
+        || ours.ss_family != theirs.ss_family)
       continue;
     /* A socket that listens at all addresses has none of them. */
     if (ours.ss_family != AF_UNIX
@@ -124,7 +120,8 @@ is_socket (const char *directory, const char *entry)
 }
 
 int
-server_connections (struct supervisor *s, const struct generation *g)
+generation_count_connections (const struct supervisor *s,
+                              const struct generation *g)
 {
   char path[64];
   struct dirent *entry;

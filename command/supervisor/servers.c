@@ -38,41 +38,41 @@
 /* ---- which is which ---- */
 
 struct generation *
-server_in (struct supervisor *s, enum generation_state state)
+generation_find (struct supervisor *s, enum generation_state state)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state == state)
-      return &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state == state)
+      return &s->servers.list[i];
   return NULL;
 }
 
 struct generation *
-server_of_pid (struct supervisor *s, pid_t pid)
+generation_find_pid (struct supervisor *s, pid_t pid)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state != GENERATION_FREE
-        && s->generations[i].process.pid == pid)
-      return &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state != GENERATION_FREE
+        && s->servers.list[i].process.pid == pid)
+      return &s->servers.list[i];
   return NULL;
 }
 
 bool
-server_is_stale (const struct supervisor *s, const struct generation *g)
+generation_is_stale (const struct supervisor *s, const struct generation *g)
 {
-  return g->sockets != s->sockets;
+  return g->renewals != s->listeners.renewals;
 }
 
 /* One that will be the server when there is none; who is stopped won't,
  * until it is told to go on.
  */
 struct generation *
-server_candidate (struct supervisor *s)
+generation_find_candidate (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
     if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
-        && !g->paused && !server_is_stale (s, g))
+        && !g->paused && !generation_is_stale (s, g))
       return g;
   }
   return NULL;
@@ -88,21 +88,6 @@ enter (struct supervisor *s, struct generation *g,
 }
 
 /* ---- start ---- */
-
-struct child_fds
-server_fds (const struct supervisor *s)
-{
-  struct child_fds fds = { .listen = STDERR_FILENO + 1 };
-
-  fds.pool = fds.listen + (int) s->listener_count;
-  fds.ready_write = fds.pool + 1;
-  fds.ready = fds.pool + 2;
-  fds.hold = fds.pool + 3;
-  fds.log = fds.pool + 4;
-  fds.start_barrier = fds.pool + 5;
-  fds.count = fds.pool + 6;
-  return fds;
-}
 
 /* The way of its words to us.  The server has both ends of everything, so
  * that nothing said is lost with us, and our successor can have it.
@@ -139,15 +124,15 @@ static int
 spawn_server (struct supervisor *s, struct generation *g,
               const struct program *program, int ready_write, int log_write)
 {
-  struct child_fds at = server_fds (s);
+  struct child_fds at = child_fds_layout (s->listeners.count);
   struct spawn_fds fds = {
     .count = (unsigned) at.count, .start_barrier = (unsigned) at.start_barrier,
   };
 
   fds.from[STDIN_FILENO] = s->null;
   fds.from[STDOUT_FILENO] = fds.from[STDERR_FILENO] = log_write;
-  for (unsigned i = 0; i < s->listener_count; ++i)
-    fds.from[at.listen + (int) i] = s->listeners[i].fd;
+  for (unsigned i = 0; i < s->listeners.count; ++i)
+    fds.from[at.listen + (int) i] = s->listeners.list[i].fd;
   fds.from[at.pool] = s->pool == -1 ? s->null : s->pool;
   fds.from[at.ready_write] = ready_write;
   fds.from[at.ready] = g->ready;
@@ -160,18 +145,18 @@ spawn_server (struct supervisor *s, struct generation *g,
 static struct generation *
 free_entry (struct supervisor *s)
 {
-  struct generation *g = server_in (s, GENERATION_FREE);
+  struct generation *g = generation_find (s, GENERATION_FREE);
 
-  for (unsigned i = 0; i < GENERATIONS && !g; ++i)
-    if (s->generations[i].ended && s->generations[i].released) {
-      g = &s->generations[i];
-      server_forget (g);
+  for (unsigned i = 0; i < GENERATIONS_MAX && !g; ++i)
+    if (s->servers.list[i].ended && s->servers.list[i].released) {
+      g = &s->servers.list[i];
+      generation_close (g);
     }
   return g;
 }
 
 struct generation *
-server_start (struct supervisor *s, const struct setup *setup)
+generation_start (struct supervisor *s, const struct setup *setup)
 {
   struct generation *g = free_entry (s);
   int ready_write, log_write, r, err;
@@ -187,7 +172,7 @@ server_start (struct supervisor *s, const struct setup *setup)
   fd_close (&ready_write);
   fd_close (&log_write);
   if (r == 0) {
-    g->sockets = s->sockets;
+    g->renewals = s->listeners.renewals;
     enter (s, g, GENERATION_STARTING);
     return g;
   }
@@ -199,7 +184,7 @@ server_start (struct supervisor *s, const struct setup *setup)
 /* ---- end ---- */
 
 void
-server_release (struct generation *g)
+generation_release (struct generation *g)
 {
   if (!g->released && g->hold != -1)
     eventfd_write (g->hold, 1);
@@ -209,15 +194,41 @@ server_release (struct generation *g)
 void
 servers_release_gone (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state == GENERATION_GONE)
-      server_release (&s->generations[i]);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state == GENERATION_GONE)
+      generation_release (&s->servers.list[i]);
 }
 
 void
-server_forget (struct generation *g)
+generation_pause (struct supervisor *s, struct generation *g)
 {
-  server_release (g);
+  process_signal (&g->process, SIGSTOP);
+  g->paused = true;
+  state_mark_changed (s);
+}
+
+void
+generation_resume (struct supervisor *s, struct generation *g)
+{
+  g->paused = false;
+  process_signal (&g->process, SIGCONT);
+  state_mark_changed (s);
+}
+
+void
+generation_kill (struct supervisor *s, struct generation *g)
+{
+  g->paused = false;
+  g->state = GENERATION_GONE;
+  generation_release (g);
+  process_signal (&g->process, SIGKILL);
+  state_mark_changed (s);
+}
+
+void
+generation_close (struct generation *g)
+{
+  generation_release (g);
   close_channels (g);
   process_close (&g->process);
   process_close (&g->lock_keeper);
@@ -227,24 +238,25 @@ server_forget (struct generation *g)
 static void
 plan_next_start (struct supervisor *s)
 {
-  unsigned n = s->failures;
+  unsigned n = s->servers.failures;
   int64_t pause = 0;
 
   if (n > 1)
     pause = n < 8 ? PAUSE_MS << (n - 2) : PAUSE_MAX_MS;
-  pause += PAUSE_MS * (int64_t) MIN (s->quick, QUICK_MAX);
-  pause = s->failing ? PAUSE_FAILING_MS : MIN (pause, PAUSE_MAX_MS);
-  s->next_start = now_ms () + pause;
+  pause += PAUSE_MS * (int64_t) MIN (s->servers.quick_deaths, QUICK_MAX);
+  pause = s->servers.failing ? PAUSE_FAILING_MS : MIN (pause, PAUSE_MAX_MS);
+  s->servers.next_start = now_ms () + pause;
 }
 
 static void
 start_failed (struct supervisor *s)
 {
-  ++s->failures;
-  if (s->failures >= FAILURES_MAX && !s->failing) {
-    s->failing = true;
+  ++s->servers.failures;
+  if (s->servers.failures >= FAILURES_MAX && !s->servers.failing) {
+    s->servers.failing = true;
     log_line ("%u starts in a row came to nothing: now there is one a "
-              "minute, or nbdzram upgrade; the pages are kept", s->failures);
+              "minute, or nbdzram upgrade; the pages are kept",
+              s->servers.failures);
   }
   plan_next_start (s);
 }
@@ -258,13 +270,13 @@ reap_candidate (struct supervisor *s, struct generation *g, int status)
   status_text (how, sizeof how, status);
   if (g == s->upgrade.next)
     upgrade_set_error (s, g->error[0] ? g->error : how);
-  else if (s->served && !s->stop.requested) {
+  else if (s->servers.served && !s->stop.requested) {
     log_line ("a server that was starting %s%s%s", how,
               g->error[0] ? ": " : "", g->error);
     start_failed (s);
   }
-  else if (!s->served)
-    snprintf (s->first_error, sizeof s->first_error, "%s",
+  else if (!s->servers.served)
+    snprintf (s->servers.first_error, sizeof s->servers.first_error, "%s",
               g->error[0] ? g->error : how);
 }
 
@@ -273,20 +285,22 @@ reap_server (struct supervisor *s, struct generation *g, int status)
 {
   int64_t lived = now_ms () - g->since;
 
-  status_text (s->last_exit, sizeof s->last_exit, status);
+  status_text (s->servers.last_exit, sizeof s->servers.last_exit, status);
   if (!s->stop.requested)
-    log_line ("the server (%d) %s: %s", (int) g->process.pid, s->last_exit,
-              server_in (s, GENERATION_WAITING)
-              ? "the standby takes over" : "another one is started");
-  s->quick = lived < QUICK_MS ? s->quick + 1 : 0;
+    log_line (
+      "the server (%d) %s: %s", (int) g->process.pid, s->servers.last_exit,
+      generation_find (s, GENERATION_WAITING) ? "the standby takes over"
+                                              : "another one is started");
+  s->servers.quick_deaths = lived < QUICK_MS ? s->servers.quick_deaths + 1 : 0;
   if (lived >= STEADY_MS)
-    s->failures = 0;
+    s->servers.failures = 0;
   /* There is no server: what kept a mere standby from starting is worth
    * being tried again.
    */
-  s->failing = false;
-  s->failures = MIN (s->failures, FAILURES_MAX / 2);
-  s->next_start = now_ms () + PAUSE_MS * (int64_t) MIN (s->quick, QUICK_MAX);
+  s->servers.failing = false;
+  s->servers.failures = MIN (s->servers.failures, FAILURES_MAX / 2);
+  s->servers.next_start = now_ms ()
+    + PAUSE_MS * (int64_t) MIN (s->servers.quick_deaths, QUICK_MAX);
   enter (s, g, GENERATION_GONE);
 }
 
@@ -304,11 +318,11 @@ look_at_end (struct supervisor *s, struct generation *g)
     reap_server (s, g, status);
   else if (g->state == GENERATION_GONE) {
     if (g->served)
-      status_text (s->last_exit, sizeof s->last_exit, status);
+      status_text (s->servers.last_exit, sizeof s->servers.last_exit, status);
   }
   else {
     reap_candidate (s, g, status);
-    server_forget (g);
+    generation_close (g);
   }
 }
 
@@ -317,7 +331,7 @@ look_at_end (struct supervisor *s, struct generation *g)
 static void
 is_ready (struct supervisor *s, struct generation *g)
 {
-  struct generation *before = server_in (s, GENERATION_READY);
+  struct generation *before = generation_find (s, GENERATION_READY);
 
   if (before) {
     /* It has lost its lock, so it is dying; of that we hear later. */
@@ -325,15 +339,15 @@ is_ready (struct supervisor *s, struct generation *g)
     enter (s, before, GENERATION_GONE);
   }
   enter (s, g, GENERATION_READY);
-  s->failing = false;
+  s->servers.failing = false;
   g->served = true;
   servers_release_gone (s);
-  if (s->served) {
-    ++s->restarts;
+  if (s->servers.served) {
+    ++s->servers.restarts;
     log_line ("a server is ready again (%d, version %s)",
               (int) g->process.pid, g->version);
   }
-  s->served = true;
+  s->servers.served = true;
 }
 
 static void
@@ -343,7 +357,7 @@ read_status (struct supervisor *s, struct generation *g, const char *line)
   int lock_keeper = 0;
 
   if (strcmp (line, "waiting") == 0 && g->state == GENERATION_STARTING) {
-    s->failing = false;
+    s->servers.failing = false;
     enter (s, g, GENERATION_WAITING);
   }
   else if (g->state != GENERATION_READY
@@ -376,12 +390,12 @@ listen_to (struct supervisor *s, struct generation *g)
 }
 
 void
-servers_read_status (struct supervisor *s)
+servers_consume_status (struct supervisor *s)
 {
   char text[256];
 
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
     if (g->status_read > 0 && g->ready != -1
         && recv (g->ready, text, g->status_read, MSG_DONTWAIT) > 0)
@@ -402,7 +416,7 @@ read_log (struct supervisor *s, struct generation *g)
       strcpy (g->error, error + strlen ("error: "));
     else if (!g->error[0])
       strcpy (g->error, line);
-    if (s->served && g->state != GENERATION_STARTING)
+    if (s->servers.served && g->state != GENERATION_STARTING)
       log_line ("%s", line);
   }
 }
@@ -422,23 +436,23 @@ is_over (const struct generation *g)
 }
 
 void
-servers_look (struct supervisor *s)
+servers_poll (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    read_log (s, &s->generations[i]);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    read_log (s, &s->servers.list[i]);
   /* That a server ended comes before what became of its standby. */
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state == GENERATION_READY)
-      look_at_end (s, &s->generations[i]);
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    listen_to (s, &s->generations[i]);
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state == GENERATION_READY)
+      look_at_end (s, &s->servers.list[i]);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    listen_to (s, &s->servers.list[i]);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
     read_log (s, g);            /* its last words */
     look_at_end (s, g);
     if (is_over (g)) {
-      server_forget (g);
+      generation_close (g);
       state_mark_changed (s);
     }
   }
@@ -447,32 +461,32 @@ servers_look (struct supervisor *s)
 /* ---- what is missing ---- */
 
 void
-servers_retry (struct supervisor *s)
+servers_reset_failures (struct supervisor *s)
 {
-  s->failing = false;
-  s->failures = s->quick = 0;
-  s->next_start = 0;
+  s->servers.failing = false;
+  s->servers.failures = s->servers.quick_deaths = 0;
+  s->servers.next_start = 0;
 }
 
 int64_t
 servers_balance (struct supervisor *s)
 {
-  struct generation *server = server_in (s, GENERATION_READY);
+  struct generation *server = generation_find (s, GENERATION_READY);
 
-  if (!s->setup.serves || s->stop.requested || server_candidate (s)
+  if (!s->setup.serves || s->stop.requested || generation_find_candidate (s)
       || (s->upgrade.phase != UPGRADE_NONE
           && s->upgrade.phase != UPGRADE_TRYING
           && s->upgrade.phase != UPGRADE_EXECUTING)
       || (server && !s->setup.standby))
     return 0;
-  if (now_ms () < s->next_start)
-    return s->next_start;
-  if (!server_start (s, &s->setup)) {
+  if (now_ms () < s->servers.next_start)
+    return s->servers.next_start;
+  if (!generation_start (s, &s->setup)) {
     log_line ("starting %s: %s", s->setup.program.path, strerror (errno));
     /* Processes, descriptors or memory are short now; that passes. */
-    s->failures = MIN (s->failures, FAILURES_MAX - 2);
+    s->servers.failures = MIN (s->servers.failures, FAILURES_MAX - 2);
     start_failed (s);
-    return s->next_start;
+    return s->servers.next_start;
   }
   return 0;
 }

@@ -135,6 +135,21 @@ default_threads (const struct conf *c)
 
 /* ---- the program ---- */
 
+struct child_fds
+child_fds_layout (unsigned listener_count)
+{
+  struct child_fds fds = { .listen = STDERR_FILENO + 1 };
+
+  fds.pool = fds.listen + (int) listener_count;
+  fds.ready_write = fds.pool + 1;
+  fds.ready = fds.pool + 2;
+  fds.hold = fds.pool + 3;
+  fds.log = fds.pool + 4;
+  fds.start_barrier = fds.pool + 5;
+  fds.count = fds.pool + 6;
+  return fds;
+}
+
 struct words {
   char **list;
   size_t count;

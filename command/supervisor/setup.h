@@ -47,6 +47,8 @@ struct child_fds {
   int listen, pool, ready_write, ready, hold, log, start_barrier, count;
 };
 
+struct child_fds child_fds_layout (unsigned listener_count);
+
 /* Find nbdkit and the plugin, and lay out the program, with descriptors at
  * FDS.  0, or -1 with a line in ERROR.
  */

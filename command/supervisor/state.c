@@ -77,12 +77,12 @@ static void
 put_generation (struct text *t, const struct supervisor *s,
                 const struct generation *g, bool own)
 {
-  struct child_fds fds = server_fds (s);
+  struct child_fds fds = child_fds_layout (s->listeners.count);
 
   put (t, "{");
   put_process (t, &g->process);
   put (t, ",\"state\":\"%s\",\"sockets\":%" PRIu64 ",\"paused\":%s,"
-       "\"version\":", state_names[g->state], g->sockets,
+       "\"version\":", state_names[g->state], g->renewals,
        g->paused ? "true" : "false");
   put_string (t, g->version);
   put (t, ",\"holder\":{");
@@ -98,10 +98,10 @@ put_generations (struct text *t, const struct supervisor *s, bool own)
   const char *comma = "";
 
   put (t, "\"generations\":[");
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state != GENERATION_FREE) {
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state != GENERATION_FREE) {
       put (t, "%s", comma);
-      put_generation (t, s, &s->generations[i], own);
+      put_generation (t, s, &s->servers.list[i], own);
       comma = ",";
     }
   put (t, "]");
@@ -133,11 +133,11 @@ put_watchers (struct text *t, const struct supervisor *s, bool own)
 static void
 put_listeners (struct text *t, const struct supervisor *s, bool own)
 {
-  int number = server_fds (s).listen;
+  int number = child_fds_layout (s->listeners.count).listen;
 
   put (t, "\"listen\":[");
-  for (unsigned i = 0; i < s->listener_count; ++i, ++number) {
-    const struct listener *l = &s->listeners[i];
+  for (unsigned i = 0; i < s->listeners.count; ++i, ++number) {
+    const struct listener *l = &s->listeners.list[i];
 
     put (t, "%s{\"uri\":", i ? "," : "");
     put_string (t, l->uri);
@@ -159,15 +159,16 @@ state_print (const struct supervisor *s, bool own, char *text, size_t size)
   put (&t,
        ",\"serial\":%" PRIu64 ",\"pid\":%d,\"restarts\":%" PRIu64
        ",\"sockets\":%" PRIu64 ",",
-       s->state.serial, (int) getpid (), s->restarts, s->sockets);
+       s->state.serial, (int) getpid (), s->servers.restarts,
+       s->listeners.renewals);
   put (&t, "\"last_exit\":");
-  put_string (&t, s->last_exit);
+  put_string (&t, s->servers.last_exit);
   put (&t, ",\"program\":");
   put_string (&t, p->path ? p->path : "");
   put (&t, ",\"argv\":");
   put_strings (&t, p->argv);
   put (&t, ",\"pool\":%d,", s->pool == -1 ? -1
-       : own ? s->pool : server_fds (s).pool);
+       : own ? s->pool : child_fds_layout (s->listeners.count).pool);
   put_listeners (&t, s, own);
   put (&t, ",");
   put_generations (&t, s, own);

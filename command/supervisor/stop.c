@@ -9,6 +9,7 @@
 
 #include "command/attach/in-use.h"
 
+#include "renew.h"
 #include "supervisor.h"
 
 #define WATCHERS_MS 10000
@@ -19,9 +20,9 @@
 static bool
 has_clients (struct supervisor *s)
 {
-  const struct generation *g = server_in (s, GENERATION_READY);
+  const struct generation *g = generation_find (s, GENERATION_READY);
 
-  return g && server_connections (s, g) != 0;
+  return g && generation_count_connections (s, g) != 0;
 }
 
 int
@@ -63,8 +64,8 @@ too_late (const struct supervisor *s)
 static void
 signal_servers (struct supervisor *s, int signal)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
     if (g->state != GENERATION_FREE)
       process_signal (&g->process,
@@ -75,9 +76,9 @@ signal_servers (struct supervisor *s, int signal)
 static bool
 servers_live (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state != GENERATION_FREE
-        && !s->generations[i].ended)
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state != GENERATION_FREE
+        && !s->servers.list[i].ended)
       return true;
   return false;
 }
@@ -85,9 +86,9 @@ servers_live (const struct supervisor *s)
 static void
 release_lock_keepers (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state != GENERATION_FREE)
-      server_release (&s->generations[i]);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state != GENERATION_FREE)
+      generation_release (&s->servers.list[i]);
 }
 
 static bool
@@ -95,10 +96,10 @@ lock_keepers_live (const struct supervisor *s)
 {
   int status;
 
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (s->generations[i].state != GENERATION_FREE
-        && s->generations[i].lock_keeper.pid != 0
-        && !process_ended (&s->generations[i].lock_keeper, &status))
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (s->servers.list[i].state != GENERATION_FREE
+        && s->servers.list[i].lock_keeper.pid != 0
+        && !process_ended (&s->servers.list[i].lock_keeper, &status))
       return true;
   return false;
 }
@@ -164,9 +165,9 @@ stop_remove_files (struct supervisor *s)
 
   signal_servers (s, SIGKILL);
   release_lock_keepers (s);
-  for (unsigned i = 0; i < s->listener_count; ++i)
-    listener_close (&s->listeners[i]);
-  s->listener_count = 0;
+  for (unsigned i = 0; i < s->listeners.count; ++i)
+    listener_close (&s->listeners.list[i]);
+  s->listeners.count = 0;
   supervisor_path (s, path, sizeof path, ".run");
   if (s->state.is_ours && (s->state.file.fd == -1 || state_file_is_linked (s)))
     unlink (path);

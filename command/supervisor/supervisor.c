@@ -37,7 +37,7 @@
 
 #define POLL_PAUSE_MS 100
 
-#define POLLS_MAX (3 * GENERATIONS + 2 * WATCHERS_MAX + PEERS_MAX + 4)
+#define POLLS_MAX (3 * GENERATIONS_MAX + 2 * WATCHERS_MAX + PEERS_MAX + 4)
 
 int64_t
 earlier (int64_t a, int64_t b)
@@ -71,8 +71,8 @@ what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
   unsigned count = s->begun ? supervisor_control_get_polls (s, polls) : 0;
 
   poll_for (polls, &count, s->signals);
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    const struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    const struct generation *g = &s->servers.list[i];
 
     if (g->state == GENERATION_FREE)
       continue;
@@ -170,7 +170,7 @@ reap_others (struct supervisor *s)
 
   while (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0
          && info.si_pid != 0) {
-    if (server_of_pid (s, info.si_pid))
+    if (generation_find_pid (s, info.si_pid))
       return;
     if (s->upgrade.trial.pid == info.si_pid)
       return;
@@ -208,8 +208,8 @@ static void
 write_down (struct supervisor *s)
 {
   state_save (s);
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    process_release (&s->generations[i].process);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    process_release (&s->servers.list[i].process);
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     process_release (&s->watchers[i].process);
 }
@@ -222,7 +222,7 @@ look (struct supervisor *s)
 
   take_signals (s);
   /* Who asks is to hear what is so. */
-  servers_look (s);
+  servers_poll (s);
   supervisor_control_receive (s);
   next = earlier (next, watchers_poll (s));
   next = earlier (next, upgrade_poll (s));
@@ -233,7 +233,7 @@ look (struct supervisor *s)
   reap_others (s);
   if (s->state.changed && !s->finished)
     write_down (s);
-  servers_read_status (s);
+  servers_consume_status (s);
   return next;
 }
 
@@ -270,11 +270,11 @@ warn_of_strangers (const struct supervisor *s)
 {
   if (s->conf_error[0] || !conf_is_open (&s->setup.conf))
     return;
-  for (unsigned i = 0; i < s->listener_count; ++i)
-    if (listener_is_public (&s->listeners[i])) {
+  for (unsigned i = 0; i < s->listeners.count; ++i)
+    if (listener_is_public (&s->listeners.list[i])) {
       log_line ("whoever reaches %s can read and write every page: see "
                 "SERVING OTHER MACHINES in nbdkit-zram-plugin(1)",
-                s->listeners[i].uri);
+                s->listeners.list[i].uri);
       return;
     }
 }
@@ -285,12 +285,11 @@ open_sockets (struct supervisor *s, char *error, size_t size)
   const char *address = s->setup.conf.listen;
   char path[sizeof s->directory + 128];
 
-  if (s->listener_count > 0)
+  if (s->listeners.count > 0)
     return 0;
   supervisor_path (s, path, sizeof path, ".sock");
-  return listen_at (s->listeners, &s->listener_count,
-                    address ? address : path, address ? 0666 : 0600, error,
-                    size);
+  return listeners_open (&s->listeners, address ? address : path,
+                         address ? 0666 : 0600, error, size);
 }
 
 static int
@@ -308,7 +307,7 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
     snprintf (error, size, "creating the pool: %s", strerror (errno));
     return -1;
   }
-  fds = server_fds (s);
+  fds = child_fds_layout (s->listeners.count);
   return s->setup.program.path
     ? 0 : setup_program (&s->setup, &fds, error, size);
 }
@@ -332,7 +331,7 @@ prepare (struct supervisor *s, char *error, size_t size)
 static int
 first_server (struct supervisor *s, char *error, size_t size)
 {
-  struct generation *g = server_start (s, &s->setup);
+  struct generation *g = generation_start (s, &s->setup);
   int64_t deadline = now_ms () + FIRST_MS;
 
   if (!g) {
@@ -343,7 +342,7 @@ first_server (struct supervisor *s, char *error, size_t size)
   while (g->state != GENERATION_READY && !s->stop.requested) {
     wait_for_events (s, deadline);
     take_signals (s);
-    servers_look (s);
+    servers_poll (s);
     if (now_ms () >= deadline) {
       snprintf (error, size, "the server is not ready after %d minutes",
                 FIRST_MS / 60000);
@@ -356,7 +355,7 @@ first_server (struct supervisor *s, char *error, size_t size)
       return -1;
     }
     if (g->state == GENERATION_FREE) {
-      snprintf (error, size, "%s", s->first_error);
+      snprintf (error, size, "%s", s->servers.first_error);
       return -1;
     }
   }

@@ -37,9 +37,9 @@ is_old_standby (const struct supervisor *s, const struct generation *g)
 static struct generation *
 old_standby (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (is_old_standby (s, &s->generations[i]))
-      return &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (is_old_standby (s, &s->servers.list[i]))
+      return &s->servers.list[i];
   return NULL;
 }
 
@@ -47,40 +47,23 @@ old_standby (struct supervisor *s)
 static void
 pause_standbys (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
-    if (!is_old_standby (s, g))
-      continue;
-    process_signal (&g->process, SIGSTOP);
-    g->paused = true;
-    state_mark_changed (s);
+    if (is_old_standby (s, g))
+      generation_pause (s, g);
   }
 }
 
 static void
 wake_standby (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    struct generation *g = &s->servers.list[i];
 
-    if (g->state == GENERATION_FREE || !g->paused)
-      continue;
-    g->paused = false;
-    process_signal (&g->process, SIGCONT);
-    state_mark_changed (s);
+    if (g->state != GENERATION_FREE && g->paused)
+      generation_resume (s, g);
   }
-}
-
-/* A process that ends is noticed as any other, but is no failure. */
-static void
-kill_generation (struct supervisor *s, struct generation *g)
-{
-  g->paused = false;
-  g->state = GENERATION_GONE;
-  server_release (g);
-  process_signal (&g->process, SIGKILL);
-  state_mark_changed (s);
 }
 
 /* ---- begin ---- */
@@ -88,7 +71,7 @@ kill_generation (struct supervisor *s, struct generation *g)
 static int
 make_setup (struct supervisor *s, char *error, size_t size)
 {
-  struct child_fds fds = server_fds (s);
+  struct child_fds fds = child_fds_layout (s->listeners.count);
   struct setup *new = &s->upgrade.setup;
 
   if (setup_read (new, &s->setup.options, error, size) == -1)
@@ -166,7 +149,7 @@ int
 upgrade_begin (struct supervisor *s, char *error, size_t size)
 {
   struct upgrade *u = &s->upgrade;
-  const struct generation *server = server_in (s, GENERATION_READY);
+  const struct generation *server = generation_find (s, GENERATION_READY);
 
   if (u->phase != UPGRADE_NONE || s->stop.requested) {
     snprintf (error, size, s->stop.requested ? "it is being stopped"
@@ -216,7 +199,7 @@ succeed (struct supervisor *s)
   const char *version = g ? g->version : PACKAGE_VERSION;
 
   for (struct generation *old; (old = old_standby (s)) != NULL; )
-    kill_generation (s, old);
+    generation_kill (s, old);
   setup_free (&s->setup);
   s->setup = u->setup;
   u->setup = (struct setup) { .serves = false };
@@ -236,7 +219,7 @@ fail (struct supervisor *s, const char *what, const char *why)
   struct upgrade *u = &s->upgrade;
 
   if (u->next)
-    kill_generation (s, u->next);
+    generation_kill (s, u->next);
   u->next = NULL;
   wake_standby (s);
   close_trial (u);
@@ -258,7 +241,7 @@ fail_server (struct supervisor *s, const char *why)
 static void
 kill_server (struct supervisor *s)
 {
-  struct generation *server = server_in (s, GENERATION_READY);
+  struct generation *server = generation_find (s, GENERATION_READY);
 
   s->upgrade.switched = now_ms ();
   if (server)
@@ -270,9 +253,9 @@ kill_server (struct supervisor *s)
 static bool
 standbys_stopped (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    if (is_old_standby (s, &s->generations[i])
-        && !process_stopped (&s->generations[i].process))
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    if (is_old_standby (s, &s->servers.list[i])
+        && !process_stopped (&s->servers.list[i].process))
       return false;
   return true;
 }
@@ -305,13 +288,13 @@ load (struct supervisor *s)
 {
   struct upgrade *u = &s->upgrade;
 
-  servers_retry (s);
+  servers_reset_failures (s);
   u->switched = now_ms ();
   if (!u->setup.serves) {
     enter (u, UPGRADE_SWITCHING, 0);
     return;
   }
-  u->next = server_start (s, &u->setup);
+  u->next = generation_start (s, &u->setup);
   if (u->next)
     enter (u, UPGRADE_LOADING, LOADING_MS);
   else
@@ -383,10 +366,10 @@ keep_over_exec (struct supervisor *s, bool keep)
   fcntl (s->upgrade.state, F_SETFD, flags);
   fcntl (s->control.socket.fd, F_SETFD, flags);
   fcntl (s->pool, F_SETFD, flags);
-  for (unsigned i = 0; i < s->listener_count; ++i)
-    fcntl (s->listeners[i].fd, F_SETFD, flags);
-  for (unsigned i = 0; i < GENERATIONS; ++i) {
-    const struct generation *g = &s->generations[i];
+  for (unsigned i = 0; i < s->listeners.count; ++i)
+    fcntl (s->listeners.list[i].fd, F_SETFD, flags);
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
+    const struct generation *g = &s->servers.list[i];
 
     if (g->state == GENERATION_FREE)
       continue;

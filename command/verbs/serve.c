@@ -280,8 +280,8 @@ supervisor_init (struct supervisor *s, char *argv[])
   s->control.socket.fd = -1;
   s->state = NO_STATE;
   s->upgrade = NO_UPGRADE;
-  for (unsigned i = 0; i < GENERATIONS; ++i)
-    s->generations[i] = NO_GENERATION;
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    s->servers.list[i] = NO_GENERATION;
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     s->watchers[i] = NO_WATCHER_PROCESS;
   s->executable = own_path ();
