@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+# Pictures are made from text, and committed: README.md shows them, and no
+# build needs graphviz.  After a change: make pictures
+pictures = doc/page.dot doc/processes.dot
+
+EXTRA_DIST += $(pictures) $(pictures:.dot=.svg)
+
+.PHONY: pictures
+pictures:
+	for picture in $(pictures:.dot=); do \
+	  dot -Tsvg -o $(srcdir)/$$picture.svg $(srcdir)/$$picture.dot || exit; \
+	done
