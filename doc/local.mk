@@ -2,7 +2,7 @@
 
 # Pictures are made from text, and committed: README.md shows them, and no
 # build needs graphviz.  After a change: make pictures
-pictures = doc/page.dot doc/processes.dot
+pictures = doc/page.dot doc/processes.dot doc/threads.dot
 
 EXTRA_DIST += $(pictures) $(pictures:.dot=.svg)
 
