@@ -10,6 +10,7 @@ packages_build_apt="gcc make autoconf automake libtool pkg-config perl
 packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
     socat jq gnutls-bin libsqlite3-dev iproute2"
 packages_valgrind_apt="valgrind libc6-dbg"
+packages_lint_apt="cppcheck"
 packages_fuzz_apt="clang libclang-rt-dev"
 packages_debian_apt="debootstrap util-linux"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
@@ -24,6 +25,7 @@ packages_tests_dnf="libcmocka-devel qemu-img fio libasan libubsan libtsan
     util-linux procps-ng python3 socat jq gnutls-utils perl-interpreter
     perl-Pod-Checker sqlite-devel iproute"
 packages_valgrind_dnf="valgrind"
+packages_lint_dnf="cppcheck"
 packages_fuzz_dnf="clang compiler-rt"
 packages_vm_dnf="qemu-system-x86-core cpio busybox nbd kmod e2fsprogs xfsprogs
     btrfs-progs mdadm fio util-linux iproute iproute-tc"
@@ -37,6 +39,7 @@ commands_build="gcc make autoreconf libtoolize pod2man nbdkit nbdcopy nbdinfo"
 commands_tests="qemu-img qemu-io fio unshare nsenter ip pgrep python3 socat jq
     certtool psktool"
 commands_valgrind="valgrind"
+commands_lint="cppcheck"
 commands_fuzz="clang"
 commands_vm="qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4
     mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc"
@@ -55,7 +58,7 @@ missing_of () {
     done
 }
 
-# install_group build|tests|valgrind|fuzz|vm|bench|debian
+# install_group build|tests|lint|valgrind|fuzz|vm|bench|debian
 install_group () {
     local list missing
 
