@@ -25,6 +25,7 @@ _Static_assert (DEDUP_SHARDS == 1 << SHARD_BITS, "shards");
  */
 #define HASH_BITS (SLOT_SUM_BITS - SHARD_BITS)
 #define HASH_LOW_BITS 6
+#define HASH_HIGH_BITS (HASH_BITS - HASH_LOW_BITS)
 
 #define PLACE_LOW_BITS 32
 #define REFS_LOW_BITS 7
@@ -37,7 +38,7 @@ struct dedup_node {
   uint32_t place_low;           /* of the object: its slot, packed */
   uint32_t place_high : 25;
   uint32_t refs_low : REFS_LOW_BITS;
-  uint32_t hash_high : HASH_BITS - HASH_LOW_BITS;
+  uint32_t hash_high : HASH_HIGH_BITS;
   uint32_t scope : 9;
   uint32_t refs_high : REFS_HIGH_BITS;
 };

@@ -152,7 +152,8 @@ add (struct dedup *x, struct dedup_shard *s, uint32_t fp, unsigned scope,
      slot_t slot, bool force)
 {
   struct dedup_node node = {
-    .hash_high = dedup_hash (fp) >> HASH_LOW_BITS,
+    .hash_high = dedup_hash (fp) >> HASH_LOW_BITS
+                 & ((UINT32_C (1) << HASH_HIGH_BITS) - 1),
     .scope = scope & DEDUP_SCOPE_POOL,
   };
 

@@ -345,7 +345,7 @@ make_leaf (struct table *t, uint64_t leaf)
   if (take (t, cost) == -1)
     return -1;
   if (!t->resident
-      && os_populate (t->file->fd, (char *) t->slots + offset,
+      && os_populate (t->file->fd, &t->slots[offset / sizeof (slot_t)],
                       t->offset + offset, t->file->granule) == -1) {
     give (t, cost);
     return -1;
@@ -393,13 +393,6 @@ table_prepare (struct table *t, uint64_t index)
   return table_has_leaf (t, leaf) ? 0 : make_leaf (t, leaf);
 }
 
-/* The slots of LEAF; the caller holds enough locks to keep it there. */
-static const slot_t *
-leaf_slots (const struct table *t, uint64_t leaf)
-{
-  return (const slot_t *) &t->slots[leaf * LEAF_SLOTS];
-}
-
 static void
 copy_slots (const struct table *t, uint64_t leaf, slot_t slots[LEAF_SLOTS])
 {
@@ -409,11 +402,23 @@ copy_slots (const struct table *t, uint64_t leaf, slot_t slots[LEAF_SLOTS])
                               memory_order_acquire));
 }
 
+/* All locks of LEAF are held. */
+static bool
+is_still_empty (const struct table *t, uint64_t leaf)
+{
+  slot_t any = 0;
+
+  for (unsigned i = 0; i < LEAF_SLOTS; ++i)
+    any |= atomic_load_explicit (&t->slots[leaf * LEAF_SLOTS + i],
+                                 memory_order_relaxed);
+  return any == 0;
+}
+
 /* All locks of LEAF are held, and its slots are empty. */
 static void
 drop_leaf (struct table *t, uint64_t leaf)
 {
-  uint64_t info_page = leaf / LEAVES_PER_INFO_PAGE * OS_PAGE_SIZE;
+  uint64_t info_page = leaf / LEAVES_PER_INFO_PAGE;
 
   LOCK_FOR_SCOPE (&t->making);
   if (t->resident) {
@@ -426,7 +431,8 @@ drop_leaf (struct table *t, uint64_t leaf)
   bit_clear (t->leaf_map, leaf);
   give (t, OS_PAGE_SIZE);
   if (!has_other_leaf (t, leaf, LEAVES_PER_INFO_PAGE)) {
-    os_give_back ((char *) t->infos + info_page, OS_PAGE_SIZE);
+    os_give_back (&t->infos[info_page * (OS_PAGE_SIZE / sizeof (page_info))],
+                  OS_PAGE_SIZE);
     give (t, OS_PAGE_SIZE);
   }
 }
@@ -456,7 +462,7 @@ table_release_leaf (struct table *t, uint64_t leaf)
     return;
 
   table_lock_leaf (t, leaf);
-  if (table_has_leaf (t, leaf) && all_empty (leaf_slots (t, leaf)))
+  if (table_has_leaf (t, leaf) && is_still_empty (t, leaf))
     drop_leaf (t, leaf);
   table_unlock_leaf (t, leaf);
 }
