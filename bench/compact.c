@@ -18,6 +18,7 @@
 #include "lib/maintenance/compact.h"
 #include "lib/maintenance/stats.h"
 #include "lib/store/devices.h"
+#include "lib/store/pool.h"
 
 #include "measure.h"
 

@@ -24,6 +24,7 @@
 #include "lib/base/util.h"
 #include "lib/maintenance/stats.h"
 #include "lib/store/devices.h"
+#include "lib/store/pool.h"
 
 #include "measure.h"
 

@@ -20,6 +20,7 @@
 #include "lib/base/util.h"
 #include "lib/maintenance/compact.h"
 #include "lib/store/devices.h"
+#include "lib/store/pool.h"
 
 #include "measure.h"
 

@@ -34,6 +34,7 @@
 #include "lib/codec/stream.h"
 #include "lib/maintenance/stats.h"
 #include "lib/store/devices.h"
+#include "lib/store/pool.h"
 #include "lib/store/same.h"
 
 #include "measure.h"

@@ -85,7 +85,11 @@ lib_store_libstore_la_SOURCES = \
 	lib/store/dedup-shard.c \
 	lib/store/device.c lib/store/device.h \
 	lib/store/device-objects.c lib/store/device-objects.h \
+	lib/store/device-resize.c \
+	lib/store/device-types.h \
 	lib/store/devices.c lib/store/devices.h \
+	lib/store/devices-attach.c \
+	lib/store/devices-internal.h \
 	lib/store/encode.c lib/store/encode.h \
 	lib/store/group.c lib/store/group.h \
 	lib/store/group-header.h \
@@ -95,6 +99,7 @@ lib_store_libstore_la_SOURCES = \
 	lib/store/page-info.h \
 	lib/store/page-state.c lib/store/page-state.h \
 	lib/store/pool.c lib/store/pool.h \
+	lib/store/pool-types.h \
 	lib/store/reclaim.c lib/store/reclaim.h \
 	lib/store/same.c lib/store/same.h \
 	lib/store/slot.h \

@@ -7,6 +7,7 @@
 
 #include "lib/store/encode.h"
 #include "lib/store/page-claim.h"
+#include "lib/store/pool.h"
 
 #include "reconfigure.h"
 

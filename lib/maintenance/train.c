@@ -9,6 +9,7 @@
 #include "lib/codec/dictionary-train.h"
 #include "lib/store/devices.h"
 #include "lib/store/encode.h"
+#include "lib/store/pool.h"
 
 #include "reconfigure.h"
 

@@ -2,6 +2,7 @@
 
 #include <config.h>
 
+#include "lib/store/device.h"
 #include "lib/store/page.h"
 
 #include "trim.h"

@@ -11,6 +11,7 @@
 #include "lib/store/group.h"
 #include "lib/store/page-claim.h"
 #include "lib/store/page-fetch.h"
+#include "lib/store/pool.h"
 
 #include "writeback-internal.h"
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "lib/base/checksum.h"
-#include "device.h"
+#include "device-types.h"
 
 /* What lies before the codec's output in a STORED object. */
 typedef uint32_t object_sum;

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "device.h"
+#include "device-types.h"
 
 /* Claim the page whose slot is SLOT, which names an object in the arena,
  * and copy that object, at most a page, to COPY.  Returns false when the

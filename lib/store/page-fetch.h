@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "lib/codec/stream.h"
-#include "device.h"
+#include "device-types.h"
 
 /* How an attempt to read a page ended.  Each function says which of these
  * it returns.

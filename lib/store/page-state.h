@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "device.h"
+#include "device-types.h"
 
 enum page_flag {
   PAGE_SAME = 1 << 0,

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "lib/codec/stream.h"
-#include "device.h"
+#include "device-types.h"
 
 int page_read (struct device *d, struct stream **stream, uint64_t index,
                void *buf, uint32_t offset, uint32_t count);

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "device.h"
+#include "device-types.h"
 
 /* As zram's type=. */
 enum page_type {
