@@ -65,11 +65,17 @@ open_disk (struct bench *b)
     .algorithm = { .codec = codecs[0], .level = codecs[0]->default_level },
   };
   struct writeback_options file = { .path = b->path, .size = b->bytes };
+  struct backing_error error;
+  char text[512];
 
   unlink (b->path);
   b->pool = pool_open (&options);
-  if (!b->pool || pool_open_writeback (b->pool, &file) == -1)
-    err (EXIT_FAILURE, "%s", b->path);
+  if (!b->pool)
+    err (EXIT_FAILURE, "pool");
+  if (pool_open_writeback (b->pool, &file, &error) == -1) {
+    backing_error_text (&error, text, sizeof text);
+    errx (EXIT_FAILURE, "%s", text);
+  }
   if (pool_start (b->pool) == -1
       || !(b->d = device_open (b->pool, "", b->bytes * 8)))
     err (EXIT_FAILURE, "pool");

@@ -54,6 +54,7 @@ lib_alloc_liballoc_la_SOURCES = \
 noinst_LTLIBRARIES += lib/backing/libbacking.la
 lib_backing_libbacking_la_SOURCES = \
 	lib/backing/backing.c lib/backing/backing.h \
+	lib/backing/backing-error.c lib/backing/backing-error.h \
 	lib/backing/batch.c \
 	lib/backing/checksums.c \
 	lib/backing/clean.c \

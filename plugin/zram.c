@@ -146,60 +146,21 @@ log_text (const char *text)
 static int
 open_backing (void)
 {
-  const char *path = options.backing_paths[0], *culprit = NULL;
-  char error[256] = "";
+  struct backing_error error;
+  char text[512];
 
-  if (!path)
+  if (!options.backing_paths[0])
     return 0;
   options.writeback.log = log_text;
-  options.writeback.culprit = &culprit;
-  options.writeback.error = error;
-  options.writeback.error_size = sizeof error;
   /* Its bookkeeping is mapped here, and must not be filled at once. */
   if (os_lock_on_fault () == -1) {
     nbdkit_error ("mlockall: %m");
     return -1;
   }
-  if (pool_open_writeback (pool, &options.writeback) == 0)
+  if (pool_open_writeback (pool, &options.writeback, &error) == 0)
     return 0;
-  path = culprit ? culprit : path;
-  switch (errno) {
-  case ERANGE:
-    nbdkit_error ("mem-limit: must be at least %" PRIu64 "K with these "
-                  "parameters, since backing= needs memory, too",
-                  (pool_mem_limit_min (&options.pool)
-                   + pool_writeback_memory (pool)) / KIB);
-    break;
-  case EREMOTEIO:
-    nbdkit_error ("backing=%s: %s", path, error);
-    break;
-  case EEXIST:
-    nbdkit_error ("backing=%s: there is something else in it; a file must be "
-                  "new or empty, all else begin with 1M of zeroes", path);
-    break;
-  case ENOTEMPTY:
-    nbdkit_error ("backing=%s: it has pages of another pool; remove it if "
-                  "that is gone", path);
-    break;
-  case EBUSY:
-    nbdkit_error ("backing=%s: another process is using it", path);
-    break;
-  case ESTALE:
-    nbdkit_error ("backing=%s: it is not the one that this pool used", path);
-    break;
-  case ELOOP:
-    nbdkit_error ("backing=%s: it is the pool itself", path);
-    break;
-  case ENOTBLK:
-    nbdkit_error ("backing=%s: must be a file or a block device", path);
-    break;
-  case EINVAL:
-    nbdkit_error ("backing=%s: a file needs backing-size=, with room for more "
-                  "than a page", path);
-    break;
-  default:
-    nbdkit_error ("backing=%s: %m", path);
-  }
+  backing_error_text (&error, text, sizeof text);
+  nbdkit_error ("%s", text);
   return -1;
 }
 

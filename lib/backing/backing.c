@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,21 +24,17 @@ backing_is_header_of (const struct backing *b, const void *block)
 /* Slots may name all that a file has, even if less is now to be used. */
 static int
 find_size (struct backing *b, const struct backing_options *o,
-           uint64_t file_size)
+           uint64_t file_size, struct backing_error *error)
 {
   uint64_t size = o->size;
 
-  if (size > BACKING_SIZE_MAX) {
-    errno = EFBIG;
-    return -1;
-  }
+  if (size > BACKING_SIZE_MAX)
+    return backing_error_set (error, BACKING_ERROR_TOO_LARGE);
   if (b->is_device)
     size = size == 0 ? file_size : MIN (size, file_size);
   size = MIN (size, BACKING_SIZE_MAX);
-  if (size < BACKING_BLOCK + o->page_size) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (size < BACKING_BLOCK + o->page_size)
+    return backing_error_set (error, BACKING_ERROR_TOO_SMALL);
   b->limit = (uint32_t) (size / BACKING_BLOCK);
   b->blocks = b->limit;
   if (record_has (o->record))
@@ -93,28 +88,25 @@ take_over (struct backing *b, const struct backing_options *o, void *block)
 /* Is the file with ID the one in which the pages are? */
 static int
 check_expected (struct backing *b, const struct backing_options *o,
-                const uint8_t *id)
+                const uint8_t *id, struct backing_error *error)
 {
   int replica = id ? record_find (o->record, id) : -1;
 
-  if (replica == -1) {
-    errno = ESTALE;
-    return -1;
-  }
-  if (!(record_in_sync (o->record) & 1u << replica)) {
-    snprintf (o->error, o->error_size, "it lacks pages that only the other "
-              "half of the mirror has, to which it belongs");
-    errno = EREMOTEIO;
-    return -1;
-  }
+  if (replica == -1)
+    return backing_error_set (error, BACKING_ERROR_UNEXPECTED);
+  if (!(record_in_sync (o->record) & 1u << replica))
+    return backing_error_set_detail (error, "it lacks pages that only the "
+                                     "other replica has: give backing= for "
+                                     "that one, too");
   memcpy (b->id, id, sizeof b->id);
   return 0;
 }
 
 static int
 examine (struct backing *b, const struct backing_options *o,
-         uint64_t file_size, void *block)
+         uint64_t file_size, void *block, struct backing_error *error)
 {
+  enum backing_error_reason refusal;
   const uint8_t *id = NULL;
 
   if (b->may_be_larger) {       /* it is away, and expected back */
@@ -127,9 +119,11 @@ examine (struct backing *b, const struct backing_options *o,
     id = header_id (block);
   }
   if (record_has (o->record))
-    return check_expected (b, o, id && header_is_of (block, o) ? id : NULL);
-  return header_is_free (block, id, o, id ? 0 : is_blank (b, file_size)) == -1
-    ? -1 : take_over (b, o, block);
+    return check_expected (b, o, id && header_is_of (block, o) ? id : NULL,
+                           error);
+  refusal = header_refusal (block, id, o, id ? 0 : is_blank (b, file_size));
+  return refusal != BACKING_ERROR_NONE ? backing_error_set (error, refusal)
+                                       : take_over (b, o, block);
 }
 
 /* What is written from here on is in this file alone, unless it is a mirror,
@@ -153,21 +147,22 @@ remember (const struct backing *b, struct backing_record *r)
 /* ---- opening ---- */
 
 static int
-open_kind (struct backing *b, const struct backing_options *o)
+open_kind (struct backing *b, const struct backing_options *o,
+           struct backing_error *error)
 {
   uint64_t size;
   void *block;
   int r = -1;
 
-  if (b->kind->open (b, o, &size) == -1)
+  if (b->kind->open (b, o, &size, error) == -1)
     return -1;
   block = os_map_anon (BACKING_BLOCK);
   if (!block)
     return -1;
   /* What can fail without a trace comes before the header is written. */
-  if (find_size (b, o, size) == 0 && space_open (b, o->sums) == 0)
-    r = b->kind->settle ? b->kind->settle (b, o)
-                        : examine (b, o, size, block);
+  if (find_size (b, o, size, error) == 0 && space_open (b, o->sums) == 0)
+    r = b->kind->settle ? b->kind->settle (b, o, error)
+                        : examine (b, o, size, block, error);
   os_unmap (block, BACKING_BLOCK);
   return r;
 }
@@ -181,13 +176,13 @@ backing_is_uri (const char *path)
 }
 
 static const struct backing_kind *
-choose_kind (const struct backing_options *o)
+choose_kind (const struct backing_options *o, struct backing_error *error)
 {
   const char *wrong;
 
   if (o->other_path
       && !(backing_is_uri (o->path) && backing_is_uri (o->other_path)))
-    wrong = "of a mirror, both halves must be exports of NBD servers";
+    wrong = "both replicas of a pair must be exports of NBD servers";
   else if (!backing_is_uri (o->path))
     return &backing_file;
   else {
@@ -196,31 +191,30 @@ choose_kind (const struct backing_options *o)
 #endif
     wrong = "this was built without NBD for backing";
   }
-  snprintf (o->error, o->error_size, "%s", wrong);
-  errno = EREMOTEIO;
+  backing_error_set_detail (error, wrong);
   return NULL;
 }
 
 int
-backing_open (struct backing *b, const struct backing_options *o)
+backing_open (struct backing *b, const struct backing_options *o,
+              struct backing_error *error)
 {
-  int err;
-
+  *error = (struct backing_error) { .path = o->path };
   *b = (struct backing) {
-    .kind = choose_kind (o), .io = &backing_system_io, .budget = o->budget,
-    .fd = -1,
+    .kind = choose_kind (o, error), .io = &backing_system_io,
+    .budget = o->budget, .fd = -1,
   };
-  if (b->kind && open_kind (b, o) == 0) {
+  if (b->kind && open_kind (b, o, error) == 0) {
     remember (b, o->record);
     if (b->kind->rest)
       b->kind->rest (b);
     return 0;
   }
-  err = errno;
+  if (error->reason == BACKING_ERROR_NONE)
+    backing_error_set (error, BACKING_ERROR_SYSTEM);
   if (b->is_new)
     unlink (o->path);
   backing_close (b);
-  errno = err;
   return -1;
 }
 

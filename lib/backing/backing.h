@@ -75,6 +75,7 @@
 #include "lib/base/budget.h"
 #include "lib/base/util.h"
 #include "lib/pool-file/backing-record.h"
+#include "backing-error.h"
 #include "remote.h"
 
 #define BACKING_BLOCK 4096
@@ -98,10 +99,6 @@ struct backing_options {
                                  * away wait */
   void (*log) (const char *text); /* what happens to it, one line, from any
                                  * thread; or NULL */
-  char *error;                  /* says more about EREMOTEIO */
-  size_t error_size;
-  const char **culprit;         /* is set to the path or URI of the half that
-                                 * an error is about; or NULL */
   uint32_t page_size;
   uint8_t pool_id[BACKING_ID_SIZE];
   bool pool_is_kept;            /* in a file, and may outlive us */
@@ -202,19 +199,13 @@ bool backing_is_uri (const char *path);
  * not when another pool, that is kept in a file, has used it since this
  * machine was started: that may still be there, and need it.  The record
  * has it then.
- * 0, or -1 with errno, and the file is as it was:
- *   EEXIST    something else is in the file
- *   ENOTEMPTY another pool may need it
- *   EBUSY     another process uses it
- *   ESTALE    it is not the file that the record names
- *   ELOOP     it is the pool file
- *   ENOTBLK   neither a regular file nor a block device
- *   EINVAL    a regular file needs a size; or no room for one page
- *   EFBIG     size is above BACKING_SIZE_MAX
- *   EREMOTEIO it can't be used: o->error says why
- *   ENOMEM, ENOSPC (the budget), and what open(2) and write(2) give
+ *
+ * Returns 0, or -1 with *ERROR, and the file is as it was.  The errno of
+ * BACKING_ERROR_SYSTEM is ENOMEM, ENOSPC (the budget is used up), or what
+ * open(2) and write(2) give.
  */
-int backing_open (struct backing *b, const struct backing_options *o);
+int backing_open (struct backing *b, const struct backing_options *o,
+                  struct backing_error *error);
 
 /* After a fork, if there is one: an export is connected to from here on.
  * 0, or -1 with errno EAGAIN.

@@ -35,30 +35,25 @@ open_path (const char *path)
 
 static int
 check_file (struct backing *b, const struct backing_options *o,
-            struct stat *st)
+            struct stat *st, struct backing_error *error)
 {
   struct stat pool;
 
   if (fstat (b->fd, st) == -1)
     return -1;
-  if (!S_ISREG (st->st_mode) && !S_ISBLK (st->st_mode)) {
-    errno = ENOTBLK;
-    return -1;
-  }
+  if (!S_ISREG (st->st_mode) && !S_ISBLK (st->st_mode))
+    return backing_error_set (error, BACKING_ERROR_FILE_TYPE);
   b->is_device = S_ISBLK (st->st_mode);
   if (o->pool_fd != -1) {
     if (fstat (o->pool_fd, &pool) == -1)
       return -1;
-    if (pool.st_dev == st->st_dev && pool.st_ino == st->st_ino) {
-      errno = ELOOP;
-      return -1;
-    }
+    if (pool.st_dev == st->st_dev && pool.st_ino == st->st_ino)
+      return backing_error_set (error, BACKING_ERROR_IS_POOL);
   }
-  if (flock (b->fd, LOCK_EX | LOCK_NB) == -1) {
-    errno = errno == EWOULDBLOCK ? EBUSY : errno;
-    return -1;
-  }
-  return 0;
+  if (flock (b->fd, LOCK_EX | LOCK_NB) == 0)
+    return 0;
+  return errno == EWOULDBLOCK ? backing_error_set (error, BACKING_ERROR_BUSY)
+                              : -1;
 }
 
 /* Not on every file system; where it is there, memory is not filled with
@@ -78,13 +73,16 @@ try_direct (struct backing *b)
 }
 
 static int
-file_open (struct backing *b, const struct backing_options *o, uint64_t *size)
+file_open (struct backing *b, const struct backing_options *o, uint64_t *size,
+           struct backing_error *error)
 {
   bool existed = access (o->path, F_OK) == 0;
   struct stat st;
 
   b->fd = open_path (o->path);
-  if (b->fd == -1 || check_file (b, o, &st) == -1)
+  if (b->fd == -1)
+    return errno == EBUSY ? backing_error_set (error, BACKING_ERROR_BUSY) : -1;
+  if (check_file (b, o, &st, error) == -1)
     return -1;
   b->is_new = !existed && st.st_size == 0;
   b->can_give_back = !b->is_device;

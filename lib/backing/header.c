@@ -3,7 +3,6 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
@@ -81,17 +80,15 @@ header_is_needed (const void *block, const struct backing_options *o)
     && memcmp (h.pool_id, o->pool_id, BACKING_ID_SIZE) != 0;
 }
 
-int
-header_is_free (const void *block, const uint8_t *id,
+enum backing_error_reason
+header_refusal (const void *block, const uint8_t *id,
                 const struct backing_options *o, int blank)
 {
-  if (id ? !header_is_needed (block, o) : blank == 1)
-    return 0;
   if (id)
-    errno = ENOTEMPTY;
-  else if (blank == 0)
-    errno = EEXIST;
-  return -1;
+    return header_is_needed (block, o) ? BACKING_ERROR_OTHER_POOL
+                                       : BACKING_ERROR_NONE;
+  return blank == -1 ? BACKING_ERROR_SYSTEM
+    : blank == 0 ? BACKING_ERROR_OCCUPIED : BACKING_ERROR_NONE;
 }
 
 int

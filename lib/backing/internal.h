@@ -39,16 +39,18 @@ struct backing_run {
  */
 struct backing_kind {
   /* Open what O says, lock it, and set what B says of its kind; *SIZE is
-   * how many bytes it has now.  After an error, close is called.
+   * how many bytes it has now.  After an error, close is called.  ERROR
+   * without a reason stands for errno.
    */
   int (*open) (struct backing *b, const struct backing_options *o,
-               uint64_t *size);
+               uint64_t *size, struct backing_error *error);
   void (*close) (struct backing *b);
 
   /* Find what is in it, and make it this pool's, as backing_open says: NULL
    * where that is the same as for files.
    */
-  int (*settle) (struct backing *b, const struct backing_options *o);
+  int (*settle) (struct backing *b, const struct backing_options *o,
+                 struct backing_error *error);
 
   /* Be ready for a fork, and be of use after it: NULL where there is
    * nothing to do.
@@ -118,13 +120,14 @@ const uint8_t *header_id (const void *block);
 bool header_is_of (const void *block, const struct backing_options *o);
 bool header_is_needed (const void *block, const struct backing_options *o);
 
-/* May a disk be overwritten that begins with BLOCK, whose header ID is, or
- * NULL?  Without one it must be BLANK: 1, 0, or -1 with errno.  0, or -1 with
- * errno: ENOTEMPTY (another pool may need it), EEXIST (it has something
- * else), or that of BLANK.
+/* Why must a disk that begins with BLOCK not be overwritten?  ID is its
+ * header's, or NULL: then the disk must be BLANK, which is 1, 0, or -1 with
+ * errno.  Returns BACKING_ERROR_NONE when it may be overwritten, or
+ * BACKING_ERROR_OTHER_POOL, _OCCUPIED, or _SYSTEM with errno.
  */
-int header_is_free (const void *block, const uint8_t *id,
-                    const struct backing_options *o, int blank);
+enum backing_error_reason header_refusal (const void *block, const uint8_t *id,
+                                          const struct backing_options *o,
+                                          int blank);
 
 /* Make BLOCK a header for the pool of O, with a new id, put in ID.  0, or
  * -1 with errno.

@@ -15,7 +15,8 @@ may_be_away (const struct backing_record *r)
 }
 
 static int
-nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
+nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size,
+          struct backing_error *error)
 {
   const struct nbd_client_options far = {
     .uri = o->path, .timeout = o->timeout, .log = o->log,
@@ -23,8 +24,9 @@ nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size)
   };
 
   b->is_device = true;
-  if (remote_open (&b->disk, &far, o) == -1)
-    return -1;
+  if (remote_open (&b->disk, &far, record_has (o->record), error->detail,
+                   sizeof error->detail) == -1)
+    return backing_error_set (error, BACKING_ERROR_UNUSABLE);
   b->may_be_larger = !nbd_client_is_connected (b->disk.nbd_client);
   b->can_give_back = b->may_be_larger
     || nbd_client_can_trim (b->disk.nbd_client);

@@ -44,21 +44,17 @@ has_relative_socket (const char *uri)
 }
 
 int
-remote_open (struct remote *d, const struct nbd_client_options *far,
-             const struct backing_options *o)
+remote_open (struct remote *d, const struct nbd_client_options *o,
+             bool has_pages, char *error, size_t size)
 {
-  errno = EREMOTEIO;
-  if (has_relative_socket (far->uri)) {
-    snprintf (o->error, o->error_size, "the path of a socket begins with a "
-              "slash");
+  if (has_relative_socket (o->uri)) {
+    snprintf (error, size, "the path of the socket must begin with a slash");
     return -1;
   }
-  d->nbd_client = nbd_client_open (far, o->error, o->error_size);
-  if (!d->nbd_client) {
-    errno = EREMOTEIO;
+  d->nbd_client = nbd_client_open (o, error, size);
+  if (!d->nbd_client)
     return -1;
-  }
-  if (record_has (o->record))
+  if (has_pages)
     d->write_from = nbd_client_is_connected (d->nbd_client)
       ? os_milliseconds () + PREDECESSOR : WHEN_FOUND;
   return 0;

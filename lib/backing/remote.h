@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct backing_options;
 struct backing_stats;
 struct nbd_client;
 struct nbd_client_options;
@@ -25,11 +24,12 @@ struct remote {
                                  * none yet */
 };
 
-/* Connect, as nbd_client_open does, with FAR.  O is for all else.  0, or -1
- * with errno EREMOTEIO and a line in o->error.
+/* Connect, as nbd_client_open does with O.  HAS_PAGES says that an earlier
+ * process may have written to this disk.  0, or -1 with what is wrong, one
+ * line, in ERROR of SIZE bytes.
  */
-int remote_open (struct remote *d, const struct nbd_client_options *far,
-                 const struct backing_options *o);
+int remote_open (struct remote *d, const struct nbd_client_options *o,
+                 bool has_pages, char *error, size_t size);
 
 /* Before a fork, and after it.  IS_RIGHT is called with the first block, by
  * threads of the far end and by those that write.

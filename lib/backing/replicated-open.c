@@ -19,35 +19,48 @@
 
 /* ---- opening ---- */
 
-/* Say which of the two an error is about. */
+/* Say that ERROR is about H.  Returns -1. */
 static int
-mark_corrupt (const struct replica *h, const struct backing_options *o)
+blame_replica (const struct replica *h, const struct backing_options *o,
+               struct backing_error *error)
 {
-  if (o->culprit)
-    *o->culprit = strcmp (h->uri, o->path) == 0 ? o->path : o->other_path;
+  error->path = strcmp (h->uri, o->path) == 0 ? o->path : o->other_path;
   return -1;
 }
 
 static int
+refuse_replica (const struct replica *h, const struct backing_options *o,
+                struct backing_error *error, enum backing_error_reason reason)
+{
+  backing_error_set (error, reason);
+  return blame_replica (h, o, error);
+}
+
+static int
+refuse_with_detail (const struct replica *h, const struct backing_options *o,
+                    struct backing_error *error, const char *detail)
+{
+  backing_error_set_detail (error, detail);
+  return blame_replica (h, o, error);
+}
+
+static int
 open_replica (struct replica *h, struct replicated *m, const char *uri,
-              const struct backing_options *o)
+              const struct backing_options *o, struct backing_error *error)
 {
   const struct nbd_client_options far = {
     .uri = uri, .timeout = o->timeout, .log = o->log, .stall_max = STALL,
     .may_be_away = true,
   };
-  struct backing_options mine = *o;
 
   h->replicated = m;
   h->uri = strdup (uri);
   if (!h->uri)
     return -1;
-  mine.error = h->why;
-  mine.error_size = sizeof h->why;
-  if (remote_open (&h->disk, &far, &mine) == 0)
+  if (remote_open (&h->disk, &far, record_has (o->record), h->why,
+                   sizeof h->why) == 0)
     return 0;
-  snprintf (o->error, o->error_size, "%s", h->why);
-  return mark_corrupt (h, o);
+  return refuse_with_detail (h, o, error, h->why);
 }
 
 static bool
@@ -66,8 +79,6 @@ replicated_new (struct backing *b, const struct backing_options *o)
   m->backing = b;
   m->options = *o;
   m->options.path = m->options.other_path = NULL;
-  m->options.error = NULL;
-  m->options.culprit = NULL;
   m->record = o->record;
   m->unexamined = ALL_EXAMINED;
   mutex_init (&m->lock);
@@ -76,7 +87,7 @@ replicated_new (struct backing *b, const struct backing_options *o)
 
 int
 replicated_open (struct backing *b, const struct backing_options *o,
-                 uint64_t *size)
+                 uint64_t *size, struct backing_error *error)
 {
   const char *const paths[BACKING_HALVES] = { o->path, o->other_path };
   struct replicated *m = replicated_new (b, o);
@@ -88,15 +99,13 @@ replicated_open (struct backing *b, const struct backing_options *o,
   b->can_give_back = true;
   *size = 0;
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
-    if (open_replica (&m->replicas[i], m, paths[i], o) == -1)
+    if (open_replica (&m->replicas[i], m, paths[i], o, error) == -1)
       return -1;
     *size = MAX (*size, nbd_client_size (m->replicas[i].disk.nbd_client));
   }
   if (is_there (&m->replicas[0]) || is_there (&m->replicas[1]))
     return 0;
-  snprintf (o->error, o->error_size, "%s", m->replicas[0].why);
-  errno = EREMOTEIO;
-  return mark_corrupt (&m->replicas[0], o);
+  return refuse_with_detail (&m->replicas[0], o, error, m->replicas[0].why);
 }
 
 static size_t
@@ -149,12 +158,12 @@ is_blank (struct replica *h, void *buffer)
   return 1;
 }
 
-int
-replica_is_free (struct replica *h, const void *block, const uint8_t *id)
+enum backing_error_reason
+replica_refusal (struct replica *h, const void *block, const uint8_t *id)
 {
   struct replicated *m = h->replicated;
 
-  return header_is_free (block, id, &m->options,
+  return header_refusal (block, id, &m->options,
                          id ? 0 : is_blank (h, m->buffer));
 }
 
@@ -192,13 +201,13 @@ struct found {
 
 static int
 look (struct replica *h, struct found *f, const struct backing_options *o,
-      void *block)
+      void *block, struct backing_error *error)
 {
   *f = (struct found) { .block = block, .place = -1 };
   if (!is_there (h))
     return 0;
   if (remote_read (&h->disk, block, BACKING_BLOCK, 0, false) == -1)
-    return mark_corrupt (h, o);
+    return refuse_replica (h, o, error, BACKING_ERROR_SYSTEM);
   f->id = header_id (block);
   if (f->id && header_is_of (block, o) && o->record->has)
     f->place = record_find (o->record, f->id);
@@ -222,30 +231,22 @@ swap_halves (struct replicated *m, struct found found[BACKING_HALVES])
 }
 
 static int
-refuse (const struct replica *h, const struct backing_options *o,
-        const char *text)
+refuse_twice (const struct replica *h, const struct backing_options *o,
+              struct backing_error *error)
 {
-  snprintf (o->error, o->error_size, "%s", text);
-  errno = EREMOTEIO;
-  return mark_corrupt (h, o);
-}
-
-static int
-refuse_twice (const struct replica *h, const struct backing_options *o)
-{
-  return refuse (h, o, "it is the same export as the other half of the "
-                 "mirror");
+  return refuse_with_detail (h, o, error, "it is the same export as the other "
+                             "replica");
 }
 
 /* There are pages: they must be here. */
 static int
 find_pages (struct replicated *m, const struct backing_options *o,
-            struct found found[BACKING_HALVES])
+            struct found found[BACKING_HALVES], struct backing_error *error)
 {
   unsigned in_sync = record_in_sync (o->record), here = 0;
 
   if (found[0].place != -1 && found[0].place == found[1].place)
-    return refuse_twice (&m->replicas[1], o);
+    return refuse_twice (&m->replicas[1], o, error);
   if (found[0].place == 1 || found[1].place == 0)
     swap_halves (m, found);
   for (unsigned i = 0; i < BACKING_HALVES; ++i)
@@ -254,27 +255,31 @@ find_pages (struct replicated *m, const struct backing_options *o,
   if (here & in_sync)
     return 0;
   if (here)
-    return refuse (&m->replicas[here == 1 ? 0 : 1], o, "it lacks pages that "
-                   "only the other half of the mirror has, which can't be "
-                   "reached, or has lost them");
-  errno = ESTALE;
-  return mark_corrupt (&m->replicas[is_there (&m->replicas[0]) ? 0 : 1], o);
+    return refuse_with_detail (&m->replicas[here == 1 ? 0 : 1], o, error,
+                               "it lacks pages that only the other replica "
+                               "has, which can't be reached, or has lost "
+                               "them");
+  return refuse_replica (&m->replicas[is_there (&m->replicas[0]) ? 0 : 1], o,
+                         error, BACKING_ERROR_UNEXPECTED);
 }
 
 /* What is not known must be free; then it is not in sync. */
 static int
 check_others (struct replicated *m, const struct backing_options *o,
-                const struct found found[BACKING_HALVES])
+              const struct found found[BACKING_HALVES],
+              struct backing_error *error)
 {
   unsigned in_sync = record_in_sync (o->record);
 
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
     struct replica *h = &m->replicas[i];
+    enum backing_error_reason refusal;
 
     if (!is_there (h) || found[i].place != -1)
       continue;
-    if (replica_is_free (h, found[i].block, found[i].id) == -1)
-      return mark_corrupt (h, o);
+    refusal = replica_refusal (h, found[i].block, found[i].id);
+    if (refusal != BACKING_ERROR_NONE)
+      return refuse_replica (h, o, error, refusal);
     in_sync &= ~replica_bit (h);
   }
   if (o->record->has)
@@ -284,7 +289,8 @@ check_others (struct replicated *m, const struct backing_options *o,
 
 /* There are no pages yet: all that is there is in sync. */
 static int
-begin (struct replicated *m, const struct backing_options *o)
+begin (struct replicated *m, const struct backing_options *o,
+       struct backing_error *error)
 {
   uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
   unsigned in_sync = 0;
@@ -296,12 +302,12 @@ begin (struct replicated *m, const struct backing_options *o)
     if (!is_there (h))
       continue;
     if (remote_read (&h->disk, m->buffer, BACKING_BLOCK, 0, false) == -1)
-      return mark_corrupt (h, o);
+      return refuse_replica (h, o, error, BACKING_ERROR_SYSTEM);
     id = header_id (m->buffer);
     if (id && in_sync && memcmp (id, ids[0], sizeof ids[0]) == 0)
-      return refuse_twice (h, o);
+      return refuse_twice (h, o, error);
     if (replica_take_over (h) == -1)
-      return mark_corrupt (h, o);
+      return refuse_replica (h, o, error, BACKING_ERROR_SYSTEM);
     memcpy (ids[i], o->record->ids[i], sizeof ids[i]);
     in_sync |= replica_bit (h);
   }
@@ -336,17 +342,17 @@ make_room (struct replicated *m)
  * long as nobody knows where they end, the smaller is no bound.
  */
 static int
-bound_by_smaller (struct replicated *m, const struct backing_options *o)
+bound_by_smaller (struct replicated *m, const struct backing_options *o,
+                  struct backing_error *error)
 {
   for (unsigned i = 0; i < BACKING_HALVES; ++i) {
     uint64_t size = nbd_client_size (m->replicas[i].disk.nbd_client);
 
     if (!is_there (&m->replicas[i]))
       continue;
-    if (size < BACKING_BLOCK + o->page_size) {
-      errno = EINVAL;
-      return mark_corrupt (&m->replicas[i], o);
-    }
+    if (size < BACKING_BLOCK + o->page_size)
+      return refuse_replica (&m->replicas[i], o, error,
+                             BACKING_ERROR_TOO_SMALL);
     if (!o->record->has)
       replica_bounds (&m->replicas[i]);
   }
@@ -355,17 +361,19 @@ bound_by_smaller (struct replicated *m, const struct backing_options *o)
 
 static int
 settle_those_there (struct replicated *m, const struct backing_options *o,
-                    char *blocks)
+                    char *blocks, struct backing_error *error)
 {
   struct found found[BACKING_HALVES];
 
-  if (bound_by_smaller (m, o) == -1
-      || look (&m->replicas[0], &found[0], o, blocks) == -1
-      || look (&m->replicas[1], &found[1], o, blocks + BACKING_BLOCK) == -1
-      || (o->record->has && find_pages (m, o, found) == -1)
-      || check_others (m, o, found) == -1)
+  *error = (struct backing_error) { .path = o->path };
+  if (bound_by_smaller (m, o, error) == -1
+      || look (&m->replicas[0], &found[0], o, blocks, error) == -1
+      || look (&m->replicas[1], &found[1], o, blocks + BACKING_BLOCK, error)
+         == -1
+      || (o->record->has && find_pages (m, o, found, error) == -1)
+      || check_others (m, o, found, error) == -1)
     return -1;
-  return o->record->has ? 0 : begin (m, o);
+  return o->record->has ? 0 : begin (m, o, error);
 }
 
 static unsigned
@@ -375,28 +383,25 @@ count_there (struct replicated *m)
 }
 
 int
-replicated_settle (struct backing *b, const struct backing_options *o)
+replicated_settle (struct backing *b, const struct backing_options *o,
+                   struct backing_error *error)
 {
   struct replicated *m = b->replicated;
   unsigned there;
   char *blocks;
   int r;
 
-  if (make_room (m) == -1) {
-    if (errno == ENOSPC) {
-      snprintf (o->error, o->error_size, "mem-limit is too small for what a "
-                "mirror needs");
-      errno = EREMOTEIO;
-    }
-    return -1;
-  }
+  if (make_room (m) == -1)
+    return errno != ENOSPC ? -1
+      : backing_error_set_detail (error, "mem-limit= is too small for two "
+                                  "replicas");
   blocks = os_map_anon (BACKING_HALVES * BACKING_BLOCK);
   if (!blocks)
     return -1;
   /* One may go meanwhile: then it is as if it had not been there. */
   do {
     there = count_there (m);
-    r = settle_those_there (m, o, blocks);
+    r = settle_those_there (m, o, blocks, error);
   } while (r == -1 && count_there (m) > 0 && count_there (m) < there);
   for (unsigned i = 0; r == 0 && i < BACKING_HALVES; ++i) {
     m->replicas[i].lost_all = !replica_in_sync (&m->replicas[i]);

@@ -115,6 +115,7 @@ static int
 initialise (struct replica *h)
 {
   struct replicated *m = h->replicated;
+  enum backing_error_reason refusal;
   const uint8_t *id;
   int known;
 
@@ -125,8 +126,10 @@ initialise (struct replica *h)
   known = id ? record_find (m->record, id) : -1;
   /* Another connection may have found it so before it had a header. */
   if (known != h - m->replicas) {
-    if (known != -1 || replica_is_free (h, m->buffer, id) == -1) {
-      if (known != -1 || errno == EEXIST || errno == ENOTEMPTY)
+    refusal = known != -1 ? BACKING_ERROR_UNEXPECTED
+                          : replica_refusal (h, m->buffer, id);
+    if (refusal != BACKING_ERROR_NONE) {
+      if (refusal != BACKING_ERROR_SYSTEM)
         quarantine (h);
       return -1;
     }

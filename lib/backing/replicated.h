@@ -105,8 +105,9 @@ void replica_bounds (struct replica *h);
 /* ---- replicated-open.c ---- */
 
 int replicated_open (struct backing *b, const struct backing_options *o,
-                     uint64_t *size);
-int replicated_settle (struct backing *b, const struct backing_options *o);
+                     uint64_t *size, struct backing_error *error);
+int replicated_settle (struct backing *b, const struct backing_options *o,
+                       struct backing_error *error);
 void replicated_close (struct backing *b);
 
 /* Write a header and trim the rest: the half is one of this mirror, which is
@@ -114,10 +115,12 @@ void replicated_close (struct backing *b);
  */
 int replica_take_over (struct replica *h);
 
-/* May this be overwritten, which has BLOCK first, and an ID if that is a
- * header?  0, or -1 with errno: EEXIST, ENOTEMPTY, or of reading.
+/* Why must this replica not be overwritten?  It begins with BLOCK, whose
+ * header's ID is, or NULL.  Returns what header_refusal does.
  */
-int replica_is_free (struct replica *h, const void *block, const uint8_t *id);
+enum backing_error_reason replica_refusal (struct replica *h,
+                                           const void *block,
+                                           const uint8_t *id);
 
 /* ---- replicated-resync.c ---- */
 

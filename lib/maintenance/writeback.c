@@ -71,7 +71,8 @@ close_writeback (struct pool *pool)
 }
 
 static int
-open_file (struct pool *pool, const struct writeback_options *o)
+open_file (struct pool *pool, const struct writeback_options *o,
+           struct backing_error *error)
 {
   struct backing_options bo = {
     .path = o->path,
@@ -79,9 +80,6 @@ open_file (struct pool *pool, const struct writeback_options *o)
     .size = o->size,
     .timeout = o->timeout,
     .log = o->log,
-    .error = o->error,
-    .error_size = o->error_size,
-    .culprit = o->culprit,
     .page_size = pool->sizes.page_size,
     .pool_is_kept = pool->is_kept,
     .record = pool_file_backing (&pool->file),
@@ -99,7 +97,7 @@ open_file (struct pool *pool, const struct writeback_options *o)
     return -1;
   memset (b, 0, sizeof *b);
   memcpy (bo.pool_id, pool_file_id (&pool->file), sizeof bo.pool_id);
-  if (backing_open (b, &bo) == -1) {
+  if (backing_open (b, &bo, error) == -1) {
     free (b);
     return -1;
   }
@@ -142,32 +140,34 @@ open_scratch (struct pool *pool)
 
 /* Found out before there is a file that would be left behind. */
 static int
-check_limit (const struct pool *pool)
+check_limit (const struct pool *pool, struct backing_error *error)
 {
   uint64_t limit = pool->budget.limit;
 
-  if (limit == 0 || limit >= pool_mem_limit_min (&pool->options)
-                             + pool_writeback_memory (pool))
+  if (limit == 0)
     return 0;
-  errno = ERANGE;
-  return -1;
+  error->needed = pool_mem_limit_min (&pool->options)
+    + pool_writeback_memory (pool);
+  return limit >= error->needed
+    ? 0 : backing_error_set (error, BACKING_ERROR_MEM_LIMIT);
 }
 
 int
-pool_open_writeback (struct pool *pool, const struct writeback_options *o)
+pool_open_writeback (struct pool *pool, const struct writeback_options *o,
+                     struct backing_error *error)
 {
-  if (check_limit (pool) == -1)
+  *error = (struct backing_error) { .path = o->path };
+  if (check_limit (pool, error) == -1)
     return -1;
-  if (open_file (pool, o) == 0 && open_scratch (pool) == 0) {
+  if (open_file (pool, o, error) == 0 && open_scratch (pool) == 0) {
     pool->writeback_memory = pool_writeback_memory (pool);
     pool->close_writeback = close_writeback;
     pool_set_writeback_limit (pool, o->daily_limit);
     return 0;
   }
-  int err = errno;
-
+  if (error->reason == BACKING_ERROR_NONE)
+    backing_error_set (error, BACKING_ERROR_SYSTEM);
   close_writeback (pool);
-  errno = err;
   return -1;
 }
 

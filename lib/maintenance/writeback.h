@@ -29,17 +29,16 @@ struct writeback_options {
   uint64_t size;                /* bytes; 0: all of a device */
   unsigned timeout;             /* these are backing_open's */
   void (*log) (const char *text);
-  char *error;
-  size_t error_size;
-  const char **culprit;
   uint64_t daily_limit;         /* bytes a day; 0: any number */
 };
 
 /* Give the pool a backing file: after pool_open, before pool_start.
- * Errors are backing_open's; ENOMEM; and ERANGE: the limit of the pool's
- * memory is below the sum of pool_mem_limit_min and pool_writeback_memory.
+ * Returns 0, or -1 with *ERROR as backing_open sets it, or
+ * BACKING_ERROR_MEM_LIMIT: the limit of the pool's memory is below the sum
+ * of pool_mem_limit_min and pool_writeback_memory.
  */
-int pool_open_writeback (struct pool *pool, const struct writeback_options *o);
+int pool_open_writeback (struct pool *pool, const struct writeback_options *o,
+                         struct backing_error *error);
 
 /* The memory that a pool needs for it, before anything is written back. */
 uint64_t pool_writeback_memory (const struct pool *pool);

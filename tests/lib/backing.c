@@ -45,6 +45,14 @@ sums_stop (struct backing_sums *sums)
   close (sums->fd);
 }
 
+static void
+open_backing (struct store *s)
+{
+  struct backing_error error;
+
+  assert_int_equal (backing_open (&s->backing, &s->options, &error), 0);
+}
+
 struct store *
 store_open (const char *parent, uint64_t size)
 {
@@ -63,7 +71,7 @@ store_open (const char *parent, uint64_t size)
     .pool_fd = -1, .budget = &s->budget, .record = &s->record,
     .sums = &s->sums,
   };
-  assert_int_equal (backing_open (&s->backing, &s->options), 0);
+  open_backing (s);
   make_batches (s);
   return s;
 }
@@ -82,7 +90,7 @@ store_reopen (struct store *s)
 {
   store_leave (s);
   assert_int_equal (s->budget.used, 0);
-  assert_int_equal (backing_open (&s->backing, &s->options), 0);
+  open_backing (s);
   for (uint32_t n = 0; n < STORE_SLOTS; ++n)
     if (s->slots[n].offset != 0) {
       assert_true (backing_contains (&s->backing, s->slots[n].offset,

@@ -32,17 +32,33 @@ write_file (const char *path, const void *content, size_t size)
   close (fd);
 }
 
+static struct backing_error refusal;
+
+static int
+try_open (struct backing *b, const struct backing_options *o)
+{
+  return backing_open (b, o, &refusal);
+}
+
 static void
-assert_refused (const struct backing_options *o, int err)
+assert_refused (const struct backing_options *o,
+                enum backing_error_reason reason)
 {
   uint64_t used = o->budget->used;
   struct backing b;
 
-  errno = 0;
-  assert_int_equal (backing_open (&b, o), -1);
-  assert_int_equal (errno, err);
+  assert_int_equal (try_open (&b, o), -1);
+  assert_int_equal (refusal.reason, reason);
+  assert_ptr_equal (refusal.path, o->path);
   assert_int_equal (o->budget->used, used);
   backing_close (&b);
+}
+
+static void
+assert_system_error (const struct backing_options *o, int err)
+{
+  assert_refused (o, BACKING_ERROR_SYSTEM);
+  assert_int_equal (refusal.system, err);
 }
 
 static void
@@ -83,13 +99,13 @@ taken_over (void **state)
   assert_int_equal (store_put (s, 0, 100), 0);
   assert_int_equal (store_flush (s), 0);
   o.budget = &budget;
-  assert_refused (&o, EBUSY);
+  assert_refused (&o, BACKING_ERROR_BUSY);
   store_check (s);
   store_leave (s);
 
   o.record = NULL;
   o.pool_id[0] ^= 1;
-  assert_int_equal (backing_open (&b, &o), 0);
+  assert_int_equal (try_open (&b, &o), 0);
   assert_true (b.taken_over);
   assert_memory_not_equal (b.id, s->record.ids[0], sizeof s->record.ids[0]);
   assert_int_equal (stat (s->path, &st), 0);
@@ -117,13 +133,13 @@ not_the_expected (void **state)
   o.record = &r;
 
   r.ids[0][3] ^= 1;
-  assert_refused (&o, ESTALE);
+  assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   r.ids[0][3] ^= 1;
   o.pool_id[0] ^= 1;
-  assert_refused (&o, ESTALE);
+  assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   o.pool_id[0] ^= 1;
   o.page_size = 8192;
-  assert_refused (&o, ESTALE);
+  assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   o.page_size = 4096;
 
   /* Any damaged bit of the header: not the one, nor anybody's. */
@@ -132,18 +148,18 @@ not_the_expected (void **state)
     assert_int_equal (pread (fd, &byte, 1, at), 1);
     byte ^= 0x10;
     assert_int_equal (pwrite (fd, &byte, 1, at), 1);
-    assert_refused (&o, ESTALE);
+    assert_refused (&o, BACKING_ERROR_UNEXPECTED);
     o.record = NULL;
-    assert_refused (&o, EEXIST);
+    assert_refused (&o, BACKING_ERROR_OCCUPIED);
     o.record = &r;
     byte ^= 0x10;
     assert_int_equal (pwrite (fd, &byte, 1, at), 1);
     close (fd);
   }
   assert_int_equal (truncate (s->path, 100), 0);
-  assert_refused (&o, ESTALE);
+  assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   assert_int_equal (truncate (s->path, 0), 0);
-  assert_refused (&o, ESTALE);
+  assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   store_close (s);
 }
 
@@ -163,25 +179,22 @@ half_of_a_mirror (void **state)
   struct backing_record found = s->record;
   struct budget budget = { 0 };
   struct backing_options o = s->options;
-  char error[128];
   struct backing b;
 
   (void) state;
   store_leave (s);
   o.budget = &budget;
-  o.error = error;
-  o.error_size = sizeof error;
   for (unsigned i = 0; i < ARRAY_SIZE (cases); ++i) {
     memset (s->record.ids, 1, sizeof s->record.ids);
     memcpy (s->record.ids[cases[i].place], found.ids[0], BACKING_ID_SIZE);
     s->record.in_sync = cases[i].before;
     if (cases[i].after == 0) {
-      assert_refused (&o, EREMOTEIO);
-      assert_non_null (strstr (error, "lacks pages"));
+      assert_refused (&o, BACKING_ERROR_UNUSABLE);
+      assert_non_null (strstr (refusal.detail, "lacks pages"));
       assert_int_equal (s->record.in_sync, cases[i].before);
       continue;
     }
-    assert_int_equal (backing_open (&b, &o), 0);
+    assert_int_equal (try_open (&b, &o), 0);
     assert_int_equal (s->record.in_sync, cases[i].after);
     assert_false (b.taken_over);
     backing_close (&b);
@@ -204,19 +217,19 @@ needed_by_another (void **state)
   o.record = NULL;
   o.pool_is_kept = true;
   o.pool_id[0] ^= 1;
-  assert_int_equal (backing_open (&b, &o), 0);
+  assert_int_equal (try_open (&b, &o), 0);
   backing_close (&b);
 
   o.pool_id[0] ^= 1;
-  assert_refused (&o, ENOTEMPTY);
+  assert_refused (&o, BACKING_ERROR_OTHER_POOL);
   o.pool_is_kept = false;
-  assert_refused (&o, ENOTEMPTY);
+  assert_refused (&o, BACKING_ERROR_OTHER_POOL);
   o.pool_id[0] ^= 1;            /* the same again */
-  assert_int_equal (backing_open (&b, &o), 0);
+  assert_int_equal (try_open (&b, &o), 0);
   assert_true (b.taken_over);
   backing_close (&b);
   o.pool_id[0] ^= 1;            /* that one was not kept */
-  assert_int_equal (backing_open (&b, &o), 0);
+  assert_int_equal (try_open (&b, &o), 0);
   backing_close (&b);
   store_close (s);
 }
@@ -268,9 +281,9 @@ others_are_left_alone (void **state)
   o.budget = &budget;
   o.record = NULL;
   write_file (path, text, sizeof text);
-  assert_refused (&o, EEXIST);
+  assert_refused (&o, BACKING_ERROR_OCCUPIED);
   o.record = &s->record;
-  assert_refused (&o, ESTALE);
+  assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   o.record = NULL;
   fd = open (path, O_RDWR);
   assert_int_equal (read (fd, back, sizeof back), sizeof text);
@@ -279,7 +292,7 @@ others_are_left_alone (void **state)
   /* The pool's file, even where it is empty. */
   assert_int_equal (ftruncate (fd, 0), 0);
   o.pool_fd = fd;
-  assert_refused (&o, ELOOP);
+  assert_refused (&o, BACKING_ERROR_IS_POOL);
   o.pool_fd = -1;
   close (fd);
   unlink (path);
@@ -287,29 +300,29 @@ others_are_left_alone (void **state)
   /* Zeroes are something. */
   assert_int_equal (truncate (s->path, BACKING_BLOCK), 0);
   write_file (path, "", 1);
-  assert_refused (&o, EEXIST);
+  assert_refused (&o, BACKING_ERROR_OCCUPIED);
   unlink (path);
 
   assert_int_equal (mkfifo (path, 0600), 0);
-  assert_refused (&o, ENOTBLK);
+  assert_refused (&o, BACKING_ERROR_FILE_TYPE);
   unlink (path);
   assert_int_equal (mkdir (path, 0700), 0);
-  assert_refused (&o, EISDIR);
+  assert_system_error (&o, EISDIR);
   rmdir (path);
   o.path = "/dev/null";
-  assert_refused (&o, ENOTBLK);
+  assert_refused (&o, BACKING_ERROR_FILE_TYPE);
   o.path = path;
 
   /* No file is left where there was none. */
   o.size = 0;
-  assert_refused (&o, EINVAL);
+  assert_refused (&o, BACKING_ERROR_TOO_SMALL);
   o.size = 4096 + 4095;
-  assert_refused (&o, EINVAL);
+  assert_refused (&o, BACKING_ERROR_TOO_SMALL);
   o.size = BACKING_SIZE_MAX + 1;
-  assert_refused (&o, EFBIG);
+  assert_refused (&o, BACKING_ERROR_TOO_LARGE);
   o.size = MIB;
   budget.limit = 4096;
-  assert_refused (&o, ENOSPC);
+  assert_system_error (&o, ENOSPC);
   assert_int_equal (stat (path, &st), -1);
   store_close (s);
 }
@@ -369,7 +382,7 @@ try_device (const char *path, int file)
 
   /* Somebody's data, not at the start. */
   assert_int_equal (pwrite (file, "x", 1, MIB - 1), 1);
-  assert_refused (&o, EEXIST);
+  assert_refused (&o, BACKING_ERROR_OCCUPIED);
   assert_int_equal (pwrite (file, "", 1, MIB - 1), 1);
   /* The loop device may have read it already. */
   {
@@ -380,15 +393,15 @@ try_device (const char *path, int file)
     close (fd);
   }
 
-  assert_int_equal (backing_open (&b, &o), 0);
+  assert_int_equal (try_open (&b, &o), 0);
   assert_true (b.is_device && b.taken_over);
   assert_int_equal (b.blocks, 8 * MIB / BACKING_BLOCK);
-  assert_refused (&o, EBUSY);
+  assert_refused (&o, BACKING_ERROR_BUSY);
   write_and_read (&b);
   backing_close (&b);
 
   o.size = 4 * MIB;
-  assert_int_equal (backing_open (&b, &o), 0);
+  assert_int_equal (try_open (&b, &o), 0);
   assert_false (b.taken_over);
   assert_int_equal (b.limit, 4 * MIB / BACKING_BLOCK);
   assert_true (backing_contains (&b, 8 * MIB - 32, 32));

@@ -612,15 +612,17 @@ static void
 open_backing (struct backing *b, struct fake_server *p, struct budget *budget,
               struct backing_record *record)
 {
-  char error[256] = "";
+  struct backing_error error;
+  char text[512];
   const struct backing_options o = {
     .path = p->uri, .page_size = 4096, .pool_id = "a pool", .pool_fd = -1,
-    .budget = budget, .timeout = LONG, .record = record, .error = error,
-    .error_size = sizeof error,
+    .budget = budget, .timeout = LONG, .record = record,
   };
 
-  if (backing_open (b, &o) == -1)
-    fail_msg ("%s: %s", strerror (errno), error);
+  if (backing_open (b, &o, &error) == -1) {
+    backing_error_text (&error, text, sizeof text);
+    fail_msg ("%s", text);
+  }
   assert_int_equal (b->blocks, DISK / BACKING_BLOCK);
   if (!b->taken_over)
     backing_attach_done (b);

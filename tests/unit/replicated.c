@@ -36,8 +36,7 @@ struct disk {
   struct budget budget;
   struct backing_batch *batch;
   struct rng rng;
-  char error[256];
-  const char *culprit;
+  struct backing_error error;
   uint64_t offsets[SLOTS];      /* 0: not there */
   uint32_t tags[SLOTS];
 };
@@ -57,25 +56,39 @@ count_line (const char *text)
 static int
 try_open (struct disk *d, const char *path, const char *other)
 {
-  d->culprit = NULL;
-  d->error[0] = '\0';
   d->options.path = path;
   d->options.other_path = other;
-  return backing_open (&d->backing, &d->options);
+  return backing_open (&d->backing, &d->options, &d->error);
 }
 
 static void
-assert_refused (struct disk *d, const char *path, const char *other, int err,
-                const char *words)
+assert_refused (struct disk *d, const char *path, const char *other,
+                enum backing_error_reason reason)
 {
   struct backing_record before = d->record;
 
   assert_int_equal (try_open (d, path, other), -1);
-  assert_int_equal (errno, err);
-  if (words && !strstr (d->error, words))
-    fail_msg ("'%s' is not '%s'", d->error, words);
+  assert_int_equal (d->error.reason, reason);
   assert_int_equal (d->budget.used, 0);
   assert_memory_equal (&before, &d->record, sizeof before);
+}
+
+static void
+assert_unusable (struct disk *d, const char *path, const char *other,
+                 const char *words)
+{
+  assert_refused (d, path, other, BACKING_ERROR_UNUSABLE);
+  if (!strstr (d->error.detail, words))
+    fail_msg ("'%s' is not '%s'", d->error.detail, words);
+}
+
+static void
+fail_open (const struct disk *d)
+{
+  char text[512];
+
+  backing_error_text (&d->error, text, sizeof text);
+  fail_msg ("%s", text);
 }
 
 /* As a process does that attaches, if there is something to attach to. */
@@ -100,7 +113,7 @@ static void
 open_disk (struct disk *d, const char *path, const char *other)
 {
   if (try_open (d, path, other) == -1)
-    fail_msg ("%s: %s", strerror (errno), d->error);
+    fail_open (d);
   attach (d);
 }
 
@@ -143,8 +156,7 @@ new_disk (void)
   d->options = (struct backing_options) {
     .page_size = 4096, .pool_id = "a pool", .pool_is_kept = true,
     .pool_fd = -1, .budget = &d->budget, .timeout = LONG,
-    .record = &d->record, .sums = &d->sums, .error = d->error, .error_size = sizeof d->error,
-    .culprit = &d->culprit, .log = count_line,
+    .record = &d->record, .sums = &d->sums, .log = count_line,
   };
   return d;
 }
@@ -458,10 +470,10 @@ stale_is_never_read (void **state)
     assert_int_equal (d->replicas[n]->reads, 0);
     close_disk (d);
 
-    assert_refused (d, d->replicas[0]->uri, d->replicas[1]->uri, EREMOTEIO,
-                    "lacks pages");
-    assert_string_equal (d->culprit, d->replicas[n]->uri);
-    assert_refused (d, d->replicas[n]->uri, NULL, EREMOTEIO, "lacks pages");
+    assert_unusable (d, d->replicas[0]->uri, d->replicas[1]->uri,
+                     "lacks pages");
+    assert_string_equal (d->error.path, d->replicas[n]->uri);
+    assert_unusable (d, d->replicas[n]->uri, NULL, "lacks pages");
     fake_server_return (d->replicas[1 - n], FAKE_DISK_KEPT);
     open_both (d);
     assert_false (look_at (d, n).in_sync);
@@ -796,7 +808,7 @@ from_one_to_two_and_back (void **state)
     put_in_time (d, 0, 50);
     assert_all (d);
     close_disk (d);
-    assert_refused (d, one->uri, NULL, EREMOTEIO, "lacks pages");
+    assert_unusable (d, one->uri, NULL, "lacks pages");
     open_both (d);
     assert_false (look_at (d, first).in_sync);
     assert_all (d);
@@ -819,7 +831,7 @@ one_alone_is_away (void **state)
 
   (void) state;
   fake_server_leave (p);
-  assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
+  assert_unusable (d, p->uri, NULL, "No such file");
   fake_server_return (p, FAKE_DISK_KEPT);
   open_disk (d, p->uri, NULL);
   put_in_time (d, 0, 200);
@@ -876,7 +888,7 @@ one_alone_is_away (void **state)
   /* Where it ends, and which it is, must be known. */
   fake_server_leave (p);
   d->record.blocks = 0;
-  assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
+  assert_unusable (d, p->uri, NULL, "No such file");
   d->record.blocks = 2;
   assert_int_equal (try_open (d, p->uri, NULL), 0);
   assert_false (backing_contains (&d->backing, d->offsets[200 - 1],
@@ -886,7 +898,7 @@ one_alone_is_away (void **state)
   d->record.blocks = DISK / BACKING_BLOCK;
   p->size = 0;
   fake_server_return (p, FAKE_DISK_KEPT);
-  assert_refused (d, p->uri, NULL, EINVAL, NULL);
+  assert_refused (d, p->uri, NULL, BACKING_ERROR_TOO_SMALL);
   fake_server_leave (p);
   p->size = DISK;
   fake_server_return (p, FAKE_DISK_KEPT);
@@ -895,7 +907,7 @@ one_alone_is_away (void **state)
   EVENTUALLY (resynced (d));
   close_disk (d);
   fake_server_leave (p);
-  assert_refused (d, p->uri, NULL, EREMOTEIO, "No such file");
+  assert_unusable (d, p->uri, NULL, "No such file");
   open_disk (d, d->replicas[1]->uri, NULL);
   assert_all (d);
   close_disk (d);
@@ -1061,17 +1073,17 @@ refusals (void **state)
   char *uris[BACKING_HALVES] = { d->replicas[0]->uri, d->replicas[1]->uri };
 
   (void) state;
-  assert_refused (d, uris[0], "/tmp/file", EREMOTEIO, "both halves");
-  assert_refused (d, "/tmp/file", uris[0], EREMOTEIO, "both halves");
-  assert_refused (d, uris[0], "nbd+unix:///?socket=s", EREMOTEIO, "slash");
+  assert_unusable (d, uris[0], "/tmp/file", "both replicas");
+  assert_unusable (d, "/tmp/file", uris[0], "both replicas");
+  assert_unusable (d, uris[0], "nbd+unix:///?socket=s", "slash");
   d->replicas[1]->read_only = true;
-  assert_refused (d, uris[0], uris[1], EREMOTEIO, "read-only");
-  assert_string_equal (d->culprit, uris[1]);
+  assert_unusable (d, uris[0], uris[1], "read-only");
+  assert_string_equal (d->error.path, uris[1]);
   d->replicas[1]->read_only = false;
   d->replicas[1]->disk[MIB - 1] = 1;
-  assert_refused (d, uris[0], uris[1], EEXIST, NULL);
-  assert_string_equal (d->culprit, uris[1]);
-  assert_refused (d, uris[1], uris[0], EEXIST, NULL);
+  assert_refused (d, uris[0], uris[1], BACKING_ERROR_OCCUPIED);
+  assert_string_equal (d->error.path, uris[1]);
+  assert_refused (d, uris[1], uris[0], BACKING_ERROR_OCCUPIED);
   d->replicas[1]->disk[MIB - 1] = 0;
 
   /* Nothing was written. */
@@ -1082,27 +1094,27 @@ refusals (void **state)
   close_disk (d);
   d->options.pool_id[0] ^= 1;
   d->record.has = 0;
-  assert_refused (d, uris[0], uris[1], ENOTEMPTY, NULL);
-  assert_string_equal (d->culprit, uris[1]);
+  assert_refused (d, uris[0], uris[1], BACKING_ERROR_OTHER_POOL);
+  assert_string_equal (d->error.path, uris[1]);
   memset (d->replicas[1]->disk, 0, BACKING_BLOCK);
 
   fake_server_leave (d->replicas[0]);
   fake_server_leave (d->replicas[1]);
-  assert_refused (d, uris[0], uris[1], EREMOTEIO, "No such file");
+  assert_unusable (d, uris[0], uris[1], "No such file");
   fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
   fake_server_return (d->replicas[1], FAKE_DISK_KEPT);
 
   assert_int_equal (try_open (d, uris[0], uris[0]), -1);
-  assert_non_null (strstr (d->error, "the same export"));
+  assert_non_null (strstr (d->error.detail, "the same export"));
   assert_int_equal (d->record.has, 0);
   open_both (d);
   close_disk (d);
-  assert_refused (d, uris[1], uris[1], EREMOTEIO, "the same export");
+  assert_unusable (d, uris[1], uris[1], "the same export");
 
   /* Neither is the one. */
   memset (d->replicas[0]->disk, 0, BACKING_BLOCK);
   memset (d->replicas[1]->disk, 0, BACKING_BLOCK);
-  assert_refused (d, uris[0], uris[1], ESTALE, NULL);
+  assert_refused (d, uris[0], uris[1], BACKING_ERROR_UNEXPECTED);
   d->record.has = 0;
   open_both (d);
   stop_disk (d);
@@ -1118,8 +1130,7 @@ open_pool (struct disk *d, struct unit_pool *u)
 {
   const struct writeback_options o = {
     .path = d->replicas[0]->uri, .other_path = d->replicas[1]->uri,
-    .timeout = LONG, .log = count_line, .error = d->error,
-    .error_size = sizeof d->error, .culprit = &d->culprit,
+    .timeout = LONG, .log = count_line,
   };
   struct device *device;
 
@@ -1127,8 +1138,8 @@ open_pool (struct disk *d, struct unit_pool *u)
   unit_detach (u);
   u->pool = pool_open (&u->options);
   assert_non_null (u->pool);
-  if (pool_open_writeback (u->pool, &o) == -1)
-    fail_msg ("%s: %s", strerror (errno), d->error);
+  if (pool_open_writeback (u->pool, &o, &d->error) == -1)
+    fail_open (d);
   assert_int_equal (pool_start (u->pool), 0);
   device = device_open (u->pool, "", PAGES * BACKING_BLOCK);
   assert_non_null (device);

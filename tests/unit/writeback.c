@@ -33,6 +33,7 @@
 
 static struct rng rng;
 static char path[128];
+static struct backing_error refusal;
 
 /* ---- a device whose pages are known by their tags ---- */
 
@@ -49,7 +50,7 @@ try_attach (struct fixture *f, const char *backing, uint64_t size)
 
   f->u.pool = pool_open (&f->u.options);
   assert_non_null (f->u.pool);
-  if ((!backing || pool_open_writeback (f->u.pool, &o) == 0)
+  if ((!backing || pool_open_writeback (f->u.pool, &o, &refusal) == 0)
       && pool_start (f->u.pool) == 0) {
     f->d = device_open (f->u.pool, "", PAGES * PAGE);
     assert_non_null (f->d);
@@ -580,7 +581,7 @@ the_wrong_file_is_refused (void **state)
   assert_int_equal (errno, ENXIO);
   snprintf (elsewhere, sizeof elsewhere, "%s.other", path);
   assert_int_equal (try_attach (&f, elsewhere, 16 * MIB), -1);
-  assert_int_equal (errno, ESTALE);
+  assert_int_equal (refusal.reason, BACKING_ERROR_UNEXPECTED);
   unlink (elsewhere);
   assert_int_equal (try_attach (&f, path, 16 * MIB), 0);
   assert_content (&f);
@@ -589,7 +590,7 @@ the_wrong_file_is_refused (void **state)
   assert_int_equal (unit_open (&other.u, "lz4", PAGE, true, 0), 0);
   unit_detach (&other.u);
   assert_int_equal (try_attach (&other, path, 16 * MIB), -1);
-  assert_int_equal (errno, EBUSY);
+  assert_int_equal (refusal.reason, BACKING_ERROR_BUSY);
   unit_close (&other.u);
   close_disk (&f);
 }
