@@ -96,16 +96,13 @@ command_nbdzram_SOURCES = \
 	command/verbs/analysis.c command/verbs/analysis.h \
 	command/verbs/analyze.c \
 	command/verbs/check.c \
-	command/verbs/compact.c \
 	command/verbs/export.c \
 	command/verbs/export-table.c command/verbs/export-table.h \
-	command/verbs/idle.c \
+	command/verbs/maintain.c \
 	command/verbs/metrics.c \
 	command/verbs/pages.c \
 	command/verbs/process-memory.c command/verbs/process-memory.h \
 	command/verbs/range.c command/verbs/range.h \
-	command/verbs/recompress.c \
-	command/verbs/reset.c \
 	command/verbs/serve.c \
 	command/verbs/set.c \
 	command/verbs/status.c \
@@ -115,10 +112,8 @@ command_nbdzram_SOURCES = \
 	command/verbs/top.c \
 	command/verbs/top-exports.c command/verbs/top-exports.h \
 	command/verbs/top-sample.c command/verbs/top-sample.h \
-	command/verbs/trim-empty.c \
 	command/verbs/upgrade.c \
-	command/verbs/watch.c \
-	command/verbs/writeback.c
+	command/verbs/watch.c
 
 # From the top folder down, as archives are searched.
 command_libs = \

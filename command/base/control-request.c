@@ -26,15 +26,3 @@ control_request_send (const struct control_request *q, json_t *request,
   json_decref (reply);
   return EXIT_OK;
 }
-
-void
-control_request_parse (struct control_request *q,
-                       const struct command *command, int argc, char *argv[])
-{
-  const struct option_entry entries[] = { OPTIONS_QUESTION (q), { 0 } };
-  int index;
-
-  *q = (struct control_request) { .name = NULL };
-  index = options_parse (command, argc, argv, entries);
-  q->name = last_argument (command, index, argc, argv);
-}

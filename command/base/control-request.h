@@ -24,9 +24,4 @@ struct control_request {
 int control_request_send (const struct control_request *q, json_t *request,
                           void (*print) (const json_t *reply));
 
-/* The options of a verb that takes only these and a NAME. */
-void control_request_parse (struct control_request *q,
-                            const struct command *command, int argc,
-                            char *argv[]);
-
 #endif /* NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H */
