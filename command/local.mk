@@ -58,6 +58,8 @@ command_supervisor_libsupervisor_la_SOURCES = \
 	command/supervisor/launch.c command/supervisor/launch.h \
 	command/supervisor/listen.c command/supervisor/listen.h \
 	command/supervisor/recover.c command/supervisor/recover.h \
+	command/supervisor/recover-processes.c \
+	command/supervisor/recover-processes.h \
 	command/supervisor/renew.c command/supervisor/renew.h \
 	command/supervisor/request.c command/supervisor/request.h \
 	command/supervisor/servers.c command/supervisor/servers.h \

@@ -163,7 +163,7 @@ else
     code=0
     "${weak[@]}" serve a --size=32M --swap >"$tmp/out" 2>&1 || code=$?
     [ $code = 75 ] || fail "an empty pool instead: $code $(cat "$tmp/out")"
-    grep -q "the pool of its servers can't be opened" "$tmp/out"
+    grep -q "the pool of the servers can't be opened" "$tmp/out"
     if (: </proc/self/map_files/"$(sed -n '1s/ .*//p' /proc/self/maps)") \
            2>/dev/null; then
         serve a --size=32M --swap
@@ -184,7 +184,7 @@ eventually is_gone "$pid"
 cp "$run/a.run" "$tmp/a.run"
 sed -i 's/"pool":[0-9]*/"pool":999/' "$run/a.run"
 if [ "$(sed -n 's/.*"holder":{"pid":\([0-9]*\).*/\1/p' "$run/a.run")" = 0 ]; then
-    exits 75 "the pool of its servers can't be opened" serve a --size=32M
+    exits 75 "the pool of the servers can't be opened" serve a --size=32M
 else
     "${weak[@]}" serve a --size=32M --standby >"$tmp/out" 2>&1 && code=0 ||
         code=$?
@@ -204,7 +204,7 @@ mkdir -p "$tmp/root/proc" "$tmp/root/sys/block/nbd3"
 printf '%s\n' 'Filename Type Size Used Priority' \
        '/dev/nbd3 partition 1 1 100' >"$tmp/root/proc/swaps"
 echo nbdzram:a >"$tmp/root/sys/block/nbd3/backend"
-NBDZRAM_ROOT=$tmp/root exits 1 '/dev/nbd3 is in use as swap, and what was' \
+NBDZRAM_ROOT=$tmp/root exits 1 '/dev/nbd3 is in use as swap, and the pages' \
             serve a --size=32M
 serve a --size=32M
 grep -q 'with them the pages' "$tmp/a.log"
