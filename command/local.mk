@@ -52,6 +52,7 @@ command_attach_libattach_la_SOURCES = \
 
 noinst_LTLIBRARIES += command/supervisor/libsupervisor.la
 command_supervisor_libsupervisor_la_SOURCES = \
+	command/supervisor/backoff.h \
 	command/supervisor/control.c command/supervisor/control.h \
 	command/supervisor/files.c command/supervisor/files.h \
 	command/supervisor/find.c command/supervisor/find.h \

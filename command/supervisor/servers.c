@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Generations of the server: started, listened to, buried. */
 
 #include <config.h>
 
@@ -14,28 +13,24 @@
 
 #include "lib/base/util.h"
 
+#include "backoff.h"
 #include "supervisor.h"
 
-/* So many starts in a row that come to nothing, and it is no accident: then
- * one is made once in a while, since clients wait.
+/* So many failed starts in a row are no accident.  From then on one start a
+ * minute is made, since clients wait.
  */
 #define FAILURES_MAX 20
 #define PAUSE_FAILING_MS 60000
 
-/* Pauses before the next start: from the second failure on. */
-#define PAUSE_MS 100
-#define PAUSE_MAX_MS 5000
-
-/* Who lived longer than this after it was ready had started well. */
-#define STEADY_MS 10000
-
-/* Who lived shorter than this may be killed by what clients ask; they ask
- * again, and a hundred starts a second would help nobody.
+/* A server that lived shorter than this after it was ready may be killed by
+ * a request that a client repeats.  Each such death makes the next start
+ * BACKOFF_MS later, up to QUICK_MAX times: without that there could be a
+ * hundred starts a second.
  */
 #define QUICK_MS 1000
 #define QUICK_MAX 10
 
-/* ---- which is which ---- */
+/* ---- finding generations ---- */
 
 struct generation *
 generation_find (struct supervisor *s, enum generation_state state)
@@ -62,8 +57,8 @@ generation_is_stale (const struct supervisor *s, const struct generation *g)
   return g->renewals != s->listeners.renewals;
 }
 
-/* One that will be the server when there is none; who is stopped won't,
- * until it is told to go on.
+/* One that is paused can't lock the pool; one that is stale is to be
+ * replaced.
  */
 struct generation *
 generation_find_candidate (struct supervisor *s)
@@ -79,8 +74,8 @@ generation_find_candidate (struct supervisor *s)
 }
 
 static void
-enter (struct supervisor *s, struct generation *g,
-       enum generation_state state)
+enter_state (struct supervisor *s, struct generation *g,
+             enum generation_state state)
 {
   g->state = state;
   g->since = now_ms ();
@@ -89,8 +84,9 @@ enter (struct supervisor *s, struct generation *g,
 
 /* ---- start ---- */
 
-/* The way of its words to us.  The server has both ends of everything, so
- * that nothing said is lost with us, and our successor can have it.
+/* Open the socket, the eventfd and the pipe of G.  The server gets both ends
+ * of each, so that nothing in them is lost with this supervisor, and the next
+ * one can copy them.
  */
 static int
 open_channels (struct generation *g, int *ready_write, int *log_write)
@@ -99,7 +95,9 @@ open_channels (struct generation *g, int *ready_write, int *log_write)
 
   *g = NO_GENERATION;
   *ready_write = *log_write = -1;
-  /* Not a pipe: what we hear must stay there until NAME.run has it. */
+  /* A pipe can't be read without removing what was read; the status must
+   * stay there until NAME.run has it.
+   */
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
     return -1;
   g->ready = fd_keep (pair[0]);
@@ -141,9 +139,11 @@ spawn_server (struct supervisor *s, struct generation *g,
   return spawn (program, &fds, &g->process);
 }
 
-/* If there is none, that of a dead server whose holder takes its time. */
+/* If no entry is free, take that of a dead server whose lock keeper was told
+ * to end and takes its time.
+ */
 static struct generation *
-free_entry (struct supervisor *s)
+find_free_entry (struct supervisor *s)
 {
   struct generation *g = generation_find (s, GENERATION_FREE);
 
@@ -158,7 +158,7 @@ free_entry (struct supervisor *s)
 struct generation *
 generation_start (struct supervisor *s, const struct setup *setup)
 {
-  struct generation *g = free_entry (s);
+  struct generation *g = find_free_entry (s);
   int ready_write, log_write, r, err;
 
   if (!g) {
@@ -173,7 +173,7 @@ generation_start (struct supervisor *s, const struct setup *setup)
   fd_close (&log_write);
   if (r == 0) {
     g->renewals = s->listeners.renewals;
-    enter (s, g, GENERATION_STARTING);
+    enter_state (s, g, GENERATION_STARTING);
     return g;
   }
   close_channels (g);
@@ -235,33 +235,31 @@ generation_close (struct generation *g)
   *g = NO_GENERATION;
 }
 
-static void
-plan_next_start (struct supervisor *s)
+static int64_t
+quick_deaths_pause (const struct supervisor *s)
 {
-  unsigned n = s->servers.failures;
-  int64_t pause = 0;
-
-  if (n > 1)
-    pause = n < 8 ? PAUSE_MS << (n - 2) : PAUSE_MAX_MS;
-  pause += PAUSE_MS * (int64_t) MIN (s->servers.quick_deaths, QUICK_MAX);
-  pause = s->servers.failing ? PAUSE_FAILING_MS : MIN (pause, PAUSE_MAX_MS);
-  s->servers.next_start = now_ms () + pause;
+  return BACKOFF_MS * (int64_t) MIN (s->servers.quick_deaths, QUICK_MAX);
 }
 
 static void
-start_failed (struct supervisor *s)
+count_failure (struct supervisor *s)
 {
-  ++s->servers.failures;
-  if (s->servers.failures >= FAILURES_MAX && !s->servers.failing) {
-    s->servers.failing = true;
-    log_line ("%u starts in a row came to nothing: now there is one a "
-              "minute, or nbdzram upgrade; the pages are kept",
-              s->servers.failures);
+  struct servers *servers = &s->servers;
+  int64_t pause;
+
+  ++servers->failures;
+  if (servers->failures >= FAILURES_MAX && !servers->failing) {
+    servers->failing = true;
+    log_line ("%u starts in a row have failed: from now on one start a minute "
+              "is made, or at nbdzram upgrade; no page is lost",
+              servers->failures);
   }
-  plan_next_start (s);
+  pause = backoff_ms (servers->failures - 1) + quick_deaths_pause (s);
+  pause = servers->failing ? PAUSE_FAILING_MS : MIN (pause, BACKOFF_MAX_MS);
+  servers->next_start = now_ms () + pause;
 }
 
-/* It came to nothing, and so nobody needs its holder, if it had one. */
+/* G ended before it was ready. */
 static void
 reap_candidate (struct supervisor *s, struct generation *g, int status)
 {
@@ -273,7 +271,7 @@ reap_candidate (struct supervisor *s, struct generation *g, int status)
   else if (s->servers.served && !s->stop.requested) {
     log_line ("a server that was starting %s%s%s", how,
               g->error[0] ? ": " : "", g->error);
-    start_failed (s);
+    count_failure (s);
   }
   else if (!s->servers.served)
     snprintf (s->servers.first_error, sizeof s->servers.first_error, "%s",
@@ -294,18 +292,17 @@ reap_server (struct supervisor *s, struct generation *g, int status)
   s->servers.quick_deaths = lived < QUICK_MS ? s->servers.quick_deaths + 1 : 0;
   if (lived >= STEADY_MS)
     s->servers.failures = 0;
-  /* There is no server: what kept a mere standby from starting is worth
-   * being tried again.
+  /* Failures were those of a standby.  Now no server runs, so the next start
+   * is not delayed by them.
    */
   s->servers.failing = false;
   s->servers.failures = MIN (s->servers.failures, FAILURES_MAX / 2);
-  s->servers.next_start = now_ms ()
-    + PAUSE_MS * (int64_t) MIN (s->servers.quick_deaths, QUICK_MAX);
-  enter (s, g, GENERATION_GONE);
+  s->servers.next_start = now_ms () + quick_deaths_pause (s);
+  enter_state (s, g, GENERATION_GONE);
 }
 
 static void
-look_at_end (struct supervisor *s, struct generation *g)
+reap_if_ended (struct supervisor *s, struct generation *g)
 {
   int status;
 
@@ -326,52 +323,52 @@ look_at_end (struct supervisor *s, struct generation *g)
   }
 }
 
-/* ---- what they say ---- */
+/* ---- status and log ---- */
 
 static void
-is_ready (struct supervisor *s, struct generation *g)
+on_ready (struct supervisor *s, struct generation *g)
 {
   struct generation *before = generation_find (s, GENERATION_READY);
 
   if (before) {
-    /* It has lost its lock, so it is dying; of that we hear later. */
+    /* It has lost the lock on the pool, so it is dying. */
     process_signal (&before->process, SIGKILL);
-    enter (s, before, GENERATION_GONE);
+    enter_state (s, before, GENERATION_GONE);
   }
-  enter (s, g, GENERATION_READY);
+  enter_state (s, g, GENERATION_READY);
   s->servers.failing = false;
   g->served = true;
   servers_release_gone (s);
   if (s->servers.served) {
     ++s->servers.restarts;
-    log_line ("a server is ready again (%d, version %s)",
+    log_line ("a server is ready (%d, version %s)",
               (int) g->process.pid, g->version);
   }
   s->servers.served = true;
 }
 
 static void
-read_status (struct supervisor *s, struct generation *g, const char *line)
+parse_status (struct supervisor *s, struct generation *g, const char *line)
 {
   char version[VERSION_SIZE];
   int lock_keeper = 0;
 
   if (strcmp (line, "waiting") == 0 && g->state == GENERATION_STARTING) {
     s->servers.failing = false;
-    enter (s, g, GENERATION_WAITING);
+    enter_state (s, g, GENERATION_WAITING);
   }
   else if (g->state != GENERATION_READY
            && sscanf (line, "ready %31s %d", version, &lock_keeper) == 2) {
     strcpy (g->version, version);
     process_open (&g->lock_keeper, lock_keeper,
                   process_start_time (lock_keeper));
-    is_ready (s, g);
+    on_ready (s, g);
   }
 }
 
-/* Whole lines of what is there, which stays there. */
+/* Read the whole lines in the socket, and leave them there. */
 static void
-listen_to (struct supervisor *s, struct generation *g)
+read_status (struct supervisor *s, struct generation *g)
 {
   char text[256], *line = text, *end;
   ssize_t n;
@@ -384,7 +381,7 @@ listen_to (struct supervisor *s, struct generation *g)
   text[n] = '\0';
   for (; (end = strchr (line, '\n')) != NULL; line = end + 1) {
     *end = '\0';
-    read_status (s, g, line);
+    parse_status (s, g, line);
     g->status_read = (size_t) (end + 1 - text);
   }
 }
@@ -403,7 +400,9 @@ servers_consume_status (struct supervisor *s)
   }
 }
 
-/* Errors of a first start are for who started us; see supervise(). */
+/* Lines of a generation that is not yet ready are not logged: its error is,
+ * if it fails, or is printed by start_first_server in supervisor.c.
+ */
 static void
 read_log (struct supervisor *s, struct generation *g)
 {
@@ -421,18 +420,18 @@ read_log (struct supervisor *s, struct generation *g)
   }
 }
 
-/* Is there no more to wait for?  A holder ends when it is told to, and of
- * its own accord when that takes too long.
+/* A lock keeper ends when it is told to, or by itself after a while, so this
+ * becomes true.
  */
 static bool
-is_over (const struct generation *g)
+can_be_closed (const struct generation *g)
 {
   int status;
 
   if (g->state != GENERATION_GONE || !g->ended)
     return false;
   return g->lock_keeper.pid == 0 ? g->released
-                            : process_ended (&g->lock_keeper, &status);
+                                 : process_ended (&g->lock_keeper, &status);
 }
 
 void
@@ -440,25 +439,27 @@ servers_poll (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
     read_log (s, &s->servers.list[i]);
-  /* That a server ended comes before what became of its standby. */
+  /* Reap the server before its standby says "ready", so that its end is
+   * counted and logged.
+   */
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
     if (s->servers.list[i].state == GENERATION_READY)
-      look_at_end (s, &s->servers.list[i]);
+      reap_if_ended (s, &s->servers.list[i]);
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    listen_to (s, &s->servers.list[i]);
+    read_status (s, &s->servers.list[i]);
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
     struct generation *g = &s->servers.list[i];
 
-    read_log (s, g);            /* its last words */
-    look_at_end (s, g);
-    if (is_over (g)) {
+    read_log (s, g);            /* what it logged before it ended */
+    reap_if_ended (s, g);
+    if (can_be_closed (g)) {
       generation_close (g);
       state_mark_changed (s);
     }
   }
 }
 
-/* ---- what is missing ---- */
+/* ---- starting what is missing ---- */
 
 void
 servers_reset_failures (struct supervisor *s)
@@ -483,9 +484,11 @@ servers_balance (struct supervisor *s)
     return s->servers.next_start;
   if (!generation_start (s, &s->setup)) {
     log_line ("starting %s: %s", s->setup.program.path, strerror (errno));
-    /* Processes, descriptors or memory are short now; that passes. */
+    /* Processes, descriptors or memory are short, which passes: these
+     * failures alone never make starts rare.
+     */
     s->servers.failures = MIN (s->servers.failures, FAILURES_MAX - 2);
-    start_failed (s);
+    count_failure (s);
     return s->servers.next_start;
   }
   return 0;

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Watchers: each keeps one device of the kernel connected.  Their program
- * is this one, laid out when they are asked for, so that starting them
- * again needs nothing.
- */
 
 #include <config.h>
 
@@ -19,14 +15,12 @@
 #include "lib/base/util.h"
 #include "service/start-barrier.h"
 
+#include "backoff.h"
 #include "supervisor.h"
 
-#define PAUSE_MS 100
-#define PAUSE_MAX_MS 5000
-#define STEADY_MS 10000
-
-/* Replaced by an upgrade, the file of this process stays what it is. */
-#define OURSELVES "/proc/self/exe"
+/* The program of this process, also after an upgrade has replaced its file.
+ */
+#define OWN_PROGRAM "/proc/self/exe"
 
 int
 watcher_process_set_program (const struct supervisor *s,
@@ -48,7 +42,7 @@ watcher_process_set_program (const struct supervisor *s,
             WATCHER_BARRIER_FD);
   supervisor_path (s, server + strlen (server),
                    sizeof server - strlen (server), "");
-  p->path = strdup (OURSELVES);
+  p->path = strdup (OWN_PROGRAM);
   p->argv = calloc (count + 1, sizeof *p->argv);
   p->envp = environment_make (left_out, added);
   if (!p->path || !p->argv || !p->envp)
@@ -59,10 +53,10 @@ watcher_process_set_program (const struct supervisor *s,
   return 0;
 }
 
-/* ---- a new one ---- */
+/* ---- adding a watcher ---- */
 
 static struct watcher_process *
-watcher_called (struct supervisor *s, const char *name)
+find_watcher (struct supervisor *s, const char *name)
 {
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].used && strcmp (s->watchers[i].name, name) == 0)
@@ -70,20 +64,20 @@ watcher_called (struct supervisor *s, const char *name)
   return NULL;
 }
 
-/* NAME, or NAME and a number: the first that is free. */
+/* The first free name of NAME, NAME.1, NAME.2... */
 static bool
 choose_name (struct supervisor *s, char *name, size_t size)
 {
   for (size_t k = 0; k < WATCHERS_MAX; ++k)
-    if (!watcher_called (s, attach_name (name, size, s->setup.options.name,
+    if (!find_watcher (s, attach_name (name, size, s->setup.options.name,
                                          k)))
       return true;
   return false;
 }
 
-/* NAME belongs to us: it is ours, or ours and a number. */
+/* Is NAME the supervisor's name, or that and a number? */
 static bool
-name_fits (const struct supervisor *s, const char *name)
+is_own_name (const struct supervisor *s, const char *name)
 {
   const char *own = s->setup.options.name;
   size_t len = strlen (own);
@@ -97,7 +91,7 @@ name_fits (const struct supervisor *s, const char *name)
 }
 
 static struct watcher_process *
-free_watcher (struct supervisor *s)
+find_free_watcher (struct supervisor *s)
 {
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (!s->watchers[i].used)
@@ -106,12 +100,12 @@ free_watcher (struct supervisor *s)
 }
 
 static int
-lay_out (const struct supervisor *s, struct watcher_process *w,
-         const struct watch_request *r)
+prepare_program (const struct supervisor *s, struct watcher_process *w,
+                 const struct watch_request *r)
 {
   char connections[24], timeout[24], dead_timeout[24], block_size[24];
   char *const argv[] = {
-    /* As the server's: see program_name in setup.c. */
+    /* The '@' is that of the server: see get_program_name in setup.c. */
     (char *) (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
     (char *) "watch", w->name,
     (char *) "--uri", (char *) r->uri,
@@ -131,7 +125,7 @@ lay_out (const struct supervisor *s, struct watcher_process *w,
 }
 
 static int
-refuse (const char *why, char *error, size_t size)
+fail_add (const char *why, char *error, size_t size)
 {
   snprintf (error, size, "%s", why);
   return -1;
@@ -144,26 +138,30 @@ int
 watcher_process_add (struct supervisor *s, const struct watch_request *r,
              struct watcher_process **added, char *error, size_t size)
 {
-  struct watcher_process *w = free_watcher (s);
+  struct watcher_process *w = find_free_watcher (s);
   char name[sizeof w->name];
 
   if (s->stop.requested)
-    return refuse ("it is being stopped", error, size);
+    return fail_add ("the supervisor is being stopped", error, size);
   if (!r->name && !choose_name (s, name, sizeof name))
-    return refuse ("there are too many watchers", error, size);
-  if (r->name && (strlen (r->name) >= sizeof name || !name_fits (s, r->name)))
-    return refuse ("the watcher's name does not belong here", error, size);
+    return fail_add ("there are too many watchers", error, size);
+  if (r->name
+      && (strlen (r->name) >= sizeof name || !is_own_name (s, r->name)))
+    return fail_add (
+      "the watcher's name must be that of the server, or that and a dot "
+      "and a number",
+      error, size);
   if (r->name)
     strcpy (name, r->name);
-  if (watcher_called (s, name))
-    return refuse ("there is a watcher of this name", error, size);
+  if (find_watcher (s, name))
+    return fail_add ("a watcher of this name runs already", error, size);
   if (!w)
-    return refuse ("there are too many watchers", error, size);
+    return fail_add ("there are too many watchers", error, size);
 
   *w = NO_WATCHER_PROCESS;
   w->used = true;
   strcpy (w->name, name);
-  if (lay_out (s, w, r) == -1 || start_watcher_process (s, w) == -1) {
+  if (prepare_program (s, w, r) == -1 || start_watcher_process (s, w) == -1) {
     snprintf (error, size, "starting a watcher: %s", strerror (errno));
     watcher_process_close (w);
     return -1;
@@ -181,7 +179,7 @@ watcher_process_close (struct watcher_process *w)
   *w = NO_WATCHER_PROCESS;
 }
 
-/* ---- life ---- */
+/* ---- starting, and reaping ---- */
 
 static int
 start_watcher_process (struct supervisor *s, struct watcher_process *w)
@@ -207,19 +205,17 @@ start_watcher_process (struct supervisor *s, struct watcher_process *w)
 }
 
 static void
-plan_start (struct watcher_process *w, const char *why)
+plan_restart (struct watcher_process *w, const char *why)
 {
-  int64_t pause = w->failures == 0 ? 0
-    : w->failures < 7 ? PAUSE_MS << (w->failures - 1) : PAUSE_MAX_MS;
-
   log_line ("the watcher of %s %s: it is started again", w->name, why);
+  w->next_start = now_ms () + backoff_ms (w->failures);
   ++w->failures;
-  w->next_start = now_ms () + MIN (pause, PAUSE_MAX_MS);
 }
 
-/* How somebody else's child ended is not known; but one that disconnects the
- * device, and is done, removes the file that says that it is connected.  The
- * file may have been removed with its directory, so the kernel is asked, too.
+/* The exit status of a watcher that another supervisor started is not known.
+ * A watcher that ended with success has disconnected its device and removed
+ * NAME.attach.  That file may also have been removed with its directory, so
+ * the kernel is asked, too.
  */
 static bool
 is_attached (const struct supervisor *s, const struct watcher_process *w)
@@ -233,7 +229,7 @@ is_attached (const struct supervisor *s, const struct watcher_process *w)
 }
 
 static void
-look_at_end (struct supervisor *s, struct watcher_process *w)
+reap_watcher (struct supervisor *s, struct watcher_process *w)
 {
   char how[64];
   int status;
@@ -244,22 +240,19 @@ look_at_end (struct supervisor *s, struct watcher_process *w)
   state_mark_changed (s);
   if (status == -1)
     status = is_attached (s, w) ? -1 : 0;
-  if (status == 0 || s->stop.requested) {
-    watcher_process_close (w);
-    return;
-  }
-  if (w->unwanted && !is_attached (s, w)) {
+  if (status == 0 || s->stop.requested
+      || (w->unwanted && !is_attached (s, w))) {
     watcher_process_close (w);
     return;
   }
   status_text (how, sizeof how, status);
-  plan_start (w, how);
+  plan_restart (w, how);
 }
 
 void
 watcher_process_remove (struct supervisor *s, const char *name)
 {
-  struct watcher_process *w = watcher_called (s, name);
+  struct watcher_process *w = find_watcher (s, name);
 
   if (!w)
     return;
@@ -273,7 +266,7 @@ watcher_process_remove (struct supervisor *s, const char *name)
 }
 
 static void
-read_log (struct watcher_process *w)
+log_output (struct watcher_process *w)
 {
   char line[LOG_LINE];
 
@@ -282,11 +275,11 @@ read_log (struct watcher_process *w)
 }
 
 static void
-start_again (struct supervisor *s, struct watcher_process *w, int64_t now)
+restart_watcher (struct supervisor *s, struct watcher_process *w, int64_t now)
 {
   if (w->process.pid == 0 && w->next_start <= now
       && start_watcher_process (s, w) == -1)
-    plan_start (w, strerror (errno));
+    plan_restart (w, strerror (errno));
   else if (w->process.pid != 0 && now - w->next_start > STEADY_MS)
     w->failures = 0;
 }
@@ -301,10 +294,10 @@ watchers_poll (struct supervisor *s)
 
     if (!w->used)
       continue;
-    read_log (w);
-    look_at_end (s, w);
+    log_output (w);
+    reap_watcher (s, w);
     if (w->used && !s->stop.requested)
-      start_again (s, w, now);
+      restart_watcher (s, w, now);
     if (w->used && w->process.pid == 0)
       next = earlier (next, w->next_start);
   }
