@@ -8,6 +8,7 @@ lib_base_libbase_la_SOURCES = \
 	lib/base/checksum.c lib/base/checksum.h \
 	lib/base/latency.h \
 	lib/base/mutex.c \
+	lib/base/mutex.h \
 	lib/base/os.c lib/base/os.h \
 	lib/base/util.h
 

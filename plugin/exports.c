@@ -13,6 +13,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/util.h"
 #include "service/control.h"
 #include "service/export-settings.h"

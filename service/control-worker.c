@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
 

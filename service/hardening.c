@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
 

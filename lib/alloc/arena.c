@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
 

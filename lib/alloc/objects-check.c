@@ -3,6 +3,8 @@
 
 #include <config.h>
 
+#include "lib/base/mutex.h"
+
 #include "objects-internal.h"
 
 #define CHECK(cond) do { if (!(cond)) return #cond; } while (0)

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "lib/base/mutex.h"
+
 #include "objects-internal.h"
 
 /* Requests want the lock of a class, too, and a class may have hundreds

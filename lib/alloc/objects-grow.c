@@ -13,6 +13,8 @@
 
 #include <config.h>
 
+#include "lib/base/mutex.h"
+
 #include "objects-internal.h"
 
 struct growth {

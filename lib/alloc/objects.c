@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "lib/base/mutex.h"
+
 #include "objects-internal.h"
 
 /* A class takes a spare frame, all of which has memory, from so many

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "libnbd-load.h"

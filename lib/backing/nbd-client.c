@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "libnbd-load.h"

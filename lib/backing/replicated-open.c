@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "replicated.h"

@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
+
 #include "replicated.h"
 
 /* What fails is tried again after so many milliseconds, then less and less

@@ -59,6 +59,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "replicated.h"

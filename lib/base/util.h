@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Small things every file of the library needs. */
+/* Small helpers that most files need: sizes, rounding, cache lines. */
 
 #ifndef NBDZRAM_BASE_UTIL_H
 #define NBDZRAM_BASE_UTIL_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,30 +54,5 @@ div_up (uint64_t n, uint64_t d)
     for (size_t at_ = 0; at_ < (len); at_ += CACHE_LINE)                \
       __builtin_prefetch ((const char *) (p) + at_, (write));           \
   } while (0)
-
-/* Make a mutex of which a thread of high priority may wait for one of low
- * priority.  Those made after mutexes_inherit_priority () lend their owner
- * the priority of who waits.
- */
-void mutex_init (pthread_mutex_t *lock);
-void mutexes_inherit_priority (void);
-
-/* Make a condition whose timed waits go by CLOCK_MONOTONIC. */
-void cond_init (pthread_cond_t *cond);
-
-static inline void
-unlock_at_end_of_scope (pthread_mutex_t **lock)
-{
-  pthread_mutex_unlock (*lock);
-}
-
-#define UTIL_PASTE_(a, b) a##b
-#define UTIL_PASTE(a, b) UTIL_PASTE_ (a, b)
-
-/* Hold LOCK from here to the end of the enclosing block. */
-#define LOCK_FOR_SCOPE(lock)                                            \
-  __attribute__ ((cleanup (unlock_at_end_of_scope)))                    \
-  pthread_mutex_t *UTIL_PASTE (scope_lock_, __LINE__) = (lock);         \
-  pthread_mutex_lock (UTIL_PASTE (scope_lock_, __LINE__))
 
 #endif /* NBDZRAM_BASE_UTIL_H */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/util.h"
 
 #include "stream-internal.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "lib/base/util.h"
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lib/base/mutex.h"
 #include "lib/store/device-objects.h"
 #include "lib/store/device.h"
 #include "lib/store/group.h"

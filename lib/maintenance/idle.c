@@ -2,6 +2,7 @@
 
 #include <config.h>
 
+#include "lib/base/mutex.h"
 #include "lib/store/device-objects.h"
 #include "lib/store/devices.h"
 #include "lib/store/walk.h"

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutex.h"
 #include "lib/store/encode.h"
 #include "lib/store/page-claim.h"
 #include "lib/store/pool.h"

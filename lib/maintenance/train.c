@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutex.h"
 #include "lib/codec/dictionary-train.h"
 #include "lib/store/devices.h"
 #include "lib/store/encode.h"

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "lib/base/mutex.h"
+
 #include "dedup-internal.h"
 
 /* Nodes that a chain has on average, in tenths.  More leave fewer gaps in

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "lib/base/mutex.h"
+
 #include "dedup-internal.h"
 
 /* How many chains dedup_forget looks at before it lets others go first. */

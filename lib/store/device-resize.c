@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "lib/base/mutex.h"
+
 #include "devices-internal.h"
 
 /* Each slot of OLD below the end of NEW, which is empty.  Objects stay

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "lib/base/latency.h"
+#include "lib/base/mutex.h"
 
 #include "devices-internal.h"
 

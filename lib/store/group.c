@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
+
 #include "group.h"
 
 _Static_assert (GROUP_PAGES_MAX <= 1U << SLOT_CODEC_BITS, "room for a place");

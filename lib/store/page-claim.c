@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "lib/base/mutex.h"
+
 #include "device-objects.h"
 #include "group.h"
 #include "page-claim.h"

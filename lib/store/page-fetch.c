@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/backing/backing.h"
+#include "lib/base/mutex.h"
 
 #include "encode.h"
 #include "page-claim.h"

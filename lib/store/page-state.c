@@ -2,6 +2,8 @@
 
 #include <config.h>
 
+#include "lib/base/mutex.h"
+
 #include "device-objects.h"
 #include "group.h"
 #include "page-state.h"

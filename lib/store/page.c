@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
+
 #include "encode.h"
 #include "group.h"
 #include "page.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/backing/backing.h"
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "devices.h"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/util.h"
 
 #include "reclaim.h"

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/mutex.h"
+
 #include "table.h"
 
 _Static_assert (sizeof (slot_t) == POOL_SLOT_SIZE, "the pool file's slots");

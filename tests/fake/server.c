@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "tests/lib/unit.h"
 

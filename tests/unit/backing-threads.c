@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
+
 /* Few slots and objects of one length, so that places come back soon; but
  * enough of them that blocks which are partly dead come to be cleaned, since
  * small stores are left alone.  All fit into a batch.

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "lib/maintenance/compact.h"
 #include "lib/maintenance/recompress.h"

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
 #include "lib/maintenance/compact.h"
 #include "lib/maintenance/recompress.h"
 #include "lib/maintenance/reconfigure.h"

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
 #include "lib/maintenance/maintainer.h"
 #include "lib/maintenance/reconfigure.h"
 #include "lib/maintenance/stats.h"

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
 #include "lib/codec/stream.h"
 
 #define PAGE 4096

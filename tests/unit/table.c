@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
 #include "lib/store/table.h"
 
 static struct rng rng;

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "lib/backing/backing.h"
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 #include "lib/maintenance/compact.h"
 #include "lib/maintenance/maintainer.h"
