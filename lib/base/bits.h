@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bitmaps of atomic words.  Single bits may be changed by any thread at
- * any time; what a bit means is for the owner's lock to say.
+/* Bitmaps of atomic words.
+ *
+ * Any thread may change a single bit at any time.  A bit may also stand for
+ * data elsewhere; the owner of the bitmap says which lock covers that.
  */
 
 #ifndef NBDZRAM_BASE_BITS_H
@@ -21,7 +23,7 @@ bit_test (const bits_word *map, uint64_t n)
     >> n % WORD_BITS & 1;
 }
 
-/* Both return whether the bit was set before. */
+/* bit_set and bit_clear return whether the bit was set before. */
 static inline bool
 bit_set (bits_word *map, uint64_t n)
 {
@@ -37,8 +39,8 @@ bit_clear (bits_word *map, uint64_t n)
     >> n % WORD_BITS & 1;
 }
 
-/* The first bit from FROM to END that differs from all bits of SKIP
- * (0: find a set one, ~0: find a clear one), or END.
+/* Return the number of the first bit in [FROM, END) that is set (SKIP is 0)
+ * or clear (SKIP is ~0), or END if there is no such bit.
  */
 static inline uint64_t
 bits_find (const bits_word *map, uint64_t from, uint64_t end, uint64_t skip)

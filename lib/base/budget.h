@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The memory a pool holds, and the limit on it.
+/* The budget of a pool: how much memory it holds, and how much it may hold.
  *
- * Everything a pool keeps resident is taken from its budget before it
- * is touched and given back after it is released: object memory,
- * leaves of tables, bookkeeping, streams.  What the host program holds
- * besides (its code, its request buffers) is not the pool's.
+ * All memory that a pool keeps resident is taken from its budget before it
+ * is touched, and given back after it is released: objects, leaves of
+ * tables, bookkeeping, streams.  The code and the request buffers of the
+ * program around the pool don't count.
  *
- * All functions are lock-free and may be called from any thread.
+ * All functions are lock-free, and any thread may call them.
  */
 
 #ifndef NBDZRAM_BASE_BUDGET_H
@@ -19,12 +19,12 @@
 
 struct budget {
   _Atomic uint64_t used;        /* bytes held now */
-  _Atomic uint64_t used_max;    /* the most ever held */
-  _Atomic uint64_t limit;       /* 0: none */
+  _Atomic uint64_t used_max;    /* highest value of used so far */
+  _Atomic uint64_t limit;       /* bytes; 0: no limit */
 };
 
-/* Take without asking: for what is already resident (attach), and for
- * what must exist before there is a limit.
+/* Take BYTES even if that exceeds the limit: for memory that is resident
+ * already (attach), and for memory that is needed before the limit is set.
  */
 static inline void
 budget_force (struct budget *b, uint64_t bytes)
@@ -43,8 +43,9 @@ budget_give (struct budget *b, uint64_t bytes)
   atomic_fetch_sub (&b->used, bytes);
 }
 
-/* 0, or -1 with ENOSPC when BYTES more would exceed the limit; never
- * more than the limit is held, not even for a moment.
+/* Take BYTES.  Returns 0, or -1 with errno ENOSPC if that would exceed the
+ * limit.  USED never exceeds the limit through this function, not even for
+ * a moment: other threads may read it at any time.
  */
 static inline int
 budget_take (struct budget *b, uint64_t bytes)
@@ -53,7 +54,7 @@ budget_take (struct budget *b, uint64_t bytes)
   uint64_t used = atomic_load_explicit (&b->used, memory_order_relaxed);
   uint64_t max;
 
-  if (bytes == 0)               /* even of a budget that is overdrawn */
+  if (bytes == 0)               /* succeeds even above the limit */
     return 0;
   do {
     if (limit != 0 && (bytes > limit || used > limit - bytes)) {
@@ -70,7 +71,9 @@ budget_take (struct budget *b, uint64_t bytes)
   return 0;
 }
 
-/* Could BYTES more be taken now? */
+/* Return whether budget_take would succeed now.  Other threads may take
+ * the room at any time.
+ */
 static inline bool
 budget_has_room (const struct budget *b, uint64_t bytes)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The checksum that travels with each object: XXH3 of the whole page,
- * uncompressed, so that it covers the codec too.
+/* The checksum that is stored with each object: XXH3 of the uncompressed
+ * page, so that it detects errors of the codec too.
  */
 
 #ifndef NBDZRAM_BASE_CHECKSUM_H

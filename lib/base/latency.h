@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How long requests take, as a histogram: bucket N counts those of less
- * than 2^(N + LATENCY_SHIFT) nanoseconds that no smaller one counts, and
- * the last one all others.
+/* A histogram of how long requests take.
  *
- * Each stream has its own, written by the thread that holds the stream,
- * so recording needs no lock and no atomic addition; readers may look at
- * any time.
+ * Bucket 0 counts requests that take less than 2^LATENCY_SHIFT nanoseconds.
+ * Bucket N counts those that take at least half of, and less than,
+ * 2^(N + LATENCY_SHIFT) nanoseconds.  The last bucket counts all that take
+ * longer.
+ *
+ * Each stream has a histogram of its own.  Only the thread that holds the
+ * stream writes to it, so recording needs no lock and no atomic addition.
+ * Any thread may read it at any time.
  */
 
 #ifndef NBDZRAM_BASE_LATENCY_H
@@ -15,8 +18,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define LATENCY_SHIFT 9         /* from half a microsecond */
-#define LATENCY_BUCKETS 24      /* to four seconds, and beyond */
+#define LATENCY_SHIFT 9         /* bucket 0: up to half a microsecond */
+#define LATENCY_BUCKETS 24      /* bucket 22: up to two seconds */
 
 enum request_kind {
   REQUEST_READ,
@@ -26,11 +29,11 @@ enum request_kind {
 
 struct latency {
   _Atomic uint64_t counts[LATENCY_BUCKETS];
-  _Atomic uint64_t nanoseconds; /* of all requests together */
-  _Atomic uint64_t bytes;       /* read or written */
+  _Atomic uint64_t nanoseconds; /* sum over all requests */
+  _Atomic uint64_t bytes;       /* read or written by them */
 };
 
-/* Nanoseconds of a clock that never goes back. */
+/* Return the time of the monotonic clock in nanoseconds. */
 static inline uint64_t
 latency_clock (void)
 {
@@ -49,7 +52,7 @@ latency_bucket (uint64_t nanoseconds)
   return bits < LATENCY_BUCKETS ? bits : LATENCY_BUCKETS - 1;
 }
 
-/* Add to a number that only this thread changes. */
+/* Add N to *TO, which only the calling thread changes. */
 static inline void
 latency_add (_Atomic uint64_t *to, uint64_t n)
 {
@@ -57,7 +60,9 @@ latency_add (_Atomic uint64_t *to, uint64_t n)
                          + n, memory_order_relaxed);
 }
 
-/* A request of so many bytes that began at START has ended. */
+/* Record a request of BYTES bytes that began at START (latency_clock) and
+ * has just ended.
+ */
 static inline void
 latency_record (struct latency *l, uint64_t start, uint64_t bytes)
 {

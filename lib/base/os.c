@@ -37,8 +37,8 @@ os_map_anon (size_t len)
 {
   void *p = map (-1, MAP_PRIVATE | MAP_ANONYMOUS, 0, len);
 
-  /* Where huge pages come unasked for, touching a byte would take 2 MiB.
-   * A kernel that has none refuses this.
+  /* If transparent huge pages are always on, touching a byte would take
+   * 2 MiB.  A kernel without huge pages refuses this call, which is fine.
    */
   if (p)
     madvise (p, len, MADV_NOHUGEPAGE);
@@ -61,16 +61,16 @@ os_unmap (void *addr, size_t len)
 int
 os_populate (int fd, void *addr, uint64_t offset, size_t len)
 {
-  /* Allocates and maps in one call, which halves the cost of the page
-   * faults that would follow an fallocate.
+  /* One call allocates and maps, which costs half of an fallocate and the
+   * page faults after it.
    */
   if (madvise (addr, len, MADV_POPULATE_WRITE) == 0)
     return 0;
   if (errno == EINVAL)                  /* before Linux 5.14 */
     return fallocate (fd, 0, (off_t) offset, (off_t) len);
 
-  /* EFAULT stands for the SIGBUS of a full file system, ENOMEM for a
-   * control group's limit.
+  /* The kernel returns EFAULT where a touch would raise SIGBUS, since the
+   * file system is full, and ENOMEM at the limit of a control group.
    */
   errno = ENOSPC;
   return -1;
@@ -85,13 +85,17 @@ os_populate_anon (void *addr, size_t len)
     return 0;
   if (errno != EINVAL)
     return -1;
-  /* Before Linux 5.14.  Nobody else uses it yet. */
+  /* Before Linux 5.14.  No other thread uses this memory yet, so that
+   * writing each byte back loses nothing.
+   */
   for (size_t i = 0; i < len; i += OS_PAGE_SIZE)
     p[i] = p[i];
   return 0;
 }
 
-/* As os_populate_anon, of shared memory that is there. */
+/* As os_populate_anon, for shared memory that is allocated already.  Other
+ * threads may use it, so the fallback must not write.
+ */
 static int
 map_data (void *addr, size_t len)
 {
@@ -133,7 +137,9 @@ os_punch (int fd, uint64_t offset, size_t len)
 int
 os_give_back (void *addr, size_t len)
 {
-  /* Under mlock the first is refused, and before Linux 5.18 both. */
+  /* The kernel refuses the first call under mlock, and before Linux 5.18
+   * the second one too.
+   */
   if (madvise (addr, len, MADV_DONTNEED) == 0
       || madvise (addr, len, MADV_DONTNEED_LOCKED) == 0)
     return 0;

@@ -12,7 +12,9 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* Separates what different threads write; one x86 cache line. */
+/* Alignment that keeps data of different threads in different cache lines:
+ * the size of one on x86.
+ */
 #define CACHE_LINE 64
 
 #define KIB ((uint64_t) 1 << 10)
@@ -46,8 +48,9 @@ div_up (uint64_t n, uint64_t d)
   return n / d + (n % d != 0);
 }
 
-/* Bring LEN bytes at P into the cache, all at once, where a copy or a
- * decoder would wait for one line after the other.  WRITE says what for.
+/* Load LEN bytes at P into the cache, all lines at once: a copy or a decoder
+ * would wait for one line after the other.  WRITE is 1 if they will be
+ * written, otherwise 0.
  */
 #define PREFETCH(p, len, write)                                         \
   do {                                                                  \
