@@ -24,7 +24,7 @@
 #endif
 
 static void *
-map (int fd, int flags, uint64_t offset, size_t len)
+map_memory (int fd, int flags, uint64_t offset, size_t len)
 {
   void *p = mmap (NULL, len, PROT_READ | PROT_WRITE,
                   flags | MAP_NORESERVE, fd, (off_t) offset);
@@ -35,7 +35,7 @@ map (int fd, int flags, uint64_t offset, size_t len)
 void *
 os_map_anon (size_t len)
 {
-  void *p = map (-1, MAP_PRIVATE | MAP_ANONYMOUS, 0, len);
+  void *p = map_memory (-1, MAP_PRIVATE | MAP_ANONYMOUS, 0, len);
 
   /* If transparent huge pages are always on, touching a byte would take
    * 2 MiB.  A kernel without huge pages refuses this call, which is fine.
@@ -48,7 +48,7 @@ os_map_anon (size_t len)
 void *
 os_map_file (int fd, uint64_t offset, size_t len)
 {
-  return map (fd, MAP_SHARED, offset, len);
+  return map_memory (fd, MAP_SHARED, offset, len);
 }
 
 void
