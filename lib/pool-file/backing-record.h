@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is kept beside the slots that name a backing file: which file it
- * is, and, of a mirror, which of its halves have all that slots name.
+/* The record of a pool's backing file: which file it is and, if it is
+ * replicated, which replicas have all pages that slots name.
  *
- * It lies in the pool file, in the machine's byte order, and is true at
- * any instruction: a half that lacks a page loses its bit before that
- * page's slot is published, and gets it back when it has all of them.  So
- * a header at the far end need say no more than its id.
+ * The record lies in the pool file, in the machine's byte order.  It is
+ * correct at every instruction, so that the process may be killed anywhere:
+ * the bit of a replica that lacks a page is cleared before the slot of that
+ * page is published, and set again when the replica has all pages.  So the
+ * header of a remote backing device needs no more than its id.
  */
 
 #ifndef NBDZRAM_POOL_FILE_BACKING_RECORD_H
@@ -19,9 +20,9 @@
 #define BACKING_ID_SIZE 16
 #define BACKING_HALVES 2
 
-/* Where the checksums of blocks are kept (backing.h): BACKING_SUMS_SIZE bytes
- * of a file, zeroes at first, room for as many blocks as slots can name.  Only
- * what is used of them takes memory.
+/* Where the checksums of blocks (backing.h) are stored: BACKING_SUMS_SIZE
+ * bytes of a file, initially zero, which is enough for all blocks that slots
+ * can name.  Only the used part takes memory.
  */
 #define BACKING_SUMS_SIZE (UINT64_C (2) << 30)
 
@@ -29,19 +30,20 @@ struct backing_sums {
   int fd;
   uint64_t offset;              /* in the file; a multiple of GRANULE */
   uint64_t granule;             /* bytes that the file allocates together */
-  void (*begin) (void *opaque); /* is called before the first is changed */
+  void (*begin) (void *opaque); /* called before the first one is set */
   void *opaque;
 };
 
 struct backing_record {
-  _Atomic uint64_t has;         /* is there one?  stored last */
-  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE]; /* zeroes: of none */
-  _Atomic uint64_t in_sync;     /* a bit each; none stands for the first,
-                                 * as where there never were two */
-  _Atomic uint64_t blocks;      /* none that a slot names lies behind these;
-                                 * 0: it is not known */
+  _Atomic uint64_t has;         /* not 0: the rest is valid; stored last */
+  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE]; /* zeroes: no replica */
+  _Atomic uint64_t in_sync;     /* one bit a replica; 0 means the first one,
+                                 * as in pools that were never replicated */
+  _Atomic uint64_t blocks;      /* all blocks that slots name are below this
+                                 * number; 0: unknown */
 };
 
+/* Return the replicas that have all pages, one bit each; never 0. */
 static inline unsigned
 record_in_sync (const struct backing_record *r)
 {
@@ -50,14 +52,16 @@ record_in_sync (const struct backing_record *r)
   return bits == 0 ? 1 : bits;
 }
 
-/* May slots name what is in a backing file already?  R may be NULL. */
+/* Return whether slots may name blocks of a backing file already.  R may be
+ * NULL.
+ */
 static inline bool
 record_has (const struct backing_record *r)
 {
   return r && r->has;
 }
 
-/* Which of them ID is, or -1. */
+/* Return the number of the replica with this ID, or -1. */
 static inline int
 record_find (const struct backing_record *r, const uint8_t *id)
 {
@@ -67,7 +71,9 @@ record_find (const struct backing_record *r, const uint8_t *id)
   return -1;
 }
 
-/* The only one that has all pages, or -1: there are two. */
+/* Return the number of the replica that alone has all pages, or -1 if both
+ * have them.
+ */
 static inline int
 record_only (const struct backing_record *r)
 {
@@ -76,12 +82,12 @@ record_only (const struct backing_record *r)
   return in_sync == 1 ? 0 : in_sync == 2 ? 1 : -1;
 }
 
-/* No slot names it yet: it is this from now on. */
+/* Record a new backing file, which no slot names yet. */
 static inline void
 record_set (struct backing_record *r,
             uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE], unsigned in_sync)
 {
-  /* Killed in between, there is none. */
+  /* If the process is killed before the last store, there is no record. */
   atomic_store (&r->has, 0);
   memcpy (r->ids, ids, sizeof r->ids);
   atomic_store (&r->in_sync, in_sync);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The records of devices in the pool file.
  *
- * What of a record changes is there twice: the other one is written, and
- * then one store says that it is the one that counts.  So who attaches
- * after a kill finds the device as it was or as it was to be.
+ * A record has two versions of what may change.  To change it, the version
+ * that is not current is written, and then one store makes it current.  So
+ * a process that attaches after a kill finds the old or the new version,
+ * and never a mixture.
  */
 
 #include <config.h>
@@ -21,12 +22,14 @@
 
 #include "pool-file.h"
 
-/* Not a bit or two from each other. */
+/* Different in many bits, so that a flipped bit can't turn one into the
+ * other.
+ */
 #define MAGIC_THERE UINT64_C (0x6e62647a72646532)
 #define MAGIC_REMOVED UINT64_C (0x72656d6f76656432)
 
 struct version {
-  uint64_t sum;                 /* of what follows */
+  uint64_t sum;                 /* XXH3 of the following fields */
   uint64_t id;
   uint64_t size;
   uint64_t table_offset;
@@ -36,8 +39,8 @@ struct version {
 };
 
 struct record {
-  _Atomic uint64_t magic;       /* stored last; 0: none */
-  _Atomic uint64_t current;     /* which version counts */
+  _Atomic uint64_t magic;       /* stored last; 0: no device */
+  _Atomic uint64_t current;     /* the version that is valid: 0 or 1 */
   struct version versions[2];
 };
 

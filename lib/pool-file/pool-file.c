@@ -27,24 +27,24 @@
 #define HUGETLBFS_MAGIC 0x958458f6
 #endif
 
-/* "nbdzram" and the version of the layout: one that is not older than the
- * program that made it is refused by others.  The layouts with and without
- * checksums of a backing file's blocks are otherwise the same.
+/* "nbdzram" and the version of the layout.  A program refuses a pool of a
+ * later version.  The layouts with and without checksums of a backing file's
+ * blocks are otherwise the same.
  */
 #define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
 #define SUPERBLOCK_WITH_SUMS (SUPERBLOCK_MAGIC + 1)
 #define SUPERBLOCK_VERSION 0xff
 #define DICTIONARY_MAGIC UINT64_C (0x6e62647a72646963)
 
-/* Address space is cheap, but not everywhere: a resource limit may bound
- * it, and valgrind has less than the kernel.
+/* The smallest arena to try.  Address space is usually cheap, but a resource
+ * limit may bound it, and valgrind has less of it than the kernel.
  */
 #define ARENA_SIZE_MIN (16 * GIB)
 
-/* MAGIC is stored last and makes the rest valid. */
+/* MAGIC is stored last: if it is right, the rest is complete. */
 struct superblock {
   _Atomic uint64_t magic;
-  uint64_t sum;                 /* of what follows */
+  uint64_t sum;                 /* XXH3 of the following fields */
   uint64_t arena_offset;
   uint64_t arena_size;
   uint32_t page_size;
@@ -52,8 +52,8 @@ struct superblock {
   uint8_t id[POOL_ID_SIZE];
 };
 
-/* What changes later, at an offset in the same OS page.  Zero says that
- * there is nothing of the kind.
+/* Fields that change later, in the same OS page as the superblock.  Zero
+ * means that the feature was never used.
  */
 #define LATER_OFFSET 2048
 
@@ -63,23 +63,26 @@ struct later {
   _Atomic uint64_t sums_offset; /* in the file */
 };
 
-/* Beside the superblock too, in memory that is always there. */
+/* The offset of the records of dictionaries, also in the superblock's OS
+ * page, which is always resident.
+ */
 #define DICTIONARY_RECORDS 1024
 
 struct dictionary_entry {
   _Atomic uint64_t magic;
-  uint64_t sum;                 /* of what follows */
+  uint64_t sum;                 /* XXH3 of the following fields */
   uint64_t length;
   uint64_t content_sum;
 };
 
-_Static_assert (sizeof (struct superblock) <= DICTIONARY_RECORDS, "superblock");
+_Static_assert (sizeof (struct superblock) <= DICTIONARY_RECORDS,
+                "superblock");
 _Static_assert (DICTIONARY_RECORDS
                 + POOL_DICTIONARIES * sizeof (struct dictionary_entry)
                 <= LATER_OFFSET, "dictionaries");
 
-/* What a new pool has at once: its superblock and room for a record, so
- * that it is its maker who hears of a full file system.
+/* Bytes that are allocated when a pool is created: the superblock and the
+ * first record of a device, so that a full file system is reported then.
  */
 #define HEAD_START (2 * OS_PAGE_SIZE)
 
@@ -106,7 +109,7 @@ dictionary_entry_of (const struct pool_file *file, unsigned n)
                                       + DICTIONARY_RECORDS) + n;
 }
 
-/* Where the arena begins. */
+/* Return the offset of the arena. */
 static uint64_t
 data_offset (const struct pool_file *file)
 {
@@ -123,8 +126,8 @@ can_be_mapped (int fd, uint64_t size)
   return p != NULL;
 }
 
-/* Room for twice what this machine has, if there is so much address
- * space, and always a power of two.
+/* Return a power of two: at least twice the memory of this machine, or less
+ * if there is not so much address space.
  */
 static uint64_t
 choose_arena_size (int fd)
@@ -147,7 +150,9 @@ open_path (const char *path)
     : memfd_create ("nbdzram", MFD_CLOEXEC);
 }
 
-/* Find the unit of allocation; refuse what is not kept in memory. */
+/* Find the unit of allocation, and refuse a file system that does not keep
+ * files in memory.
+ */
 static int
 examine_file_system (struct pool_file *file)
 {
@@ -168,7 +173,7 @@ examine_file_system (struct pool_file *file)
   return 0;
 }
 
-/* Open the same file once more, whatever its path is by now. */
+/* Open the same file again, even if it was renamed or unlinked. */
 static int
 open_again (int fd)
 {
@@ -182,7 +187,7 @@ static int
 lock_file (struct pool_file *file)
 {
   file->lock_fd = open_again (file->fd);
-  /* Without /proc. */
+  /* Without /proc, the lock must be on the file that gets mapped. */
   if (flock (file->lock_fd != -1 ? file->lock_fd : file->fd,
              LOCK_EX | LOCK_NB) == 0)
     return 0;
@@ -249,8 +254,8 @@ is_later_version (uint64_t magic)
        == (SUPERBLOCK_MAGIC & ~(uint64_t) SUPERBLOCK_VERSION);
 }
 
-/* Only the first page is looked at, since reading a hole through a
- * mapping would fill it.
+/* Reads only the first OS page of the head: reading a hole through a mapping
+ * would allocate memory for it.
  */
 static int
 attach (struct pool_file *file, uint64_t file_size)
@@ -273,9 +278,9 @@ attach (struct pool_file *file, uint64_t file_size)
   return 0;
 }
 
-/* Nothing in it but, at most, the start of a head without its magic
- * number: an empty file, or one whose maker was killed, which first of
- * all made it as large as a pool is.
+/* Return whether the file is empty, or the process that created the pool
+ * was killed before it stored the magic number.  Such a process first made
+ * the file as large as a pool, and wrote nothing after HEAD_START.
  */
 static bool
 is_blank (const struct pool_file *file, uint64_t file_size)
@@ -323,8 +328,8 @@ pool_file_open (struct pool_file *file, const char *path,
   if (open_locked (file, geometry) == -1) {
     int err = errno;
 
-    /* Leave no file behind that was not there before, unless another
-     * process has made it its pool.
+    /* Remove a file that open created, unless another process has made it
+     * its pool in the meantime.
      */
     if (path && !existed && err != EBUSY)
       unlink (path);
