@@ -115,7 +115,7 @@ options_free (struct options *o)
   allow_free (&o->allow);
   exports_options_free (&o->exports);
   free (o->pool_path);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     free (o->backing_paths[i]);
     o->backing_paths[i] = NULL;
   }
@@ -498,7 +498,7 @@ check_backing (struct options *o)
                   "something about backing=, which is missing");
     return -1;
   }
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (o->backing_paths[1] && !backing_is_uri (o->backing_paths[i])) {
       nbdkit_error ("backing=%s: of a mirror, both must be NBD servers",
                     o->backing_paths[i]);

@@ -18,7 +18,7 @@ struct options {
   char *pool_path;              /* absolute, allocated; NULL: a memfd */
   struct pool_options pool;
   struct maintainer_settings maintenance;
-  char *backing_paths[BACKING_HALVES]; /* absolute or URIs, allocated; NULL:
+  char *backing_paths[BACKING_REPLICAS]; /* absolute or URIs, allocated; NULL:
                                  * none */
   struct writeback_options writeback;
   char *control_path, *name;    /* allocated; what control points to */

@@ -128,7 +128,7 @@ backing_read_replica (struct backing *b, unsigned n, uint64_t offset,
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
   int r;
 
-  if (!b->kind->read_replica || n >= BACKING_HALVES) {
+  if (!b->kind->read_replica || n >= BACKING_REPLICAS) {
     errno = ENOENT;
     return NULL;
   }

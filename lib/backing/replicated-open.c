@@ -58,7 +58,7 @@ open_replica (struct replica *h, struct replicated *m, const char *uri,
   h->uri = strdup (uri);
   if (!h->uri)
     return -1;
-  if (remote_open (&h->disk, &far, record_has (o->record), h->why,
+  if (remote_open (&h->disk, &far, record_is_set (o->record), h->why,
                    sizeof h->why) == 0)
     return 0;
   return refuse_with_detail (h, o, error, h->why);
@@ -90,7 +90,7 @@ int
 replicated_open (struct backing *b, const struct backing_options *o,
                  uint64_t *size, struct backing_error *error)
 {
-  const char *const paths[BACKING_HALVES] = { o->path, o->other_path };
+  const char *const paths[BACKING_REPLICAS] = { o->path, o->other_path };
   struct replicated *m = replicated_new (b, o);
 
   b->replicated = m;
@@ -99,7 +99,7 @@ replicated_open (struct backing *b, const struct backing_options *o,
   b->is_device = true;
   b->can_give_back = true;
   *size = 0;
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     if (open_replica (&m->replicas[i], m, paths[i], o, error) == -1)
       return -1;
     *size = MAX (*size, nbd_client_size (m->replicas[i].disk.nbd_client));
@@ -125,11 +125,11 @@ replicated_close (struct backing *b)
   /* A thread of one half looks at the other half: all threads end before
    * anything is freed.
    */
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     remote_stop (&m->replicas[i].disk);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     remote_close (&m->replicas[i].disk);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     free (m->replicas[i].uri);
     free (m->writes[i]);
   }
@@ -217,7 +217,7 @@ look (struct replica *h, struct found *f, const struct backing_options *o,
 
 /* The order in which they are given does not matter. */
 static void
-swap_halves (struct replicated *m, struct found found[BACKING_HALVES])
+swap_halves (struct replicated *m, struct found found[BACKING_REPLICAS])
 {
   struct found f = found[0];
   struct remote disk = m->replicas[0].disk;
@@ -242,7 +242,7 @@ refuse_twice (const struct replica *h, const struct backing_options *o,
 /* There are pages: they must be here. */
 static int
 find_pages (struct replicated *m, const struct backing_options *o,
-            struct found found[BACKING_HALVES], struct backing_error *error)
+            struct found found[BACKING_REPLICAS], struct backing_error *error)
 {
   unsigned in_sync = record_in_sync (o->record), here = 0;
 
@@ -250,7 +250,7 @@ find_pages (struct replicated *m, const struct backing_options *o,
     return refuse_twice (&m->replicas[1], o, error);
   if (found[0].place == 1 || found[1].place == 0)
     swap_halves (m, found);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (found[i].place != -1)
       here |= 1u << i;
   if (here & in_sync)
@@ -267,12 +267,12 @@ find_pages (struct replicated *m, const struct backing_options *o,
 /* What is not known must be free; then it is not in sync. */
 static int
 check_others (struct replicated *m, const struct backing_options *o,
-              const struct found found[BACKING_HALVES],
+              const struct found found[BACKING_REPLICAS],
               struct backing_error *error)
 {
   unsigned in_sync = record_in_sync (o->record);
 
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = &m->replicas[i];
     enum backing_error_reason refusal;
 
@@ -293,11 +293,11 @@ static int
 begin (struct replicated *m, const struct backing_options *o,
        struct backing_error *error)
 {
-  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
+  uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE] = { { 0 } };
   unsigned in_sync = 0;
   const uint8_t *id;
 
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = &m->replicas[i];
 
     if (!is_there (h))
@@ -324,14 +324,14 @@ make_room (struct replicated *m)
 {
   struct backing *b = m->backing;
   uint64_t bytes = missed_size (b) + MEND_BYTES
-    + BACKING_HALVES * nbd_client_write_size () + sizeof *m;
+    + BACKING_REPLICAS * nbd_client_write_size () + sizeof *m;
 
   if (budget_take (b->budget, bytes) == -1)
     return -1;
   m->taken = bytes;
   m->missed = os_map_anon (missed_size (b));
   m->buffer = os_map_anon (MEND_BYTES);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     m->writes[i] = malloc (nbd_client_write_size ());
   if (m->missed && m->buffer && m->writes[0] && m->writes[1])
     return 0;
@@ -346,7 +346,7 @@ static int
 bound_by_smaller (struct replicated *m, const struct backing_options *o,
                   struct backing_error *error)
 {
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     uint64_t size = nbd_client_size (m->replicas[i].disk.nbd_client);
 
     if (!is_there (&m->replicas[i]))
@@ -364,7 +364,7 @@ static int
 settle_those_there (struct replicated *m, const struct backing_options *o,
                     char *blocks, struct backing_error *error)
 {
-  struct found found[BACKING_HALVES];
+  struct found found[BACKING_REPLICAS];
 
   *error = (struct backing_error) { .path = o->path };
   if (bound_by_smaller (m, o, error) == -1
@@ -396,7 +396,7 @@ replicated_settle (struct backing *b, const struct backing_options *o,
     return errno != ENOSPC ? -1
       : backing_error_set_detail (error, "mem-limit= is too small for two "
                                   "replicas");
-  blocks = os_map_anon (BACKING_HALVES * BACKING_BLOCK);
+  blocks = os_map_anon (BACKING_REPLICAS * BACKING_BLOCK);
   if (!blocks)
     return -1;
   /* One may go meanwhile: then it is as if it had not been there. */
@@ -404,11 +404,11 @@ replicated_settle (struct backing *b, const struct backing_options *o,
     there = count_there (m);
     r = settle_those_there (m, o, blocks, error);
   } while (r == -1 && count_there (m) > 0 && count_there (m) < there);
-  for (unsigned i = 0; r == 0 && i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; r == 0 && i < BACKING_REPLICAS; ++i) {
     m->replicas[i].lost_all = !replica_in_sync (&m->replicas[i]);
     b->may_be_larger |= replica_in_sync (&m->replicas[i])
       && !is_there (&m->replicas[i]);
   }
-  os_unmap (blocks, BACKING_HALVES * BACKING_BLOCK);
+  os_unmap (blocks, BACKING_REPLICAS * BACKING_BLOCK);
   return r;
 }

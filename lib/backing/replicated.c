@@ -209,7 +209,7 @@ replica_read (struct replica *h, void *buf, size_t len, uint64_t offset,
 static struct replica *
 nth_replica (struct replicated *m, unsigned n, uint64_t offset)
 {
-  return &m->replicas[(offset / BACKING_BLOCK + n) % BACKING_HALVES];
+  return &m->replicas[(offset / BACKING_BLOCK + n) % BACKING_REPLICAS];
 }
 
 /* From whichever half has it.  -1 with errno: ENOTCONN when one that may
@@ -221,7 +221,7 @@ read_any (struct replicated *m, void *buf, size_t len, uint64_t offset)
   unsigned tried = 0;
   int err = EIO;
 
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = nth_replica (m, i, offset);
 
     if (!replica_in_sync (h))
@@ -361,11 +361,11 @@ struct outcome {
 
 static void
 write_both (struct replicated *m, const struct backing_run *runs,
-            unsigned count, struct outcome out[BACKING_HALVES])
+            unsigned count, struct outcome out[BACKING_REPLICAS])
 {
   uint64_t end = end_of (runs, count);
 
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = &m->replicas[i];
 
     out[i] = (struct outcome) { .losses = h->losses };
@@ -376,11 +376,11 @@ write_both (struct replicated *m, const struct backing_run *runs,
   if (!((out[0].sent && replica_in_sync (&m->replicas[0]))
         || (out[1].sent && replica_in_sync (&m->replicas[1]))))
     out[0].sent = out[1].sent = false;
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (out[i].sent)
       nbd_client_write_begin (m->replicas[i].disk.nbd_client, m->writes[i],
                               runs, count);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (out[i].sent
         && nbd_client_write_end (m->replicas[i].disk.nbd_client, m->writes[i],
                                  &out[i].unsure) == -1)
@@ -391,9 +391,9 @@ write_both (struct replicated *m, const struct backing_run *runs,
  * no other one is; or -1 with errno.
  */
 static int
-settle_write (struct replicated *m, struct outcome out[BACKING_HALVES])
+settle_write (struct replicated *m, struct outcome out[BACKING_REPLICAS])
 {
-  bool lost[BACKING_HALVES] = { false };
+  bool lost[BACKING_REPLICAS] = { false };
   unsigned good = 0, in_sync;
   int err = ENOTCONN;
 
@@ -401,7 +401,7 @@ settle_write (struct replicated *m, struct outcome out[BACKING_HALVES])
     LOCK_FOR_SCOPE (&m->lock);
 
     in_sync = record_in_sync (m->record);
-    for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+    for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
       struct replica *h = &m->replicas[i];
 
       out[i].good = out[i].sent && out[i].error == 0 && !h->is_new
@@ -415,11 +415,11 @@ settle_write (struct replicated *m, struct outcome out[BACKING_HALVES])
       errno = err;
       return -1;
     }
-    for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
       lost[i] = in_sync & ~good & replica_bit (&m->replicas[i]);
     atomic_store (&m->record->in_sync, good);
   }
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (lost[i])
       replica_log (&m->replicas[i],
                    "it lacks what was written from now on, which "
@@ -432,7 +432,7 @@ replicated_write (struct backing *b, const struct backing_run *runs,
                   unsigned count, bool *unsure)
 {
   struct replicated *m = b->replicated;
-  struct outcome out[BACKING_HALVES];
+  struct outcome out[BACKING_REPLICAS];
   uint64_t began = b->io->now ();
   int r;
 
@@ -441,7 +441,7 @@ replicated_write (struct backing *b, const struct backing_run *runs,
   r = settle_write (m, out);
   if (r == -1)
     return -1;
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (!replica_in_sync (&m->replicas[i])) {
       replicated_set_missed (m, runs, count, !out[i].good);
       if (out[i].sent && out[i].error != 0 && b->io->now () >= began + LATE)
@@ -463,7 +463,7 @@ replicated_give_back (struct backing *b, uint64_t offset, uint64_t length,
   int err = ENOTCONN;
 
   *unsure = false;
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = &m->replicas[i];
     bool may_come = false;
 
@@ -488,14 +488,14 @@ replicated_give_back (struct backing *b, uint64_t offset, uint64_t length,
 static void
 replicated_disconnect (struct backing *b)
 {
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     remote_disconnect (&b->replicated->replicas[i].disk);
 }
 
 static int
 replicated_start (struct backing *b)
 {
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (remote_start (&b->replicated->replicas[i].disk, replica_is_right,
                       &b->replicated->replicas[i]) == -1)
       return -1;
@@ -507,7 +507,7 @@ replicated_state (const struct backing *b)
 {
   enum backing_state state = BACKING_WRONG;
 
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = &b->replicated->replicas[i];
     struct nbd_client_stats st;
 
@@ -525,7 +525,7 @@ replicated_state (const struct backing *b)
 static void
 replicated_count (const struct backing *b, struct backing_stats *st)
 {
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     remote_count (&b->replicated->replicas[i].disk, st);
 }
 

@@ -43,10 +43,10 @@ struct replicated {
   struct backing_record *record;
   pthread_mutex_t lock;         /* of changes of the record, too; taken last
                                  * but for a far end's */
-  struct replica replicas[BACKING_HALVES]; /* as in the record */
+  struct replica replicas[BACKING_REPLICAS]; /* as in the record */
 
   /* Of maintenance: */
-  struct nbd_write_job *writes[BACKING_HALVES];
+  struct nbd_write_job *writes[BACKING_REPLICAS];
   bits_word *missed;            /* by block: the half that is not in sync
                                  * lacks it; all clear when both are */
   _Atomic uint32_t missed_count;

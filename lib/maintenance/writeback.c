@@ -423,9 +423,9 @@ read_each_replica (struct cleaner *c, struct device *d, uint64_t index,
   struct backing *b = c->pool->backing;
   uint8_t *room = c->pool->writeback->object;
   uint64_t offset = slot_offset (slot);
-  bool is_damaged[BACKING_HALVES] = { false };
+  bool is_damaged[BACKING_REPLICAS] = { false };
 
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     const uint8_t *object = backing_read_replica (b, n, offset,
                                                   object_bytes (d, slot), room,
                                                   false);

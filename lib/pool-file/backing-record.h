@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define BACKING_ID_SIZE 16
-#define BACKING_HALVES 2
+#define BACKING_REPLICAS 2
 
 /* Where the checksums of blocks (backing.h) are stored: BACKING_SUMS_SIZE
  * bytes of a file, initially zero, which is enough for all blocks that slots
@@ -36,7 +36,7 @@ struct backing_sums {
 
 struct backing_record {
   _Atomic uint64_t has;         /* not 0: the rest is valid; stored last */
-  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE]; /* zeroes: no replica */
+  uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE]; /* zeroes: no replica */
   _Atomic uint64_t in_sync;     /* one bit a replica; 0 means the first one,
                                  * as in pools that were never replicated */
   _Atomic uint64_t blocks;      /* all blocks that slots name are below this
@@ -47,7 +47,7 @@ struct backing_record {
 static inline unsigned
 record_in_sync (const struct backing_record *r)
 {
-  unsigned bits = atomic_load (&r->in_sync) & ((1u << BACKING_HALVES) - 1);
+  unsigned bits = atomic_load (&r->in_sync) & ((1u << BACKING_REPLICAS) - 1);
 
   return bits == 0 ? 1 : bits;
 }
@@ -56,7 +56,7 @@ record_in_sync (const struct backing_record *r)
  * NULL.
  */
 static inline bool
-record_has (const struct backing_record *r)
+record_is_set (const struct backing_record *r)
 {
   return r && r->has;
 }
@@ -65,7 +65,7 @@ record_has (const struct backing_record *r)
 static inline int
 record_find (const struct backing_record *r, const uint8_t *id)
 {
-  for (int i = 0; i < BACKING_HALVES; ++i)
+  for (int i = 0; i < BACKING_REPLICAS; ++i)
     if (memcmp (r->ids[i], id, BACKING_ID_SIZE) == 0)
       return i;
   return -1;
@@ -75,7 +75,7 @@ record_find (const struct backing_record *r, const uint8_t *id)
  * have them.
  */
 static inline int
-record_only (const struct backing_record *r)
+record_only_in_sync (const struct backing_record *r)
 {
   unsigned in_sync = record_in_sync (r);
 
@@ -85,7 +85,7 @@ record_only (const struct backing_record *r)
 /* Record a new backing file, which no slot names yet. */
 static inline void
 record_set (struct backing_record *r,
-            uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE], unsigned in_sync)
+            uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE], unsigned in_sync)
 {
   /* If the process is killed before the last store, there is no record. */
   atomic_store (&r->has, 0);

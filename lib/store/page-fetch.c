@@ -165,13 +165,13 @@ static enum read_result
 read_each_replica (struct device *d, struct stream **stream, uint64_t index,
                    slot_t slot, void *dst)
 {
-  enum read_result first[BACKING_HALVES], r = READ_FAILED;
+  enum read_result first[BACKING_REPLICAS], r = READ_FAILED;
   unsigned tried = 0;
 
-  for (int n = 0; !is_settled (r) && n < BACKING_HALVES; ++n, ++tried)
+  for (int n = 0; !is_settled (r) && n < BACKING_REPLICAS; ++n, ++tried)
     first[n] = r = read_from (d, stream, index, slot, dst,
                               &(struct source) { n, false });
-  for (int n = 0; !is_settled (r) && n < BACKING_HALVES; ++n)
+  for (int n = 0; !is_settled (r) && n < BACKING_REPLICAS; ++n)
     if (first[n] == READ_DISCONNECTED)
       r = read_from (d, stream, index, slot, dst,
                      &(struct source) { n, true });

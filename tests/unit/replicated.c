@@ -28,7 +28,7 @@
 #define LONG 600
 
 struct disk {
-  struct fake_server *replicas[BACKING_HALVES];
+  struct fake_server *replicas[BACKING_REPLICAS];
   struct backing_record record;
   struct backing_sums sums;
   struct backing_options options;
@@ -147,7 +147,7 @@ new_disk (void)
 
   assert_non_null (d);
   memset (d, 0, sizeof *d);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     d->replicas[i] = fake_server_start (DISK);
     d->replicas[i]->multi_conn = true;
   }
@@ -165,7 +165,7 @@ static void
 stop_disk (struct disk *d)
 {
   close_disk (d);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     fake_server_stop (d->replicas[i]);
   sums_stop (&d->sums);
   free (d);
@@ -342,7 +342,7 @@ assert_both (struct disk *d)
   uint8_t object[BACKING_BLOCK];
 
   for (unsigned n = 0; n < SLOTS; ++n)
-    for (unsigned i = 0; d->offsets[n] != 0 && i < BACKING_HALVES; ++i) {
+    for (unsigned i = 0; d->offsets[n] != 0 && i < BACKING_REPLICAS; ++i) {
       object_fill (object, sizeof object, d->tags[n]);
       assert_memory_equal (d->replicas[i]->disk + d->offsets[n], object,
                            sizeof object);
@@ -399,7 +399,7 @@ static void
 one_is_away (void **state)
 {
   (void) state;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
     int error;
 
@@ -445,7 +445,7 @@ static void
 stale_is_never_read (void **state)
 {
   (void) state;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
     int error;
 
@@ -502,7 +502,7 @@ static void
 back_with_nothing (void **state)
 {
   (void) state;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
 
     d->replicas[n]->no_trim = d->replicas[1 - n]->no_trim = n == 1;
@@ -543,7 +543,7 @@ back_with_nothing (void **state)
     EVENTUALLY (resynced (d));
     assert_both (d);
     close_disk (d);
-    for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
       fake_server_stop (d->replicas[i]);
     sums_stop (&d->sums);
     free (d);
@@ -612,7 +612,7 @@ static void
 power_lost (void **state)
 {
   (void) state;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
 
     put_in_time (d, 0, 200);
@@ -1028,7 +1028,7 @@ static void
 one_has_shrunk (void **state)
 {
   (void) state;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
     struct backing_stats st;
 
@@ -1070,7 +1070,7 @@ static void
 refusals (void **state)
 {
   struct disk *d = new_disk ();
-  char *uris[BACKING_HALVES] = { d->replicas[0]->uri, d->replicas[1]->uri };
+  char *uris[BACKING_REPLICAS] = { d->replicas[0]->uri, d->replicas[1]->uri };
 
   (void) state;
   assert_unusable (d, uris[0], "/tmp/file", "both replicas");
@@ -1087,7 +1087,7 @@ refusals (void **state)
   d->replicas[1]->disk[MIB - 1] = 0;
 
   /* Nothing was written. */
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     assert_int_equal (d->replicas[i]->writes, 0);
   d->options.pool_id[0] ^= 1;
   open_disk (d, uris[1], NULL);
@@ -1178,7 +1178,7 @@ static void
 one_has_forgotten (void **state)
 {
   (void) state;
-  for (unsigned n = 0; n < 2 * BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < 2 * BACKING_REPLICAS; ++n) {
     struct disk *d = new_disk ();
     struct fake_server *p = d->replicas[n / 2];
     const struct selection all = select_type (PAGES_ALL);
@@ -1200,7 +1200,7 @@ one_has_forgotten (void **state)
     assert_pages (device, 1000, n % 2 ? 5000 : 1000, 2);
     assert_true (u.pool->counters.checksum_errors > 0);
     unit_close (&u);
-    for (unsigned i = 0; i < BACKING_HALVES; ++i)
+    for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
       fake_server_stop (d->replicas[i]);
     sums_stop (&d->sums);
     free (d);
@@ -1240,7 +1240,7 @@ end_pair (struct pair *p)
 {
   assert_pool_ok (p->u.pool);
   unit_close (&p->u);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     fake_server_stop (p->d->replicas[i]);
   sums_stop (&p->d->sums);
   free (p->d);
@@ -1297,7 +1297,7 @@ one_goes_back (void **state)
   static uint8_t snapshot[DISK];
 
   (void) state;
-  for (unsigned n = 0; n < BACKING_HALVES; ++n) {
+  for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct pair p;
     uint64_t i = 0;
 
@@ -1579,7 +1579,7 @@ closed_while_a_half_comes_back (void **state)
                                       &answer), 0);
     close_disk (d);
     pthread_join (thread, NULL);
-    for (unsigned n = 0; n < BACKING_HALVES; ++n)
+    for (unsigned n = 0; n < BACKING_REPLICAS; ++n)
       fake_server_stop (d->replicas[n]);
     sums_stop (&d->sums);
     free (d);
