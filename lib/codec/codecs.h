@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every codec that can be built in; for the registry alone. */
+/* All codecs that can be built in; only the registry includes this. */
 
 #ifndef NBDZRAM_CODEC_CODECS_H
 #define NBDZRAM_CODEC_CODECS_H
@@ -12,7 +12,7 @@ extern const struct codec codec_lzo;
 extern const struct codec codec_zstd;
 extern const struct codec codec_deflate;
 
-/* lz4 and lz4hc write the same format. */
+/* Shared by lz4 and lz4hc, which write the same format. */
 int lz4_decompress (void *ctx, const void *src, size_t length,
                     void *dst, size_t size);
 size_t lz4_bound (size_t size);

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dictionaries: what many pages have in common, so that each of them
- * compresses better.
+/* Dictionaries: content that many pages have in common, so that each of
+ * them compresses better.
  *
- * Each that is added becomes a generation, of which POOL_DICTIONARIES
- * may live at once; a page needs the generation it was compressed with
- * for as long as it is stored so, in this process and in those after
- * it.  So its content lies in the pool file, and it can be dropped when
- * no slot names it and no method compresses with it.
+ * Each dictionary that is added becomes a generation.  POOL_DICTIONARIES of
+ * them may exist at once.  A page needs the generation that it was
+ * compressed with as long as it is stored, in this process and in later
+ * ones.  So the content lies in the pool file, and a generation can be
+ * dropped when no slot names it and no method compresses with it.
  *
- * A dictionary that is found damaged is gone, and its pages are damaged;
- * its generation is not another's until there is none of them left.
+ * If a dictionary is damaged when the pool is opened, its pages are damaged
+ * too.  Its generation is not used again until no slot names it any more.
  *
- * Locks: none.  Any thread may count, hold and decompress; opening,
- * adding and dropping are for one thread at a time.  Who decompresses a
- * page keeps its slot from being counted down meanwhile, by the slot's
- * lock, or holds its generation; and who compresses one, or comes to
- * share its object, holds the generation until the new slot is counted.
+ * There are no locks.  Any thread may count, hold and decompress; the caller
+ * serializes opening, adding and dropping.  A thread that decompresses a
+ * page either has the slot's lock, so that the slot is not counted down
+ * meanwhile, or holds the generation.  A thread that compresses a page, or
+ * shares an existing object, holds the generation until the new slot is
+ * counted.
  */
 
 #ifndef NBDZRAM_CODEC_DICTIONARY_H
@@ -31,9 +32,9 @@
 #include "codec.h"
 
 struct dictionary {
-  _Atomic uint64_t slots;       /* pages that need it */
-  _Atomic unsigned holders;     /* who need it besides */
-  void *_Atomic decoder;        /* NULL: there is none */
+  _Atomic uint64_t slots;       /* number of slots that name it */
+  _Atomic unsigned holders;     /* methods and streams that need it */
+  void *_Atomic decoder;        /* NULL: no dictionary, or no zstd */
   const uint8_t *content;       /* in the pool file */
   size_t length;                /* 0: the area is free */
   uint64_t bytes;               /* taken from the budget */
@@ -42,24 +43,26 @@ struct dictionary {
 struct dictionaries {
   struct pool_file *file;
   struct budget *budget;
-  const struct codec *codec;    /* NULL: not built in */
-  uint8_t *areas;               /* mapped */
-  uint64_t shared_bytes;        /* taken for all areas together */
+  const struct codec *codec;    /* zstd; NULL: not built in */
+  uint8_t *areas;               /* mapping of all areas */
+  uint64_t shared_bytes;        /* taken from the budget for huge pages that
+                                 * several areas share */
   struct dictionary generations[POOL_DICTIONARIES];
 };
 
-/* Find the dictionaries of FILE and give back what lies in areas that
- * have none.  FILE and BUDGET must stay.  0, or -1 with errno ENOMEM.
+/* Find the dictionaries of FILE, and free the memory of areas without one.
+ * FILE and BUDGET must outlive D.  Returns 0, or -1 with errno ENOMEM.
  */
 int dictionaries_open (struct dictionaries *d, struct pool_file *file,
                        struct budget *budget);
 
-/* Safe on a zeroed one, and on one whose opening failed. */
+/* Safe on a zeroed struct, and after dictionaries_open failed. */
 void dictionaries_close (struct dictionaries *d);
 
-/* Put LENGTH bytes of CONTENT in the pool file, or find them there.
- * Returns the generation, held as by dictionaries_hold, or -1 with errno
- *   EMLINK   each area has a generation that is needed
+/* Store LENGTH bytes of CONTENT in the pool file, unless they are there
+ * already.  Returns the generation, held as by dictionaries_hold, or -1 with
+ * errno
+ *   EMLINK   no area is free
  *   EINVAL   CONTENT is empty, too long, or damaged
  *   ENOTSUP  zstd is not built in
  *   ENOSPC, ENOMEM
@@ -67,21 +70,23 @@ void dictionaries_close (struct dictionaries *d);
 int dictionaries_add (struct dictionaries *d, const void *content,
                       size_t length);
 
-/* The generation that most pages need, held as by dictionaries_hold, or
- * -1 when there is none to compress with.
+/* Return the generation that most slots name, held as by dictionaries_hold,
+ * or -1 if no slot names one that can be used.
  */
 int dictionaries_find_used (struct dictionaries *d);
 
-/* Keep GENERATION, which is there, from being dropped. */
+/* Keep GENERATION, which must exist, from being dropped. */
 void dictionaries_hold (struct dictionaries *d, int generation);
 void dictionaries_release (struct dictionaries *d, int generation);
 
-/* The same for codec number ID, at least CODEC_DICTIONARY, of which it is
- * not known that it is still there: false when it is not.
+/* The same for codec number ID, at least CODEC_DICTIONARY, whose generation
+ * may have been dropped: then it returns false.
  */
 bool dictionaries_try_hold (struct dictionaries *d, unsigned id);
 
-/* A slot with codec number ID comes (BY 1) or goes (BY -1). */
+/* Count a slot with codec number ID that was published (BY is 1) or replaced
+ * (BY is -1).  Does nothing for codec numbers without a dictionary.
+ */
 static inline void
 dictionaries_count (struct dictionaries *d, unsigned id, int by)
 {
@@ -90,20 +95,24 @@ dictionaries_count (struct dictionaries *d, unsigned id, int by)
                                (uint64_t) by, memory_order_release);
 }
 
-/* Drop the generations that nobody needs.  Returns how many. */
+/* Drop the generations that no slot names and that are not held.  Returns
+ * how many.
+ */
 unsigned dictionaries_drop_unused (struct dictionaries *d);
 
-/* How many there are, and the bytes taken from the budget for them. */
+/* Return how many usable dictionaries there are, and how many bytes all of
+ * them take from the budget.
+ */
 unsigned dictionaries_alive (const struct dictionaries *d);
 uint64_t dictionaries_bytes (const struct dictionaries *d);
 
-/* Bytes that a dictionary of LENGTH takes in the file and beside it, for
- * who asks before there is a pool.
+/* Return how many bytes a dictionary takes in the pool file and for its
+ * decoder.  Needs no pool.
  */
 uint64_t dictionary_cost (const void *content, size_t length);
 
-/* As the codec's, by codec number ID, which is at least
- * CODEC_DICTIONARY.  CTX is of its decompressor_new.
+/* As the codec's decompress, for codec number ID, which is at least
+ * CODEC_DICTIONARY.  CTX is from the codec's decompressor_new.
  */
 int dictionaries_decompress (struct dictionaries *d, void *ctx, unsigned id,
                              const void *src, size_t length,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A method: an algorithm and, where it has one, its dictionary, made
- * ready to compress pages.  It is constant once it is open, and shared
- * by all threads; what they don't share is a context each.
+/* A method: an algorithm and possibly a dictionary, ready to compress pages.
+ * An open method is constant, and all threads share it; each stream has a
+ * context of its own.
  *
- * A method holds the generation of its dictionary.
+ * A method holds the generation of its dictionary (dictionaries_hold).
  */
 
 #ifndef NBDZRAM_CODEC_METHOD_H
@@ -22,24 +22,26 @@ struct method {
   int level;
   int generation;               /* of the dictionary, or NO_GENERATION */
   struct dictionaries *dictionaries;
-  void *encoder;                /* the dictionary; NULL: none */
+  void *encoder;                /* of the dictionary; NULL: no dictionary */
   struct budget *budget;
-  size_t bytes;                 /* taken from it */
+  size_t bytes;                 /* taken from the budget */
 };
 
-/* Make the algorithm's codec and level ready with the dictionary of
- * GENERATION, which the caller holds and which becomes the method's to
- * let go; or with none, when that is NO_GENERATION.  0, or -1 with errno
- * ENOMEM or ENOSPC; then the generation is let go.
+/* Open a method: the codec and level of ALGORITHM, with the dictionary of
+ * GENERATION, or without one if that is NO_GENERATION.  The caller holds the
+ * generation; this call takes that hold over, and releases it on failure.
+ * Returns 0, or -1 with errno ENOMEM or ENOSPC.
  */
 int method_open (struct method *m, const struct algorithm *algorithm,
                  struct dictionaries *dictionaries, int generation,
                  struct budget *budget);
 
-/* All its contexts are freed before.  Safe on a zeroed one. */
+/* The caller frees all contexts of the method before.  Safe on a zeroed
+ * struct.
+ */
 void method_close (struct method *m);
 
-/* The number for the slots of pages compressed so. */
+/* Return the codec number for slots of pages compressed by the method. */
 static inline unsigned
 method_id (const struct method *m)
 {
@@ -47,12 +49,12 @@ method_id (const struct method *m)
                     : m->codec->id;
 }
 
-/* A context for pages of PAGE_SIZE bytes; as the codec's. */
+/* As the codec's functions of that name; for pages of PAGE_SIZE bytes. */
 void *method_compressor_new (const struct method *m, size_t page_size,
                              size_t *bytes);
 void method_compressor_free (const struct method *m, void *ctx);
 
-/* As the codec's. */
+/* As the codec's compress. */
 static inline size_t
 method_compress (const struct method *m, void *ctx, const void *src,
                  size_t size, void *dst)
@@ -62,9 +64,9 @@ method_compress (const struct method *m, void *ctx, const void *src,
     : m->codec->compress (ctx, m->level, src, size, dst);
 }
 
-/* Bytes that the dictionary which ALGORITHM brings takes in its area, to
- * decompress and to compress pages of PAGE_SIZE bytes by one thread, for
- * who asks before there is a pool.  0 when there is none.
+/* Return how many bytes the dictionary of ALGORITHM (dict=FILE) takes: in
+ * the pool file, for its decoder and encoder, and for one context for pages
+ * of PAGE_SIZE bytes.  Returns 0 if it has no dictionary.  Needs no pool.
  */
 uint64_t method_cost (const struct algorithm *algorithm, size_t page_size);
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Streams: the scratch memory with which one thread at a time
+/* Streams: the buffers and contexts with which one thread at a time
  * compresses and decompresses.
  *
- *   stream          made, taken, used, put back
- *   stream-methods  the methods they compress by, and how these change
+ *   stream.c          creates streams, hands them out, and uses them
+ *   stream-methods.c  the methods that streams compress by, and their changes
  *
- * They are made once and handed from request to request, the one used
- * last first, since its memory is in the cache.  There are never more
- * than a few per processor: a stream is held for work, not for waiting,
- * so more would only cost memory.  Where memory is short there may be
- * only one: nobody holds it for longer than it takes to work on a page.
+ * Requests reuse streams, and get the one that was used last, since its
+ * memory is in the cache.  There are at most a few streams per processor:
+ * a thread has a stream while it works, not while it waits, so more streams
+ * would only cost memory.  If memory is short there may be only one.  That
+ * is enough, since a thread keeps it no longer than the work on a page
+ * takes.
  */
 
 #ifndef NBDZRAM_CODEC_STREAM_H
@@ -25,116 +26,120 @@
 #include "dictionary.h"
 #include "method.h"
 
-/* What streams compress by is a table of methods.  The pool's may change
- * while streams are in use, from one of its two places to the other and back.
- * Each of the others is for the devices that say the same, and stays as it is
- * as long as there are any.  Each stream has a context for each method, which
- * is what bounds their number.
+/* Streams compress by a table of methods.  The pool's method may change while
+ * streams are in use; it has two places in the table, of which one is
+ * current.  Each other method is shared by the devices that want the same
+ * algorithm, and does not change as long as one of them uses it.  The number
+ * of methods is small because each stream has a context for each of them.
  */
-#define METHOD_OF_POOL 0        /* in whichever of its places it is */
+#define METHOD_OF_POOL 0        /* the current one of its places */
 #define METHODS_OF_POOL 2
 #define METHODS_OF_DEVICES 8
 #define METHODS (METHODS_OF_POOL + METHODS_OF_DEVICES)
 
-/* Scratch memory of a codec. */
+/* A context of a codec. */
 struct context {
-  void *p;                      /* NULL: there is none */
+  void *p;                      /* NULL: not needed */
   size_t bytes;                 /* taken from the budget */
 };
 
 struct stream {
-  struct stream *next;          /* of those that nobody uses */
+  struct stream *next;          /* in the list of idle or handed streams */
   struct stream *next_made;
-  unsigned pool_method;         /* place of the pool's that it uses */
+  unsigned pool_method;         /* place of the pool's method that it uses */
   struct context compressors[METHODS];
   struct context decompressors[CODEC_IDS];
-  uint8_t *out;                 /* room for the result of compress */
+  uint8_t *out;                 /* output of stream_compress */
   uint8_t *page;                /* room for a page */
   uint8_t *group;               /* room for the pages of a group, or NULL */
-  unsigned look_first;          /* pages to look for before they are
-                                 * compressed (encode.c) */
-  int pinned;                   /* generation, or NO_GENERATION */
-  size_t bytes;                 /* taken from the budget, contexts too */
-  struct latency latency[REQUEST_KINDS]; /* of requests it served */
+  unsigned look_first;          /* so many next pages are looked up in the
+                                 * dedup index before they are compressed
+                                 * (encode.c) */
+  int pinned;                   /* held generation, or NO_GENERATION */
+  size_t bytes;                 /* taken from the budget, with contexts */
+  struct latency latency[REQUEST_KINDS]; /* of the requests it served */
 };
 
 struct streams {
   struct budget *budget;
-  struct dictionaries *dictionaries; /* NULL: none */
+  struct dictionaries *dictionaries; /* NULL: the pool has none */
   size_t page_size;
-  _Atomic unsigned codecs;      /* bit by id: what streams can decompress */
-  size_t group_bytes;           /* room for that; 0: no groups */
+  _Atomic unsigned codecs;      /* a bit by codec number: streams can
+                                 * decompress its output */
+  size_t group_bytes;           /* size of stream->group; 0: no groups */
 
-  /* One change of methods at a time, and while no stream is made: so who
-   * makes one reads this as it is.
+  /* Serializes changes of the next two.  They change only while no stream is
+   * being created, so creating one reads them without a lock.
    */
   pthread_mutex_t changing;     /* taken before the other */
   struct method methods[METHODS];
   unsigned users[METHODS];      /* devices; 1 for the pool's; 0: unused */
 
-  pthread_mutex_t lock;         /* of what follows */
-  pthread_cond_t returned;
-  pthread_cond_t changed;       /* one more has the pool's method, or has
-                                 * been made */
-  unsigned pool_method;         /* place of the one for new pages */
-  struct stream *idle, *made;
-  struct stream *handed;        /* to those who waited */
-  uint64_t turns, served;       /* of waiting: begun, and ended by that */
-  unsigned count, max;
+  pthread_mutex_t lock;         /* protects the following fields */
+  pthread_cond_t returned;      /* a stream was handed to a waiting thread */
+  pthread_cond_t changed;       /* a stream has the pool's new method, or was
+                                 * created */
+  unsigned pool_method;         /* current place of the pool's method */
+  struct stream *idle, *made;   /* unused streams; all streams */
+  struct stream *handed;        /* streams for threads that wait */
+  uint64_t turns, served;       /* threads that began to wait, and how many
+                                 * of them were handed a stream */
+  unsigned count, max;          /* streams, with those being created */
   _Atomic unsigned in_use;      /* may be read at any time */
-  unsigned making;              /* of them, not yet made */
-  bool barred;                  /* none is to be made now */
+  unsigned making;              /* streams that are being created */
+  bool barred;                  /* no stream may be created now */
 };
 
-/* Make the first stream, so that stream_get can't fail.  0, or -1 with
- * errno ENOMEM, or ENOSPC when the budget is too small.
+/* Create the first stream, so that stream_get can't fail.  Returns 0, or -1
+ * with errno ENOMEM, or ENOSPC if the budget is too small.
  */
 int streams_open (struct streams *s, const struct algorithm *algorithm,
                   size_t page_size, struct budget *budget);
 
-/* Let streams decompress what codec number ID wrote, too: its pages were
- * found in the pool.  Before any stream is taken.  0, or -1 with errno
- * ENOTSUP (not built in), ENOMEM or ENOSPC.
+/* Make streams able to decompress the output of codec number ID too, since
+ * pages in the pool need it.  No stream may be in use.  Returns 0, or -1 with
+ * errno ENOTSUP (not built in), ENOMEM or ENOSPC.
  */
 int streams_add_codec (struct streams *s, unsigned id);
 
-/* Likewise, room for groups of so many bytes. */
+/* The same for room for groups of BYTES bytes. */
 int streams_add_groups (struct streams *s, size_t bytes);
 
-/* Make COUNT of them now, or as many as there may be at most, so that no
- * request has to.  Before there are requests.  0, or -1 with errno ENOMEM or
- * ENOSPC.
+/* Create streams until there are COUNT, or the highest possible number, and
+ * make their memory resident, so that no request has to.  Call it before
+ * there are requests.  Returns 0, or -1 with errno ENOMEM or ENOSPC.
  */
 int streams_make (struct streams *s, unsigned count);
 
-/* All streams must have been put back. */
+/* The caller puts back all streams before. */
 void streams_close (struct streams *s);
 
-/* A stream for the calling thread, never NULL: where no memory is left
- * for another, it waits for one to be put back.
+/* Return a stream for the calling thread, never NULL: if there is no memory
+ * for another stream, wait until one is put back.
  */
 struct stream *stream_get (struct streams *s);
 void stream_put (struct streams *s, struct stream *stream);
 
-/* Keep the dictionary of codec number ID, which a slot of somebody else
- * named a moment ago, until the stream is put back or pins another.
- * False when it is gone; true for other codecs.
+/* Hold the dictionary of codec number ID until the stream is put back or
+ * pins another.  For an ID read from a slot that another thread may have
+ * changed since: returns false if the dictionary was dropped.  Returns true
+ * for codecs without a dictionary.
  */
 bool stream_pin (struct streams *s, struct stream *stream, unsigned id);
 
-/* How many streams somebody has: a guess at how much is going on. */
+/* Return how many streams are in use, which shows how busy the pool is. */
 static inline unsigned
 streams_in_use (const struct streams *s)
 {
   return atomic_load_explicit (&s->in_use, memory_order_relaxed);
 }
 
-/* The sum of all streams' latencies, in *SUM. */
+/* Put the sum of all streams' latencies in *SUM. */
 void streams_latency (struct streams *s, enum request_kind kind,
                       struct latency *sum);
 
-/* What STREAM, which the caller has, compresses by when it is to compress by
- * METHOD, which is METHOD_OF_POOL, or of streams_add_method.
+/* Return the place of METHOD, which is METHOD_OF_POOL or was returned by
+ * streams_add_method, for STREAM, which the caller has.
  */
 static inline unsigned
 stream_place (const struct stream *stream, unsigned method)
@@ -150,13 +155,13 @@ stream_method (const struct streams *s, const struct stream *stream,
 }
 
 /* Compress one page by METHOD.  The result, at stream->out, is valid until
- * the next call.  Returns its length, or 0 when the codec failed.
+ * the next call.  Returns its length, or 0 if the codec failed.
  */
 size_t stream_compress (struct streams *s, struct stream *stream,
                         unsigned method, const void *page);
 
-/* Decompress LENGTH bytes at SRC by codec number ID to SIZE bytes at
- * DST.  0, or -1 when they are not so many.
+/* Decompress LENGTH bytes at SRC by codec number ID to exactly SIZE bytes at
+ * DST.  Returns 0, or -1 if that is not possible; ID may be any number.
  */
 int stream_decompress (struct streams *s, struct stream *stream, unsigned id,
                        const void *src, size_t length, void *dst,
@@ -164,33 +169,37 @@ int stream_decompress (struct streams *s, struct stream *stream, unsigned id,
 
 /* ---- methods (stream-methods.c) ---- */
 
-/* All three wait for streams that are being made, or in use, but hold none of
- * them up; any thread may call at any time, without a stream.
+/* Any thread that has no stream may call these functions at any time.  The
+ * first three wait until no stream is being created; requests go on
+ * meanwhile.
  */
 
-/* The pool's method is ALGORITHM from now on, with the dictionary of
- * GENERATION or NO_GENERATION, as in method_open.  Streams may be in use: each
- * changes when it is put back, and this waits for the last one.  0, or -1
- * with errno ENOMEM, ENOSPC; then all is as it was, and the generation is let
- * go.
+/* Make ALGORITHM, with the dictionary of GENERATION or NO_GENERATION, the
+ * pool's method.  As method_open, it takes over the caller's hold of the
+ * generation.  A stream in use changes when it is put back; the call waits
+ * for the last one.  Returns 0, or -1 with errno ENOMEM or ENOSPC; then
+ * nothing has changed, and the generation is released.
  */
 int streams_change (struct streams *s, const struct algorithm *algorithm,
                     struct dictionaries *dictionaries, int generation);
 
-/* A method for a device: ALGORITHM, without a dictionary, ready in all streams
- * there are and will be.  Who asks for the same gets the same.  Returns its
- * number, or -1 with errno ENOMEM, ENOSPC, or EMLINK: there are
- * METHODS_OF_DEVICES others; then all is as it was.
+/* Add a method for a device: ALGORITHM, without a dictionary.  All streams,
+ * and those created later, get a context for it.  Devices with the same
+ * codec and level share one method.  Returns its number, or -1 with errno
+ * ENOMEM, ENOSPC, or EMLINK (there are METHODS_OF_DEVICES others); then
+ * nothing has changed.
  */
 int streams_add_method (struct streams *s, const struct algorithm *algorithm);
 
-/* One who asked for METHOD will not use it again; METHOD_OF_POOL does
- * nothing.  What decompresses its output stays, since others may have come to
- * share that.
+/* Undo one streams_add_method that returned METHOD.  Does nothing for
+ * METHOD_OF_POOL.  The contexts for decompressing its output stay, since
+ * other devices may share its pages by now (dedup).
  */
 void streams_drop_method (struct streams *s, unsigned method);
 
-/* The codec and level of the pool's method now, at any time. */
+/* Put the codec and level of the pool's current method in *CODEC and *LEVEL.
+ * May be called at any time.
+ */
 void streams_get_method (struct streams *s, const struct codec **codec,
                          int *level);
 
