@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between the files of the allocator: objects.c takes and gives back,
- * objects-compact.c moves, objects-check.c checks.  The lock of the class
- * is held wherever a zspage is looked at.
+/* Shared by the files of the allocator.  All functions on zspages need the
+ * lock of the class.
  */
 
 #ifndef NBDZRAM_ALLOC_OBJECTS_INTERNAL_H
@@ -25,7 +24,7 @@ size_class_at (const struct objects *o, uint32_t cls)
   return &o->sizes->classes[cls];
 }
 
-/* Bytes of a zspage of this class that hold objects. */
+/* Return how many bytes of a zspage of this class have room for objects. */
 static inline uint32_t
 zspage_extent (const struct size_class *sc)
 {
@@ -48,7 +47,7 @@ lowest_free (const struct zspage *z)
   return NO_OBJECT;
 }
 
-/* The number of objects up to and including the last one taken. */
+/* Return the number of the last taken object plus 1, or 0. */
 static inline uint32_t
 objects_reach (const struct zspage *z, uint32_t objects)
 {
@@ -63,13 +62,13 @@ group_of (const struct zspage *z, uint32_t objects)
   return (uint8_t) (z->used * GROUP_FULL / objects);
 }
 
-/* A class has memory ahead of its objects: this much, plus an OS page for
- * every so many zspages that it has.  So large classes make few system
- * calls, and what lies idle ahead of them is under 1 % of what they hold.
+/* Memory is committed ahead of the objects of a class: one OS page for each
+ * ZSPAGES_PER_PAGE_AHEAD zspages of the class.  So large classes make few
+ * system calls, and less than 1 % of their memory is unused for that reason.
  */
 #define ZSPAGES_PER_PAGE_AHEAD 8
 
-/* ... and at least so much is added ahead, where others do that. */
+/* With a reserve, its thread adds at least this much at once. */
 #define GROW_BYTES_MIN (2 * OS_PAGE_SIZE)
 
 static inline uint32_t
@@ -78,7 +77,7 @@ bytes_ahead (const struct object_class *oc)
   return oc->zspages / ZSPAGES_PER_PAGE_AHEAD * OS_PAGE_SIZE;
 }
 
-/* Bytes of free objects behind which memory stands. */
+/* Return how many bytes of free objects have memory. */
 static inline uint32_t
 bytes_usable (const struct zspage *z, const struct size_class *sc)
 {
@@ -87,7 +86,7 @@ bytes_usable (const struct zspage *z, const struct size_class *sc)
   return objects > z->used ? (objects - z->used) * sc->size : 0;
 }
 
-/* The fullest zspage with room, or NIL. */
+/* Return the frame of the fullest zspage with a free object, or NIL. */
 static inline uint32_t
 fullest (const struct object_class *oc)
 {
@@ -97,13 +96,14 @@ fullest (const struct object_class *oc)
   return NIL;
 }
 
-/* The zspage in FRAME is empty: make the frame nobody's.  Returns how much
- * of it is committed, for arena_give after the class's lock.
+/* Remove the zspage in FRAME, which is empty.  Returns how many bytes of it
+ * are committed; the caller passes them to arena_give after it has released
+ * the lock of the class.
  */
 uint32_t zspage_remove (struct objects *o, struct object_class *oc,
                         uint32_t frame);
 
-/* Put a zspage in the list of GROUP, or take it out of its list. */
+/* Insert a zspage in the list of GROUP, or remove it from its list. */
 void zspage_link (struct objects *o, struct object_class *oc, uint32_t frame,
                   uint8_t group);
 void zspage_unlink (struct objects *o, struct object_class *oc,
@@ -114,7 +114,9 @@ uint64_t object_take (struct objects *o, struct object_class *oc,
                       uint32_t frame, const struct size_class *sc, uint32_t n,
                       uint32_t bytes);
 
-/* Which object of class CLS lies at OFFSET?  NO_OBJECT when none can. */
+/* Return the number of the object of class CLS at OFFSET in its zspage, or
+ * NO_OBJECT if no object of that class can begin there.
+ */
 uint32_t object_number (const struct objects *o, uint32_t cls,
                         uint64_t offset);
 

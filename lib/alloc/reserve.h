@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The reserve: memory that is there before it is needed.
+/* The reserve: memory that is allocated before it is needed.
  *
- * A server of swap must not wait for memory that only swapping can free.
- * So frames with all their memory are kept in the arena, from which
- * requests take what they need without a system call, and a thread, which
- * may wait, fills them up when fewer than half are left.  It also adds
- * memory to size classes ahead of their objects (objects-grow.c), and
- * returns what was freed beyond the reserve's size.
+ * A server of swap must not wait for memory that only swapping can free.  So
+ * the arena keeps frames with all their memory, and requests take them
+ * without a system call.  When fewer than half are left, a thread, which may
+ * wait, fills the reserve up again.  It also adds memory to size classes
+ * ahead of their objects (objects-grow.c), and frees frames beyond the
+ * reserve's size.
  *
- * What the reserve holds is taken from the pool's budget.  It never takes
- * the last of what mem_limit allows, and shrinks where a write would
- * otherwise fail (arena_shrink): then requests ask the system as they do
- * without a reserve, which counts as misses.
+ * The memory of the reserve counts in the pool's budget.  It never takes the
+ * last of what mem_limit allows, and shrinks if a write would otherwise fail
+ * (arena_shrink).  Then requests ask the system for memory, as they do
+ * without a reserve; that counts as misses.
  *
- * The order of locks: none is held while memory is made.
+ * The thread holds no lock while it asks the system for memory.
  */
 
 #ifndef NBDZRAM_ALLOC_RESERVE_H
@@ -31,34 +31,35 @@ struct reserve {
   struct objects *objects;
   pthread_t thread;
   bool running;
-  sem_t wanted;
-  _Atomic bool is_wanted;       /* the thread has been woken */
-  _Atomic bool is_working;      /* ... and has not yet done all */
+  sem_t wanted;                 /* wakes the thread */
+  _Atomic bool is_wanted;       /* wanted was posted, the thread has not yet
+                                 * seen it */
+  _Atomic bool is_working;      /* the thread is awake */
   _Atomic bool stop;
-  _Atomic uint64_t refills;     /* times that frames were added */
+  _Atomic uint64_t refills;     /* how often frames were added */
 };
 
 struct reserve_stats {
-  uint64_t size, now, low;      /* bytes; low: the least since the start */
+  uint64_t size, now, low;      /* bytes; low: lowest since the start */
   uint64_t refills;
-  uint64_t misses;              /* commits without it */
+  uint64_t misses;              /* commits that asked the system */
 };
 
-/* Keep about BYTES, which are two frames at least, ready for OBJECTS,
- * filled as far as budget and system allow, and start the thread.  No
- * other thread uses the pool yet.  The caller blocks signals that the
- * thread shall not get.  0, or -1 with errno ENOMEM, ENOSPC, EAGAIN (no
- * thread), or ENOTSUP (on hugetlbfs there is no use for it).
+/* Start a reserve of about BYTES, but at least two frames, for OBJECTS.
+ * Fills it as far as the budget and the system allow, and starts the thread,
+ * which blocks all signals.  No other thread may use the pool yet.  Returns
+ * 0, or -1 with errno ENOMEM, ENOSPC, EAGAIN (no thread), or ENOTSUP (on
+ * hugetlbfs, which needs no reserve).
  */
 int reserve_start (struct reserve *r, struct objects *objects,
                    uint64_t bytes);
 
-/* Stop the thread; what is reserved stays, and is used up.  R stays until
- * the arena is closed.  Safe on a zeroed one.
+/* Stop the thread.  Requests may still use up what is reserved, so R must
+ * stay until the arena is closed.  Safe on a zeroed struct.
  */
 void reserve_stop (struct reserve *r);
 
-/* All zero where there is none. */
+/* All values are 0 if there is no reserve. */
 void reserve_get_stats (struct reserve *r, struct reserve_stats *st);
 
 #endif /* NBDZRAM_ALLOC_RESERVE_H */
