@@ -67,7 +67,7 @@ arena_close (struct arena *a)
   a->size = 0;
 }
 
-/* Commit bytes of the arena, whatever frame they are in. */
+/* Commit a range of the arena, in any frame. */
 static int
 commit (struct arena *a, uint64_t offset, uint64_t len)
 {
@@ -75,7 +75,7 @@ commit (struct arena *a, uint64_t offset, uint64_t len)
     return -1;
   if (os_populate (a->file->fd, a->base + offset,
                    a->file->arena_offset + offset, len) == -1) {
-    /* What was there of it before it failed. */
+    /* A part of the range may have been allocated before the failure. */
     os_punch (a->file->fd, a->file->arena_offset + offset, len);
     budget_give (a->budget, len);
     errno = ENOSPC;
@@ -87,7 +87,7 @@ commit (struct arena *a, uint64_t offset, uint64_t len)
 static void
 decommit (struct arena *a, uint64_t offset, uint64_t len)
 {
-  /* Should the kernel refuse, the memory is still ours, and counts. */
+  /* If the kernel refuses, the memory is still ours and counts. */
   if (os_punch (a->file->fd, a->file->arena_offset + offset, len) == 0)
     budget_give (a->budget, len);
 }
@@ -157,7 +157,7 @@ keep_spare (struct arena *a, uint32_t frame, uint32_t committed)
   return true;
 }
 
-/* A frame that nobody has; a->lock is held. */
+/* Take a free frame, not a spare or reserved one; a->lock is held. */
 static int
 take_free (struct arena *a, uint32_t *frame)
 {
@@ -229,7 +229,7 @@ arena_decommit (struct arena *a, uint32_t frame, uint32_t from, uint32_t to)
 static void
 release (struct arena *a, uint32_t frame, uint32_t committed)
 {
-  /* Before the frame can be taken again. */
+  /* Must come before another thread can take the frame. */
   arena_decommit (a, frame, 0, committed);
 
   LOCK_FOR_SCOPE (&a->lock);
@@ -297,7 +297,9 @@ arena_reserve_open (struct arena *a, uint32_t frames,
     return -1;
   }
   a->reserve_frames = frames;
-  /* What is given back faster than the thread can return it. */
+  /* Room for frames that requests give back faster than the thread of the
+   * reserve frees them.
+   */
   a->reserve_room = frames + frames / 2 + 1;
   if (budget_take (a->budget, arena_reserve_list_bytes (a)) == -1)
     return -1;
@@ -340,7 +342,7 @@ arena_reserve_take (struct arena *a, uint32_t *frame)
     if (take_free (a, frame) == -1)
       return -1;
   }
-  /* Nobody else has the frame: its memory needs no lock. */
+  /* No other thread has the frame, so its memory needs no lock. */
   if (arena_commit_ahead (a, *frame, 0, a->frame_size) == 0)
     return 0;
   release (a, *frame, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The invariants of the allocator, executed. */
+/* Checks of the allocator's invariants. */
 
 #include <config.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which objects compaction moves, and where to. */
+/* The allocator's part of compaction: which objects move, and where to. */
 
 #include <config.h>
 
@@ -9,21 +9,21 @@
 
 #include "objects-internal.h"
 
-/* Requests want the lock of a class, too, and a class may have hundreds
- * of thousands of zspages: no more than so many are looked at before it
- * is let go, and one when memory is given back.
+/* Requests need the lock of a class, too, and a class may have hundreds of
+ * thousands of zspages.  So the lock is released after this many, and after
+ * each zspage when memory is freed.
  */
 #define LOCKED_STEPS 64
 
-/* Objects of a zspage behind which memory stands, free ones included. */
+/* Return how many objects of a zspage have memory, including free ones. */
 static uint32_t
 objects_committed (const struct zspage *z, const struct size_class *sc)
 {
   return MIN (z->committed / sc->size, sc->objects);
 }
 
-/* The class of the zspage in FRAME, locked, if objects are taken from
- * there; or NULL.
+/* Lock and return the class of the zspage in FRAME, if objects are allocated
+ * from it.  Otherwise return NULL.
  */
 static struct object_class *
 lock_frame (struct objects *o, uint32_t frame)
@@ -44,7 +44,7 @@ lock_frame (struct objects *o, uint32_t frame)
   return NULL;
 }
 
-/* How many more objects each class can hold in the memory that it has. */
+/* Put in FREE how many more objects fit in each class's committed memory. */
 static void
 count_free (struct objects *o, uint64_t free[SIZE_CLASSES_MAX])
 {
@@ -65,7 +65,9 @@ count_free (struct objects *o, uint64_t free[SIZE_CLASSES_MAX])
   }
 }
 
-/* Isolate what may be of the first zspages of a list. */
+/* Isolate zspages of the first LOCKED_STEPS of a list, as far as the class
+ * has room for their objects: *FREE objects, which is reduced.
+ */
 static uint32_t
 isolate_some (struct objects *o, uint32_t cls, int group, uint64_t *free)
 {
@@ -90,11 +92,12 @@ isolate_some (struct objects *o, uint32_t cls, int group, uint64_t *free)
   return isolated;
 }
 
-/* Emptiest first, as long as the zspages that stay have room for what
- * the isolated ones hold: that is, as long as all that a zspage has is
- * free.  Only room with memory behind it counts, since compaction must
- * not need any.  Where requests take that room meanwhile, some objects
- * will stay where they are.
+/* Isolates the emptiest zspages first, as long as the remaining ones have
+ * room for the objects of the isolated ones.  That holds as long as the
+ * class has as many free objects as the next zspage has objects with memory,
+ * free ones included.  Only free objects with memory count, since compaction
+ * must not need new memory.  If requests take that room meanwhile, some
+ * objects stay where they are.
  */
 uint32_t
 objects_isolate (struct objects *o)
@@ -134,8 +137,8 @@ object_alloc_below (struct objects *o, uint64_t below, uint32_t bytes,
 
   LOCK_FOR_SCOPE (&oc->lock);
   z = &o->zspages[frame];
-  if (n == NO_OBJECT || z->class_plus_1 != cls + 1 || z->group >= GROUPS_TAKEN_FROM
-      || lowest_free (z) >= n) {
+  if (n == NO_OBJECT || z->class_plus_1 != cls + 1
+      || z->group >= GROUPS_TAKEN_FROM || lowest_free (z) >= n) {
     errno = ENOSPC;
     return -1;
   }
@@ -159,7 +162,9 @@ trim_tail (struct objects *o, struct object_class *oc, uint32_t frame,
   z->committed = keep;
 }
 
-/* Put some isolated zspages back to use; false: there is none. */
+/* Put up to LOCKED_STEPS isolated zspages back in their groups.  Returns
+ * false if none is left.
+ */
 static bool
 unisolate_some (struct objects *o, uint32_t cls)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory for classes before they need it.
+/* Adding memory to classes before they need it.
  *
- * Where there is a reserve, a request must not ask the system for memory.
- * It could take whole frames of the reserve instead, but with those each
- * small class would hold half a zspage of nothing.  So memory is added OS
- * page by OS page as ever, only by another thread, a little ahead; and a
- * request takes a frame where that thread is late.
+ * With a reserve, a request must not ask the system for memory.  It could
+ * take a whole frame of the reserve instead, but then each small class would
+ * have half a zspage of unused memory.  So memory is added by the OS page,
+ * as without a reserve, but by the thread of the reserve and ahead of the
+ * requests.  A request takes a whole frame only if the thread is late.
  *
- * To add memory may take long where there is none: no lock is held.  The
- * zspage is marked meanwhile, so that it stays, and its end as well.
+ * Adding memory may take long if little is free, so no lock is held.
+ * Meanwhile the zspage is marked as growing: then it is not removed, and its
+ * end neither grows nor shrinks.
  */
 
 #include <config.h>
@@ -22,7 +23,9 @@ struct growth {
   uint32_t from, to;            /* bytes */
 };
 
-/* What class CLS wants; false: nothing. */
+/* Put in G what to add to class CLS, and mark its zspage.  Returns false if
+ * the class needs no memory.
+ */
 static bool
 begin (struct objects *o, uint32_t cls, struct growth *g)
 {

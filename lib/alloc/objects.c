@@ -8,9 +8,9 @@
 
 #include "objects-internal.h"
 
-/* A class takes a spare frame, all of which has memory, from so many
- * zspages on.  For a smaller one, what lies idle in it would weigh more
- * than the system calls saved.
+/* A class that has this many zspages takes spare frames with all their
+ * memory.  In a smaller class, the unused memory would cost more than the
+ * system calls it saves.
  */
 #define ZSPAGES_FOR_SPARE 16
 
@@ -95,7 +95,7 @@ zspage_unlink (struct objects *o, struct object_class *oc, uint32_t frame)
     o->zspages[z->next].prev = z->prev;
 }
 
-/* After a change of used; an isolated zspage stays so. */
+/* Call it after a change of used.  An isolated zspage stays isolated. */
 static void
 zspage_regroup (struct objects *o, struct object_class *oc, uint32_t frame,
                 uint32_t objects)
@@ -124,7 +124,7 @@ zspage_commit (struct objects *o, struct object_class *oc, uint32_t frame,
   return 0;
 }
 
-/* Make sure that memory stands behind the first END bytes. */
+/* Commit at least the first END bytes of a zspage. */
 static int
 ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
                   const struct size_class *sc, uint32_t end)
@@ -143,7 +143,7 @@ ensure_committed (struct objects *o, struct object_class *oc, uint32_t frame,
   return zspage_commit (o, oc, frame, need);
 }
 
-/* With a reserve, somebody else is to add memory before it is wanted. */
+/* With a reserve: wake its thread if little memory is left in the zspage. */
 static void
 prefetch_growth (struct objects *o, struct object_class *oc,
                  const struct zspage *z, const struct size_class *sc)
@@ -171,7 +171,7 @@ object_take (struct objects *o, struct object_class *oc, uint32_t frame,
   return (uint64_t) frame * o->sizes->zspage_size + (uint64_t) n * sc->size;
 }
 
-/* A zspage whose lowest free object needs no new memory, or NIL. */
+/* Return a zspage whose lowest free object has memory, or NIL. */
 static uint32_t
 find_committed (const struct objects *o, const struct object_class *oc,
                 const struct size_class *sc)
@@ -184,7 +184,9 @@ find_committed (const struct objects *o, const struct object_class *oc,
   return NIL;
 }
 
-/* The bookkeeping of a frame used for the first time. */
+/* Take the struct zspage of a frame from the budget if the frame is used for
+ * the first time.
+ */
 static int
 account_frame (struct objects *o, uint32_t frame)
 {
@@ -207,13 +209,16 @@ objects_prepare_frame (struct objects *o, uint32_t frame)
 {
   if (account_frame (o, frame) == -1)
     return -1;
-  /* A store makes it resident, and changes nothing. */
+  /* The store makes it resident.  The group of a frame without a zspage is
+   * not used.
+   */
   atomic_store_explicit (&o->zspages[frame].group, 0, memory_order_relaxed);
   return 0;
 }
 
-/* How much of a frame that has all its memory a class keeps: WHOLE for one
- * that needs more faster than it is foreseen.
+/* Return how many bytes a class keeps of a frame that has all its memory.
+ * WHOLE is set if the class grows faster than the reserve's thread can
+ * follow: then it keeps all.
  */
 static uint32_t
 bytes_to_keep (const struct object_class *oc, const struct size_class *sc,
@@ -227,7 +232,9 @@ bytes_to_keep (const struct object_class *oc, const struct size_class *sc,
     : MIN (some, extent);
 }
 
-/* A new zspage with one object's memory committed, or NIL. */
+/* Add a zspage with memory for at least one object.  Returns its frame or
+ * NIL.
+ */
 static uint32_t
 new_zspage (struct objects *o, struct object_class *oc, uint32_t cls,
             bool whole)
@@ -262,8 +269,8 @@ new_zspage (struct objects *o, struct object_class *oc, uint32_t cls,
   return frame;
 }
 
-/* Nothing is committed of the lowest free object of FRAME, the fullest
- * zspage: commit it, or find another zspage.  NIL when there is none.
+/* The lowest free object of FRAME, the fullest zspage, has no memory.  Commit
+ * it, or return another zspage whose lowest free object has memory, or NIL.
  */
 static uint32_t
 grow (struct objects *o, struct object_class *oc, uint32_t cls,
@@ -373,7 +380,9 @@ object_free (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
   committed = zspage_remove (o, oc, frame);
   pthread_mutex_unlock (&oc->lock);
 
-  /* Nobody can find the frame any more: the system call needs no lock. */
+  /* No other thread can find the frame any more, so the system call needs no
+   * lock.
+   */
   arena_give (o->arena, frame, committed);
   return 0;
 
@@ -453,8 +462,8 @@ object_claim (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
   return -1;
 }
 
-/* How much of a claimed zspage is memory nobody knows: its end is made
- * to be none.
+/* Set what is committed of a claimed zspage.  How much memory is behind its
+ * last object is unknown, so all of that is freed.
  */
 static void
 attach_zspage (struct objects *o, uint32_t frame)

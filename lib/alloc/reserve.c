@@ -9,9 +9,10 @@
 
 #define FRAMES_MIN 2
 
-/* Called by requests, with locks held: no more than an atomic exchange,
- * but for the first call.  It must not be less: the thread that has just
- * said that it knows is to see what this one did before.
+/* Requests call this with locks held, so it costs only an atomic exchange,
+ * except when it wakes the thread.  A plain load would not do: the thread
+ * that has just cleared is_wanted must see what the request did before, and
+ * the exchange orders that.
  */
 static void
 wake (void *opaque)
@@ -22,7 +23,9 @@ wake (void *opaque)
     sem_post (&r->wanted);
 }
 
-/* Add one frame; false when there are enough, or can't be more. */
+/* Add one frame to the reserve.  Returns false if there are enough, or if
+ * there is no memory.
+ */
 static bool
 add_frame (struct reserve *r)
 {
@@ -31,15 +34,17 @@ add_frame (struct reserve *r)
 
   if (arena_reserve_excess (a) >= 0 || arena_reserve_take (a, &frame) == -1)
     return false;
-  /* What can't be had of its bookkeeping now, who takes it will need. */
+  /* If the bookkeeping of the frame fails now, the request that takes the
+   * frame tries again.
+   */
   objects_prepare_frame (r->objects, frame);
   arena_give (a, frame, a->frame_size);
   return true;
 }
 
-/* From below half up to the full size, so that the thread sleeps for the
- * other half.  Classes come first: what they ask for is less, and is
- * wanted sooner.
+/* Fill the reserve up once it is below half, so that the thread sleeps while
+ * requests use the other half.  Size classes come first: they need less, and
+ * need it sooner.
  */
 static void
 refill (struct reserve *r)
@@ -69,7 +74,9 @@ keep (void *opaque)
     while (sem_wait (&r->wanted) == -1)
       ;
     r->is_working = true;
-    /* What is done from here on may not be seen, and wakes it again. */
+    /* refill may miss what a request does from here on; that request wakes
+     * the thread again.
+     */
     atomic_exchange (&r->is_wanted, false);
     refill (r);
     r->is_working = false;

@@ -8,15 +8,17 @@
 
 #include "size-class.h"
 
-/* Objects of SIZE bytes in a zspage: 1632 bytes in 65536 give 40. */
+/* Return how many objects of SIZE bytes fit in a zspage: of 1632 bytes, 40
+ * fit in 65536.
+ */
 static uint32_t
 objects_of (const struct size_classes *sc, uint32_t size)
 {
   return MIN (sc->zspage_size / size, ZSPAGE_OBJECTS_MAX);
 }
 
-/* Is STEPS the largest size of which that many fit?  Where the number
- * of objects is capped, every size is a class of its own.
+/* Return whether STEPS is the largest size of which as many objects fit in a
+ * zspage.  Where the number of objects is capped, every size is a class.
  */
 static bool
 is_largest_of_its_count (const struct size_classes *sc, uint32_t steps)
