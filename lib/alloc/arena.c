@@ -69,7 +69,7 @@ arena_close (struct arena *a)
 
 /* Commit a range of the arena, in any frame. */
 static int
-commit (struct arena *a, uint64_t offset, uint64_t len)
+commit_range (struct arena *a, uint64_t offset, uint64_t len)
 {
   if (budget_take (a->budget, len) == -1)
     return -1;
@@ -85,7 +85,7 @@ commit (struct arena *a, uint64_t offset, uint64_t len)
 }
 
 static void
-decommit (struct arena *a, uint64_t offset, uint64_t len)
+decommit_range (struct arena *a, uint64_t offset, uint64_t len)
 {
   /* If the kernel refuses, the memory is still ours and counts. */
   if (os_punch (a->file->fd, a->file->arena_offset + offset, len) == 0)
@@ -99,7 +99,7 @@ granule_offset (const struct arena *a, uint32_t frame)
 }
 
 static bool
-take_spare (struct arena *a, uint32_t *frame, uint32_t *committed)
+take_spare_frame (struct arena *a, uint32_t *frame, uint32_t *committed)
 {
   if (a->spare_count == 0)
     return false;
@@ -111,7 +111,7 @@ take_spare (struct arena *a, uint32_t *frame, uint32_t *committed)
 
 /* a->lock is held. */
 static bool
-take_reserved (struct arena *a, uint32_t *frame, uint32_t *committed)
+take_reserved_frame (struct arena *a, uint32_t *frame, uint32_t *committed)
 {
   uint32_t count = a->reserve_count;
 
@@ -129,7 +129,7 @@ take_reserved (struct arena *a, uint32_t *frame, uint32_t *committed)
 
 /* a->lock is held. */
 static bool
-keep_reserved (struct arena *a, uint32_t frame)
+keep_reserved_frame (struct arena *a, uint32_t frame)
 {
   uint32_t count = a->reserve_count;
 
@@ -143,12 +143,12 @@ keep_reserved (struct arena *a, uint32_t frame)
 }
 
 static bool
-keep_spare (struct arena *a, uint32_t frame, uint32_t committed)
+keep_frame (struct arena *a, uint32_t frame, uint32_t committed)
 {
   LOCK_FOR_SCOPE (&a->lock);
 
   if (arena_has_reserve (a))
-    return committed == a->frame_size && keep_reserved (a, frame);
+    return committed == a->frame_size && keep_reserved_frame (a, frame);
   if (committed == 0 || a->spare_count == a->spare_max)
     return false;
   a->spares[a->spare_count].frame = frame;
@@ -159,7 +159,7 @@ keep_spare (struct arena *a, uint32_t frame, uint32_t committed)
 
 /* Take a free frame, not a spare or reserved one; a->lock is held. */
 static int
-take_free (struct arena *a, uint32_t *frame)
+take_free_frame (struct arena *a, uint32_t *frame)
 {
   uint32_t f = (uint32_t) bits_find_clear (a->taken, a->first_clear,
                                            a->frames);
@@ -172,7 +172,7 @@ take_free (struct arena *a, uint32_t *frame)
   if (!arena_commits_in_parts (a)) {
     granule = &a->granule_taken[f / a->frames_per_granule];
     if (*granule == 0
-        && commit (a, granule_offset (a, f), a->file->granule) == -1)
+        && commit_range (a, granule_offset (a, f), a->file->granule) == -1)
       return -1;
     ++*granule;
   }
@@ -188,11 +188,11 @@ arena_take (struct arena *a, bool spare, uint32_t *frame,
 {
   LOCK_FOR_SCOPE (&a->lock);
 
-  if (take_reserved (a, frame, committed)
-      || (spare && take_spare (a, frame, committed)))
+  if (take_reserved_frame (a, frame, committed)
+      || (spare && take_spare_frame (a, frame, committed)))
     return 0;
   *committed = 0;
-  return take_free (a, frame);
+  return take_free_frame (a, frame);
 }
 
 int
@@ -206,7 +206,7 @@ arena_commit (struct arena *a, uint32_t frame, uint32_t from, uint32_t to)
     atomic_fetch_add (&a->reserve_misses, 1);
     a->reserve_wake (a->reserve_opaque);
   }
-  while (commit (a, offset, to - from) == -1)
+  while (commit_range (a, offset, to - from) == -1)
     if (!arena_shrink (a))
       return -1;
   return 0;
@@ -216,18 +216,18 @@ int
 arena_commit_ahead (struct arena *a, uint32_t frame, uint32_t from,
                     uint32_t to)
 {
-  return commit (a, (uint64_t) frame * a->frame_size + from, to - from);
+  return commit_range (a, (uint64_t) frame * a->frame_size + from, to - from);
 }
 
 void
 arena_decommit (struct arena *a, uint32_t frame, uint32_t from, uint32_t to)
 {
   if (arena_commits_in_parts (a) && from < to)
-    decommit (a, (uint64_t) frame * a->frame_size + from, to - from);
+    decommit_range (a, (uint64_t) frame * a->frame_size + from, to - from);
 }
 
 static void
-release (struct arena *a, uint32_t frame, uint32_t committed)
+release_frame (struct arena *a, uint32_t frame, uint32_t committed)
 {
   /* Must come before another thread can take the frame. */
   arena_decommit (a, frame, 0, committed);
@@ -235,7 +235,7 @@ release (struct arena *a, uint32_t frame, uint32_t committed)
   LOCK_FOR_SCOPE (&a->lock);
   if (!arena_commits_in_parts (a)
       && --a->granule_taken[frame / a->frames_per_granule] == 0)
-    decommit (a, granule_offset (a, frame), a->file->granule);
+    decommit_range (a, granule_offset (a, frame), a->file->granule);
   bit_clear (a->taken, frame);
   a->first_clear = MIN (a->first_clear, frame);
 }
@@ -243,8 +243,8 @@ release (struct arena *a, uint32_t frame, uint32_t committed)
 void
 arena_give (struct arena *a, uint32_t frame, uint32_t committed)
 {
-  if (!keep_spare (a, frame, committed))
-    release (a, frame, committed);
+  if (!keep_frame (a, frame, committed))
+    release_frame (a, frame, committed);
 }
 
 bool
@@ -254,13 +254,13 @@ arena_shrink (struct arena *a)
 
   {
     LOCK_FOR_SCOPE (&a->lock);
-    if (!take_spare (a, &frame, &committed)
-        && !take_reserved (a, &frame, &committed)) {
+    if (!take_spare_frame (a, &frame, &committed)
+        && !take_reserved_frame (a, &frame, &committed)) {
       errno = ENOSPC;
       return false;
     }
   }
-  release (a, frame, committed);
+  release_frame (a, frame, committed);
   return true;
 }
 
@@ -322,7 +322,7 @@ arena_reserve_excess (struct arena *a)
 }
 
 static bool
-leaves_room (const struct arena *a)
+has_room_beyond_reserve (const struct arena *a)
 {
   uint64_t limit = a->budget->limit, used = a->budget->used;
   uint64_t want = (uint64_t) a->reserve_frames * a->frame_size;
@@ -333,19 +333,19 @@ leaves_room (const struct arena *a)
 int
 arena_reserve_take (struct arena *a, uint32_t *frame)
 {
-  if (!leaves_room (a)) {
+  if (!has_room_beyond_reserve (a)) {
     errno = ENOSPC;
     return -1;
   }
   {
     LOCK_FOR_SCOPE (&a->lock);
-    if (take_free (a, frame) == -1)
+    if (take_free_frame (a, frame) == -1)
       return -1;
   }
   /* No other thread has the frame, so its memory needs no lock. */
   if (arena_commit_ahead (a, *frame, 0, a->frame_size) == 0)
     return 0;
-  release (a, *frame, 0);
+  release_frame (a, *frame, 0);
   errno = ENOSPC;
   return -1;
 }

@@ -46,7 +46,7 @@ lock_frame (struct objects *o, uint32_t frame)
 
 /* Put in FREE how many more objects fit in each class's committed memory. */
 static void
-count_free (struct objects *o, uint64_t free[SIZE_CLASSES_MAX])
+count_free_objects (struct objects *o, uint64_t free[SIZE_CLASSES_MAX])
 {
   uint32_t high_water = o->high_water;
 
@@ -69,7 +69,8 @@ count_free (struct objects *o, uint64_t free[SIZE_CLASSES_MAX])
  * has room for their objects: *FREE objects, which is reduced.
  */
 static uint32_t
-isolate_some (struct objects *o, uint32_t cls, int group, uint64_t *free)
+isolate_some_zspages (struct objects *o, uint32_t cls, int group,
+                      uint64_t *free)
 {
   struct object_class *oc = &o->classes[cls];
   uint32_t isolated = 0, next;
@@ -105,11 +106,11 @@ objects_isolate (struct objects *o)
   uint64_t free[SIZE_CLASSES_MAX];
   uint32_t isolated = 0, some;
 
-  count_free (o, free);
+  count_free_objects (o, free);
   for (uint32_t c = 0; c < o->sizes->count; ++c)
     for (int g = 0; g < GROUPS_TAKEN_FROM; ++g)
       do {
-        some = isolate_some (o, c, g, &free[c]);
+        some = isolate_some_zspages (o, c, g, &free[c]);
         isolated += some;
       } while (some > 0);
   return isolated;
@@ -166,7 +167,7 @@ trim_tail (struct objects *o, struct object_class *oc, uint32_t frame,
  * false if none is left.
  */
 static bool
-unisolate_some (struct objects *o, uint32_t cls)
+unisolate_some_zspages (struct objects *o, uint32_t cls)
 {
   struct object_class *oc = &o->classes[cls];
   const struct size_class *sc = size_class_at (o, cls);
@@ -187,7 +188,7 @@ objects_compaction_done (struct objects *o)
   uint32_t high_water = o->high_water;
 
   for (uint32_t c = 0; c < o->sizes->count; ++c)
-    while (unisolate_some (o, c))
+    while (unisolate_some_zspages (o, c))
       ;
   for (uint32_t f = 0; f < high_water; ++f) {
     struct object_class *oc = lock_frame (o, f);

@@ -27,20 +27,20 @@ struct growth {
  * the class needs no memory.
  */
 static bool
-begin (struct objects *o, uint32_t cls, struct growth *g)
+begin_growth (struct objects *o, uint32_t cls, struct growth *g)
 {
   const struct size_class *sc = size_class_at (o, cls);
   struct object_class *oc = &o->classes[cls];
   uint32_t more, extent = zspage_extent (sc);
   struct zspage *z;
 
-  if (!oc->hungry)
+  if (!oc->low)
     return false;
 
   LOCK_FOR_SCOPE (&oc->lock);
-  oc->hungry = false;
+  oc->low = false;
   g->cls = cls;
-  g->frame = fullest (oc);
+  g->frame = fullest_zspage (oc);
   if (g->frame == NIL)
     return false;
   z = &o->zspages[g->frame];
@@ -56,7 +56,7 @@ begin (struct objects *o, uint32_t cls, struct growth *g)
 }
 
 static void
-finish (struct objects *o, const struct growth *g, bool grown)
+finish_growth (struct objects *o, const struct growth *g, bool grown)
 {
   struct object_class *oc = &o->classes[g->cls];
   struct zspage *z = &o->zspages[g->frame];
@@ -83,9 +83,9 @@ objects_grow (struct objects *o)
   bool grown;
 
   for (uint32_t c = 0; c < o->sizes->count; ++c)
-    if (begin (o, c, &g)) {
+    if (begin_growth (o, c, &g)) {
       grown = arena_commit_ahead (o->arena, g.frame, g.from, g.to) == 0;
-      finish (o, &g, grown);
+      finish_growth (o, &g, grown);
       if (grown)
         return true;
     }

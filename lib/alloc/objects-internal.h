@@ -88,7 +88,7 @@ bytes_usable (const struct zspage *z, const struct size_class *sc)
 
 /* Return the frame of the fullest zspage with a free object, or NIL. */
 static inline uint32_t
-fullest (const struct object_class *oc)
+fullest_zspage (const struct object_class *oc)
 {
   for (int g = GROUPS_TAKEN_FROM - 1; g >= 0; --g)
     if (oc->heads[g] != NIL)

@@ -148,10 +148,10 @@ static void
 prefetch_growth (struct objects *o, struct object_class *oc,
                  const struct zspage *z, const struct size_class *sc)
 {
-  if (z->committed >= zspage_extent (sc) || oc->hungry
+  if (z->committed >= zspage_extent (sc) || oc->low
       || bytes_usable (z, sc) > bytes_ahead (oc) / 2 + OS_PAGE_SIZE)
     return;
-  oc->hungry = true;
+  oc->low = true;
   o->arena->reserve_wake (o->arena->reserve_opaque);
 }
 
@@ -236,7 +236,7 @@ bytes_to_keep (const struct object_class *oc, const struct size_class *sc,
  * NIL.
  */
 static uint32_t
-new_zspage (struct objects *o, struct object_class *oc, uint32_t cls,
+zspage_new (struct objects *o, struct object_class *oc, uint32_t cls,
             bool whole)
 {
   const struct size_class *sc = size_class_at (o, cls);
@@ -273,8 +273,8 @@ new_zspage (struct objects *o, struct object_class *oc, uint32_t cls,
  * it, or return another zspage whose lowest free object has memory, or NIL.
  */
 static uint32_t
-grow (struct objects *o, struct object_class *oc, uint32_t cls,
-      uint32_t frame, bool may_grow)
+find_or_commit (struct objects *o, struct object_class *oc, uint32_t cls,
+                uint32_t frame, bool may_grow)
 {
   const struct size_class *sc = size_class_at (o, cls);
   const struct zspage *z = &o->zspages[frame];
@@ -284,7 +284,7 @@ grow (struct objects *o, struct object_class *oc, uint32_t cls,
     other = find_committed (o, oc, sc);
     if (other == NIL && may_grow
         && (z->growing || o->arena->reserve_count > 0))
-      other = new_zspage (o, oc, cls, true);
+      other = zspage_new (o, oc, cls, true);
     if (other != NIL)
       return other;
   }
@@ -305,12 +305,12 @@ object_alloc (struct objects *o, uint32_t cls, uint32_t bytes, bool may_grow,
 
   LOCK_FOR_SCOPE (&oc->lock);
 
-  frame = fullest (oc);
+  frame = fullest_zspage (oc);
   if (frame == NIL)
-    frame = may_grow ? new_zspage (o, oc, cls, false) : NIL;
+    frame = may_grow ? zspage_new (o, oc, cls, false) : NIL;
   else if ((lowest_free (&o->zspages[frame]) + 1) * sc->size
            > o->zspages[frame].committed)
-    frame = grow (o, oc, cls, frame, may_grow);
+    frame = find_or_commit (o, oc, cls, frame, may_grow);
 
   if (frame == NIL) {
     errno = ENOSPC;

@@ -59,7 +59,7 @@ struct object_class {
   uint64_t used;                /* objects; = sum over its zspages */
   uint64_t bytes;               /* sum of the requested sizes */
   uint64_t committed;           /* bytes; = sum over its zspages */
-  _Atomic bool hungry;          /* little memory is left in the zspage from
+  _Atomic bool low;             /* little memory is left in the zspage from
                                  * which objects are allocated */
 };
 

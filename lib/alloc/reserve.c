@@ -15,7 +15,7 @@
  * the exchange orders that.
  */
 static void
-wake (void *opaque)
+wake_reserve (void *opaque)
 {
   struct reserve *r = opaque;
 
@@ -27,7 +27,7 @@ wake (void *opaque)
  * there is no memory.
  */
 static bool
-add_frame (struct reserve *r)
+add_reserved_frame (struct reserve *r)
 {
   struct arena *a = r->objects->arena;
   uint32_t frame;
@@ -47,7 +47,7 @@ add_frame (struct reserve *r)
  * need it sooner.
  */
 static void
-refill (struct reserve *r)
+refill_reserve (struct reserve *r)
 {
   struct arena *a = r->objects->arena;
   bool low = arena_reserve_excess (a)
@@ -57,7 +57,7 @@ refill (struct reserve *r)
   do
     while (!r->stop && objects_grow (r->objects))
       ;
-  while (!r->stop && low && add_frame (r) && (any = true));
+  while (!r->stop && low && add_reserved_frame (r) && (any = true));
   if (any)
     atomic_fetch_add (&r->refills, 1);
   while (!r->stop && arena_reserve_excess (a) > 0 && arena_shrink (a))
@@ -65,7 +65,7 @@ refill (struct reserve *r)
 }
 
 static void *
-keep (void *opaque)
+reserve_thread (void *opaque)
 {
   struct reserve *r = opaque;
 
@@ -74,11 +74,11 @@ keep (void *opaque)
     while (sem_wait (&r->wanted) == -1)
       ;
     r->is_working = true;
-    /* refill may miss what a request does from here on; that request wakes
-     * the thread again.
+    /* refill_reserve may miss what a request does from here on; that request
+     * wakes the thread again.
      */
     atomic_exchange (&r->is_wanted, false);
-    refill (r);
+    refill_reserve (r);
     r->is_working = false;
   }
   return NULL;
@@ -93,14 +93,14 @@ reserve_start (struct reserve *r, struct objects *objects, uint64_t bytes)
   sem_init (&r->wanted, 0, 0);
   if (arena_reserve_open (a, (uint32_t) MAX (FRAMES_MIN,
                                              bytes / a->frame_size),
-                          wake, r) == -1) {
+                          wake_reserve, r) == -1) {
     r->objects = NULL;
     return -1;
   }
-  while (add_frame (r))
+  while (add_reserved_frame (r))
     ;
   a->reserve_low = a->reserve_count;
-  r->running = os_start_thread (&r->thread, keep, r) == 0;
+  r->running = os_start_thread (&r->thread, reserve_thread, r) == 0;
   return r->running ? 0 : -1;
 }
 
