@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Greedy cover.  The worth of a segment is the number of pages that each
- * of its strings occurs in, besides its own; once a segment is chosen,
- * its strings are worth nothing.  So worth only falls, and a segment that
- * was the best, counted again, and still is better than what the others
- * were, is the best.
+/* The algorithm is a greedy cover.  The worth of a segment is the sum, over
+ * its strings, of the number of other pages that contain the string.  When a
+ * segment is chosen, its strings become worth nothing.  So the worth of a
+ * segment never rises: if the segment with the highest known worth is
+ * computed again and has not changed, no other segment is worth more.
  */
 
 #include <config.h>
@@ -21,16 +21,16 @@
 #define CELL_BITS 20
 #define CELLS ((size_t) 1 << CELL_BITS)
 
-/* What is known of the strings of one hash.  Those that collide are
- * taken for one, which costs less than telling them apart.
+/* The strings with one hash.  Strings that collide count as one string,
+ * which costs less than telling them apart.
  */
 struct cell {
-  uint16_t pages;               /* that it occurs in */
-  uint16_t stamp;               /* of the last page or segment seen */
+  uint16_t pages;               /* number of pages that contain it */
+  uint16_t stamp;               /* of the last page or segment with it */
 };
 
 struct candidate {
-  uint32_t worth;               /* when it was last counted */
+  uint32_t worth;               /* as last computed */
   uint32_t segment;             /* its number in the samples */
 };
 
@@ -39,17 +39,20 @@ struct training {
   size_t count, page_size;
   struct cell *cells;
   uint16_t stamp;
-  struct candidate *heap;       /* the best first */
+  struct candidate *heap;       /* a binary heap, the best first */
   size_t candidates;
   bool (*go_on) (void *opaque);
   void *opaque;
-  unsigned work;                /* segments looked at */
+  unsigned work;                /* segments since the last go_on */
   bool cancelled;
 };
 
-/* Segments to look at between two calls of go_on: a millisecond. */
+/* Segments between two calls of go_on: these take about a millisecond. */
 #define WORK_BETWEEN 512
 
+/* Count work on SEGMENTS segments, and call go_on from time to time.  Returns
+ * false if the training was cancelled.
+ */
 static bool
 may_go_on (struct training *t, unsigned segments)
 {
@@ -69,8 +72,8 @@ segments_in (size_t count, size_t page_size)
   return count * (page_size / SEGMENT_SIZE);
 }
 
-/* The cell of the string at P, or NULL where one byte is repeated, which
- * every codec compresses to nothing by itself.
+/* Return the cell of the string at P, or NULL if it repeats one byte: every
+ * codec compresses that well without a dictionary.
  */
 static struct cell *
 cell_of (struct training *t, const uint8_t *p)
@@ -83,7 +86,7 @@ cell_of (struct training *t, const uint8_t *p)
   return &t->cells[s * UINT64_C (0x9e3779b97f4a7c15) >> (64 - CELL_BITS)];
 }
 
-/* A stamp that no cell has. */
+/* Set t->stamp to a value that no cell has. */
 static void
 next_stamp (struct training *t)
 {
@@ -103,7 +106,8 @@ count_page (struct training *t, const uint8_t *page)
 
     if (c && c->stamp != t->stamp) {
       c->stamp = t->stamp;
-      c->pages += c->pages < UINT16_MAX;
+      if (c->pages < UINT16_MAX)
+        c->pages++;
     }
   }
 }
@@ -148,7 +152,7 @@ choose (struct training *t, uint32_t segment, uint8_t *out)
 
 /* ---- candidates ---- */
 
-/* Candidate I has become worse: move it down to its place. */
+/* Move candidate I, whose worth has fallen, down to its place in the heap. */
 static void
 sink (struct training *t, size_t i)
 {
@@ -168,8 +172,8 @@ sink (struct training *t, size_t i)
   t->heap[i] = moved;
 }
 
-/* Put the best at the top, counted again.  False when nothing that is
- * left is worth anything, or when cancelled.
+/* Move the best segment to the top of the heap.  Returns false if no segment
+ * is worth anything, or if the training was cancelled.
  */
 static bool
 find_best (struct training *t)
@@ -214,8 +218,8 @@ make_heap (struct training *t)
   return true;
 }
 
-/* Fill the SIZE bytes of OUT from their end.  Returns where the content
- * begins.
+/* Fill the SIZE bytes of OUT from their end.  Returns the offset at which the
+ * content begins.
  */
 static size_t
 fill (struct training *t, size_t size, uint8_t *out)
