@@ -17,7 +17,7 @@
 #include "codec.h"
 #include "codecs.h"
 
-/* Of an algorithm, its level included. */
+/* Longest name of an algorithm with its level. */
 #define NAME_MAX_LENGTH 64
 
 const struct codec *const codecs[] = {
@@ -53,7 +53,7 @@ codec_by_id (unsigned id)
   return NULL;
 }
 
-/* "lz4, lz4hc, zstd" */
+/* Put the names of all codecs in BUF, as in "lz4, lz4hc, zstd". */
 static void
 list_codecs (char *buf, size_t size)
 {
@@ -94,8 +94,8 @@ parse_level (const char *value, struct algorithm *a, char *error, size_t size)
   return 0;
 }
 
-/* Read all of FD, or one byte more than a dictionary may have, to D,
- * which has room for that.
+/* Read all of FD to D, or one byte more than a dictionary may have, so that
+ * the caller sees that it is too large.  D has room for that.
  */
 static int
 read_content (int fd, struct dictionary_content *d)
@@ -110,7 +110,9 @@ read_content (int fd, struct dictionary_content *d)
   return r == -1 ? -1 : 0;
 }
 
-/* Without waiting for the writer of a pipe.  NULL with errno set. */
+/* Returns NULL with errno set on failure.  Does not wait for the writer of a
+ * pipe.
+ */
 static struct dictionary_content *
 read_dictionary (const char *path)
 {
@@ -131,7 +133,9 @@ read_dictionary (const char *path)
   return NULL;
 }
 
-/* Can it be made ready?  0, or -1 with errno. */
+/* Check that an encoder and a decoder can be made of D.  Returns 0, or -1
+ * with errno.
+ */
 static int
 try_dictionary (const struct algorithm *a, const struct dictionary_content *d)
 {
@@ -149,7 +153,7 @@ try_dictionary (const struct algorithm *a, const struct dictionary_content *d)
   return 0;
 }
 
-/* NULL when D can be used, or what is wrong with it. */
+/* Return NULL if D can be used, otherwise a message. */
 static const char *
 dictionary_fault (const struct algorithm *a,
                   const struct dictionary_content *d)
@@ -200,7 +204,7 @@ parse_parameter (const char *param, struct algorithm *a,
                   a->codec->dictionaries ? ", dict=FILE and dict=auto" : "");
 }
 
-/* SPEC is taken apart. */
+/* Modifies SPEC. */
 static int
 parse (char *spec, struct algorithm *a, char *error, size_t size)
 {

@@ -10,8 +10,8 @@
 
 #include "codecs.h"
 
-/* What libdeflate 1.14 allocates; it does not tell.  Rounded up from
- * malloc's view of each group of levels.
+/* The memory that libdeflate 1.14 allocates, for which it has no function:
+ * measured with malloc for each group of levels, and rounded up.
  */
 #define COMPRESSOR_BYTES_FAST (700 * 1024)
 #define COMPRESSOR_BYTES_BEST (9 * 1024 * 1024)

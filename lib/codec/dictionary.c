@@ -17,8 +17,9 @@
 
 /* ---- memory behind areas ---- */
 
-/* Does an area's memory come and go with it?  Huge pages hold several
- * areas: these come with the first dictionary, and stay.
+/* Return whether each area has memory of its own.  Otherwise several areas
+ * share a huge page: all of them are allocated with the first dictionary,
+ * and never freed.
  */
 static bool
 areas_are_apart (const struct dictionaries *d)
@@ -32,7 +33,7 @@ areas_size (const struct dictionaries *d)
   return align_up (AREAS_SIZE, d->file->granule);
 }
 
-/* Bytes of memory that content of LENGTH bytes takes in its area. */
+/* Return how many bytes of memory LENGTH bytes of content take in an area. */
 static uint64_t
 area_bytes (const struct dictionaries *d, size_t length)
 {
@@ -45,7 +46,9 @@ area_of (const struct dictionaries *d, unsigned n)
   return d->areas + (size_t) n * POOL_DICTIONARY_MAX;
 }
 
-/* The huge pages that all areas share, if it comes to that. */
+/* Take the huge pages that areas share from the budget, unless that was done
+ * or there are none.
+ */
 static int
 take_shared (struct dictionaries *d)
 {
@@ -57,7 +60,7 @@ take_shared (struct dictionaries *d)
   return 0;
 }
 
-/* Give back all that lies in area N from byte FROM on. */
+/* Free the memory of area N from byte FROM on. */
 static void
 punch_area (struct dictionaries *d, unsigned n, uint64_t from)
 {
@@ -69,8 +72,8 @@ punch_area (struct dictionaries *d, unsigned n, uint64_t from)
 
 /* ---- one generation ---- */
 
-/* Make area N, which has its content, something to decompress by.
- * LIMITED: as far as the budget allows.
+/* Create the decoder of G, which has its content.  If LIMITED is true, fail
+ * with ENOSPC if the budget has no room for it.
  */
 static int
 make_decoder (struct dictionaries *d, struct dictionary *g, bool limited)
@@ -102,8 +105,8 @@ free_decoder (struct dictionaries *d, struct dictionary *g)
     d->codec->dictionaries->decoder_free (decoder);
 }
 
-/* Make area N free: first its record, so that one that is there always
- * has its content.
+/* Make area N free.  Clears the record before the content: after a kill, a
+ * record that exists must have its content.
  */
 static void
 clear (struct dictionaries *d, unsigned n)
@@ -120,8 +123,8 @@ clear (struct dictionaries *d, unsigned n)
 
 /* ---- opening ---- */
 
-/* Is the content of area N what its record says?  Not even a look at a
- * hole, which would fill it, and there may be no memory for that.
+/* Return whether the content of area N is what its record says.  Does not
+ * read holes: that would allocate memory, and there may be none.
  */
 static bool
 content_is_whole (const struct dictionaries *d, unsigned n,
@@ -135,8 +138,9 @@ content_is_whole (const struct dictionaries *d, unsigned n,
     && XXH3_64bits (area_of (d, n), record->length) == record->sum;
 }
 
-/* What is lost is cleared: its pages are counted, so that none of them
- * is ever decompressed by what comes to lie there.
+/* Load the dictionary of area N if it has one.  A damaged one is cleared.
+ * The slots that name it still count, so that the area stays unused and none
+ * of its pages is ever decompressed with another dictionary.
  */
 static int
 load (struct dictionaries *d, unsigned n)
@@ -200,8 +204,8 @@ dictionaries_close (struct dictionaries *d)
 
 /* ---- adding ---- */
 
-/* Is CONTENT here already?  Servers are started with the same file again
- * and again.
+/* Return the generation with this content, or -1.  Servers often start with
+ * the same dictionary as before.
  */
 static int
 find_content (const struct dictionaries *d, const void *content,
@@ -217,8 +221,9 @@ find_content (const struct dictionaries *d, const void *content,
   return -1;
 }
 
-/* An area that no slot names, not even one whose dictionary is lost: the
- * wrong dictionary would make another page of it.
+/* Return an area that has no dictionary and that no slot names, or -1 with
+ * errno EMLINK.  Pages whose dictionary was damaged still name its area: a
+ * new dictionary there would decompress them to wrong content.
  */
 static int
 find_free (const struct dictionaries *d)
@@ -230,7 +235,9 @@ find_free (const struct dictionaries *d)
   return -1;
 }
 
-/* Fill area N with what G says; then it needs only to be published. */
+/* Fill area N with CONTENT, of g->length bytes, and create its decoder; then
+ * only the record is missing.
+ */
 static int
 fill_area (struct dictionaries *d, unsigned n, struct dictionary *g,
            const void *content)
@@ -308,7 +315,7 @@ dictionaries_release (struct dictionaries *d, int generation)
   atomic_fetch_sub (&d->generations[generation].holders, 1);
 }
 
-/* Added to the holders of a generation that is being dropped. */
+/* Added to the number of holders while a generation is being dropped. */
 #define DROPPING (UINT_MAX / 2 + 1)
 
 bool
@@ -327,8 +334,9 @@ dictionaries_try_hold (struct dictionaries *d, unsigned id)
   return false;
 }
 
-/* From here on nobody can hold it; then it is known whether slots need
- * it, since they are counted while their writers hold.
+/* Drop generation N if it is unused.  Once DROPPING is added, no thread can
+ * hold it any more.  Only then can the slots be checked: a slot is counted
+ * while its writer holds the generation.
  */
 static bool
 drop (struct dictionaries *d, unsigned n)

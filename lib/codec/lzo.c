@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* LZO1X: level 1 is LZO1X-1, level 999 the slow, strong compressor of
- * the same format.
+/* LZO1X.  Level 1 is LZO1X-1; level 999 is the slower compressor of the same
+ * format, which compresses better.
  */
 
 #include <config.h>

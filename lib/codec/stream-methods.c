@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A method comes in three steps: from the first on, no stream is made; then
- * each stream that there is gets what it needs, while it goes on working by
- * what it has; and only then does anybody hear of it.
+/* A method is added in three steps.  First, the creation of streams stops.
+ * Then each existing stream gets the contexts that it needs, while requests
+ * go on with the methods that it has.  Only then is the new method published.
  */
 
 #include <config.h>
@@ -44,8 +44,8 @@ can_decompress (const struct streams *s, const struct codec *codec)
   return (s->codecs >> codec->id & 1) != 0;
 }
 
-/* What STREAM, which may be in use, needs for the method at PLACE.  PAGE and
- * OUT are as of stream_warm.
+/* Create STREAM's contexts for the method at PLACE; STREAM may be in use.
+ * PAGE and OUT are as in stream_warm.
  */
 static int
 prepare_stream (struct streams *s, struct stream *stream, unsigned place,
@@ -74,7 +74,7 @@ prepare_all (struct streams *s, unsigned place)
   return r;
 }
 
-/* Nobody uses the method at PLACE any more, or does so yet. */
+/* Close the method at PLACE, which no stream uses. */
 static void
 close_method (struct streams *s, unsigned place)
 {
@@ -86,7 +86,9 @@ close_method (struct streams *s, unsigned place)
   method_close (&s->methods[place]);
 }
 
-/* What was made to read what the method writes was made for it alone. */
+/* Undo a method that could not be added.  Contexts for decompressing its
+ * output, if streams could not do that before, were created only for it.
+ */
 static void
 undo (struct streams *s, unsigned place)
 {
@@ -100,7 +102,7 @@ undo (struct streams *s, unsigned place)
   errno = err;
 }
 
-/* Errors as of streams_change. */
+/* Errors are as in streams_change. */
 static int
 open_method (struct streams *s, unsigned place,
              const struct algorithm *algorithm,
@@ -130,7 +132,9 @@ all_recovered (const struct streams *s)
   return true;
 }
 
-/* The method at PLACE, which is ready, is the one from now on. */
+/* Make the method at PLACE, which is ready, the pool's method, and wait until
+ * all streams use it.  Streams may be created again while it waits.
+ */
 static void
 adopt (struct streams *s, unsigned place)
 {
@@ -173,7 +177,9 @@ streams_get_method (struct streams *s, const struct codec **codec, int *level)
 
 /* ---- those of devices ---- */
 
-/* The place of ALGORITHM, or a free one, or -1 with errno EMLINK. */
+/* Return the place of the method for ALGORITHM, or a free place, or -1 with
+ * errno EMLINK.
+ */
 static int
 find_place (const struct streams *s, const struct algorithm *algorithm)
 {

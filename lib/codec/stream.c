@@ -16,7 +16,7 @@
 #define STREAMS_MIN 16
 #define STREAMS_PER_CPU 2
 
-/* Any stream, whole or half built. */
+/* Free a stream; some of its parts may not exist yet. */
 static void
 stream_free (struct streams *s, struct stream *stream)
 {
@@ -120,7 +120,7 @@ stream_warm (const struct streams *s, const struct stream *stream,
   uint32_t word = 1;
   size_t length;
 
-  /* Neither constant nor random: codecs are to look for something. */
+  /* Neither constant nor random, so that codecs search for matches. */
   for (size_t i = 0; i < s->page_size; ++i) {
     word = word * 1664525 + 1013904223;
     page[i] = (uint8_t) ("abcdefghijklmnop"[word >> 28]);
@@ -131,8 +131,8 @@ stream_warm (const struct streams *s, const struct stream *stream,
     method->codec->decompress (d->p, out, length, page, s->page_size);
 }
 
-/* Contexts for everything that a slot may name, since a read must not
- * fail for want of memory later.
+/* Create contexts for all codecs that slots may name: a later read must not
+ * fail for lack of memory.
  */
 static int
 make_decompressors (struct streams *s, struct stream *stream)
@@ -144,7 +144,7 @@ make_decompressors (struct streams *s, struct stream *stream)
   return 0;
 }
 
-/* ... and for all that a device or the pool may want. */
+/* Create contexts for all methods of the pool and its devices. */
 static int
 make_compressors (struct streams *s, struct stream *stream)
 {
@@ -154,7 +154,7 @@ make_compressors (struct streams *s, struct stream *stream)
   return 0;
 }
 
-/* Of any codec, since methods come and go. */
+/* The largest bound of all codecs, since methods change. */
 size_t
 stream_out_bytes (const struct streams *s)
 {
@@ -291,8 +291,8 @@ streams_close (struct streams *s)
 
 /* ---- taking ---- */
 
-/* A new stream, made without holding the lock; NULL when there is no
- * memory.  Methods stay as they are meanwhile.
+/* Create a stream.  The lock is held, and released meanwhile; methods don't
+ * change during that time.  Returns NULL if there is no memory.
  */
 static struct stream *
 make_unlocked (struct streams *s)
@@ -308,8 +308,8 @@ make_unlocked (struct streams *s)
   return stream;
 }
 
-/* Called with the lock held and no stream idle: make one, if there may
- * be another.
+/* Create a stream, unless there are enough or none may be created now.  The
+ * lock is held.
  */
 static struct stream *
 make_another (struct streams *s)
@@ -325,11 +325,11 @@ make_another (struct streams *s)
     s->made = stream;
   }
   else
-    s->count--;                 /* wait for one of those that are */
+    s->count--;                 /* the caller waits for an existing one */
   return stream;
 }
 
-/* Use all that a request would, so that the memory is there. */
+/* Use everything that a request would, so that its memory is resident. */
 static void
 warm (struct streams *s, struct stream *stream)
 {
@@ -377,9 +377,9 @@ stream_pin (struct streams *s, struct stream *stream, unsigned id)
   return true;
 }
 
-/* Called with the lock held: wait for one that is put back.  It is handed
- * over in turn, since who put it back may want it again sooner than we
- * wake up.
+/* Wait for a stream that is put back; the lock is held.  Streams are handed
+ * over in turn: the thread that puts one back may want it again before this
+ * one wakes up.
  */
 static struct stream *
 wait_for_stream (struct streams *s)
@@ -405,7 +405,7 @@ stream_get (struct streams *s)
     s->in_use++;
     return stream;
   }
-  /* While one was not to be made, another may have come. */
+  /* make_another releases the lock, so a stream may be idle now. */
   stream = s->idle;
   if (!stream)
     return wait_for_stream (s);

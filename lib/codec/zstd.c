@@ -17,7 +17,8 @@
 static bool
 level_valid (int level)
 {
-  return level != 0 && level >= ZSTD_minCLevel () && level <= ZSTD_maxCLevel ();
+  return level != 0
+    && level >= ZSTD_minCLevel () && level <= ZSTD_maxCLevel ();
 }
 
 static size_t
@@ -34,8 +35,9 @@ compress (void *ctx, int level, const void *src, size_t size, void *dst)
   return ZSTD_isError (r) ? 0 : r;
 }
 
-/* Is it one frame of today's format, as compress writes?  The library
- * would take older ones too, with code that allocates.
+/* Return whether it is one frame of the current format, which compress
+ * writes.  The library would also accept older formats, with code that
+ * allocates memory.
  */
 static bool
 is_one_frame (const void *src, size_t length)
@@ -101,9 +103,9 @@ decompressor_new (size_t *bytes)
 
 /* ---- dictionaries ---- */
 
-/* What is not in the format of the library is raw content.  That needs
- * nothing but itself to decompress with; what is has tables, which take
- * long to read.
+/* A dictionary is raw content or in the library's format.  Raw content needs
+ * no preparation for decompressing.  The library's format has tables, which
+ * take long to read, so they are read once.
  */
 struct decoder {
   const void *content;
@@ -122,8 +124,8 @@ is_formatted (const void *content, size_t length)
   return le32toh (magic) == ZSTD_MAGIC_DICTIONARY;
 }
 
-/* Before 1.5.6 the library does not look whether it got the memory for
- * an encoder: look before it does, for as much as any level wants.
+/* Before version 1.5.6 the library does not check whether it got the memory
+ * for an encoder.  So check before, with as much memory as any level needs.
  */
 static bool
 may_be_memory_for_encoder (size_t length)
@@ -165,8 +167,8 @@ compress_with_dictionary (void *ctx, const void *src, size_t size, void *dst)
   return ZSTD_isError (r) ? 0 : r;
 }
 
-/* The slot says which dictionary it is, so the frame need not.  The
- * level is the encoder's.
+/* Make CTX compress with ENCODER, at its level.  The frame doesn't name the
+ * dictionary, since the slot does.
  */
 static bool
 bind (ZSTD_CCtx *ctx, const ZSTD_CDict *encoder)
