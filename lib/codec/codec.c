@@ -55,7 +55,7 @@ codec_by_id (unsigned id)
 
 /* Put the names of all codecs in BUF, as in "lz4, lz4hc, zstd". */
 static void
-list_codecs (char *buf, size_t size)
+list_codec_names (char *buf, size_t size)
 {
   size_t used = 0;
 
@@ -66,7 +66,7 @@ list_codecs (char *buf, size_t size)
 }
 
 static int __attribute__ ((format (printf, 3, 4)))
-invalid (char *error, size_t size, const char *fmt, ...)
+set_error (char *error, size_t size, const char *fmt, ...)
 {
   va_list args;
 
@@ -85,11 +85,10 @@ parse_level (const char *value, struct algorithm *a, char *error, size_t size)
 
   errno = 0;
   level = strtol (value, &end, 10);
-  if (end == value || *end != '\0' || errno != 0
-      || level < INT_MIN || level > INT_MAX
-      || !a->codec->level_valid ((int) level))
-    return invalid (error, size, "%s: level '%s' is not valid: %s",
-                    a->codec->name, value, a->codec->levels);
+  if (end == value || *end != '\0' || errno != 0 || level < INT_MIN
+      || level > INT_MAX || !a->codec->level_is_valid ((int) level))
+    return set_error (error, size, "%s: level '%s' is not valid: %s",
+                      a->codec->name, value, a->codec->levels);
   a->level = (int) level;
   return 0;
 }
@@ -155,8 +154,8 @@ try_dictionary (const struct algorithm *a, const struct dictionary_content *d)
 
 /* Return NULL if D can be used, otherwise a message. */
 static const char *
-dictionary_fault (const struct algorithm *a,
-                  const struct dictionary_content *d)
+describe_dictionary_fault (const struct algorithm *a,
+                           const struct dictionary_content *d)
 {
   if (!d)
     return strerror (errno);
@@ -177,16 +176,17 @@ parse_dictionary (const char *value, struct algorithm *a,
 
   algorithm_free (a);
   if (!a->codec->dictionaries)
-    return invalid (error, size, "%s: dict=%.100s: only zstd has dictionaries",
-                    a->codec->name, value);
+    return set_error (error, size,
+                      "%s: dict=%.100s: only zstd has dictionaries",
+                      a->codec->name, value);
   a->auto_dictionary = strcmp (value, "auto") == 0;
   if (a->auto_dictionary)
     return 0;
   a->dictionary = read_dictionary (value);
-  fault = dictionary_fault (a, a->dictionary);
+  fault = describe_dictionary_fault (a, a->dictionary);
   if (fault)
-    return invalid (error, size, "%s: dict=%.100s: %s",
-                    a->codec->name, value, fault);
+    return set_error (error, size, "%s: dict=%.100s: %s", a->codec->name,
+                      value, fault);
   return 0;
 }
 
@@ -198,25 +198,25 @@ parse_parameter (const char *param, struct algorithm *a,
     return parse_level (param + 6, a, error, size);
   if (strncmp (param, "dict=", 5) == 0)
     return parse_dictionary (param + 5, a, error, size);
-  return invalid (error, size,
-                  "%s: unknown parameter '%.100s': valid is level=N (%s)%s",
-                  a->codec->name, param, a->codec->levels,
-                  a->codec->dictionaries ? ", dict=FILE and dict=auto" : "");
+  return set_error (error, size,
+                    "%s: unknown parameter '%.100s': valid is level=N (%s)%s",
+                    a->codec->name, param, a->codec->levels,
+                    a->codec->dictionaries ? ", dict=FILE and dict=auto" : "");
 }
 
 /* Modifies SPEC. */
 static int
-parse (char *spec, struct algorithm *a, char *error, size_t size)
+parse_algorithm (char *spec, struct algorithm *a, char *error, size_t size)
 {
   char *name = strsep (&spec, ":"), *param, names[128];
 
   a->codec = codec_by_name (name);
   if (!a->codec) {
-    list_codecs (names, sizeof names);
+    list_codec_names (names, sizeof names);
     return strlen (name) > NAME_MAX_LENGTH
-      ? invalid (error, size, "the name of the algorithm is too long")
-      : invalid (error, size, "unknown algorithm '%s': valid are %s",
-                 name, names);
+      ? set_error (error, size, "the name of the algorithm is too long")
+      : set_error (error, size, "unknown algorithm '%s': valid are %s", name,
+                   names);
   }
   a->level = a->codec->default_level;
   while ((param = strsep (&spec, ":")) != NULL)
@@ -233,9 +233,9 @@ algorithm_parse (const char *spec, struct algorithm *a,
 
   *a = (struct algorithm) { .codec = NULL };
   if (strlen (spec) >= sizeof copy)
-    return invalid (error, size, "the name of the algorithm is too long");
+    return set_error (error, size, "the name of the algorithm is too long");
   strcpy (copy, spec);
-  if (parse (copy, a, error, size) == 0)
+  if (parse_algorithm (copy, a, error, size) == 0)
     return 0;
   algorithm_free (a);
   return -1;

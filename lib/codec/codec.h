@@ -67,7 +67,7 @@ struct codec {
   enum codec_id id;
   int default_level;
   const char *levels;           /* the valid ones, for messages */
-  bool (*level_valid) (int level);
+  bool (*level_is_valid) (int level);
 
   /* Return the largest size that SIZE bytes can compress to. */
   size_t (*bound) (size_t size);

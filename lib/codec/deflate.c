@@ -18,19 +18,19 @@
 #define DECOMPRESSOR_BYTES (12 * 1024)
 
 static bool
-level_valid (int level)
+deflate_level_is_valid (int level)
 {
   return level >= 1 && level <= 12;
 }
 
 static size_t
-bound (size_t size)
+deflate_bound (size_t size)
 {
   return libdeflate_deflate_compress_bound (NULL, size);
 }
 
 static void *
-compressor_new (int level, size_t page_size, size_t *bytes)
+deflate_compressor_new (int level, size_t page_size, size_t *bytes)
 {
   struct libdeflate_compressor *ctx = libdeflate_alloc_compressor (level);
 
@@ -42,20 +42,22 @@ compressor_new (int level, size_t page_size, size_t *bytes)
 }
 
 static void
-compressor_free (void *ctx)
+deflate_compressor_free (void *ctx)
 {
   libdeflate_free_compressor (ctx);
 }
 
 static size_t
-compress (void *ctx, int level, const void *src, size_t size, void *dst)
+deflate_compress (void *ctx, int level, const void *src, size_t size,
+                  void *dst)
 {
   (void) level;
-  return libdeflate_deflate_compress (ctx, src, size, dst, bound (size));
+  return libdeflate_deflate_compress (ctx, src, size, dst,
+                                      deflate_bound (size));
 }
 
 static void *
-decompressor_new (size_t *bytes)
+deflate_decompressor_new (size_t *bytes)
 {
   struct libdeflate_decompressor *ctx = libdeflate_alloc_decompressor ();
 
@@ -66,13 +68,14 @@ decompressor_new (size_t *bytes)
 }
 
 static void
-decompressor_free (void *ctx)
+deflate_decompressor_free (void *ctx)
 {
   libdeflate_free_decompressor (ctx);
 }
 
 static int
-decompress (void *ctx, const void *src, size_t length, void *dst, size_t size)
+deflate_decompress (void *ctx, const void *src, size_t length, void *dst,
+                    size_t size)
 {
   size_t out;
 
@@ -85,12 +88,12 @@ const struct codec codec_deflate = {
   .id = CODEC_DEFLATE,
   .default_level = 6,
   .levels = "1 (fastest) to 12 (best)",
-  .level_valid = level_valid,
-  .bound = bound,
-  .compressor_new = compressor_new,
-  .compressor_free = compressor_free,
-  .compress = compress,
-  .decompressor_new = decompressor_new,
-  .decompressor_free = decompressor_free,
-  .decompress = decompress,
+  .level_is_valid = deflate_level_is_valid,
+  .bound = deflate_bound,
+  .compressor_new = deflate_compressor_new,
+  .compressor_free = deflate_compressor_free,
+  .compress = deflate_compress,
+  .decompressor_new = deflate_decompressor_new,
+  .decompressor_free = deflate_decompressor_free,
+  .decompress = deflate_decompress,
 };

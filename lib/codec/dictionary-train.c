@@ -54,7 +54,7 @@ struct training {
  * false if the training was cancelled.
  */
 static bool
-may_go_on (struct training *t, unsigned segments)
+account_work (struct training *t, unsigned segments)
 {
   t->work += segments;
   if (t->work >= WORK_BETWEEN) {
@@ -137,7 +137,7 @@ worth_of (struct training *t, uint32_t segment)
 }
 
 static void
-choose (struct training *t, uint32_t segment, uint8_t *out)
+choose_segment (struct training *t, uint32_t segment, uint8_t *out)
 {
   const uint8_t *p = segment_at (t, segment);
 
@@ -154,7 +154,7 @@ choose (struct training *t, uint32_t segment, uint8_t *out)
 
 /* Move candidate I, whose worth has fallen, down to its place in the heap. */
 static void
-sink (struct training *t, size_t i)
+sift_down (struct training *t, size_t i)
 {
   struct candidate moved = t->heap[i];
 
@@ -176,15 +176,15 @@ sink (struct training *t, size_t i)
  * is worth anything, or if the training was cancelled.
  */
 static bool
-find_best (struct training *t)
+find_best_segment (struct training *t)
 {
-  while (t->candidates > 0 && t->heap[0].worth > 0 && may_go_on (t, 1)) {
+  while (t->candidates > 0 && t->heap[0].worth > 0 && account_work (t, 1)) {
     uint32_t worth = worth_of (t, t->heap[0].segment);
 
     if (worth == t->heap[0].worth)
       return true;
     t->heap[0].worth = worth;
-    sink (t, 0);
+    sift_down (t, 0);
   }
   return false;
 }
@@ -192,10 +192,10 @@ find_best (struct training *t)
 /* ---- training ---- */
 
 static bool
-count_all (struct training *t)
+count_all_pages (struct training *t)
 {
   for (size_t i = 0; i < t->count; ++i) {
-    if (!may_go_on (t, (unsigned) (t->page_size / SEGMENT_SIZE)))
+    if (!account_work (t, (unsigned) (t->page_size / SEGMENT_SIZE)))
       return false;
     count_page (t, t->samples + i * t->page_size);
   }
@@ -207,14 +207,14 @@ make_heap (struct training *t)
 {
   t->candidates = segments_in (t->count, t->page_size);
   for (size_t i = 0; i < t->candidates; ++i) {
-    if (!may_go_on (t, 1))
+    if (!account_work (t, 1))
       return false;
     t->heap[i] = (struct candidate) {
       .worth = worth_of (t, (uint32_t) i), .segment = (uint32_t) i,
     };
   }
   for (size_t i = t->candidates / 2; i-- > 0; )
-    sink (t, i);
+    sift_down (t, i);
   return true;
 }
 
@@ -222,26 +222,26 @@ make_heap (struct training *t)
  * content begins.
  */
 static size_t
-fill (struct training *t, size_t size, uint8_t *out)
+choose_segments (struct training *t, size_t size, uint8_t *out)
 {
   size_t at = size;
 
-  while (at >= SEGMENT_SIZE && find_best (t)) {
+  while (at >= SEGMENT_SIZE && find_best_segment (t)) {
     at -= SEGMENT_SIZE;
-    choose (t, t->heap[0].segment, out + at);
+    choose_segment (t, t->heap[0].segment, out + at);
     t->heap[0].worth = 0;
-    sink (t, 0);
+    sift_down (t, 0);
   }
   return at;
 }
 
 static ssize_t
-train (struct training *t, size_t size, uint8_t *out)
+build_dictionary (struct training *t, size_t size, uint8_t *out)
 {
   size_t at = size;
 
-  if (count_all (t) && make_heap (t))
-    at = fill (t, size, out);
+  if (count_all_pages (t) && make_heap (t))
+    at = choose_segments (t, size, out);
   if (t->cancelled) {
     errno = ECANCELED;
     return -1;
@@ -276,7 +276,7 @@ dictionary_train (const void *samples, size_t count, size_t page_size,
   t.heap = malloc (MAX (1, segments_in (count, page_size))
                    * sizeof t.heap[0]);
   if (t.cells && t.heap)
-    length = train (&t, size, out);
+    length = build_dictionary (&t, size, out);
   err = errno;
   free (t.heap);
   free (t.cells);

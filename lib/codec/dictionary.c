@@ -50,7 +50,7 @@ area_of (const struct dictionaries *d, unsigned n)
  * or there are none.
  */
 static int
-take_shared (struct dictionaries *d)
+take_shared_pages (struct dictionaries *d)
 {
   if (areas_are_apart (d) || d->shared_bytes > 0)
     return 0;
@@ -109,7 +109,7 @@ free_decoder (struct dictionaries *d, struct dictionary *g)
  * record that exists must have its content.
  */
 static void
-clear (struct dictionaries *d, unsigned n)
+clear_area (struct dictionaries *d, unsigned n)
 {
   struct dictionary *g = &d->generations[n];
 
@@ -143,14 +143,14 @@ content_is_whole (const struct dictionaries *d, unsigned n,
  * of its pages is ever decompressed with another dictionary.
  */
 static int
-load (struct dictionaries *d, unsigned n)
+load_area (struct dictionaries *d, unsigned n)
 {
   struct dictionary *g = &d->generations[n];
   struct dictionary_record record;
 
   if (pool_file_get_dictionary (d->file, n, &record) == -1
       || !content_is_whole (d, n, &record)) {
-    clear (d, n);
+    clear_area (d, n);
     return 0;
   }
   g->length = record.length;
@@ -163,7 +163,7 @@ load (struct dictionaries *d, unsigned n)
     return 0;
   if (errno != EINVAL)
     return -1;
-  clear (d, n);
+  clear_area (d, n);
   return 0;
 }
 
@@ -181,7 +181,7 @@ dictionaries_open (struct dictionaries *d, struct pool_file *file,
     return -1;
   for (unsigned n = 0; n < POOL_DICTIONARIES; ++n) {
     d->generations[n].content = area_of (d, n);
-    if (!file->created && load (d, n) == -1)
+    if (!file->created && load_area (d, n) == -1)
       return -1;
   }
   return 0;
@@ -226,7 +226,7 @@ find_content (const struct dictionaries *d, const void *content,
  * new dictionary there would decompress them to wrong content.
  */
 static int
-find_free (const struct dictionaries *d)
+find_free_area (const struct dictionaries *d)
 {
   for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
     if (d->generations[n].length == 0 && d->generations[n].slots == 0)
@@ -244,7 +244,7 @@ fill_area (struct dictionaries *d, unsigned n, struct dictionary *g,
 {
   uint64_t bytes = area_bytes (d, g->length);
 
-  if (take_shared (d) == -1 || budget_take (d->budget, bytes) == -1)
+  if (take_shared_pages (d) == -1 || budget_take (d->budget, bytes) == -1)
     return -1;
   g->bytes = bytes;
   if (os_populate (d->file->fd, area_of (d, n),
@@ -269,13 +269,13 @@ dictionaries_add (struct dictionaries *d, const void *content, size_t length)
   }
   n = find_content (d, content, length);
   if (n == -1) {
-    if ((n = find_free (d)) == -1)
+    if ((n = find_free_area (d)) == -1)
       return -1;
     d->generations[n].length = length;
     if (fill_area (d, (unsigned) n, &d->generations[n], content) == -1) {
       int err = errno;
 
-      clear (d, (unsigned) n);
+      clear_area (d, (unsigned) n);
       errno = err;
       return -1;
     }
@@ -339,7 +339,7 @@ dictionaries_try_hold (struct dictionaries *d, unsigned id)
  * while its writer holds the generation.
  */
 static bool
-drop (struct dictionaries *d, unsigned n)
+drop_generation (struct dictionaries *d, unsigned n)
 {
   struct dictionary *g = &d->generations[n];
   unsigned none = 0;
@@ -350,7 +350,7 @@ drop (struct dictionaries *d, unsigned n)
     return false;
   unused = atomic_load (&g->slots) == 0;
   if (unused)
-    clear (d, n);
+    clear_area (d, n);
   atomic_fetch_sub (&g->holders, DROPPING);
   return unused;
 }
@@ -361,7 +361,7 @@ dictionaries_drop_unused (struct dictionaries *d)
   unsigned dropped = 0;
 
   for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
-    dropped += drop (d, n);
+    dropped += drop_generation (d, n);
   return dropped;
 }
 

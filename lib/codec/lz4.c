@@ -15,7 +15,7 @@
 #define ACCELERATION_MAX 65537
 
 static bool
-level_valid (int level)
+lz4_level_is_valid (int level)
 {
   return level >= 1 && level <= ACCELERATION_MAX;
 }
@@ -27,7 +27,7 @@ lz4_bound (size_t size)
 }
 
 static void *
-compressor_new (int level, size_t page_size, size_t *bytes)
+lz4_compressor_new (int level, size_t page_size, size_t *bytes)
 {
   (void) level;
   (void) page_size;
@@ -36,7 +36,7 @@ compressor_new (int level, size_t page_size, size_t *bytes)
 }
 
 static size_t
-compress (void *ctx, int level, const void *src, size_t size, void *dst)
+lz4_compress (void *ctx, int level, const void *src, size_t size, void *dst)
 {
   return (size_t) LZ4_compress_fast_extState (ctx, src, dst, (int) size,
                                               (int) lz4_bound (size), level);
@@ -56,10 +56,10 @@ const struct codec codec_lz4 = {
   .id = CODEC_LZ4,
   .default_level = 1,
   .levels = "1 (best) to 65537 (fastest)",
-  .level_valid = level_valid,
+  .level_is_valid = lz4_level_is_valid,
   .bound = lz4_bound,
-  .compressor_new = compressor_new,
+  .compressor_new = lz4_compressor_new,
   .compressor_free = free,
-  .compress = compress,
+  .compress = lz4_compress,
   .decompress = lz4_decompress,
 };

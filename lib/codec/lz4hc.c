@@ -10,13 +10,13 @@
 #include "codecs.h"
 
 static bool
-level_valid (int level)
+lz4hc_level_is_valid (int level)
 {
   return level >= 1 && level <= LZ4HC_CLEVEL_MAX;
 }
 
 static void *
-compressor_new (int level, size_t page_size, size_t *bytes)
+lz4hc_compressor_new (int level, size_t page_size, size_t *bytes)
 {
   (void) level;
   (void) page_size;
@@ -25,7 +25,7 @@ compressor_new (int level, size_t page_size, size_t *bytes)
 }
 
 static size_t
-compress (void *ctx, int level, const void *src, size_t size, void *dst)
+lz4hc_compress (void *ctx, int level, const void *src, size_t size, void *dst)
 {
   return (size_t) LZ4_compress_HC_extStateHC (ctx, src, dst, (int) size,
                                               (int) lz4_bound (size), level);
@@ -36,10 +36,10 @@ const struct codec codec_lz4hc = {
   .id = CODEC_LZ4HC,
   .default_level = LZ4HC_CLEVEL_DEFAULT,
   .levels = "1 (fastest) to 12 (best)",
-  .level_valid = level_valid,
+  .level_is_valid = lz4hc_level_is_valid,
   .bound = lz4_bound,
-  .compressor_new = compressor_new,
+  .compressor_new = lz4hc_compressor_new,
   .compressor_free = free,
-  .compress = compress,
+  .compress = lz4hc_compress,
   .decompress = lz4_decompress,
 };

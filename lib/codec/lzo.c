@@ -16,20 +16,20 @@
 #define LEVEL_BEST 999
 
 static bool
-level_valid (int level)
+lzo_level_is_valid (int level)
 {
   return level == 1 || level == LEVEL_BEST;
 }
 
 /* From the library's LZO.FAQ. */
 static size_t
-bound (size_t size)
+lzo_bound (size_t size)
 {
   return size + size / 16 + 64 + 3;
 }
 
 static void *
-compressor_new (int level, size_t page_size, size_t *bytes)
+lzo_compressor_new (int level, size_t page_size, size_t *bytes)
 {
   (void) page_size;
   *bytes = level == LEVEL_BEST ? LZO1X_999_MEM_COMPRESS : LZO1X_1_MEM_COMPRESS;
@@ -37,7 +37,7 @@ compressor_new (int level, size_t page_size, size_t *bytes)
 }
 
 static size_t
-compress (void *ctx, int level, const void *src, size_t size, void *dst)
+lzo_compress (void *ctx, int level, const void *src, size_t size, void *dst)
 {
   lzo_uint length;
   int r = level == LEVEL_BEST
@@ -48,7 +48,8 @@ compress (void *ctx, int level, const void *src, size_t size, void *dst)
 }
 
 static int
-decompress (void *ctx, const void *src, size_t length, void *dst, size_t size)
+lzo_decompress (void *ctx, const void *src, size_t length, void *dst,
+                size_t size)
 {
   lzo_uint out = size;
 
@@ -62,10 +63,10 @@ const struct codec codec_lzo = {
   .id = CODEC_LZO,
   .default_level = 1,
   .levels = "1 (fast) or 999 (best)",
-  .level_valid = level_valid,
-  .bound = bound,
-  .compressor_new = compressor_new,
+  .level_is_valid = lzo_level_is_valid,
+  .bound = lzo_bound,
+  .compressor_new = lzo_compressor_new,
   .compressor_free = free,
-  .compress = compress,
-  .decompress = decompress,
+  .compress = lzo_compress,
+  .decompress = lzo_decompress,
 };

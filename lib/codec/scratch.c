@@ -11,7 +11,7 @@
 #include "scratch.h"
 
 static int
-account (struct scratch *w, size_t bytes)
+take_budget (struct scratch *w, size_t bytes)
 {
   if (budget_take (w->budget, bytes) == -1)
     return -1;
@@ -30,11 +30,11 @@ largest_bound (const struct scratch *w, size_t size)
 }
 
 static int
-make (struct scratch *w, size_t page_size, size_t size)
+allocate_scratch (struct scratch *w, size_t page_size, size_t size)
 {
   size_t bound = largest_bound (w, size), bytes;
 
-  if (account (w, page_size + size + bound) == -1)
+  if (take_budget (w, page_size + size + bound) == -1)
     return -1;
   w->object = aligned_alloc (OS_PAGE_SIZE, page_size);
   w->pages = aligned_alloc (OS_PAGE_SIZE, size);
@@ -45,7 +45,7 @@ make (struct scratch *w, size_t page_size, size_t size)
     const struct algorithm *a = &w->algorithms[i];
 
     w->compressors[i] = a->codec->compressor_new (a->level, size, &bytes);
-    if (!w->compressors[i] || account (w, bytes) == -1)
+    if (!w->compressors[i] || take_budget (w, bytes) == -1)
       return -1;
   }
   return 0;
@@ -62,7 +62,8 @@ scratch_open (struct scratch *w, const struct algorithm *algorithms,
     .count = count,
     .page_size = page_size,
   };
-  if (count == 0 || make (w, page_size, MAX (page_size, group_bytes)) == 0)
+  if (count == 0
+      || allocate_scratch (w, page_size, MAX (page_size, group_bytes)) == 0)
     return 0;
   scratch_close (w);
   return -1;

@@ -39,7 +39,7 @@ end_change (struct streams *s)
 /* ---- the table ---- */
 
 static bool
-can_decompress (const struct streams *s, const struct codec *codec)
+can_streams_decompress (const struct streams *s, const struct codec *codec)
 {
   return (s->codecs >> codec->id & 1) != 0;
 }
@@ -52,7 +52,7 @@ prepare_stream (struct streams *s, struct stream *stream, unsigned place,
                 uint8_t *page, uint8_t *out)
 {
   const struct codec *codec = s->methods[place].codec;
-  bool both = !can_decompress (s, codec);
+  bool both = !can_streams_decompress (s, codec);
 
   if ((both && stream_make_decompressor (s, stream, codec) == -1)
       || stream_make_compressor (s, stream, place) == -1)
@@ -62,7 +62,7 @@ prepare_stream (struct streams *s, struct stream *stream, unsigned place,
 }
 
 static int
-prepare_all (struct streams *s, unsigned place)
+prepare_all_streams (struct streams *s, unsigned place)
 {
   uint8_t *scratch = malloc (s->page_size + stream_out_bytes (s));
   int r = scratch ? 0 : -1;
@@ -90,12 +90,12 @@ close_method (struct streams *s, unsigned place)
  * output, if streams could not do that before, were created only for it.
  */
 static void
-undo (struct streams *s, unsigned place)
+undo_open_method (struct streams *s, unsigned place)
 {
   const struct codec *codec = s->methods[place].codec;
   int err = errno;
 
-  if (!can_decompress (s, codec))
+  if (!can_streams_decompress (s, codec))
     for (struct stream *stream = s->made; stream; stream = stream->next_made)
       stream_free_decompressor (s, stream, codec);
   close_method (s, place);
@@ -111,8 +111,8 @@ open_method (struct streams *s, unsigned place,
   if (method_open (&s->methods[place], algorithm, dictionaries, generation,
                    s->budget) == -1)
     return -1;
-  if (prepare_all (s, place) == -1) {
-    undo (s, place);
+  if (prepare_all_streams (s, place) == -1) {
+    undo_open_method (s, place);
     return -1;
   }
   s->codecs |= 1U << algorithm->codec->id;
@@ -123,7 +123,7 @@ open_method (struct streams *s, unsigned place,
 /* ---- the pool's ---- */
 
 static bool
-all_recovered (const struct streams *s)
+all_streams_switched (const struct streams *s)
 {
   for (const struct stream *stream = s->made; stream;
        stream = stream->next_made)
@@ -136,7 +136,7 @@ all_recovered (const struct streams *s)
  * all streams use it.  Streams may be created again while it waits.
  */
 static void
-adopt (struct streams *s, unsigned place)
+switch_pool_method (struct streams *s, unsigned place)
 {
   LOCK_FOR_SCOPE (&s->lock);
   s->users[s->pool_method] = 0;
@@ -144,7 +144,7 @@ adopt (struct streams *s, unsigned place)
   for (struct stream *stream = s->idle; stream; stream = stream->next)
     stream_take_over (s, stream);
   s->barred = false;
-  while (!all_recovered (s))
+  while (!all_streams_switched (s))
     pthread_cond_wait (&s->changed, &s->lock);
 }
 
@@ -160,7 +160,7 @@ streams_change (struct streams *s, const struct algorithm *algorithm,
   new = (old + 1) % METHODS_OF_POOL;
   r = open_method (s, new, algorithm, dictionaries, generation);
   if (r == 0) {
-    adopt (s, new);
+    switch_pool_method (s, new);
     close_method (s, old);
   }
   end_change (s);

@@ -32,7 +32,7 @@ stream_free (struct streams *s, struct stream *stream)
 }
 
 static int
-account (struct streams *s, struct stream *stream, size_t bytes)
+take_budget (struct streams *s, struct stream *stream, size_t bytes)
 {
   if (budget_take (s->budget, bytes) == -1)
     return -1;
@@ -43,7 +43,7 @@ account (struct streams *s, struct stream *stream, size_t bytes)
 /* ---- contexts ---- */
 
 static void
-forget_context (struct streams *s, struct stream *stream, struct context *c)
+release_context (struct streams *s, struct stream *stream, struct context *c)
 {
   budget_give (s->budget, c->bytes);
   stream->bytes -= c->bytes;
@@ -60,7 +60,7 @@ stream_make_compressor (struct streams *s, struct stream *stream,
   c.p = method_compressor_new (method, s->page_size, &c.bytes);
   if (!c.p)
     return -1;
-  if (account (s, stream, c.bytes) == -1) {
+  if (take_budget (s, stream, c.bytes) == -1) {
     method_compressor_free (method, c.p);
     return -1;
   }
@@ -77,7 +77,7 @@ stream_free_compressor (struct streams *s, struct stream *stream,
   if (!c->p)
     return;
   method_compressor_free (&s->methods[place], c->p);
-  forget_context (s, stream, c);
+  release_context (s, stream, c);
 }
 
 int
@@ -91,7 +91,7 @@ stream_make_decompressor (struct streams *s, struct stream *stream,
   c.p = codec->decompressor_new (&c.bytes);
   if (!c.p)
     return -1;
-  if (account (s, stream, c.bytes) == -1) {
+  if (take_budget (s, stream, c.bytes) == -1) {
     codec->decompressor_free (c.p);
     return -1;
   }
@@ -108,7 +108,7 @@ stream_free_decompressor (struct streams *s, struct stream *stream,
   if (!c->p)
     return;
   codec->decompressor_free (c->p);
-  forget_context (s, stream, c);
+  release_context (s, stream, c);
 }
 
 void
@@ -172,7 +172,7 @@ make_buffers (struct streams *s, struct stream *stream)
 {
   size_t bound = stream_out_bytes (s);
 
-  if (account (s, stream, sizeof *stream + bound + s->page_size) == -1)
+  if (take_budget (s, stream, sizeof *stream + bound + s->page_size) == -1)
     return -1;
   stream->out = malloc (bound);
   stream->page = aligned_alloc (OS_PAGE_SIZE, s->page_size);
@@ -184,7 +184,7 @@ make_group (struct streams *s, struct stream *stream)
 {
   if (s->group_bytes == 0)
     return 0;
-  if (account (s, stream, s->group_bytes) == -1)
+  if (take_budget (s, stream, s->group_bytes) == -1)
     return -1;
   stream->group = malloc (s->group_bytes);
   return stream->group ? 0 : -1;
@@ -295,7 +295,7 @@ streams_close (struct streams *s)
  * change during that time.  Returns NULL if there is no memory.
  */
 static struct stream *
-make_unlocked (struct streams *s)
+make_stream_unlocked (struct streams *s)
 {
   struct stream *stream;
 
@@ -312,14 +312,14 @@ make_unlocked (struct streams *s)
  * lock is held.
  */
 static struct stream *
-make_another (struct streams *s)
+make_another_stream (struct streams *s)
 {
   struct stream *stream;
 
   if (s->count == s->max || s->barred)
     return NULL;
   s->count++;
-  stream = make_unlocked (s);
+  stream = make_stream_unlocked (s);
   if (stream) {
     stream->next_made = s->made;
     s->made = stream;
@@ -331,7 +331,7 @@ make_another (struct streams *s)
 
 /* Use everything that a request would, so that its memory is resident. */
 static void
-warm (struct streams *s, struct stream *stream)
+warm_stream (struct streams *s, struct stream *stream)
 {
   if (stream->group)
     memset (stream->group, 0, s->group_bytes);
@@ -345,7 +345,7 @@ streams_make (struct streams *s, unsigned count)
 {
   LOCK_FOR_SCOPE (&s->lock);
   while (s->count < MIN (count, s->max)) {
-    struct stream *stream = make_another (s);
+    struct stream *stream = make_another_stream (s);
 
     if (!stream)
       return -1;
@@ -353,12 +353,12 @@ streams_make (struct streams *s, unsigned count)
     s->idle = stream;
   }
   for (struct stream *stream = s->idle; stream; stream = stream->next)
-    warm (s, stream);
+    warm_stream (s, stream);
   return 0;
 }
 
 static void
-unpin (struct streams *s, struct stream *stream)
+stream_unpin (struct streams *s, struct stream *stream)
 {
   if (stream->pinned != NO_GENERATION)
     dictionaries_release (s->dictionaries, stream->pinned);
@@ -370,7 +370,7 @@ stream_pin (struct streams *s, struct stream *stream, unsigned id)
 {
   if (id < CODEC_DICTIONARY)
     return true;
-  unpin (s, stream);
+  stream_unpin (s, stream);
   if (!dictionaries_try_hold (s->dictionaries, id))
     return false;
   stream->pinned = (int) (id - CODEC_DICTIONARY);
@@ -401,11 +401,11 @@ stream_get (struct streams *s)
 
   LOCK_FOR_SCOPE (&s->lock);
   stream = s->idle;
-  if (!stream && (stream = make_another (s)) != NULL) {
+  if (!stream && (stream = make_another_stream (s)) != NULL) {
     s->in_use++;
     return stream;
   }
-  /* make_another releases the lock, so a stream may be idle now. */
+  /* make_another_stream releases the lock, so a stream may be idle now. */
   stream = s->idle;
   if (!stream)
     return wait_for_stream (s);
@@ -417,7 +417,7 @@ stream_get (struct streams *s)
 void
 stream_put (struct streams *s, struct stream *stream)
 {
-  unpin (s, stream);
+  stream_unpin (s, stream);
 
   LOCK_FOR_SCOPE (&s->lock);
   stream_take_over (s, stream);

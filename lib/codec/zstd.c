@@ -15,27 +15,27 @@
 #include "codecs.h"
 
 static bool
-level_valid (int level)
+zstd_level_is_valid (int level)
 {
   return level != 0
     && level >= ZSTD_minCLevel () && level <= ZSTD_maxCLevel ();
 }
 
 static size_t
-bound (size_t size)
+zstd_bound (size_t size)
 {
   return ZSTD_compressBound (size);
 }
 
 static size_t
-compress (void *ctx, int level, const void *src, size_t size, void *dst)
+zstd_compress (void *ctx, int level, const void *src, size_t size, void *dst)
 {
-  size_t r = ZSTD_compressCCtx (ctx, dst, bound (size), src, size, level);
+  size_t r = ZSTD_compressCCtx (ctx, dst, zstd_bound (size), src, size, level);
 
   return ZSTD_isError (r) ? 0 : r;
 }
 
-/* Return whether it is one frame of the current format, which compress
+/* Return whether it is one frame of the current format, which zstd_compress
  * writes.  The library would also accept older formats, with code that
  * allocates memory.
  */
@@ -52,26 +52,28 @@ is_one_frame (const void *src, size_t length)
 }
 
 static int
-decompress (void *ctx, const void *src, size_t length, void *dst, size_t size)
+zstd_decompress (void *ctx, const void *src, size_t length, void *dst,
+                 size_t size)
 {
   return is_one_frame (src, length)
     && ZSTD_decompressDCtx (ctx, dst, size, src, length) == size ? 0 : -1;
 }
 
 static void
-compressor_free (void *ctx)
+zstd_compressor_free (void *ctx)
 {
   ZSTD_freeCCtx (ctx);
 }
 
 static void *
-compressor_new (int level, size_t page_size, size_t *bytes)
+zstd_compressor_new (int level, size_t page_size, size_t *bytes)
 {
   ZSTD_CCtx *ctx = ZSTD_createCCtx ();
   void *page = calloc (1, page_size);
-  void *out = malloc (bound (page_size));
+  void *out = malloc (zstd_bound (page_size));
 
-  if (ctx && page && out && compress (ctx, level, page, page_size, out) != 0)
+  if (ctx && page && out
+      && zstd_compress (ctx, level, page, page_size, out) != 0)
     *bytes = ZSTD_sizeof_CCtx (ctx);
   else {
     ZSTD_freeCCtx (ctx);
@@ -84,13 +86,13 @@ compressor_new (int level, size_t page_size, size_t *bytes)
 }
 
 static void
-decompressor_free (void *ctx)
+zstd_decompressor_free (void *ctx)
 {
   ZSTD_freeDCtx (ctx);
 }
 
 static void *
-decompressor_new (size_t *bytes)
+zstd_decompressor_new (size_t *bytes)
 {
   ZSTD_DCtx *ctx = ZSTD_createDCtx ();
 
@@ -128,7 +130,7 @@ is_formatted (const void *content, size_t length)
  * for an encoder.  So check before, with as much memory as any level needs.
  */
 static bool
-may_be_memory_for_encoder (size_t length)
+has_memory_for_encoder (size_t length)
 {
   void *p = malloc (64 * 1024 + 40 * length);
   bool is = p != NULL;
@@ -139,11 +141,11 @@ may_be_memory_for_encoder (size_t length)
 }
 
 static void *
-encoder_new (const void *content, size_t length, int level, size_t *bytes)
+zstd_encoder_new (const void *content, size_t length, int level, size_t *bytes)
 {
   ZSTD_CDict *encoder;
 
-  if (!may_be_memory_for_encoder (length))
+  if (!has_memory_for_encoder (length))
     return NULL;
   encoder = ZSTD_createCDict (content, length, level);
   if (encoder)
@@ -154,15 +156,16 @@ encoder_new (const void *content, size_t length, int level, size_t *bytes)
 }
 
 static void
-encoder_free (void *encoder)
+zstd_encoder_free (void *encoder)
 {
   ZSTD_freeCDict (encoder);
 }
 
 static size_t
-compress_with_dictionary (void *ctx, const void *src, size_t size, void *dst)
+zstd_compress_with_dictionary (void *ctx, const void *src, size_t size,
+                               void *dst)
 {
-  size_t r = ZSTD_compress2 (ctx, dst, bound (size), src, size);
+  size_t r = ZSTD_compress2 (ctx, dst, zstd_bound (size), src, size);
 
   return ZSTD_isError (r) ? 0 : r;
 }
@@ -171,21 +174,21 @@ compress_with_dictionary (void *ctx, const void *src, size_t size, void *dst)
  * dictionary, since the slot does.
  */
 static bool
-bind (ZSTD_CCtx *ctx, const ZSTD_CDict *encoder)
+bind_encoder (ZSTD_CCtx *ctx, const ZSTD_CDict *encoder)
 {
   return !ZSTD_isError (ZSTD_CCtx_refCDict (ctx, encoder))
     && !ZSTD_isError (ZSTD_CCtx_setParameter (ctx, ZSTD_c_dictIDFlag, 0));
 }
 
 static void *
-dictionary_compressor_new (void *encoder, size_t page_size, size_t *bytes)
+zstd_dictionary_compressor_new (void *encoder, size_t page_size, size_t *bytes)
 {
   ZSTD_CCtx *ctx = ZSTD_createCCtx ();
   void *page = calloc (1, page_size);
-  void *out = malloc (bound (page_size));
+  void *out = malloc (zstd_bound (page_size));
 
-  if (ctx && page && out && bind (ctx, encoder)
-      && compress_with_dictionary (ctx, page, page_size, out) != 0)
+  if (ctx && page && out && bind_encoder (ctx, encoder)
+      && zstd_compress_with_dictionary (ctx, page, page_size, out) != 0)
     *bytes = ZSTD_sizeof_CCtx (ctx);
   else {
     ZSTD_freeCCtx (ctx);
@@ -198,7 +201,7 @@ dictionary_compressor_new (void *encoder, size_t page_size, size_t *bytes)
 }
 
 static void
-decoder_free (void *opaque)
+zstd_decoder_free (void *opaque)
 {
   struct decoder *decoder = opaque;
 
@@ -207,7 +210,7 @@ decoder_free (void *opaque)
 }
 
 static void *
-decoder_new (const void *content, size_t length, size_t *bytes)
+zstd_decoder_new (const void *content, size_t length, size_t *bytes)
 {
   struct decoder *decoder = malloc (sizeof *decoder);
 
@@ -229,8 +232,9 @@ decoder_new (const void *content, size_t length, size_t *bytes)
 }
 
 static int
-decompress_with_dictionary (void *ctx, const void *opaque, const void *src,
-                            size_t length, void *dst, size_t size)
+zstd_decompress_with_dictionary (void *ctx, const void *opaque,
+                                 const void *src, size_t length, void *dst,
+                                 size_t size)
 {
   const struct decoder *decoder = opaque;
   size_t r;
@@ -245,13 +249,13 @@ decompress_with_dictionary (void *ctx, const void *opaque, const void *src,
 }
 
 static const struct codec_dictionaries dictionaries = {
-  .encoder_new = encoder_new,
-  .encoder_free = encoder_free,
-  .compressor_new = dictionary_compressor_new,
-  .compress = compress_with_dictionary,
-  .decoder_new = decoder_new,
-  .decoder_free = decoder_free,
-  .decompress = decompress_with_dictionary,
+  .encoder_new = zstd_encoder_new,
+  .encoder_free = zstd_encoder_free,
+  .compressor_new = zstd_dictionary_compressor_new,
+  .compress = zstd_compress_with_dictionary,
+  .decoder_new = zstd_decoder_new,
+  .decoder_free = zstd_decoder_free,
+  .decompress = zstd_decompress_with_dictionary,
 };
 
 const struct codec codec_zstd = {
@@ -259,13 +263,13 @@ const struct codec codec_zstd = {
   .id = CODEC_ZSTD,
   .default_level = 1,
   .levels = "-131072 (fastest) to 22 (best), not 0",
-  .level_valid = level_valid,
-  .bound = bound,
-  .compressor_new = compressor_new,
-  .compressor_free = compressor_free,
-  .compress = compress,
-  .decompressor_new = decompressor_new,
-  .decompressor_free = decompressor_free,
-  .decompress = decompress,
+  .level_is_valid = zstd_level_is_valid,
+  .bound = zstd_bound,
+  .compressor_new = zstd_compressor_new,
+  .compressor_free = zstd_compressor_free,
+  .compress = zstd_compress,
+  .decompressor_new = zstd_decompressor_new,
+  .decompressor_free = zstd_decompressor_free,
+  .decompress = zstd_decompress,
   .dictionaries = &dictionaries,
 };

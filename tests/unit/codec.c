@@ -40,7 +40,7 @@ parses_every_codec (void **state)
     assert_int_equal (parse ((*c)->name, &a, error), 0);
     assert_ptr_equal (a.codec, *c);
     assert_int_equal (a.level, (*c)->default_level);
-    assert_true ((*c)->level_valid (a.level));
+    assert_true ((*c)->level_is_valid (a.level));
     snprintf (spec, sizeof spec, "%s:level=1", (*c)->name);
     assert_int_equal (parse (spec, &a, error), 0);
     assert_ptr_equal (a.codec, *c);
@@ -416,7 +416,7 @@ try_codec (const struct codec *codec)
   };
 
   for (unsigned i = 0; i < ARRAY_SIZE (levels); ++i)
-    if (codec->level_valid (levels[i])
+    if (codec->level_is_valid (levels[i])
         && (!unit_quick () || levels[i] <= 1))
       try_level (codec, levels[i]);
 }
