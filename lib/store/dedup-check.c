@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The invariants of the index, executed. */
+/* Checks of the invariants of the index. */
 
 #include <config.h>
 
@@ -7,15 +7,15 @@
 
 #define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
 
-/* What a walk along chains finds. */
-struct found {
+/* Counted along all chains of a shard. */
+struct chain_totals {
   uint64_t nodes, shared, lines;
 };
 
 static const char *
 check_node (const struct dedup_shard *s, struct chain_at at, uint32_t bucket)
 {
-  const struct dedup_node *n = chain_here (&at), *other;
+  const struct dedup_node *n = chain_node_at (&at), *other;
   uint64_t place = node_place (n);
   uint32_t low = bucket & ((1U << HASH_LOW_BITS) - 1);
   slot_t slot = slot_of_place (place);
@@ -40,27 +40,29 @@ line_has_gap (const struct dedup_line *line)
 }
 
 static const char *
-check_lines (const struct dedup_shard *s, uint32_t bucket, struct found *f)
+check_lines (const struct dedup_shard *s, uint32_t bucket,
+             struct chain_totals *f)
 {
   const struct dedup_line *line = first_line (s, bucket);
   uint32_t low = bucket & ((1U << HASH_LOW_BITS) - 1);
 
   CHECK (!line_has_gap (line));
   for (uint32_t id; (id = line->next) != 0; ) {
-    /* Full, but for the last. */
+    /* All lines but the last are full. */
     CHECK (node_refs (&line->nodes[LINE_NODES - 1]) > 0);
     CHECK (id <= s->end);
     line = line_at (s, id);
     CHECK (line->hash_low == low);
     CHECK (!line_is_empty (line) && !line_has_gap (line));
-    /* A chain that bites its tail has too many. */
+    /* Too many lines: the chain has a loop. */
     CHECK (++f->lines <= s->end);
   }
   return NULL;
 }
 
 static const char *
-check_chain (const struct dedup_shard *s, uint32_t bucket, struct found *f)
+check_chain (const struct dedup_shard *s, uint32_t bucket,
+             struct chain_totals *f)
 {
   struct chain_at at;
   const char *wrong = check_lines (s, bucket, f);
@@ -103,7 +105,7 @@ check_area (const struct dedup_area *a, uint64_t lines)
 static const char *
 check_shard (const struct dedup_shard *s)
 {
-  struct found f = { .nodes = 0 };
+  struct chain_totals f = { .nodes = 0 };
   const char *wrong = check_holes (s);
 
   if (!wrong)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a shard of the index keeps its nodes: in chains of lines, each one
- * line of the processor's cache, so that most lookups wait for memory
- * once.  All functions but the first want the shard's lock held.
+/* How a shard of the index keeps its nodes: in chains of lines.  A line is
+ * one line of the processor's cache, so most lookups wait for memory once.
+ * All functions that take a shard need its lock, except shard_open and
+ * shard_close.
  *
- * The first line of each chain lies in an array of them, those that
- * follow in another, known by an id: their place, counted from 1, so
- * that 0 ends a chain.  The nodes of a chain have no gaps; zeroed memory
- * is an array of empty chains.  Pointers and positions are good until
- * the next node is added or removed, which may move others.
+ * The first line of each chain lies in one array, the lines that follow in
+ * another.  The latter have an id, their position counted from 1; 0 ends a
+ * chain.  The nodes of a chain have no gaps, and zeroed memory is an array of
+ * empty chains.  Pointers and positions are valid until the next node is
+ * added or removed, which may move others.
  */
 
 #ifndef NBDZRAM_STORE_DEDUP_INTERNAL_H
@@ -19,9 +20,9 @@
 #define SHARD_BITS 3
 _Static_assert (DEDUP_SHARDS == 1 << SHARD_BITS, "shards");
 
-/* Of a fingerprint, what tells apart the nodes of one shard; its low
- * bits are the same in all nodes of a chain, since there are never fewer
- * chains than these can count: an OS page full.
+/* The hash is the part of a fingerprint that differs within a shard.  Its
+ * low bits are the same in all nodes of a chain, since there are never fewer
+ * than 2^HASH_LOW_BITS chains: an OS page full of first lines.
  */
 #define HASH_BITS (SLOT_SUM_BITS - SHARD_BITS)
 #define HASH_LOW_BITS 6
@@ -33,7 +34,7 @@ _Static_assert (DEDUP_SHARDS == 1 << SHARD_BITS, "shards");
 _Static_assert (DEDUP_REFS_MAX < 1 << (REFS_LOW_BITS + REFS_HIGH_BITS),
                 "references");
 
-/* Where there is no node, references are 0. */
+/* An unused node has 0 references. */
 struct dedup_node {
   uint32_t place_low;           /* of the object: its slot, packed */
   uint32_t place_high : 25;
@@ -82,7 +83,7 @@ node_set_refs (struct dedup_node *n, unsigned refs)
   n->refs_high = refs >> REFS_LOW_BITS & ((1U << REFS_HIGH_BITS) - 1);
 }
 
-/* A place is a slot without its check, and its kind in one bit. */
+/* A place is a slot without its check, with its kind in one bit. */
 static inline uint64_t
 place_of_slot (slot_t slot)
 {
@@ -109,8 +110,8 @@ node_set_place (struct dedup_node *n, uint64_t place)
   n->place_high = (uint32_t) (place >> PLACE_LOW_BITS) & ((1U << 25) - 1);
 }
 
-/* The bits of a hash that choose among N chains, N > 1: all that the
- * last of them needs.
+/* The bits of a hash that choose among N chains, N > 1: as many as the number
+ * of the last chain has.
  */
 static inline uint32_t
 bucket_mask (uint32_t n)
@@ -118,7 +119,7 @@ bucket_mask (uint32_t n)
   return UINT32_MAX >> __builtin_clz (n - 1);
 }
 
-/* The chain, of N, in which HASH is. */
+/* The chain of HASH among N chains. */
 static inline uint32_t
 bucket_of (uint32_t n, uint32_t hash)
 {
@@ -146,8 +147,9 @@ next_line (const struct dedup_shard *s, const struct dedup_line *line)
   return line->next == 0 ? NULL : line_at (s, line->next);
 }
 
-/* How many nodes are in a line.  Always looks at all: a loop that ends
- * where nobody can foresee costs more.
+/* How many nodes are in a line.  The loop always looks at all of them: the
+ * processor would mispredict where a loop that stops early ends, and that
+ * costs more.
  */
 static inline unsigned
 line_count (const struct dedup_line *line)
@@ -165,8 +167,8 @@ line_is_empty (const struct dedup_line *line)
   return node_refs (&line->nodes[0]) == 0;
 }
 
-/* A node's position in its chain: for (n = chain_start (...); n;
- * n = chain_next (...)).
+/* A position in a chain, for loops:
+ * for (n = chain_start (...); n; n = chain_next (...))
  */
 struct chain_at {
   struct dedup_line *line;
@@ -175,7 +177,7 @@ struct chain_at {
 };
 
 static inline struct dedup_node *
-chain_here (const struct chain_at *at)
+chain_node_at (const struct chain_at *at)
 {
   struct dedup_node *n = &at->line->nodes[at->i];
 
@@ -187,7 +189,7 @@ chain_start (const struct dedup_shard *s, uint32_t bucket,
              struct chain_at *at)
 {
   *at = (struct chain_at) { .line = first_line (s, bucket) };
-  return chain_here (at);
+  return chain_node_at (at);
 }
 
 static inline struct dedup_node *
@@ -200,20 +202,20 @@ chain_next (const struct dedup_shard *s, struct chain_at *at)
     if (!at->line)
       return NULL;
   }
-  return chain_here (at);
+  return chain_node_at (at);
 }
 
 /* 0, or -1 with errno ENOMEM.  LIMIT as in dedup_open. */
 int shard_open (struct dedup_shard *s, uint64_t limit);
 void shard_close (struct dedup *x, struct dedup_shard *s);
 
-/* Add NODE, which has HASH, to its chain.  With FORCE whatever limit
- * there is is exceeded.  0, or -1 with errno ENOSPC.
+/* Add NODE, which has HASH, to its chain.  With FORCE, limits are ignored.
+ * 0, or -1 with errno ENOSPC.
  */
 int shard_add (struct dedup *x, struct dedup_shard *s, uint32_t hash,
                const struct dedup_node *node, bool force);
 
-/* Remove the node at POS of a chain. */
+/* Remove the node at position POS of chain BUCKET. */
 void shard_remove (struct dedup *x, struct dedup_shard *s, uint32_t bucket,
                    unsigned pos);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A shard of the index: its memory, lines and chains. */
+/* A shard of the index: its memory, lines and chains (dedup-internal.h). */
 
 #include <config.h>
 
@@ -9,16 +9,17 @@
 
 #include "dedup-internal.h"
 
-/* Nodes that a chain has on average, in tenths.  More leave fewer gaps in
- * lines, fewer save a look at another line.
+/* How many nodes a chain has on average, in tenths.  With more there are
+ * fewer gaps in lines; with fewer, more lookups end in the first line.
  */
 #define LOAD 45
 
-/* The most chains that differ. */
+/* More chains than this could not be told apart by a hash. */
 #define BUCKETS_MAX (UINT32_C (1) << HASH_BITS)
 
-/* Two chains a node that comes or goes are enough to keep up with steps
- * of OS pages, and no burden.
+/* How many chains are split or merged for each node that is added or
+ * removed.  Two are enough to keep up with steps of OS pages, and take
+ * little time.
  */
 #define RESIZE_STEPS 2
 
@@ -41,7 +42,7 @@ area_shrink (struct dedup *x, struct dedup_area *a, uint64_t keep)
   keep = align_up (keep, OS_PAGE_SIZE);
   if (keep >= a->committed)
     return;
-  /* Should the kernel refuse, the memory is still ours, and counts. */
+  /* If the kernel refuses, the memory is still in use, and counts. */
   len = a->committed - keep;
   if (os_give_back (a->base + keep, len) == -1)
     return;
@@ -50,8 +51,8 @@ area_shrink (struct dedup *x, struct dedup_area *a, uint64_t keep)
   budget_give (x->budget, len);
 }
 
-/* Have memory for the first LEN bytes, no more than an OS page more than
- * now.
+/* Have memory for the first LEN bytes, at most an OS page more than now.
+ * With FORCE, limits are ignored.  0, or -1 with errno ENOSPC.
  */
 static int
 area_grow (struct dedup *x, struct dedup_area *a, uint64_t len, bool force)
@@ -86,8 +87,8 @@ area_close (struct dedup *x, struct dedup_area *a)
     budget_give (x->budget, a->committed);
 }
 
-/* Address space is cheap, but not everywhere, so: half the machine's
- * memory, should nodes be spread evenly.
+/* Address space to reserve for the lines of a shard.  It is cheap, but not
+ * everywhere.  So the shards together get half the machine's memory.
  */
 static uint64_t
 lines_reserve (uint64_t limit)
@@ -120,9 +121,9 @@ shard_close (struct dedup *x, struct dedup_shard *s)
   pthread_mutex_destroy (&s->lock);
 }
 
-/* Give back what is not needed any more: with the last node, all. */
+/* Give back memory that is no longer needed: all of it with the last node. */
 static void
-give_back (struct dedup *x, struct dedup_shard *s)
+give_back_memory (struct dedup *x, struct dedup_shard *s)
 {
   if (s->nodes == 0) {
     s->end = s->holes = 0;
@@ -132,9 +133,9 @@ give_back (struct dedup *x, struct dedup_shard *s)
   area_shrink (x, &s->firsts, s->buckets * sizeof (struct dedup_line));
 }
 
-/* ---- lines that are not the first ---- */
+/* ---- lines that are not the first of a chain ---- */
 
-/* Have memory for another. */
+/* Have memory for one more.  0, or -1 with errno ENOSPC. */
 static int
 reserve_line (struct dedup *x, struct dedup_shard *s, bool force)
 {
@@ -148,7 +149,7 @@ reserve_line (struct dedup *x, struct dedup_shard *s, bool force)
                     force);
 }
 
-/* After reserve_line. */
+/* Returns the id of an empty line.  To be called after reserve_line. */
 static uint32_t
 take_line (struct dedup_shard *s, uint32_t hash)
 {
@@ -178,14 +179,16 @@ line_before (const struct dedup_shard *s, uint32_t bucket, uint32_t id)
   return line;
 }
 
-/* Move the last line to ID: the line before it finds it there.  While a
- * chain is split or merged, nodes may be in either half of it.
+/* Move the last line to ID, and link it there to the line before it in its
+ * chain.  While a chain is split or merged, that may be the old or the new
+ * one.
  */
 static void
 move_last_line (struct dedup_shard *s, uint32_t id)
 {
   uint32_t last = s->end, hash = hash_of (line_at (s, last));
-  struct dedup_line *prev = line_before (s, bucket_of (s->buckets, hash), last);
+  struct dedup_line *prev = line_before (s, bucket_of (s->buckets, hash),
+                                         last);
 
   if (!prev)
     prev = line_before (s, bucket_of (s->buckets - 1, hash), last);
@@ -203,11 +206,12 @@ forget_hole (struct dedup_shard *s, uint32_t id)
   s->hole[i] = s->hole[--s->holes];
 }
 
-/* Line ID is empty, and in no chain.  When there are holes enough, the
- * last line fills it.  Memory stays, as split_one wants.
+/* Line ID is empty, and in no chain: free it.  When there are enough holes,
+ * the last line moves to it.  Memory is not given back, since split_chain may
+ * need a line again.
  */
 static void
-give_line (struct dedup_shard *s, uint32_t id)
+free_line (struct dedup_shard *s, uint32_t id)
 {
   if (s->holes < DEDUP_HOLES) {
     s->hole[s->holes++] = id;
@@ -226,8 +230,8 @@ give_line (struct dedup_shard *s, uint32_t id)
 
 /* ---- chains ---- */
 
-/* Add NODE at the end of a chain.  -1 when that takes a line that
- * there's no memory for.
+/* Add NODE at the end of a chain.  0, or -1 with errno ENOSPC when that takes
+ * another line, and there is no memory for it.
  */
 static int
 chain_append (struct dedup *x, struct dedup_shard *s, uint32_t bucket,
@@ -250,8 +254,8 @@ chain_append (struct dedup *x, struct dedup_shard *s, uint32_t bucket,
   return 0;
 }
 
-/* Remove the node at POS of a chain, and return it: the last one takes
- * its position.
+/* Remove the node at POS of a chain, and return it.  The last node of the
+ * chain takes its position.
  */
 static struct dedup_node
 chain_remove (struct dedup_shard *s, uint32_t bucket, unsigned pos)
@@ -274,7 +278,7 @@ chain_remove (struct dedup_shard *s, uint32_t bucket, unsigned pos)
   if (i == 1 && prev) {
     id = prev->next;
     prev->next = 0;
-    give_line (s, id);
+    free_line (s, id);
   }
   return node;
 }
@@ -297,8 +301,8 @@ chain_get (const struct dedup_shard *s, uint32_t bucket, unsigned pos)
   return n;
 }
 
-/* How many chains NODES should be in: whole OS pages of first lines, of
- * which the last is had when more than half of it is needed.
+/* How many chains NODES should be in: whole OS pages of first lines, rounded
+ * to the nearest.
  */
 static uint32_t
 buckets_for (uint64_t nodes)
@@ -308,12 +312,12 @@ buckets_for (uint64_t nodes)
   return (uint32_t) MIN (MAX (pages, 1) * LINES_PER_PAGE, BUCKETS_MAX);
 }
 
-/* Distribute the nodes of a chain among it and a new one, the last, for
- * which there is memory.  This takes no more lines than it gives before
- * it takes them, so it can't fail.
+/* Distribute the nodes of a chain among it and a new last chain, for which
+ * there is memory.  Each line that this takes was freed before, so it can't
+ * fail.
  */
 static void
-split_one (struct dedup *x, struct dedup_shard *s)
+split_chain (struct dedup *x, struct dedup_shard *s)
 {
   uint32_t new = s->buckets, old = new & bucket_mask (new + 1) >> 1;
   struct dedup_node *n, node;
@@ -329,11 +333,11 @@ split_one (struct dedup *x, struct dedup_shard *s)
       ++pos;
 }
 
-/* Append the last chain to the one it was split from.  This may take
- * one line more than it gives.
+/* Append the last chain to the one it was split from.  This may take one
+ * line more than it frees.  0, or -1 with errno ENOSPC.
  */
 static int
-merge_one (struct dedup *x, struct dedup_shard *s)
+merge_chain (struct dedup *x, struct dedup_shard *s)
 {
   uint32_t last = s->buckets - 1;
   uint32_t into = last & bucket_mask (s->buckets) >> 1;
@@ -349,9 +353,9 @@ merge_one (struct dedup *x, struct dedup_shard *s)
   return 0;
 }
 
-/* Without memory chains stay long, which does no harm. */
+/* Without memory, chains stay long, which does no harm. */
 static void
-have_more_buckets (struct dedup *x, struct dedup_shard *s, bool force)
+add_buckets (struct dedup *x, struct dedup_shard *s, bool force)
 {
   uint32_t target = buckets_for (s->nodes);
 
@@ -359,29 +363,31 @@ have_more_buckets (struct dedup *x, struct dedup_shard *s, bool force)
     if (area_grow (x, &s->firsts,
                    (s->buckets + 1) * sizeof (struct dedup_line), force) == -1)
       return;
-    split_one (x, s);
+    split_chain (x, s);
   }
 }
 
 static void
-have_fewer_buckets (struct dedup *x, struct dedup_shard *s)
+remove_buckets (struct dedup *x, struct dedup_shard *s)
 {
-  /* Not at the number at which there came to be more. */
+  /* Fewer nodes than those at which chains were added, so that they are not
+   * added and removed in turns.
+   */
   uint64_t nodes = s->nodes;
   uint32_t target = buckets_for (nodes + nodes / 16 + LINES_PER_PAGE);
 
   for (int i = 0; i < RESIZE_STEPS && s->buckets > target; ++i)
-    if (merge_one (x, s) == -1)
+    if (merge_chain (x, s) == -1)
       return;
 }
 
 /* ---- nodes ---- */
 
-/* The first chains are had with the first node: an OS page of them,
- * which is zeroed, or was left so.
+/* Have the first chains, before the first node is added: an OS page of them,
+ * which is zeroed, since it is new or all its nodes were removed.
  */
 static int
-have_buckets (struct dedup *x, struct dedup_shard *s, bool force)
+add_first_buckets (struct dedup *x, struct dedup_shard *s, bool force)
 {
   if (s->buckets > 0)
     return 0;
@@ -395,12 +401,12 @@ int
 shard_add (struct dedup *x, struct dedup_shard *s, uint32_t hash,
            const struct dedup_node *node, bool force)
 {
-  if (have_buckets (x, s, force) == -1
+  if (add_first_buckets (x, s, force) == -1
       || chain_append (x, s, bucket_of (s->buckets, hash), node, force) == -1)
     return -1;
   s->nodes++;
-  have_more_buckets (x, s, force);
-  give_back (x, s);
+  add_buckets (x, s, force);
+  give_back_memory (x, s);
   return 0;
 }
 
@@ -410,6 +416,6 @@ shard_remove (struct dedup *x, struct dedup_shard *s, uint32_t bucket,
 {
   chain_remove (s, bucket, pos);
   s->nodes--;
-  have_fewer_buckets (x, s);
-  give_back (x, s);
+  remove_buckets (x, s);
+  give_back_memory (x, s);
 }

@@ -8,7 +8,9 @@
 
 #include "dedup-internal.h"
 
-/* How many chains dedup_forget looks at before it lets others go first. */
+/* How many chains dedup_forget visits before it releases the lock to let
+ * requests go first.
+ */
 #define FORGET_BATCH 16
 
 int
@@ -41,7 +43,7 @@ void
 dedup_prefetch (struct dedup *x, uint32_t fp)
 {
   struct dedup_shard *s = dedup_shard_of (x, fp);
-  /* A guess: another thread may be changing it. */
+  /* Read without the lock: a wrong value costs a useless prefetch. */
   uint32_t buckets = atomic_load_explicit (&s->buckets, memory_order_relaxed);
 
   if (buckets > 0)
@@ -49,22 +51,23 @@ dedup_prefetch (struct dedup *x, uint32_t fp)
               sizeof (struct dedup_line), 1);
 }
 
-/* The first line of nodes that may have FP, or NULL. */
+/* The first line of the chain of FP, or NULL. */
 static struct dedup_line *
-start (const struct dedup_shard *s, uint32_t fp)
+chain_of (const struct dedup_shard *s, uint32_t fp)
 {
   return s->buckets == 0
     ? NULL : first_line (s, bucket_of (s->buckets, dedup_hash (fp)));
 }
 
-/* The node of the object of SLOT, or NULL, and its position. */
+/* The node of the object of SLOT, and its position in *POS; or NULL. */
 static struct dedup_node *
-find (const struct dedup_shard *s, uint32_t fp, slot_t slot, unsigned *pos)
+find_node (const struct dedup_shard *s, uint32_t fp, slot_t slot,
+           unsigned *pos)
 {
   uint64_t place = place_of_slot (slot);
 
   *pos = 0;
-  for (struct dedup_line *line = start (s, fp); line;
+  for (struct dedup_line *line = chain_of (s, fp); line;
        line = next_line (s, line), *pos += LINE_NODES) {
     unsigned found = 0;
 
@@ -87,7 +90,7 @@ chain_is_full (const struct dedup_shard *s, uint32_t fp)
   const struct dedup_line *line;
   unsigned full = 0;
 
-  for (line = start (s, fp); line; line = next_line (s, line))
+  for (line = chain_of (s, fp); line; line = next_line (s, line))
     full += node_refs (&line->nodes[LINE_NODES - 1]) > 0;
   return full >= DEDUP_CHAIN_MAX / LINE_NODES;
 }
@@ -99,9 +102,11 @@ add_ref (struct dedup_shard *s, struct dedup_node *n)
   s->shared++;
 }
 
-/* Bit by node of LINE: has it this hash and scope?  (Or is it none?) */
+/* A bit for each node of LINE: has it this hash and scope?  Unused nodes may
+ * have their bit set, too.
+ */
 static unsigned
-like (const struct dedup_line *line, uint32_t hash, unsigned scope)
+match_nodes (const struct dedup_line *line, uint32_t hash, unsigned scope)
 {
   unsigned found = 0;
 
@@ -121,13 +126,13 @@ may_be_shared (const struct dedup_node *n,
 
 /* As dedup_take; the lock is held. */
 static slot_t
-take (struct dedup_shard *s, uint32_t fp, unsigned scope,
-      bool (*usable) (slot_t slot, void *opaque), void *opaque)
+take_locked (struct dedup_shard *s, uint32_t fp, unsigned scope,
+             bool (*usable) (slot_t slot, void *opaque), void *opaque)
 {
   struct dedup_line *line;
 
-  for (line = start (s, fp); line; line = next_line (s, line))
-    for (unsigned found = like (line, dedup_hash (fp), scope); found;
+  for (line = chain_of (s, fp); line; line = next_line (s, line))
+    for (unsigned found = match_nodes (line, dedup_hash (fp), scope); found;
          found &= found - 1) {
       struct dedup_node *n = &line->nodes[__builtin_ctz (found)];
 
@@ -146,12 +151,12 @@ dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
   struct dedup_shard *s = dedup_shard_of (x, fp);
 
   LOCK_FOR_SCOPE (&s->lock);
-  return take (s, fp, scope, usable, opaque);
+  return take_locked (s, fp, scope, usable, opaque);
 }
 
 static int
-add (struct dedup *x, struct dedup_shard *s, uint32_t fp, unsigned scope,
-     slot_t slot, bool force)
+add_node (struct dedup *x, struct dedup_shard *s, uint32_t fp, unsigned scope,
+          slot_t slot, bool force)
 {
   struct dedup_node node = {
     .hash_high = dedup_hash (fp) >> HASH_LOW_BITS
@@ -174,7 +179,7 @@ dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
     errno = ENOSPC;
     return -1;
   }
-  return add (x, s, fp, scope, slot, false);
+  return add_node (x, s, fp, scope, slot, false);
 }
 
 slot_t
@@ -185,9 +190,9 @@ dedup_take_or_insert (struct dedup *x, uint32_t fp, unsigned scope,
   slot_t other;
 
   LOCK_FOR_SCOPE (&s->lock);
-  other = take (s, fp, scope, NULL, NULL);
+  other = take_locked (s, fp, scope, NULL, NULL);
   if (other == SLOT_EMPTY && !chain_is_full (s, fp))
-    add (x, s, fp, scope, slot, false);
+    add_node (x, s, fp, scope, slot, false);
   return other;
 }
 
@@ -199,7 +204,7 @@ dedup_drop (struct dedup *x, uint32_t fp, slot_t slot)
   unsigned pos;
 
   LOCK_FOR_SCOPE (&s->lock);
-  n = find (s, fp, slot, &pos);
+  n = find_node (s, fp, slot, &pos);
   if (!n)
     return DEDUP_UNKNOWN;
   if (node_refs (n) > 1) {
@@ -219,7 +224,7 @@ dedup_move (struct dedup *x, uint32_t fp, slot_t from, slot_t to)
   unsigned pos;
 
   LOCK_FOR_SCOPE (&s->lock);
-  n = find (s, fp, from, &pos);
+  n = find_node (s, fp, from, &pos);
   if (!n)
     return true;
   if (node_refs (n) > 1)
@@ -236,9 +241,9 @@ dedup_claim (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
   unsigned pos;
 
   LOCK_FOR_SCOPE (&s->lock);
-  n = find (s, fp, slot, &pos);
+  n = find_node (s, fp, slot, &pos);
   if (!n) {
-    if (add (x, s, fp, scope, slot, true) == 0)
+    if (add_node (x, s, fp, scope, slot, true) == 0)
       return 0;
     errno = ENOMEM;
     return -1;
@@ -251,8 +256,8 @@ dedup_claim (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
   return 1;
 }
 
-/* Forget what isn't shared in a chain.  With the last node of a shard,
- * its chains are gone.
+/* Remove the nodes of a chain that are not shared.  With the last node of a
+ * shard, its chains are gone.
  */
 static void
 forget_chain (struct dedup *x, struct dedup_shard *s, uint32_t bucket)
@@ -270,9 +275,9 @@ forget_chain (struct dedup *x, struct dedup_shard *s, uint32_t bucket)
     }
 }
 
-/* Look at the chains below *BUCKET, a batch of them, until the shard
- * holds no more than BYTES.  False when there is nothing more to do.
- * What merging chains moves goes to a lower one, so nothing is missed.
+/* Visit a batch of the chains below *BUCKET, from the highest down, until the
+ * shard takes no more than BYTES.  Returns false when there is nothing more
+ * to do.  Merging chains moves nodes to a lower one, so none is missed.
  */
 static bool
 forget_batch (struct dedup *x, struct dedup_shard *s, uint64_t bytes,

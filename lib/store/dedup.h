@@ -2,34 +2,35 @@
 /* Dedup: the index in which the objects of pages are found by their
  * fingerprint, so that identical pages can share one.
  *
- * An object that is in the index has a node: where it is (its slot),
- * its fingerprint, its scope, and how many slots name it.  A fingerprint
- * is SLOT_SUM_BITS low bits of the page's checksum, what the header of
- * a STORED object and a HUGE slot keep anyway; a scope bounds who shares
- * with whom.  Equal fingerprints are a reason to compare, no more.
+ * An object in the index has a node: where it is (its slot), its
+ * fingerprint, its scope, and how many slots refer to it.  The fingerprint is
+ * the low SLOT_SUM_BITS bits of the page's checksum, which a STORED object's
+ * header and a HUGE slot keep anyway.  Only pages of the same scope share
+ * objects.  Equal fingerprints are a reason to compare pages, not a proof
+ * that they are equal.
  *
- * Whoever shares an object does so by dedup_take, and whoever ceases to
- * name one asks dedup_drop whether it was the last to do so.  Both go
- * through the lock of the fingerprint's shard, so no object is freed
- * while it is being shared.  An object that has no node is not shared:
- * its only owner may do with it what it likes.
+ * dedup_take adds a reference to an object, and dedup_drop removes one and
+ * tells whether it was the last.  Both take the lock of the fingerprint's
+ * shard, so no object is freed while it is being shared.  An object without a
+ * node is not shared: the one slot that refers to it owns it.
  *
- * Only objects in the arena that are STORED or HUGE are in the index; no
- * other slot may be asked for, since it could look like one that is.
+ * The index has only objects in the arena that are STORED or HUGE.  No
+ * function may be called with another slot, since its bits could equal those
+ * of an object in the index.
  *
- * Nothing here is in the pool file: at attach, dedup_claim is called for
+ * The index is not in the pool file: at attach, dedup_claim is called for
  * each slot that names an object.
  *
- * Memory: a node is 12 bytes, five of them make a line of the cache, and
- * lines have gaps: 18 or 19 bytes a node.  They are taken from the budget
- * by the OS page, and given back by the OS page as nodes go away, for
- * which lines are kept side by side.  The number of chains of lines
- * follows that of nodes by linear hashing, two chains at a time, so that
- * nobody ever waits for a whole table to be rebuilt.
+ * Memory: a node takes 12 bytes, five nodes make a cache line, and with the
+ * gaps in lines that is 18 or 19 bytes a node.  Memory is taken from the
+ * budget by the OS page.  Lines are kept side by side, so that OS pages can
+ * be given back as nodes are removed.  The number of chains follows the
+ * number of nodes by linear hashing, two chains at a time, so no thread ever
+ * waits until a whole table has been rebuilt.
  *
- * Any thread may call any function at any time, but for opening,
- * attaching and closing.  Locks: one a shard, taken after that of a slot
- * and before those of objects; none is held between calls.
+ * Any thread may call any function at any time, except for opening, attaching
+ * and closing.  Locks: one for each shard, taken after a slot's lock and
+ * before those of objects.  No lock is held between calls.
  */
 
 #ifndef NBDZRAM_STORE_DEDUP_H
@@ -43,32 +44,32 @@
 #include "lib/base/util.h"
 #include "slot.h"
 
-/* Each shard wastes half an OS page or two, which is much for a small
- * pool, so there are no more of them than it takes for threads not to
- * wait: a lock is held for a fraction of what compressing a page takes.
+/* Each shard wastes half an OS page or two, which is much for a small pool.
+ * So there are only as many as it takes to keep threads from waiting: a lock
+ * is held for a fraction of the time that compressing a page takes.
  */
 #define DEDUP_SHARDS 8
 
-/* Scopes are numbers of devices, and this one for the whole pool. */
+/* A scope is a device's number, or this for the whole pool. */
 #define DEDUP_SCOPE_POOL 511
 
 /* The most slots that share one object. */
 #define DEDUP_REFS_MAX 1023
 
-/* The most nodes of a chain that dedup_insert adds to.  There are four
- * or five, unless somebody writes many different pages that have the
- * same fingerprint, or one page in more copies than can share an object;
- * neither must make the lock of a shard a place to wait.
+/* dedup_insert adds no node to a chain of this length.  A chain has four or
+ * five nodes, unless a client writes many different pages with the same
+ * fingerprint, or more copies of one page than can share an object.  Neither
+ * must make threads wait for the shard's lock.
  */
 #define DEDUP_CHAIN_MAX 60
 
-/* Lines that came free and are used before others, in each shard: what
- * comes soon after what went moves nothing, and no page of memory is
- * given and taken back in turns.
+/* How many empty lines each shard keeps and uses before others.  A node that
+ * is added soon after another was removed then moves no line, and memory is
+ * not given back and taken again in turns.
  */
 #define DEDUP_HOLES 16
 
-/* Address space whose beginning is in use. */
+/* Address space of which the beginning is in use. */
 struct dedup_area {
   char *base;
   uint64_t reserved;            /* bytes */
@@ -93,78 +94,80 @@ struct dedup {
   struct dedup_shard shards[DEDUP_SHARDS];
 };
 
-/* LIMIT is the most bytes that dedup_insert lets the index grow to; 0:
- * none.  No more address space is had than that takes; who attaches, and
- * may need more, sets held.limit later.  BUDGET must stay.  0, or -1 with
- * errno ENOMEM.
+/* Open an empty index that takes its memory from BUDGET, which must outlive
+ * it.  LIMIT is the most bytes that dedup_insert lets the index grow to; 0:
+ * no limit.  It also bounds the address space that is reserved.  An attach
+ * may need more, so it opens without a limit and sets held.limit later.
+ * 0, or -1 with errno ENOMEM.
  */
 int dedup_open (struct dedup *x, struct budget *budget, uint64_t limit);
 
-/* Safe on a zeroed index, and on one whose opening failed. */
+/* Free all memory.  Does nothing to a zeroed index, or to one whose opening
+ * failed.
+ */
 void dedup_close (struct dedup *x);
 
-/* Bring to the cache, while there is something else to do, what the
- * functions below need of FP.  Bits above the fingerprint are ignored,
- * here and there.
+/* Bring what the functions below need for fingerprint FP into the processor's
+ * cache, while the caller does something else.  All functions ignore bits
+ * above the fingerprint.
  */
 void dedup_prefetch (struct dedup *x, uint32_t fp);
 
-/* Look for an object with fingerprint FP and scope SCOPE that USABLE
- * accepts, if it isn't NULL, and take a reference to it: it stays until
- * that reference is dropped.  Whether its page is really the same is
- * for the caller to find out.  USABLE is called with the shard locked:
- * it may take a class's lock, and must be quick.  Returns its slot as it
- * is at this moment (dedup_move moves none that two know), or
- * SLOT_EMPTY.
+/* Look for an object with fingerprint FP and scope SCOPE that USABLE accepts,
+ * if that isn't NULL, and add a reference to it: the object stays until the
+ * reference is dropped.  The caller then compares the pages.  USABLE is
+ * called with the shard's lock held: it may take a class's lock, and must be
+ * quick.  Returns the object's slot, or SLOT_EMPTY.  The object can't move
+ * meanwhile, since dedup_move refuses objects with more than one reference.
  */
 slot_t dedup_take (struct dedup *x, uint32_t fp, unsigned scope,
                    bool (*usable) (slot_t slot, void *opaque), void *opaque);
 
-/* Let the object of SLOT, complete and not in the index, be found; the
- * caller has the one reference.  0, or -1 with errno ENOSPC when there
- * is no memory for it, or too many like it: then it isn't shared, which
- * does no harm.
+/* Add the object of SLOT, which is complete and not in the index, with one
+ * reference, the caller's.  0, or -1 with errno ENOSPC when there is no
+ * memory for a node, or too many have its fingerprint.  Then the object is
+ * not shared, which does no harm.
  */
 int dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot);
 
-/* Both: take a reference to any other object with FP and SCOPE, or insert
- * SLOT if there is none and that is possible.  Returns the other, or
- * SLOT_EMPTY.
+/* Both under one lock: add a reference to another object with FP and SCOPE,
+ * and return its slot.  If there is no such object, insert SLOT if possible,
+ * and return SLOT_EMPTY.
  */
 slot_t dedup_take_or_insert (struct dedup *x, uint32_t fp, unsigned scope,
                              slot_t slot);
 
 enum dedup_owners {
-  DEDUP_UNKNOWN,                /* it is not in the index */
-  DEDUP_LAST,                   /* nobody else: it has left the index */
-  DEDUP_SHARED,                 /* others still name it */
+  DEDUP_UNKNOWN,                /* the object is not in the index */
+  DEDUP_LAST,                   /* no other slot; its node is removed */
+  DEDUP_SHARED,                 /* other slots still refer to it */
 };
 
-/* Give up a reference to the object of SLOT, and say who else has one:
- * the caller frees what nobody has.
+/* Remove a reference to the object of SLOT.  Unless it is DEDUP_SHARED, the
+ * caller frees the object.
  */
 enum dedup_owners dedup_drop (struct dedup *x, uint32_t fp, slot_t slot);
 
-/* The caller, who has a reference to the object of FROM, has copied it
- * to TO (another place, all else equal) and is about to publish that.
- * False when others have references, too: the object stays at FROM.
- * True when it doesn't, or was not in the index.
+/* The caller, which has a reference to the object of FROM, has copied it to
+ * TO (another place, all else equal) and is about to publish TO.  Returns
+ * false if there are other references: the object stays at FROM.  Returns
+ * true if the node says TO now, or there is no node.
  */
 bool dedup_move (struct dedup *x, uint32_t fp, slot_t from, slot_t to);
 
-/* Attach: one more slot names this object; single-threaded.  Neither
- * limit is looked at, since an object with two owners must have a node.
- * The scope is that of who claims it first.  Returns
- *    1  the index has it already: so does its allocator
- *    0  it was not known; now it has a node
- *   -1  errno ENOMEM: there is no place for a node; EUCLEAN: more slots
- *       name it than can have been written
+/* Attach: add a reference for one more slot that names this object.  Single-
+ * threaded.  Limits are ignored, since an object with two owners must have a
+ * node.  The first claim sets the scope.  Returns
+ *    1  the index had the object already, and so had its allocator
+ *    0  the object was not known, and has a node now
+ *   -1  errno ENOMEM: there is no place for a node; EUCLEAN: more slots name
+ *       the object than can have been written
  */
 int dedup_claim (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot);
 
-/* Forget objects that are not shared, which can then no longer be, until
- * the index holds no more than BYTES (or only what is shared).  After
- * attaching, this enforces a limit; with 0, dedup is over.
+/* Remove the nodes of objects that are not shared, until the index takes no
+ * more than BYTES, or has only shared objects.  The objects stay, and can no
+ * longer be shared.  After an attach this enforces a limit; 0 ends dedup.
  */
 void dedup_forget (struct dedup *x, uint64_t bytes);
 
@@ -175,8 +178,8 @@ struct dedup_stats {
 };
 void dedup_get_stats (struct dedup *x, struct dedup_stats *st);
 
-/* Check every invariant written in this file; for tests.  Returns NULL,
- * or what is wrong.
+/* For tests: check every invariant of the index.  Returns NULL, or the
+ * condition that does not hold.
  */
 const char *dedup_check (struct dedup *x);
 
