@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How long ago a page was last accessed, in one byte.
  *
- * An access stores 0: no clock is read on the request path.  From time
- * to time a sweep over all pages makes the others older.  Ages up to 31
- * are seconds; from there on the byte counts in steps of 2, 4, 8 ...
- * seconds, sixteen of each, so that it is right to 1/16 up to five days
- * and a half, where it stays.
+ * An access stores 0: no clock is read on the request path.  A sweep over
+ * all pages, from time to time, makes the other pages older.  Ages up to 31
+ * are seconds.  Above that the byte counts in steps of 2, 4, 8 ... seconds,
+ * sixteen steps of each size, so an age is exact to 1/16.  The oldest age
+ * stands for five and a half days or more.
  *
- * A sweep keeps its precision however often it comes: a page whose age
- * counts in steps of 2^k grows older at each second that is a multiple
+ * The precision does not depend on how often the sweep runs: a page whose
+ * age counts in steps of 2^k grows older at each second that is a multiple
  * of 2^k.
  *
  * Pure functions, no state.
@@ -25,13 +25,13 @@
 /* The least number of seconds that AGE stands for. */
 uint64_t age_seconds (uint8_t age);
 
-/* The youngest age that stands for SECONDS or more; AGE_MAX when there
- * is none.
+/* The youngest age that stands for SECONDS or more, or AGE_MAX if no age
+ * does.
  */
 uint8_t age_of_seconds (uint64_t seconds);
 
-/* What each age becomes between two sweeps, at FROM and at TO seconds
- * of a clock that starts anywhere and never goes back.
+/* Set OLDER[age] to what each age becomes between two sweeps, at FROM and
+ * at TO seconds of a clock that starts anywhere and never goes back.
  */
 void age_steps (uint64_t from, uint64_t to, uint8_t older[AGE_CODES]);
 

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Does PAGE, SIZE bytes aligned to nothing, repeat one word?  If so it
- * is put in *WORD.
+/* Do the SIZE bytes at PAGE repeat one word?  If so, put it in *WORD.  PAGE
+ * needs no alignment.
  */
 bool same_filled (const void *page, size_t size, uint64_t *word);
 

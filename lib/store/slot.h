@@ -9,20 +9,19 @@
  *   GROUP           | offset/32, 36 | length-1, 16 | place, 4 | check | kind |
  *   BAD             | 0                                      | check | kind |
  *
- * An object that is STORED is a 32-bit checksum of its page followed by
- * LENGTH bytes of codec output; one that is HUGE is the raw page, which
- * fills its memory, so its checksum lies here.  GROUP is one of several
- * pages compressed into one object of LENGTH bytes; PLACE counts them
+ * A STORED object is a 32-bit checksum of its page followed by LENGTH bytes
+ * of codec output.  A HUGE object is the raw page, which fills its memory,
+ * so the slot holds its checksum.  GROUP is one of several pages compressed
+ * into one object of LENGTH bytes; PLACE is the page's number among them
  * (group.h).  BAD is a page that was found damaged at attach.
  *
- * Offsets of these three count from the start of the arena, or, where
- * the kind has SLOT_WRITTEN_BACK added, of the backing file.
+ * Offsets of STORED, HUGE and GROUP count from the start of the arena, or,
+ * if SLOT_WRITTEN_BACK is added to the kind, of the backing file.
  *
  * The check makes the sixteen four-bit digits of a slot add up, without
- * carry, to a constant.  One flipped bit anywhere, an EMPTY slot's
- * included, is noticed before the slot is believed; that matters most
- * when it is about to be freed, where a wrong offset would take
- * another page's object away.
+ * carry, to a constant.  So one flipped bit anywhere, also in an EMPTY slot,
+ * is noticed before the slot is used.  That matters most when an object is
+ * about to be freed: a wrong offset would free another page's object.
  *
  * Pure functions, no state.
  */
@@ -61,7 +60,8 @@ enum slot_kind {
 #define SLOT_HUGE_UNIT 4096
 
 /* Bytes of arena that a slot can name: 2 TiB. */
-#define SLOT_ARENA_MAX ((uint64_t) SLOT_STORED_UNIT << (64 - SLOT_STORED_SHIFT))
+#define SLOT_ARENA_MAX ((uint64_t) SLOT_STORED_UNIT                     \
+                        << (64 - SLOT_STORED_SHIFT))
 
 /* The sum without carry of all digits of S. */
 static inline unsigned
@@ -83,14 +83,16 @@ slot_seal (slot_t s)
 #define SLOT_EMPTY ((slot_t) 0)
 #define SLOT_BAD (slot_seal (SLOT_KIND_BAD))
 
-/* What a slot read from memory may be believed to say: itself, or BAD. */
+/* Verify a slot that was read from memory: returns S, or BAD if its check is
+ * wrong.
+ */
 static inline slot_t
 slot_believe (slot_t s)
 {
   return s == SLOT_EMPTY || slot_digits (s) == SLOT_CHECK ? s : SLOT_BAD;
 }
 
-/* Without regard to where its object is. */
+/* The kind of S, wherever its object is. */
 static inline enum slot_kind
 slot_kind (slot_t s)
 {
@@ -121,7 +123,7 @@ slot_is_group (slot_t s)
   return slot_kind (s) == SLOT_KIND_GROUP;
 }
 
-/* Does the slot name an object, here or there? */
+/* Does the slot name an object, in the arena or in the backing file? */
 static inline bool
 slot_names_object (slot_t s)
 {
@@ -141,8 +143,8 @@ slot_has_object (slot_t s)
   return (s & SLOT_WRITTEN_BACK) == 0 && slot_names_object (s);
 }
 
-/* Can WORD be kept in a slot?  True of zero, of small numbers of either
- * sign, and of addresses; the others become an object of eight bytes.
+/* Can WORD be kept in a slot?  Zero, small numbers of either sign, and
+ * addresses can; other words become an object of eight bytes.
  */
 static inline bool
 slot_same_fits (uint64_t word)
@@ -164,7 +166,7 @@ slot_same_word (slot_t s)
 }
 
 /* LENGTH is 1 to 65536, OFFSET a multiple of 32 below SLOT_ARENA_MAX, and
- * LAST is codec or place.
+ * LAST is the codec or the place.
  */
 static inline slot_t
 slot_of_length (enum slot_kind kind, uint64_t offset, uint32_t length,
@@ -212,7 +214,7 @@ slot_length (slot_t s)
                      & ((1U << SLOT_LENGTH_BITS) - 1)) + 1;
 }
 
-/* OFFSET is a multiple of 4096; of SUM, the low bits are kept. */
+/* OFFSET is a multiple of 4096.  The low SLOT_SUM_BITS of SUM are kept. */
 static inline slot_t
 slot_huge (uint64_t offset, uint64_t sum)
 {
@@ -244,7 +246,7 @@ slot_offset (slot_t s)
     : (s >> SLOT_STORED_SHIFT) * SLOT_STORED_UNIT;
 }
 
-/* The same slot, its object moved to OFFSET. */
+/* The slot for the object of S after a move to OFFSET. */
 static inline slot_t
 slot_moved (slot_t s, uint64_t offset)
 {
@@ -256,8 +258,8 @@ slot_moved (slot_t s, uint64_t offset)
   return slot_seal (s | (offset / unit) << shift);
 }
 
-/* The same slot, its object written back to OFFSET of the backing file,
- * or fetched from there to OFFSET of the arena.
+/* The slot for the object of S after it was written back to OFFSET of the
+ * backing file, or moved from there to OFFSET of the arena.
  */
 static inline slot_t
 slot_moved_out (slot_t s, uint64_t offset)

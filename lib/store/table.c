@@ -68,8 +68,8 @@ infos_bytes (const struct table *t)
   return align_up (t->pages * sizeof (page_info), OS_PAGE_SIZE);
 }
 
-/* Is there another leaf in the same run of so many leaves, which come
- * and go together?
+/* Does another leaf exist in the same aligned run of RUN leaves?  Their memory
+ * comes and goes together.
  */
 static bool
 has_other_leaf (const struct table *t, uint64_t leaf, uint64_t run)
@@ -82,9 +82,9 @@ has_other_leaf (const struct table *t, uint64_t leaf, uint64_t run)
   return found < end;
 }
 
-/* What it takes from the budget to have LEAF, which is not there: a huge
- * page comes with its first leaf, as do a page of leaf_map, and one of
- * infos.
+/* What it takes from the budget to make LEAF, which does not exist.  The first
+ * leaf of a huge page brings all of it, and so does the first leaf of an OS
+ * page of leaf_map or of infos.
  */
 static uint64_t
 leaf_cost (const struct table *t, uint64_t leaf)
@@ -103,7 +103,7 @@ leaf_cost (const struct table *t, uint64_t leaf)
 }
 
 static void
-force (struct table *t, uint64_t bytes)
+force_budgets (struct table *t, uint64_t bytes)
 {
   budget_force (t->budget, bytes);
   if (t->held)
@@ -111,7 +111,7 @@ force (struct table *t, uint64_t bytes)
 }
 
 static void
-give (struct table *t, uint64_t bytes)
+give_budgets (struct table *t, uint64_t bytes)
 {
   budget_give (t->budget, bytes);
   if (t->held)
@@ -119,7 +119,7 @@ give (struct table *t, uint64_t bytes)
 }
 
 static int
-take (struct table *t, uint64_t bytes)
+take_budgets (struct table *t, uint64_t bytes)
 {
   if (t->held && budget_take (t->held, bytes) == -1) {
     errno = EDQUOT;
@@ -149,8 +149,8 @@ all_empty (const slot_t slots[LEAF_SLOTS])
   return any == 0;
 }
 
-/* read(2) finds out what is in a leaf without filling a hole.  One that
- * can't be read is not taken for empty, which would destroy it.
+/* Looks by pread(2), which does not fill a hole.  A leaf that can't be read
+ * counts as not empty, since an empty one is punched.
  */
 static bool
 leaf_is_empty (const struct table *t, uint64_t leaf)
@@ -174,7 +174,7 @@ find_leaves (struct table *t)
       uint64_t leaf = (offset - t->offset) / OS_PAGE_SIZE;
 
       if (!leaf_is_empty (t, leaf)) {
-        force (t, leaf_cost (t, leaf));
+        force_budgets (t, leaf_cost (t, leaf));
         mark_leaf (t, leaf);
       }
       else if (t->file->granule == OS_PAGE_SIZE)
@@ -183,7 +183,7 @@ find_leaves (struct table *t)
   }
 }
 
-/* How many runs of RUN leaves have any that is there? */
+/* How many aligned runs of RUN leaves have an existing leaf? */
 static uint64_t
 count_runs (const struct table *t, uint64_t run)
 {
@@ -196,7 +196,7 @@ count_runs (const struct table *t, uint64_t run)
   return count;
 }
 
-/* Pages of leaf_map that were ever touched: they stay. */
+/* How many OS pages of leaf_map were ever touched: they stay in memory. */
 static uint64_t
 count_map_pages (const struct table *t)
 {
@@ -208,7 +208,7 @@ count_map_pages (const struct table *t)
   return count;
 }
 
-/* What has been taken. */
+/* What the table has taken from the budgets. */
 static uint64_t
 held_bytes (const struct table *t)
 {
@@ -220,7 +220,7 @@ held_bytes (const struct table *t)
 }
 
 static void
-unmap (struct table *t)
+unmap_table (struct table *t)
 {
   os_unmap (t->slots, slots_bytes (t));
   os_unmap (t->leaf_map, leaf_map_bytes (t));
@@ -231,7 +231,7 @@ unmap (struct table *t)
 }
 
 static int
-map (struct table *t)
+map_table (struct table *t)
 {
   t->leaves = div_up (t->pages, LEAF_SLOTS);
   t->slots = os_map_file (t->file->fd, t->offset, slots_bytes (t));
@@ -241,7 +241,7 @@ map (struct table *t)
   mutex_init (&t->making);
   if (t->slots && t->leaf_map && t->leaf_map_map && t->infos)
     return 0;
-  unmap (t);
+  unmap_table (t);
   errno = ENOMEM;
   return -1;
 }
@@ -259,7 +259,7 @@ table_open (struct table *t, const struct pool_file *file,
     .offset = offset,
     .pages = pages,
   };
-  if (map (t) == -1)
+  if (map_table (t) == -1)
     return -1;
   find_leaves (t);
   return 0;
@@ -270,13 +270,15 @@ table_close (struct table *t)
 {
   if (!t->file)
     return;
-  give (t, held_bytes (t));
-  unmap (t);
+  give_budgets (t, held_bytes (t));
+  unmap_table (t);
 }
 
-/* FROM's leaves that T has room for, and what is known of their pages. */
+/* Mark the leaves of FROM that T has room for as existing, and copy the infos
+ * of their pages.
+ */
 static void
-take_over_leaves (struct table *t, const struct table *from)
+copy_leaf_maps (struct table *t, const struct table *from)
 {
   for (uint64_t leaf = table_next_leaf (from, 0);
        leaf < MIN (t->leaves, from->leaves);
@@ -290,7 +292,9 @@ take_over_leaves (struct table *t, const struct table *from)
   }
 }
 
-/* Memory of the file between leaves, as a resident table has. */
+/* Give back the memory of the file between existing leaves, below leaf END,
+ * which a resident table has.
+ */
 static void
 punch_gaps (const struct table *t, uint64_t end)
 {
@@ -314,17 +318,17 @@ table_resize (struct table *t, uint64_t pages)
 
   new.pages = pages;
   new.resident = false;
-  if (map (&new) == -1)
+  if (map_table (&new) == -1)
     return -1;
-  take_over_leaves (&new, t);
+  copy_leaf_maps (&new, t);
   if (t->resident && t->file->granule == OS_PAGE_SIZE)
     punch_gaps (&new, t->leaves);
-  unmap (t);
+  unmap_table (t);
   table_move (&new, t);
-  /* Never more than before; and not all of it, to take some again, which
-   * others might have by then.
+  /* The table never holds more than before.  Only the difference is given
+   * back: if all of it were, others could take what the table still needs.
    */
-  give (t, held - held_bytes (t));
+  give_budgets (t, held - held_bytes (t));
   return 0;
 }
 
@@ -337,26 +341,26 @@ table_move (struct table *from, struct table *to)
   from->file = NULL;
 }
 
-/* table->making is held, and LEAF is not there. */
+/* table->making is held, and LEAF does not exist. */
 static int
 make_leaf (struct table *t, uint64_t leaf)
 {
   uint64_t offset = align_down (leaf * OS_PAGE_SIZE, t->file->granule);
   uint64_t cost = leaf_cost (t, leaf);
 
-  if (take (t, cost) == -1)
+  if (take_budgets (t, cost) == -1)
     return -1;
   if (!t->resident
       && os_populate (t->file->fd, &t->slots[offset / sizeof (slot_t)],
                       t->offset + offset, t->file->granule) == -1) {
-    give (t, cost);
+    give_budgets (t, cost);
     return -1;
   }
   mark_leaf (t, leaf);
   return 0;
 }
 
-/* ---- all of it ---- */
+/* ---- a resident table ---- */
 
 uint64_t
 table_resident_bytes (const struct table *t)
@@ -369,7 +373,7 @@ table_make_resident (struct table *t)
 {
   uint64_t more = table_resident_bytes (t) - held_bytes (t);
 
-  if (take (t, more) == -1)
+  if (take_budgets (t, more) == -1)
     return -1;
   if (os_populate (t->file->fd, t->slots, t->offset, slots_bytes (t)) == 0
       && os_populate_anon (t->infos, infos_bytes (t)) == 0
@@ -378,7 +382,7 @@ table_make_resident (struct table *t)
     t->resident = true;
     return 0;
   }
-  give (t, more);
+  give_budgets (t, more);
   errno = ENOSPC;
   return -1;
 }
@@ -431,11 +435,11 @@ drop_leaf (struct table *t, uint64_t leaf)
                 OS_PAGE_SIZE) == -1)
     return;
   bit_clear (t->leaf_map, leaf);
-  give (t, OS_PAGE_SIZE);
+  give_budgets (t, OS_PAGE_SIZE);
   if (!has_other_leaf (t, leaf, LEAVES_PER_INFO_PAGE)) {
     os_give_back (&t->infos[info_page * (OS_PAGE_SIZE / sizeof (page_info))],
                   OS_PAGE_SIZE);
-    give (t, OS_PAGE_SIZE);
+    give_budgets (t, OS_PAGE_SIZE);
   }
 }
 
@@ -458,7 +462,7 @@ table_release_leaf (struct table *t, uint64_t leaf)
 {
   slot_t slots[LEAF_SLOTS];
 
-  /* A look under one lock is cheap and mostly enough. */
+  /* A look under one lock is cheap, and mostly enough to find it in use. */
   if (t->file->granule != OS_PAGE_SIZE
       || !table_copy_leaf (t, leaf, slots) || !all_empty (slots))
     return;
@@ -506,14 +510,15 @@ sweep_leaf (struct table *t, uint64_t leaf, const uint8_t older[AGE_CODES])
   _Atomic page_info *infos = &t->infos[leaf * LEAF_SLOTS];
   uint64_t pages = MIN (LEAF_SLOTS, t->pages - leaf * LEAF_SLOTS);
 
-  LOCK_FOR_SCOPE (table_lock (t, leaf * LEAF_SLOTS)); /* it stays there */
+  /* One of its locks keeps the leaf from being removed. */
+  LOCK_FOR_SCOPE (table_lock (t, leaf * LEAF_SLOTS));
   if (!table_has_leaf (t, leaf))
     return;
   for (uint64_t i = 0; i < pages; ++i) {
     page_info old = atomic_load_explicit (&infos[i], memory_order_relaxed);
     page_info new = (page_info) ((old & ~INFO_AGE) | older[info_age (old)]);
 
-    /* Who accesses the page just now wins. */
+    /* If a request accesses the page at this moment, its age of 0 stays. */
     if (new != old)
       atomic_compare_exchange_strong_explicit (&infos[i], &old, new,
                                                memory_order_relaxed,

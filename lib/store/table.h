@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table of a device: one slot a page, in the pool file.
  *
- * A leaf is an OS page of slots.  A leaf in which nothing was ever
- * written, or everything was trimmed, is a hole in the file and must
- * not be touched, since touching would fill it: a map of two levels,
- * kept by the process and derived from the file's holes, says which
- * leaves are there.  So the table of a huge, nearly empty disk is
- * nearly empty too, and walking it skips 64 GiB of 4 KiB pages a step.
+ * A leaf is an OS page of slots.  A leaf in which nothing was ever written,
+ * or everything was trimmed, is a hole in the file.  It must not be touched,
+ * since that would fill it.  So the process keeps a map of two levels, built
+ * from the file's holes, of the leaves that exist.  The table of a huge,
+ * nearly empty disk is nearly empty too, and walking it skips 64 GiB of
+ * 4 KiB pages a step.
  *
- * A table may be made resident: then all leaves are there, so that no
- * write has to make one, and the map says in which of them anything is.
+ * A table may be made resident.  Then the memory of all leaves is there, so
+ * that no write has to allocate a leaf, and the map says in which leaves
+ * anything is stored.
  *
- * Locks: a slot is read and changed under its lock, which is one of a
- * set shared by all tables of a pool.  The slots of a leaf share
- * LEAF_LOCKS of them, so that holding all of these keeps the whole leaf
- * still.  They come before the locks of objects.  That leaves come to be
- * and go away one by one is the business of table->making, which is
- * taken after slots' locks and before no other.
+ * Locks: a slot is read and changed under its lock, which is one of a set
+ * shared by all tables of a pool.  The slots of a leaf share LEAF_LOCKS of
+ * these, and a thread that holds all of them keeps the whole leaf unchanged.
+ * They come before the locks of objects.  table->making is held to add or
+ * remove a leaf; it is taken after slots' locks, and no lock is taken after
+ * it.
  */
 
 #ifndef NBDZRAM_STORE_TABLE_H
@@ -37,7 +38,7 @@
 #define LEAF_LOCKS 16
 #define LOCK_GROUPS 64
 
-/* Leaves of whose pages one OS page of infos knows. */
+/* How many leaves have the infos of their pages in one OS page. */
 #define LEAVES_PER_INFO_PAGE (OS_PAGE_SIZE / sizeof (page_info) / LEAF_SLOTS)
 
 struct slot_locks {
@@ -49,56 +50,63 @@ struct slot_locks {
 struct table {
   const struct pool_file *file;
   struct budget *budget;
-  struct budget *held;          /* ... from which is taken, too; or NULL */
+  struct budget *held;          /* a second budget to take from; or NULL */
   struct slot_locks *locks;
   uint64_t offset;              /* in the file */
   uint64_t pages;
   uint64_t leaves;
   _Atomic slot_t *slots;
   bool resident;                /* constant while there are threads */
-  bits_word *leaf_map;          /* by leaf: is it there? */
+  bits_word *leaf_map;          /* by leaf: does it exist? */
   bits_word *leaf_map_map;      /* by OS page of leaf_map: any bit set? */
-  _Atomic page_info *infos;     /* by page; resident where leaves are */
-  pthread_mutex_t making;       /* of the maps, but for reading */
+  _Atomic page_info *infos;     /* by page; in memory where leaves are */
+  pthread_mutex_t making;       /* held to change the maps, not to read
+                                 * them */
 };
 
 void slot_locks_init (struct slot_locks *locks);
 void slot_locks_destroy (struct slot_locks *locks);
 
-/* Bytes of the pool file that the table of so many pages takes. */
+/* Bytes of the pool file that the table of PAGES pages takes. */
 uint64_t table_bytes (uint64_t pages);
 
-/* Map the table at OFFSET of FILE and find its leaves, which are taken from
- * BUDGET and, if it isn't NULL, from HELD.  0, or -1 with errno ENOMEM.
+/* Map the table at OFFSET of FILE and find its leaves.  Their memory is taken
+ * from BUDGET and, if it isn't NULL, from HELD, without regard to limits.
+ * FILE, the budgets and LOCKS must outlive the table.  0, or -1 with errno
+ * ENOMEM.
  */
 int table_open (struct table *t, const struct pool_file *file,
                 struct budget *budget, struct budget *held,
                 struct slot_locks *locks,
                 uint64_t offset, uint64_t pages);
 
-/* Safe on a zeroed table, and on one whose opening failed.  What was taken
- * is given back, and the slots stay in the file.
+/* Unmap the table and give back what it took from the budgets.  The slots
+ * stay in the file.  Does nothing to a zeroed table, or to one whose opening
+ * failed.
  */
 void table_close (struct table *t);
 
-/* Make it one of so many pages, which must have room where it is in the
- * file: slots beyond are empty.  Nobody uses it, nor holds a lock of its
- * slots.  It is resident no longer.  0, or -1 with errno ENOMEM, and all is
- * as it was.
+/* Change the table to PAGES pages, for which there must be room at its place
+ * in the file.  Slots beyond the smaller of the two sizes must be empty.  No
+ * other thread uses the table or holds a lock of its slots.  Afterwards it is
+ * no longer resident.  0, or -1 with errno ENOMEM; then nothing has changed.
  */
 int table_resize (struct table *t, uint64_t pages);
 
-/* Put FROM in the place of TO, which has been closed; nobody uses them. */
+/* Move the table FROM to TO, which has been closed.  No other thread uses
+ * either.
+ */
 void table_move (struct table *from, struct table *to);
 
-/* Have all of the table, and what is kept beside it, in memory from now
- * on, whatever is written and trimmed.  Before any other thread uses it.
- * 0, or -1 with errno ENOSPC (budget, file system or machine); then all is
- * as it was, but for memory of the file that table_open will find empty.
+/* From now on keep all of the table, its maps and its infos in memory,
+ * whatever is written and trimmed.  To be called before another thread uses
+ * the table.  0, or -1 with errno ENOSPC (of the budget, the file system or
+ * the machine).  Then nothing has changed, except that some leaves may have
+ * memory, which table_open finds empty and gives back.
  */
 int table_make_resident (struct table *t);
 
-/* Bytes that takes in all. */
+/* Bytes of memory that a resident table takes in all. */
 uint64_t table_resident_bytes (const struct table *t);
 
 /* The lock of slot INDEX. */
@@ -119,14 +127,16 @@ table_has_leaf (const struct table *t, uint64_t leaf)
   return bit_test (t->leaf_map, leaf);
 }
 
-/* What is known of page INDEX, whose leaf is there. */
+/* The info of page INDEX, whose leaf exists. */
 static inline page_info
 table_info (const struct table *t, uint64_t index)
 {
   return atomic_load_explicit (&t->infos[index], memory_order_relaxed);
 }
 
-/* Add and remove bits; the lock of slot INDEX is held. */
+/* Add bits to the info of page INDEX and remove others.  The lock of slot
+ * INDEX is held; the sweep, which holds no lock, may change the age meanwhile.
+ */
 static inline void
 table_mark (struct table *t, uint64_t index, page_info add, page_info remove)
 {
@@ -139,7 +149,7 @@ table_mark (struct table *t, uint64_t index, page_info add, page_info remove)
                                                  memory_order_relaxed));
 }
 
-/* Page INDEX was read; its lock is held. */
+/* Page INDEX was read: clear what an access clears.  Its lock is held. */
 static inline void
 table_touch (struct table *t, uint64_t index)
 {
@@ -149,7 +159,7 @@ table_touch (struct table *t, uint64_t index)
                                memory_order_relaxed);
 }
 
-/* The slot at INDEX; its lock is held. */
+/* The slot at INDEX, verified.  Its lock is held. */
 static inline slot_t
 table_get (const struct table *t, uint64_t index)
 {
@@ -159,15 +169,16 @@ table_get (const struct table *t, uint64_t index)
                                              memory_order_relaxed));
 }
 
-/* Make sure that slot INDEX can be set.  Its lock is held.  0, or -1
- * with errno ENOSPC, or EDQUOT: the device holds as much as it may.
+/* Make sure that slot INDEX can be set: its leaf exists afterwards.  The
+ * slot's lock is held.  0, or -1 with errno ENOSPC, or EDQUOT (the device has
+ * used up its quota).
  */
 int table_prepare (struct table *t, uint64_t index);
 
-/* Publish SLOT at INDEX, for which table_prepare succeeded under the
- * same hold of its lock, and return what was there.  One store: who
- * attaches after a kill finds the old slot or the new one.  INFO is
- * what is known of the page from now on: 0 of one that is written.
+/* Publish SLOT at INDEX and return the old slot.  The caller has held the
+ * slot's lock since table_prepare succeeded.  It is one store, so that an
+ * attach after a kill finds the old slot or the new one.  INFO becomes the
+ * page's info: 0 for a page that is written.
  */
 static inline slot_t
 table_set (struct table *t, uint64_t index, slot_t slot, page_info info)
@@ -181,7 +192,7 @@ table_set (struct table *t, uint64_t index, slot_t slot, page_info info)
   return old;
 }
 
-/* Keep a whole leaf still.  The caller holds no slot's lock. */
+/* Lock all slots of LEAF.  The caller holds no slot's lock. */
 void table_lock_leaf (const struct table *t, uint64_t leaf);
 void table_unlock_leaf (const struct table *t, uint64_t leaf);
 
@@ -190,17 +201,17 @@ void table_unlock_leaf (const struct table *t, uint64_t leaf);
  */
 void table_release_leaf (struct table *t, uint64_t leaf);
 
-/* The first leaf from LEAF on that is there, or t->leaves. */
+/* The first existing leaf from LEAF on, or t->leaves. */
 uint64_t table_next_leaf (const struct table *t, uint64_t leaf);
 
-/* Make all pages older: OLDER is from age_steps.  The caller holds no
- * slot's lock.
+/* Make all pages older by OLDER, which age_steps has set.  The caller holds
+ * no slot's lock.
  */
 void table_sweep (struct table *t, const uint8_t older[AGE_CODES]);
 
-/* Copy the slots of LEAF to SLOTS, as they are at this moment.  The
- * caller holds no slot's lock.  Returns false, and copies nothing, when
- * the leaf is not there.
+/* Copy the slots of LEAF to SLOTS, verified, as they are at this moment.  The
+ * caller holds no slot's lock.  Returns false, and copies nothing, if the
+ * leaf does not exist.
  */
 bool table_copy_leaf (const struct table *t, uint64_t leaf,
                       slot_t slots[LEAF_SLOTS]);
