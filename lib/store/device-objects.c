@@ -36,14 +36,16 @@ slot_fingerprint (const struct device *d, slot_t slot)
   return sum & FINGERPRINT_MASK;
 }
 
-/* ---- taken ---- */
+/* ---- taking objects ---- */
 
-/* From this part of its limit on, the rest of the pool is for those who
- * have less of it than they would have if all had the same.
+/* The last part, a LAST_PART-th, of a pool's memory limit is for devices that
+ * hold less than their equal share of the limit.
  */
 #define LAST_PART 16
 
-/* Where devices share objects, these belong to none of them. */
+/* What an object of class CLS counts for its device.  Where devices may share
+ * objects, it counts for none of them.
+ */
 static uint64_t
 owned_bytes (const struct device *d, uint32_t cls)
 {
@@ -51,7 +53,7 @@ owned_bytes (const struct device *d, uint32_t cls)
 }
 
 static bool
-has_its_share (const struct device *d)
+may_grow (const struct device *d)
 {
   const struct pool *pool = d->pool;
   uint64_t limit = pool->budget.limit;
@@ -69,7 +71,7 @@ take_quota (struct device *d, uint64_t bytes, bool maintenance)
     budget_force (&d->held, bytes);
     return 0;
   }
-  if (!has_its_share (d)) {
+  if (!may_grow (d)) {
     errno = ENOSPC;
     return -1;
   }
@@ -112,9 +114,9 @@ free_object (struct device *d, slot_t slot)
     budget_give (&d->held, owned_bytes (d, cls));
 }
 
-/* ---- released ---- */
+/* ---- releasing slots ---- */
 
-/* A slot that lies must not clear a bit of somebody else's object. */
+/* The slot may be damaged, and must not clear a bit of another object. */
 static bool
 is_last_of_group (struct device *d, slot_t slot)
 {
@@ -141,9 +143,9 @@ is_last_owner (struct device *d, slot_t slot)
   }
 }
 
-/* A page of a group counts as a part of its object. */
+/* A page of a group counts as a part of its object: as which part. */
 static unsigned
-share_of (slot_t slot)
+backing_share (slot_t slot)
 {
   return slot_is_group (slot) ? BACKING_GROUP : 1;
 }
@@ -160,7 +162,7 @@ void
 claim_written_back (struct device *d, slot_t slot)
 {
   backing_claim (d->pool->backing, slot_offset (slot), object_bytes (d, slot),
-                 share_of (slot));
+                 backing_share (slot));
 }
 
 static void
@@ -168,7 +170,7 @@ release_written_back (struct device *d, slot_t slot)
 {
   if (backing_has (d, slot))
     backing_release (d->pool->backing, slot_offset (slot),
-                     object_bytes (d, slot), share_of (slot));
+                     object_bytes (d, slot), backing_share (slot));
 }
 
 void
@@ -183,9 +185,10 @@ release_slot (struct device *d, slot_t slot)
     free_object (d, slot);
 }
 
-/* ---- claimed ---- */
+/* ---- claiming slots at attach ---- */
 
-int
+/* Errors as of object_claim. */
+static int
 claim_object (struct device *d, slot_t slot)
 {
   if (object_claim (&d->pool->objects, object_class (d, slot),
@@ -195,7 +198,7 @@ claim_object (struct device *d, slot_t slot)
   return 0;
 }
 
-/* One slot of several that name the object, perhaps. */
+/* Claim an object that other slots may name as well. */
 static int
 claim_shared (struct device *d, slot_t slot)
 {
@@ -216,7 +219,11 @@ claim_shared (struct device *d, slot_t slot)
   return -1;
 }
 
-/* One slot of several that name the group, perhaps. */
+/* Claim the place of SLOT in its group.  The bits in the header are kept in
+ * the pool file, so they may be those of an earlier process.  The first slot
+ * that names the group replaces them and adds this process's sign, by which
+ * later slots know that the header has been claimed.
+ */
 static int
 claim_group (struct device *d, slot_t slot)
 {
@@ -233,7 +240,7 @@ claim_group (struct device *d, slot_t slot)
     atomic_store (&header->live, sign | bit);
     return 0;
   }
-  /* Another page of the group has claimed it, or something else has. */
+  /* Another page of the group has claimed it, or another object has. */
   live = atomic_load (&header->live);
   if (!object_is_taken (objects, object_class (d, slot), slot_offset (slot))
       || (live & ~GROUP_LIVE_BITS) != sign || (live & bit) != 0)
@@ -243,7 +250,7 @@ claim_group (struct device *d, slot_t slot)
 }
 
 static int
-attach_written_back (struct device *d, slot_t slot)
+claim_backing_place (struct device *d, slot_t slot)
 {
   if (!d->pool->backing) {
     errno = pool_file_backing (&d->pool->file)->has ? ENXIO : EUCLEAN;
@@ -261,7 +268,7 @@ int
 claim_slot (struct device *d, slot_t slot)
 {
   if (slot_is_written_back (slot))
-    return attach_written_back (d, slot);
+    return claim_backing_place (d, slot);
   if (!object_fits (d, slot)) {
     errno = EUCLEAN;
     return -1;

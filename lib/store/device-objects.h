@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The objects that slots of a device name: taken for a page that is
- * written, claimed for one that is found at attach, and released.  What
- * is in them: encode.h.
+/* The objects that the slots of a device name.  An object is taken for a page
+ * that is written, or claimed for a slot that is found at attach, and freed
+ * when the last slot that names it is released.  encode.h has what is in
+ * objects.
+ *
+ * Unless it says otherwise, any thread may call a function at any time.  They
+ * take the locks of dedup's shards, classes and arena (pool-types.h).
  */
 
 #ifndef NBDZRAM_STORE_DEVICE_OBJECTS_H
@@ -13,7 +17,7 @@
 #include "lib/base/checksum.h"
 #include "device-types.h"
 
-/* What lies before the codec's output in a STORED object. */
+/* The checksum before the codec's output in a STORED object. */
 typedef uint32_t object_sum;
 #define OBJECT_HEADER_SIZE sizeof (object_sum)
 
@@ -51,7 +55,7 @@ object_bytes (const struct device *d, slot_t slot)
     + (slot_is_stored (slot) ? (uint32_t) OBJECT_HEADER_SIZE : 0);
 }
 
-/* Its size class. */
+/* The size class of that object. */
 static inline uint32_t
 object_class (const struct device *d, slot_t slot)
 {
@@ -64,10 +68,10 @@ slot_is_same_stored (slot_t slot)
   return slot_is_stored (slot) && slot_codec (slot) == CODEC_FILL;
 }
 
-/* Does the object of SLOT, which names one in the arena, lie within it? */
+/* SLOT names an object in the arena: does it lie within the arena? */
 bool object_fits (const struct device *d, slot_t slot);
 
-/* Can the object of SLOT be in dedup's index? */
+/* Can the object of SLOT be in the index of dedup? */
 static inline bool
 is_dedupable (slot_t slot)
 {
@@ -78,7 +82,7 @@ is_dedupable (slot_t slot)
 /* The part of a checksum by which dedup finds an object. */
 #define FINGERPRINT_MASK ((UINT32_C (1) << SLOT_SUM_BITS) - 1)
 
-/* By what dedup finds the object of SLOT, which it may know. */
+/* The fingerprint of the object of SLOT, which is_dedupable. */
 uint32_t slot_fingerprint (const struct device *d, slot_t slot);
 
 static inline unsigned
@@ -88,41 +92,45 @@ dedup_scope (const struct device *d)
                                                 : DEDUP_SCOPE_POOL;
 }
 
-/* Take an object of BYTES bytes for a page of the device, and put its place
- * in *OFFSET.  For maintenance, which gives back another in its place, the
- * device's quota does not count.  0, or -1 with errno ENOSPC, or EDQUOT: the
- * quota is used up.
+/* Take an object of BYTES bytes for a page of the device, and put its offset
+ * in *OFFSET.  With MAINTENANCE, the device's quota is ignored, since the
+ * caller frees another object in exchange.  0, or -1 with errno ENOSPC, or
+ * EDQUOT (the quota is used up).
  */
 int take_object (struct device *d, uint32_t bytes, bool maintenance,
                  uint64_t *offset);
 
-/* Give it back, nobody's any more. */
+/* Free the object of SLOT, to which no slot refers any more. */
 void free_object (struct device *d, slot_t slot);
 
-/* The device holds one more, of the size of SLOT's. */
+/* Charge the device for one more object of the size of SLOT's, even beyond
+ * its quota.
+ */
 void own_object (struct device *d, slot_t slot);
 
-/* Attach: SLOT says that there is one.  As object_claim. */
-int claim_object (struct device *d, slot_t slot);
-
-/* SLOT has been replaced, or was never published: its page no longer
- * refers to its object.  One that lies about its object frees nothing.
+/* SLOT has been replaced, or was never published: its page no longer refers
+ * to its object.  Frees the object if that was the last reference.  Does
+ * nothing if there can't be such an object: a damaged slot must not free
+ * another page's.
  */
 void release_slot (struct device *d, slot_t slot);
 
-/* SLOT, which names an object in the backing file, is about to be
- * published: its place is taken.
+/* SLOT, which names an object in the backing file, is about to be published:
+ * count its reference there.
  */
 void claim_written_back (struct device *d, slot_t slot);
 
-/* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1
- * with errno EUCLEAN when there can't be such an object, ENOMEM when it
- * could not be noted, ENXIO when it is in a backing file, of which there
- * is none, ESTALE when it may be where that can't be reached.
+/* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1 with
+ * errno
+ *   EUCLEAN  there can't be such an object
+ *   ENOMEM   no memory to count the reference
+ *   ENXIO    the object is in a backing file, and none was given
+ *   ESTALE   the object may be in a part of the backing device that is not
+ *            known, since the device is not connected
  */
 int claim_slot (struct device *d, slot_t slot);
 
-/* Count SLOT as coming to be (BY 1) or ceasing to be (BY -1). */
+/* Count SLOT in the statistics of its device (BY 1), or no longer (BY -1). */
 void count_slot (struct device *d, slot_t slot, int by);
 
 /* NEW has been published in the place of OLD.  Mostly both are of the same

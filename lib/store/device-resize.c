@@ -8,7 +8,7 @@
 
 #include "devices-internal.h"
 
-/* Each slot of OLD below the end of NEW, which is empty.  Objects stay
+/* Copy all slots of OLD to NEW, which is empty and not smaller.  Objects stay
  * where they are.
  */
 static int
@@ -33,9 +33,9 @@ copy_table (const struct table *old, struct table *new)
   return 0;
 }
 
-/* Put a larger table in the place of the one that RECORD names. */
+/* Replace the table that RECORD names by a larger one of BYTES bytes. */
 static int
-move_table (struct device *d, struct device_record *record, uint64_t bytes)
+replace_table (struct device *d, struct device_record *record, uint64_t bytes)
 {
   struct pool *pool = d->pool;
   struct device_record old = *record;
@@ -56,7 +56,8 @@ move_table (struct device *d, struct device_record *record, uint64_t bytes)
   return 0;
 }
 
-/* Maintenance and devices_lock are held, and nobody uses the device. */
+/* Maintenance and devices_lock are held, and no other thread uses the device.
+ */
 static int
 change_size (struct device *d, uint64_t size)
 {
@@ -68,7 +69,7 @@ change_size (struct device *d, uint64_t size)
     return -1;
   record.size = size;
   if (table_bytes (pages) > record.table_size) {
-    if (move_table (d, &record, table_bytes (pages)) == -1)
+    if (replace_table (d, &record, table_bytes (pages)) == -1)
       return -1;
   }
   else if (table_resize (&d->table, pages) == 0)
@@ -79,7 +80,7 @@ change_size (struct device *d, uint64_t size)
   return 0;
 }
 
-/* From here on only the caller uses the device. */
+/* From here on the caller is and stays the only user of the device. */
 static int
 resize_begin (struct device *d)
 {
@@ -107,7 +108,7 @@ resize_end (struct device *d, uint64_t size)
 
 /* Keeps errno. */
 static void
-resize_give_up (struct device *d)
+resize_cancel (struct device *d)
 {
   LOCK_FOR_SCOPE (&d->pool->devices_lock);
   d->resizing = false;
@@ -122,11 +123,11 @@ device_resize (struct device *d, uint64_t size)
   }
   if (resize_begin (d) == -1)
     return -1;
-  /* No lock is held, since a part of a page may have to be read from the
-   * backing file, and may wait for memory that the maintainer frees.
+  /* No lock is held: this may read a part of a page from the backing file, and
+   * may wait for memory that the maintainer frees.
    */
   if (size < d->size && device_zero (d, d->size - size, size) == -1) {
-    resize_give_up (d);
+    resize_cancel (d);
     return -1;
   }
   return resize_end (d, size);

@@ -63,10 +63,10 @@ write_pieces (struct device *d, struct stream **stream, const uint8_t *buf,
   return 0;
 }
 
-/* ---- counting them ---- */
+/* ---- counters ---- */
 
 static void
-add (_Atomic uint64_t *to, uint64_t n)
+add_to_counter (_Atomic uint64_t *to, uint64_t n)
 {
   atomic_fetch_add_explicit (to, n, memory_order_relaxed);
 }
@@ -74,8 +74,8 @@ add (_Atomic uint64_t *to, uint64_t n)
 static void
 count_failure (struct device *d, _Atomic uint64_t *of_pool)
 {
-  add (of_pool, 1);
-  add (&d->counters.failed, 1);
+  add_to_counter (of_pool, 1);
+  add_to_counter (&d->counters.failed, 1);
 }
 
 /* ---- reading and writing ---- */
@@ -89,25 +89,28 @@ device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
 
   latency_record (&stream->latency[REQUEST_READ], start, count);
   stream_put (&d->pool->streams, stream);
-  add (&d->counters.reads, 1);
-  add (&d->counters.read_bytes, count);
+  add_to_counter (&d->counters.reads, 1);
+  add_to_counter (&d->counters.read_bytes, count);
   if (r == -1)
     count_failure (d, &d->pool->counters.failed_reads);
   return r;
 }
 
-/* A write that failed for want of memory may be worth trying again, for
- * what one request can take from others that make room for it.
+/* How often a write that finds no memory is tried again.  Other requests may
+ * take the memory that was freed while this one waited.
  */
 #define TRIES_MAX 64
 
-struct tries {
+struct retries {
   unsigned count;
   struct timespec until;
 };
 
+/* Wait for memory if errno is ENOSPC.  Returns whether to try again; keeps
+ * errno if not.
+ */
 static bool
-try_again (struct device *d, struct tries *tries)
+wait_to_retry (struct device *d, struct retries *tries)
 {
   if (errno != ENOSPC)
     return false;
@@ -136,14 +139,14 @@ device_write (struct device *d, const void *buf, uint32_t count,
               uint64_t offset)
 {
   uint64_t start = latency_clock ();
-  struct tries tries = { .count = 0 };
+  struct retries tries = { .count = 0 };
 
-  add (&d->counters.writes, 1);
-  add (&d->counters.write_bytes, count);
+  add_to_counter (&d->counters.writes, 1);
+  add_to_counter (&d->counters.write_bytes, count);
   do
     if (write_once (d, buf, count, offset, start) == 0)
       return 0;
-  while (try_again (d, &tries));
+  while (wait_to_retry (d, &tries));
   count_failure (d, &d->pool->counters.failed_writes);
   return -1;
 }
@@ -175,7 +178,7 @@ static int
 zero_part (struct device *d, uint64_t offset, uint32_t count)
 {
   struct piece p = first_piece (d, offset, count);
-  struct tries tries = { .count = 0 };
+  struct retries tries = { .count = 0 };
   int r;
 
   do {
@@ -183,7 +186,7 @@ zero_part (struct device *d, uint64_t offset, uint32_t count)
 
     r = page_zero (d, &stream, p.index, p.offset, p.count);
     stream_put (&d->pool->streams, stream);
-  } while (r == -1 && try_again (d, &tries));
+  } while (r == -1 && wait_to_retry (d, &tries));
   if (r == -1)
     count_failure (d, &d->pool->counters.failed_writes);
   return r;
@@ -198,23 +201,24 @@ device_zero (struct device *d, uint64_t count, uint64_t offset)
   uint64_t last = end == d->size ? d->pages : end / page_size;
   uint64_t first = div_up (offset, page_size);
 
-  add (&d->counters.trims, 1);
+  add_to_counter (&d->counters.trims, 1);
   if (first > last)             /* within one page */
     return zero_part (d, offset, (uint32_t) count);
-  /* What these give back, the parts may need. */
+  /* First, since the parts may need the memory that these give back. */
   trim_pages (d, first, last);
   if (offset < first * page_size
       && zero_part (d, offset, (uint32_t) (first * page_size - offset)) == -1)
     return -1;
   if (end > last * page_size)
-    return zero_part (d, last * page_size, (uint32_t) (end - last * page_size));
+    return zero_part (d, last * page_size,
+                      (uint32_t) (end - last * page_size));
   return 0;
 }
 
 /* ---- extents ---- */
 
 static enum extent_kind
-kind_of (slot_t slot)
+extent_kind_of (slot_t slot)
 {
   if (slot == SLOT_EMPTY)
     return EXTENT_HOLE;
@@ -222,17 +226,19 @@ kind_of (slot_t slot)
     ? EXTENT_ZERO : EXTENT_DATA;
 }
 
-/* The kind of page INDEX, and in *END the first page after it, up to
- * the end of its leaf, that is of another kind.
+/* The kind of page INDEX, and in *END the first page after it, up to the end
+ * of its leaf, that is of another kind.
  */
 static enum extent_kind
-run_in_leaf (const slot_t slots[LEAF_SLOTS], uint64_t index, uint64_t *end)
+find_run_in_leaf (const slot_t slots[LEAF_SLOTS], uint64_t index,
+                  uint64_t *end)
 {
-  enum extent_kind kind = kind_of (slots[index % LEAF_SLOTS]);
+  enum extent_kind kind = extent_kind_of (slots[index % LEAF_SLOTS]);
 
   do
     ++index;
-  while (index % LEAF_SLOTS != 0 && kind_of (slots[index % LEAF_SLOTS]) == kind);
+  while (index % LEAF_SLOTS != 0
+         && extent_kind_of (slots[index % LEAF_SLOTS]) == kind);
   *end = index;
   return kind;
 }
@@ -260,7 +266,7 @@ device_extents (struct device *d, uint64_t count, uint64_t offset,
       if (leaf != copied && !table_copy_leaf (&d->table, leaf, slots))
         continue;               /* it has just been released */
       copied = leaf;
-      kind = run_in_leaf (slots, index, &stop);
+      kind = find_run_in_leaf (slots, index, &stop);
     }
     stop = MIN (stop * page_size, end);
     if (fn (opaque, offset, stop - offset, kind) == -1)

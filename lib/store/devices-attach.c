@@ -11,19 +11,19 @@
 #include "page.h"
 
 static uint64_t
-end_of_table (const struct device *d)
+table_end (const struct device *d)
 {
   return align_up (d->table.offset + table_bytes (d->table.pages),
                    d->pool->file.granule);
 }
 
-/* The end of the table that OFFSET of the file is in; or, if it is in none,
- * 0 and in *NEXT where the next one begins, if that is before.  Checksums of
- * a backing file's blocks are in the same part of the file, and of use as
- * long as there is one.
+/* The end of the table that OFFSET of the file is in.  If it is in none,
+ * returns 0, and lowers *NEXT to where the next table begins, if that is
+ * before *NEXT.  The checksums of a backing file's blocks are in the same part
+ * of the file, and count as a table while the pool has a backing file.
  */
 static uint64_t
-table_around (const struct pool *pool, uint64_t offset, uint64_t *next)
+find_table_end (const struct pool *pool, uint64_t offset, uint64_t *next)
 {
   uint64_t end = pool->backing
     ? pool_file_sums_around (&pool->file, offset, next) : 0;
@@ -35,19 +35,20 @@ table_around (const struct pool *pool, uint64_t offset, uint64_t *next)
 
     if (!d)
       continue;
-    if (offset >= d->table.offset && offset < end_of_table (d))
-      return end_of_table (d);
+    if (offset >= d->table.offset && offset < table_end (d))
+      return table_end (d);
     if (d->table.offset > offset)
       *next = MIN (*next, d->table.offset);
   }
   return 0;
 }
 
-/* Give back the memory of tables that nobody has: something was killed
- * before or after it wrote a record.
+/* Give back memory of the file that belongs to no table.  It is there when a
+ * process was killed after it made a table and before it wrote the record, or
+ * after it dropped a record and before it freed the table.
  */
 static void
-drop_orphans (struct pool *pool)
+punch_orphans (struct pool *pool)
 {
   const struct pool_file *file = &pool->file;
   uint64_t offset = file->arena_offset + file->arena_size, start, stop, end;
@@ -57,7 +58,7 @@ drop_orphans (struct pool *pool)
     return;
   while (pool_file_next_data (file, offset, (uint64_t) st.st_size, &start,
                               &stop)) {
-    end = table_around (pool, start, &stop);
+    end = find_table_end (pool, start, &stop);
     if (end == 0) {
       os_punch (file->fd, start, stop - start);
       end = stop;
@@ -66,7 +67,7 @@ drop_orphans (struct pool *pool)
   }
 }
 
-/* Take all that the table names into account. */
+/* Claim and count all that the slots of the table name. */
 static int
 attach_pages (struct device *d)
 {
@@ -97,7 +98,9 @@ devices_attach (struct pool *pool)
         continue;
       return -1;
     }
-    /* Killed when it was removed: nobody has named its objects since. */
+    /* The process was killed while it removed the device.  No slot names its
+     * objects, so they are free.
+     */
     if (record.removed) {
       pool_file_forget_device (&pool->file, n);
       continue;
@@ -109,6 +112,6 @@ devices_attach (struct pool *pool)
     pool->device_count++;
   }
   if (!pool->file.created)
-    drop_orphans (pool);
+    punch_orphans (pool);
   return 0;
 }

@@ -13,7 +13,7 @@
 
 #include "devices-internal.h"
 
-/* ---- one of them ---- */
+/* ---- the struct ---- */
 
 int
 device_open_table (struct device *d, const struct device_record *record,
@@ -80,7 +80,7 @@ devices_close (struct pool *pool)
 
 /* devices_lock is held. */
 static struct device *
-find (struct pool *pool, const char *name)
+find_by_name (struct pool *pool, const char *name)
 {
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
     struct device *d = pool->devices[n];
@@ -92,8 +92,9 @@ find (struct pool *pool, const char *name)
   return NULL;
 }
 
+/* Add a user to D, which may be NULL.  devices_lock is held. */
 static struct device *
-use (struct device *d)
+use_device (struct device *d)
 {
   if (d && d->resizing) {
     errno = EBUSY;
@@ -109,7 +110,7 @@ device_find (struct pool *pool, const char *name)
 {
   LOCK_FOR_SCOPE (&pool->devices_lock);
 
-  return use (find (pool, name));
+  return use_device (find_by_name (pool, name));
 }
 
 struct device *
@@ -151,10 +152,10 @@ device_wait_for_pins (struct device *d)
   }
 }
 
-/* ---- coming ---- */
+/* ---- creating ---- */
 
 static int
-free_number (struct pool *pool)
+find_free_number (struct pool *pool)
 {
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     if (!pool->devices[n])
@@ -163,9 +164,9 @@ free_number (struct pool *pool)
   return -1;
 }
 
-/* Keeps errno. */
+/* Drop record N and what it took from the budget.  Keeps errno. */
 static void
-forget (struct pool *pool, unsigned n)
+drop_record (struct pool *pool, unsigned n)
 {
   int err = errno;
 
@@ -174,7 +175,9 @@ forget (struct pool *pool, unsigned n)
   errno = err;
 }
 
-/* The number of ALGORITHM, which may be NULL, in *METHOD, to be dropped. */
+/* Put the number of ALGORITHM, or of the pool's if that is NULL, in *METHOD,
+ * for streams_drop_method.
+ */
 static int
 add_method (struct pool *pool, const struct algorithm *algorithm,
             unsigned *method)
@@ -188,12 +191,13 @@ add_method (struct pool *pool, const struct algorithm *algorithm,
   return 0;
 }
 
-/* One that is recorded.  The method comes last, since it alone leaves nothing
- * behind when it can't be had.
+/* A new device for RECORD, with its method.  The method comes last, since it
+ * alone leaves nothing to undo when it fails.
  */
 static struct device *
-equip (struct pool *pool, unsigned n, const struct device_record *record,
-       const struct algorithm *algorithm)
+new_with_method (struct pool *pool, unsigned n,
+                 const struct device_record *record,
+                 const struct algorithm *algorithm)
 {
   struct device *d = device_new (pool, n, record);
 
@@ -209,11 +213,11 @@ equip (struct pool *pool, unsigned n, const struct device_record *record,
 
 /* devices_lock is held. */
 static struct device *
-create (struct pool *pool, struct device_record *record,
-        const struct algorithm *algorithm)
+create_device (struct pool *pool, struct device_record *record,
+               const struct algorithm *algorithm)
 {
   uint64_t pages = div_up (record->size, pool->sizes.page_size);
-  int n = free_number (pool);
+  int n = find_free_number (pool);
   struct device *d;
 
   if (getrandom (&record->id, sizeof record->id, 0) == -1)
@@ -225,9 +229,9 @@ create (struct pool *pool, struct device_record *record,
     budget_give (&pool->budget, OS_PAGE_SIZE);
     return NULL;
   }
-  d = equip (pool, (unsigned) n, record, algorithm);
+  d = new_with_method (pool, (unsigned) n, record, algorithm);
   if (!d) {
-    forget (pool, (unsigned) n);
+    drop_record (pool, (unsigned) n);
     return NULL;
   }
   pool->devices[n] = d;
@@ -236,7 +240,7 @@ create (struct pool *pool, struct device_record *record,
 }
 
 static int
-make_record (struct device_record *record, const char *name, uint64_t size,
+init_record (struct device_record *record, const char *name, uint64_t size,
              const char *settings)
 {
   *record = (struct device_record) { .size = size };
@@ -258,14 +262,14 @@ device_add (struct pool *pool, const char *name, uint64_t size,
 {
   struct device_record record;
 
-  if (make_record (&record, name, size, settings) == -1)
+  if (init_record (&record, name, size, settings) == -1)
     return NULL;
   LOCK_FOR_SCOPE (&pool->devices_lock);
-  if (find (pool, name)) {
+  if (find_by_name (pool, name)) {
     errno = EEXIST;
     return NULL;
   }
-  return use (create (pool, &record, algorithm));
+  return use_device (create_device (pool, &record, algorithm));
 }
 
 struct device *
@@ -276,28 +280,22 @@ device_open (struct pool *pool, const char *name, uint64_t size)
   return d ? d : device_add (pool, name, size, "", NULL);
 }
 
-/* ---- going ---- */
+/* ---- removing ---- */
 
+/* Free a removed device that has no user any more. */
 static void
-trim_all (struct device *d)
-{
-  device_zero (d, d->size, 0);
-}
-
-/* Its last user has left. */
-static void
-bury (struct device *d)
+reap_device (struct device *d)
 {
   struct pool *pool = d->pool;
 
-  /* Before maintenance is held, which a write may be waiting for. */
-  trim_all (d);
+  /* Trim before maintenance is held: a write may wait for a job of it. */
+  device_zero (d, d->size, 0);
   MAINTENANCE_FOR_SCOPE (pool);
   LOCK_FOR_SCOPE (&pool->devices_lock);
   device_wait_for_pins (d);
   pool->devices[d->number] = NULL;
   pool->device_count--;
-  forget (pool, d->number);
+  drop_record (pool, d->number);
   device_free (d);
 }
 
@@ -311,7 +309,7 @@ device_put (struct device *d)
     is_last = --d->users == 0 && d->removed;
   }
   if (is_last)
-    bury (d);
+    reap_device (d);
 }
 
 void

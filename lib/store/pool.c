@@ -16,8 +16,8 @@
 #include "group-header.h"
 #include "pool.h"
 
-/* What a pool needs before it keeps its first page, besides a stream:
- * the head of the file, and some zspages with their bookkeeping.
+/* What a pool needs before it keeps its first page, besides a stream: the head
+ * of the file, and this many zspages with their bookkeeping.
  */
 #define MIN_ZSPAGES 8
 
@@ -28,9 +28,9 @@ fixed_bytes (const struct pool_file *file)
     + sizeof (struct pool) + sizeof (struct slot_locks);
 }
 
-/* Streams, and the workbench, for all algorithms. */
+/* Open the streams and the scratch buffers for all algorithms. */
 static int
-open_scratch (struct pool *pool)
+open_streams (struct pool *pool)
 {
   const struct pool_options *o = &pool->options;
   uint32_t page_size = pool->sizes.page_size;
@@ -49,7 +49,7 @@ open_scratch (struct pool *pool)
                        page_size, group_bytes, &pool->budget);
 }
 
-/* Bytes for the dictionaries that OPTIONS bring, and to use them. */
+/* Bytes that the dictionaries of OPTIONS and their use take. */
 static uint64_t
 dictionary_bytes (const struct pool_options *o)
 {
@@ -71,7 +71,7 @@ pool_mem_limit_min (const struct pool_options *options)
   uint64_t scratch = UINT64_MAX;
 
   size_classes_init (&pool.sizes, options->geometry.page_size);
-  if (open_scratch (&pool) == 0)
+  if (open_streams (&pool) == 0)
     scratch = pool.budget.used;
   scratch_close (&pool.scratch);
   streams_close (&pool.streams);
@@ -132,7 +132,7 @@ open_parts (struct pool *pool, const struct pool_options *options)
   if (!pool->locks)
     return -1;
   slot_locks_init (pool->locks);
-  return open_scratch (pool);
+  return open_streams (pool);
 }
 
 struct pool *
@@ -145,7 +145,7 @@ pool_open (const struct pool_options *options)
     return NULL;
   memset (pool, 0, sizeof *pool);
   pool->options = *options;
-  pool->options.path = NULL;    /* the caller's */
+  pool->options.path = NULL;    /* belongs to the caller */
   pool->is_kept = options->path != NULL;
   pool->file.fd = -1;
   mutex_init (&pool->maintenance);
@@ -178,8 +178,8 @@ pool_try_map (struct pool *pool, uint64_t size)
   return p ? 0 : -1;
 }
 
-/* Where objects are shared, the index knows how often; so there must be
- * one as long as any are, whatever is wanted from now on.
+/* Open the index if dedup is on, or if some objects of the pool are shared
+ * from earlier: only the index knows how many slots refer to them.
  */
 static int
 open_dedup (struct pool *pool)
@@ -192,7 +192,7 @@ open_dedup (struct pool *pool)
   pool->has_dedup = o->dedup != DEDUP_OFF || pool_file_is_shared (&pool->file);
   if (!pool->has_dedup)
     return 0;
-  /* A pool that was there before may need more than the limit. */
+  /* An existing pool may need more than the limit. */
   if (dedup_open (&pool->dedup, &pool->budget,
                   pool->file.created ? o->dedup_limit : 0) == -1)
     return -1;
@@ -203,10 +203,12 @@ open_dedup (struct pool *pool)
 
 /* ---- dictionaries ---- */
 
-/* The generation for ALGORITHM to begin with, held. */
+/* Put the dictionary generation that ALGORITHM begins with in *GENERATION,
+ * held, or NO_GENERATION.  0, or -1 with errno as by dictionaries_add.
+ */
 static int
-first_generation (struct pool *pool, const struct algorithm *a,
-                  int *generation)
+hold_first_generation (struct pool *pool, const struct algorithm *a,
+                       int *generation)
 {
   *generation = NO_GENERATION;
   if (a->dictionary) {
@@ -220,7 +222,9 @@ first_generation (struct pool *pool, const struct algorithm *a,
   return 0;
 }
 
-/* Algorithm number PRIORITY, 0 for that of new pages, with GENERATION. */
+/* Use GENERATION for the algorithm of priority PRIORITY; 0 is the algorithm of
+ * new pages.
+ */
 static int
 use_generation (struct pool *pool, unsigned priority, int generation)
 {
@@ -240,8 +244,8 @@ algorithm_of (const struct pool *pool, unsigned priority)
                        : &pool->options.recompress[priority - 1];
 }
 
-/* Of the dictionaries in the file, keep what pages need or what is to be
- * used from now on.
+/* Of the dictionaries in the file, keep those that pages need, and start to
+ * use those that algorithms want.
  */
 static int
 start_dictionaries (struct pool *pool)
@@ -250,7 +254,8 @@ start_dictionaries (struct pool *pool)
   for (unsigned p = 0; p <= pool->options.recompress_count; ++p) {
     int generation;
 
-    if (first_generation (pool, algorithm_of (pool, p), &generation) == -1
+    if (hold_first_generation (pool, algorithm_of (pool, p), &generation)
+          == -1
         || (generation != NO_GENERATION
             && use_generation (pool, p, generation) == -1))
       return -1;
@@ -259,7 +264,7 @@ start_dictionaries (struct pool *pool)
 }
 
 static void
-look_for_wants (struct pool *pool)
+update_wants_dictionary (struct pool *pool)
 {
   bool wants = false;
 
@@ -311,13 +316,13 @@ pool_change_algorithm (struct pool *pool, const struct algorithm *algorithm)
 {
   int generation;
 
-  if (first_generation (pool, algorithm, &generation) == -1
+  if (hold_first_generation (pool, algorithm, &generation) == -1
       || streams_change (&pool->streams, algorithm, &pool->dictionaries,
                          generation) == -1)
     return -1;
   pool->options.algorithm = *algorithm;
   pool->options.algorithm.dictionary = NULL; /* it is in the pool file */
-  look_for_wants (pool);
+  update_wants_dictionary (pool);
   dictionaries_drop_unused (&pool->dictionaries);
   return 0;
 }
@@ -343,29 +348,30 @@ start_parts (struct pool *pool)
   return pool->backing ? backing_attach_done (pool->backing) : 0;
 }
 
-/* A pool that is full of pages must start all the same: what it needs to
- * do so is taken without regard to the limit.
+/* A pool that is full of pages must start, too.  So what it needs for that is
+ * taken without regard to the limit.
  */
 int
 pool_start (struct pool *pool)
 {
   int r;
 
-  look_for_wants (pool);
+  update_wants_dictionary (pool);
   pool->budget.limit = 0;
   r = start_parts (pool) == -1 ? -1 : start_dictionaries (pool);
   pool->budget.limit = pool->options.mem_limit;
   return r;
 }
 
-#define TABLE_PART 32           /* of memory, at most */
+/* The largest table that is made resident is this part of all memory. */
+#define TABLE_PART 32
 
 int
 pool_make_resident (struct pool *pool, unsigned streams)
 {
   const struct pool_file *file = &pool->file;
 
-  /* Huge pages are never swapped, and those of a file always mapped. */
+  /* Huge pages are never swapped, and those of a file are always mapped. */
   if (file->granule == OS_PAGE_SIZE
       && os_populate_data (file->fd, pool->arena.base, file->arena_offset,
                            file->arena_size) == -1)
