@@ -33,7 +33,8 @@ decode_stored (struct device *d, struct stream *stream, slot_t slot,
   else if (stream_decompress (&d->pool->streams, stream, slot_codec (slot),
                               data, length, dst, size) == -1)
     return report_damage (d);
-  return (object_sum) content_checksum (d, dst, size) == sum ? 0 : report_damage (d);
+  return (object_sum) content_checksum (d, dst, size) == sum
+    ? 0 : report_damage (d);
 }
 
 static int
@@ -83,24 +84,25 @@ decode_slot (struct device *d, struct stream *stream, slot_t slot, void *dst)
 
 #define ANY_CODEC UINT_MAX
 
-struct wanted {
+/* Which objects may be shared. */
+struct share_filter {
   const struct device *d;
-  uint32_t below;               /* size class */
-  unsigned codec;
+  uint32_t below;               /* of a smaller size class than this */
+  unsigned codec;               /* of this codec, or ANY_CODEC */
 };
 
 static bool
-is_wanted (slot_t slot, void *opaque)
+is_acceptable (slot_t slot, void *opaque)
 {
-  const struct wanted *w = opaque;
+  const struct share_filter *f = opaque;
 
-  return object_class (w->d, slot) < w->below
-    && (w->codec == ANY_CODEC
-        || (slot_is_stored (slot) && slot_codec (slot) == w->codec));
+  return object_class (f->d, slot) < f->below
+    && (f->codec == ANY_CODEC
+        || (slot_is_stored (slot) && slot_codec (slot) == f->codec));
 }
 
-/* The last page that is counted for the dictionary of SLOT may go before
- * ours is.
+/* Keep the dictionary of SLOT: the last page that is counted for it may be
+ * trimmed before our page is counted.
  */
 static bool
 pin_dictionary (struct device *d, struct stream *stream, slot_t slot)
@@ -109,11 +111,11 @@ pin_dictionary (struct device *d, struct stream *stream, slot_t slot)
     || stream_pin (&d->pool->streams, stream, slot_codec (slot));
 }
 
-/* A reference was taken to SLOT: is its page the same as PAGE?  If not,
- * it is given up.
+/* The caller has taken a reference to the object of SLOT.  Keep it and return
+ * true if its page is the same as PAGE; otherwise drop it.
  */
 static bool
-is_same_page (struct device *d, struct stream *stream, const void *page,
+keep_if_same (struct device *d, struct stream *stream, const void *page,
               slot_t slot)
 {
   struct pool *pool = d->pool;
@@ -128,14 +130,14 @@ is_same_page (struct device *d, struct stream *stream, const void *page,
 }
 
 static slot_t
-share (struct device *d, struct stream *stream, const void *page, uint64_t sum,
-       uint32_t below, unsigned codec)
+share_object (struct device *d, struct stream *stream, const void *page,
+              uint64_t sum, uint32_t below, unsigned codec)
 {
-  struct wanted wanted = { d, below, codec };
+  struct share_filter filter = { d, below, codec };
   slot_t slot = dedup_take (&d->pool->dedup, sum & FINGERPRINT_MASK,
-                            dedup_scope (d), is_wanted, &wanted);
+                            dedup_scope (d), is_acceptable, &filter);
 
-  return slot != SLOT_EMPTY && is_same_page (d, stream, page, slot)
+  return slot != SLOT_EMPTY && keep_if_same (d, stream, page, slot)
     ? slot : SLOT_EMPTY;
 }
 
@@ -145,22 +147,22 @@ encode_shared (struct device *d, struct stream *stream, const void *page,
 {
   if (d->pool->options.dedup == DEDUP_OFF)
     return SLOT_EMPTY;
-  return share (d, stream, page,
-                content_checksum (d, page, device_page_size (d)), below,
-                ANY_CODEC);
+  return share_object (d, stream, page,
+                       content_checksum (d, page, device_page_size (d)),
+                       below, ANY_CODEC);
 }
 
 /* ---- encoding ---- */
 
-/* Compressing a page that turns out to be a duplicate costs more than
- * looking for it in vain, unless duplicates are rare.  So for this many
- * pages after one, it is looked first.
+/* Compressing a page that turns out to be a duplicate costs more than a
+ * useless lookup, unless duplicates are rare.  So after a duplicate, this
+ * many pages are looked up before they are compressed.
  */
 #define LOOK_FIRST 16
 
-/* Set e->sum, once. */
+/* Set e->sum, if it is not yet. */
 static void
-sum_up (struct device *d, struct encoding *e)
+set_checksum (struct device *d, struct encoding *e)
 {
   if (e->has_sum)
     return;
@@ -171,10 +173,11 @@ sum_up (struct device *d, struct encoding *e)
 }
 
 static slot_t
-look (struct device *d, struct stream *stream, struct encoding *e)
+look_up_duplicate (struct device *d, struct stream *stream,
+                   struct encoding *e)
 {
-  slot_t slot = share (d, stream, e->page, e->sum, SIZE_CLASSES_MAX,
-                       ANY_CODEC);
+  slot_t slot = share_object (d, stream, e->page, e->sum, SIZE_CLASSES_MAX,
+                              ANY_CODEC);
 
   e->has_looked = true;
   if (slot != SLOT_EMPTY)
@@ -184,15 +187,13 @@ look (struct device *d, struct stream *stream, struct encoding *e)
   return slot;
 }
 
-/* ---- sharing them ---- */
-
-/* The object of SLOT is complete: let others share it, or take that of an
- * identical page instead.  If there is no room for it in the index, it
- * is not shared.
+/* The object of SLOT is complete: let other pages share it, or free it and
+ * share the object of an identical page instead.  Returns the slot to
+ * publish.  If there is no room in the index, the object is not shared.
  */
 static slot_t
-offer (struct device *d, struct stream *stream, struct encoding *e,
-       slot_t slot)
+insert_or_share (struct device *d, struct stream *stream, struct encoding *e,
+                 slot_t slot)
 {
   struct dedup *dedup = &d->pool->dedup;
   uint32_t fp = e->sum & FINGERPRINT_MASK;
@@ -200,7 +201,7 @@ offer (struct device *d, struct stream *stream, struct encoding *e,
 
   if (!e->has_looked)
     other = dedup_take_or_insert (dedup, fp, dedup_scope (d), slot);
-  if (other != SLOT_EMPTY && is_same_page (d, stream, e->page, other)) {
+  if (other != SLOT_EMPTY && keep_if_same (d, stream, e->page, other)) {
     stream->look_first = LOOK_FIRST;
     free_object (d, slot);
     return other;
@@ -210,9 +211,9 @@ offer (struct device *d, struct stream *stream, struct encoding *e,
   return slot;
 }
 
-/* Take an object and write it. */
+/* Take an object and write the codec's output to it. */
 static int
-store (struct device *d, struct encoding *e, slot_t *slot)
+store_compressed (struct device *d, struct encoding *e, slot_t *slot)
 {
   uint32_t bytes = e->length + (uint32_t) sizeof (object_sum);
   uint64_t offset;
@@ -223,7 +224,7 @@ store (struct device *d, struct encoding *e, slot_t *slot)
     return -1;
   object = object_at (d, offset);
   PREFETCH (object, bytes, 1);  /* during the checksum */
-  sum_up (d, e);
+  set_checksum (d, e);
   kept = (object_sum) e->sum;
   memcpy (object, &kept, sizeof kept);
   memcpy (object + sizeof kept, e->data, e->length);
@@ -241,7 +242,7 @@ store_huge (struct device *d, struct encoding *e, slot_t *slot)
   if (take_object (d, size, e->maintenance, &offset) == -1)
     return -1;
   memcpy (object_at (d, offset), e->page, size);
-  sum_up (d, e);
+  set_checksum (d, e);
   *slot = slot_huge (offset, e->sum);
   atomic_fetch_add_explicit (&pool->counters.huge_pages_since, 1,
                              memory_order_relaxed);
@@ -258,15 +259,15 @@ encode_stored (struct device *d, unsigned codec, const void *page,
     .has_looked = true, .maintenance = true,
   };
 
-  if (store (d, &e, slot) == -1)
+  if (store_compressed (d, &e, slot) == -1)
     return -1;
   if (e.may_share)
-    *slot = offer (d, NULL, &e, *slot);
+    *slot = insert_or_share (d, NULL, &e, *slot);
   return 0;
 }
 
 static void
-compress (struct device *d, struct stream *stream, struct encoding *e)
+compress_page (struct device *d, struct stream *stream, struct encoding *e)
 {
   struct pool *pool = d->pool;
   size_t length = stream_compress (&pool->streams, stream, d->method, e->page);
@@ -280,7 +281,7 @@ compress (struct device *d, struct stream *stream, struct encoding *e)
 }
 
 static void
-begin_fill (struct encoding *e)
+begin_same_filled (struct encoding *e)
 {
   e->data = &e->word;
   e->length = sizeof e->word;
@@ -291,31 +292,31 @@ begin_fill (struct encoding *e)
 }
 
 static void
-begin (struct device *d, struct stream *stream, const void *page,
-       bool may_share, struct encoding *e)
+begin_encoding (struct device *d, struct stream *stream, const void *page,
+                bool may_share, struct encoding *e)
 {
   e->page = page;
   e->slot = SLOT_EMPTY;
   e->has_sum = e->has_looked = e->maintenance = false;
   e->may_share = may_share;
   if (same_filled (page, device_page_size (d), &e->word)) {
-    begin_fill (e);
+    begin_same_filled (e);
     return;
   }
-  /* What the index has of it comes to the cache during compression. */
+  /* Also starts a prefetch, which goes on during compression. */
   if (e->may_share)
-    sum_up (d, e);
+    set_checksum (d, e);
   if (e->may_share && stream->look_first > 0)
-    e->slot = look (d, stream, e);
+    e->slot = look_up_duplicate (d, stream, e);
   if (e->slot == SLOT_EMPTY)
-    compress (d, stream, e);
+    compress_page (d, stream, e);
 }
 
 void
 encode_begin (struct device *d, struct stream *stream, const void *page,
               struct encoding *e)
 {
-  begin (d, stream, page, d->pool->options.dedup != DEDUP_OFF, e);
+  begin_encoding (d, stream, page, d->pool->options.dedup != DEDUP_OFF, e);
 }
 
 int
@@ -327,15 +328,16 @@ encode_end (struct device *d, struct stream *stream, struct encoding *e,
   *slot = e->slot;
   if (e->slot != SLOT_EMPTY)
     return 0;
-  if ((e->data ? store (d, e, slot) : store_huge (d, e, slot)) == 0) {
+  if ((e->data ? store_compressed (d, e, slot)
+               : store_huge (d, e, slot)) == 0) {
     if (e->may_share)
-      *slot = offer (d, stream, e, *slot);
+      *slot = insert_or_share (d, stream, e, *slot);
     return 0;
   }
-  /* There is no room for an object, but one may be there. */
+  /* There is no room for an object, but it may exist already. */
   err = errno;
   if (e->may_share && !e->has_looked)
-    *slot = look (d, stream, e);
+    *slot = look_up_duplicate (d, stream, e);
   if (*slot != SLOT_EMPTY)
     return 0;
   errno = err;
@@ -359,12 +361,12 @@ encode_anew (struct device *d, struct stream *stream, const void *page,
   struct encoding e;
   bool dedup = d->pool->options.dedup != DEDUP_OFF;
 
-  begin (d, stream, page, false, &e);
+  begin_encoding (d, stream, page, false, &e);
   e.maintenance = true;
   if (dedup && e.slot == SLOT_EMPTY && e.codec != CODEC_FILL && e.data) {
     e.may_share = e.has_looked = true;
-    sum_up (d, &e);
-    *slot = share (d, stream, page, e.sum, SIZE_CLASSES_MAX, e.codec);
+    set_checksum (d, &e);
+    *slot = share_object (d, stream, page, e.sum, SIZE_CLASSES_MAX, e.codec);
     if (*slot != SLOT_EMPTY)
       return 0;
   }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between a page's bytes and what a slot says: makes objects, and reads
- * them.  What is published where is for others (page.h).
+/* Encoding and decoding: makes the object and the slot for the bytes of a
+ * page, and reads the page back from them.  The caller publishes the slot
+ * (page.h).
  *
  * A STORED object is a checksum of the page, then codec output; a HUGE
- * one is the page; for a GROUP see group.h.
+ * object is the page; for a GROUP see group.h.
  */
 
 #ifndef NBDZRAM_STORE_ENCODE_H
@@ -15,63 +16,68 @@
 #include "lib/codec/stream.h"
 #include "device-objects.h"
 
-/* Make the object for PAGE by the device's algorithm, and put what
- * the slot is to be in *SLOT.  Nobody knows of it yet.  0, or -1 with
- * errno ENOSPC.
+/* Make the object for PAGE by the device's algorithm, and put the slot for it
+ * in *SLOT.  The caller publishes the slot, or calls release_slot.  0, or -1
+ * with errno ENOSPC or EDQUOT.
  */
 int encode_page (struct device *d, struct stream *stream, const void *page,
                  slot_t *slot);
 
-/* The same, of a page that has an object of another algorithm: that is not
- * shared, nor are others like it.
+/* The same, for a page whose object is of another algorithm.  An existing
+ * object is shared only if it is of the device's present algorithm.
  */
 int encode_anew (struct device *d, struct stream *stream, const void *page,
                  slot_t *slot);
 
-/* The same in two steps, of which the first takes nearly all the time and
- * no memory, and can't fail.  The stream stays the caller's between them,
- * and is used for nothing else; PAGE stays as it is.
+/* The same as encode_page, in two steps.  The first takes nearly all the time
+ * and no memory of the pool, and can't fail.  Between the steps the caller
+ * keeps the stream, uses it for nothing else, and does not change PAGE.
  */
 struct encoding {
   const void *page;
-  const void *data;             /* of the object; NULL: it is HUGE */
-  uint32_t length;
+  const void *data;             /* codec output; NULL: the object is HUGE */
+  uint32_t length;              /* of data, in bytes */
   unsigned codec;
-  slot_t slot;                  /* no object is needed for it, or EMPTY */
-  uint64_t word, sum;
-  bool may_share;               /* the object of an identical page */
-  bool has_sum, has_looked;     /* for that */
-  bool maintenance;             /* as of take_object */
+  slot_t slot;                  /* known without a new object; or EMPTY */
+  uint64_t word;                /* of a same-filled page */
+  uint64_t sum;                 /* checksum of the page, if has_sum */
+  bool may_share;               /* may share the object of an identical page */
+  bool has_sum;
+  bool has_looked;              /* for an object to share */
+  bool maintenance;             /* as in take_object */
 };
 void encode_begin (struct device *d, struct stream *stream, const void *page,
                    struct encoding *e);
 int encode_end (struct device *d, struct stream *stream, struct encoding *e,
                 slot_t *slot);
 
-/* A slot, OLD now and locked, is going to be replaced, in a few
- * microseconds and in a fraction of one: bring to the cache what dedup
- * will look at then.
+/* The slot OLD, whose lock is held, will soon be replaced.  Bring what dedup
+ * will then need into the processor's cache: prefetch_header the object's
+ * header, some microseconds before; prefetch_release the node in the index,
+ * which needs that header, a fraction of a microsecond before.
  */
 void prefetch_header (struct device *d, slot_t old);
 void prefetch_release (struct device *d, slot_t old);
 
-/* As encode_page, from LENGTH bytes of output of codec number CODEC. */
+/* As encode_page, from LENGTH bytes of output of codec number CODEC, for
+ * maintenance.
+ */
 int encode_stored (struct device *d, unsigned codec, const void *page,
                    const void *data, uint32_t length, slot_t *slot);
 
-/* Share the object of a page identical to PAGE, if dedup is on and finds
- * one of a smaller size class than BELOW; the slot for it, or SLOT_EMPTY.
+/* Share the object of a page identical to PAGE, if dedup is on and finds one
+ * of a smaller size class than BELOW.  Returns its slot, or SLOT_EMPTY.
  */
 slot_t encode_shared (struct device *d, struct stream *stream,
                       const void *page, uint32_t below);
 
-/* Write the page of SLOT, whose object is in the arena if there is one,
- * and whose lock is held, to DST.  0, or -1 with errno EIO.
+/* Write the page of SLOT, whose lock is held, to DST.  If SLOT names an
+ * object, that is in the arena.  0, or -1 with errno EIO.
  */
 int decode_slot (struct device *d, struct stream *stream, slot_t slot,
                  void *dst);
 
-/* The same from a copy of its OBJECT, wherever that was. */
+/* The same from a copy of its OBJECT, from the arena or the backing file. */
 int decode_object (struct device *d, struct stream *stream, slot_t slot,
                    const uint8_t *object, void *dst);
 

@@ -32,8 +32,8 @@ group_decode (struct device *d, struct stream *stream, slot_t slot,
   if (length <= GROUP_HEADER_SIZE)
     return report_damage (d);
   PREFETCH (object, length, 0);
-  /* It may be read from the backing file into an array of bytes, so no struct
-   * can be looked at.
+  /* OBJECT may be an array of bytes (page-fetch.c), which C does not allow to
+   * access as a struct.
    */
   memcpy (&sum, object + offsetof (struct group_header, sum), sizeof sum);
   pages = object[offsetof (struct group_header, pages)];

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Groups: several neighbouring idle pages compressed into one object.
  *
- * A codec sees more of what repeats, so that the pages of a group take a
- * seventh less than each by itself; reading one of them takes the time
- * of all.  A group is as many pages as fit in an object of at most a
- * page: on the heaps of node and python, of which zstd makes 3.7 pages
- * one such object, objects of up to four pages would gain another 5 %,
- * and lose most of it to the coarse size classes that they need.
+ * A codec finds more repetition in several pages, so the pages of a group
+ * take a seventh less memory than each by itself.  Reading one of them takes
+ * as long as reading all.
+ *
+ * A group has as many pages as fit in an object of at most a page.  On the
+ * heaps of node and python, of which zstd compresses 3.7 pages into one such
+ * object, objects of up to four pages would gain another 5 %, and lose most
+ * of it to the coarse size classes that they need.
+ *
+ * group-header.h has the layout of the object and its references.
  */
 
 #ifndef NBDZRAM_STORE_GROUP_H
@@ -18,31 +22,33 @@
 #include "device-objects.h"
 #include "group-header.h"
 
-/* Write the page of SLOT, whose group is OBJECT, to DST. */
+/* Write the page of SLOT, whose group is OBJECT, to DST.  0, or -1 with errno
+ * EIO: it is damaged.
+ */
 int group_decode (struct device *d, struct stream *stream, slot_t slot,
                   const uint8_t *object, void *dst);
 
-/* Make a group of the COUNT pages at PAGES, which compressed to LENGTH
- * bytes of DATA by codec number CODEC.  All its places, and that of the
- * builder, are live: the caller leaves those that it does not publish.
- * Puts the slot of place 0 in *SLOT.  0, or -1 with errno ENOSPC.
+/* Make a group of the COUNT pages at PAGES, which codec number CODEC has
+ * compressed to LENGTH bytes of DATA, and put the slot of place 0 in *SLOT.
+ * The bits of all its places and of the builder are set.  The caller
+ * publishes the slots, releases those that it can't publish, and then calls
+ * group_built.  0, or -1 with errno ENOSPC.
  */
 int group_build (struct device *d, unsigned codec, const void *pages,
                  unsigned count, const void *data, uint32_t length,
                  slot_t *slot);
 
-/* Copy a group of so many BYTES, header included, whose bits others may
- * be clearing, to DST, where LIVE are set.
+/* Copy a group of BYTES bytes, header included, to DST, where the bits LIVE
+ * are set.  Other threads may clear bits of OBJECT meanwhile.
  */
 void group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
                  uint8_t *dst);
 
-/* The builder has published what it could. */
+/* The builder has published what it could: clear its bit. */
 void group_built (struct device *d, slot_t slot);
 
-/* How many pages share the group of SLOT, the page at INDEX, and in
- * *PAGES, how many it was built of; 0 if the slot has changed.  Takes the
- * slot's lock.
+/* How many pages refer to the group of SLOT, the slot at INDEX, and in *PAGES
+ * of how many it was built; 0 if the slot has changed.  Takes the slot's lock.
  */
 unsigned group_live (struct device *d, uint64_t index, slot_t slot,
                      unsigned *pages);
