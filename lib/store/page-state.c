@@ -50,9 +50,9 @@ describe_object (struct device *d, slot_t slot, struct page_state *state)
     state->bytes /= header->pages;
 }
 
-/* False: the page is empty. */
+/* Put the state of page INDEX in *STATE.  Returns false if it is empty. */
 static bool
-look_at (struct device *d, uint64_t index, struct page_state *state)
+get_state (struct device *d, uint64_t index, struct page_state *state)
 {
   slot_t slot;
   page_info info;
@@ -87,7 +87,7 @@ device_page_states (struct device *d, uint64_t first, uint64_t end,
       index = leaf == d->table.leaves ? end : leaf * LEAF_SLOTS;
       continue;
     }
-    found += look_at (d, index, &states[found]);
+    found += get_state (d, index, &states[found]);
     index++;
   }
   *next = MIN (index, end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is to be seen of each page, as in zram's block_state. */
+/* What users can see of each page, as in zram's block_state. */
 
 #ifndef NBDZRAM_STORE_PAGE_STATE_H
 #define NBDZRAM_STORE_PAGE_STATE_H
@@ -12,7 +12,7 @@ enum page_flag {
   PAGE_SAME = 1 << 0,
   PAGE_WRITTEN_BACK = 1 << 1,
   PAGE_HUGE = 1 << 2,
-  PAGE_IDLE = 1 << 3,           /* marked so */
+  PAGE_IDLE = 1 << 3,           /* marked by a user */
   PAGE_RECOMPRESSED = 1 << 4,
   PAGE_INCOMPRESSIBLE = 1 << 5,
   PAGE_GROUPED = 1 << 6,
@@ -22,14 +22,16 @@ enum page_flag {
 struct page_state {
   uint64_t index;
   unsigned flags;
-  uint64_t age;                 /* seconds since it was accessed, at least */
-  uint32_t bytes;               /* of its object, or its share of one */
-  const struct codec *codec;    /* NULL where there is none */
+  uint64_t age;                 /* at least so many seconds since the last
+                                 * access */
+  uint32_t bytes;               /* of its object, or its part of a group's */
+  const struct codec *codec;    /* NULL: no codec, or not known */
 };
 
-/* Look at the pages from FIRST on until COUNT of them, which are not
- * empty, are in STATES, or END is reached.  *NEXT is where to go on.
- * Returns how many there are.
+/* Put the states of pages that are not empty, from page FIRST up to END, in
+ * STATES, which has room for COUNT.  Returns how many were put there, and in
+ * *NEXT the page to continue with: END when all are done.  Takes each slot's
+ * lock in turn.
  */
 unsigned device_page_states (struct device *d, uint64_t first, uint64_t end,
                              struct page_state *states, unsigned count,

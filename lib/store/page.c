@@ -14,8 +14,8 @@
 
 /* ---- publishing ---- */
 
-/* Put SLOT in the place of what is at INDEX, whose lock is held; *OLD is
- * then the caller's to release, after the lock.
+/* Publish SLOT at INDEX, whose lock is held.  The caller releases *OLD after
+ * it has released the lock.  0, or -1 with errno ENOSPC or EDQUOT.
  */
 static int
 publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
@@ -28,7 +28,7 @@ publish (struct device *d, uint64_t index, slot_t slot, slot_t *old)
   return 0;
 }
 
-/* Publish SLOT, or take its object back. */
+/* Publish SLOT, or release it if that fails. */
 static int
 publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
 {
@@ -84,13 +84,13 @@ page_read (struct device *d, struct stream **stream, uint64_t index,
 
 /* ---- writing ---- */
 
-/* What is written takes the place of another page.  Of that, with dedup,
- * the object's header and then a node of the index are needed, which are
- * seldom in the cache: waiting for them costs 5 % of a write.
+/* A write replaces another object.  With dedup, releasing that needs its
+ * header and then its node of the index, which are seldom in the processor's
+ * cache: waiting for them would cost 5 % of a write.
  */
 static void
-prefetch (struct device *d, uint64_t index,
-          void (*what) (struct device *d, slot_t old))
+prefetch_old (struct device *d, uint64_t index,
+              void (*what) (struct device *d, slot_t old))
 {
   if (!d->pool->has_dedup)
     return;
@@ -106,9 +106,9 @@ write_whole (struct device *d, struct stream *stream, uint64_t index,
   struct encoding e;
   slot_t slot, old;
 
-  prefetch (d, index, prefetch_header);
+  prefetch_old (d, index, prefetch_header);
   encode_begin (d, stream, page, &e);
-  prefetch (d, index, prefetch_release);
+  prefetch_old (d, index, prefetch_release);
   if (encode_end (d, stream, &e, &slot) == -1)
     return -1;
   {
@@ -185,7 +185,7 @@ page_write (struct device *d, struct stream **stream, uint64_t index,
   if (count < page_extent (d, index))
     return write_part (d, stream, index, buf, offset, count);
 
-  /* All there is of the last page. */
+  /* The whole of a last page that is cut short. */
   memcpy ((*stream)->page, buf, count);
   memset ((*stream)->page + count, 0, device_page_size (d) - count);
   return write_whole (d, *stream, index, (*stream)->page);
@@ -198,9 +198,11 @@ page_zero (struct device *d, struct stream **stream, uint64_t index,
   return write_part (d, stream, index, NULL, offset, count);
 }
 
-/* The slot's lock is held, and the slot is not empty. */
+/* Publish an empty slot, and return the old one.  The slot's lock is held,
+ * and the slot is not empty.
+ */
 static slot_t
-forget (struct device *d, uint64_t index)
+publish_empty (struct device *d, uint64_t index)
 {
   slot_t old = table_set (&d->table, index, SLOT_EMPTY, 0);
 
@@ -218,7 +220,7 @@ page_trim (struct device *d, uint64_t index)
 
     if (table_get (&d->table, index) == SLOT_EMPTY)
       return;
-    old = forget (d, index);
+    old = publish_empty (d, index);
   }
   release_slot (d, old);
   atomic_fetch_add_explicit (&d->pool->counters.notify_free, 1,
@@ -233,7 +235,7 @@ page_trim_if (struct device *d, uint64_t index, slot_t slot)
 
     if (slot == SLOT_EMPTY || table_get (&d->table, index) != slot)
       return false;
-    forget (d, index);
+    publish_empty (d, index);
   }
   release_slot (d, slot);
   return true;
@@ -241,11 +243,11 @@ page_trim_if (struct device *d, uint64_t index, slot_t slot)
 
 /* ---- attach ---- */
 
-/* Let streams read what SLOT names.  What codec a group in the backing
- * file is of, only the file knows.
+/* Let streams read what SLOT names.  The codec of a group in the backing
+ * file is known only there, so it may be any.
  */
 static int
-attach_codec (struct device *d, slot_t slot)
+add_codec_of (struct device *d, slot_t slot)
 {
   struct streams *streams = &d->pool->streams;
   unsigned id;
@@ -273,5 +275,5 @@ page_attach (struct device *d, uint64_t index, slot_t slot)
     slot = SLOT_BAD;
   }
   count_slot (d, slot, 1);
-  return attach_codec (d, slot);
+  return add_codec_of (d, slot);
 }

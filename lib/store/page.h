@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The page path: what happens to one page.
+/* The page path: reading, writing and trimming one page.
  *
- * A store builds the new object whole, publishes it with one atomic
- * store to the slot, and only then frees the old one.  Killed anywhere,
- * the page has its old or its new content; failing anywhere, its old.
+ * A write builds the new object whole, publishes it with one atomic store to
+ * the slot, and only then frees the old object.  If the process is killed at
+ * any point, the page has its old or its new content; if the write fails, its
+ * old content.
  *
- * Parameters: INDEX is the page; OFFSET and COUNT are bytes within it,
- * and *STREAM is the caller's, who gets another one where the page must
- * be read from the backing file: streams are not to wait for a disk.
- * Errors as in device.h.
+ * Parameters: INDEX is the page; OFFSET and COUNT are bytes within it.  The
+ * caller owns *STREAM.  If the page must be read from the backing file, it is
+ * exchanged for another stream, since a stream must not wait for a disk.
+ * Functions return 0, or -1 with errno as in device.h.
  */
 
 #ifndef NBDZRAM_STORE_PAGE_H
@@ -29,16 +30,16 @@ int page_write (struct device *d, struct stream **stream, uint64_t index,
 int page_zero (struct device *d, struct stream **stream, uint64_t index,
                uint32_t offset, uint32_t count);
 
-/* Forget a whole page, damaged or not. */
+/* Make a whole page empty, even if it is damaged. */
 void page_trim (struct device *d, uint64_t index);
 
-/* The same, of a page whose slot still is SLOT.  Returns whether. */
+/* The same if the page's slot is still SLOT; otherwise returns false. */
 bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
 
-/* Attach: take what SLOT says into account.  A slot that can't be true
- * becomes BAD.  Single-threaded.  Returns -1 with errno ENOTSUP when its
- * codec is not built in, ENOMEM or ENOSPC when there is no memory to
- * decompress with, ENXIO or ESTALE as claim_slot.
+/* Attach: claim and count what SLOT, the slot of page INDEX, names.  A slot
+ * that can't be right becomes BAD.  Single-threaded.  0, or -1 with errno
+ * ENOTSUP (its codec is not built in), ENOMEM or ENOSPC (no memory to
+ * decompress with), ENXIO or ESTALE (as by claim_slot).
  */
 int page_attach (struct device *d, uint64_t index, slot_t slot);
 

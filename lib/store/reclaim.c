@@ -34,9 +34,9 @@ reclaim_set (struct reclaim *r, void (*wake) (void *opaque), void *opaque)
     pthread_cond_broadcast (&r->ended);
 }
 
-/* Set *UNTIL the first time.  Is there time left? */
+/* Set *UNTIL the first time.  Returns whether there is time left. */
 static bool
-has_time (struct timespec *until)
+check_deadline (struct timespec *until)
 {
   struct timespec now;
 
@@ -55,7 +55,7 @@ reclaim_wait (struct reclaim *r, struct timespec *until)
   uint64_t round;
   int err = 0;
 
-  if (!has_time (until))
+  if (!check_deadline (until))
     return false;
 
   LOCK_FOR_SCOPE (&r->lock);

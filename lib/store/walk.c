@@ -26,9 +26,9 @@ is_selected (const struct selection *s, slot_t slot, page_info info)
   }
 }
 
-/* Call FN for each device, until it returns false; then the next walk
- * begins behind that one: where jobs end early, as those of the maintainer
- * do, each device has its turn.
+/* Call FN for each device, until it returns false.  Then the next walk begins
+ * after that device, so that each device has its turn, even if jobs end early,
+ * as those of the maintainer do.
  */
 static void
 walk_devices (struct pool *pool, bool (*fn) (struct device *d, void *opaque),
@@ -74,7 +74,9 @@ walk_all_leaves (struct pool *pool, const struct job *job,
   walk_devices (pool, walk_leaves_of, &w);
 }
 
-/* The part of a leaf that is selected.  False: there is none. */
+/* Copy the slots of a leaf that are selected, and their infos; the other slots
+ * become EMPTY.  Returns whether any is selected.
+ */
 static bool
 copy_selected (const struct device *d, uint64_t leaf,
                const struct selection *s, slot_t slots[LEAF_SLOTS],
@@ -158,8 +160,8 @@ struct page_walk {
 };
 
 static bool
-each_page (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
-           const page_info infos[LEAF_SLOTS], void *opaque)
+visit_pages (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
+             const page_info infos[LEAF_SLOTS], void *opaque)
 {
   const struct page_walk *w = opaque;
 
@@ -180,5 +182,5 @@ walk_selected (struct pool *pool, const struct selection *s,
 {
   struct page_walk w = { job, fn, opaque };
 
-  walk_leaves (pool, s, job, each_page, &w);
+  walk_leaves (pool, s, job, visit_pages, &w);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which pages a job of maintenance takes, and going through them.
+/* Selecting pages for a job of maintenance, and visiting them.
  *
- * Jobs run one at a time, each with pool->maintenance held.  They go
- * page by page, ask between two pages whether to go on, and hold no lock
- * of a request for longer than it takes to look at one page.  A walk of one
- * device that only looks needs no maintenance, but a look at the device
+ * Jobs run one at a time, each with pool->maintenance held.  A job goes page
+ * by page, asks between two pages whether to go on, and holds no lock that a
+ * request needs for longer than it takes to look at one page.  A walk of one
+ * device that changes nothing needs no maintenance, if the device is pinned
  * (devices.h).
  */
 
@@ -27,8 +27,8 @@ enum page_type {
   PAGE_TYPES,
 };
 
-/* Whether to go on, for who limits or cancels a job; it may sleep.  No
- * job, or no function, stands for always.
+/* GO_ON tells a job whether to go on, to limit or cancel it.  It may sleep.  A
+ * job that is NULL, or has no function, always goes on.
  */
 struct job {
   bool (*go_on) (void *opaque);
@@ -42,12 +42,11 @@ job_goes_on (const struct job *job)
 }
 
 struct selection {
-  struct device *device;        /* NULL: all of the pool */
+  struct device *device;        /* NULL: all devices of the pool */
   uint64_t first, end;          /* pages, with a device */
   enum page_type type;
-  uint8_t idle_age;             /* from which on a page counts as idle, as
-                                 * one does that a user has marked; 0: only
-                                 * such a one */
+  uint8_t idle_age;             /* from this age on, a page counts as idle; 0:
+                                 * only pages that a user has marked do */
 };
 
 /* All pages of a type. */
@@ -57,20 +56,20 @@ select_type (enum page_type type)
   return (struct selection) { .type = type };
 }
 
-/* Is a page of this slot, about which INFO is known, one of them? */
+/* Is a page with SLOT and INFO of the selected type? */
 bool is_selected (const struct selection *s, slot_t slot, page_info info);
 
-/* Call FN for each leaf that is there, of all devices; no lock is held.
- * Ends when FN returns false, or the job is not to go on.
+/* Call FN for each existing leaf of all devices, without a lock.  Ends when FN
+ * returns false, or the job is not to go on.
  */
 void walk_all_leaves (struct pool *pool, const struct job *job,
                       bool (*fn) (struct device *d, uint64_t leaf,
                                   void *opaque),
                       void *opaque);
 
-/* Call FN for each page selected that has an object in the arena, with
- * its slot as it was a moment ago; no lock is held.  Ends when FN returns
- * false, or the job is not to go on.
+/* Call FN for each selected page that has an object in the arena, with its
+ * slot as it was a moment ago, without a lock.  Ends when FN returns false, or
+ * the job is not to go on.
  */
 void walk_selected (struct pool *pool, const struct selection *s,
                     const struct job *job,
@@ -78,9 +77,9 @@ void walk_selected (struct pool *pool, const struct selection *s,
                                 page_info info, void *opaque),
                     void *opaque);
 
-/* The same, a leaf at a time, for those who want neighbours: SLOTS that
- * are not selected are EMPTY, INFOS go with them, and FIRST is the index
- * of the first.
+/* The same, a leaf at a time, for jobs that need neighbouring pages.  SLOTS
+ * that are not selected are EMPTY, INFOS are those of the same pages, and
+ * FIRST is the index of the first.
  */
 void walk_leaves (struct pool *pool, const struct selection *s,
                   const struct job *job,
