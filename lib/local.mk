@@ -63,6 +63,7 @@ lib_backing_libbacking_la_SOURCES = \
 	lib/backing/header.c \
 	lib/backing/internal.h \
 	lib/backing/io.c \
+	lib/backing/io-run.h \
 	lib/backing/remote.h \
 	lib/backing/space.c
 if HAVE_BACKING_NBD
@@ -71,6 +72,9 @@ lib_backing_libbacking_la_SOURCES += \
 	lib/backing/nbd.c \
 	lib/backing/nbd-client.c lib/backing/nbd-client.h \
 	lib/backing/nbd-client-connection.c \
+	lib/backing/nbd-client-queue.c \
+	lib/backing/nbd-client-requests.c \
+	lib/backing/nbd-client-thread.c \
 	lib/backing/nbd-client-internal.h \
 	lib/backing/remote.c \
 	lib/backing/replicated.c lib/backing/replicated.h \

@@ -74,7 +74,7 @@ is_blank (struct backing *b, uint64_t file_size)
 static int
 take_over (struct backing *b, const struct backing_options *o, void *block)
 {
-  const struct backing_run run = { block, BACKING_BLOCK, 0 };
+  const struct io_run run = { block, BACKING_BLOCK, 0 };
   bool unsure;
 
   if (header_make (block, o, b->id) == -1)

@@ -67,7 +67,7 @@ struct backing_batch {
   uint32_t last_extent;         /* where the last of them began */
   uint16_t *extents;            /* by block; see space_choose */
   uint32_t *places;
-  struct backing_run *runs;     /* as they are written */
+  struct io_run *runs;     /* as they are written */
   struct batch_object *objects;
   uint32_t count;
   bool flushed;                 /* the places are taken */
@@ -409,7 +409,7 @@ write_runs (struct backing_batch *t, bool *unsure)
       ++end;
     if (b->can_give_back)
       space_set_backed (b, t->places[i], t->places[i] + (end - i));
-    t->runs[count++] = (struct backing_run) {
+    t->runs[count++] = (struct io_run) {
       .data = t->data + (size_t) i * BACKING_BLOCK,
       .length = (size_t) (end - i) * BACKING_BLOCK,
       .offset = (uint64_t) t->places[i] * BACKING_BLOCK,

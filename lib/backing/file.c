@@ -183,7 +183,7 @@ write_run (struct backing *b, const void *buf, size_t len, uint64_t offset)
 }
 
 static int
-file_write (struct backing *b, const struct backing_run *runs,
+file_write (struct backing *b, const struct io_run *runs,
             unsigned count, bool *unsure)
 {
   *unsure = false;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backing.h"
+#include "io-run.h"
 
 #define BLOCK_UNITS (BACKING_BLOCK / BACKING_UNIT)
 
@@ -25,13 +26,6 @@
 #define LIVE_PINNED UINT16_MAX
 
 /* ---- what it is made of ---- */
-
-/* Bytes of a batch that lie side by side. */
-struct backing_run {
-  const void *data;
-  size_t length;                /* as the offset, a multiple of a block */
-  uint64_t offset;
-};
 
 /* A kind of backing file.  Functions that return int give 0, or -1 with
  * errno.  UNSURE is set to whether what was asked for, and failed, may
@@ -65,7 +59,7 @@ struct backing_kind {
                bool patient);
 
   /* Write all runs, in any order. */
-  int (*write) (struct backing *b, const struct backing_run *runs,
+  int (*write) (struct backing *b, const struct io_run *runs,
                 unsigned count, bool *unsure);
 
   /* Nothing in LENGTH bytes from OFFSET on is needed: called if
@@ -137,7 +131,7 @@ int header_make (void *block, const struct backing_options *o,
 
 /* For kinds that write whole runs: they were written. */
 static inline void
-count_runs (struct backing *b, const struct backing_run *runs,
+count_runs (struct backing *b, const struct io_run *runs,
             unsigned count)
 {
   for (unsigned i = 0; i < count; ++i)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A connection to the far end, and the thread that has it. */
+/* A connection to the NBD server: its handshake, what it sends and receives,
+ * and its end.  All of this runs in the connection's own thread, or in the
+ * only thread there is before nbd_client_start.
+ */
 
 #include <config.h>
 
@@ -16,68 +19,30 @@
 #include "libnbd-load.h"
 #include "nbd-client-internal.h"
 
-/* Between attempts to connect: more each time. */
-#define PAUSE_MIN 20
-#define PAUSE_MAX 2000
-
-/* A server that takes so long to shake hands may have ended since. */
+/* Milliseconds that a handshake may take: a server that takes longer may
+ * have ended meanwhile.
+ */
 #define CONNECT_MAX 10000
 
-/* How often to look at what the time is. */
+/* Milliseconds between two looks at the clock. */
 #define STEP 1000
 
-/* The largest request there is, and more: servers take it. */
-#define REQUEST_MAX (128 * KIB)
-
-static bool
-is_stopped (struct nbd_client *f)
-{
-  LOCK_FOR_SCOPE (&f->lock);
-  return f->stop;
-}
-
-static bool
-is_mute (struct connection *c)
-{
-  LOCK_FOR_SCOPE (&c->far->lock);
-  return c->is_mute;
-}
-
-static bool
-has_answered (struct connection *c)
-{
-  LOCK_FOR_SCOPE (&c->far->lock);
-  return c->has_answered;
-}
-
-/* ---- words ---- */
-
+/* Copy why a call of libnbd failed. */
 static void
-say (struct nbd_client *f, const char *what, const char *why)
-{
-  char text[512];
-
-  snprintf (text, sizeof text, "backing=%s: %s%s", f->uri, what, why);
-  if (f->log)
-    f->log (text);
-}
-
-/* Why a call of libnbd failed. */
-static void
-get_error (char *error, size_t size)
+copy_libnbd_error (char *error, size_t size)
 {
   const char *text = libnbd.get_error ();
   const char *colon = text ? strstr (text, ": ") : NULL;
 
-  /* It begins with the name of the function. */
+  /* It begins with the name of libnbd's function. */
   snprintf (error, size, "%s", colon ? colon + 2
                                : text ? text : "the connection ended");
 }
 
-/* ---- requests that come back ---- */
+/* ---- replies ---- */
 
-/* What is none of these is libnbd's, of a connection that ended; and a
- * server that shuts down is going to end it.
+/* Did the server send this errno?  Any other one is libnbd's, which says that
+ * the connection ended, or ESHUTDOWN of a server that is going to end it.
  */
 static bool
 is_answer (int err)
@@ -92,31 +57,31 @@ is_answer (int err)
 }
 
 static void
-take_out (struct connection *c, struct nbd_requests *list,
+unlink_request (struct nbd_connection *c, struct nbd_requests *list,
           struct nbd_request *r)
 {
   TAILQ_REMOVE (list, r, link);
   c->load--;
 }
 
-/* Called by libnbd, in the connection's thread.  Returns 1 when it may
- * forget the request; not when the connection ended, since that may be
- * within the call that sends it, which looks at it again.
+/* Called by libnbd, in the connection's thread.  Returns 1 when libnbd may
+ * retire the request.  Returns 0 when the connection ended: that can happen
+ * within the call that sends the request, which then looks at it again.
  */
 static int
-completed (void *opaque, int *error)
+on_completed (void *opaque, int *error)
 {
   struct nbd_request *r = opaque;
-  struct connection *c = r->connection;
+  struct nbd_connection *c = r->connection;
 
-  LOCK_FOR_SCOPE (&c->far->lock);
+  LOCK_FOR_SCOPE (&c->client->lock);
   if (!is_answer (*error)) {
-    c->drop = true;             /* closing it deals with the request */
+    c->drop = true;             /* closing it returns the request */
     return 0;
   }
   c->progress = os_milliseconds ();
   c->has_answered = c->ready;
-  take_out (c, &c->sent, r);
+  unlink_request (c, &c->sent, r);
   nbd_request_finish (r, *error, false);
   return 1;
 }
@@ -124,30 +89,30 @@ completed (void *opaque, int *error)
 /* ---- sending ---- */
 
 static int64_t
-send_request (struct connection *c, const struct nbd_request *r)
+send_request (struct nbd_connection *c, struct nbd_request *r)
 {
   const nbd_completion_callback done = {
-    .callback = completed, .user_data = (void *) r,
+    .callback = on_completed, .user_data = r,
   };
 
   switch (r->op) {
-  case FAR_READ:
+  case NBD_OP_READ:
     return libnbd.aio_pread (c->nbd, r->buf, r->len, r->offset, done, 0);
-  case FAR_WRITE:
-    return libnbd.aio_pwrite (c->nbd, r->buf, r->len, r->offset, done,
+  case NBD_OP_WRITE:
+    return libnbd.aio_pwrite (c->nbd, r->data, r->len, r->offset, done,
                               c->can_fua ? LIBNBD_CMD_FLAG_FUA : 0);
   default:
     return libnbd.aio_trim (c->nbd, r->len, r->offset, done, 0);
   }
 }
 
-/* The next one that is queued, as sent. */
+/* Move the next queued request to the sent ones; NULL if there is none. */
 static struct nbd_request *
-next_request (struct connection *c)
+take_next_request (struct nbd_connection *c)
 {
   struct nbd_request *r;
 
-  LOCK_FOR_SCOPE (&c->far->lock);
+  LOCK_FOR_SCOPE (&c->client->lock);
   r = TAILQ_FIRST (&c->queued);
   if (!r || c->drop)
     return NULL;
@@ -155,41 +120,42 @@ next_request (struct connection *c)
     c->progress = os_milliseconds ();
   TAILQ_REMOVE (&c->queued, r, link);
   TAILQ_INSERT_TAIL (&c->sent, r, link);
-  r->place = FAR_SENT;
+  r->place = NBD_REQUEST_SENT;
   return r;
 }
 
-/* The library did not take it: as the connection is. */
+/* libnbd did not accept the request: the connection has ended. */
 static void
-refused (struct connection *c, struct nbd_request *r)
+requeue_request (struct nbd_connection *c, struct nbd_request *r)
 {
-  LOCK_FOR_SCOPE (&c->far->lock);
-  take_out (c, &c->sent, r);
+  LOCK_FOR_SCOPE (&c->client->lock);
+  unlink_request (c, &c->sent, r);
   TAILQ_INSERT_HEAD (&c->queued, r, link);
-  r->place = FAR_QUEUED;
+  r->place = NBD_REQUEST_QUEUED;
   c->load++;
   c->drop = true;
 }
 
 static void
-send_queued (struct connection *c)
+send_queued (struct nbd_connection *c)
 {
   struct nbd_request *r;
 
-  while ((r = next_request (c)) != NULL)
+  while ((r = take_next_request (c)) != NULL)
     if (send_request (c, r) == -1) {
-      refused (c, r);
+      requeue_request (c, r);
       return;
     }
 }
 
 /* ---- receiving ---- */
 
-/* Wait up to MS, or forever if that is -1, for libnbd or for a call.
- * False when the connection has ended.
+/* Wait up to MS milliseconds, or without a limit if that is -1, until libnbd
+ * can go on or the eventfd is written to.  Returns false when the connection
+ * has ended.
  */
 static bool
-wait_for_io (struct connection *c, int ms)
+wait_for_io (struct nbd_connection *c, int ms)
 {
   unsigned direction = libnbd.aio_get_direction (c->nbd);
   struct pollfd fds[] = {
@@ -215,11 +181,11 @@ wait_for_io (struct connection *c, int ms)
   return r == 0;
 }
 
-/* How long to wait, or 0 when the connection is to be left. */
+/* Milliseconds to wait, -1 for no limit, or 0 to close the connection. */
 static int
-time_to_wait (struct connection *c)
+time_to_wait (struct nbd_connection *c)
 {
-  struct nbd_client *f = c->far;
+  struct nbd_client *f = c->client;
 
   LOCK_FOR_SCOPE (&f->lock);
   if (c->drop || f->stop)
@@ -233,7 +199,7 @@ time_to_wait (struct connection *c)
 }
 
 bool
-connection_step (struct connection *c)
+nbd_connection_step (struct nbd_connection *c)
 {
   int ms;
 
@@ -245,72 +211,73 @@ connection_step (struct connection *c)
 
 /* ---- opening ---- */
 
-/* Do what there is to do until the handshake is over. */
+/* Continue the handshake to its end. */
 static int
-finish_connecting (struct connection *c, char *error, size_t size)
+finish_connecting (struct nbd_connection *c, char *error, size_t size)
 {
-  uint64_t until = os_milliseconds () + MIN (c->far->stall, CONNECT_MAX), now;
+  uint64_t until = os_milliseconds () + MIN (c->client->stall, CONNECT_MAX), now;
 
   while (libnbd.aio_is_connecting (c->nbd) > 0) {
     now = os_milliseconds ();
-    if (now >= until || is_stopped (c->far)) {
+    if (now >= until || nbd_client_is_stopped (c->client)) {
       snprintf (error, size, "it does not answer");
       return -1;
     }
     if (!wait_for_io (c, (int) MIN (until - now, STEP))) {
-      get_error (error, size);
+      copy_libnbd_error (error, size);
       return -1;
     }
   }
   if (libnbd.aio_is_ready (c->nbd) > 0)
     return 0;
-  get_error (error, size);
+  copy_libnbd_error (error, size);
   return -1;
 }
 
 /* libnbd resolves the name of a host within its first call. */
 static int
-connect_handle (struct connection *c, char *error, size_t size)
+connect_handle (struct nbd_connection *c, char *error, size_t size)
 {
   c->nbd = libnbd.create ();
   if (!c->nbd
       || libnbd.set_uri_allow_local_file (c->nbd, true) == -1
       || libnbd.set_request_structured_replies (c->nbd, false) == -1
       || libnbd.set_pread_initialize (c->nbd, false) == -1
-      || libnbd.aio_connect_uri (c->nbd, c->far->uri) == -1) {
-    get_error (error, size);
+      || libnbd.aio_connect_uri (c->nbd, c->client->uri) == -1) {
+    copy_libnbd_error (error, size);
     return -1;
   }
   return finish_connecting (c, error, size);
 }
 
+/* Why can't this export be used?  NULL: it can. */
 static const char *
-wrong_with_export (struct connection *c)
+export_problem (struct nbd_connection *c)
 {
   int64_t max = libnbd.get_block_size (c->nbd, LIBNBD_SIZE_MAXIMUM);
 
   if (libnbd.is_read_only (c->nbd) != 0)
     return "it is read-only";
-  if (libnbd.get_block_size (c->nbd, LIBNBD_SIZE_MINIMUM) > BACKING_BLOCK)
+  if (libnbd.get_block_size (c->nbd, LIBNBD_SIZE_MINIMUM) > NBD_DISK_BLOCK)
     return "its blocks are larger than 4096 bytes";
-  if (max > 0 && max < (int64_t) REQUEST_MAX)
+  if (max > 0 && max < (int64_t) NBD_REQUEST_MAX)
     return "it takes no requests of 128 KiB";
   if (c->number > 0 && libnbd.can_multi_conn (c->nbd) <= 0)
     return "it takes only one connection";
   return NULL;
 }
 
-/* What the first connection to the right one finds holds for all; but a
- * server that can't trim any more must not be asked to, since libnbd refuses
- * that.
+/* Keep what the first connection to the right disk finds, for all of them.
+ * But when a later connection can't trim, no request may, since libnbd
+ * refuses such a call.
  */
 static void
-learn (struct connection *c, uint64_t bytes)
+note_export (struct nbd_connection *c, uint64_t bytes)
 {
-  /* libnbd has locks of its own, under which it calls us. */
+  /* Asked without our lock: libnbd calls us under locks of its own. */
   bool can_trim = libnbd.can_trim (c->nbd) > 0;
   bool can_multi_conn = libnbd.can_multi_conn (c->nbd) > 0;
-  struct nbd_client *f = c->far;
+  struct nbd_client *f = c->client;
 
   LOCK_FOR_SCOPE (&f->lock);
   if (f->is_known) {
@@ -319,7 +286,7 @@ learn (struct connection *c, uint64_t bytes)
   }
   f->size = bytes;
   f->can_trim = can_trim;
-  f->count = can_multi_conn ? FAR_END_CONNECTIONS : 1;
+  f->count = can_multi_conn ? NBD_CONNECTIONS_MAX : 1;
 }
 
 static bool
@@ -329,13 +296,13 @@ has_become_smaller (struct nbd_client *f, uint64_t bytes)
   return f->is_known && bytes < f->size;
 }
 
-/* What is still to be sent to another machine when this process is killed is
- * not to be sent any more: a successor takes the blocks for free, and the
- * network may be slow.  Has no effect on Unix sockets, which hold nothing
- * back.
+/* Let the kernel discard what is not yet sent when this process is killed:
+ * a successor takes those blocks as free, and a slow network could deliver
+ * the old data after the successor's.  Has no effect on Unix sockets, which
+ * hold nothing back.
  */
 static void
-reset_at_end (struct connection *c, bool on)
+set_reset_on_close (struct nbd_connection *c, bool on)
 {
   const struct linger linger = { .l_onoff = on };
 
@@ -343,301 +310,82 @@ reset_at_end (struct connection *c, bool on)
               sizeof linger);
 }
 
-int
-connection_open (struct connection *c, char *error, size_t size)
+enum nbd_connect_result
+nbd_connection_open (struct nbd_connection *c, char *error, size_t size)
 {
-  const char *wrong;
+  const char *problem;
   int64_t bytes = -1;
-  int err = ENOTCONN;
+  enum nbd_connect_result result = NBD_UNREACHABLE;
 
   if (connect_handle (c, error, size) == 0) {
-    err = EREMOTEIO;
-    wrong = wrong_with_export (c);
+    result = NBD_UNSUITABLE;
+    problem = export_problem (c);
     bytes = libnbd.get_size (c->nbd);
-    if (wrong)
-      snprintf (error, size, "%s", wrong);
+    if (problem)
+      snprintf (error, size, "%s", problem);
     else if (bytes == -1)
-      get_error (error, size);
-    else if (has_become_smaller (c->far, (uint64_t) bytes))
+      copy_libnbd_error (error, size);
+    else if (has_become_smaller (c->client, (uint64_t) bytes))
       snprintf (error, size, "it has become smaller");
     else {
       c->can_fua = libnbd.can_fua (c->nbd) > 0;
-      reset_at_end (c, true);
-      learn (c, (uint64_t) bytes);
-      return 0;
+      set_reset_on_close (c, true);
+      note_export (c, (uint64_t) bytes);
+      return NBD_CONNECTED;
     }
   }
-  connection_close (c);
-  errno = err;
-  return -1;
+  nbd_connection_close (c);
+  return result;
 }
 
 /* ---- closing ---- */
 
 static void
-give_back_request (struct nbd_client *f, struct nbd_request *r)
+return_request (struct nbd_client *f, struct nbd_request *r)
 {
-  bool sent = r->place == FAR_SENT;
+  bool sent = r->place == NBD_REQUEST_SENT;
 
   if (r->given_up)
     nbd_request_finish (r, ETIMEDOUT, false);
-  else if (r->op == FAR_READ && r->patient)
+  else if (r->op == NBD_OP_READ && r->patient)
     nbd_request_submit (f, r);
   else
-    nbd_request_finish (r, ENOTCONN, sent && r->op != FAR_READ);
+    nbd_request_finish (r, ENOTCONN, sent && r->op != NBD_OP_READ);
 }
 
 static void
-give_back_all (struct connection *c)
+return_all_requests (struct nbd_connection *c)
 {
   struct nbd_requests *lists[] = { &c->sent, &c->queued };
   struct nbd_request *r;
 
   for (unsigned i = 0; i < ARRAY_SIZE (lists); ++i)
     while ((r = TAILQ_FIRST (lists[i])) != NULL) {
-      take_out (c, lists[i], r);
-      give_back_request (c->far, r);
+      unlink_request (c, lists[i], r);
+      return_request (c->client, r);
     }
 }
 
 void
-connection_close (struct connection *c)
+nbd_connection_close (struct nbd_connection *c)
 {
-  struct nbd_client *f = c->far;
+  struct nbd_client *f = c->client;
   bool idle;
 
   {
     LOCK_FOR_SCOPE (&f->lock);
     f->ready -= c->ready;
-    c->ready = false;           /* nothing more is queued */
+    c->ready = false;           /* nothing is queued any more */
     idle = TAILQ_EMPTY (&c->sent);
   }
   if (c->nbd && idle)
-    reset_at_end (c, false);
-  /* From here on the library uses no buffer of a request. */
+    set_reset_on_close (c, false);
+  /* After this, libnbd uses no buffer of a request. */
   if (c->nbd)
     libnbd.close (c->nbd);
   c->nbd = NULL;
 
   LOCK_FOR_SCOPE (&f->lock);
-  give_back_all (c);
+  return_all_requests (c);
   c->drop = c->is_mute = false;
-}
-
-/* ---- the thread ---- */
-
-/* Read the first block and show it to who knows: 1 or 0, or -1 with what
- * is wrong in ERROR.
- */
-static int
-examine (struct connection *c, char *error, size_t size)
-{
-  struct nbd_client *f = c->far;
-  char block[BACKING_BLOCK];
-  struct nbd_waiter w = { .pending = 1 };
-  struct nbd_request r = {
-    .waiter = &w, .connection = c, .place = FAR_QUEUED, .op = FAR_READ,
-    .buf = block, .len = sizeof block,
-  };
-
-  pthread_cond_init (&w.changed, NULL);
-  {
-    LOCK_FOR_SCOPE (&f->lock);
-    TAILQ_INSERT_TAIL (&c->queued, &r, link);
-    c->load++;
-  }
-  while (w.pending > 0 && connection_step (c))
-    ;
-  if (w.pending > 0)
-    connection_close (c);       /* takes it back */
-  pthread_cond_destroy (&w.changed);
-  if (w.error != 0) {
-    snprintf (error, size, "its first block can't be read");
-    return -1;
-  }
-  return f->is_right (f->opaque, block);
-}
-
-static void
-drop_all (struct nbd_client *f)
-{
-  for (unsigned i = 0; i < FAR_END_CONNECTIONS; ++i)
-    if (f->connections[i].ready) {
-      f->connections[i].drop = true;
-      eventfd_write (f->connections[i].wake, 1);
-    }
-}
-
-/* Something else is at the far end: nobody is to ask it, by whatever
- * connection, since they all lead to the same.
- */
-void
-nbd_client_verify (struct nbd_client *f)
-{
-  struct nbd_request *r;
-  bool known;
-
-  {
-    LOCK_FOR_SCOPE (&f->lock);
-    known = f->is_wrong;
-    f->is_wrong = true;
-    f->wrongs++;
-    f->was_there = false;
-    drop_all (f);
-    while ((r = TAILQ_FIRST (&f->waiting)) != NULL) {
-      TAILQ_REMOVE (&f->waiting, r, link);
-      nbd_request_finish (r, EIO, false);
-    }
-  }
-  if (!known)
-    say (f, "it is another one, or has lost its content: nothing is read from "
-            "there", "");
-}
-
-/* The others were waiting for that.  The lock is held. */
-static void
-is_known (struct nbd_client *f)
-{
-  f->is_known = true;
-  for (unsigned i = 1; i < FAR_END_CONNECTIONS; ++i)
-    eventfd_write (f->connections[i].wake, 1);
-}
-
-/* It was the right one; unless another connection has found, since there
- * had been WRONGS of them, that it no longer is.
- */
-static void
-is_there (struct connection *c, unsigned wrongs)
-{
-  struct nbd_client *f = c->far;
-  struct nbd_request *r;
-  bool back;
-
-  {
-    LOCK_FOR_SCOPE (&f->lock);
-    if (f->wrongs != wrongs) {
-      c->drop = true;
-      return;
-    }
-    if (!f->is_known)
-      is_known (f);
-    back = !f->was_there;
-    f->was_there = true;
-    f->is_wrong = false;
-    f->reconnects += c->was_ready;
-    f->ready++;
-    c->ready = c->was_ready = true;
-    c->has_answered = false;
-    while ((r = TAILQ_FIRST (&f->waiting)) != NULL) {
-      TAILQ_REMOVE (&f->waiting, r, link);
-      nbd_request_submit (f, r);
-    }
-  }
-  if (back)
-    say (f, "it is back", "");
-}
-
-/* Say so once. */
-static void
-on_disconnected (struct nbd_client *f, const char *why)
-{
-  bool news;
-
-  {
-    LOCK_FOR_SCOPE (&f->lock);
-    news = f->was_there && f->ready == 0 && !f->stop;
-    if (news)
-      f->was_there = false;
-  }
-  if (news)
-    say (f, "it can't be reached: ", why);
-}
-
-/* Sleep, unless it is time to stop, when it returns false. */
-static bool
-pause_for (struct connection *c, int ms)
-{
-  uint64_t until = os_milliseconds () + (uint64_t) ms, now;
-  struct pollfd fd = { .fd = c->wake, .events = POLLIN };
-  eventfd_t calls;
-
-  while ((now = os_milliseconds ()) < until) {
-    if (is_stopped (c->far))
-      return false;
-    if (poll (&fd, 1, (int) (until - now)) > 0)
-      eventfd_read (c->wake, &calls);
-  }
-  return true;
-}
-
-static unsigned
-count_wrongs (struct nbd_client *f)
-{
-  LOCK_FOR_SCOPE (&f->lock);
-  return f->wrongs;
-}
-
-/* From connecting to the end of the connection.  Was it of use?  A server
- * that ends at each request is not asked again and again without a pause.
- */
-static bool
-live (struct connection *c)
-{
-  unsigned wrongs = count_wrongs (c->far);
-  char why[256] = "";
-  bool used = false;
-  int right = -1;
-
-  if (connection_open (c, why, sizeof why) == 0)
-    right = examine (c, why, sizeof why);
-  if (right == 0)
-    nbd_client_verify (c->far);
-  if (right == 1) {
-    is_there (c, wrongs);
-    while (connection_step (c))
-      ;
-    snprintf (why, sizeof why, "%s", is_mute (c) ? "it does not answer"
-                                                  : "the connection ended");
-    used = has_answered (c);
-  }
-  connection_close (c);
-  if (right != 0)
-    on_disconnected (c->far, why);
-  return used;
-}
-
-/* Wait until it is known how many connections there may be: is this one of
- * them?
- */
-static bool
-is_wanted (struct connection *c)
-{
-  struct pollfd fd = { .fd = c->wake, .events = POLLIN };
-  struct nbd_client *f = c->far;
-  eventfd_t calls;
-
-  for (;;) {
-    {
-      LOCK_FOR_SCOPE (&f->lock);
-      if (f->stop || f->is_known || c->number == 0)
-        return !f->stop && (c->number == 0 || c->number < f->count);
-    }
-    if (poll (&fd, 1, -1) > 0)
-      eventfd_read (c->wake, &calls);
-  }
-}
-
-void *
-connection_run (void *opaque)
-{
-  struct connection *c = opaque;
-  int pause = PAUSE_MIN;
-
-  pthread_setname_np (pthread_self (), "zram-far-end");
-  if (!is_wanted (c))
-    return NULL;
-  do
-    pause = live (c) ? PAUSE_MIN : MIN (2 * pause, PAUSE_MAX);
-  while (pause_for (c, pause));
-  return NULL;
 }

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between the far end's requests and its connections. */
+/* What the files of the NBD client share.  Each of them uses only those that
+ * come before it here:
+ *
+ *   nbd-client-queue.c       where requests wait
+ *   nbd-client-connection.c  a libnbd handle
+ *   nbd-client-thread.c      the thread of a connection
+ *   nbd-client-requests.c    reads, writes and trims
+ *   nbd-client.c             the client's life
+ */
 
 #ifndef NBDZRAM_BACKING_NBD_CLIENT_INTERNAL_H
 #define NBDZRAM_BACKING_NBD_CLIENT_INTERNAL_H
@@ -7,21 +15,25 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "lib/base/util.h"
+
 #include "nbd-client.h"
+
+/* Bytes of the largest request: servers accept more. */
+#define NBD_REQUEST_MAX (128 * KIB)
 
 struct nbd_handle;
 
-enum nbd_request_op { FAR_READ, FAR_WRITE, FAR_TRIM };
+enum nbd_request_op { NBD_OP_READ, NBD_OP_WRITE, NBD_OP_TRIM };
 
-/* Where a request is. */
 enum nbd_request_place {
-  FAR_DONE,
-  FAR_WAITING,                  /* for a connection */
-  FAR_QUEUED,                   /* with one */
-  FAR_SENT,                     /* ... whose library has it */
+  NBD_REQUEST_DONE,
+  NBD_REQUEST_WAITING,          /* for a connection */
+  NBD_REQUEST_QUEUED,           /* at a connection */
+  NBD_REQUEST_SENT,             /* passed to libnbd */
 };
 
-/* Who waits, for one request or several. */
+/* A thread that waits for one request or several. */
 struct nbd_waiter {
   pthread_cond_t changed;
   unsigned pending;
@@ -29,41 +41,44 @@ struct nbd_waiter {
   bool unsure;
 };
 
-/* It and its buffer are the caller's, until it is done. */
+/* The caller's, with its buffer, until it is done. */
 struct nbd_request {
   TAILQ_ENTRY (nbd_request) link;
   struct nbd_waiter *waiter;
-  struct connection *connection; /* of one that is queued or sent */
+  struct nbd_connection *connection; /* if it is queued or sent */
   enum nbd_request_place place;
   enum nbd_request_op op;
   bool patient;
-  bool given_up;
-  void *buf;
+  bool given_up;                /* its timeout is over */
+  union {
+    void *buf;                  /* of a read */
+    const void *data;           /* of a write */
+  };
   size_t len;
   uint64_t offset;
 };
 
 TAILQ_HEAD (nbd_requests, nbd_request);
 
-struct connection {
-  struct nbd_client *far;
+struct nbd_connection {
+  struct nbd_client *client;
   unsigned number;
   pthread_t thread;
   bool has_thread;
   int wake;                     /* eventfd */
-  struct nbd_handle *nbd;       /* its thread's alone, as is the next */
+  struct nbd_handle *nbd;       /* only its thread uses this and the next */
   bool can_fua;
 
-  /* Under far->lock: */
+  /* Under client->lock: */
   bool ready;                   /* takes requests */
   bool was_ready;               /* ever */
   bool has_answered;            /* since it was ready */
-  bool drop;                    /* is to be left */
+  bool drop;                    /* its thread is to close it */
   bool is_mute;                 /* ... since it does not answer */
   struct nbd_requests queued, sent;
   unsigned load;                /* requests in both */
-  uint64_t progress;            /* milliseconds: of the last answer, or of
-                                 * the first request since there were none */
+  uint64_t progress;            /* milliseconds: time of the last answer, or
+                                 * of the first request sent after idling */
 };
 
 struct nbd_client {
@@ -74,50 +89,69 @@ struct nbd_client {
   void *opaque;
 
   pthread_mutex_t lock;         /* of all that follows; taken last */
-  bool is_known;                /* what the next three say, by the right one;
-                                 * else they are of who was asked last */
+  bool is_known;                /* the right disk said the next three; else
+                                 * the last one that was connected to did */
   uint64_t size;
   bool can_trim;
-  unsigned count;               /* of connections to have */
+  unsigned count;               /* of connections to make */
   bool started, stop;
-  bool is_wrong;                /* the last that answered was not it */
-  unsigned wrongs;              /* how many did so */
-  bool was_there;               /* as the log says */
+  bool is_wrong;                /* the last first block was not right */
+  unsigned wrongs;              /* how often that happened */
+  bool reported_connected;      /* what the log said last */
   unsigned ready;               /* connections */
   uint64_t reconnects;
   struct nbd_requests waiting;
-  struct connection connections[FAR_END_CONNECTIONS];
+  struct nbd_connection connections[NBD_CONNECTIONS_MAX];
 };
 
-/* ---- nbd-client.c; far->lock is held ---- */
+static inline bool
+nbd_client_is_stopped (struct nbd_client *f)
+{
+  LOCK_FOR_SCOPE (&f->lock);
+  return f->stop;
+}
 
-/* Give a request to a connection, or let it wait, or fail. */
+/* ---- nbd-client-queue.c; client->lock is held ---- */
+
+/* Queue a request at a connection, or let it wait, or fail it. */
 void nbd_request_submit (struct nbd_client *f, struct nbd_request *r);
 
-/* The server does not answer C: leave that, and those on which nothing is
- * under way, since they are no better.
+/* The server does not answer C: drop that connection, and those that have no
+ * requests, since they lead to the same server.
  */
-void nbd_request_abandon (struct connection *c);
+void nbd_request_abandon (struct nbd_connection *c);
 
-/* A request that is in no list any more has ended, with ERR or 0. */
+/* End a request, which is in no list, with the errno ERR or 0. */
 void nbd_request_finish (struct nbd_request *r, int err, bool unsure);
 
 /* ---- nbd-client-connection.c ---- */
 
-/* Connect; then the connection is not ready yet.  0, or -1 with what is
- * wrong in ERROR, and errno ENOTCONN when that is that it can't be reached.
+enum nbd_connect_result {
+  NBD_CONNECTED,
+  NBD_UNREACHABLE,              /* the server may be away */
+  NBD_UNSUITABLE,               /* the export can't be used as it is */
+};
+
+/* Connect; then the connection is not ready yet.  What is wrong is put in
+ * ERROR of SIZE bytes.
  */
-int connection_open (struct connection *c, char *error, size_t size);
+enum nbd_connect_result nbd_connection_open (struct nbd_connection *c,
+                                             char *error, size_t size);
 
-/* Send what is queued, and receive what there is, waiting for up to
- * a second.  False when it is over.
+/* Send what is queued, and receive replies, waiting for them for up to a
+ * second, or without a limit if nothing is sent.  Returns false when the
+ * connection is to be closed.
  */
-bool connection_step (struct connection *c);
+bool nbd_connection_step (struct nbd_connection *c);
 
-/* Its requests go elsewhere, or fail.  Safe on one that is closed. */
-void connection_close (struct connection *c);
+/* Close it: its requests are submitted again, or fail.  Safe on a connection
+ * that is closed.
+ */
+void nbd_connection_close (struct nbd_connection *c);
 
-/* What its thread does. */
-void *connection_run (void *opaque);
+/* ---- nbd-client-thread.c ---- */
+
+/* The thread of the connection OPAQUE. */
+void *nbd_connection_run (void *opaque);
 
 #endif /* NBDZRAM_BACKING_NBD_CLIENT_INTERNAL_H */

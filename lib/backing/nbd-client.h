@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The far end: a disk that an NBD server has, which may be another
- * machine's, and may go away and come back.
+/* The NBD client: a disk that an NBD server exports.  The server may run on
+ * another machine, and may go away and come back.
  *
- *   who reads, writes or trims
- *     -> the connection with the fewest requests, or, without any,
- *        those that wait
- *     -> its thread, which sends, receives, and connects again
+ *   a thread that reads, writes or trims
+ *     -> queues its requests at the connection with the fewest requests, or,
+ *        while there is no connection, in the list of waiting requests
+ *     -> the connection's thread sends them, receives the replies, and
+ *        connects again when the connection ends
  *
- * Each connection has a thread, and nobody else touches its handle: a
- * name server or a handshake that hangs keeps nobody else waiting, and
- * when a thread has closed its handle, no buffer of a caller is in use.
+ * Each connection has a thread, and no other thread uses its libnbd handle.
+ * So a name server or a handshake that hangs delays no other connection, and
+ * when a thread has closed its handle, libnbd uses no buffer of a caller.
  *
- * A read whose connection ends is sent again.  A write or trim is not: it
- * may still be done, after others that came later, so it fails, and its
- * caller is told that it is not sure.
+ * A read whose connection ends is sent again.  A write or trim is not: the
+ * server may still execute it, after later requests.  So it fails, and its
+ * caller is told that the result is unsure.
  *
- * A server that does not answer any request of a connection for a third
- * of the timeout, or as its user says, is left, and connected to again.
+ * When a server answers no request of a connection for a third of the
+ * timeout, or for the time that the options say, the connection is closed
+ * and a new one made.
  *
- * Before a connection is used, the first block of the disk is read and
- * shown to who knows whether it is the right one, so that what comes back
- * with other content is never asked for anything.
+ * Before a connection is used, the first block of the disk is read and passed
+ * to a callback, which says whether this is the right disk.  So a server that
+ * comes back with other content is never asked for any of it.
  */
 
 #ifndef NBDZRAM_BACKING_NBD_CLIENT_H
@@ -30,10 +32,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "internal.h"
+#include "io-run.h"
 
-/* At most, of a server that says that it takes several. */
-#define FAR_END_CONNECTIONS 4
+/* Bytes of the first block.  Requests are whole blocks. */
+#define NBD_DISK_BLOCK 4096
+
+/* Connections to a server that accepts several, at most. */
+#define NBD_CONNECTIONS_MAX 4
 
 struct nbd_client;
 
@@ -41,7 +46,7 @@ struct nbd_client_options {
   const char *uri;              /* copied */
   unsigned timeout;             /* seconds that a read waits */
   uint64_t stall_max;           /* milliseconds without an answer, at most;
-                                 * 0: as the timeout says */
+                                 * 0: a third of the timeout */
   bool may_be_away;             /* when it is opened */
   void (*log) (const char *text); /* one line, from any thread; or NULL */
 };
@@ -49,84 +54,89 @@ struct nbd_client_options {
 struct nbd_client_stats {
   unsigned connections;         /* now */
   uint64_t reconnects;          /* since the start */
-  bool is_wrong;                /* something else came back */
+  bool is_wrong;                /* the disk that came back is another one */
 };
 
-/* Connect once, from the calling thread, which also does the work of
- * requests until nbd_client_disconnect: for what must be known before a fork.  One
- * that may be away, and is, only says so in ERROR, which is empty
- * otherwise.
- * NULL with what is wrong, one line, in ERROR of SIZE bytes.
+/* Connect once, from the calling thread, which also sends and receives until
+ * nbd_client_disconnect: for what must be known before a fork.
+ *
+ * Returns NULL with what is wrong, one line, in ERROR of SIZE bytes.  If the
+ * server can't be reached, but may be away, that line is in ERROR, too, and
+ * the client is returned.  Otherwise ERROR is empty.
  */
 struct nbd_client *nbd_client_open (const struct nbd_client_options *o,
                                     char *error, size_t size);
 
-/* Disconnect: requests fail with ENOTCONN until nbd_client_start.  If there was
- * a connection, it was to the right one.
+/* Disconnect: requests fail with ENOTCONN until nbd_client_start.  The caller
+ * has checked that the disk, if it was connected to, is the right one.
  */
 void nbd_client_disconnect (struct nbd_client *f);
 
-/* Start the threads, which connect, and wait for that a moment.  IS_RIGHT
- * is called by them, with the first BACKING_BLOCK bytes.  0, or -1 with
- * errno EAGAIN, and some may run.
+/* Start the threads, which connect, and wait a moment for a connection.  They
+ * call IS_RIGHT with the first NBD_DISK_BLOCK bytes.  Returns 0, or -1 with
+ * errno EAGAIN; then some threads may run.
  */
 int nbd_client_start (struct nbd_client *f,
                       bool (*is_right) (void *opaque, const void *block),
                       void *opaque);
 
-/* End the threads: IS_RIGHT is not called any more when this returns.  No
- * thread of the caller waits for a request.  NULL does nothing.
+/* End the threads: IS_RIGHT is not called after this returns.  No other
+ * thread may be waiting for a request.  NULL does nothing.
  */
 void nbd_client_stop (struct nbd_client *f);
 
 /* Stop, and free all.  NULL does nothing. */
 void nbd_client_close (struct nbd_client *f);
 
-/* The first block is no longer the right one: leave all connections.  Each
- * new one looks for itself.
+/* The first block is no longer the right one: end all connections, and fail
+ * requests with EIO until a new connection finds the right first block.
  */
-void nbd_client_verify (struct nbd_client *f);
+void nbd_client_mark_wrong (struct nbd_client *f);
 
-/* Of the disk, when the right one was first connected to; nothing, or of
- * whatever was there, before that.
+/* The size in bytes as of the first connection to the right disk.  Before
+ * that, 0 or the size of the disk that was connected to last.
  */
 uint64_t nbd_client_size (struct nbd_client *f);
-bool nbd_client_can_trim (struct nbd_client *f); /* and all that came later */
 
-/* Is there a connection? */
+/* The same for trims; but false as soon as one connection can't trim. */
+bool nbd_client_can_trim (struct nbd_client *f);
+
 bool nbd_client_is_connected (struct nbd_client *f);
 void nbd_client_get_stats (struct nbd_client *f, struct nbd_client_stats *st);
 
-/* Requests, by any thread; nothing is allocated here, but libnbd does.
- * 0, or -1 with errno:
+/* Requests, by any thread.  They allocate nothing, but libnbd does.  They
+ * return 0, or -1 with errno:
  *   ENOTCONN    there is no connection, or it ended
- *   ETIMEDOUT   none came back in time
- *   EIO         what came back is something else
+ *   ETIMEDOUT   the server did not come back in time
+ *   EIO         another disk came back
  *   others      what the server says
  */
 
-/* Who is PATIENT waits for a connection, up to the timeout in all. */
+/* A PATIENT caller waits for a connection; the timeout limits the whole
+ * wait.
+ */
 int nbd_client_read (struct nbd_client *f, void *buf, size_t len,
                      uint64_t offset, bool patient);
 
-/* Runs are cut to pieces, of which many are under way at a time, on all
- * connections.  What is written is there also after a loss of power, if the
- * server can promise that (FUA): it may come back as if nothing had
- * happened, so nobody would ask whether its cache was lost.  After an error,
- * *UNSURE is whether some may yet be written.
+/* Runs are cut into pieces, many of which are sent without waiting for a
+ * reply, on all connections.  If the server has FUA, what is written also
+ * survives a loss of power: otherwise the server could come back as if
+ * nothing had happened, and no client would know that its cache was lost.
+ * After an error, *UNSURE says whether some of it may still be written.
  */
-int nbd_client_write (struct nbd_client *f, const struct backing_run *runs,
+int nbd_client_write (struct nbd_client *f, const struct io_run *runs,
                       unsigned count, bool *unsure);
 
-/* The same in two steps, for who writes to several: the first one sends as
- * many pieces as may be under way, the second the others, and waits for
- * all.  W is the caller's, with RUNS, until then.
+/* The same in two steps, for a caller that writes to several servers: begin
+ * sends as many pieces as possible without waiting, end sends the others and
+ * waits for all.  W, of nbd_client_write_size bytes, and RUNS stay the
+ * client's until end returns.
  */
 struct nbd_write_job;
 
 size_t nbd_client_write_size (void);
 void nbd_client_write_begin (struct nbd_client *f, struct nbd_write_job *w,
-                             const struct backing_run *runs, unsigned count);
+                             const struct io_run *runs, unsigned count);
 int nbd_client_write_end (struct nbd_client *f, struct nbd_write_job *w,
                           bool *unsure);
 

@@ -74,7 +74,7 @@ nbd_read (struct backing *b, void *buf, size_t len, uint64_t offset,
 }
 
 static int
-nbd_write (struct backing *b, const struct backing_run *runs, unsigned count,
+nbd_write (struct backing *b, const struct io_run *runs, unsigned count,
            bool *unsure)
 {
   *unsure = false;

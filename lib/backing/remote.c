@@ -130,7 +130,7 @@ remote_verify_header (struct remote *d)
   d->looked_at = now;
   if (d->is_right (d->opaque, block))
     return 0;
-  nbd_client_verify (d->nbd_client);
+  nbd_client_mark_wrong (d->nbd_client);
   errno = EIO;
   return -1;
 }

@@ -172,7 +172,7 @@ int
 replica_take_over (struct replica *h)
 {
   struct replicated *m = h->replicated;
-  const struct backing_run run = { m->buffer, BACKING_BLOCK, 0 };
+  const struct io_run run = { m->buffer, BACKING_BLOCK, 0 };
   uint64_t size = MIN ((uint64_t) m->backing->blocks * BACKING_BLOCK,
                        nbd_client_size (h->disk.nbd_client));
   uint8_t id[BACKING_ID_SIZE];

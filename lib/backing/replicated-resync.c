@@ -42,7 +42,7 @@ set_missed (struct replicated *m, uint32_t block, bool missed)
 }
 
 void
-replicated_set_missed (struct replicated *m, const struct backing_run *runs,
+replicated_set_missed (struct replicated *m, const struct io_run *runs,
                        unsigned count, bool missed)
 {
   for (unsigned i = 0; i < count; ++i)
@@ -110,7 +110,7 @@ quarantine (struct replica *h)
     LOCK_FOR_SCOPE (&h->replicated->lock);
     h->refused_until = h->replicated->backing->io->now () + RETRY_MAX;
   }
-  nbd_client_verify (h->disk.nbd_client);
+  nbd_client_mark_wrong (h->disk.nbd_client);
 }
 
 static int
@@ -263,7 +263,7 @@ lose_block (struct replicated *m, uint32_t block)
  * Returns how many; 0: nothing is, -1: with errno.
  */
 static int
-gather (struct replica *h, struct backing_run runs[MEND_BLOCKS])
+gather (struct replica *h, struct io_run runs[MEND_BLOCKS])
 {
   struct replicated *m = h->replicated;
   size_t filled = 0;
@@ -290,7 +290,7 @@ gather (struct replica *h, struct backing_run runs[MEND_BLOCKS])
       lose_block (m, block);
       continue;
     }
-    runs[count++] = (struct backing_run) {
+    runs[count++] = (struct io_run) {
       .data = m->buffer + filled, .length = n * BACKING_BLOCK,
       .offset = offset,
     };
@@ -302,7 +302,7 @@ gather (struct replica *h, struct backing_run runs[MEND_BLOCKS])
 
 /* What may come later must find what it was. */
 static void
-pin (struct backing *b, const struct backing_run *runs, int count)
+pin (struct backing *b, const struct io_run *runs, int count)
 {
   for (int i = 0; i < count; ++i)
     for (uint64_t at = 0; at < runs[i].length; at += BACKING_BLOCK)
@@ -347,7 +347,7 @@ static int
 copy (struct replica *h)
 {
   struct replicated *m = h->replicated;
-  struct backing_run runs[MEND_BLOCKS];
+  struct io_run runs[MEND_BLOCKS];
   uint64_t losses = h->losses;
   bool unsure = false;
   int count, r;

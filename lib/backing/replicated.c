@@ -333,7 +333,7 @@ replica_may_write (struct replica *h, uint64_t end)
 }
 
 static uint64_t
-end_of (const struct backing_run *runs, unsigned count)
+end_of (const struct io_run *runs, unsigned count)
 {
   uint64_t end = 0;
 
@@ -360,7 +360,7 @@ struct outcome {
 };
 
 static void
-write_both (struct replicated *m, const struct backing_run *runs,
+write_both (struct replicated *m, const struct io_run *runs,
             unsigned count, struct outcome out[BACKING_REPLICAS])
 {
   uint64_t end = end_of (runs, count);
@@ -428,7 +428,7 @@ settle_write (struct replicated *m, struct outcome out[BACKING_REPLICAS])
 }
 
 static int
-replicated_write (struct backing *b, const struct backing_run *runs,
+replicated_write (struct backing *b, const struct io_run *runs,
                   unsigned count, bool *unsure)
 {
   struct replicated *m = b->replicated;

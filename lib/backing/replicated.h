@@ -126,7 +126,7 @@ enum backing_error_reason replica_refusal (struct replica *h,
 
 /* The half that is not in sync lacks the blocks of RUNS, or has them. */
 void replicated_set_missed (struct replicated *m,
-                            const struct backing_run *runs, unsigned count,
+                            const struct io_run *runs, unsigned count,
                             bool missed);
 
 bool replicated_resync (struct backing *b);

@@ -100,7 +100,7 @@ start_client (struct fake_server *p, unsigned timeout)
   nbd_client_disconnect (f);
   assert_false (nbd_client_is_connected (f));
   assert_int_equal (nbd_client_start (f, is_right, NULL), 0);
-  wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
+  wait_for_connections (f, p->multi_conn ? NBD_CONNECTIONS_MAX : 1);
   return f;
 }
 
@@ -119,7 +119,7 @@ static int
 write_blocks (struct nbd_client *f, const uint8_t *data, uint64_t n,
               unsigned blocks, bool *unsure)
 {
-  const struct backing_run run = {
+  const struct io_run run = {
     data, (size_t) blocks * BACKING_BLOCK, n * BACKING_BLOCK,
   };
 
@@ -142,7 +142,7 @@ static void
 requests (void **state)
 {
   static uint8_t data[MIB];
-  struct backing_run runs[3];
+  struct io_run runs[3];
   bool unsure;
 
   (void) state;
@@ -155,9 +155,9 @@ requests (void **state)
     for (uint64_t n = 1; n < 20; ++n)
       assert_block (f, n);
     object_fill (data, sizeof data, turn);
-    runs[0] = (struct backing_run) { data, 300 * KIB, MIB };
-    runs[1] = (struct backing_run) { data + 300 * KIB, 4 * KIB, 3 * MIB };
-    runs[2] = (struct backing_run) { data + 304 * KIB, 720 * KIB, 5 * MIB };
+    runs[0] = (struct io_run) { data, 300 * KIB, MIB };
+    runs[1] = (struct io_run) { data + 300 * KIB, 4 * KIB, 3 * MIB };
+    runs[2] = (struct io_run) { data + 304 * KIB, 720 * KIB, 5 * MIB };
     assert_int_equal (nbd_client_write (f, runs, 3, &unsure), 0);
     for (unsigned i = 0; i < 3; ++i)
       assert_memory_equal (p->disk + runs[i].offset, runs[i].data,
@@ -214,7 +214,7 @@ away_at_first (void **state)
     if (turn < 2) {
       fake_server_return (p, FAKE_DISK_KEPT);
       assert_block (f, 1);      /* waits for it */
-      wait_for_connections (f, turn & 1 ? FAR_END_CONNECTIONS : 1);
+      wait_for_connections (f, turn & 1 ? NBD_CONNECTIONS_MAX : 1);
       assert_int_equal (nbd_client_size (f), DISK);
       assert_true (nbd_client_can_trim (f));
     } else {
@@ -373,7 +373,7 @@ behind_the_end (void **state)
     nbd_client_trim (f, DISK - BACKING_BLOCK, 2 * BACKING_BLOCK, &unsure), -1);
   assert_false (unsure);
   nbd_client_get_stats (f, &st);
-  assert_int_equal (st.connections, FAR_END_CONNECTIONS);
+  assert_int_equal (st.connections, NBD_CONNECTIONS_MAX);
   assert_int_equal (st.reconnects, 0);
   nbd_client_close (f);
   fake_server_stop (p);
@@ -406,7 +406,7 @@ power_lost (void **state)
     wait_for_connections (f, 0);
     p->no_fua = !p->no_fua;
     fake_server_return (p, FAKE_DISK_KEPT);
-    wait_for_connections (f, p->multi_conn ? FAR_END_CONNECTIONS : 1);
+    wait_for_connections (f, p->multi_conn ? NBD_CONNECTIONS_MAX : 1);
     assert_int_equal (write_blocks (f, data, 200, 8, &unsure), 0);
     assert_memory_equal ((p->no_fua ? p->disk : p->durable)
                          + 200 * BACKING_BLOCK, data, sizeof data);
@@ -447,7 +447,7 @@ wrong (void **state)
     assert_int_equal (p->writes, 0);
 
     fake_server_fill (p, 0, 1, RIGHT);
-    wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
+    wait_for_connections (f, turn == 1 ? NBD_CONNECTIONS_MAX : 1);
     assert_block (f, 1);
     assert_uint_in_range (said, 2, 3);
 
@@ -456,7 +456,7 @@ wrong (void **state)
     wait_for_connections (f, 0);
     p->no_trim = true;
     fake_server_return (p, FAKE_DISK_KEPT);
-    wait_for_connections (f, turn == 1 ? FAR_END_CONNECTIONS : 1);
+    wait_for_connections (f, turn == 1 ? NBD_CONNECTIONS_MAX : 1);
     assert_false (nbd_client_can_trim (f));
     nbd_client_close (f);
     fake_server_stop (p);

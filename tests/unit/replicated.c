@@ -210,7 +210,7 @@ is_connected (struct disk *d, unsigned n)
 static bool
 has_all_connections (struct disk *d, unsigned n)
 {
-  return look_at (d, n).connections == FAR_END_CONNECTIONS;
+  return look_at (d, n).connections == NBD_CONNECTIONS_MAX;
 }
 
 static bool
@@ -367,10 +367,10 @@ written_to_both (void **state)
   assert_all (d);
   /* Each had a part of it to read. */
   assert_true (d->replicas[0]->reads > 50 && d->replicas[1]->reads > 50);
-  EVENTUALLY (look_at (d, 0).connections == FAR_END_CONNECTIONS
-              && look_at (d, 1).connections == FAR_END_CONNECTIONS);
+  EVENTUALLY (look_at (d, 0).connections == NBD_CONNECTIONS_MAX
+              && look_at (d, 1).connections == NBD_CONNECTIONS_MAX);
   backing_get_stats (&d->backing, &st);
-  assert_int_equal (st.connections, 2 * FAR_END_CONNECTIONS);
+  assert_int_equal (st.connections, 2 * NBD_CONNECTIONS_MAX);
   assert_int_equal (st.size, DISK);
   assert_int_equal (backing_get_state (&d->backing, &error), BACKING_OK);
   assert_false (backing_resync (&d->backing));
@@ -1574,7 +1574,7 @@ closed_while_a_half_comes_back (void **state)
     fake_server_leave (p);
     p->mute = true;
     fake_server_return (p, FAKE_DISK_EMPTY);
-    EVENTUALLY (p->connections >= before + FAR_END_CONNECTIONS);
+    EVENTUALLY (p->connections >= before + NBD_CONNECTIONS_MAX);
     assert_int_equal (pthread_create (&thread, NULL, answer_soon,
                                       &answer), 0);
     close_disk (d);
