@@ -47,6 +47,15 @@ sums_open (struct backing *b, const struct backing_sums *kept)
   return b->sums ? 0 : -1;
 }
 
+/* The memory BYTES behind the first checksum. */
+static void *
+sums_at (const struct backing *b, uint64_t bytes)
+{
+  void *base = b->sums;
+
+  return (char *) base + bytes;
+}
+
 void
 sums_close (struct backing *b)
 {
@@ -61,7 +70,7 @@ sums_populate (struct backing *b, uint32_t from, uint32_t to)
 
   if (start >= end || b->sums_kept.fd == -1)
     return 0;
-  return os_populate (b->sums_kept.fd, (char *) b->sums + start,
+  return os_populate (b->sums_kept.fd, sums_at (b, start),
                       b->sums_kept.offset + start, end - start);
 }
 
@@ -75,7 +84,7 @@ sums_forget (struct backing *b, uint32_t from, uint32_t to)
   if (start >= end)
     return 0;
   return b->sums_kept.fd == -1
-    ? os_give_back ((char *) b->sums + start, end - start)
+    ? os_give_back (sums_at (b, start), end - start)
     : os_punch (b->sums_kept.fd, b->sums_kept.offset + start, end - start);
 }
 

@@ -535,7 +535,8 @@ backing_get_stats (const struct backing *b, struct backing_stats *st)
   st->used = (uint64_t) atomic_load (&b->used) * BACKING_BLOCK;
   st->live = atomic_load (&b->live_units) * BACKING_UNIT;
   st->file = b->kind->space ? b->kind->space (b) : st->used;
-  st->connections = st->reconnects = 0;
+  st->connections = 0;
+  st->reconnects = 0;
   if (b->kind->count)
     b->kind->count (b, st);
 }
