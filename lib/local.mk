@@ -77,6 +77,7 @@ lib_backing_libbacking_la_SOURCES += \
 	lib/backing/nbd-client-thread.c \
 	lib/backing/nbd-client-internal.h \
 	lib/backing/remote.c \
+	lib/backing/replica.c \
 	lib/backing/replicated.c lib/backing/replicated.h \
 	lib/backing/replicated-open.c \
 	lib/backing/replicated-resync.c

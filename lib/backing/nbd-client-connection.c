@@ -215,7 +215,8 @@ nbd_connection_step (struct nbd_connection *c)
 static int
 finish_connecting (struct nbd_connection *c, char *error, size_t size)
 {
-  uint64_t until = os_milliseconds () + MIN (c->client->stall, CONNECT_MAX), now;
+  uint64_t until = os_milliseconds () + MIN (c->client->stall, CONNECT_MAX);
+  uint64_t now;
 
   while (libnbd.aio_is_connecting (c->nbd) > 0) {
     now = os_milliseconds ();

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/util.h"
 
 #include "nbd-client.h"

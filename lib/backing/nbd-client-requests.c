@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads, writes and trims of the NBD client: what their callers' threads do. */
+/* Reads, writes and trims of the NBD client: what runs in the callers'
+ * threads.
+ */
 
 #include <config.h>
 
@@ -99,8 +101,8 @@ nbd_client_read (struct nbd_client *f, void *buf, size_t len, uint64_t offset,
   uint64_t until = os_milliseconds () + f->timeout;
   struct nbd_waiter w;
   struct nbd_request r = {
-    .waiter = &w, .op = NBD_OP_READ, .patient = patient, .buf = buf, .len = len,
-    .offset = offset,
+    .waiter = &w, .op = NBD_OP_READ, .patient = patient, .buf = buf,
+    .len = len, .offset = offset,
   };
 
   waiter_init (&w);
@@ -152,8 +154,9 @@ submit_piece (struct nbd_client *f, struct nbd_write_job *w)
   size_t len = MIN (PIECE, run->length - w->done);
 
   *r = (struct nbd_request) {
-    .waiter = &w->waiter, .op = NBD_OP_WRITE, .len = len,
-    .data = (const char *) run->data + w->done, .offset = run->offset + w->done,
+    .waiter = &w->waiter, .op = NBD_OP_WRITE,
+    .data = (const char *) run->data + w->done, .len = len,
+    .offset = run->offset + w->done,
   };
   w->waiter.pending++;
   nbd_request_submit (f, r);

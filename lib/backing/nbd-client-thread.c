@@ -54,8 +54,8 @@ check_first_block (struct nbd_connection *c, char *error, size_t size)
   char block[NBD_DISK_BLOCK];
   struct nbd_waiter w = { .pending = 1 };
   struct nbd_request r = {
-    .waiter = &w, .connection = c, .place = NBD_REQUEST_QUEUED, .op = NBD_OP_READ,
-    .buf = block, .len = sizeof block,
+    .waiter = &w, .connection = c, .place = NBD_REQUEST_QUEUED,
+    .op = NBD_OP_READ, .buf = block, .len = sizeof block,
   };
 
   pthread_cond_init (&w.changed, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A backing file that is an export of an NBD server. */
+/* A backing file on a remote disk, the export of an NBD server. */
 
 #include <config.h>
 
@@ -7,24 +7,28 @@
 #include "internal.h"
 #include "nbd-client.h"
 
-/* With pages on it, what is in memory is worth being served without it. */
+_Static_assert (NBD_DISK_BLOCK == BACKING_BLOCK, "the header is one block");
+
+/* May the server be away when the pool is opened?  Only if it has pages of
+ * this pool: then it is better to serve those in memory than none.
+ */
 static bool
 may_be_away (const struct backing_record *r)
 {
-  return record_is_set (r) && r->blocks != 0 && record_only_in_sync (r) != -1;
+  return record_has (r) && r->blocks != 0 && record_only (r) != -1;
 }
 
 static int
 nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size,
           struct backing_error *error)
 {
-  const struct nbd_client_options far = {
+  const struct nbd_client_options client = {
     .uri = o->path, .timeout = o->timeout, .log = o->log,
     .may_be_away = may_be_away (o->record),
   };
 
   b->is_device = true;
-  if (remote_open (&b->disk, &far, record_is_set (o->record), error->detail,
+  if (remote_open (&b->disk, &client, record_has (o->record), error->detail,
                    sizeof error->detail) == -1)
     return backing_error_set (error, BACKING_ERROR_UNUSABLE);
   b->may_be_larger = !nbd_client_is_connected (b->disk.nbd_client);
@@ -36,12 +40,12 @@ nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size,
 }
 
 static void
-nbd_rest (struct backing *b)
+nbd_disconnect (struct backing *b)
 {
   remote_disconnect (&b->disk);
 }
 
-/* One that was away when it was opened may have become smaller. */
+/* A disk that was away when it was opened may have become smaller. */
 static bool
 is_ours (void *opaque, const void *block)
 {
@@ -61,7 +65,7 @@ nbd_start (struct backing *b)
 }
 
 static void
-nbd_close_disk (struct backing *b)
+nbd_close (struct backing *b)
 {
   remote_close (&b->disk);
 }
@@ -94,7 +98,7 @@ nbd_give_back (struct backing *b, uint64_t offset, uint64_t length,
   *unsure = false;
   if (remote_wait_to_write (&b->disk) == -1)
     return -1;
-  /* It may have been another server at first, or larger. */
+  /* The disk may have been larger when these blocks were written. */
   size = nbd_client_size (b->disk.nbd_client);
   if (!nbd_client_can_trim (b->disk.nbd_client) || offset >= size)
     return 0;
@@ -122,14 +126,18 @@ nbd_state (const struct backing *b)
 static void
 nbd_count (const struct backing *b, struct backing_stats *st)
 {
-  remote_count (&b->disk, st);
+  struct nbd_client_stats stats;
+
+  nbd_client_get_stats (b->disk.nbd_client, &stats);
+  st->connections = stats.connections;
+  st->reconnects = stats.reconnects;
 }
 
 const struct backing_kind backing_nbd = {
   .open = nbd_open,
-  .rest = nbd_rest,
+  .rest = nbd_disconnect,
   .start = nbd_start,
-  .close = nbd_close_disk,
+  .close = nbd_close,
   .read = nbd_read,
   .write = nbd_write,
   .give_back = nbd_give_back,

@@ -8,32 +8,34 @@
 #include <unistd.h>
 
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
-#include "backing.h"
 #include "nbd-client.h"
 #include "remote.h"
 
-/* Of what is read at once, and of what is trimmed at once where nothing is
- * yet to be lost: not so much that a slow server seems to stand still.
+/* Bytes of one read, and of one trim while the disk has no pages: few enough
+ * that a slow server does not seem to hang.
  */
 #define READ_PIECE (64 * KIB)
-#define CUT_PIECE (32 * MIB)
+#define TRIM_PIECE (32 * MIB)
 
-/* Who had this pool before may have been killed with writes under way, and
- * its last words may still be in a buffer of the server's, which answers
- * us.  They go to blocks that are free to us: nothing is written for so
- * many milliseconds.
+/* An earlier process that had this pool may have been killed while it wrote,
+ * and the server may still have its last requests in a buffer while it
+ * already answers us.  They go to blocks that are free to us, so nothing is
+ * written for so many milliseconds.
  */
-#define PREDECESSOR 1000
-#define WHEN_FOUND UINT64_MAX
+#define PREDECESSOR_MS 1000
+#define WHEN_CONNECTED UINT64_MAX
 
-/* There is no lock on an export, so another program may have taken it over:
- * before something is written, but not more often than so many
- * milliseconds, the header is looked at.
+/* An export has no lock, so another program may have taken it over.  The
+ * header is read before something is written, but not more often than once
+ * in so many milliseconds.
  */
-#define LOOK 5000
+#define VERIFY_MS 5000
 
-/* A server changes its directory when it leaves its terminal. */
+/* A relative path would change its meaning: nbdkit changes its directory when
+ * it detaches from its terminal.
+ */
 static bool
 has_relative_socket (const char *uri)
 {
@@ -56,14 +58,14 @@ remote_open (struct remote *d, const struct nbd_client_options *o,
     return -1;
   if (has_pages)
     d->write_from = nbd_client_is_connected (d->nbd_client)
-      ? os_milliseconds () + PREDECESSOR : WHEN_FOUND;
+      ? os_milliseconds () + PREDECESSOR_MS : WHEN_CONNECTED;
   return 0;
 }
 
 void
 remote_disconnect (struct remote *d)
 {
-  d->looked_at = os_milliseconds ();
+  d->verified_at = os_milliseconds ();
   nbd_client_disconnect (d->nbd_client);
 }
 
@@ -105,15 +107,15 @@ remote_read (struct remote *d, void *buf, size_t len, uint64_t offset,
 void
 remote_delay_writes (struct remote *d)
 {
-  d->write_from = os_milliseconds () + PREDECESSOR;
+  d->write_from = os_milliseconds () + PREDECESSOR_MS;
 }
 
 static void
-let_predecessor_end (struct remote *d)
+wait_for_predecessor (struct remote *d)
 {
   uint64_t now = os_milliseconds ();
 
-  if (d->write_from == WHEN_FOUND)
+  if (d->write_from == WHEN_CONNECTED)
     remote_delay_writes (d);
   if (now < d->write_from)
     usleep ((useconds_t) (d->write_from - now) * 1000);
@@ -122,12 +124,12 @@ let_predecessor_end (struct remote *d)
 int
 remote_verify_header (struct remote *d)
 {
-  char block[BACKING_BLOCK];
+  char block[NBD_DISK_BLOCK];
   uint64_t now = os_milliseconds ();
 
   if (nbd_client_read (d->nbd_client, block, sizeof block, 0, false) == -1)
     return -1;
-  d->looked_at = now;
+  d->verified_at = now;
   if (d->is_right (d->opaque, block))
     return 0;
   nbd_client_mark_wrong (d->nbd_client);
@@ -138,8 +140,8 @@ remote_verify_header (struct remote *d)
 int
 remote_wait_to_write (struct remote *d)
 {
-  let_predecessor_end (d);
-  return d->looked_at == 0 || os_milliseconds () < d->looked_at + LOOK
+  wait_for_predecessor (d);
+  return d->verified_at == 0 || os_milliseconds () < d->verified_at + VERIFY_MS
     ? 0 : remote_verify_header (d);
 }
 
@@ -150,20 +152,10 @@ remote_trim_from (struct remote *d, uint64_t end, uint64_t size)
 
   if (!nbd_client_can_trim (d->nbd_client))
     return 0;
-  for (; end < size; end += CUT_PIECE)
-    if (nbd_client_trim (d->nbd_client, end, MIN (CUT_PIECE, size - end),
+  for (; end < size; end += TRIM_PIECE)
+    if (nbd_client_trim (d->nbd_client, end, MIN (TRIM_PIECE, size - end),
                          &unsure)
         == -1)
       return unsure || errno == ENOTCONN ? -1 : 0;
   return 0;
-}
-
-void
-remote_count (const struct remote *d, struct backing_stats *st)
-{
-  struct nbd_client_stats far;
-
-  nbd_client_get_stats (d->nbd_client, &far);
-  st->connections += far.connections;
-  st->reconnects += far.reconnects;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An export that has the blocks of a backing file, or of a half of one: a
- * far end, and what must be so before something is written there.
+/* A remote disk that another program may take over.
+ *
+ * It adds to the NBD client what must be true before something is written:
+ * a predecessor's requests have ended, and the first block, a header, is
+ * still the right one.
  */
 
 #ifndef NBDZRAM_BACKING_REMOTE_H
@@ -10,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct backing_stats;
 struct nbd_client;
 struct nbd_client_options;
 
@@ -18,10 +20,10 @@ struct remote {
   struct nbd_client *nbd_client;
   bool (*is_right) (void *opaque, const void *block);
   void *opaque;
-  uint64_t write_from;          /* milliseconds: not before; all ones: not
-                                 * soon after it is found */
-  uint64_t looked_at;           /* milliseconds: at its header; 0: it has
-                                 * none yet */
+  uint64_t write_from;          /* milliseconds: no write before that; all
+                                 * ones: to be set when it is connected */
+  uint64_t verified_at;         /* milliseconds: when its header was read; 0:
+                                 * it has no header yet */
 };
 
 /* Connect, as nbd_client_open does with O.  HAS_PAGES says that an earlier
@@ -32,7 +34,7 @@ int remote_open (struct remote *d, const struct nbd_client_options *o,
                  bool has_pages, char *error, size_t size);
 
 /* Before a fork, and after it.  IS_RIGHT is called with the first block, by
- * threads of the far end and by those that write.
+ * threads of the NBD client and by those that write.
  */
 void remote_disconnect (struct remote *d);
 int remote_start (struct remote *d,
@@ -43,27 +45,28 @@ int remote_start (struct remote *d,
 void remote_stop (struct remote *d);
 void remote_close (struct remote *d);
 
-/* These give 0, or -1 with errno of the far end. */
+/* The functions below return 0, or -1 with errno of the NBD client. */
+
 int remote_read (struct remote *d, void *buf, size_t len, uint64_t offset,
                  bool patient);
 
-/* May something be written or trimmed?  Waits for a moment when that is too
- * soon.  EIO: it no longer is the right one.
+/* Check that something may be written or trimmed.  Waits a moment when it is
+ * too early.  EIO: this is no longer the right disk.
  */
 int remote_wait_to_write (struct remote *d);
 
-/* Is it the right one now?  0, or -1 as above. */
+/* Check now that it is the right disk. */
 int remote_verify_header (struct remote *d);
 
-/* What a trim that may yet be done is not to hit comes later than that. */
+/* A trim may still be executed: delay what is written from now on, so that
+ * it comes after that trim.
+ */
 void remote_delay_writes (struct remote *d);
 
-/* Trim all from END to SIZE, where that can be.  That a server does not like
- * to does not matter; -1: it may do so later, or there is none.
+/* Trim all from END to SIZE, if the server can trim.  An error of the server
+ * is ignored.  Returns -1 if the trim may be executed later, or there is no
+ * connection.
  */
 int remote_trim_from (struct remote *d, uint64_t end, uint64_t size);
-
-/* Add its connections to what is counted in *ST. */
-void remote_count (const struct remote *d, struct backing_stats *st);
 
 #endif /* NBDZRAM_BACKING_REMOTE_H */

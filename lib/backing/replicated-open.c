@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A mirror when it begins: which half is which, and of use. */
+/* Opening a replicated pair: which disk is which replica, and what is on
+ * them.
+ */
 
 #include <config.h>
 
@@ -8,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "replicated.h"
 
-/* Milliseconds without an answer after which a half is left: what it would
- * be asked, the other one can be.
+/* Milliseconds without an answer after which a replica is dropped, and the
+ * other one is asked instead.
  */
 #define STALL 3000
 
@@ -49,7 +50,7 @@ static int
 open_replica (struct replica *h, struct replicated *m, const char *uri,
               const struct backing_options *o, struct backing_error *error)
 {
-  const struct nbd_client_options far = {
+  const struct nbd_client_options client = {
     .uri = uri, .timeout = o->timeout, .log = o->log, .stall_max = STALL,
     .may_be_away = true,
   };
@@ -58,14 +59,14 @@ open_replica (struct replica *h, struct replicated *m, const char *uri,
   h->uri = strdup (uri);
   if (!h->uri)
     return -1;
-  if (remote_open (&h->disk, &far, record_is_set (o->record), h->why,
+  if (remote_open (&h->disk, &client, record_has (o->record), h->why,
                    sizeof h->why) == 0)
     return 0;
   return refuse_with_detail (h, o, error, h->why);
 }
 
 static bool
-is_there (struct replica *h)
+is_connected (struct replica *h)
 {
   return nbd_client_is_connected (h->disk.nbd_client);
 }
@@ -104,7 +105,7 @@ replicated_open (struct backing *b, const struct backing_options *o,
       return -1;
     *size = MAX (*size, nbd_client_size (m->replicas[i].disk.nbd_client));
   }
-  if (is_there (&m->replicas[0]) || is_there (&m->replicas[1]))
+  if (is_connected (&m->replicas[0]) || is_connected (&m->replicas[1]))
     return 0;
   return refuse_with_detail (&m->replicas[0], o, error, m->replicas[0].why);
 }
@@ -122,7 +123,7 @@ replicated_close (struct backing *b)
 
   if (!m)
     return;
-  /* A thread of one half looks at the other half: all threads end before
+  /* A thread of one replica looks at the other one: all threads end before
    * anything is freed.
    */
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
@@ -134,78 +135,29 @@ replicated_close (struct backing *b)
     free (m->writes[i]);
   }
   os_unmap (m->missed, missed_size (b));
-  os_unmap (m->buffer, MEND_BYTES);
+  os_unmap (m->buffer, RESYNC_BYTES);
   budget_give (b->budget, m->taken);
   pthread_mutex_destroy (&m->lock);
   free (m);
   b->replicated = NULL;
 }
 
-/* ---- what is there ---- */
+/* ---- which disk is which replica ---- */
 
-static int
-is_blank (struct replica *h, void *buffer)
-{
-  uint64_t size = MIN (BACKING_BLANK, nbd_client_size (h->disk.nbd_client));
-
-  for (uint64_t at = 0; at < size; at += MEND_BYTES) {
-    size_t len = MIN (MEND_BYTES, size - at);
-
-    if (remote_read (&h->disk, buffer, len, at, false) == -1)
-      return -1;
-    if (!is_all_zero (buffer, len))
-      return 0;
-  }
-  return 1;
-}
-
-enum backing_error_reason
-replica_refusal (struct replica *h, const void *block, const uint8_t *id)
-{
-  struct replicated *m = h->replicated;
-
-  return header_refusal (block, id, &m->options,
-                         id ? 0 : is_blank (h, m->buffer));
-}
-
-int
-replica_take_over (struct replica *h)
-{
-  struct replicated *m = h->replicated;
-  const struct io_run run = { m->buffer, BACKING_BLOCK, 0 };
-  uint64_t size = MIN ((uint64_t) m->backing->blocks * BACKING_BLOCK,
-                       nbd_client_size (h->disk.nbd_client));
-  uint8_t id[BACKING_ID_SIZE];
-  bool unsure;
-
-  if (header_make (m->buffer, &m->options, id) == -1)
-    return -1;
-  {
-    LOCK_FOR_SCOPE (&m->lock);
-    memcpy (m->record->ids[h - m->replicas], id, sizeof id);
-  }
-  if (nbd_client_write (h->disk.nbd_client, &run, 1, &unsure) == 0
-      && remote_trim_from (&h->disk, BACKING_BLOCK, size) == 0)
-    return 0;
-  remote_delay_writes (&h->disk);
-  return -1;
-}
-
-/* ---- which is which ---- */
-
-/* The header of each half that is there. */
-struct found {
+/* The first block of a connected replica. */
+struct first_block {
   const void *block;
-  const uint8_t *id;            /* in that; NULL: it is none */
-  int place;                    /* in the record, or -1 */
+  const uint8_t *id;            /* in it; NULL: it is no header */
+  int place;                    /* of that id in the record, or -1 */
 };
 
 static int
-look (struct replica *h, struct found *f, const struct backing_options *o,
-      void *block, struct backing_error *error)
+read_first_block (struct replica *h, struct first_block *f,
+                  const struct backing_options *o, void *block,
+                  struct backing_error *error)
 {
-  *f = (struct found) { .block = block, .place = -1 };
-  if (!is_there (h))
+  *f = (struct first_block) { .block = block, .place = -1 };
+  if (!is_connected (h))
     return 0;
   if (remote_read (&h->disk, block, BACKING_BLOCK, 0, false) == -1)
     return refuse_replica (h, o, error, BACKING_ERROR_SYSTEM);
@@ -215,11 +167,12 @@ look (struct replica *h, struct found *f, const struct backing_options *o,
   return 0;
 }
 
-/* The order in which they are given does not matter. */
+/* The user may give the replicas in any order. */
 static void
-swap_halves (struct replicated *m, struct found found[BACKING_REPLICAS])
+swap_replicas (struct replicated *m,
+               struct first_block found[BACKING_REPLICAS])
 {
-  struct found f = found[0];
+  struct first_block f = found[0];
   struct remote disk = m->replicas[0].disk;
   char *uri = m->replicas[0].uri;
 
@@ -232,24 +185,25 @@ swap_halves (struct replicated *m, struct found found[BACKING_REPLICAS])
 }
 
 static int
-refuse_twice (const struct replica *h, const struct backing_options *o,
-              struct backing_error *error)
+refuse_same_export (const struct replica *h, const struct backing_options *o,
+                    struct backing_error *error)
 {
   return refuse_with_detail (h, o, error, "it is the same export as the other "
                              "replica");
 }
 
-/* There are pages: they must be here. */
+/* The pool has pages: a connected replica must have all of them. */
 static int
 find_pages (struct replicated *m, const struct backing_options *o,
-            struct found found[BACKING_REPLICAS], struct backing_error *error)
+            struct first_block found[BACKING_REPLICAS],
+            struct backing_error *error)
 {
   unsigned in_sync = record_in_sync (o->record), here = 0;
 
   if (found[0].place != -1 && found[0].place == found[1].place)
-    return refuse_twice (&m->replicas[1], o, error);
+    return refuse_same_export (&m->replicas[1], o, error);
   if (found[0].place == 1 || found[1].place == 0)
-    swap_halves (m, found);
+    swap_replicas (m, found);
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (found[i].place != -1)
       here |= 1u << i;
@@ -260,14 +214,16 @@ find_pages (struct replicated *m, const struct backing_options *o,
                                "it lacks pages that only the other replica "
                                "has, which can't be reached, or has lost "
                                "them");
-  return refuse_replica (&m->replicas[is_there (&m->replicas[0]) ? 0 : 1], o,
-                         error, BACKING_ERROR_UNEXPECTED);
+  return refuse_replica (&m->replicas[is_connected (&m->replicas[0]) ? 0 : 1],
+                         o, error, BACKING_ERROR_UNEXPECTED);
 }
 
-/* What is not known must be free; then it is not in sync. */
+/* A connected disk that is no replica of this pair must be free, and is then
+ * not in sync.
+ */
 static int
 check_others (struct replicated *m, const struct backing_options *o,
-              const struct found found[BACKING_REPLICAS],
+              const struct first_block found[BACKING_REPLICAS],
               struct backing_error *error)
 {
   unsigned in_sync = record_in_sync (o->record);
@@ -276,7 +232,7 @@ check_others (struct replicated *m, const struct backing_options *o,
     struct replica *h = &m->replicas[i];
     enum backing_error_reason refusal;
 
-    if (!is_there (h) || found[i].place != -1)
+    if (!is_connected (h) || found[i].place != -1)
       continue;
     refusal = replica_refusal (h, found[i].block, found[i].id);
     if (refusal != BACKING_ERROR_NONE)
@@ -288,10 +244,10 @@ check_others (struct replicated *m, const struct backing_options *o,
   return 0;
 }
 
-/* There are no pages yet: all that is there is in sync. */
+/* The pool has no pages yet: all connected replicas are in sync. */
 static int
-begin (struct replicated *m, const struct backing_options *o,
-       struct backing_error *error)
+initialise_pair (struct replicated *m, const struct backing_options *o,
+                 struct backing_error *error)
 {
   uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE] = { { 0 } };
   unsigned in_sync = 0;
@@ -300,13 +256,13 @@ begin (struct replicated *m, const struct backing_options *o,
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     struct replica *h = &m->replicas[i];
 
-    if (!is_there (h))
+    if (!is_connected (h))
       continue;
     if (remote_read (&h->disk, m->buffer, BACKING_BLOCK, 0, false) == -1)
       return refuse_replica (h, o, error, BACKING_ERROR_SYSTEM);
     id = header_id (m->buffer);
     if (id && in_sync && memcmp (id, ids[0], sizeof ids[0]) == 0)
-      return refuse_twice (h, o, error);
+      return refuse_same_export (h, o, error);
     if (replica_take_over (h) == -1)
       return refuse_replica (h, o, error, BACKING_ERROR_SYSTEM);
     memcpy (ids[i], o->record->ids[i], sizeof ids[i]);
@@ -320,17 +276,17 @@ begin (struct replicated *m, const struct backing_options *o,
 /* ---- settling ---- */
 
 static int
-make_room (struct replicated *m)
+allocate (struct replicated *m)
 {
   struct backing *b = m->backing;
-  uint64_t bytes = missed_size (b) + MEND_BYTES
+  uint64_t bytes = missed_size (b) + RESYNC_BYTES
     + BACKING_REPLICAS * nbd_client_write_size () + sizeof *m;
 
   if (budget_take (b->budget, bytes) == -1)
     return -1;
   m->taken = bytes;
   m->missed = os_map_anon (missed_size (b));
-  m->buffer = os_map_anon (MEND_BYTES);
+  m->buffer = os_map_anon (RESYNC_BYTES);
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     m->writes[i] = malloc (nbd_client_write_size ());
   if (m->missed && m->buffer && m->writes[0] && m->writes[1])
@@ -339,8 +295,9 @@ make_room (struct replicated *m)
   return -1;
 }
 
-/* New pages must have room in both.  Those that there are may be in one: as
- * long as nobody knows where they end, the smaller is no bound.
+/* New pages must have room on both replicas.  Existing pages may be on only
+ * one: as long as it is not known where they end, the smaller replica is no
+ * bound.
  */
 static int
 bound_by_smaller (struct replicated *m, const struct backing_options *o,
@@ -349,7 +306,7 @@ bound_by_smaller (struct replicated *m, const struct backing_options *o,
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     uint64_t size = nbd_client_size (m->replicas[i].disk.nbd_client);
 
-    if (!is_there (&m->replicas[i]))
+    if (!is_connected (&m->replicas[i]))
       continue;
     if (size < BACKING_BLOCK + o->page_size)
       return refuse_replica (&m->replicas[i], o, error,
@@ -361,26 +318,26 @@ bound_by_smaller (struct replicated *m, const struct backing_options *o,
 }
 
 static int
-settle_those_there (struct replicated *m, const struct backing_options *o,
-                    char *blocks, struct backing_error *error)
+settle_connected (struct replicated *m, const struct backing_options *o,
+                  char *blocks, struct backing_error *error)
 {
-  struct found found[BACKING_REPLICAS];
+  struct first_block found[BACKING_REPLICAS];
 
   *error = (struct backing_error) { .path = o->path };
   if (bound_by_smaller (m, o, error) == -1
-      || look (&m->replicas[0], &found[0], o, blocks, error) == -1
-      || look (&m->replicas[1], &found[1], o, blocks + BACKING_BLOCK, error)
-         == -1
+      || read_first_block (&m->replicas[0], &found[0], o, blocks, error) == -1
+      || read_first_block (&m->replicas[1], &found[1], o,
+                           blocks + BACKING_BLOCK, error) == -1
       || (o->record->has && find_pages (m, o, found, error) == -1)
       || check_others (m, o, found, error) == -1)
     return -1;
-  return o->record->has ? 0 : begin (m, o, error);
+  return o->record->has ? 0 : initialise_pair (m, o, error);
 }
 
 static unsigned
-count_there (struct replicated *m)
+count_connected (struct replicated *m)
 {
-  return is_there (&m->replicas[0]) + is_there (&m->replicas[1]);
+  return is_connected (&m->replicas[0]) + is_connected (&m->replicas[1]);
 }
 
 int
@@ -388,26 +345,27 @@ replicated_settle (struct backing *b, const struct backing_options *o,
                    struct backing_error *error)
 {
   struct replicated *m = b->replicated;
-  unsigned there;
+  unsigned connected;
   char *blocks;
   int r;
 
-  if (make_room (m) == -1)
+  if (allocate (m) == -1)
     return errno != ENOSPC ? -1
       : backing_error_set_detail (error, "mem-limit= is too small for two "
                                   "replicas");
   blocks = os_map_anon (BACKING_REPLICAS * BACKING_BLOCK);
   if (!blocks)
     return -1;
-  /* One may go meanwhile: then it is as if it had not been there. */
+  /* If a replica goes away meanwhile, try again without it. */
   do {
-    there = count_there (m);
-    r = settle_those_there (m, o, blocks, error);
-  } while (r == -1 && count_there (m) > 0 && count_there (m) < there);
+    connected = count_connected (m);
+    r = settle_connected (m, o, blocks, error);
+  } while (r == -1 && count_connected (m) > 0
+           && count_connected (m) < connected);
   for (unsigned i = 0; r == 0 && i < BACKING_REPLICAS; ++i) {
     m->replicas[i].lost_all = !replica_in_sync (&m->replicas[i]);
     b->may_be_larger |= replica_in_sync (&m->replicas[i])
-      && !is_there (&m->replicas[i]);
+      && !is_connected (&m->replicas[i]);
   }
   os_unmap (blocks, BACKING_REPLICAS * BACKING_BLOCK);
   return r;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Mending: the half of a mirror that is not in sync gets what it lacks.
+/* Resync: the replica that is not in sync gets what it lacks.
  *
- * All by the thread that writes, so that no block changes while it is
- * copied; a little at a time, with whatever else that thread has to do in
- * between, and requests going on.  What is freed meanwhile need not be
- * copied, and what is written goes to both halves.  When nothing is
- * left, and the half was not lost meanwhile, it is in sync.
+ * The thread that writes does all of it, so that no block changes while it is
+ * copied.  It copies a little at a time, does its other work in between, and
+ * requests are served meanwhile.  What is freed meanwhile need not be copied,
+ * and what is written goes to both replicas.  When nothing is left to copy,
+ * and the replica has lost nothing meanwhile, it is in sync.
  *
- * One of which it is not known what it lacks, but that was not empty, is
- * looked at first: what matches its checksum is there.  What the other half
- * has is copied only if it matches, too, or was written before there were
- * checksums.
+ * If it is not known what a replica lacks, but it was not empty, it is
+ * examined first: a block that matches its checksum need not be copied.  A
+ * block of the other replica is copied only if it matches, too, or was
+ * written before there were checksums.
  */
 
 #include <config.h>
@@ -24,13 +24,7 @@
 
 #include "replicated.h"
 
-/* What fails is tried again after so many milliseconds, then less and less
- * often; a half that has something else in it, or is too small, not soon.
- */
-#define RETRY_MIN 1000
-#define RETRY_MAX 60000
-
-/* ---- what is missed ---- */
+/* ---- missed blocks ---- */
 
 static void
 set_missed (struct replicated *m, uint32_t block, bool missed)
@@ -74,8 +68,8 @@ miss_none (struct replicated *m)
     set_missed (m, block, false);
 }
 
-/* The next block that is missed and matters, once around; 0: there is
- * none.
+/* Find the next missed block that a slot names, looking at each block once.
+ * Returns 0 if there is none.
  */
 static uint32_t
 next_missed (struct replicated *m)
@@ -98,23 +92,10 @@ next_missed (struct replicated *m)
   }
 }
 
-/* ---- a new half ---- */
-
-/* It may not be asked again before another connection has been made, or
- * some time has passed.
- */
-static void
-quarantine (struct replica *h)
-{
-  {
-    LOCK_FOR_SCOPE (&h->replicated->lock);
-    h->refused_until = h->replicated->backing->io->now () + RETRY_MAX;
-  }
-  nbd_client_mark_wrong (h->disk.nbd_client);
-}
+/* ---- a new replica ---- */
 
 static int
-initialise (struct replica *h)
+initialise_replica (struct replica *h)
 {
   struct replicated *m = h->replicated;
   enum backing_error_reason refusal;
@@ -126,13 +107,15 @@ initialise (struct replica *h)
     return -1;
   id = header_id (m->buffer);
   known = id ? record_find (m->record, id) : -1;
-  /* Another connection may have found it so before it had a header. */
+  /* It may have its header already, if another connection found it new just
+   * before it got one.
+   */
   if (known != h - m->replicas) {
     refusal = known != -1 ? BACKING_ERROR_UNEXPECTED
                           : replica_refusal (h, m->buffer, id);
     if (refusal != BACKING_ERROR_NONE) {
       if (refusal != BACKING_ERROR_SYSTEM)
-        quarantine (h);
+        replica_quarantine (h);
       return -1;
     }
     if (replica_take_over (h) == -1)
@@ -144,14 +127,14 @@ initialise (struct replica *h)
   h->lost_all = true;
   h->is_new = false;
   h->was_ours = true;
-  h->doubt = 0;                 /* it is another disk */
+  h->corrupt_delay = 0;         /* it is another disk */
   return 0;
 }
 
 /* ---- examining ---- */
 
 static void
-say_how_much (struct replica *h)
+log_missed (struct replica *h)
 {
   char text[80];
 
@@ -162,8 +145,8 @@ say_how_much (struct replica *h)
   replica_log (h, text);
 }
 
-/* Read N blocks from BLOCK on into the buffer, and note which are as they
- * were written.  One that can't be read is not.
+/* Read N blocks from BLOCK on into the buffer, and note which of them match
+ * their checksums.  A block that can't be read counts as missed.
  */
 static int
 examine_run (struct replica *h, uint32_t block, uint32_t n)
@@ -188,11 +171,11 @@ examine_run (struct replica *h, uint32_t block, uint32_t n)
   return 0;
 }
 
-/* See of some of what counts as missed whether it is there: 1, or 0 when
- * there is no more, or -1 with errno.
+/* Check some of the blocks that count as missed.  Returns 1, or 0 when all
+ * were checked, or -1 with errno.
  */
 static int
-examine (struct replica *h)
+examine_some (struct replica *h)
 {
   struct replicated *m = h->replicated;
   struct backing *b = m->backing;
@@ -201,10 +184,10 @@ examine (struct replica *h)
 
   if (block >= end) {
     m->unexamined = ALL_EXAMINED;
-    say_how_much (h);
+    log_missed (h);
     return 0;
   }
-  while (n < MEND_BLOCKS && block + n < end
+  while (n < RESYNC_BLOCKS && block + n < end
          && bit_test (m->missed, block + n))
     ++n;
   if (examine_run (h, block, n) == -1)
@@ -215,12 +198,12 @@ examine (struct replica *h)
 
 /* ---- copying ---- */
 
-/* How many blocks from BLOCK on are missed, and matter, up to MAX; one by one
- * after a failure, so that what can't be read keeps nothing else from being
- * copied.
+/* How many blocks from BLOCK on are missed and named by slots, up to MAX.
+ * After a failure only 1, so that a block that can't be read does not keep
+ * others from being copied.
  */
 static uint32_t
-missed_run (struct replica *h, uint32_t block, size_t max)
+missed_run_length (struct replica *h, uint32_t block, size_t max)
 {
   struct replicated *m = h->replicated;
   struct backing *b = m->backing;
@@ -234,11 +217,11 @@ missed_run (struct replica *h, uint32_t block, size_t max)
   return n;
 }
 
-/* Of N blocks at OFFSET that were read from the other half, how many at the
- * beginning are not known to be something else than was written.
+/* How many of N blocks, read from the other replica at OFFSET, may be copied:
+ * those before the first one that does not match its checksum.
  */
 static uint32_t
-good_blocks (const struct replicated *m, const char *buf, uint32_t n,
+count_good_blocks (const struct replicated *m, const char *buf, uint32_t n,
              uint64_t offset)
 {
   for (uint32_t i = 0; i < n; ++i)
@@ -248,46 +231,47 @@ good_blocks (const struct replicated *m, const char *buf, uint32_t n,
   return n;
 }
 
-/* What is in it is lost, unless the block is one of those in which nobody
- * knows what is.
+/* Neither replica has this block.  What slots name in it is lost; but a pinned
+ * block may be one that no slot names.
  */
 static void
-lose_block (struct replicated *m, uint32_t block)
+give_up_block (struct replicated *m, uint32_t block)
 {
   set_missed (m, block, false);
   if (block_live (m->backing, block) != LIVE_PINNED)
     m->lost++;
 }
 
-/* Put what is missed next into the buffer, and where it is into RUNS.
- * Returns how many; 0: nothing is, -1: with errno.
+/* Read the next missed blocks from the other replica into the buffer, and set
+ * RUNS.  Returns the number of runs, 0 when nothing is missed, or -1 with
+ * errno.
  */
 static int
-gather (struct replica *h, struct io_run runs[MEND_BLOCKS])
+gather_missed (struct replica *h, struct io_run runs[RESYNC_BLOCKS])
 {
   struct replicated *m = h->replicated;
   size_t filled = 0;
   int count = 0;
 
-  while (filled < MEND_BYTES) {
+  while (filled < RESYNC_BYTES) {
     uint32_t block = next_missed (m), n;
     uint64_t offset = (uint64_t) block * BACKING_BLOCK;
 
-    /* From here on, what was gathered comes around again. */
+    /* All other missed blocks were gathered already. */
     if (block == 0 || (count > 0 && offset <= runs[count - 1].offset))
       break;
-    n = missed_run (h, block, (MEND_BYTES - filled) / BACKING_BLOCK);
+    n = missed_run_length (h, block, (RESYNC_BYTES - filled) / BACKING_BLOCK);
     if (replica_read (other_replica (h), m->buffer + filled, n * BACKING_BLOCK,
                       offset, false) == -1) {
       if (count > 0)
-        return count;           /* it is the first the next time */
+        return count;           /* the next call begins with this block */
       if (n == 1)
         m->cursor = block + 1;
       return -1;
     }
-    n = good_blocks (m, m->buffer + filled, n, offset);
+    n = count_good_blocks (m, m->buffer + filled, n, offset);
     if (n == 0) {
-      lose_block (m, block);
+      give_up_block (m, block);
       continue;
     }
     runs[count++] = (struct io_run) {
@@ -300,9 +284,9 @@ gather (struct replica *h, struct io_run runs[MEND_BLOCKS])
   return count;
 }
 
-/* What may come later must find what it was. */
+/* A write that may still be executed must find these blocks unchanged. */
 static void
-pin (struct backing *b, const struct io_run *runs, int count)
+pin_runs (struct backing *b, const struct io_run *runs, int count)
 {
   for (int i = 0; i < count; ++i)
     for (uint64_t at = 0; at < runs[i].length; at += BACKING_BLOCK)
@@ -310,11 +294,11 @@ pin (struct backing *b, const struct io_run *runs, int count)
                    LIVE_PINNED);
 }
 
-/* It has all, unless it has just been lost: LOSSES is how often it was
- * before that was found.
+/* It has all blocks, unless it has lost some since LOSSES was read from it:
+ * then it is in sync.
  */
 static void
-finish (struct replica *h, uint64_t losses)
+finish_resync (struct replica *h, uint64_t losses)
 {
   struct replicated *m = h->replicated;
   struct backing *b = m->backing;
@@ -327,7 +311,7 @@ finish (struct replica *h, uint64_t losses)
                   record_in_sync (m->record) | replica_bit (h));
   }
   miss_none (m);
-  /* It was not told of what was freed. */
+  /* It was not told what was freed while it was not in sync. */
   space_set_backed (b, 1, b->high_water);
   if (m->lost == 0)
     replica_log (h, "it has all pages again");
@@ -335,69 +319,69 @@ finish (struct replica *h, uint64_t losses)
     char text[100];
 
     snprintf (text, sizeof text, "it has all pages again, but for those in "
-              "%" PRIu64 "K that neither half has",
+              "%" PRIu64 "K that neither replica has",
               (uint64_t) m->lost * BACKING_BLOCK / KIB);
     replica_log (h, text);
   }
   m->lost = 0;
 }
 
-/* Copy some: 1, or 0 when that is all, or -1 with errno. */
+/* Copy some blocks.  Returns 1, or 0 when that was all, or -1 with errno. */
 static int
-copy (struct replica *h)
+copy_some (struct replica *h)
 {
   struct replicated *m = h->replicated;
-  struct io_run runs[MEND_BLOCKS];
+  struct io_run runs[RESYNC_BLOCKS];
   uint64_t losses = h->losses;
   bool unsure = false;
   int count, r;
 
-  count = gather (h, runs);
+  count = gather_missed (h, runs);
   if (count == -1)
     return -1;
   if (count == 0) {
-    /* Was it still there when all of this was written? */
+    /* Was it still the right disk when all of this was written? */
     if (remote_verify_header (&h->disk) == -1)
       return -1;
-    finish (h, losses);
+    finish_resync (h, losses);
     return 0;
   }
   r = nbd_client_write (h->disk.nbd_client, runs, (unsigned) count, &unsure);
   if (unsure)
-    pin (m->backing, runs, count);
+    pin_runs (m->backing, runs, count);
   if (r == -1)
     return -1;
   replicated_set_missed (m, runs, (unsigned) count, false);
   return 1;
 }
 
-/* Look at some, or copy it; as above. */
+/* Examine some blocks, or copy some; returns the same. */
 static int
 resync_some (struct replica *h)
 {
-  if (replica_may_write (h, 0) == -1)
+  if (replica_check_write (h, 0) == -1)
     return -1;
   if (!replica_has_room (h)) {
-    if (!h->said_small)
-      replica_log (h, "it is too small for what is on the other half");
-    h->said_small = true;
+    if (!h->reported_small)
+      replica_log (h, "it is too small for what is on the other replica");
+    h->reported_small = true;
     errno = ENOSPC;
     return -1;
   }
-  replica_bounds (h);           /* what comes must fit, too */
+  replica_bounds (h);           /* new pages must fit, too */
   if (h->replicated->unexamined != ALL_EXAMINED) {
-    int r = examine (h);
+    int r = examine_some (h);
 
     if (r != 0)
       return r;
   }
-  return copy (h);
+  return copy_some (h);
 }
 
 /* ---- one step ---- */
 
 static int
-step (struct replica *h)
+resync_step (struct replica *h)
 {
   struct replicated *m = h->replicated;
   bool is_new;
@@ -407,29 +391,23 @@ step (struct replica *h)
     is_new = h->is_new;
   }
   if (is_new)
-    return initialise (h) == -1 ? -1 : 1;
+    return initialise_replica (h) == -1 ? -1 : 1;
   if (atomic_exchange (&h->lost_all, false)) {
     miss_all (m, h->is_empty);
     if (h->is_empty)
-      say_how_much (h);
+      log_missed (h);
     h->is_empty = false;
   }
   return resync_some (h);
 }
 
-/* Has it just had something else again than was written? */
+/* Was it found corrupt so recently that it is left alone? */
 static bool
-is_doubted (struct replica *h, uint64_t now)
+is_corrupt_delayed (struct replica *h, uint64_t now)
 {
   LOCK_FOR_SCOPE (&h->replicated->lock);
-  return !h->is_new && h->doubt != 0 && now < h->corrupt_at + h->doubt;
-}
-
-void
-replica_put_off (struct replica *h)
-{
-  h->resync_delay = MIN (MAX (h->resync_delay * 2, RETRY_MIN), RETRY_MAX);
-  h->resync_at = h->replicated->backing->io->now () + h->resync_delay;
+  return !h->is_new && h->corrupt_delay != 0
+    && now < h->corrupt_at + h->corrupt_delay;
 }
 
 bool
@@ -440,10 +418,10 @@ replicated_resync (struct backing *b)
   struct replica *h = &m->replicas[replica_in_sync (&m->replicas[0]) ? 1 : 0];
   int r;
 
-  if (replica_in_sync (h) || now < h->resync_at || is_doubted (h, now)
+  if (replica_in_sync (h) || now < h->resync_at || is_corrupt_delayed (h, now)
       || !nbd_client_is_connected (h->disk.nbd_client))
     return false;
-  r = step (h);
+  r = resync_step (h);
   if (r != -1) {
     h->resync_delay = 0;
     return r == 1;

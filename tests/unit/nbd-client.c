@@ -750,7 +750,7 @@ backing (void **state)
   /* Another program takes it over while it is connected to: nothing is
    * written there any more.
    */
-  b.disk.looked_at = 1;
+  b.disk.verified_at = 1;
   fake_server_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
   p->writes = 0;
   t = backing_batch_new (&b, MIB, false);

@@ -565,7 +565,7 @@ emptied_while_mended (void **state)
   /* A look at its header before it gets that would find it as any that is
    * empty.
    */
-  d->backing.replicated->replicas[member_of (d, 0)].disk.looked_at
+  d->backing.replicated->replicas[member_of (d, 0)].disk.verified_at
     = os_milliseconds () + LONG * UINT64_C (1000);
   fake_server_fill (d->replicas[0], 0, 2 * MIB, 0);
   /* What it got is now something else to it. */
