@@ -24,7 +24,6 @@ command_base_libbase_la_SOURCES = \
 noinst_LTLIBRARIES += command/conf/libconf.la
 command_conf_libconf_la_SOURCES = \
 	command/conf/conf.c command/conf/conf.h \
-	command/conf/expression.c command/conf/expression.h \
 	command/conf/file.c \
 	command/conf/internal.h
 command_conf_libconf_la_CPPFLAGS = $(AM_CPPFLAGS) \

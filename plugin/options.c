@@ -13,6 +13,7 @@
 #include "lib/store/device.h"
 #include "service/control-path.h"
 #include "service/parse-number.h"
+#include "service/parse-size.h"
 
 #include "options.h"
 
@@ -124,30 +125,42 @@ options_free (struct options *o)
   o->pool_path = o->control_path = o->name = NULL;
 }
 
+/* The size VALUE of parameter KEY.  0, or -1 after nbdkit_error. */
+static int
+set_bytes (uint64_t *bytes, const char *key, const char *value)
+{
+  char why[PARSE_SIZE_ERROR];
+
+  if (parse_size (value, machine_ram (), bytes, why, sizeof why) == 0)
+    return 0;
+  nbdkit_error ("%s: '%s' %s", key, value, why);
+  return -1;
+}
+
 static int
 set_disk_size (uint64_t *to, const char *key, const char *value)
 {
-  int64_t size = nbdkit_parse_size (value);
+  uint64_t size;
 
-  if (size == -1)
+  if (set_bytes (&size, key, value) == -1)
     return -1;
-  if (size == 0 || (uint64_t) size > DEVICE_SIZE_MAX) {
+  if (size == 0 || size > DEVICE_SIZE_MAX) {
     nbdkit_error ("%s=%s: a disk has from 1 byte to 1 PiB", key, value);
     return -1;
   }
-  *to = (uint64_t) size;
+  *to = size;
   return 0;
 }
 
 static int
 set_page_size (struct options *o, const char *value)
 {
-  int64_t size = nbdkit_parse_size (value);
+  uint64_t size;
 
-  if (size == -1)
+  if (set_bytes (&size, "page-size", value) == -1)
     return -1;
   if (size < PAGE_SIZE_MIN || size > PAGE_SIZE_MAX
-      || !is_power_of_2 ((uint64_t) size)) {
+      || !is_power_of_2 (size)) {
     nbdkit_error ("page-size=%s: must be a power of two from %d to %d",
                   value, PAGE_SIZE_MIN, PAGE_SIZE_MAX);
     return -1;
@@ -159,12 +172,10 @@ set_page_size (struct options *o, const char *value)
 static int
 set_mem_limit (struct options *o, const char *value)
 {
-  int64_t size = nbdkit_parse_size (value);
-
-  if (size == -1)
+  if (set_bytes (&o->pool.mem_limit, "mem-limit", value) == -1)
     return -1;
   /* Zero is not "no limit" here: it is below the minimum. */
-  o->pool.mem_limit = (uint64_t) MAX (1, size);
+  o->pool.mem_limit = MAX (1, o->pool.mem_limit);
   return 0;
 }
 
@@ -232,15 +243,12 @@ set_dedup (struct options *o, const char *value)
 static int
 set_dedup_index (struct options *o, const char *value)
 {
-  int64_t size = nbdkit_parse_size (value);
-
-  if (size == -1)
+  if (set_bytes (&o->pool.dedup_limit, "dedup-index", value) == -1)
     return -1;
-  if (size == 0) {
+  if (o->pool.dedup_limit == 0) {
     nbdkit_error ("dedup-index=%s: must be more than nothing", value);
     return -1;
   }
-  o->pool.dedup_limit = (uint64_t) size;
   return 0;
 }
 
@@ -266,17 +274,6 @@ add_backing (struct options *o, const char *value)
   else if ((*path = strdup (value)) == NULL)
     nbdkit_error ("backing: %m");
   return *path ? 0 : -1;
-}
-
-static int
-set_bytes (uint64_t *bytes, const char *value)
-{
-  int64_t size = nbdkit_parse_size (value);
-
-  if (size == -1)
-    return -1;
-  *bytes = (uint64_t) size;
-  return 0;
 }
 
 /* ---- policy ---- */
@@ -402,7 +399,7 @@ set_mlock (struct options *o, const char *value)
 static int
 set_reserve (struct options *o, const char *value)
 {
-  if (set_bytes (&o->reserve, value) == -1)
+  if (set_bytes (&o->reserve, "reserve", value) == -1)
     return -1;
   if (o->reserve >= RESERVE_LEAST && o->reserve <= RESERVE_MOST)
     return 0;
@@ -439,11 +436,11 @@ options_set (struct options *o, const char *key, const char *value)
   if (strcmp (key, "backing") == 0)
     return add_backing (o, value);
   if (strcmp (key, "backing-size") == 0)
-    return set_bytes (&o->writeback.size, value);
+    return set_bytes (&o->writeback.size, key, value);
   if (strcmp (key, "backing-timeout") == 0)
     return set_backing_timeout (o, key, value);
   if (strcmp (key, "writeback-limit") == 0)
-    return set_bytes (&o->writeback.daily_limit, value);
+    return set_bytes (&o->writeback.daily_limit, key, value);
   if (strcmp (key, "writeback-age") == 0)
     return set_number (&o->maintenance.policy.writeback_age, key, value,
                        1, AGE_SECONDS_MAX);

@@ -12,7 +12,7 @@
 #include "lib/store/device.h"
 
 #include "export-settings.h"
-#include "parse-number.h"
+#include "parse-size.h"
 
 #define QUOTA_MIN (256 * KIB)
 #define BANDWIDTH_MIN (64 * KIB)
@@ -62,8 +62,13 @@ static int
 set_bytes (uint64_t *to, enum key key, const char *value, uint64_t min,
            uint64_t max, char *error, size_t size)
 {
-  if (!parse_number (value, true, to))
-    return refuse (error, size, keys[key], value, "is not a size");
+  char why[PARSE_SIZE_ERROR];
+
+  if (parse_size (value, machine_ram (), to, why, sizeof why) == -1) {
+    snprintf (error, size, "%s%.64s: is not a size: it %s", keys[key], value,
+              why);
+    return -1;
+  }
   if (*to < min || *to > max) {
     snprintf (error, size, "%s%.64s: must be from %" PRIu64 " to %" PRIu64
               " bytes", keys[key], value, min, max);

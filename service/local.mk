@@ -19,6 +19,7 @@ service_libservice_la_SOURCES = \
 	service/hardening.c service/hardening.h \
 	service/lock-keeper.c service/lock-keeper.h \
 	service/parse-number.c service/parse-number.h \
+	service/parse-size.c service/parse-size.h \
 	service/start-barrier.c service/start-barrier.h \
 	service/supervised.c service/supervised.h \
 	service/thread-state.c service/thread-state.h

@@ -12,28 +12,13 @@
 #include "parse-number.h"
 
 bool
-parse_number (const char *s, bool size, uint64_t *n)
+parse_number (const char *s, uint64_t *n)
 {
-  static const char suffixes[] = "KMGTP";
-  const char *suffix;
-  unsigned shift = 0;
-  char *end;
-
-  if (*s < '0' || *s > '9')
+  if (s[0] == '\0' || s[strspn (s, "0123456789")] != '\0')
     return false;
   errno = 0;
-  *n = strtoull (s, &end, 10);
-  if (errno != 0)
-    return false;
-  suffix = size && *end ? strchr (suffixes, *end) : NULL;
-  if (suffix) {
-    shift = 10 * (unsigned) (suffix - suffixes + 1);
-    ++end;
-  }
-  if (*end != '\0' || *n > UINT64_MAX >> shift)
-    return false;
-  *n <<= shift;
-  return true;
+  *n = strtoull (s, NULL, 10);
+  return errno == 0;
 }
 
 bool
@@ -45,7 +30,7 @@ parse_descriptors (const char *s, int *fds, unsigned count)
     uint64_t n;
 
     snprintf (text, sizeof text, "%.*s", (int) length, s);
-    if (length >= sizeof text || !parse_number (text, false, &n)
+    if (length >= sizeof text || !parse_number (text, &n)
         || n > INT_MAX)
       return false;
     fds[i] = (int) n;
@@ -60,7 +45,7 @@ parse_descriptors (const char *s, int *fds, unsigned count)
 bool
 parse_port (const char *s, uint64_t *port)
 {
-  return parse_number (s, false, port) && *port <= UINT16_MAX;
+  return parse_number (s, port) && *port <= UINT16_MAX;
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "service/parse-number.h"
+#include "service/parse-size.h"
 
 #include "options.h"
 
@@ -71,10 +72,13 @@ static void
 set_number (const struct command *command, const struct option_entry *e)
 {
   uint64_t max = e->max ? e->max : INT64_MAX, n;
+  char why[PARSE_SIZE_ERROR];
 
-  if (!parse_number (optarg, e->size != NULL, &n))
-    usage_error (command, "--%s=%s: not a %s", e->name, optarg,
-                 e->size ? "size" : "whole number");
+  if (e->size
+      && parse_size (optarg, machine_ram (), &n, why, sizeof why) == -1)
+    usage_error (command, "--%s=%s: not a size: it %s", e->name, optarg, why);
+  if (!e->size && !parse_number (optarg, &n))
+    usage_error (command, "--%s=%s: not a whole number", e->name, optarg);
   if (n < e->min || n > max)
     usage_error (command, "--%s=%s: must be from %" PRIu64 " to %" PRIu64,
                  e->name, optarg, e->min, max);

@@ -8,15 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
 #include "service/control-path.h"
 #include "service/parse-number.h"
+#include "service/parse-size.h"
 
 #include "conf.h"
-#include "expression.h"
 #include "internal.h"
 
 /* The kernel's client counts in blocks of this size. */
@@ -142,10 +141,8 @@ conf_entry_bit (const struct conf_entry *e)
 void
 conf_init (struct conf *c)
 {
-  struct sysinfo si;
-
   *c = (struct conf) {
-    .ram = sysinfo (&si) == 0 ? (uint64_t) si.totalram * si.mem_unit : 0,
+    .ram = machine_ram (),
     .priority = 100,
     .connections = 2,
     .timeout = TIMEOUT_MIN,
@@ -200,18 +197,6 @@ out_of_memory (char *error, size_t size)
 
 /* ---- values ---- */
 
-static bool
-whole_number (const char *value, uint64_t *n)
-{
-  size_t digits = strspn (value, "0123456789");
-
-  if (digits == 0 || value[digits] != '\0')
-    return false;
-  errno = 0;
-  *n = strtoull (value, NULL, 10);
-  return errno == 0;
-}
-
 /* 1, 0, or -1: it is none. */
 static int
 bool_of (const char *value)
@@ -264,7 +249,7 @@ take_number (const struct conf_entry *e, const char *value, uint64_t *n,
     return refuse_number (e, value, error, size);
   memcpy (digits, value, length);
   digits[length] = '\0';
-  if (whole_number (digits, n) && *n >= e->min && *n <= conf_entry_max (e))
+  if (parse_number (digits, n) && *n >= e->min && *n <= conf_entry_max (e))
     return 0;
   return refuse_number (e, value, error, size);
 }
@@ -302,9 +287,9 @@ static int
 take_size (const struct conf *c, const struct conf_entry *e,
            const char *value, uint64_t *n, char *error, size_t size)
 {
-  char why[128], words[WORDS_SIZE];
+  char why[PARSE_SIZE_ERROR], words[WORDS_SIZE];
 
-  if (expression_value (value, c->ram, n, why, sizeof why) == -1)
+  if (parse_size (value, c->ram, n, why, sizeof why) == -1)
     return refuse (EINVAL, error, size, "%s: '%s' %s%s", e->name, value, why,
                    or_words (e, words));
   if (e->unit > 0)
@@ -318,20 +303,20 @@ take_size (const struct conf *c, const struct conf_entry *e,
  * disk.
  */
 static int
-check_export (const char *value, char *error, size_t size)
+check_export (const struct conf *c, const char *value, char *error, size_t size)
 {
   const char *found = strstr (value, ":size=");
   const struct conf_entry entry = {
     .name = "export", .min = DISK_SIZE_MIN, .max = DISK_SIZE_MAX,
   };
-  char text[WORDS_SIZE];
+  char text[CONF_VALUE_MAX + 1], why[PARSE_SIZE_ERROR];
   uint64_t n;
 
   if (!found)
     return 0;
   found += strlen (":size=");
   snprintf (text, sizeof text, "%.*s", (int) strcspn (found, ":"), found);
-  if (!parse_number (text, true, &n) || n >= entry.min)
+  if (parse_size (text, c->ram, &n, why, sizeof why) == -1 || n >= entry.min)
     return 0;
   return refuse_size (&entry, value, n, error, size);
 }
@@ -535,7 +520,7 @@ conf_set (struct conf *c, const char *key, const char *value, char *error,
   if (check_writable (key, value, error, size) == -1
       || check_text (e, value, error, size) == -1
       || (strcmp (key, "export") == 0
-          && check_export (value, error, size) == -1))
+          && check_export (c, value, error, size) == -1))
     return -1;
   first = (c->seen & conf_entry_bit (e)) == 0;
   c->seen |= conf_entry_bit (e);

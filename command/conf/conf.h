@@ -5,8 +5,8 @@
  * The file is "key = value" a line; "#" or ";" begins a comment, at the
  * start of a line or after a blank.  Keys are the plugin's parameters,
  * which go to the server, and those of the command itself; all are in the
- * table in conf.c.  Sizes may be expressions, as "min(ram / 2, 4G)" (see
- * expression.h).  nbdzram.conf(5) describes them.
+ * table in conf.c.  Sizes are read as everywhere (service/parse-size.h).
+ * nbdzram.conf(5) describes them.
  *
  * Settings come in layers: a file, another one, the command line.  In a
  * layer, a key that may be given several times adds up; what a later layer

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "service/parse-size.h"
+
 #include "conf.h"
-#include "expression.h"
 
 #define CONF_WORDS 2
 
@@ -21,7 +22,7 @@ enum conf_kind {
   CONF_BOOL,
   CONF_NUMBER,
   CONF_PERCENT,                 /* also with the sign */
-  CONF_SIZE,                    /* an expression */
+  CONF_SIZE,                    /* as parse_size reads it */
 };
 
 struct conf_entry {
@@ -50,7 +51,7 @@ int64_t conf_get_field (const struct conf *c, const struct conf_entry *e);
 static inline uint64_t
 conf_entry_max (const struct conf_entry *e)
 {
-  return e->max ? e->max : EXPRESSION_MAX;
+  return e->max ? e->max : PARSE_SIZE_EXPRESSION_MAX;
 }
 
 #endif /* NBDZRAM_COMMAND_CONF_INTERNAL_H */

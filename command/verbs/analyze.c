@@ -486,7 +486,7 @@ check_options (struct run *r, const char *file)
                  "to 64K");
   if (!file == !r->pid)
     usage_error (r->command, "what shall be analyzed, a FILE or --pid?");
-  if (r->pid && !parse_number (r->pid, false, &pid))
+  if (r->pid && !parse_number (r->pid, &pid))
     usage_error (r->command, "--pid=%s: not a whole number", r->pid);
   if (r->json && (r->table.output || r->table.all || r->table.raw))
     usage_error (r->command, "--json prints no table");

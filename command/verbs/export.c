@@ -13,7 +13,7 @@
 #include "command/base/utf8.h"
 #include "command/conf/conf.h"
 #include "lib/base/util.h"
-#include "service/parse-number.h"
+#include "service/parse-size.h"
 
 #include "export-table.h"
 
@@ -39,10 +39,11 @@ struct export {
 static uint64_t
 size_of (const struct export *e, const char *option, const char *s)
 {
+  char why[PARSE_SIZE_ERROR];
   uint64_t n;
 
-  if (!parse_number (s, true, &n) || n > INT64_MAX)
-    usage_error (e->command, "--%s=%s: not a size", option, s);
+  if (parse_size (s, machine_ram (), &n, why, sizeof why) == -1)
+    usage_error (e->command, "--%s=%s: not a size: it %s", option, s, why);
   return n;
 }
 

@@ -130,7 +130,7 @@ parse_age (const struct command *command, const char *s)
     usage_error (command, "which pages, all or those of an AGE?");
   if (strcmp (s, "all") == 0)
     return 0;
-  if (!parse_number (s, false, &age) || age == 0 || age > INT64_MAX)
+  if (!parse_number (s, &age) || age == 0 || age > INT64_MAX)
     usage_error (command, "%s: neither 'all' nor a number of seconds", s);
   return age;
 }

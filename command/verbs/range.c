@@ -14,7 +14,7 @@ static bool
 parse_part (const char *s, size_t length, uint64_t *n)
 {
   char *copy = strndup (s, length);
-  bool ok = copy && parse_number (copy, false, n) && *n < INT64_MAX;
+  bool ok = copy && parse_number (copy, n) && *n < INT64_MAX;
 
   free (copy);
   return ok;

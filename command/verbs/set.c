@@ -11,6 +11,7 @@
 #include "command/base/output.h"
 #include "lib/base/util.h"
 #include "service/parse-number.h"
+#include "service/parse-size.h"
 
 enum kind { TEXT, SIZE, SECONDS, PERCENT, BOOLEAN };
 
@@ -60,9 +61,12 @@ static json_t *
 parse_value (enum kind kind, const char *s)
 {
   size_t length = strlen (s);
-  char number[32];
+  char number[32], why[PARSE_SIZE_ERROR];
   uint64_t n;
 
+  if (kind == SIZE)
+    return parse_size (s, machine_ram (), &n, why, sizeof why) == 0
+      ? json_integer ((json_int_t) n) : NULL;
   if (kind == TEXT)
     return json_string (s);
   if (kind == BOOLEAN)
@@ -73,7 +77,7 @@ parse_value (enum kind kind, const char *s)
     return NULL;
   memcpy (number, s, length);
   number[length] = '\0';
-  return parse_number (number, kind == SIZE, &n) && n <= INT64_MAX
+  return parse_number (number, &n) && n <= INT64_MAX
     ? json_integer ((json_int_t) n) : NULL;
 }
 

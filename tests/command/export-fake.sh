@@ -198,7 +198,7 @@ exits 2 'one argument too many' export list zram0 b
 exits 2 'how large' export add a
 exits 2 'to which size' export resize a
 exits 2 'not a size' export add --size=1X a
-exits 2 'not a size' export add --size=1G --quota=ram a
+exits 2 'not a size' export add --size=1G --quota=rom a
 exits 2 'not a size' export add --size=1G --bandwidth=-1 a
 exits 2 'from 1 byte to 1 PiB' export add --size=0 a
 exits 2 'from 1 byte to 1 PiB' export resize --size=2P a

@@ -41,11 +41,11 @@ plain_units = \
 	tests/unit/conf \
 	tests/unit/device \
 	tests/unit/dictionary-train \
-	tests/unit/expression \
 	tests/unit/kernel-file \
 	tests/unit/limit \
 	tests/unit/md-member \
 	tests/unit/objects \
+	tests/unit/parse-size \
 	tests/unit/pool-file \
 	tests/unit/recompress \
 	tests/unit/same \
@@ -80,11 +80,12 @@ tests_unit_backing_faults_SOURCES = tests/unit/backing-faults.c \
 tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 	$(backing_help)
 tests_unit_conf_LDADD = $(command_ldadd)
-tests_unit_expression_LDADD = $(command_ldadd)
 tests_unit_kernel_file_SOURCES = tests/unit/kernel-file.c $(kernel_help)
 tests_unit_kernel_file_LDADD = $(command_ldadd)
 tests_unit_md_member_SOURCES = tests/unit/md-member.c $(kernel_help)
 tests_unit_md_member_LDADD = $(command_ldadd)
+tests_unit_parse_size_LDADD = tests/lib/libunit.la $(service_libs) \
+	$(CMOCKA_LIBS)
 tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(fake_server) \
 	$(backing_help)
 tests_unit_replicated_SOURCES = tests/unit/replicated.c $(fake_server) \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Expressions mean what they say, and what means nothing is refused with
- * the reason.
+/* Sizes: plain numbers as nbdkit reads them, units, expressions; and an
+ * error with its reason for all other texts.
  */
 
 #include <config.h>
@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "command/conf/expression.h"
 #include "lib/base/util.h"
+#include "service/parse-size.h"
 
 #define RAM ((uint64_t) 6000000000)
 
@@ -30,6 +30,7 @@ static const struct {
   { "1", 1 },
   { "007", 7 },
   { "4K", 4096 },
+  { "4K ", 4096 },
   { "4k", 4096 },
   { "4KiB", 4096 },
   { "3M", 3 * MIB },
@@ -38,9 +39,31 @@ static const struct {
   { "2g", 2 * GIB },
   { "1T", 1024 * GIB },
   { "1P", 1024 * 1024 * GIB },
-  { "8P", EXPRESSION_MAX },
-  { "9007199254740992", EXPRESSION_MAX },
-  { "9007199254740991", EXPRESSION_MAX - 1 },
+  { "1E", 1024 * 1024 * 1024 * GIB },
+  { "8P", PARSE_SIZE_EXPRESSION_MAX },
+  { "9P", 9 * 1024 * 1024 * GIB },
+  { "7E", 7 * 1024 * 1024 * (1024 * GIB) },
+  { "9223372036854775807", PARSE_SIZE_MAX },
+  { "9223372036854775807b", PARSE_SIZE_MAX },
+  { "9007199254740993", PARSE_SIZE_EXPRESSION_MAX + 1 },
+  { "512b", 512 },
+  { "512B", 512 },
+  { "3s", 3 * 512 },
+  { "3S", 3 * 512 },
+  { "2t", 2 * 1024 * GIB },
+  { "1p", 1024 * 1024 * GIB },
+  { "1e", 1024 * 1024 * 1024 * GIB },
+  { "+4K", 4096 },
+  { "\n 4K", 4096 },
+  { "-0", 0 },
+  { "1.5K", 1536 },
+  { "0.5 KiB", 512 },
+  { "1.5B", 1 },
+  { "99.9M", 104752742 },
+  { "1023.9T", 1125789955679846 },
+  { "+1 + +2", 3 },
+  { "9007199254740992", PARSE_SIZE_EXPRESSION_MAX },
+  { "9007199254740991", PARSE_SIZE_EXPRESSION_MAX - 1 },
   { "1.5G", 3 * GIB / 2 },
   { "0.5", 0 },
   { "1.9999", 1 },
@@ -69,7 +92,6 @@ static const struct {
   { "-(-5)", 5 },
   { "2 * -3 + 7", 1 },
   { "max(-1, 0)", 0 },
-  { "-0", 0 },
   { "((((7))))", 7 },
   { "ram - 1G", RAM - GIB },
 };
@@ -91,15 +113,20 @@ static const struct {
   { "min(,1)", "unexpected ','" },
   { "1, 2", "unexpected ','" },
   { "1 2", "unexpected '2'" },
-  { "+1", "unexpected '+'" },
+  { "+", "ends too early" },
+  { "1+", "ends too early" },
   { "1 * * 2", "unexpected '*'" },
   { "50%", "unexpected '%'" },
   { "1 \n", "unexpected character" },
   { "1 \xc3\xa9", "unexpected character" },
   { "4X", "unknown unit 'X'" },
   { "4KB", "unknown unit 'KB'" },
-  { "4E", "unknown unit 'E'" },
-  { "1e3", "unknown unit 'e'" },
+  { "4KIB", "unknown unit 'KIB'" },
+  { "4bs", "unknown unit 'bs'" },
+  { "4BiB", "unknown unit 'BiB'" },
+  { "4GB", "unknown unit 'GB'" },
+  { "8E", "too large" },
+  { "1e3", "unexpected '3'" },
   { "0x10", "unknown unit 'x'" },
   { "4 ram", "unknown unit 'ram'" },
   { "4Kib", "unknown unit 'Kib'" },
@@ -121,10 +148,12 @@ static const struct {
   { "-1", "less than nothing" },
   { "1G - 2G", "less than nothing" },
   { "-0.1", "less than nothing" },
-  { "9007199254740993", "too many digits" },
+  { "9007199254740993 + 1", "too many digits" },
+  { "9223372036854775808", "too many digits" },
   { "99999999999999999999999999", "too many digits" },
   { "0.1234567890123456789", "too many digits" },
-  { "9P", "too large" },
+  { "9P + 0", "too large" },
+  { "1.5E", "too large" },
   { "8P + 1", NULL },           /* rounds to 8P: 2^53 + 1 is no double */
   { "8P + 2", "too large" },
   { "ram * 1P", "too large" },
@@ -138,7 +167,7 @@ table_of_values (void **state)
     char error[128] = "";
     uint64_t bytes;
 
-    if (expression_value (good[i].text, RAM, &bytes, error, sizeof error))
+    if (parse_size (good[i].text, RAM, &bytes, error, sizeof error))
       fail_msg ("'%s' %s", good[i].text, error);
     if (bytes != good[i].bytes)
       fail_msg ("'%s' is %" PRIu64 ", not %" PRIu64, good[i].text, bytes,
@@ -156,11 +185,11 @@ table_of_refusals (void **state)
 
     errno = 0;
     if (!bad[i].why) {
-      assert_int_equal (expression_value (bad[i].text, RAM, &bytes, error,
+      assert_int_equal (parse_size (bad[i].text, RAM, &bytes, error,
                                           sizeof error), 0);
       continue;
     }
-    if (expression_value (bad[i].text, RAM, &bytes, error, sizeof error) == 0)
+    if (parse_size (bad[i].text, RAM, &bytes, error, sizeof error) == 0)
       fail_msg ("'%s' is %" PRIu64, bad[i].text, bytes);
     assert_int_equal (errno, EINVAL);
     if (!strstr (error, bad[i].why))
@@ -184,7 +213,7 @@ infinity_on_the_way (void **state)
     for (unsigned n = 0; n < 40; ++n)
       strcat (text, " * 1P * 1P");
     strcat (text, ends[i]);
-    assert_int_equal (expression_value (text, RAM, &bytes, error,
+    assert_int_equal (parse_size (text, RAM, &bytes, error,
                                         sizeof error), -1);
     assert_string_equal (error, "is too large");
   }
@@ -203,7 +232,7 @@ nested_deeply (void **state)
     text[0] = '\0';
     for (char *s = text; s < text + sizeof text - 8;)
       s = stpcpy (s, starts[i]);
-    assert_int_equal (expression_value (text, RAM, &bytes, error,
+    assert_int_equal (parse_size (text, RAM, &bytes, error,
                                         sizeof error), -1);
     assert_string_equal (error, "is nested too deeply");
   }
@@ -329,11 +358,11 @@ random_expressions (void **state)
   for (unsigned i = 0; i < rounds; ++i) {
     struct text t = { buf, buf + sizeof buf };
     double value = make (&t, SUM, (unsigned) rng_below (&rng, 5));
-    bool valid = value >= 0 && value <= (double) EXPRESSION_MAX;
+    bool valid = value >= 0 && value <= (double) PARSE_SIZE_EXPRESSION_MAX;
     char error[128] = "";
     uint64_t bytes;
 
-    if (expression_value (buf, RAM, &bytes, error, sizeof error) == 0) {
+    if (parse_size (buf, RAM, &bytes, error, sizeof error) == 0) {
       if (!valid || bytes != (uint64_t) value)
         fail_msg ("'%s' is %" PRIu64 ", not %f", buf, bytes, value);
       right++;
@@ -362,8 +391,8 @@ random_texts (void **state)
 
     for (uint64_t n = rng_below (&rng, 20); n > 0; --n)
       strcat (text, words[rng_below (&rng, ARRAY_SIZE (words))]);
-    if (expression_value (text, RAM, &bytes, error, sizeof error) == 0)
-      assert_true (bytes <= EXPRESSION_MAX && error[0] == '\0');
+    if (parse_size (text, RAM, &bytes, error, sizeof error) == 0)
+      assert_true (bytes <= PARSE_SIZE_MAX && error[0] == '\0');
     else
       assert_true (bytes == UINT64_MAX && error[0] != '\0'
                    && strlen (error) < sizeof error);
