@@ -17,39 +17,7 @@
 #include <stdint.h>
 
 #include "lib/store/devices.h"
-
-/* ---- parameters ---- */
-
-struct exports_options {
-  struct wanted_export {
-    char *name, *settings;      /* allocated */
-    uint64_t size;              /* 0: not said */
-  } *wanted;
-  size_t count;
-  bool automatic;               /* exports=auto */
-  uint64_t max;                 /* of them; 0: not given */
-  uint64_t size, quota;         /* of those; 0: not given */
-};
-
-/* export=NAME:SETTINGS, and exports=auto or a file of them. */
-int exports_option_add (struct exports_options *o, const char *value);
-int exports_option_file (struct exports_options *o, const char *value);
-
-/* What can only be checked when all are there. */
-int exports_options_check (struct exports_options *o);
-void exports_options_free (struct exports_options *o);
-
-/* The settings of those that come with exports=auto, but for their size. */
-#define EXPORTS_AUTOMATIC_SIZE 64
-void exports_automatic_settings (const struct exports_options *o,
-                                 char text[EXPORTS_AUTOMATIC_SIZE]);
-
-/* Are any of them more than the one without a name? */
-static inline bool
-exports_are_wanted (const struct exports_options *o)
-{
-  return o->count > 0 || o->automatic;
-}
+#include "service/exports-options.h"
 
 /* ---- serving ---- */
 

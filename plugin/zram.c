@@ -22,11 +22,12 @@
 #include "service/control.h"
 #include "service/hardening.h"
 #include "service/lock-keeper.h"
+#include "service/server-settings.h"
+#include "service/settings.h"
 #include "service/start-barrier.h"
 #include "service/supervised.h"
 
 #include "exports.h"
-#include "options.h"
 #include "requests.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -34,7 +35,8 @@
 /* The device that the export without a name is. */
 #define DEFAULT_EXPORT ""
 
-static struct options options;
+static struct server_settings options;
+static char help[SETTINGS_HELP_SIZE];
 static struct pool *pool;
 static struct control *control;
 static struct maintainer maintainer;
@@ -52,19 +54,30 @@ static pid_t holder;            /* 0: there is none */
 static void
 zram_load (void)
 {
-  options_init (&options);
+  server_settings_init (&options);
+  settings_help (help);
 }
 
 static int
 zram_config (const char *key, const char *value)
 {
-  return options_set (&options, key, value);
+  char error[SERVER_SETTINGS_ERROR];
+
+  if (server_settings_set (&options, key, value, error, sizeof error) == 0)
+    return 0;
+  nbdkit_error ("%s", error);
+  return -1;
 }
 
 static int
 zram_config_complete (void)
 {
-  return options_check (&options);
+  char error[SERVER_SETTINGS_ERROR];
+
+  if (server_settings_check (&options, error, sizeof error) == 0)
+    return 0;
+  nbdkit_error ("%s", error);
+  return -1;
 }
 
 static void
@@ -245,9 +258,9 @@ zram_get_ready (void)
 {
   if (begin_hardening () == -1 || open_pool () == -1)
     return -1;
-  if (pool_try_map (pool, options_total_size (&options)) == -1) {
+  if (pool_try_map (pool, server_settings_total_size (&options)) == -1) {
     nbdkit_error ("no address space for disks of %" PRIu64 " bytes: %m",
-                  options_total_size (&options));
+                  server_settings_total_size (&options));
     return -1;
   }
   if (!pool->file.created && check_geometry (options.pool_path) == -1)
@@ -418,7 +431,7 @@ zram_unload (void)
   if (holder != 0)
     return;
   pool_close (pool);
-  options_free (&options);
+  server_settings_free (&options);
 }
 
 /* ---- what the disk is like ---- */
@@ -579,7 +592,7 @@ static struct nbdkit_plugin plugin = {
   .dump_plugin       = zram_dump_plugin,
   .config            = zram_config,
   .config_complete   = zram_config_complete,
-  .config_help       = options_help,
+  .config_help       = help, /* zram_load fills it */
   .magic_config_key  = "size",
   .get_ready         = zram_get_ready,
   .after_fork        = zram_after_fork,

@@ -16,10 +16,13 @@ service_libservice_la_SOURCES = \
 	service/control-verbs.c service/control-verbs.h \
 	service/control-worker.c service/control-worker.h \
 	service/export-settings.c service/export-settings.h \
+	service/exports-options.c service/exports-options.h \
 	service/hardening.c service/hardening.h \
 	service/lock-keeper.c service/lock-keeper.h \
 	service/parse-number.c service/parse-number.h \
 	service/parse-size.c service/parse-size.h \
+	service/server-settings.c service/server-settings.h \
+	service/settings.c service/settings.h \
 	service/start-barrier.c service/start-barrier.h \
 	service/supervised.c service/supervised.h \
 	service/thread-state.c service/thread-state.h

@@ -197,7 +197,7 @@ anew ()
 }
 
 anew
-refuses 'both must be NBD' zram 1M backing="$(uri lost)" backing="$tmp/file"
+refuses 'must be NBD servers' zram 1M backing="$(uri lost)" backing="$tmp/file"
 refuses 'two already' zram 1M backing="$(uri lost)" backing="$(uri kept)" \
     backing="$(uri kept)"
 refuses 'same export' zram 1M backing="$(uri lost)" backing="$(uri lost)"

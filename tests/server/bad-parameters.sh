@@ -4,12 +4,12 @@
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 refuses 'size.*missing' zram
-refuses 'size=0: .*1 byte' zram size=0
-refuses 'size=0: .*1 byte' zram 0
+refuses "size: '0' is 0 bytes, and must be from 1 byte to 1P" zram size=0
+refuses "size: '0' is 0 bytes, and must be from 1 byte" zram 0
 refuses '' zram size=-1
 refuses '' zram size=1Q
-refuses '1 PiB' zram size=1025T
-refuses '1 PiB' zram size=1125899906842625
+refuses 'to 1P' zram size=1025T
+refuses 'to 1P' zram size=1125899906842625
 refuses '' zram size=99999999999999999999999
 refuses '' zram size=8E
 refuses '' zram size=
@@ -19,10 +19,10 @@ refuses '' zram size=1G1
 [ "${NBDZRAM_PRELOAD:-}" ] || nbdkit_zram -U - zram 1P --run true
 nbdkit_zram -U - zram 1 --run true
 
-refuses 'page-size=5000: .*power of two' zram 1M page-size=5000
-refuses 'page-size=2K: ' zram 1M page-size=2K
-refuses 'page-size=128K: ' zram 1M page-size=128K
-refuses 'page-size=0: ' zram 1M page-size=0
+refuses "page-size: '5000' .*power of two from 4K to 64K" zram 1M page-size=5000
+refuses "page-size: '2K' " zram 1M page-size=2K
+refuses "page-size: '128K' " zram 1M page-size=128K
+refuses "page-size: '0' " zram 1M page-size=0
 refuses '' zram 1M page-size=-4096
 refuses '' zram 1M page-size=4294971392
 refuses '' zram 1M page-size=small
@@ -77,19 +77,19 @@ refuses 'mem-limit: must be at least' zram 1M mem-limit=64K page-size=64K
 refuses '' zram 1M mem-limit=-1
 refuses '' zram 1M mem-limit=much
 refuses 'maybe' zram 1M checksum=maybe
-refuses 'dedup=on: must be off, device or pool' zram 1M dedup=on
-refuses 'dedup=: must be' zram 1M dedup=
+refuses "dedup: 'on' must be off, or device, or pool" zram 1M dedup=on
+refuses "dedup: '' must be" zram 1M dedup=
 refuses 'by their checksums' zram 1M dedup=pool checksum=off
-refuses 'more than nothing' zram 1M dedup=pool dedup-index=0
+refuses 'must be at least 1 byte' zram 1M dedup=pool dedup-index=0
 refuses 'maybe' zram 1M policy=maybe
 refuses 'maybe' zram 1M recompress-group=maybe
-refuses 'recompress-age=0: .*from 1 to' zram 1M recompress-age=0
-refuses 'recompress-age=432001: ' zram 1M recompress-age=432001
+refuses "recompress-age: '0' .*from 1 to" zram 1M recompress-age=0
+refuses "recompress-age: '432001' " zram 1M recompress-age=432001
 refuses '' zram 1M recompress-age=1h
-refuses 'backing=, which is missing' zram 1M backing-size=1M
-refuses 'backing=, which is missing' zram 1M writeback-limit=1M
-refuses 'backing=, which is missing' zram 1M backing-timeout=5
-refuses 'is none' zram 1M backing="$tmp/b" backing-size=1M backing-timeout=5
+refuses 'backing-size= requires backing=' zram 1M backing-size=1M
+refuses 'writeback-limit= requires backing=' zram 1M writeback-limit=1M
+refuses 'backing-timeout= requires backing=' zram 1M backing-timeout=5
+refuses 'requires an NBD server' zram 1M backing="$tmp/b" backing-size=1M backing-timeout=5
 for port in 0 65536 99999 -1 '' x 4294977105; do
     refuses 'port must be from 1 to 65535' \
         zram 1M "backing=nbd://localhost:$port/"
@@ -100,19 +100,19 @@ done
 for uri in 'nbd://[::1:99999' "nbd+unix:///x:99999?socket=$tmp/none"; do
     refuses "backing=.*$tmp/none\|backing=nbd://\[" zram 1M "backing=$uri"
 done
-refuses 'backing-timeout=0: ' zram 1M backing=nbd://x backing-timeout=0
+refuses "backing-timeout: '0' " zram 1M backing=nbd://x backing-timeout=0
 refuses 'a file needs backing-size=' zram 1M backing="$tmp/b"
 refuses 'a file needs backing-size=' zram 1M backing="$tmp/b" backing-size=1
 refuses 'must be a file or a block device' zram 1M backing=/dev/null
 refuses 'No such file' zram 1M backing="$tmp/none/b" backing-size=1M
-refuses 'writeback-watermark=100: ' zram 1M writeback-watermark=100
-refuses 'writeback-age=0: ' zram 1M writeback-age=0
+refuses "writeback-watermark: '100' " zram 1M writeback-watermark=100
+refuses "writeback-age: '0' " zram 1M writeback-age=0
 echo precious > "$tmp/full"
 refuses 'something else in it' zram 1M backing="$tmp/full" backing-size=1M
 [ "$(cat "$tmp/full")" = precious ] || fail "a file was overwritten"
 [ ! -e "$tmp/b" ] || fail "a file was left behind"
-refuses 'maintenance-cpu=0' zram 1M maintenance-cpu=0
-refuses 'maintenance-cpu=101: ' zram 1M maintenance-cpu=101%
+refuses "maintenance-cpu: '0' " zram 1M maintenance-cpu=0
+refuses "maintenance-cpu: '101%' " zram 1M maintenance-cpu=101%
 refuses '' zram 1M maintenance-cpu=%
 refuses '' zram 1M maintenance-cpu=1%%
 nbdkit_zram -U - zram 1M maintenance-cpu=100% --run true

@@ -301,7 +301,7 @@ stop_nbdkit "$pid"
 # ---- refusals ----
 
 refuses 'needs size=' zram export=a
-refuses 'is said twice' zram export=a:size=1M export=a:size=1M
+refuses 'is given twice' zram export=a:size=1M export=a:size=1M
 refuses 'is not a size' zram export=a:size=1X
 refuses 'must be from' zram export=a:size=1M:quota=1
 refuses "unknown algorithm 'zip': valid are lz4" \
@@ -318,12 +318,12 @@ for n in {1..9}; do
 done
 refuses 'export=9: exports have 8 other algorithms already' zram "${own[@]}"
 refuses 'dedup=pool' zram export=a:size=1M:quota=1M dedup=pool
-refuses 'export-size is missing' zram exports=auto
+refuses 'requires export-size=' zram exports=auto
 refuses 'export-quota=1: must be from 262144' \
     zram exports=auto export-size=1M export-quota=1
 refuses 'export-quota: .*dedup=pool' \
     zram exports=auto export-size=1M export-quota=1M dedup=pool
-refuses 'exports=auto, which is missing' zram 1M max-exports=3
+refuses 'require exports=auto' zram 1M max-exports=3
 refuses 'No such file' zram exports=/nonexistent
 echo 'a:size=1M:nonsense=2' >"$tmp/exports"
 refuses 'line 1' zram exports="$tmp/exports"
