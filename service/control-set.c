@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What can be changed while the server runs.  Either all that a request
- * names is changed, or, when any of it can't be, nothing.
+/* The verb "set": changes settings while the server runs.  It changes all
+ * settings that the request names, or none if one of them can't be changed.
  */
 
 #include <config.h>
@@ -16,60 +16,74 @@
 #include "lib/maintenance/writeback.h"
 
 #include "control-verbs.h"
+#include "server-settings.h"
+#include "settings.h"
+
+/* Fills in the fields of S that can change while the server runs. */
+static void
+read_live_settings (const struct control_context *context,
+                    struct server_settings *s)
+{
+  struct pool *pool = context->pool;
+  uint64_t left;
+
+  *s = (struct server_settings) { .size = 0 };
+  maintainer_get_settings (context->maintainer, &s->maintenance);
+  streams_get_method (&pool->streams, &s->pool.algorithm.codec,
+                      &s->pool.algorithm.level);
+  s->pool.mem_limit = pool->budget.limit;
+  pool_get_writeback_limit (pool, &s->writeback.daily_limit, &left);
+}
+
+static json_t *
+setting_to_json (const struct server_settings *s, const struct setting *t)
+{
+  char name[ALGORITHM_NAME_SIZE];
+
+  if (t->type == SETTING_ALGORITHM) {
+    algorithm_name (s->pool.algorithm.codec, s->pool.algorithm.level, name);
+    return json_string (name);
+  }
+  return t->type == SETTING_BOOLEAN
+    ? json_boolean (server_settings_get_integer (s, t))
+    : json_integer (server_settings_get_integer (s, t));
+}
 
 json_t *
 verb_settings (struct control_context *context)
 {
-  struct maintainer_settings s;
-  const struct codec *codec;
-  uint64_t limit, left;
-  char algorithm[ALGORITHM_NAME_SIZE];
-  int level;
+  struct server_settings s;
+  json_t *all = json_object ();
+  char key[SETTING_KEY_SIZE];
 
-  maintainer_get_settings (context->maintainer, &s);
-  streams_get_method (&context->pool->streams, &codec, &level);
-  algorithm_name (codec, level, algorithm);
-  pool_get_writeback_limit (context->pool, &limit, &left);
-  return json_pack ("{s:s, s:I, s:b, s:I, s:b, s:I, s:i, s:i, s:I}",
-                    "algorithm", algorithm,
-                    "mem_limit", (json_int_t) context->pool->budget.limit,
-                    "policy", (int) s.policy.on,
-                    "recompress_age", (json_int_t) s.policy.recompress_age,
-                    "recompress_group", (int) s.policy.group,
-                    "writeback_age", (json_int_t) s.policy.writeback_age,
-                    "writeback_watermark", (int) s.policy.watermark,
-                    "maintenance_cpu", (int) s.cpu,
-                    "writeback_limit", (json_int_t) limit);
+  read_live_settings (context, &s);
+  for (const struct setting *t = settings; all && t->name; ++t)
+    if (t->live && json_object_set_new (all, setting_key (t, key),
+                                        setting_to_json (&s, t)) == -1) {
+      json_decref (all);
+      all = NULL;
+    }
+  return all;
 }
 
-static bool
-flag (const json_t *args, const char *name, bool otherwise)
-{
-  const json_t *value = json_object_get (args, name);
-
-  return value ? json_is_true (value) : otherwise;
-}
-
+/* Sets the integers of ARGS in S. */
 static void
-change_maintenance (struct maintainer *m, const json_t *args)
+read_arguments (struct server_settings *s, const json_t *args)
 {
-  struct maintainer_settings s;
-  struct policy_settings *p = &s.policy;
+  for (const struct setting *t = settings; t->name; ++t) {
+    char key[SETTING_KEY_SIZE];
+    const json_t *value = json_object_get (args, setting_key (t, key));
 
-  maintainer_get_settings (m, &s);
-  p->on = flag (args, "policy", p->on);
-  p->group = flag (args, "recompress_group", p->group);
-  p->recompress_age = (uint64_t) verb_number (
-    args, "recompress_age", (json_int_t) p->recompress_age);
-  p->writeback_age = (uint64_t) verb_number (
-    args, "writeback_age", (json_int_t) p->writeback_age);
-  p->watermark = (unsigned) verb_number (args, "writeback_watermark",
-                                         p->watermark);
-  s.cpu = (unsigned) verb_number (args, "maintenance_cpu", s.cpu);
-  maintainer_set_settings (m, &s);
+    if (t->live && value && setting_is_integer (t))
+      server_settings_set_integer (s, t, json_is_boolean (value)
+                                   ? json_is_true (value)
+                                   : json_integer_value (value));
+  }
 }
 
-/* Likewise below.  0, or -1 after *REPLY. */
+/* Sets the algorithm that ARGS name, if any.  Returns 0, or -1 with the
+ * error in *REPLY, which is NULL if there is no memory for it.
+ */
 static int
 change_algorithm (struct pool *pool, const json_t *args, json_t **reply)
 {
@@ -80,9 +94,9 @@ change_algorithm (struct pool *pool, const json_t *args, json_t **reply)
 
   if (!spec)
     return 0;
-  /* A file would be read by the server, with its rights. */
+  /* The server would read the file with its rights, not the client's. */
   if (strstr (spec, ":dict=")) {
-    *reply = verb_error ("a dictionary is for the server's start");
+    *reply = verb_error ("\"algorithm\": a dictionary can only be given when the server starts");
     return -1;
   }
   if (algorithm_parse (spec, &a, error, sizeof error) == -1) {
@@ -96,18 +110,20 @@ change_algorithm (struct pool *pool, const json_t *args, json_t **reply)
   return r;
 }
 
-/* All that can fail, before anything is changed; false after *REPLY. */
+/* Checks ARGS, and sets the memory limit if they have one.  Returns false
+ * with the error in *REPLY, which is NULL if there is no memory for it.
+ */
 static bool
-change_limit (struct pool *pool, const json_t *args, json_t **reply)
+change_limit (struct pool *pool, const struct server_settings *s,
+              const json_t *args, json_t **reply)
 {
-  uint64_t limit = (uint64_t) verb_number (args, "mem_limit", 0);
-
   if (json_object_get (args, "writeback_limit") && !pool->backing) {
-    *reply = verb_error ("the server was started without backing=");
+    *reply = verb_error ("\"writeback_limit\" requires a server that was "
+                         "started with backing=");
     return false;
   }
   if (!json_object_get (args, "mem_limit")
-      || pool_set_mem_limit (pool, limit) == 0)
+      || pool_set_mem_limit (pool, s->pool.mem_limit) == 0)
     return true;
   *reply = errno == ERANGE
     ? verb_error ("\"mem_limit\" must be 0 or at least %" PRIu64,
@@ -116,24 +132,29 @@ change_limit (struct pool *pool, const json_t *args, json_t **reply)
   return false;
 }
 
+/* What can fail comes first: the memory limit, which can be set back, then
+ * the algorithm.
+ */
 VERB (set)
 {
   uint64_t limit = context->pool->budget.limit;
+  struct server_settings s;
   json_t *reply;
 
   (void) cancelled;
   if (json_object_size (args) == 1)
-    return verb_error ("set needs something to set");
-  if (!change_limit (context->pool, args, &reply))
+    return verb_error ("the request has nothing to set");
+  read_live_settings (context, &s);
+  read_arguments (&s, args);
+  if (!change_limit (context->pool, &s, args, &reply))
     return reply;
   if (change_algorithm (context->pool, args, &reply) == -1) {
     context->pool->budget.limit = limit;
     return reply;
   }
   if (json_object_get (args, "writeback_limit"))
-    pool_set_writeback_limit (context->pool, (uint64_t) verb_number (
-                                args, "writeback_limit", 0));
-  change_maintenance (context->maintainer, args);
+    pool_set_writeback_limit (context->pool, s.writeback.daily_limit);
+  maintainer_set_settings (context->maintainer, &s.maintenance);
   return json_pack ("{s:b, s:o}", "ok", 1, "settings",
                     verb_settings (context));
 }

@@ -10,11 +10,9 @@
 #include "lib/store/devices.h"
 
 #include "control-verbs.h"
+#include "settings.h"
 
 #define ERROR_SIZE 512
-
-/* Older than this all pages look alike (age.h). */
-#define AGE_SECONDS_MAX (5 * 86400)
 
 #define NUMBER(key, from, to) \
   { .name = key, .type = ARGUMENT_NUMBER, .min = from, .max = to }
@@ -56,19 +54,6 @@ static const struct argument writeback_arguments[] = {
   { 0 },
 };
 
-static const struct argument set_arguments[] = {
-  STRING ("algorithm"),
-  NUMBER ("mem_limit", 0, INT64_MAX),
-  BOOLEAN ("policy"),
-  NUMBER ("recompress_age", 1, AGE_SECONDS_MAX),
-  BOOLEAN ("recompress_group"),
-  NUMBER ("writeback_age", 1, AGE_SECONDS_MAX),
-  NUMBER ("writeback_watermark", 0, 99),
-  NUMBER ("maintenance_cpu", 1, 100),
-  NUMBER ("writeback_limit", 0, INT64_MAX),
-  { 0 },
-};
-
 static const struct argument export_add_arguments[] = {
   { .name = "name", .type = ARGUMENT_STRING, .required = true },
   STRING ("settings"),
@@ -101,7 +86,7 @@ static const struct verb verbs[] = {
   { .name = "compact", .slow = true, .run = verb_compact },
   { .name = "trim-empty", .slow = true, .run = verb_trim_empty },
   { .name = "reset", .slow = true, .run = verb_reset },
-  { .name = "set", .slow = true, .arguments = set_arguments, .run = verb_set },
+  { .name = "set", .slow = true, .takes_settings = true, .run = verb_set },
   { .name = "export-add", .slow = true, .arguments = export_add_arguments,
     .run = verb_export_add },
   { .name = "export-remove", .slow = true,
@@ -233,24 +218,46 @@ check_value (const struct argument *a, json_t *value, json_t **reply)
   return false;
 }
 
-static const struct argument *
-find_argument (const struct verb *verb, const char *name)
+/* The argument of "set" for the setting with this KEY. */
+static bool
+describe_setting (const char *key, struct argument *a)
 {
-  const struct argument *a = verb->arguments;
+  const struct setting *s = setting_find_live (key);
 
-  while (a && a->name && strcmp (a->name, name) != 0)
-    ++a;
-  return a && a->name ? a : NULL;
+  if (!s)
+    return false;
+  *a = (struct argument) {
+    .name = key,
+    .type = s->type == SETTING_BOOLEAN ? ARGUMENT_BOOLEAN
+      : setting_is_integer (s) ? ARGUMENT_NUMBER : ARGUMENT_STRING,
+    .min = (json_int_t) s->min,
+    .max = s->max > 0 ? (json_int_t) s->max : INT64_MAX,
+  };
+  return true;
+}
+
+static bool
+find_argument (const struct verb *verb, const char *name,
+               struct argument *found)
+{
+  if (verb->takes_settings)
+    return describe_setting (name, found);
+  for (const struct argument *a = verb->arguments; a && a->name; ++a)
+    if (strcmp (a->name, name) == 0) {
+      *found = *a;
+      return true;
+    }
+  return false;
 }
 
 static bool
 check_key (const struct verb *verb, const char *key, json_t *value,
            json_t **reply)
 {
-  const struct argument *a = find_argument (verb, key);
+  struct argument a;
 
-  if (a)
-    return check_value (a, value, reply);
+  if (find_argument (verb, key, &a))
+    return check_value (&a, value, reply);
   if (strcmp (key, "verb") == 0)
     return true;
   *reply = verb_error ("%s has no key \"%.64s\"", verb->name, key);

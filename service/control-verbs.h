@@ -49,6 +49,8 @@ struct verb {
   const char *name;
   bool slow;                    /* for the worker */
   const struct argument *arguments; /* ended by a NULL name; or NULL */
+  bool takes_settings;          /* those that can change (settings.h) are
+                                 * its arguments */
 
   /* ARGS has been checked against the table.  A slow verb ends soon
    * after *CANCELLED becomes true; its reply is then lost.

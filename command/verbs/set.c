@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram set: KEY=VALUE, spelled as the server's parameters. */
+/* nbdzram set: changes settings of a server, given as KEY=VALUE. */
 
 #include <config.h>
 
@@ -9,118 +9,63 @@
 
 #include "command/base/control-request.h"
 #include "command/base/output.h"
-#include "lib/base/util.h"
-#include "service/parse-number.h"
 #include "service/parse-size.h"
+#include "service/settings.h"
 
-enum kind { TEXT, SIZE, SECONDS, PERCENT, BOOLEAN };
-
-static const struct {
-  const char *name;             /* with dashes; in JSON with underscores */
-  enum kind kind;
-} settings[] = {
-  { "algorithm", TEXT },
-  { "mem-limit", SIZE },
-  { "policy", BOOLEAN },
-  { "recompress-age", SECONDS },
-  { "recompress-group", BOOLEAN },
-  { "writeback-age", SECONDS },
-  { "writeback-watermark", PERCENT },
-  { "writeback-limit", SIZE },
-  { "maintenance-cpu", PERCENT },
-};
-
-#define KEY_SIZE 32
-
-/* The name of a setting in JSON. */
-static const char *
-json_key (const char *name, char key[KEY_SIZE])
-{
-  snprintf (key, KEY_SIZE, "%s", name);
-  for (char *p = key; (p = strchr (p, '-')) != NULL; )
-    *p = '_';
-  return key;
-}
-
+/* The value TEXT of SETTING for the control protocol; ends the program if it
+ * is not valid.
+ */
 static json_t *
-parse_boolean (const char *s)
+parse_value (const struct command *command, const struct setting *setting,
+             const char *text)
 {
-  static const char *const names[][2] = {
-    { "off", "on" }, { "no", "yes" }, { "false", "true" }, { "0", "1" },
-  };
+  char error[SETTING_ERROR];
+  int64_t n = 0;
 
-  for (size_t i = 0; i < ARRAY_SIZE (names); ++i)
-    for (int on = 0; on <= 1; ++on)
-      if (strcmp (s, names[i][on]) == 0)
-        return json_boolean (on);
-  return NULL;
+  if (!setting_is_integer (setting))
+    return json_string (text);
+  if (setting_parse (setting, text, machine_ram (), &n, error,
+                     sizeof error) == -1)
+    usage_error (command, "%s", error);
+  return setting->type == SETTING_BOOLEAN ? json_boolean (n)
+    : json_integer (n);
 }
 
-/* NULL when S is no value of this kind. */
-static json_t *
-parse_value (enum kind kind, const char *s)
-{
-  size_t length = strlen (s);
-  char number[32], why[PARSE_SIZE_ERROR];
-  uint64_t n;
-
-  if (kind == SIZE)
-    return parse_size (s, machine_ram (), &n, why, sizeof why) == 0
-      ? json_integer ((json_int_t) n) : NULL;
-  if (kind == TEXT)
-    return json_string (s);
-  if (kind == BOOLEAN)
-    return parse_boolean (s);
-  if (kind == PERCENT && length > 0 && s[length - 1] == '%')
-    --length;
-  if (length >= sizeof number)
-    return NULL;
-  memcpy (number, s, length);
-  number[length] = '\0';
-  return parse_number (number, &n) && n <= INT64_MAX
-    ? json_integer ((json_int_t) n) : NULL;
-}
-
+/* Adds KEY=VALUE to REQUEST. */
 static void
-put (const struct command *command, json_t *request, const char *setting)
+add_setting (const struct command *command, json_t *request, const char *word)
 {
-  size_t length = strcspn (setting, "="), i;
-  char key[KEY_SIZE];
-  json_t *value;
+  size_t length = strcspn (word, "=");
+  const struct setting *setting = setting_find (word, length);
+  char key[SETTING_KEY_SIZE];
 
-  for (i = 0; i < ARRAY_SIZE (settings); ++i)
-    if (strlen (settings[i].name) == length
-        && strncmp (settings[i].name, setting, length) == 0)
-      break;
-  if (i == ARRAY_SIZE (settings))
-    usage_error (command, "%.*s can't be set", (int) length, setting);
-  json_key (settings[i].name, key);
-  value = parse_value (settings[i].kind, setting + length + 1);
-  if (!value)
-    usage_error (command, "%s: not a value of %s", setting,
-                 settings[i].name);
-  if (json_object_get (request, key))
-    usage_error (command, "%s is given twice", settings[i].name);
-  json_object_set_new (request, key, value);
+  if (!setting)
+    usage_error (command, "unknown setting %.*s", (int) length, word);
+  if (!setting->live)
+    usage_error (command, "%s can't be set while the server runs",
+                 setting->name);
+  if (json_object_get (request, setting_key (setting, key)))
+    usage_error (command, "%s is given twice", setting->name);
+  json_object_set_new (request, key, parse_value (command, setting,
+                                                  word + length + 1));
 }
 
-/* All settings, as they are now. */
+/* Prints all settings of the reply, as they are after the change. */
 static void
-print (const json_t *reply)
+print_settings (const json_t *reply)
 {
   const json_t *all = json_object_get (reply, "settings");
 
-  for (size_t i = 0; i < ARRAY_SIZE (settings); ++i) {
-    const char *name = settings[i].name;
-    char key[KEY_SIZE];
-    const json_t *value = json_object_get (all, json_key (name, key));
+  for (const struct setting *s = settings; s->name; ++s) {
+    char key[SETTING_KEY_SIZE];
+    const json_t *value = json_object_get (all, setting_key (s, key));
 
     if (json_is_string (value))
-      printf ("%s=%s\n", name, json_string_value (value));
+      printf ("%s=%s\n", s->name, json_string_value (value));
     else if (json_is_boolean (value))
-      printf ("%s=%s\n", name, json_is_true (value) ? "on" : "off");
+      printf ("%s=%s\n", s->name, json_is_true (value) ? "on" : "off");
     else if (value)
-      printf ("%s=%" PRIu64 "\n", name, json_number (all, key));
+      printf ("%s=%" PRIu64 "\n", s->name, json_number (all, key));
   }
 }
 
@@ -134,13 +79,13 @@ command_set (const struct command *command, int argc, char *argv[])
 
   for (; index < argc; ++index)
     if (strchr (argv[index], '='))
-      put (command, request, argv[index]);
+      add_setting (command, request, argv[index]);
     else if (q.name)
-      usage_error (command, "%s is neither KEY=VALUE nor needed",
+      usage_error (command, "%s is neither KEY=VALUE nor the name of the server",
                    argv[index]);
     else
       q.name = argv[index];
   if (json_object_size (request) == 1)
-    usage_error (command, "what is to be set?");
-  return control_request_send (&q, request, print);
+    usage_error (command, "KEY=VALUE is missing");
+  return control_request_send (&q, request, print_settings);
 }

@@ -77,7 +77,7 @@ refused ()
     nbdzram set maintenance-cpu=11 | diff "$tmp/before" - ||
         fail "'$2' has changed it"
 }
-refused 'something to set' '{"verb": "set"}'
+refused 'nothing to set' '{"verb": "set"}'
 refused 'at least' '{"verb": "set", "mem_limit": 1000, "policy": true}'
 refused 'from 0 to' '{"verb": "set", "mem_limit": -1}'
 refused 'algorithm' '{"verb": "set", "mem_limit": 0, "algorithm": "lz5"}'
@@ -89,21 +89,22 @@ refused 'from 0 to 99' '{"verb": "set", "writeback_watermark": 100}'
 refused 'from 1 to' '{"verb": "set", "recompress_age": 0}'
 refused 'true or false' '{"verb": "set", "mem_limit": 0, "policy": "on"}'
 refused 'no key' '{"verb": "set", "mem_limit": 0, "page_size": 8192}'
-refused 'without backing=' \
+refused 'started with backing=' \
     '{"verb": "set", "writeback_limit": 5, "mem_limit": 4194304}'
 refused 'without backing=' '{"verb": "writeback", "type": "idle"}'
 refused 'one of' '{"verb": "writeback", "type": "frob"}'
 
 exits 1 'at least' set mem-limit=4K
 exits 1 'without backing=' writeback --type huge
-exits 2 'what is to be set' set zram0
+exits 2 'KEY=VALUE is missing' set zram0
 exits 2 'neither KEY=VALUE' set zram0 other policy=on
-exits 2 'frob can.t be set' set frob=1
-exits 2 'not a value' set policy=maybe
-exits 2 'not a value' set mem-limit=
-exits 2 'not a value' set mem-limit=1X
-exits 2 'not a value' set recompress-age=1K
-exits 2 'not a value' set maintenance-cpu=%
+exits 2 'unknown setting frob' set frob=1
+exits 2 'page-size can.t be set while' set page-size=4K
+exits 2 "policy: 'maybe' is neither on nor off" set policy=maybe
+exits 2 "mem-limit: '' ends too early" set mem-limit=
+exits 2 "unknown unit 'X'" set mem-limit=1X
+exits 2 'not a whole number from 1 to' set recompress-age=1K
+exits 2 'not a whole number from 1 to 100' set maintenance-cpu=%
 exits 2 'given twice' set policy=on policy=off
 exits 2 'which pages' writeback
 stop_nbdkit "$pid"
