@@ -12,8 +12,8 @@
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
 #include "service/control-path.h"
-#include "service/parse-number.h"
 #include "service/parse-size.h"
+#include "service/settings.h"
 
 #include "conf.h"
 #include "internal.h"
@@ -39,101 +39,108 @@
  */
 #define TIMEOUT_MIN 3
 
-#define WORDS_SIZE 32
-
 #define FIELD(f)                                                        \
   .offset = offsetof (struct conf, f),                                  \
   .bytes = sizeof (((struct conf *) NULL)->f)
 
-const struct conf_entry conf_entries[] = {
-  /* In the order of nbdzram.conf(5). */
-  { .name = "size", .kind = CONF_SIZE, .min = DISK_SIZE_MIN,
-    .max = DISK_SIZE_MAX, .unit = DISK_SIZE_UNIT, FIELD (size) },
-  { .name = "export", .kind = CONF_TEXT, .repeats = true },
-  { .name = "exports", .kind = CONF_PATH, .words = { { "auto", 0 } } },
-  { .name = "max-exports", .kind = CONF_NUMBER },
-  { .name = "export-size", .kind = CONF_SIZE, .min = DISK_SIZE_MIN },
-  { .name = "export-quota", .kind = CONF_SIZE },
-  { .name = "algorithm", .kind = CONF_TEXT },
-  { .name = "recompress", .kind = CONF_TEXT, .repeats = true },
-  { .name = "mem-limit", .kind = CONF_SIZE },
-  { .name = "page-size", .kind = CONF_SIZE },
-  { .name = "checksum", .kind = CONF_BOOL },
-  { .name = "dedup", .kind = CONF_TEXT },
-  { .name = "dedup-index", .kind = CONF_SIZE, .min = 64 * KIB },
-  { .name = "policy", .kind = CONF_BOOL },
-  { .name = "recompress-age", .kind = CONF_NUMBER },
-  { .name = "recompress-group", .kind = CONF_BOOL },
-  { .name = "backing", .kind = CONF_PLACE, .repeats = true },
-  { .name = "backing-size", .kind = CONF_SIZE, .min = MIB },
-  { .name = "backing-timeout", .kind = CONF_NUMBER },
-  { .name = "writeback-age", .kind = CONF_NUMBER },
-  { .name = "writeback-watermark", .kind = CONF_PERCENT },
-  { .name = "writeback-limit", .kind = CONF_SIZE, .min = MIB,
-    .or_zero = true },
-  { .name = "maintenance-cpu", .kind = CONF_PERCENT },
-  { .name = "allow", .kind = CONF_TEXT, .repeats = true },
-  { .name = "mlock", .kind = CONF_BOOL },
-  { .name = "reserve", .kind = CONF_SIZE },
+/* The keys that are fields of struct conf, in the order of nbdzram.conf(5).
+ * All other keys are parameters of the server, in the table of settings.
+ */
+const struct setting conf_fields[] = {
+  { .name = "size", .type = SETTING_SIZE, .min = DISK_SIZE_MIN,
+    .max = DISK_SIZE_MAX, FIELD (size) },
 
-  { .name = "pool", .kind = CONF_PATH, FIELD (pool) },
-  { .name = "listen", .kind = CONF_TEXT, FIELD (listen) },
-  { .name = "tls-certificates", .kind = CONF_PATH,
+  { .name = "pool", .type = SETTING_PATH, FIELD (pool) },
+  { .name = "listen", .type = SETTING_TEXT, FIELD (listen) },
+  { .name = "tls-certificates", .type = SETTING_PATH,
     FIELD (tls_certificates) },
-  { .name = "tls-psk", .kind = CONF_PATH, FIELD (tls_psk) },
-  { .name = "threads", .kind = CONF_NUMBER, .min = 1, .max = CONF_THREADS_MAX,
-    FIELD (threads), .words = { { "auto", 0 } } },
+  { .name = "tls-psk", .type = SETTING_PATH, FIELD (tls_psk) },
+  { .name = "threads", .type = SETTING_NUMBER, .min = 1,
+    .max = CONF_THREADS_MAX, FIELD (threads), .words = { { "auto", 0 } } },
 
-  { .name = "priority", .kind = CONF_NUMBER, .max = 32767, FIELD (priority),
-    .words = { { "auto", CONF_KEEP } } },
-  { .name = "remote", .kind = CONF_TEXT, .repeats = true, FIELD (remotes) },
-  { .name = "mirror", .kind = CONF_BOOL, FIELD (mirror) },
-  { .name = "stripe", .kind = CONF_BOOL, FIELD (stripe) },
-  { .name = "attach-only", .kind = CONF_BOOL, FIELD (attach_only) },
-  { .name = "block-size", .kind = CONF_SIZE, .min = CONF_SECTOR_SIZE,
+  { .name = "priority", .type = SETTING_NUMBER, .max = 32767,
+    FIELD (priority), .words = { { "auto", CONF_KEEP } } },
+  { .name = "remote", .type = SETTING_TEXT, .repeats = true,
+    FIELD (remotes) },
+  { .name = "mirror", .type = SETTING_BOOLEAN, FIELD (mirror) },
+  { .name = "stripe", .type = SETTING_BOOLEAN, FIELD (stripe) },
+  { .name = "attach-only", .type = SETTING_BOOLEAN, FIELD (attach_only) },
+  { .name = "block-size", .type = SETTING_SIZE, .min = CONF_SECTOR_SIZE,
     .max = CONF_BLOCK_SIZE_MAX, FIELD (block_size),
     .words = { { "auto", 0 } } },
-  { .name = "force", .kind = CONF_BOOL, FIELD (force) },
-  { .name = "connections", .kind = CONF_NUMBER, .min = 2,
+  { .name = "force", .type = SETTING_BOOLEAN, FIELD (force) },
+  { .name = "connections", .type = SETTING_NUMBER, .min = 2,
     .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
-  { .name = "timeout", .kind = CONF_NUMBER, .min = TIMEOUT_MIN,
+  { .name = "timeout", .type = SETTING_SECONDS, .min = TIMEOUT_MIN,
     .max = CONF_TIMEOUT_MAX, FIELD (timeout) },
-  { .name = "dead-timeout", .kind = CONF_NUMBER, .min = 30,
+  { .name = "dead-timeout", .type = SETTING_SECONDS, .min = 30,
     .max = CONF_DEAD_TIMEOUT_MAX, FIELD (dead_timeout) },
-  { .name = "page-cluster", .kind = CONF_NUMBER, .max = 9,
+  { .name = "page-cluster", .type = SETTING_NUMBER, .max = 9,
     FIELD (page_cluster), .words = { { "keep", CONF_KEEP } } },
-  { .name = "swappiness", .kind = CONF_NUMBER, .max = 200, FIELD (swappiness),
-    .words = { { "keep", CONF_KEEP } } },
-  { .name = "min-free", .kind = CONF_SIZE, .min = MIB, FIELD (min_free),
+  { .name = "swappiness", .type = SETTING_NUMBER, .max = 200,
+    FIELD (swappiness), .words = { { "keep", CONF_KEEP } } },
+  { .name = "min-free", .type = SETTING_SIZE, .min = MIB,
+    .max = PARSE_SIZE_EXPRESSION_MAX, FIELD (min_free),
     .words = { { "keep", CONF_KEEP }, { "auto", CONF_CHOOSE } } },
   { 0 },
 };
 
-_Static_assert (ARRAY_SIZE (conf_entries) - 1 <= 64, "a bit each in seen");
+#define FIELDS (ARRAY_SIZE (conf_fields) - 1)
 
-const char *
-conf_key (size_t n, bool *plugin)
+/* The name of the file says what the server is called and where its control
+ * socket is.
+ */
+static bool
+follows_from_name (const char *key)
 {
-  if (n >= ARRAY_SIZE (conf_entries) - 1)
-    return NULL;
-  *plugin = conf_entries[n].bytes == 0;
-  return conf_entries[n].name;
+  return strcmp (key, "name") == 0 || strcmp (key, "control") == 0;
 }
 
-const struct conf_entry *
-conf_entry (const char *key)
+static const struct setting *
+find_field (const char *key)
 {
-  const struct conf_entry *e = conf_entries;
+  const struct setting *e = conf_fields;
 
   while (e->name && strcmp (e->name, key) != 0)
     ++e;
   return e->name ? e : NULL;
 }
 
-uint64_t
-conf_entry_bit (const struct conf_entry *e)
+const char *
+conf_key (size_t n, bool *plugin)
 {
-  return UINT64_C (1) << (e - conf_entries);
+  *plugin = n >= FIELDS;
+  if (n < FIELDS)
+    return conf_fields[n].name;
+  n -= FIELDS;
+  for (const struct setting *s = settings; s->name; ++s)
+    if (!follows_from_name (s->name) && !find_field (s->name) && n-- == 0)
+      return s->name;
+  return NULL;
+}
+
+const struct setting *
+conf_entry (const char *key)
+{
+  const struct setting *e = find_field (key);
+
+  if (e || follows_from_name (key))
+    return e;
+  return setting_find (key, strlen (key));
+}
+
+/* Does E go to the server, rather than to a field of struct conf? */
+static bool
+is_of_server (const struct setting *e)
+{
+  return find_field (e->name) == NULL;
+}
+
+uint64_t
+conf_entry_bit (const struct setting *e)
+{
+  return UINT64_C (1) << (is_of_server (e) ? FIELDS + (size_t) (e - settings)
+                          : (size_t) (e - conf_fields));
 }
 
 /* ---- life ---- */
@@ -197,153 +204,53 @@ out_of_memory (char *error, size_t size)
 
 /* ---- values ---- */
 
-/* 1, 0, or -1: it is none. */
-static int
-bool_of (const char *value)
-{
-  static const char *const words[] = {
-    "off", "on", "false", "true", "no", "yes", "0", "1",
-  };
-
-  for (unsigned i = 0; i < ARRAY_SIZE (words); ++i)
-    if (strcmp (value, words[i]) == 0)
-      return i % 2;
-  return -1;
-}
-
-/* ", or WORD, or WORD": what else could be said than a number. */
-static const char *
-or_words (const struct conf_entry *e, char words[WORDS_SIZE])
-{
-  size_t length = 0;
-
-  words[0] = '\0';
-  for (unsigned i = 0; i < CONF_WORDS && e->words[i].name; ++i)
-    length += (size_t) snprintf (words + length, WORDS_SIZE - length,
-                                 ", or %s", e->words[i].name);
-  return words;
-}
-
-static int
-refuse_number (const struct conf_entry *e, const char *value, char *error,
-               size_t size)
-{
-  char words[WORDS_SIZE];
-
-  return refuse (EINVAL, error, size,
-                 "%s: '%s' is not a whole number from %" PRIu64 " to %"
-                 PRIu64 "%s", e->name, value, e->min, conf_entry_max (e),
-                 or_words (e, words));
-}
-
-static int
-take_number (const struct conf_entry *e, const char *value, uint64_t *n,
-             char *error, size_t size)
-{
-  char digits[32];
-  size_t length = strlen (value);
-
-  if (e->kind == CONF_PERCENT && length > 0 && value[length - 1] == '%')
-    length--;
-  if (length >= sizeof digits)
-    return refuse_number (e, value, error, size);
-  memcpy (digits, value, length);
-  digits[length] = '\0';
-  if (parse_number (digits, n) && *n >= e->min && *n <= conf_entry_max (e))
-    return 0;
-  return refuse_number (e, value, error, size);
-}
-
-/* "1M", or "4097 bytes". */
-static const char *
-size_text (char text[WORDS_SIZE], uint64_t n)
-{
-  static const char units[] = "KMGTP";
-  const char *unit = units;
-
-  if (n == 0 || n % KIB != 0) {
-    snprintf (text, WORDS_SIZE, "%" PRIu64 " bytes", n);
-    return text;
-  }
-  for (n /= KIB; n % KIB == 0 && unit[1] != '\0'; n /= KIB)
-    ++unit;
-  snprintf (text, WORDS_SIZE, "%" PRIu64 "%c", n, *unit);
-  return text;
-}
-
-static int
-refuse_size (const struct conf_entry *e, const char *value, uint64_t n,
-             char *error, size_t size)
-{
-  char min[WORDS_SIZE], max[WORDS_SIZE];
-
-  return refuse (EINVAL, error, size, "%s: '%s' is %" PRIu64 " bytes, and "
-                 "must be from %s to %s%s", e->name, value, n,
-                 size_text (min, e->min), size_text (max, conf_entry_max (e)),
-                 n < e->min ? "; a number without a unit is in bytes" : "");
-}
-
-static int
-take_size (const struct conf *c, const struct conf_entry *e,
-           const char *value, uint64_t *n, char *error, size_t size)
-{
-  char why[PARSE_SIZE_ERROR], words[WORDS_SIZE];
-
-  if (parse_size (value, c->ram, n, why, sizeof why) == -1)
-    return refuse (EINVAL, error, size, "%s: '%s' %s%s", e->name, value, why,
-                   or_words (e, words));
-  if (e->unit > 0)
-    *n = align_down (*n, e->unit);
-  if ((*n >= e->min && *n <= conf_entry_max (e)) || (*n == 0 && e->or_zero))
-    return 0;
-  return refuse_size (e, value, *n, error, size);
-}
-
-/* The size in the value of an export, which the plugin parses, as one of a
- * disk.
+/* Checks the size in the value of an export, which the server parses, as
+ * that of a disk.
  */
 static int
-check_export (const struct conf *c, const char *value, char *error, size_t size)
+check_export (const struct conf *c, const char *value, char *error,
+              size_t size)
 {
   const char *found = strstr (value, ":size=");
-  const struct conf_entry entry = {
-    .name = "export", .min = DISK_SIZE_MIN, .max = DISK_SIZE_MAX,
-  };
   char text[CONF_VALUE_MAX + 1], why[PARSE_SIZE_ERROR];
+  char min[SIZE_TEXT_SIZE], max[SIZE_TEXT_SIZE];
   uint64_t n;
 
   if (!found)
     return 0;
   found += strlen (":size=");
   snprintf (text, sizeof text, "%.*s", (int) strcspn (found, ":"), found);
-  if (parse_size (text, c->ram, &n, why, sizeof why) == -1 || n >= entry.min)
+  if (parse_size (text, c->ram, &n, why, sizeof why) == -1
+      || n >= DISK_SIZE_MIN)
     return 0;
-  return refuse_size (&entry, value, n, error, size);
+  return refuse (EINVAL, error, size, "export: '%s' is %" PRIu64 " bytes, "
+                 "and must be from %s to %s; a number without a unit is in "
+                 "bytes", value, n, size_text (min, DISK_SIZE_MIN),
+                 size_text (max, DISK_SIZE_MAX));
 }
 
 static bool
-is_word (const struct conf_entry *e, const char *value)
+is_word (const struct setting *e, const char *value)
 {
-  for (unsigned i = 0; i < CONF_WORDS && e->words[i].name; ++i)
+  for (unsigned i = 0; i < SETTING_WORDS && e->words[i].name; ++i)
     if (strcmp (value, e->words[i].name) == 0)
       return true;
   return false;
 }
 
+/* A path must be absolute: the server has another directory. */
 static int
-check_text (const struct conf_entry *e, const char *value, char *error,
+check_path (const struct setting *e, const char *value, char *error,
             size_t size)
 {
-  char words[WORDS_SIZE];
+  char words[SETTING_OR_WORDS_SIZE];
 
-  if (e->kind == CONF_BOOL && bool_of (value) == -1)
-    return refuse (EINVAL, error, size, "%s: '%s' is neither on nor off",
-                   e->name, value);
-  if ((e->kind == CONF_PATH
-       || (e->kind == CONF_PLACE && !strstr (value, "://")))
+  if ((e->type == SETTING_PATH
+       || (e->type == SETTING_PLACE && !strstr (value, "://")))
       && value[0] != '/' && !is_word (e, value))
     return refuse (EINVAL, error, size, "%s: '%s' is no path that begins "
-                   "with a slash%s", e->name, value, or_words (e, words));
+                   "with a slash%s", e->name, value,
+                   setting_or_words (e, words));
   return 0;
 }
 
@@ -378,9 +285,9 @@ add_remote (struct conf *c, bool first, const char *value, char *error,
   return 0;
 }
 
-/* VALUE of a field of struct conf. */
+/* Sets the field of E, an integer, to VALUE. */
 static void
-set_field (struct conf *c, const struct conf_entry *e, int64_t value)
+set_field (struct conf *c, const struct setting *e, int64_t value)
 {
   char *field = (char *) c + e->offset;
   int number = (int) value;
@@ -392,7 +299,7 @@ set_field (struct conf *c, const struct conf_entry *e, int64_t value)
 }
 
 int64_t
-conf_get_field (const struct conf *c, const struct conf_entry *e)
+conf_get_field (const struct conf *c, const struct setting *e)
 {
   const char *field = (const char *) c + e->offset;
   int64_t value;
@@ -444,10 +351,10 @@ add_parameter (struct conf *c, const char *key, const char *value,
 }
 
 static int
-set_value (struct conf *c, const struct conf_entry *e, bool first,
-           const char *value, char *error, size_t size)
+set_text_value (struct conf *c, const struct setting *e, bool first,
+                const char *value, char *error, size_t size)
 {
-  if (e->bytes == 0) {
+  if (is_of_server (e)) {
     if (first || !e->repeats)
       remove_parameter (c, e->name);
     return add_parameter (c, e->name, value, error, size);
@@ -458,27 +365,26 @@ set_value (struct conf *c, const struct conf_entry *e, bool first,
                    size);
 }
 
+/* Numbers and sizes go to the server as digits: it needs no units then. */
 static int
-set_number (struct conf *c, const struct conf_entry *e, const char *value,
-            char *error, size_t size)
+set_integer (struct conf *c, const struct setting *e, const char *value,
+             char *error, size_t size)
 {
-  char bytes[32];
-  uint64_t n;
+  char digits[32];
+  int64_t n = 0;
 
-  for (unsigned i = 0; i < CONF_WORDS && e->words[i].name; ++i)
-    if (strcmp (value, e->words[i].name) == 0) {
-      set_field (c, e, e->words[i].value);
-      return 0;
-    }
-  if ((e->kind == CONF_SIZE ? take_size (c, e, value, &n, error, size)
-       : take_number (e, value, &n, error, size)) == -1)
+  if (setting_parse_conf (e, value, c->ram, &n, error, size) == -1)
     return -1;
-  if (e->bytes == 0) {
-    snprintf (bytes, sizeof bytes, "%" PRIu64, n);
-    return set_value (c, e, true, bytes, error, size);
+  if (!is_of_server (e)) {
+    if (strcmp (e->name, "size") == 0)
+      n = (int64_t) align_down ((uint64_t) n, DISK_SIZE_UNIT);
+    set_field (c, e, n);
+    return 0;
   }
-  set_field (c, e, (int64_t) n);
-  return 0;
+  if (e->type == SETTING_BOOLEAN || e->type == SETTING_WORD)
+    return set_text_value (c, e, true, value, error, size);
+  snprintf (digits, sizeof digits, "%" PRId64, n);
+  return set_text_value (c, e, true, digits, error, size);
 }
 
 /* What a file can hold as it is: see conf.h; and JSON, by which a supervisor
@@ -509,29 +415,24 @@ int
 conf_set (struct conf *c, const char *key, const char *value, char *error,
           size_t size)
 {
-  const struct conf_entry *e = conf_entry (key);
+  const struct setting *e = conf_entry (key);
   bool first;
 
-  if (!e && (strcmp (key, "name") == 0 || strcmp (key, "control") == 0))
+  if (follows_from_name (key))
     return refuse (EINVAL, error, size, "%s: follows from what the disk is "
                    "called, as does its file", key);
   if (!e)
     return refuse (EINVAL, error, size, "unknown key '%s'", key);
   if (check_writable (key, value, error, size) == -1
-      || check_text (e, value, error, size) == -1
+      || check_path (e, value, error, size) == -1
       || (strcmp (key, "export") == 0
           && check_export (c, value, error, size) == -1))
     return -1;
   first = (c->seen & conf_entry_bit (e)) == 0;
   c->seen |= conf_entry_bit (e);
-  if (e->kind == CONF_SIZE || e->kind == CONF_NUMBER
-      || e->kind == CONF_PERCENT)
-    return set_number (c, e, value, error, size);
-  if (e->kind == CONF_BOOL && e->bytes > 0) {
-    set_field (c, e, bool_of (value));
-    return 0;
-  }
-  return set_value (c, e, first, value, error, size);
+  if (setting_is_integer (e))
+    return set_integer (c, e, value, error, size);
+  return set_text_value (c, e, first, value, error, size);
 }
 
 int
@@ -562,7 +463,7 @@ conf_parameter (const struct conf *c, const char *key)
 }
 
 static uint64_t
-parameter_bytes (const struct conf *c, const char *key)
+parameter_number (const struct conf *c, const char *key)
 {
   const char *value = conf_parameter (c, key);
 
@@ -662,7 +563,7 @@ static int
 check_swap (const struct conf *c, char *error, size_t size)
 {
   uint64_t most = SWAP_RATIO_MAX * (c->ram
-                                    + parameter_bytes (c, "backing-size"));
+                                    + parameter_number (c, "backing-size"));
 
   if (c->ram > 0 && c->remote_count == 0
       && c->size > MIN (most, SWAP_RAM_MAX * c->ram))
@@ -689,6 +590,18 @@ check_swap (const struct conf *c, char *error, size_t size)
   return 0;
 }
 
+/* Is each parameter there without which another one is an error? */
+static int
+check_needs (const struct conf *c, char *error, size_t size)
+{
+  for (const struct setting *s = settings; s->name; ++s)
+    if (s->needs && parameter_number (c, s->name) > 0
+        && !conf_parameter (c, s->needs))
+      return refuse (EINVAL, error, size, "%s requires %s", s->name,
+                     s->needs);
+  return 0;
+}
+
 int
 conf_check (const struct conf *c, bool swap, char *error, size_t size)
 {
@@ -696,9 +609,8 @@ conf_check (const struct conf *c, bool swap, char *error, size_t size)
     return -1;
   if (c->remote_count == 0 && c->size == 0 && !conf_has_exports (c))
     return refuse_without_size (c, error, size);
-  if (conf_parameter (c, "backing-size") && !conf_parameter (c, "backing"))
-    return refuse (EINVAL, error, size, "backing-size says something about "
-                   "backing, which is missing");
+  if (check_needs (c, error, size) == -1)
+    return -1;
   if (check_array (c, error, size) == -1
       || check_tls (c, swap, error, size) == -1)
     return -1;

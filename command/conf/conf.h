@@ -4,8 +4,8 @@
  *
  * The file is "key = value" a line; "#" or ";" begins a comment, at the
  * start of a line or after a blank.  Keys are the plugin's parameters,
- * which go to the server, and those of the command itself; all are in the
- * table in conf.c.  Sizes are read as everywhere (service/parse-size.h).
+ * which go to the server, and those of the command itself; they are in the
+ * tables in service/settings.c and in conf.c.  Sizes are read as everywhere (service/parse-size.h).
  * nbdzram.conf(5) describes them.
  *
  * Settings come in layers: a file, another one, the command line.  In a

@@ -160,7 +160,7 @@ next_line (char *line, int size, void *opaque)
 static int
 take (void *opaque, const char *section, const char *key, const char *value)
 {
-  const struct conf_entry *e = conf_entry (key);
+  const struct setting *e = conf_entry (key);
   struct reading *r = opaque;
 
   (void) section;
@@ -255,7 +255,7 @@ conf_load (struct conf *c, const char *name, char *error, size_t size)
 /* ---- writing ---- */
 
 static void
-write_number (FILE *file, const struct conf *c, const struct conf_entry *e)
+write_number (FILE *file, const struct conf *c, const struct setting *e)
 {
   int64_t value = conf_get_field (c, e);
 
@@ -263,7 +263,7 @@ write_number (FILE *file, const struct conf *c, const struct conf_entry *e)
   if (value == 0 && e->min > 0 && !e->words[0].name)
     return;
   fprintf (file, "%s = ", e->name);
-  for (unsigned i = 0; i < CONF_WORDS && e->words[i].name; ++i)
+  for (unsigned i = 0; i < SETTING_WORDS && e->words[i].name; ++i)
     if (value == e->words[i].value) {
       fprintf (file, "%s\n", e->words[i].name);
       return;
@@ -276,15 +276,15 @@ conf_print (const struct conf *c, FILE *file)
 {
   const char *const *text;
 
-  for (const struct conf_entry *e = conf_entries; e->name; ++e) {
-    if (e->bytes == 0 || e->repeats)
+  for (const struct setting *e = conf_fields; e->name; ++e) {
+    if (e->repeats)
       continue;
-    if (e->kind == CONF_BOOL) {
+    if (e->type == SETTING_BOOLEAN) {
       fprintf (file, "%s = %s\n", e->name,
                conf_get_field (c, e) ? "on" : "off");
       continue;
     }
-    if (e->kind != CONF_TEXT && e->kind != CONF_PATH) {
+    if (setting_is_integer (e)) {
       write_number (file, c, e);
       continue;
     }

@@ -295,12 +295,12 @@ refused_lines (void **state)
     { "size = 1G\nsiez = 2G\n", "2", "unknown key 'siez'" },
     { "\n\n# x\nsize = 4X", "4", "size: '4X' has the unknown unit 'X'" },
     { "size = 1G - 2G", "1", "size: '1G - 2G' is less than nothing" },
-    { "size = 1", "1", "size: '1' is 0 bytes, and must be from 1M to 1P;" },
+    { "size = 1", "1", "size: '1' is 1 bytes, and must be from 1M to 1P;" },
     { "size = min(ram / 2, 4096)", "1", "size: 'min(ram / 2, 4096)' is 4096 "
       "bytes, and must be from 1M to 1P; a number without a unit is in bytes"
     },
     { "size = 4096", "1", "size: '4096' is 4096 bytes, and must" },
-    { "size = 1M - 1", "1", "size: '1M - 1' is 1044480 bytes, and must" },
+    { "size = 1M - 1", "1", "size: '1M - 1' is 1048575 bytes, and must" },
     { "export-size = 4096", "1", "export-size: '4096' is 4096 bytes" },
     { "export = a:size=4096", "1", "export: 'a:size=4096' is 4096 bytes" },
     { "export = a:quota=1G:size=1023K:allow=::1", "1", "is 1047552 bytes" },
@@ -475,7 +475,7 @@ senseless_sizes (void **state)
   assert_senseless (&c, true, "size: 131072M of swap is more than 16 times "
                     "what there is to keep it in: at most 131072M");
   set (&c, "backing-size=1G");
-  assert_senseless (&c, true, "backing-size says something about backing");
+  assert_senseless (&c, true, "backing-size requires backing");
   set (&c, "backing=/var/lib/cold");
   assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
   set (&c, "writeback-limit=0");
