@@ -47,7 +47,8 @@ command_attach_libattach_la_SOURCES = \
 	command/attach/watch-ops.c \
 	command/attach/watch-process.h \
 	command/attach/watch-status.c \
-	command/attach/watcher.c command/attach/watcher.h
+	command/attach/watcher.c command/attach/watcher.h \
+	command/attach/watcher-states.c command/attach/watcher-states.h
 
 noinst_LTLIBRARIES += command/supervisor/libsupervisor.la
 command_supervisor_libsupervisor_la_SOURCES = \

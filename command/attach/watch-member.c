@@ -109,7 +109,7 @@ find_others (struct watching *w)
 void
 watch_member_look (struct watching *w)
 {
-  bool dead = w->watcher.dead == w->watcher.connections;
+  bool dead = watcher_is_dead (&w->watcher);
   char text[160];
 
   if (!dead && w->member_of && w->a.array[0] == '\0')

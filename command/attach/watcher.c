@@ -2,10 +2,7 @@
 
 #include <config.h>
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
+#include <assert.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -15,18 +12,24 @@
 #define SERVERS (sizeof ((struct watcher *) 0)->servers \
                  / sizeof (struct watched_server))
 
-/* Between attempts, ms.  An offer that comes before the kernel has
- * noticed the death is repeated soon; a kernel whose sockets all seem to
- * live is asked once in a while.
+/* Pauses, ms.  An offer made before the kernel has noticed the death is
+ * repeated soon.  A kernel whose sockets all seem to live is asked once in
+ * a while.
  */
-#define WAIT_FIRST 20
-#define WAIT_LAST 1000
-#define WAIT_FENCE 100
-#define WAIT_READER 1000        /* for one that can't be seen, or that was
-                                 * so short that it was not */
+#define RETRY_FIRST_MS 20
+#define RETRY_LAST_MS 1000
+#define FENCE_MS 100
+#define READER_MS 1000          /* a reader that can't be seen, or that was
+                                 * too short to be seen, has ended by then */
+
+static int64_t
+watcher_now (struct watcher *w)
+{
+  return w->ops->now (w->opaque);
+}
 
 static bool
-happened (int fd, short events)
+has_event (int fd, short events)
 {
   struct pollfd p = { .fd = fd, .events = events };
 
@@ -34,30 +37,16 @@ happened (int fd, short events)
 }
 
 static bool
-hung_up (int fd)
+is_hung_up (int fd)
 {
-  return happened (fd, POLLRDHUP);
-}
-
-static void
-later (struct watcher *w)
-{
-  w->next = w->ops->now (w->opaque) + w->wait;
-  w->wait = 2 * w->wait < WAIT_LAST ? 2 * w->wait : WAIT_LAST;
-}
-
-static void
-at_once (struct watcher *w)
-{
-  w->next = 0;
-  w->wait = WAIT_FIRST;
+  return has_event (fd, POLLRDHUP);
 }
 
 /* ---- servers ---- */
 
-/* The entry of a server, whose PIDFD is taken over. */
+/* Adds a link to the entry of a server.  PIDFD is taken over. */
 static int
-enter_server (struct watcher *w, int pidfd, pid_t pid)
+server_add_link (struct watcher *w, int pidfd, pid_t pid)
 {
   int free_entry = -1;
 
@@ -67,7 +56,7 @@ enter_server (struct watcher *w, int pidfd, pid_t pid)
     if (w->servers[i].pidfd == -1)
       free_entry = (int) i;
     else if (w->servers[i].pid == pid
-             && !happened (w->servers[i].pidfd, POLLIN)) {
+             && !has_event (w->servers[i].pidfd, POLLIN)) {
       close (pidfd);
       w->servers[i].links++;
       return (int) i;
@@ -79,9 +68,9 @@ enter_server (struct watcher *w, int pidfd, pid_t pid)
   return free_entry;
 }
 
-/* One link less.  A condemned server stays until it is gone. */
+/* A condemned server keeps its entry until it has ended. */
 static void
-detach_from_server (struct watcher *w, int server)
+server_remove_link (struct watcher *w, int server)
 {
   struct watched_server *s;
 
@@ -96,46 +85,45 @@ detach_from_server (struct watcher *w, int server)
   }
 }
 
-/* Nothing is offered until this server is gone. */
 static void
-condemn (struct watcher *w, int server)
+server_condemn (struct watcher *w, int server)
 {
   if (server != -1)
     w->servers[server].condemned = true;
 }
 
-/* Kill those that must go.  Are all gone? */
+/* Kills the condemned servers.  Returns whether all have ended. */
 static bool
-fence (struct watcher *w)
+fence_servers (struct watcher *w)
 {
-  bool all = true;
+  bool all_ended = true;
 
   for (unsigned i = 0; i < SERVERS; ++i) {
     struct watched_server *s = &w->servers[i];
 
     if (s->pidfd == -1 || !s->condemned)
       continue;
-    if (happened (s->pidfd, POLLIN)) {
+    if (has_event (s->pidfd, POLLIN)) {
       s->condemned = false;
       s->links++;
-      detach_from_server (w, (int) i);
+      server_remove_link (w, (int) i);
       continue;
     }
     if (!s->killed)
       w->ops->kill (w->opaque, s->pidfd, s->pid);
     s->killed = true;
-    all = false;
+    all_ended = false;
   }
-  return all;
+  return all_ended;
 }
 
 /* ---- sockets ---- */
 
-/* Nothing more of it shall get to the server: what is not sent yet goes,
- * and the peer is reset.
+/* Throws away what was not sent yet, and resets the server's end, so that
+ * the server gets no more requests.
  */
 static void
-abort_link (int fd)
+link_abort (int fd)
 {
   const struct sockaddr none = { .sa_family = AF_UNSPEC };
   int domain = AF_UNIX;
@@ -147,37 +135,73 @@ abort_link (int fd)
 }
 
 static void
-drop_link (struct watcher *w, struct link *l)
+link_drop (struct watcher *w, struct link *l)
 {
   if (l->fd != -1)
     close (l->fd);
-  detach_from_server (w, l->server);
+  server_remove_link (w, l->server);
   *l = (struct link) { .fd = -1, .server = -1 };
 }
 
-/* The kernel has lost sockets, or will find that it has. */
 static void
-bury (struct watcher *w)
+retry_now (struct watcher *w)
+{
+  w->retry_at = 0;
+  w->retry_ms = RETRY_FIRST_MS;
+}
+
+static void
+back_off (struct watcher *w)
+{
+  w->retry_at = watcher_now (w) + w->retry_ms;
+  w->retry_ms = 2 * w->retry_ms < RETRY_LAST_MS ? 2 * w->retry_ms
+    : RETRY_LAST_MS;
+}
+
+/* Handles sockets that the kernel has lost, or will find lost. */
+static void
+reap_links (struct watcher *w)
 {
   for (unsigned i = 0; i < w->live; ) {
     struct link *l = &w->links[i];
 
-    if (!hung_up (l->fd)) {
+    if (!is_hung_up (l->fd)) {
       ++i;
       continue;
     }
-    abort_link (l->fd);
-    condemn (w, l->server);
-    drop_link (w, l);
+    link_abort (l->fd);
+    server_condemn (w, l->server);
+    link_drop (w, l);
     *l = w->links[--w->live];
     w->dead++;
-    w->unseen |= w->beginning;
-    w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
-    at_once (w);
+    w->readers = reader_transition (w->readers, READER_DIED);
+    w->readers_end_at = watcher_now (w) + READER_MS;
+    retry_now (w);
   }
-  if (w->spare.fd != -1 && hung_up (w->spare.fd))
-    drop_link (w, &w->spare);
+  if (w->spare.fd != -1 && is_hung_up (w->spare.fd))
+    link_drop (w, &w->spare);
 }
+
+/* The server of the unknown sockets ends, and with it all of them. */
+static void
+lose_former_server (struct watcher *w)
+{
+  server_remove_link (w, w->former);
+  w->former = -1;
+  w->dead = w->connections - w->live;
+  w->readers_end_at = watcher_now (w) + READER_MS;
+}
+
+static void
+reap_former_server (struct watcher *w)
+{
+  if (w->former == -1 || !has_event (w->servers[w->former].pidfd, POLLIN))
+    return;
+  lose_former_server (w);
+  retry_now (w);
+}
+
+/* ---- the kernel ---- */
 
 static bool
 is_taken (int fd)
@@ -189,36 +213,41 @@ is_taken (int fd)
     && (t.tv_sec != 0 || t.tv_usec != 0);
 }
 
-/* Offer FD.  Did the kernel take it? */
+/* Returns whether the kernel took FD.  Sets *GONE when it refused it since
+ * the device is not connected any more.
+ */
 static bool
-offer (struct watcher *w, int fd)
+offer_socket (struct watcher *w, int fd, bool *gone)
 {
-  if (w->ops->offer (w->opaque, fd) == -1)
-    w->gone = w->ops->connected (w->opaque) == 0;
+  *gone = w->ops->offer (w->opaque, fd) == -1
+    && w->ops->connected (w->opaque) == 0;
   return is_taken (fd);
 }
 
-/* Does nobody read from the sockets that are dead?  If so, COUNT is how
- * many read, or -1.
+/* Returns whether all readers of dead sockets have ended.  If so, *COUNT is
+ * the number of readers, or -1 if the kernel does not show them.
  */
 static bool
-is_quiet (struct watcher *w, int *count)
+have_dead_readers_ended (struct watcher *w, int *count)
 {
-  int64_t now = w->ops->now (w->opaque);
+  int64_t now = watcher_now (w);
 
   *count = w->ops->receivers (w->opaque);
   if (*count == -1)
-    return now >= w->quiet_at;
-  if ((w->unseen && now < w->quiet_at)
-      || (w->beginning && now < w->begun_at && (unsigned) *count < w->live))
+    return now >= w->readers_end_at;
+  if ((w->readers == READERS_LOST && now < w->readers_end_at)
+      || (w->readers != READERS_STARTED && now < w->reader_starts_by
+          && (unsigned) *count < w->live))
     return false;
-  w->beginning = w->unseen = false;
+  w->readers = reader_transition (w->readers, READERS_SETTLED);
   return (unsigned) *count + w->dead <= w->connections;
 }
 
-/* Has the kernel a dead socket?  It is offered another one. */
+/* Offers a socket that is shut down.  The kernel takes it if it has a dead
+ * one to replace.
+ */
 static bool
-probe (struct watcher *w)
+has_dead_socket (struct watcher *w, bool *gone)
 {
   int pair[2];
   bool taken;
@@ -227,180 +256,224 @@ probe (struct watcher *w)
     return false;
   shutdown (pair[0], SHUT_RDWR);
   close (pair[1]);
-  taken = offer (w, pair[0]);
+  taken = offer_socket (w, pair[0], gone);
   close (pair[0]);
   return taken;
 }
 
-/* How many of those not known are dead, as far as can be told. */
+/* Returns how many of the unknown sockets are certainly dead. */
 static unsigned
-count_dead (struct watcher *w)
+count_dead_sockets (struct watcher *w, bool *gone)
 {
   int readers;
 
-  if (w->ops->now (w->opaque) < w->quiet_at || !is_quiet (w, &readers))
+  if (watcher_now (w) < w->readers_end_at
+      || !have_dead_readers_ended (w, &readers))
     return 0;
-  if (readers == -1) {
-    if (!probe (w))
-      return 0;
-    /* Who still reads finds the end of that one. */
-    w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
-    return 1;
-  }
-  return w->connections - (unsigned) readers;
+  if (readers != -1)
+    return w->connections - (unsigned) readers;
+  if (!has_dead_socket (w, gone))
+    return 0;
+  /* A reader of the replaced socket finds the end of the new one. */
+  w->readers_end_at = watcher_now (w) + READER_MS;
+  return 1;
 }
 
-/* The server of those not known ends, and all of them with it. */
-static void
-lose_former (struct watcher *w)
-{
-  detach_from_server (w, w->former);
-  w->former = -1;
-  w->dead = w->connections - w->live;
-  w->quiet_at = w->ops->now (w->opaque) + WAIT_READER;
-}
+/* ---- the states ---- */
 
-/* Find out whether any of those not known is dead; if so, its server
- * goes.  May the next socket be offered?
+/* Each runs one state and returns an event, or EVENT_NONE to end the step
+ * after setting *TIMEOUT to the ms until the next one, -1 for never.
  */
-static bool
-ask_kernel (struct watcher *w)
+
+static enum watcher_event
+run_checking (struct watcher *w, int *timeout)
 {
-  if (w->dead > 0)
-    return true;
-  w->dead = count_dead (w);
-  if (w->dead == 0) {
-    later (w);
-    return false;
-  }
-  if (w->former != -1) {
-    condemn (w, w->former);
-    lose_former (w);
-  }
-  at_once (w);
-  return fence (w);
+  (void) timeout;
+  reap_links (w);
+  reap_former_server (w);
+  if (!fence_servers (w))
+    return EVENT_SERVER_LIVES;
+  return w->live == w->connections ? EVENT_ALL_LIVE : EVENT_SOME_MISSING;
 }
 
-/* The server of those not known has ended, and they will. */
-static void
-check_former (struct watcher *w)
+static enum watcher_event
+run_attached (struct watcher *w, int *timeout)
 {
-  if (w->former == -1 || !happened (w->servers[w->former].pidfd, POLLIN))
-    return;
-  lose_former (w);
-  at_once (w);
+  (void) w;
+  *timeout = -1;
+  return EVENT_NONE;
 }
 
-/* ---- connecting ---- */
+static enum watcher_event
+run_fencing (struct watcher *w, int *timeout)
+{
+  (void) w;
+  *timeout = FENCE_MS;
+  return EVENT_NONE;
+}
 
-/* A connection that may be offered.  1, 0 when it is under way, or -1. */
-static int
-get_spare (struct watcher *w, int *timeout)
+static enum watcher_event
+run_pausing (struct watcher *w, int *timeout)
+{
+  int64_t left = w->retry_at - watcher_now (w);
+
+  if (left > 0) {
+    *timeout = (int) left;
+    return EVENT_NONE;
+  }
+  return w->dead > 0 ? EVENT_DEAD_KNOWN : EVENT_DEAD_UNKNOWN;
+}
+
+/* The server of dead unknown sockets may still have their requests. */
+static enum watcher_event
+run_counting (struct watcher *w, int *timeout)
+{
+  bool gone = false;
+
+  (void) timeout;
+  w->dead = count_dead_sockets (w, &gone);
+  if (w->dead > 0 && w->former != -1) {
+    server_condemn (w, w->former);
+    lose_former_server (w);
+  }
+  if (gone)
+    return EVENT_DISCONNECTED;
+  if (w->dead == 0)
+    return EVENT_NONE_DEAD;
+  return fence_servers (w) ? EVENT_DEAD_FOUND : EVENT_SERVER_LIVES;
+}
+
+static enum watcher_event
+run_dialing (struct watcher *w, int *timeout)
 {
   struct nbd_dialed d = { .fd = -1, .pidfd = -1 };
-  int r;
 
   if (w->spare.fd != -1)
-    return 1;
-  r = w->ops->dial (w->opaque, &d, &w->polls[w->poll_count], timeout);
-  if (r == 0)
+    return EVENT_DIALED;
+  switch (w->ops->dial (w->opaque, &d, &w->polls[w->poll_count], timeout)) {
+  case 0:
     w->poll_count++;
-  if (r != 1)
-    return r;
+    return EVENT_NONE;
+  case -1:
+    return EVENT_DIAL_FAILED;
+  }
   w->spare.fd = d.fd;
-  w->spare.server = enter_server (w, d.pidfd, d.pid);
+  w->spare.server = server_add_link (w, d.pidfd, d.pid);
   if (d.pid != w->current) {
     w->current = d.pid;
     w->ops->server_changed (w->opaque, d.pid);
   }
-  return 1;
+  return EVENT_DIALED;
 }
 
+/* The kernel has the spare socket now. */
 static void
-take_spare (struct watcher *w)
+adopt_spare (struct watcher *w)
 {
   w->links[w->live++] = w->spare;
   w->spare = (struct link) { .fd = -1, .server = -1 };
   if (w->dead > 0)
     w->dead--;
   w->reconnects++;
-  w->beginning = true;
-  w->begun_at = w->ops->now (w->opaque) + WAIT_READER;
-  at_once (w);
+  w->readers = reader_transition (w->readers, READER_ADDED);
+  w->reader_starts_by = watcher_now (w) + READER_MS;
   w->ops->reconnected (w->opaque, w->live);
 }
 
-/* Not now.  What was thought dead may have been a reader that had not
- * begun, if it was not seen to die: then it is counted again.
+/* The one place where a socket is given to the kernel.  Dialing and
+ * counting took their time, so the other sockets are checked right before.
  */
-static void
-offer_later (struct watcher *w)
+static enum watcher_event
+run_offering (struct watcher *w, int *timeout)
 {
-  if (w->live + w->dead < w->connections)
-    w->dead = 0;
-  later (w);
-}
-
-/* The one place where a socket is given to the kernel, right after a
- * last look at the others: dialing and counting took their time.
- */
-static bool
-hand_over (struct watcher *w)
-{
+  bool gone, taken;
   unsigned dead;
   int readers;
 
-  bury (w);
+  (void) timeout;
+  reap_links (w);
   dead = w->dead;
-  if (!is_quiet (w, &readers)) {
-    if (readers == -1)
-      w->next = w->quiet_at;
-    else
-      offer_later (w);
-    return false;
-  }
-  bury (w);
-  if (w->dead != dead || !fence (w) || w->spare.fd == -1)
-    return false;
-  if (offer (w, w->spare.fd)) {
-    take_spare (w);
-    return true;
-  }
-  offer_later (w);
-  return false;
+  if (!have_dead_readers_ended (w, &readers))
+    return readers == -1 ? EVENT_READERS_HIDDEN : EVENT_READERS_LEFT;
+  reap_links (w);
+  if (w->dead != dead || !fence_servers (w) || w->spare.fd == -1)
+    return EVENT_LOSS;
+  taken = offer_socket (w, w->spare.fd, &gone);
+  if (taken)
+    adopt_spare (w);
+  return gone ? EVENT_DISCONNECTED : taken ? EVENT_TAKEN : EVENT_NOT_TAKEN;
 }
 
-/* Ms until this goes on; -1 when there is nothing to do. */
-static int
-go_on (struct watcher *w)
+/* Nothing is offered any more, but servers are still fenced. */
+static enum watcher_event
+run_gone (struct watcher *w, int *timeout)
 {
-  int timeout = WAIT_LAST;
+  reap_links (w);
+  reap_former_server (w);
+  fence_servers (w);
+  *timeout = -1;
+  return EVENT_NONE;
+}
 
-  for (;;) {
-    int64_t left;
+/* ---- the machine ---- */
 
-    bury (w);
-    check_former (w);
-    if (!fence (w))
-      return WAIT_FENCE;
-    if (w->live == w->connections || w->gone) {
-      drop_link (w, &w->spare);
-      return -1;
-    }
-    left = w->next - w->ops->now (w->opaque);
-    if (left > 0)
-      return (int) left;
-    if (!ask_kernel (w))
-      continue;
-    switch (get_spare (w, &timeout)) {
-    case 0:
-      return timeout;
-    case -1:
-      later (w);
-      continue;
-    }
-    hand_over (w);
+/* Dead sockets were inferred from missing readers: a reader that had not
+ * begun yet may have been taken for one that has ended.
+ */
+static void
+forget_inferred_deaths (struct watcher *w)
+{
+  if (w->live + w->dead < w->connections)
+    w->dead = 0;
+}
+
+static void
+do_action (struct watcher *w, enum watcher_action action)
+{
+  switch (action) {
+  case ACTION_RECOUNT:
+    forget_inferred_deaths (w);
+    back_off (w);
+    break;
+  case ACTION_BACK_OFF:
+    back_off (w);
+    break;
+  case ACTION_RETRY_NOW:
+    retry_now (w);
+    break;
+  case ACTION_AWAIT_READERS:
+    w->retry_at = w->readers_end_at;
+    break;
+  case ACTION_DROP_SPARE:
+    link_drop (w, &w->spare);
+    break;
+  case ACTION_NONE:
+  case WATCHER_ACTIONS:
+    break;
   }
+}
+
+static int
+run_machine (struct watcher *w)
+{
+  static enum watcher_event (*const run[]) (struct watcher *, int *) = {
+    [WATCHER_CHECKING] = run_checking, [WATCHER_ATTACHED] = run_attached,
+    [WATCHER_FENCING] = run_fencing, [WATCHER_PAUSING] = run_pausing,
+    [WATCHER_COUNTING] = run_counting, [WATCHER_DIALING] = run_dialing,
+    [WATCHER_OFFERING] = run_offering, [WATCHER_GONE] = run_gone,
+  };
+  enum watcher_event event = EVENT_STEP;
+  int timeout = -1;
+
+  while (event != EVENT_NONE) {
+    struct watcher_transition t = watcher_transition (w->state, event);
+
+    assert (t.next != WATCHER_REFUSED);
+    do_action (w, t.action);
+    w->state = t.next;
+    event = run[w->state] (w, &timeout);
+  }
+  return timeout;
 }
 
 /* ---- for the caller ---- */
@@ -417,7 +490,7 @@ watcher_step (struct watcher *w)
   int timeout;
 
   w->poll_count = 0;            /* dialing adds its own */
-  timeout = go_on (w);
+  timeout = run_machine (w);
   for (unsigned i = 0; i < w->live; ++i)
     add_poll (w, w->links[i].fd, POLLRDHUP);
   if (w->spare.fd != -1)
@@ -430,6 +503,18 @@ watcher_step (struct watcher *w)
   return timeout;
 }
 
+bool
+watcher_is_gone (const struct watcher *w)
+{
+  return w->state == WATCHER_GONE;
+}
+
+bool
+watcher_is_dead (const struct watcher *w)
+{
+  return w->dead == w->connections;
+}
+
 void
 watcher_start (struct watcher *w, const struct watcher_ops *ops, void *opaque,
                unsigned connections, const struct nbd_dialed *dialed,
@@ -437,27 +522,28 @@ watcher_start (struct watcher *w, const struct watcher_ops *ops, void *opaque,
 {
   *w = (struct watcher) {
     .ops = ops, .opaque = opaque, .connections = connections,
-    .spare = { .fd = -1, .server = -1 }, .former = -1, .wait = WAIT_FIRST,
+    .state = WATCHER_PAUSING, .readers = READERS_STARTING,
+    .spare = { .fd = -1, .server = -1 }, .former = -1,
+    .retry_ms = RETRY_FIRST_MS,
   };
   for (unsigned i = 0; i < SERVERS; ++i)
     w->servers[i].pidfd = -1;
   for (unsigned i = 0; i < count; ++i)
     w->links[w->live++] = (struct link) {
       .fd = dialed[i].fd,
-      .server = enter_server (w, dialed[i].pidfd, dialed[i].pid),
+      .server = server_add_link (w, dialed[i].pidfd, dialed[i].pid),
     };
-  w->beginning = true;
-  w->begun_at = w->quiet_at = ops->now (opaque) + WAIT_READER;
+  w->reader_starts_by = w->readers_end_at = watcher_now (w) + READER_MS;
   w->current = count > 0 ? dialed[0].pid : former_pid;
-  w->former = enter_server (w, former, former_pid);
+  w->former = server_add_link (w, former, former_pid);
 }
 
 void
 watcher_end (struct watcher *w)
 {
-  drop_link (w, &w->spare);
+  link_drop (w, &w->spare);
   while (w->live > 0)
-    drop_link (w, &w->links[--w->live]);
+    link_drop (w, &w->links[--w->live]);
   for (unsigned i = 0; i < SERVERS; ++i)
     if (w->servers[i].pidfd != -1)
       close (w->servers[i].pidfd);

@@ -81,7 +81,7 @@ finish (struct watching *w)
     watch_say (w, "%s is in use", device);
     return false;
   }
-  if (!w->watcher.gone
+  if (!watcher_is_gone (&w->watcher)
       && nbd_disconnect (&w->nl, w->a.index) == -1) {
     watch_say (w, "%s", w->nl.error);
     return false;
@@ -113,7 +113,7 @@ work (struct watching *w, const sigset_t *usual)
       continue;
     t = (struct timespec) { .tv_sec = ms / 1000,
                             .tv_nsec = ms % 1000 * 1000000 };
-    if (w->watcher.gone) {
+    if (watcher_is_gone (&w->watcher)) {
       watch_say (w, "somebody has disconnected /dev/nbd%d", w->a.index);
       return;
     }
@@ -141,7 +141,7 @@ run (struct watching *w, int index)
   if (!w->apart)
     watch_say (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
   work (w, &usual);
-  if (!w->apart && w->watcher.gone && watch_is_swap (&w->a, w->a.identifier))
+  if (!w->apart && watcher_is_gone (&w->watcher) && watch_is_swap (&w->a, w->a.identifier))
     return EXIT_FAILED;
   attach_release (&w->a);
   if (!w->apart)

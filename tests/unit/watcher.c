@@ -29,6 +29,11 @@
 #define SLOTS_MAX 4
 #define PEERS_MAX 64
 
+/* In which a step can end, as bits. */
+#define ENDS_STEP (1u << WATCHER_ATTACHED | 1u << WATCHER_FENCING \
+                   | 1u << WATCHER_PAUSING | 1u << WATCHER_DIALING \
+                   | 1u << WATCHER_GONE)
+
 /* ---- the world ---- */
 
 /* A server's end of a connection. */
@@ -71,6 +76,7 @@ struct world {
   int64_t now;
   int dialing;                  /* ticks */
   unsigned handed, kills, probes, resumed;
+  unsigned ended_in;            /* states in which steps ended, as bits */
   bool quiet;                   /* no more trouble */
   bool blind;                   /* readers can't be seen */
 };
@@ -423,6 +429,7 @@ check_polls (const struct watcher *watcher)
 {
   assert_uint_in_range (watcher->poll_count, 0, WATCHER_POLLS);
   assert_uint_in_range (watcher->live, 0, watcher->connections);
+  assert_true (ENDS_STEP >> watcher->state & 1);
 }
 
 /* As if it had polled: up to the time that it asked for. */
@@ -433,6 +440,7 @@ step (struct world *w, struct watcher *watcher)
   int64_t end = w->now + (ms < 0 ? 20 : ms);
 
   check_polls (watcher);
+  w->ended_in |= 1u << watcher->state;
   while (w->now < end
          && poll (watcher->polls, watcher->poll_count, 0) == 0)
     tick (w);
@@ -478,7 +486,7 @@ count_fds (void)
 static void
 test_chaos (void **state)
 {
-  unsigned handed = 0, kills = 0, resumed = 0, probes = 0;
+  unsigned handed = 0, kills = 0, resumed = 0, probes = 0, ended_in = 0;
   unsigned fds = count_fds ();
 
   (void) state;
@@ -505,11 +513,115 @@ test_chaos (void **state)
     kills += w.kills;
     resumed += w.resumed;
     probes += w.probes;
+    ended_in |= w.ended_in;
     assert_int_equal (count_fds (), fds);
   }
   print_message ("%u sockets taken, %u servers killed, %u watchers resumed, "
                  "%u probes\n", handed, kills, resumed, probes);
   assert_true (handed > 0 && kills > 0 && resumed > 0 && probes > 0);
+  assert_int_equal (ended_in, ENDS_STEP & ~(1u << WATCHER_GONE));
+}
+
+/* ---- the states ---- */
+
+static bool
+is_legal (enum watcher_state state, enum watcher_event event)
+{
+  return watcher_transition (state, event).next != WATCHER_REFUSED;
+}
+
+/* Every transition that is allowed, and no other one. */
+static void
+test_transitions (void **state)
+{
+  static const struct {
+    enum watcher_state from;
+    enum watcher_event event;
+    enum watcher_state to;
+    enum watcher_action action;
+  } legal[] = {
+    { WATCHER_CHECKING, EVENT_SERVER_LIVES, WATCHER_FENCING, ACTION_NONE },
+    { WATCHER_CHECKING, EVENT_ALL_LIVE, WATCHER_ATTACHED, ACTION_DROP_SPARE },
+    { WATCHER_CHECKING, EVENT_SOME_MISSING, WATCHER_PAUSING, ACTION_NONE },
+    { WATCHER_ATTACHED, EVENT_STEP, WATCHER_CHECKING, ACTION_NONE },
+    { WATCHER_FENCING, EVENT_STEP, WATCHER_CHECKING, ACTION_NONE },
+    { WATCHER_PAUSING, EVENT_STEP, WATCHER_CHECKING, ACTION_NONE },
+    { WATCHER_PAUSING, EVENT_DEAD_KNOWN, WATCHER_DIALING, ACTION_NONE },
+    { WATCHER_PAUSING, EVENT_DEAD_UNKNOWN, WATCHER_COUNTING, ACTION_NONE },
+    { WATCHER_COUNTING, EVENT_NONE_DEAD, WATCHER_CHECKING, ACTION_BACK_OFF },
+    { WATCHER_COUNTING, EVENT_SERVER_LIVES, WATCHER_CHECKING,
+      ACTION_RETRY_NOW },
+    { WATCHER_COUNTING, EVENT_DEAD_FOUND, WATCHER_DIALING, ACTION_RETRY_NOW },
+    { WATCHER_COUNTING, EVENT_DISCONNECTED, WATCHER_GONE, ACTION_DROP_SPARE },
+    { WATCHER_DIALING, EVENT_STEP, WATCHER_CHECKING, ACTION_NONE },
+    { WATCHER_DIALING, EVENT_DIAL_FAILED, WATCHER_CHECKING, ACTION_BACK_OFF },
+    { WATCHER_DIALING, EVENT_DIALED, WATCHER_OFFERING, ACTION_NONE },
+    { WATCHER_OFFERING, EVENT_LOSS, WATCHER_CHECKING, ACTION_NONE },
+    { WATCHER_OFFERING, EVENT_READERS_LEFT, WATCHER_CHECKING,
+      ACTION_RECOUNT },
+    { WATCHER_OFFERING, EVENT_READERS_HIDDEN, WATCHER_CHECKING,
+      ACTION_AWAIT_READERS },
+    { WATCHER_OFFERING, EVENT_NOT_TAKEN, WATCHER_CHECKING, ACTION_RECOUNT },
+    { WATCHER_OFFERING, EVENT_TAKEN, WATCHER_CHECKING, ACTION_RETRY_NOW },
+    { WATCHER_OFFERING, EVENT_DISCONNECTED, WATCHER_GONE, ACTION_DROP_SPARE },
+    { WATCHER_GONE, EVENT_STEP, WATCHER_GONE, ACTION_NONE },
+  };
+  const size_t count = sizeof legal / sizeof legal[0];
+  size_t found = 0;
+
+  (void) state;
+  for (size_t i = 0; i < count; ++i) {
+    struct watcher_transition t = watcher_transition (legal[i].from,
+                                                      legal[i].event);
+
+    assert_int_equal (t.next, legal[i].to);
+    assert_int_equal (t.action, legal[i].action);
+  }
+  for (unsigned s = 0; s < WATCHER_STATES; ++s)
+    for (unsigned e = 0; e < WATCHER_EVENTS; ++e)
+      found += is_legal (s, e);
+  assert_int_equal (found, count);
+}
+
+/* A step can begin where one can end, and nowhere else.  Every event can
+ * happen, but for that which ends a step; every state can be left.
+ */
+static void
+test_steps (void **state)
+{
+  (void) state;
+  for (unsigned s = 0; s < WATCHER_STATES; ++s) {
+    unsigned events = 0;
+
+    assert_int_equal (is_legal (s, EVENT_STEP), (ENDS_STEP >> s & 1) != 0);
+    for (unsigned e = 0; e < WATCHER_EVENTS; ++e)
+      events += is_legal (s, e);
+    assert_int_equal (events > 0, s != WATCHER_REFUSED);
+  }
+  for (unsigned e = 0; e < WATCHER_EVENTS; ++e) {
+    unsigned states = 0;
+
+    for (unsigned s = 0; s < WATCHER_STATES; ++s)
+      states += is_legal (s, e);
+    assert_int_equal (states > 0, e != EVENT_NONE);
+  }
+}
+
+/* A reader that dies is only missed while the newest one may not have
+ * started; a count that can be trusted ends all doubt.
+ */
+static void
+test_reader_transitions (void **state)
+{
+  (void) state;
+  for (unsigned s = 0; s < READER_STATES; ++s) {
+    assert_int_equal (reader_transition (s, READER_ADDED),
+                      s == READERS_LOST ? READERS_LOST : READERS_STARTING);
+    assert_int_equal (reader_transition (s, READER_DIED),
+                      s == READERS_STARTED ? READERS_STARTED : READERS_LOST);
+    assert_int_equal (reader_transition (s, READERS_SETTLED),
+                      READERS_STARTED);
+  }
 }
 
 /* ---- one thing at a time ---- */
@@ -637,9 +749,9 @@ test_gone (void **state)
   others.offer = refuse;
   watcher.ops = &others;
   begin_death (&w);
-  for (int i = 0; i < 1000 && !watcher.gone; ++i)
+  for (int i = 0; i < 1000 && !watcher_is_gone (&watcher); ++i)
     step (&w, &watcher);
-  assert_true (watcher.gone);
+  assert_true (watcher_is_gone (&watcher));
   assert_int_equal (watcher_step (&watcher), -1);
   clean (&w, &watcher);
 }
@@ -660,7 +772,7 @@ test_not_gone (void **state)
   begin_death (&w);
   for (int i = 0; i < 1000; ++i)
     step (&w, &watcher);
-  assert_false (watcher.gone);
+  assert_false (watcher_is_gone (&watcher));
   watcher.ops = &ops;
   settle (&w, &watcher);
   clean (&w, &watcher);
@@ -736,6 +848,9 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_transitions),
+    cmocka_unit_test (test_steps),
+    cmocka_unit_test (test_reader_transitions),
     cmocka_unit_test (test_idle),
     cmocka_unit_test (test_resume_of_the_living),
     cmocka_unit_test (test_resume_then_death),
