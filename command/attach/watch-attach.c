@@ -17,7 +17,9 @@
 #include "nbd-device.h"
 #include "watch-process.h"
 
-/* Dial all connections of a new device, each within MS. */
+/* Dials all connections of a new device.  *COUNT descriptors are the
+ * caller's, also on failure.
+ */
 static int
 dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
           int ms)
@@ -26,7 +28,7 @@ dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
     struct nbd_dialed *d = &list[*count];
 
     if (nbd_dial (&w->dial, &w->address, ms) == -1) {
-      watch_say (w, "%s: %s", w->a.uri, w->dial.error);
+      watch_log (w, "%s: %s", w->a.uri, w->dial.error);
       return -1;
     }
     *d = w->dial.result;
@@ -34,25 +36,26 @@ dial_all (struct watching *w, struct nbd_dialed *list, unsigned *count,
       w->a.block_size = MAX (w->a.block_size, d->block_min);
       w->a.size = align_down (d->size, w->a.block_size);
     }
-    if (!watch_is_same_disk (w, d)) {
+    if (!watch_verify_disk (w, d)) {
       ++*count;
       return -1;
     }
   }
   if (w->a.size == 0)
-    return watch_refuse (w, "the disk is smaller than a block");
+    return watch_log_error (w, "the export is smaller than a block");
   if (w->a.block_size > WATCH_BLOCK_SIZE)
-    return watch_refuse (w, "the server takes only blocks that are larger "
-                         "than a page");
+    return watch_log_error (w, "the server accepts only blocks that are "
+                            "larger than a page");
   if (w->a.connections > 1 && !(list[0].flags & (1 << 8)))
-    return watch_refuse (w, "the server allows no more than one connection");
+    return watch_log_error (w, "the server allows no more than one "
+                            "connection");
   return 0;
 }
 
 /* ---- the queue ---- */
 
-/* The kernel has not set one: io_timeout, if it is ours, is somebody
- * else's, too.
+/* The kernel has not set io_timeout, so a value that equals ours is not
+ * ours.
  */
 #define NO_TIMEOUT UINT64_C (0)
 
@@ -62,19 +65,20 @@ set_queue (struct watching *w)
   char refused[128];
 
   if (!queue_set (w->a.index, refused, sizeof refused))
-    watch_say (w, "goes on with a queue that is not set: %s", refused);
+    watch_log (w, "the queue of the device keeps a setting: %s", refused);
 }
 
-/* A half of a mirror that comes back is always needed. */
+/* A member that returns to its mirror is connected even without a record. */
 static int
-write_down (struct watching *w)
+save_new_record (struct watching *w)
 {
-  watch_save (w);
-  return w->saved || w->apart ? 0 : -1;
+  watch_save_record (w);
+  return w->saved || w->detached ? 0 : -1;
 }
 
-/* Before /dev/nbdINDEX is connected: see what its queue is set to, be it by
- * a watcher that has not put it back, which may have been this one.
+/* Records how the queue of /dev/nbdINDEX is set before the device is
+ * connected.  A former watcher, which may have been this one, may not have
+ * restored it: then its record has the original values.
  */
 static int
 prepare_queue (struct watching *w, int index)
@@ -89,21 +93,21 @@ prepare_queue (struct watching *w, int index)
     queue_inherit (&q, index, w->a.timeout, &w->a.queue, w->a.timeout);
   w->a.index = index;
   w->a.queue = q;
-  if (write_down (w) == -1)
+  if (save_new_record (w) == -1)
     return -1;
-  /* What could not be written down is not changed. */
+  /* Settings that could not be recorded are not changed. */
   if (w->saved)
     set_queue (w);
   return 0;
 }
 
-/* The kernel has chosen a device, since all that there were are in use. */
+/* The kernel has made a new device, since all others are in use. */
 static int
-take_new_queue (struct watching *w)
+prepare_new_queue (struct watching *w)
 {
   queue_remember (&w->a.queue, w->a.index, w->a.timeout);
   queue_is_new (&w->a.queue);
-  if (write_down (w) == -1) {
+  if (save_new_record (w) == -1) {
     nbd_disconnect (&w->nl, w->a.index);
     return -1;
   }
@@ -113,11 +117,11 @@ take_new_queue (struct watching *w)
 
 /* ---- a new device ---- */
 
-/* Connect /dev/nbdINDEX, or with -1 one that the kernel makes.  -1 with
- * errno EBUSY: another process has it.
+/* Connects /dev/nbdINDEX, or for -1 one that the kernel makes.  Returns -1
+ * with errno EBUSY when another process has it.
  */
 static int
-connect_one (struct watching *w, int index, const struct nbd_dialed *list,
+connect_index (struct watching *w, int index, const struct nbd_dialed *list,
              unsigned count)
 {
   const struct attachment before = w->a;
@@ -137,26 +141,26 @@ connect_one (struct watching *w, int index, const struct nbd_dialed *list,
     return -1;
   }
   if (nbd_connect (&w->nl, &setup, fds, count, &w->a.index) == 0)
-    return prepared ? 0 : take_new_queue (w);
+    return prepared ? 0 : prepare_new_queue (w);
   err = errno;
   if (prepared) {
     queue_restore (&w->a.queue, index, NO_TIMEOUT);
     w->a = before;
     if (w->a.index != -1)
-      watch_save (w);
+      watch_save_record (w);
   }
-  watch_say (w, "%s", w->nl.error);
+  watch_log (w, "%s", w->nl.error);
   errno = err;
   return -1;
 }
 
 static int
-connect_any (struct watching *w, const struct nbd_dialed *list,
+connect_free (struct watching *w, const struct nbd_dialed *list,
              unsigned count)
 {
   for (int index = -1; ; ) {
     index = nbd_device_free (index + 1);
-    if (connect_one (w, index, list, count) == 0)
+    if (connect_index (w, index, list, count) == 0)
       return 0;
     if (errno != EBUSY || index == -1)
       return -1;
@@ -164,15 +168,15 @@ connect_any (struct watching *w, const struct nbd_dialed *list,
 }
 
 static int
-connect_all (struct watching *w, int index, const struct nbd_dialed *list,
+connect_device (struct watching *w, int index, const struct nbd_dialed *list,
              unsigned count)
 {
-  if ((index == -1 ? connect_any (w, list, count)
-       : connect_one (w, index, list, count)) == -1)
+  if ((index == -1 ? connect_free (w, list, count)
+       : connect_index (w, index, list, count)) == -1)
     return -1;
   w->a.server = list[0].pid;
   w->a.server_start = process_start_time (list[0].pid);
-  if (write_down (w) == 0)
+  if (save_new_record (w) == 0)
     return 0;
   nbd_disconnect (&w->nl, w->a.index);
   queue_restore (&w->a.queue, w->a.index, w->a.timeout);
@@ -180,13 +184,13 @@ connect_all (struct watching *w, int index, const struct nbd_dialed *list,
 }
 
 int
-watch_attach (struct watching *w, int index, int ms)
+watch_connect_device (struct watching *w, int index, int ms)
 {
   struct nbd_dialed list[WATCHER_CONNECTIONS] = { { .fd = -1 } };
   unsigned count;
 
   if (dial_all (w, list, &count, ms) == 0
-      && connect_all (w, index, list, count) == 0) {
+      && connect_device (w, index, list, count) == 0) {
     watcher_start (&w->watcher, &watch_ops, w, count, list, count, -1, 0);
     return 0;
   }
@@ -198,11 +202,11 @@ watch_attach (struct watching *w, int index, int ms)
   return -1;
 }
 
-/* Nobody has written down which server it was: then it may be any, and
- * is not to be trusted.
+/* The former server was not recorded.  It may be the present one, which is
+ * then fenced if it has lost a connection.
  */
 static int
-present_server (struct watching *w)
+dial_present_server (struct watching *w)
 {
   if (!w->address.local
       || nbd_dial (&w->dial, &w->address, WATCH_DIAL_MS) == -1)
@@ -213,21 +217,21 @@ present_server (struct watching *w)
   return w->dial.result.pidfd;
 }
 
-/* A descriptor of the server that was the last, if that still lives. */
+/* A pidfd of the recorded server, or -1 if it has ended. */
 static int
-former_server (const struct attachment *a)
+open_former_server (const struct attachment *a)
 {
   struct process p = NO_PROCESS;
 
-  /* Of one that had ended before it was written down there is no start. */
+  /* No start was recorded for a server that had ended before. */
   if (a->server > 0 && a->server_start > 0)
     process_open (&p, a->server, a->server_start);
   return p.fd;
 }
 
-/* Go on with the device of a watcher that was killed. */
+/* Continues with the device of a watcher that was killed. */
 static bool
-resume (struct watching *w, const struct attachment *old, bool known)
+resume_connected (struct watching *w, const struct attachment *old, bool known)
 {
   int pidfd;
 
@@ -239,7 +243,7 @@ resume (struct watching *w, const struct attachment *old, bool known)
     return false;
   w->a.size = nbd_device_size (w->a.index);
   if (known) {
-    /* A watcher of a former version wrote none down. */
+    /* Former versions did not record it. */
     w->a.block_size = old->block_size ? old->block_size : WATCH_BLOCK_SIZE;
     w->a.connections = old->connections;
     w->a.timeout = old->timeout;
@@ -255,17 +259,18 @@ resume (struct watching *w, const struct attachment *old, bool known)
     w->a.queue = old->queue;
   else
     queue_is_new (&w->a.queue);
-  pidfd = known ? former_server (&w->a) : present_server (w);
+  pidfd = known ? open_former_server (&w->a)
+    : dial_present_server (w);
   watcher_start (&w->watcher, &watch_ops, w, (unsigned) w->a.connections,
                  NULL, 0, pidfd, w->a.server);
-  watch_save (w);
-  watch_say (w, "goes on with /dev/nbd%d", w->a.index);
+  watch_save_record (w);
+  watch_log (w, "continues with /dev/nbd%d", w->a.index);
   return true;
 }
 
-/* ... or with a half of a mirror that was given up. */
+/* Continues without a device, which was given up as a member of a mirror. */
 static bool
-resume_apart (struct watching *w, const struct attachment *old)
+resume_detached (struct watching *w, const struct attachment *old)
 {
   if (!w->mirror || old->array[0] == '\0')
     return false;
@@ -273,8 +278,8 @@ resume_apart (struct watching *w, const struct attachment *old)
   w->a.reconnects = old->reconnects;
   strcpy (w->a.array, old->array);
   w->a.queue = old->queue;
-  w->apart = true;
-  watch_save (w);
+  w->detached = true;
+  watch_save_record (w);
   return true;
 }
 
@@ -292,7 +297,7 @@ watch_is_swap (const struct attachment *a, const char *identifier)
 }
 
 int
-watch_begin (struct watching *w, int index)
+watch_open_device (struct watching *w, int index)
 {
   struct attachment old;
   bool known = attach_read (&old, w->a.name) == 0;
@@ -303,24 +308,25 @@ watch_begin (struct watching *w, int index)
   w->file = attach_open (w->a.name);
   err = errno;
   if (w->file == -1 && (err == EBUSY || !alone))
-    return watch_refuse (w, "another watcher is at work");
-  if (resume (w, &old, known) || (known && resume_apart (w, &old)))
+    return watch_log_error (w, "another watcher of this name is running");
+  if (resume_connected (w, &old, known)
+      || (known && resume_detached (w, &old)))
     return 0;
-  /* Without its file, no new device is attached. */
+  /* No new device is connected without a record. */
   if (w->file == -1) {
-    watch_say (w, "%s: %s", run_path (path, w->a.name, "attach"),
+    watch_log (w, "%s: %s", run_path (path, w->a.name, "attach"),
                strerror (err));
     return -1;
   }
   if (known && watch_is_swap (&old, w->a.identifier))
-    return watch_refuse (w, "its device is in use as swap, but not found "
-                         "connected");
+    return watch_log_error (w, "its device is in use as swap, but does not "
+                            "seem to be connected");
   if (known && !nbd_device_foreign (old.index, w->a.identifier))
     queue_restore (&old.queue, old.index, old.timeout);
-  if (watch_attach (w, index, WATCH_DIAL_MS) == 0)
+  if (watch_connect_device (w, index, WATCH_DIAL_MS) == 0)
     return 0;
   if (w->mirror && w->member_of) {
-    watch_member_begin_apart (w);
+    watch_start_detached (w);
     return 0;
   }
   attach_forget (w->a.name);

@@ -13,41 +13,41 @@
 #include "nbd-device.h"
 #include "watch-process.h"
 
-#define DIAL_AGAIN_MS 2000      /* nobody waits for a half that was given up */
-#define LEAVE_TICK 100
-#define JOIN_MS 5000
+#define DIAL_AGAIN_MS 2000      /* no request waits for a detached member */
+#define LEAVE_TICK_MS 100
+#define JOIN_MS 5000            /* for mdadm to add the member by itself */
 
-/* What the kernel still has fails, at once.  What the server still has is
- * of no more account: it is brought up to date before it is read.
- */
 _Static_assert (CONF_CONNECTIONS_MAX == WATCHER_CONNECTIONS,
-                "what a watcher can have");
+                "the connections that a watcher can have");
 
+/* Requests that the kernel still has fail at once.  Requests that the server
+ * still has do no harm: the member is resynced before it is read.
+ */
 static void
-give_up (struct watching *w)
+detach_member (struct watching *w)
 {
   if (nbd_disconnect (&w->nl, w->a.index) == -1) {
-    watch_say (w, "%s", w->nl.error);
+    watch_log (w, "%s", w->nl.error);
     return;
   }
-  watch_say (w, "%s is given up: /dev/%s goes on without /dev/nbd%d", w->a.uri,
-             w->a.array, w->a.index);
+  watch_log (w, "%s is given up: /dev/%s continues without /dev/nbd%d",
+             w->a.uri, w->a.array, w->a.index);
   if (w->dialing)
     nbd_dial_end (&w->dial);
   w->dialing = false;
   watcher_end (&w->watcher);
-  w->apart = true;
+  w->detached = true;
 }
 
 void
-watch_member_begin_apart (struct watching *w)
+watch_start_detached (struct watching *w)
 {
   w->a.index = -1;
   w->a.array[0] = '\0';
-  w->apart = true;
+  w->detached = true;
 }
 
-/* The number that it had, unless that is somebody else's by now. */
+/* The former number, unless the device belongs to another user by now. */
 static int
 wanted_index (struct watching *w)
 {
@@ -56,37 +56,37 @@ wanted_index (struct watching *w)
 }
 
 bool
-watch_member_return (struct watching *w, const sigset_t *usual)
+watch_reattach_member (struct watching *w, const sigset_t *unblocked)
 {
-  const struct timespec tick = { .tv_nsec = LEAVE_TICK * 1000000 };
+  const struct timespec tick = { .tv_nsec = LEAVE_TICK_MS * 1000000 };
   int64_t next = 0;
   bool left = false;
 
-  for (; !watch_is_told_to_end (); ppoll (NULL, 0, &tick, usual)) {
+  for (; !watch_is_stopping (); ppoll (NULL, 0, &tick, unblocked)) {
     left = left || member_leave (&w->member);
     if (!left || now_ms () < next)
       continue;
     w->knows_disk = false;
     if (w->a.index == -1)
       w->a.size = 0;
-    if (watch_attach (w, wanted_index (w), DIAL_AGAIN_MS) == 0)
+    if (watch_connect_device (w, wanted_index (w), DIAL_AGAIN_MS) == 0)
       break;
     next = now_ms () + DIAL_AGAIN_MS;
   }
-  if (watch_is_told_to_end ())
+  if (watch_is_stopping ())
     return false;
-  w->apart = false;
+  w->detached = false;
   member_begin (&w->member, w->a.index, w->a.array);
-  watch_reconnected (w, (unsigned) w->a.connections);
+  watch_on_reconnected (w, (unsigned) w->a.connections);
   return true;
 }
 
-/* One that came when the mirror had begun without it is in no array; others
- * of the same name are.  mdadm may be putting it together at this moment: it
- * gets time to come to this half by itself.
+/* A member that connected after the mirror had started without it is in no
+ * array, but others of the same name are.  mdadm may be assembling the array
+ * at this moment, so it gets time to add this member by itself.
  */
 static void
-find_others (struct watching *w)
+find_array_of_others (struct watching *w)
 {
   char name[sizeof w->a.name];
   struct attachment other;
@@ -101,39 +101,39 @@ find_others (struct watching *w)
       continue;
     strcpy (w->a.array, other.array);
     w->member.next_add = now_ms () + JOIN_MS;
-    watch_save (w);
+    watch_save_record (w);
     return;
   }
 }
 
 void
-watch_member_look (struct watching *w)
+watch_check_member (struct watching *w)
 {
   bool dead = watcher_is_dead (&w->watcher);
   char text[160];
 
   if (!dead && w->member_of && w->a.array[0] == '\0')
-    find_others (w);
+    find_array_of_others (w);
 
   switch (member_look (&w->member, dead, now_ms (), text, sizeof text)) {
   case HALF_QUIET:
     break;
   case HALF_FOUND:
-    watch_save (w);
+    watch_save_record (w);
     break;
   case HALF_GIVE_UP:
-    give_up (w);
+    detach_member (w);
     break;
   case HALF_ADDING:
-    watch_say (w, "/dev/nbd%d is given back to /dev/%s", w->a.index,
+    watch_log (w, "adding /dev/nbd%d to /dev/%s again", w->a.index,
                w->a.array);
     break;
   case HALF_ADDED:
-    watch_say (w, "/dev/%s has /dev/nbd%d again, and brings it up to date",
+    watch_log (w, "/dev/%s has /dev/nbd%d again and resyncs it",
                w->a.array, w->a.index);
     break;
   case HALF_NOT_ADDED:
-    watch_say (w, "/dev/%s does not take /dev/nbd%d: %s", w->a.array,
+    watch_log (w, "/dev/%s does not accept /dev/nbd%d: %s", w->a.array,
                w->a.index, text);
     break;
   }

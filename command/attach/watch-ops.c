@@ -17,27 +17,26 @@
 #include "nbd-receivers.h"
 #include "watch-process.h"
 
-/* How often it is looked whether the file is there. */
-#define FILE_EVERY_MS 2000
+#define RECORD_CHECK_MS 2000    /* how often NAME.attach is checked */
 
 static int64_t
-now (void *opaque)
+clock_now (void *opaque)
 {
   (void) opaque;
   return now_ms ();
 }
 
-/* Pages that are not those that were written are worse than none. */
+/* Wrong pages are worse than none. */
 bool
-watch_is_same_disk (struct watching *w, const struct nbd_dialed *d)
+watch_verify_disk (struct watching *w, const struct nbd_dialed *d)
 {
   if (align_down (d->size, w->a.block_size) != w->a.size) {
-    watch_say (w, "%s has another export size: %" PRIu64 ", not %" PRIu64
+    watch_log (w, "%s has another export size: %" PRIu64 ", not %" PRIu64
                "; it is not connected", w->a.uri, d->size, w->a.size);
     return false;
   }
   if (d->block_min > w->a.block_size) {
-    watch_say (w, "%s takes no blocks of %" PRIu64 " bytes any more; it is "
+    watch_log (w, "%s no longer accepts blocks of %" PRIu64 " bytes; it is "
                "not connected", w->a.uri, w->a.block_size);
     return false;
   }
@@ -45,7 +44,7 @@ watch_is_same_disk (struct watching *w, const struct nbd_dialed *d)
     strcpy (w->a.description, d->description);
   w->knows_disk = true;
   if (strcmp (d->description, w->a.description) != 0) {
-    watch_say (w, "%s has lost the pages of /dev/nbd%d: it is now \"%s\", not "
+    watch_log (w, "%s has lost the pages of /dev/nbd%d: it is now \"%s\", not "
                "\"%s\"; it is not connected", w->a.uri, w->a.index,
                d->description, w->a.description);
     return false;
@@ -54,7 +53,8 @@ watch_is_same_disk (struct watching *w, const struct nbd_dialed *d)
 }
 
 static int
-dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
+dial_server (void *opaque, struct nbd_dialed *d, struct pollfd *p,
+             int *timeout)
 {
   struct watching *w = opaque;
   int r;
@@ -64,7 +64,7 @@ dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
   r = nbd_dial_step (&w->dial);
   w->dialing = r == 0;
   if (r == -1)
-    watch_say (w, "%s: %s; trying again", w->a.uri, w->dial.error);
+    watch_log (w, "%s: %s; trying again", w->a.uri, w->dial.error);
   if (r == 0) {
     *p = (struct pollfd) { .fd = -1 };
     p->fd = nbd_dial_fd (&w->dial, &p->events);
@@ -73,7 +73,7 @@ dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
   if (r != 1)
     return r;
   *d = w->dial.result;
-  if (watch_is_same_disk (w, d))
+  if (watch_verify_disk (w, d))
     return 1;
   close (d->fd);
   if (d->pidfd != -1)
@@ -82,27 +82,27 @@ dial (void *opaque, struct nbd_dialed *d, struct pollfd *p, int *timeout)
 }
 
 static int
-offer (void *opaque, int fd)
+offer_socket (void *opaque, int fd)
 {
   struct watching *w = opaque;
 
   if (nbd_reconfigure (&w->nl, w->a.index, w->a.identifier, fd) == 0)
     return 0;
-  watch_say (w, "%s", w->nl.error);
+  watch_log (w, "%s", w->nl.error);
   return -1;
 }
 
 static int
-receivers (void *opaque)
+count_receivers (void *opaque)
 {
   struct watching *w = opaque;
 
   return nbd_receivers (w->a.index);
 }
 
-/* Who is not sure stays: a device that nobody watches is lost. */
+/* In doubt the watcher stays: a device without a watcher is lost. */
 static int
-connected (void *opaque)
+is_connected (void *opaque)
 {
   struct watching *w = opaque;
   bool yes;
@@ -117,29 +117,29 @@ kill_server (void *opaque, int pidfd, pid_t pid)
 {
   struct watching *w = opaque;
 
-  /* It may be about to end by itself: then this changes nothing. */
+  /* If it is about to end by itself, this changes nothing. */
   syscall (SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-  watch_say (w, "/dev/nbd%d lost a connection to the server (pid %d); it must "
-             "be gone before there are new ones", w->a.index, (int) pid);
+  watch_log (w, "/dev/nbd%d lost a connection to the server (pid %d); "
+             "killing it before connecting again", w->a.index, (int) pid);
 }
 
 void
-watch_save (struct watching *w)
+watch_save_record (struct watching *w)
 {
   w->saved = attach_write (w->file, &w->a) == 0;
   if (!w->saved)
-    watch_say (w, "%s.attach: %s", w->a.name, strerror (errno));
+    watch_log (w, "%s.attach: %s", w->a.name, strerror (errno));
 }
 
 int
-watch_keep_file (struct watching *w)
+watch_maintain_record (struct watching *w)
 {
   int64_t left = w->file_next - now_ms ();
   int fd;
 
   if (left > 0)
     return (int) left;
-  w->file_next = now_ms () + FILE_EVERY_MS;
+  w->file_next = now_ms () + RECORD_CHECK_MS;
   if (!attach_is_there (w->file, w->a.name)
       && (fd = attach_open (w->a.name)) != -1) {
     if (w->file != -1)
@@ -148,42 +148,42 @@ watch_keep_file (struct watching *w)
     w->saved = false;
   }
   if (!w->saved)
-    watch_save (w);
-  return FILE_EVERY_MS;
+    watch_save_record (w);
+  return RECORD_CHECK_MS;
 }
 
-/* Before anything of the new server's is offered: a successor of ours
- * must not take its sockets for those of a server that has ended.
+/* Saved before a socket of the new server is offered: a successor of this
+ * watcher must not take that socket for one of a server that has ended.
  */
 static void
-server_changed (void *opaque, pid_t pid)
+on_server_changed (void *opaque, pid_t pid)
 {
   struct watching *w = opaque;
 
   w->a.server = pid;
   w->a.server_start = pid > 0 ? process_start_time (pid) : 0;
-  watch_save (w);
+  watch_save_record (w);
 }
 
 void
-watch_reconnected (void *opaque, unsigned live)
+watch_on_reconnected (void *opaque, unsigned live)
 {
   struct watching *w = opaque;
 
   w->a.reconnects++;
-  watch_save (w);
-  w->said[0] = '\0';
-  watch_say (w, "/dev/nbd%d: connected again, %u of %" PRIu64, w->a.index,
+  watch_save_record (w);
+  w->last_message[0] = '\0';
+  watch_log (w, "/dev/nbd%d: connected again, %u of %" PRIu64, w->a.index,
              live, w->a.connections);
 }
 
 const struct watcher_ops watch_ops = {
-  .now = now,
-  .dial = dial,
-  .offer = offer,
-  .receivers = receivers,
-  .connected = connected,
+  .now = clock_now,
+  .dial = dial_server,
+  .offer = offer_socket,
+  .receivers = count_receivers,
+  .connected = is_connected,
   .kill = kill_server,
-  .server_changed = server_changed,
-  .reconnected = watch_reconnected,
+  .server_changed = on_server_changed,
+  .reconnected = watch_on_reconnected,
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +13,54 @@
 
 #include "watch-process.h"
 
-/* To standard error, if it takes it at once: who reads there may itself
- * be waiting for what we are about to repair.
+/* ---- signals ---- */
+
+static volatile sig_atomic_t stopping;
+
+static void
+on_stop_signal (int signal)
+{
+  (void) signal;
+  stopping = 1;
+}
+
+void
+watch_catch_signals (sigset_t *unblocked)
+{
+  struct sigaction action = { .sa_handler = on_stop_signal };
+  sigset_t block;
+
+  sigaction (SIGTERM, &action, NULL);
+  sigaction (SIGINT, &action, NULL);
+  signal (SIGPIPE, SIG_IGN);
+  signal (SIGHUP, SIG_IGN);
+  sigemptyset (&block);
+  sigaddset (&block, SIGTERM);
+  sigaddset (&block, SIGINT);
+  sigprocmask (SIG_BLOCK, &block, unblocked);
+  sigdelset (unblocked, SIGTERM);
+  sigdelset (unblocked, SIGINT);
+}
+
+bool
+watch_is_stopping (void)
+{
+  return stopping;
+}
+
+void
+watch_clear_stop (void)
+{
+  stopping = 0;
+}
+
+/* ---- the log ---- */
+
+/* The line is dropped if standard error does not take it at once: its
+ * reader may wait for the device that we are about to repair.
  */
 static void
-put_line (const char *line)
+write_line (const char *line)
 {
   struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
   size_t length = strlen (line);
@@ -28,9 +72,8 @@ put_line (const char *line)
     return;
 }
 
-/* Not the same twice in a row. */
 void
-watch_say (struct watching *w, const char *format, ...)
+watch_log (struct watching *w, const char *format, ...)
 {
   char line[256];
   size_t length;
@@ -42,15 +85,15 @@ watch_say (struct watching *w, const char *format, ...)
   vsnprintf (line + length, sizeof line - length - 1, format, ap);
   va_end (ap);
   strcat (line, "\n");
-  if (strcmp (line, w->said) == 0)
+  if (strcmp (line, w->last_message) == 0)
     return;
-  strcpy (w->said, line);
-  put_line (line);
+  strcpy (w->last_message, line);
+  write_line (line);
 }
 
 int
-watch_refuse (struct watching *w, const char *why)
+watch_log_error (struct watching *w, const char *message)
 {
-  watch_say (w, "%s", why);
+  watch_log (w, "%s", message);
   return -1;
 }

@@ -5,7 +5,8 @@
 #include "watcher-states.h"
 
 /* What is missing can't happen. */
-static const struct watcher_transition table[WATCHER_STATES][WATCHER_EVENTS] = {
+static const struct watcher_transition
+table[WATCHER_STATES][WATCHER_EVENTS] = {
   [WATCHER_CHECKING] = {
     [EVENT_SERVER_LIVES] =   { WATCHER_FENCING,  ACTION_NONE },
     [EVENT_ALL_LIVE] =       { WATCHER_ATTACHED, ACTION_DROP_SPARE },

@@ -23,131 +23,97 @@
 #include "service/start-barrier.h"
 
 #define HEAP (4 * 1024 * 1024)  /* ten times what a reconnection takes */
-#define INDEX_MAX 1023          /* of /dev/nbdN, as nbd-device.c looks */
+#define INDEX_MAX 1023          /* of /dev/nbdN, as in nbd-device.c */
 #define ANY_DEVICE UINT64_MAX
 #define PRIORITY 3              /* above the server's threads: watcher.h */
 
-/* ---- signals ---- */
+/* ---- the main loop, and the end ---- */
 
-static volatile sig_atomic_t told_to_end;
-
-bool
-watch_is_told_to_end (void)
-{
-  return told_to_end;
-}
-
-static void
-take_signal (int signal)
-{
-  (void) signal;
-  told_to_end = 1;
-}
-
-/* Signals come only while we poll. */
-static void
-catch_signals (sigset_t *usual)
-{
-  struct sigaction action = { .sa_handler = take_signal };
-  sigset_t block;
-
-  sigaction (SIGTERM, &action, NULL);
-  sigaction (SIGINT, &action, NULL);
-  signal (SIGPIPE, SIG_IGN);
-  signal (SIGHUP, SIG_IGN);
-  sigemptyset (&block);
-  sigaddset (&block, SIGTERM);
-  sigaddset (&block, SIGINT);
-  sigprocmask (SIG_BLOCK, &block, usual);
-  sigdelset (usual, SIGTERM);
-  sigdelset (usual, SIGINT);
-}
-
-/* ---- working, and the end ---- */
-
-/* Disconnect, unless somebody would lose data. */
+/* Disconnects the device, unless that would lose data in use. */
 static bool
-finish (struct watching *w)
+disconnect_unused (struct watching *w)
 {
   char device[NBD_DEVICE_PATH_SIZE];
 
   nbd_device_path (device, w->a.index);
   if (swap_find (device, NULL)) {
-    watch_say (w, "%s is in use as swap: run nbdzram swapoff %s", device,
+    watch_log (w, "%s is in use as swap: run nbdzram swapoff %s", device,
                w->a.name);
     return false;
   }
   if (nbd_device_busy (w->a.index)) {
-    watch_say (w, "%s is in use", device);
+    watch_log (w, "%s is in use: unmount or close it first", device);
     return false;
   }
   if (!watcher_is_gone (&w->watcher)
       && nbd_disconnect (&w->nl, w->a.index) == -1) {
-    watch_say (w, "%s", w->nl.error);
+    watch_log (w, "%s", w->nl.error);
     return false;
   }
   return true;
 }
 
-/* Where polling is refused for want of memory or descriptors, this must not
- * go round and round at its priority.
+/* If ppoll fails for lack of memory or descriptors, the pause keeps this
+ * loop from taking the processor at its priority.
  */
 static void
-work (struct watching *w, const sigset_t *usual)
+watch_device (struct watching *w, const sigset_t *unblocked)
 {
   const struct timespec pause = { .tv_nsec = 100 * 1000000 };
 
-  while (!w->apart || watch_member_return (w, usual)) {
-    int ms = watcher_step (&w->watcher), file_ms = watch_keep_file (w);
+  while (!w->detached || watch_reattach_member (w, unblocked)) {
+    int ms = watcher_step (&w->watcher), file_ms = watch_maintain_record (w);
     struct timespec t;
 
     if (ms == -1 || ms > file_ms)
       ms = file_ms;
 
     if (w->mirror) {
-      watch_member_look (w);
+      watch_check_member (w);
       if (ms > member_tick (&w->member))
         ms = member_tick (&w->member);
     }
-    if (w->apart)
+    if (w->detached)
       continue;
     t = (struct timespec) { .tv_sec = ms / 1000,
                             .tv_nsec = ms % 1000 * 1000000 };
     if (watcher_is_gone (&w->watcher)) {
-      watch_say (w, "somebody has disconnected /dev/nbd%d", w->a.index);
+      watch_log (w, "another process has disconnected /dev/nbd%d", w->a.index);
       return;
     }
-    if (ppoll (w->watcher.polls, w->watcher.poll_count, &t, usual) == -1
+    if (ppoll (w->watcher.polls, w->watcher.poll_count, &t, unblocked) == -1
         && errno != EINTR)
-      ppoll (NULL, 0, &pause, usual);
-    if (told_to_end && finish (w))
+      ppoll (NULL, 0, &pause, unblocked);
+    if (watch_is_stopping () && disconnect_unused (w))
       return;
-    told_to_end = 0;
+    watch_clear_stop ();
   }
 }
 
 static int
-run (struct watching *w, int index)
+run_watcher (struct watching *w, int index)
 {
   char missing[256];
-  sigset_t usual;
+  sigset_t unblocked;
 
-  catch_signals (&usual);
-  if (watch_begin (w, index) == -1)
+  watch_catch_signals (&unblocked);
+  if (watch_open_device (w, index) == -1)
     return EXIT_FAILED;
   if (!harden_self (HEAP, PRIORITY, missing, sizeof missing))
-    watch_say (w, "works without %s", missing);
+    watch_log (w, "continues without %s: the device may hang when memory is "
+               "short", missing);
   member_begin (&w->member, w->a.index, w->a.array);
-  if (!w->apart)
-    watch_say (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
-  work (w, &usual);
-  if (!w->apart && watcher_is_gone (&w->watcher) && watch_is_swap (&w->a, w->a.identifier))
+  if (!w->detached)
+    watch_log (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
+  watch_device (w, &unblocked);
+  if (!w->detached && watcher_is_gone (&w->watcher)
+      && watch_is_swap (&w->a, w->a.identifier))
     return EXIT_FAILED;
   attach_release (&w->a);
-  if (!w->apart)
+  if (!w->detached)
     watcher_end (&w->watcher);
   if (w->a.index != -1)
-    watch_say (w, "/dev/nbd%d is disconnected", w->a.index);
+    watch_log (w, "/dev/nbd%d is disconnected", w->a.index);
   return EXIT_OK;
 }
 
@@ -160,9 +126,10 @@ check_options (const struct command *command, const struct watching *w,
   if (!control_name_valid (name))
     usage_error (command, "'%s' can't be a name", name);
   if (!uri)
-    usage_error (command, "where is the server? --uri says");
+    usage_error (command, "--uri is missing: where is the server?");
   if (strlen (uri) >= sizeof w->a.uri)
-    usage_error (command, "--uri is too long");
+    usage_error (command, "--uri must be shorter than %zu bytes",
+                 sizeof w->a.uri);
   if (!is_power_of_2 (w->a.block_size))
     usage_error (command, "--block-size must be 512, 1024, 2048 or 4096");
 }
@@ -185,24 +152,24 @@ command_watch (const struct command *command, int argc, char *argv[])
       .help = "the server: nbd://HOST, nbd+unix:///?socket=PATH" },
     { .name = "connections", .letter = 'C', .argument = "N",
       .number = &w.a.connections, .min = 1, .max = WATCHER_CONNECTIONS,
-      .help = "how many, from 2 (2)" },
-    /* Without a timeout, requests are lost with their server. */
+      .help = "number of connections to the server (2)" },
+    /* Without a timeout, requests would be lost with their server. */
     { .name = "timeout", .argument = "SECONDS", .number = &w.a.timeout,
       .min = 1, .max = CONF_TIMEOUT_MAX,
-      .help = "until a request is sent again (3)" },
+      .help = "after that a request is sent again (3)" },
     { .name = "dead-timeout", .argument = "SECONDS",
       .number = &w.a.dead_timeout, .min = 1, .max = CONF_DEAD_TIMEOUT_MAX,
-      .help = "requests wait for a server so long (300)" },
+      .help = "requests wait so long for a server (300)" },
     { .name = "block-size", .argument = "BYTES", .size = &w.a.block_size,
       .min = 512, .max = WATCH_BLOCK_SIZE,
-      .help = "of the device, 512 to 4096 (4096)" },
+      .help = "block size of the device, 512 to 4096 (4096)" },
     { .name = "device", .argument = "N", .number = &index,
       .max = INDEX_MAX,
-      .help = "attach /dev/nbdN, not just a free one" },
+      .help = "attach /dev/nbdN instead of a free one" },
     { .name = "mirror", .flag = &w.mirror,
-      .help = "it is a half of a mirror, and may be given up" },
+      .help = "member of a mirror, which may drop it" },
     { .name = "half-of", .argument = "NAME", .string = &w.member_of,
-      .help = "... of that of NAME, which may begin without it" },
+      .help = "member of the mirror of NAME, which may lack it" },
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);
@@ -223,5 +190,5 @@ command_watch (const struct command *command, int argc, char *argv[])
              w.nl.error[0] ? w.nl.error : error);
     return EXIT_FAILED;
   }
-  return run (&w, index == ANY_DEVICE ? -1 : (int) index);
+  return run_watcher (&w, index == ANY_DEVICE ? -1 : (int) index);
 }

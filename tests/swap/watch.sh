@@ -95,7 +95,7 @@ echo "${timeout}000" >"$queue/io_timeout" # as the kernel does
 # No second one.
 ! "$bin/../fake/watch" swap0 --uri "$(uri swap)" 2>"$tmp/second" ||
     fail "two watchers"
-grep -q 'another watcher is at work' "$tmp/second" || fail "$(cat "$tmp/second")"
+grep -q 'another watcher of this name is running' "$tmp/second" || fail "$(cat "$tmp/second")"
 
 for ((round = 0; round < rounds; round++)); do
     sleep "0.$((RANDOM % 9 + 1))"
@@ -173,13 +173,13 @@ rm -r "$XDG_RUNTIME_DIR/nbdzram"
 touch "$XDG_RUNTIME_DIR/nbdzram"
 kill -9 "$watcher"
 wait "$watcher" 2>/dev/null || :
-went=$(grep -c 'goes on with' "$tmp/watch.log" || :)
+went=$(grep -c 'continues with' "$tmp/watch.log" || :)
 start_watcher
-goes_on () { [ "$(grep -c 'goes on with' "$tmp/watch.log")" -gt "$went" ]; }
+goes_on () { [ "$(grep -c 'continues with' "$tmp/watch.log")" -gt "$went" ]; }
 eventually goes_on || fail "$(tail -n 3 "$tmp/watch.log")"
 ! timeout 60 "$bin/../fake/watch" swap0 --uri "$(uri swap)" 2>"$tmp/second" ||
     fail "two watchers"
-grep -q 'another watcher is at work' "$tmp/second" || fail "$(cat "$tmp/second")"
+grep -q 'another watcher of this name is running' "$tmp/second" || fail "$(cat "$tmp/second")"
 kill -9 "$server"
 wait "$server" 2>/dev/null || :
 rm "$XDG_RUNTIME_DIR/nbdzram"
@@ -201,13 +201,13 @@ mv "$NBDZRAM_ROOT/sys/block/nbd0" "$tmp/unread"
 code=0
 timeout 60 "$bin/../fake/watch" swap0 --uri "$(uri swap)" 2>"$tmp/blind" ||
     code=$?
-[ $code = 1 ] && grep -q 'in use as swap, but not found' "$tmp/blind" ||
+[ $code = 1 ] && grep -q 'in use as swap, but does not seem to be connected' "$tmp/blind" ||
     fail "$code: $(cat "$tmp/blind")"
 grep -q '"device":"/dev/nbd0"' "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
 mv "$tmp/unread" "$NBDZRAM_ROOT/sys/block/nbd0"
-went=$(grep -c 'goes on with' "$tmp/watch.log" || :)
+went=$(grep -c 'continues with' "$tmp/watch.log" || :)
 start_watcher
-goes_on () { [ "$(grep -c 'goes on with' "$tmp/watch.log")" -gt "$went" ]; }
+goes_on () { [ "$(grep -c 'continues with' "$tmp/watch.log")" -gt "$went" ]; }
 eventually goes_on || fail "$(tail -n 3 "$tmp/watch.log")"
 kill "$watcher"
 eventually grep -q 'is in use as swap: run nbdzram swapoff swap0' \
