@@ -77,6 +77,7 @@ command_supervisor_libsupervisor_la_CPPFLAGS = $(AM_CPPFLAGS) \
 
 noinst_LTLIBRARIES += command/swap/libswap.la
 command_swap_libswap_la_SOURCES = \
+	command/swap/after-unit.c \
 	command/swap/area.c command/swap/area.h \
 	command/swap/array.c command/swap/array.h \
 	command/swap/check.h \
@@ -84,14 +85,24 @@ command_swap_libswap_la_SOURCES = \
 	command/swap/check-machine.c \
 	command/swap/check-server.c \
 	command/swap/check-swap.c command/swap/check-swap.h \
+	command/swap/interrupt.c command/swap/interrupt.h \
 	command/swap/protection.c command/swap/protection.h \
 	command/swap/remains.c command/swap/remains.h \
 	command/swap/room.c command/swap/room.h \
 	command/swap/room-read.c \
 	command/swap/server.c command/swap/server.h \
+	command/swap/setup.c command/swap/setup.h \
+	command/swap/setup-activate.c \
+	command/swap/setup-attach.c \
+	command/swap/setup-server.c \
+	command/swap/setup-steps.h \
+	command/swap/setup-undo.c \
 	command/swap/shutdown.c command/swap/shutdown.h \
 	command/swap/state.c command/swap/state.h \
-	command/swap/sysctls.c command/swap/sysctls.h
+	command/swap/sysctls.c command/swap/sysctls.h \
+	command/swap/teardown.c command/swap/teardown.h \
+	command/swap/teardown-steps.h \
+	command/swap/teardown-swap.c
 
 bin_PROGRAMS = command/nbdzram
 command_nbdzram_SOURCES = \

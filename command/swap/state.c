@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command/base/output.h"
+#include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "lib/base/util.h"
 
@@ -60,6 +61,15 @@ swap_state_has (const struct swap_state *s, const char *device)
 {
   for (unsigned i = 0; i < s->device_count; ++i)
     if (strcmp (s->devices[i], device) == 0)
+      return true;
+  return false;
+}
+
+bool
+swap_state_is_active (const struct swap_state *s)
+{
+  for (unsigned i = 0; i < s->device_count; ++i)
+    if (swap_find (s->devices[i], NULL))
       return true;
   return false;
 }

@@ -29,6 +29,9 @@ void swap_state_remove (const char *name);
 
 bool swap_state_has (const struct swap_state *s, const char *device);
 
+/* Does the kernel swap to one of the devices? */
+bool swap_state_is_active (const struct swap_state *s);
+
 /* What vm.min_free_kbytes should be, in KiB, where RAM is in bytes and
  * NOW is what it is: a 64th of memory, within reason, and never less.
  */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/attach/device-queue.h"
+#include "command/base/kernel-file.h"
+#include "command/base/proc-swaps.h"
+#include "lib/base/util.h"
+
+#include "area.h"
+#include "setup-steps.h"
+#include "sysctls.h"
+
+/* ---- settings of the kernel ---- */
+
+static int
+set_sysctl (struct swap_setup *s, const char *key, uint64_t value)
+{
+  struct sysctl_change c;
+  int r = sysctl_set (s->name, key, value, &c);
+
+  if (r == -1)
+    return setup_fail (s, "%s: %s", key, strerror (errno));
+  if (r == 1)
+    s->changed_sysctls[s->changed_count++] = key;
+  if (strcmp (c.old, c.new) != 0)
+    printf ("%s %s -> %s\n", key, c.old, c.new);
+  return 0;
+}
+
+static int
+set_min_free (struct swap_setup *s)
+{
+  uint64_t now, wanted;
+
+  if (s->conf.min_free == CONF_KEEP)
+    return 0;
+  if (kernel_file_number ("/proc/sys/vm/min_free_kbytes", &now) == -1)
+    return setup_fail (s, "vm.min_free_kbytes: %s", strerror (errno));
+  wanted = s->conf.min_free == CONF_CHOOSE
+    ? swap_min_free (s->conf.ram, now) : (uint64_t) s->conf.min_free / KIB;
+  return set_sysctl (s, "vm.min_free_kbytes", wanted);
+}
+
+int
+setup_set_sysctls (struct swap_setup *s)
+{
+  const struct conf *c = &s->conf;
+
+  if (c->page_cluster != CONF_KEEP
+      && set_sysctl (s, "vm.page-cluster", (uint64_t) c->page_cluster) == -1)
+    return -1;
+  if (c->swappiness != CONF_KEEP
+      && set_sysctl (s, "vm.swappiness", (uint64_t) c->swappiness) == -1)
+    return -1;
+  return set_min_free (s);
+}
+
+int
+setup_stop_read_ahead (struct swap_setup *s)
+{
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    queue_read_no_further (s->state.devices[k] + strlen ("/dev/"));
+  return 0;
+}
+
+/* ---- swap areas ---- */
+
+static int
+make_area (struct swap_setup *s, const char *device)
+{
+  char why[256];
+  size_t page;
+
+  switch (swap_content (device, &page)) {
+  case SWAP_SIGNATURE:
+    return 0;
+  case SWAP_OTHER_PAGES:
+    return setup_fail (s, "%s is swap of a machine with pages of %zuK, and "
+                       "this one has pages of %ldK; if nobody needs it: "
+                       "wipefs -a %s", device, page / 1024,
+                       sysconf (_SC_PAGESIZE) / 1024, device);
+  case SWAP_EMPTY:
+    if (swap_make (device, s->name, why, sizeof why) == 0)
+      return 0;
+    return setup_fail (s, "%s: %s", device, why);
+  case SWAP_OTHER:
+    return setup_fail (s, "%s holds something that is no swap; if nobody "
+                       "needs it: wipefs -a %s", device, device);
+  default:
+    return setup_fail (s, "%s: %s", device, strerror (errno));
+  }
+}
+
+static int
+activate_device (struct swap_setup *s, unsigned k)
+{
+  const char *device = s->state.devices[k];
+  struct swap_area area;
+
+  if (!swap_find (device, NULL)) {
+    if (make_area (s, device) == -1)
+      return -1;
+    if (swap_on (device, s->conf.priority) == -1)
+      return setup_fail (s, "swapon %s: %s", device, strerror (errno));
+    s->activated[k] = true;
+  }
+  if (swap_find (device, &area))
+    printf ("swap active on %s, priority %d\n", device, area.priority);
+  return 0;
+}
+
+int
+setup_activate (struct swap_setup *s)
+{
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    if (activate_device (s, k) == -1)
+      return -1;
+  return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Taking a swap down: undo all that setup.h did, whichever process did it and
+ * wherever it was killed.
+ */
+
+#ifndef NBDZRAM_COMMAND_SWAP_TEARDOWN_H
+#define NBDZRAM_COMMAND_SWAP_TEARDOWN_H
+
+#include <stdbool.h>
+
+#include "command/attach/record.h"
+
+#include "state.h"
+
+struct swap_teardown {
+  const char *name;
+  bool force;                   /* also if pages may not fit in memory */
+  bool no_systemd;              /* end the server ourselves */
+  bool shutdown;                /* the machine is going down */
+  bool lost;                    /* the pages are lost: see remains.h */
+  struct swap_state state;
+  struct attachment attached[CONF_REMOTES_MAX];
+  unsigned attached_count;
+  char array[MD_NAME_SIZE];     /* of the attached devices; empty: none */
+};
+
+/* Find everything that belongs to NAME, and fill in the rest of T.  False:
+ * there is nothing.
+ */
+bool swap_teardown_find (struct swap_teardown *t);
+
+/* Turn off the swap, and then undo the rest.  SIGINT and SIGTERM interrupt
+ * it; then a second run continues.  0, or -1 when the swap stays on or
+ * something could not be undone: that has been reported.
+ */
+int swap_teardown_run (struct swap_teardown *t);
+
+/* What the unit of NAME does when it has ended, with its swap still on: keep
+ * it on until the machine is off, or start the unit again.  0, or -1 when
+ * that failed, which has been reported.
+ */
+int swap_teardown_after_unit (struct swap_teardown *t);
+
+#endif /* NBDZRAM_COMMAND_SWAP_TEARDOWN_H */
