@@ -51,6 +51,6 @@ swap_teardown_after_unit (struct swap_teardown *t)
     return 0;
   if (swap_server_unit_start (t->name, why, sizeof why) == -1)
     return teardown_fail (t, why, NULL);
-  printf ("swap %s is still on: its unit is started again\n", t->name);
+  printf ("swap %s is still on: starting its unit again\n", t->name);
   return 0;
 }

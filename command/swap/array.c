@@ -58,8 +58,8 @@ find (struct array *a, char *error, size_t size)
     if (!md_find (name, a->index[k]))
       continue;
     if (a->name[0] != '\0' && strcmp (name, a->name) != 0)
-      return refuse (error, size, "/dev/nbd%d is of /dev/%s, and another is "
-                     "of /dev/%s", a->index[k], name, a->name);
+      return refuse (error, size, "/dev/nbd%d belongs to /dev/%s, and "
+                     "another device to /dev/%s", a->index[k], name, a->name);
     strcpy (a->name, name);
   }
   if (a->name[0] == '\0')
@@ -67,8 +67,8 @@ find (struct array *a, char *error, size_t size)
   md_level (a->name, level, sizeof level);
   if (strcmp (level, a->mirror ? "raid1" : "raid0") == 0)
     return 0;
-  return refuse (error, size, "/dev/%s has one of the devices, and is no %s "
-                 "that runs; if nobody needs it: mdadm --stop /dev/%s",
+  return refuse (error, size, "/dev/%s has one of the devices, but is not "
+                 "a running %s; to stop it: mdadm --stop /dev/%s",
                  a->name, kind (a), a->name);
 }
 
@@ -83,8 +83,8 @@ must_be_empty (const char *device, char *error, size_t size)
   case -1:
     return refuse (error, size, "%s: %s", device, strerror (errno));
   default:
-    return refuse (error, size, "%s holds something that is of no array; if "
-                   "nobody needs it: wipefs -a %s", device, device);
+    return refuse (error, size, "%s holds something other than a member of "
+                   "an array; to destroy it: wipefs -a %s", device, device);
   }
 }
 
@@ -122,8 +122,8 @@ begin (struct array *a, char *error, size_t size)
   if (old == -1)
     return -1;
   if (old > 0 && old < (int) a->count && !a->mirror)
-    return refuse (error, size, "%d of %u disks are of a stripe, and the "
-                   "others are empty", old, a->count);
+    return refuse (error, size, "%d of %u disks belong to a stripe, and "
+                   "the others are empty", old, a->count);
   a->begun = true;
   r = old > 0 ? md_assemble (a->title, index, (unsigned) old, error, size)
     : md_create (a->title, a->mirror, a->index, a->count, a->missing, error,
@@ -132,7 +132,7 @@ begin (struct array *a, char *error, size_t size)
       || r == -1)
     return -1;
   if (a->name[0] == '\0')
-    return refuse (error, size, "mdadm has made no array");
+    return refuse (error, size, "mdadm did not make an array");
   printf ("%s /dev/%s, a %s of %u\n", old > 0 ? "assembled" : "made",
           a->name, kind (a), a->count + a->missing);
   return 0;

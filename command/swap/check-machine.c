@@ -34,11 +34,11 @@ static void
 check_nbd (json_t *list)
 {
   if (exists ("/sys/module/nbd") || exists ("/sys/block/nbd0"))
-    check_add (list, CHECK_OK, "nbd", NULL, "the kernel has it");
+    check_add (list, CHECK_OK, "nbd", NULL, "the kernel has the driver");
   else
     check_add (list, CHECK_MISSING, "nbd",
                "modprobe nbd; at boot: echo nbd >/etc/modules-load.d/"
-               "nbdzram.conf", "the kernel has not loaded it");
+               "nbdzram.conf", "the kernel has not loaded the driver");
 }
 
 static void
@@ -48,7 +48,7 @@ check_min_free (json_t *list)
   char remedy[128];
 
   if (kernel_file_number ("/proc/sys/vm/min_free_kbytes", &now) == -1) {
-    check_add (list, CHECK_WARN, "min-free", "see whether /proc is mounted",
+    check_add (list, CHECK_WARN, "min-free", "check that /proc is mounted",
                "/proc/sys/vm/min_free_kbytes can't be read");
     return;
   }
@@ -69,7 +69,7 @@ check_page_cluster (json_t *list)
   if (kernel_file_number ("/proc/sys/vm/page-cluster", &now) == 0)
     check_add (list, now == 0 ? CHECK_OK : CHECK_WARN, "page-cluster",
                "sysctl -w vm.page-cluster=0",
-               "a read of swap brings %" PRIu64 " %s",
+               "each read of swap reads %" PRIu64 " %s",
                (uint64_t) 1 << MIN (now, 31), now == 0 ? "page" : "pages");
 }
 

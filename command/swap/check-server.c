@@ -91,10 +91,11 @@ check_lock (const struct look *l)
 
   check_that (l->list, is_true (l->hardening, "mlock"), "lock",
               "start the server with mlock=on",
-              locked > 0 ? "its memory is locked as it is used"
-                         : "its memory is not locked");
+              locked > 0 ? "the server locks memory as it uses it"
+                         : "the server does not lock its memory");
   if (has_capability (l, CAP_IPC_LOCK))
-    check_add (l->list, CHECK_OK, "lock-limit", NULL, "it has CAP_IPC_LOCK");
+    check_add (l->list, CHECK_OK, "lock-limit", NULL,
+               "the server has CAP_IPC_LOCK");
   else
     check_that (l->list, limit == UINT64_MAX, "lock-limit",
                 "LimitMEMLOCK=infinity in its unit, or ulimit -l unlimited"
@@ -127,11 +128,11 @@ check_threads (const struct look *l)
   check_that (l->list, flusher, "io-flusher",
               "give it CAP_SYS_RESOURCE: start it as root, or "
               "AmbientCapabilities=CAP_SYS_RESOURCE in its unit" START_AGAIN,
-              flusher ? "its threads wait for no I/O to get memory"
+              flusher ? "its threads never wait for I/O to get memory"
                       : "its threads may wait for swap to get memory");
   check_that (l->list, scheduling && strncmp (scheduling, "fifo", 4) == 0,
               "scheduling", scheduling_remedy (l),
-              "the scheduling of threads that serve is %s",
+              "the scheduling of serving threads is %s",
               scheduling ? scheduling : "unknown");
   check_that (l->list, score == -1000, "oom",
               "OOMScoreAdjust=-1000 in its unit, or give it "
@@ -149,15 +150,16 @@ check_reserve (const struct look *l)
 
   if (size == 0) {
     check_add (l->list, CHECK_WARN, "reserve",
-               "start the server with mlock=on; on hugetlbfs none is needed",
-               "there is none");
+               "start the server with mlock=on; a pool on hugetlbfs needs "
+               "none",
+               "the server has no memory in reserve");
     return;
   }
   snprintf (remedy, sizeof remedy, "start the server with reserve=%" PRIu64
             "K", 2 * size / KIB);
   text_of_size (text, size);
   check_add (l->list, misses == 0 ? CHECK_OK : CHECK_WARN, "reserve", remedy,
-             "%s; it was too small %" PRIu64 " times", text, misses);
+             "%s, which was too small %" PRIu64 " times", text, misses);
 }
 
 /* ---- how much memory it may have ---- */
@@ -196,7 +198,7 @@ check_group (const struct look *l)
 
   if (max == UINT64_MAX) {
     check_add (l->list, CHECK_OK, "cgroup", NULL,
-               "its control group has no limit of memory");
+               "its control group has no memory limit");
     return;
   }
   most = (limit > 0 ? limit : devices_worst (l)) + BESIDES_THE_POOL;
@@ -207,8 +209,8 @@ check_group (const struct look *l)
             : "MemoryMax=infinity and MemoryHigh=infinity in its unit",
             room / MIB);
   check_that (l->list, max >= most, "cgroup", remedy,
-              "its control group may hold %s, and the pool and its "
-              "processes %s", text_of_size (allowed, max),
+              "its control group may use %s, and the pool and the "
+              "processes may need %s", text_of_size (allowed, max),
               text_of_size (needed, most));
 }
 
@@ -221,8 +223,8 @@ check_group_swap (const struct look *l)
   if (may != -1)
     check_add (l->list, may ? CHECK_WARN : CHECK_OK, "cgroup-swap",
                "MemorySwapMax=0 in its unit",
-               may ? "its control group may be swapped, to the disk whose "
-               "pages are in it, if all of its processes are killed at once"
+               may ? "if all processes of its control group are killed at "
+               "once, the pool may be swapped out to its own disk"
                : "its control group is never swapped");
 }
 
@@ -238,11 +240,11 @@ check_limit (const struct look *l)
 
   kernel_file_field ("/proc/meminfo", "MemTotal", 10, &ram);
   room += limit > 0 ? limit : ram * KIB;
-  snprintf (remedy, sizeof remedy, "a size= of at most %" PRIu64 "M, or more "
-            "mem-limit= or backing-size=: see WHEN THE POOL IS FULL in "
+  snprintf (remedy, sizeof remedy, "use a size= of at most %" PRIu64 "M, or "
+            "more mem-limit= or backing-size=: see WHEN THE POOL IS FULL in "
             "nbdzram-swap(7)", (room - room / 256) / MIB);
   check_add (l->list, most <= room ? CHECK_OK : CHECK_WARN, "mem-limit",
-             remedy, "the disk takes up to %s, and %s%s may hold %s%s",
+             remedy, "the disk may need up to %s, and %s%s may hold %s%s",
              text_of_size (needed, most),
              limit > 0 ? "mem-limit" : "the machine's memory",
              statistic (l, "bd_size") > 0 ? " with the backing file" : "",
@@ -288,7 +290,7 @@ check_standby (const struct look *l, const json_t *standby)
                    PROTECTION_ALL, "another server waits to take over");
   else
     check_add (l->list, CHECK_MISSING, "standby",
-               "see what nbdzram serve says of it",
+               "find the reason in the log of nbdzram serve",
                "no other server waits to take over");
 }
 
@@ -300,8 +302,9 @@ check_lock_keeper (const struct look *l, uint64_t pid)
     check_process (l, "holder", pid, PROTECTION_LOCK | PROTECTION_OOM,
                    "the pool stays locked when the server dies");
   else
-    check_add (l->list, CHECK_MISSING, "holder", "start it with mlock=on",
-               "the pool is not locked when the server dies");
+    check_add (l->list, CHECK_MISSING, "holder",
+               "start the server with mlock=on",
+               "no process keeps the pool locked when the server dies");
 }
 
 /* Has it a server here? */
@@ -322,15 +325,15 @@ check_supervisor (const struct look *l)
   if (!beside (l, ".sup", sup.path, sizeof sup.path)
       || server_try (&sup, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                      &reply, error, sizeof error) != EXIT_OK) {
-    snprintf (text, sizeof text, "stop it and run nbdzram serve %s",
+    snprintf (text, sizeof text, "stop the server, and run nbdzram serve %s",
               l->server->name);
     if (is_local (l))
       check_add (l->list, CHECK_MISSING, "supervisor", text,
-                 "nobody starts the server again when it dies");
+                 "no supervisor starts the server again when it dies");
     return;
   }
   pid = json_number (reply, "pid");
-  snprintf (text, sizeof text, "it is process %" PRIu64, pid);
+  snprintf (text, sizeof text, "the supervisor is process %" PRIu64, pid);
   check_process (l, "supervisor", pid, PROTECTION_ALL, text);
   if (is_local (l)) {
     check_standby (l, json_object_get (reply, "standby"));
@@ -360,8 +363,8 @@ check_queue (json_t *list, int index)
   snprintf (remedy, sizeof remedy,
             "echo 0 >/sys/block/nbd%d/queue/wbt_lat_usec", index);
   check_add (list, throttles ? CHECK_WARN : CHECK_OK, "queue", remedy,
-             throttles ? "/dev/nbd%d has writeback throttling, by which "
-             "programs that are killed live on while the pool is full"
+             throttles ? "/dev/nbd%d has writeback throttling: while the "
+             "pool is full, killed programs do not end"
              : "/dev/nbd%d has no writeback throttling", index);
 }
 
@@ -380,7 +383,7 @@ check_attachment (const struct look *l, const char *file)
     return;
   }
   if (is_running (pid)) {
-    snprintf (text, sizeof text, "process %" PRIu64 " looks after %s", pid,
+    snprintf (text, sizeof text, "process %" PRIu64 " keeps %s connected", pid,
               device);
     check_process (l, "watcher", pid, PROTECTION_ALL, text);
   }
@@ -388,7 +391,7 @@ check_attachment (const struct look *l, const char *file)
     snprintf (text, sizeof text, "nbdzram watch %.*s",
               (int) (strlen (base) - strlen (".attach")), base);
     check_add (l->list, CHECK_MISSING, "watcher", text,
-               "nobody looks after %s", device);
+               "no watcher keeps %s connected", device);
   }
   check_queue (l->list, (int) json_number (attach, "index"));
   json_decref (attach);
@@ -427,8 +430,8 @@ check_mirror (json_t *list, const json_t *attachments)
     if (strcmp (json_text (a, "level"), "raid1") != 0)
       continue;
     check_add (list, in_sync == halves ? CHECK_OK : CHECK_WARN, "mirror",
-               "start the servers that are missing; the rest is done by "
-               "itself", "%" PRIu64 " of %" PRIu64 " halves of %s are in "
+               "start the missing servers; the mirror then resyncs by "
+               "itself", "%" PRIu64 " of %" PRIu64 " members of %s are in "
                "sync", in_sync, halves,
                json_text (a, "device"));
     return;

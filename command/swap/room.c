@@ -36,9 +36,9 @@ swap_room_text (const struct swap_room *r, char *text, size_t size)
   char used[TEXT_SIZE], available[TEXT_SIZE], other[TEXT_SIZE];
   char missing[TEXT_SIZE];
 
-  snprintf (text, size, "%s are swapped, but %s of memory and %s of other "
-            "swap on disks are free: end programs that use %s, or add as "
-            "much other swap; --force tries it all the same",
+  snprintf (text, size, "%s are swapped out, but only %s of memory and %s "
+            "of other swap on disks are free: end programs that use %s, or "
+            "add as much other swap; --force tries it anyway",
             text_of_size (used, r->used),
             text_of_size (available, r->available),
             text_of_size (other, r->free_swap),

@@ -81,8 +81,8 @@ make_area (struct swap_setup *s, const char *device)
   case SWAP_SIGNATURE:
     return 0;
   case SWAP_OTHER_PAGES:
-    return setup_fail (s, "%s is swap of a machine with pages of %zuK, and "
-                       "this one has pages of %ldK; if nobody needs it: "
+    return setup_fail (s, "%s is swap for pages of %zuK, and this "
+                       "machine has pages of %ldK; to destroy it: "
                        "wipefs -a %s", device, page / 1024,
                        sysconf (_SC_PAGESIZE) / 1024, device);
   case SWAP_EMPTY:
@@ -90,8 +90,8 @@ make_area (struct swap_setup *s, const char *device)
       return 0;
     return setup_fail (s, "%s: %s", device, why);
   case SWAP_OTHER:
-    return setup_fail (s, "%s holds something that is no swap; if nobody "
-                       "needs it: wipefs -a %s", device, device);
+    return setup_fail (s, "%s holds something other than swap; to "
+                       "destroy it: wipefs -a %s", device, device);
   default:
     return setup_fail (s, "%s: %s", device, strerror (errno));
   }

@@ -97,7 +97,8 @@ setup_start_server (struct swap_setup *s)
   bool existed;
 
   if (swap_server_runs (s->name)) {
-    printf ("server %s runs already, as it was started\n", s->name);
+    printf ("server %s runs already, with the settings that it was "
+            "started with\n", s->name);
     return 0;
   }
   conf_run_path (path, sizeof path, s->name);

@@ -36,7 +36,8 @@ static int
 check_real_time_allowed (struct swap_setup *s)
 {
   return swap_check_first (s->name) ? 0
-    : setup_fail (s, "no server of swap can run");
+    : setup_fail (s, "no server of swap can run without "
+                  "real-time priority");
 }
 
 static int
@@ -49,7 +50,7 @@ load_nbd_module (struct swap_setup *s)
     return 0;
   if (run_program (argv, why, sizeof why) == -1 || !nbd_is_loaded ())
     return setup_fail (s, "this kernel has no nbd: %s", errno == EIO ? why
-                       : "modprobe nbd did not help");
+                       : "modprobe nbd did not load it");
   puts ("loaded nbd");
   return 0;
 }
@@ -80,11 +81,12 @@ check_safety (struct swap_setup *s)
 
   switch (swap_check (&c)) {
   case SWAP_REFUSED:
-    return setup_fail (s, "swap would not be safe, as something is missing; "
-                       "to swap all the same: --force, or force = on in "
+    return setup_fail (s, "swap would not be safe: see above what is "
+                       "missing; to swap anyway: --force, or force = on in "
                        "%s.conf", s->name);
   case SWAP_UNKNOWN:
-    return setup_fail (s, "whether swap is safe can't be found out");
+    return setup_fail (s, "can't check whether swap is safe: the server "
+                       "does not answer");
   default:
     return 0;
   }

@@ -43,7 +43,7 @@ print_progress (const char *device, uint64_t from, bool last)
   swap_find (device, &area);
   if (!terminal && !last)
     return;
-  printf ("%s%s: %s of %s are back%s", terminal ? "\r" : "", device,
+  printf ("%s%s: %s of %s are back in memory%s", terminal ? "\r" : "", device,
           text_of_size (text, from > area.used ? from - area.used : 0),
           text_of_size (of, from), last ? "     \n" : "     ");
   output_flush ();
@@ -109,9 +109,9 @@ text_of_error (int err)
 {
   switch (err) {
   case EINTR:
-    return "interrupted; it stays in use";
+    return "interrupted: swap stays on";
   case ENOMEM:
-    return "there is no room for what is swapped; it stays in use";
+    return "not enough memory for what is swapped out: swap stays on";
   default:
     return strerror (err);
   }

@@ -110,8 +110,8 @@ detach_lost_devices (struct swap_teardown *t)
   for (unsigned k = 0; k < t->attached_count; ++k) {
     nbd_device_path (device, t->attached[k].index);
     if (swap_find (device, &area) && area.used > 0)
-      fprintf (stderr, "nbdzram swapoff: %s: what was swapped to %s is lost "
-               "with its server\n", t->name, device);
+      fprintf (stderr, "nbdzram swapoff: %s: what was swapped out to %s is "
+               "lost with its server\n", t->name, device);
     if (detach_device (t, k) == -1)
       return -1;
   }
@@ -220,9 +220,9 @@ print_sysctl (const char *key, enum sysctl_end end,
   if (end == SYSCTL_RESTORED)
     printf ("%s %s -> %s\n", key, c->new, c->old);
   else if (end == SYSCTL_FOREIGN)
-    printf ("%s was set by somebody else: it stays\n", key);
+    printf ("%s was changed by another program: it stays as it is\n", key);
   else if (end == SYSCTL_IN_USE)
-    printf ("%s stays for other swap\n", key);
+    printf ("%s stays as it is: another swap needs it\n", key);
 }
 
 /* Finds no entries where a unit was stopped, which has restored them. */

@@ -112,7 +112,7 @@ says io-flusher missing CAP_SYS_RESOURCE
 says scheduling missing CAP_SYS_NICE
 says oom missing OOMScoreAdjust
 says reserve warn 'mlock=on'
-says cgroup ok 'no limit'
+says cgroup ok 'no memory limit'
 says supervisor missing 'nbdzram serve plain'
 [ "$(jq -r .name "$tmp/list")" = plain ]
 if jq -e '.checks[] | select(.check == "watcher")' "$tmp/list"; then
@@ -130,7 +130,7 @@ seen 0000000000000000 unlimited $'12:cpu,memory:/x\n0::/'
 group memory/x memory.limit_in_bytes 9223372036854771712
 check 1
 says lock-limit ok none
-says cgroup ok 'no limit'
+says cgroup ok 'no memory limit'
 group memory/x memory.limit_in_bytes $((1024 * 1024 * 1024))
 check 1
 says cgroup ok '1G, and the pool'
@@ -235,7 +235,7 @@ attach ()
 }
 attach plain /dev/nbd0 4242
 check 1
-says watcher ok '4242 looks after /dev/nbd0'
+says watcher ok '4242 keeps /dev/nbd0 connected'
 says queue ok
 mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0/queue"
 echo 2000 >"$NBDZRAM_ROOT/sys/block/nbd0/queue/wbt_lat_usec"

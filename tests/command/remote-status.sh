@@ -55,7 +55,7 @@ nbdzram status --json | jq -e '.servers[0] | .name == "far"
     and (.attachments[1] | has ("swap") | not)' >/dev/null ||
     fail "$(nbdzram status --json)"
 nbdzram check far >"$tmp/out" || fail "$(cat "$tmp/out")"
-grep -q '^ok  *mirror  *2 of 2 halves of /dev/md7 are in sync$' "$tmp/out" ||
+grep -q '^ok  *mirror  *2 of 2 members of /dev/md7 are in sync$' "$tmp/out" ||
     fail "$(cat "$tmp/out")"
 [ "$(grep -c '^ok  *watcher ' "$tmp/out")" = 2 ] || fail "$(cat "$tmp/out")"
 
@@ -68,7 +68,7 @@ stop_nbdkit "$pid"
 rm -r "$sys/nbd0" "$sys/md7/md/dev-nbd0" "$sys/md7/slaves/nbd0"
 [ "$(status)" = 'far /dev/nbd3 2M 2 1/2' ] || fail "$(status)"
 nbdzram check far >"$tmp/out" || fail "$(cat "$tmp/out")"
-grep -q '^warn  *mirror  *1 of 2 halves' "$tmp/out" || fail "$(cat "$tmp/out")"
+grep -q '^warn  *mirror  *1 of 2 members' "$tmp/out" || fail "$(cat "$tmp/out")"
 
 # Being filled, it has not all pages yet.
 half far 0

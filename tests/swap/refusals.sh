@@ -83,7 +83,7 @@ for force in '' --force; do
     ! nbdzram swapon --size 64M $force >"$tmp/out" 2>&1 || fail 'it can not run'
     diff - "$tmp/out" <<'END' || fail 'see above'
 nbdzram swapon: swap0: missing: real-time: kernel.sched_rt_runtime_us is 0; to do: sysctl -w kernel.sched_rt_runtime_us=950000
-nbdzram swapon: swap0: no server of swap can run
+nbdzram swapon: swap0: no server of swap can run without real-time priority
 END
 done
 rm "$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
@@ -120,7 +120,7 @@ mkdir -p "$XDG_RUNTIME_DIR/nbdzram"
 echo '{"devices":["/dev/nbd0"],"priority":100}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
 echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
-exits 1 'swap0: 500M are swapped, but 100M of memory and 0B of other swap on disks are free: end programs that use 432M, or add as much other swap; --force' swapoff
+exits 1 'swap0: 500M are swapped out, but only 100M of memory and 0B of other swap on disks are free: end programs that use 432M, or add as much other swap; --force' swapoff
 [ -e "$XDG_RUNTIME_DIR/nbdzram/swap0.swap" ] || fail 'it is forgotten'
 
 # What the server holds is no room: it gives nothing back before the end.
@@ -129,7 +129,7 @@ dd if=/dev/urandom of="$tmp/data" bs=1M count=20 status=none
 nbdcopy "$tmp/data" "$(uri swap0)"
 printf '%s\n' 'Filename Type Size Used Priority' \
     '/dev/nbd0 partition 1048576 102400 100' >"$NBDZRAM_ROOT/proc/swaps"
-exits 1 'swap0: 100M are swapped, .* programs that use 32M,' swapoff
+exits 1 'swap0: 100M are swapped out, .* programs that use 32M,' swapoff
 stop_nbdkit "$pid"
 
 # What is no longer in use is forgotten, and settings come back.
@@ -142,7 +142,7 @@ echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
 echo 100 >"$NBDZRAM_ROOT/proc/sys/vm/swappiness"
 nbdzram swapoff >"$tmp/out"
 diff - "$tmp/out" <<'END'
-vm.swappiness was set by somebody else: it stays
+vm.swappiness was changed by another program: it stays as it is
 vm.page-cluster 0 -> 3
 swap swap0 is off
 END
@@ -156,7 +156,7 @@ echo 1 >"$NBDZRAM_ROOT/sys/block/nbd0/pid"
 printf '{"index":0,"identifier":"nbdzram:swap0","uri":"nbd://x"}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
 echo '/dev/md7 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
-exits 1 'swap0: 500M are swapped, but 100M of memory' swapoff
+exits 1 'swap0: 500M are swapped out, but only 100M of memory' swapoff
 rm -r "$NBDZRAM_ROOT/sys/block" "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
 

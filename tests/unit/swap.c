@@ -131,10 +131,10 @@ room_of_the_machine (void **state)
   assert_int_equal (r.ram, GIB);
   assert_int_equal (swap_room_missing (&r), 332 * MIB);
   assert_string_equal (swap_room_text (&r, text, sizeof text),
-                       "600M are swapped, but 200M of memory and 100M of "
-                       "other swap on disks are free: end programs that use "
-                       "332M, or add as much other swap; --force tries it "
-                       "all the same");
+                       "600M are swapped out, but only 200M of memory and "
+                       "100M of other swap on disks are free: end programs "
+                       "that use 332M, or add as much other swap; --force "
+                       "tries it anyway");
   assert_true (swap_find ("/swap file", NULL));
   assert_false (swap_find ("/dev/nbd1", NULL));
 }

@@ -91,7 +91,7 @@ printf SWAPSPACE2 |
     dd of=/dev/nbd0 bs=1 seek=16374 conv=notrunc 2>/dev/null
 nbdzram swapoff swap0 >/dev/null || fail "detach"
 nbdzram swapon swap0 --remote $one >/tmp/log 2>&1 && fail "other pages"
-grep -q 'is swap of a machine with pages of 16K, and' /tmp/log ||
+grep -q 'is swap for pages of 16K, and' /tmp/log ||
     { cat /tmp/log; fail "see above"; }
 nbdzram swapon swap0 --attach-only --remote $one block-size=4K >/dev/null ||
     fail "attach"
