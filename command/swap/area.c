@@ -19,13 +19,13 @@
 #define SWAP_FLAG_DISCARD 0x10000
 #endif
 
-/* File systems, volumes and tables of partitions leave their mark in the
+/* File systems, volumes and partition tables have their signatures in the
  * first or the last megabyte.
  */
 #define END_SIZE MIB
 #define SIGNATURE "SWAPSPACE2"
 
-/* Of the pages of Linux's architectures, but for a few that are old. */
+/* The page sizes of Linux's architectures, without a few old ones. */
 #define PAGE_MIN 4096
 #define PAGE_MAX 65536
 
@@ -35,11 +35,11 @@ is_zero (const char *p, size_t length)
   return length == 0 || (p[0] == 0 && memcmp (p, p + 1, length - 1) == 0);
 }
 
-/* The signature ends the first page, which is as large as those of the
- * machine that mkswap was for.  0: there is none.
+/* The page size of the swap area.  Its signature ends the first page, of the
+ * machine that the area was made for.  0: there is no signature.
  */
 static size_t
-page_size_of (const char *start, size_t length)
+find_signature (const char *start, size_t length)
 {
   const size_t mark = strlen (SIGNATURE);
 
@@ -50,10 +50,10 @@ page_size_of (const char *start, size_t length)
 }
 
 static int
-look_at (const char *start, size_t first, const char *end, size_t last,
+classify (const char *start, size_t first, const char *end, size_t last,
          size_t *page)
 {
-  *page = page_size_of (start, first);
+  *page = find_signature (start, first);
   if (*page != 0)
     return *page == (size_t) sysconf (_SC_PAGESIZE) ? SWAP_SIGNATURE
                                                     : SWAP_OTHER_PAGES;
@@ -74,7 +74,7 @@ read_ends (int fd, char *start, char *end, size_t *page)
   last = pread (fd, end, END_SIZE, from);
   if (first == -1 || last == -1)
     return -1;
-  return look_at (start, (size_t) first, end, (size_t) last, page);
+  return classify (start, (size_t) first, end, (size_t) last, page);
 }
 
 int

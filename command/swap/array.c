@@ -15,7 +15,7 @@
 #include "array.h"
 
 static int __attribute__ ((format (printf, 3, 4)))
-refuse (char *error, size_t size, const char *format, ...)
+array_fail (char *error, size_t size, const char *format, ...)
 {
   va_list ap;
 
@@ -26,31 +26,33 @@ refuse (char *error, size_t size, const char *format, ...)
 }
 
 static const char *
-kind (const struct array *a)
+array_kind (const struct array *a)
 {
   return a->mirror ? "mirror" : "stripe";
 }
 
-/* ---- what there is ---- */
+/* ---- what exists already ---- */
 
 static int
-load (const struct array *a, char *error, size_t size)
+load_md_module (const struct array *a, char *error, size_t size)
 {
   char *const argv[] = {
     (char *) "modprobe", (char *) (a->mirror ? "raid1" : "raid0"), NULL,
   };
   char why[256], mdstat[64];
 
-  /* Where it is built in, there is nothing to load. */
+  /* The kernel may have it built in. */
   if (run_program (argv, why, sizeof why) == 0
       || kernel_file_read ("/proc/mdstat", mdstat, sizeof mdstat) != -1)
     return 0;
-  return refuse (error, size, "this kernel has no md: %s", why);
+  return array_fail (error, size, "this kernel has no md: %s", why);
 }
 
-/* The array that has some of the devices, in a->name. */
+/* Find the array that has some of the devices; a->name stays empty if there
+ * is none.
+ */
 static int
-find (struct array *a, char *error, size_t size)
+find_array (struct array *a, char *error, size_t size)
 {
   char name[MD_NAME_SIZE], level[32];
 
@@ -58,8 +60,9 @@ find (struct array *a, char *error, size_t size)
     if (!md_find (name, a->index[k]))
       continue;
     if (a->name[0] != '\0' && strcmp (name, a->name) != 0)
-      return refuse (error, size, "/dev/nbd%d belongs to /dev/%s, and "
-                     "another device to /dev/%s", a->index[k], name, a->name);
+      return array_fail (error, size, "/dev/nbd%d belongs to /dev/%s, "
+                         "and another device to /dev/%s", a->index[k], name,
+                         a->name);
     strcpy (a->name, name);
   }
   if (a->name[0] == '\0')
@@ -67,13 +70,13 @@ find (struct array *a, char *error, size_t size)
   md_level (a->name, level, sizeof level);
   if (strcmp (level, a->mirror ? "raid1" : "raid0") == 0)
     return 0;
-  return refuse (error, size, "/dev/%s has one of the devices, but is not "
-                 "a running %s; to stop it: mdadm --stop /dev/%s",
-                 a->name, kind (a), a->name);
+  return array_fail (error, size, "/dev/%s has one of the devices, but is "
+                     "not a running %s; to stop it: mdadm --stop /dev/%s",
+                     a->name, array_kind (a), a->name);
 }
 
 static int
-must_be_empty (const char *device, char *error, size_t size)
+check_is_empty (const char *device, char *error, size_t size)
 {
   size_t page;
 
@@ -81,15 +84,16 @@ must_be_empty (const char *device, char *error, size_t size)
   case SWAP_EMPTY:
     return 0;
   case -1:
-    return refuse (error, size, "%s: %s", device, strerror (errno));
+    return array_fail (error, size, "%s: %s", device, strerror (errno));
   default:
-    return refuse (error, size, "%s holds something other than a member of "
-                   "an array; to destroy it: wipefs -a %s", device, device);
+    return array_fail (error, size, "%s holds something other than a member "
+                       "of an array; to destroy it: wipefs -a %s", device,
+                       device);
   }
 }
 
-/* Indices of devices that have a superblock; the others must be empty.
- * How many, or -1.
+/* Put the indices of devices that have a superblock into INDEX; the others
+ * must be empty.  Returns how many, or -1.
  */
 static int
 find_superblocks (const struct array *a, int index[MD_HALVES_MAX],
@@ -102,44 +106,44 @@ find_superblocks (const struct array *a, int index[MD_HALVES_MAX],
     int has = md_has_superblock (nbd_device_path (device, a->index[k]));
 
     if (has == -1)
-      return refuse (error, size, "%s: %s", device, strerror (errno));
+      return array_fail (error, size, "%s: %s", device, strerror (errno));
     if (has == 1)
       index[count++] = a->index[k];
-    else if (must_be_empty (device, error, size) == -1)
+    else if (check_is_empty (device, error, size) == -1)
       return -1;
   }
   return count;
 }
 
-/* ---- what is done ---- */
+/* ---- making one ---- */
 
 static int
-begin (struct array *a, char *error, size_t size)
+begin_array (struct array *a, char *error, size_t size)
 {
   int index[MD_HALVES_MAX], old = find_superblocks (a, index, error, size), r;
-  char why[256];                /* what mdadm said comes first */
+  char why[256];                /* the error of mdadm has priority */
 
   if (old == -1)
     return -1;
   if (old > 0 && old < (int) a->count && !a->mirror)
-    return refuse (error, size, "%d of %u disks belong to a stripe, and "
-                   "the others are empty", old, a->count);
+    return array_fail (error, size, "%d of %u disks belong to a stripe, and "
+                       "the others are empty", old, a->count);
   a->begun = true;
   r = old > 0 ? md_assemble (a->title, index, (unsigned) old, error, size)
     : md_create (a->title, a->mirror, a->index, a->count, a->missing, error,
                  size);
-  if (find (a, r == 0 ? error : why, r == 0 ? size : sizeof why) == -1
+  if (find_array (a, r == 0 ? error : why, r == 0 ? size : sizeof why) == -1
       || r == -1)
     return -1;
   if (a->name[0] == '\0')
-    return refuse (error, size, "mdadm did not make an array");
+    return array_fail (error, size, "mdadm did not make an array");
   printf ("%s /dev/%s, a %s of %u\n", old > 0 ? "assembled" : "made",
-          a->name, kind (a), a->count + a->missing);
+          a->name, array_kind (a), a->count + a->missing);
   return 0;
 }
 
-/* Halves that were not taken, being out of date, or empty.  The watcher
- * of each does the same, once it knows of the array.
+/* Add members that were not assembled, as they are out of date or empty.  The
+ * watcher of each does the same as soon as it knows the array.
  */
 static int
 add_missing (const struct array *a, char *error, size_t size)
@@ -153,7 +157,7 @@ add_missing (const struct array *a, char *error, size_t size)
       continue;
     if (md_add (a->name, index, why, sizeof why) == -1
         && md_member_of (a->name, index) == MD_HALF_NONE)
-      return refuse (error, size, "/dev/nbd%d: %s", index, why);
+      return array_fail (error, size, "/dev/nbd%d: %s", index, why);
     printf ("added /dev/nbd%d\n", index);
   }
   return 0;
@@ -162,8 +166,9 @@ add_missing (const struct array *a, char *error, size_t size)
 int
 array_join (struct array *a, char *error, size_t size)
 {
-  if (load (a, error, size) == -1 || find (a, error, size) == -1
-      || (a->name[0] == '\0' && begin (a, error, size) == -1))
+  if (load_md_module (a, error, size) == -1
+      || find_array (a, error, size) == -1
+      || (a->name[0] == '\0' && begin_array (a, error, size) == -1))
     return -1;
   if (!a->mirror)
     return 0;

@@ -33,7 +33,7 @@ check_add (json_t *list, enum check_status status, const char *name,
 }
 
 bool
-check_any_missing (const json_t *list)
+check_has_missing (const json_t *list)
 {
   const json_t *check;
   size_t i;
@@ -45,7 +45,7 @@ check_any_missing (const json_t *list)
 }
 
 void
-check_complain (const json_t *list, const char *prefix)
+check_print_problems (const json_t *list, const char *prefix)
 {
   const json_t *check;
   size_t i;

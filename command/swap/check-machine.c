@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Checks of the machine, whatever server it has. */
+/* Checks of the machine, which do not depend on a server. */
 
 #include <config.h>
 
@@ -15,9 +15,9 @@
 #include "check.h"
 #include "state.h"
 
-/* KiB.  With less, as a small machine has by default, swapping to a server
- * of user space hangs: the kernel needs memory to send a page and to take
- * the reply.
+/* KiB.  With less, which is the default of small machines, swapping to a
+ * server in user space hangs: the kernel needs memory to send a page and to
+ * receive the reply.
  */
 #define MIN_FREE_HANGS_BELOW 4096
 
@@ -73,8 +73,8 @@ check_page_cluster (json_t *list)
                (uint64_t) 1 << MIN (now, 31), now == 0 ? "page" : "pages");
 }
 
-/* A process of real-time priority gets so much of each second, and with
- * nothing waits forever.
+/* The kernel lets processes of real-time priority run for so long in each
+ * second; with 0 they wait forever.
  */
 void
 check_real_time (json_t *list)

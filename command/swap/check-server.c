@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Checks of one server, those who look after it, and its attachments. */
+/* Checks of one server, the processes beside it, and its devices. */
 
 #include <config.h>
 
@@ -24,16 +24,16 @@
 #define CAP_IPC_LOCK 14
 #define CAP_SYS_NICE 23
 
-/* What the server takes without its pool: measured, with as much again. */
-#define BESIDES_THE_POOL (64 * MIB)
+/* Twice the memory that the server was measured to take without its pool. */
+#define WITHOUT_POOL (64 * MIB)
 
 #define START_AGAIN "; then start the server again"
 
-struct look {
+struct server_check {
   json_t *list;
   const struct server *server;
-  const json_t *status;         /* what it says */
-  const json_t *hardening;      /* part of that */
+  const json_t *status;         /* its reply to "status" */
+  const json_t *hardening;      /* part of STATUS */
   int pid;
 };
 
@@ -43,18 +43,18 @@ is_true (const json_t *object, const char *key)
   return json_is_true (json_object_get (object, key));
 }
 
-/* A file of the server's directory in /proc. */
+/* The path of FILE in the server's directory of /proc. */
 static const char *
-proc_path (const struct look *l, const char *file, char path[64])
+proc_path (const struct server_check *l, const char *file, char path[64])
 {
   snprintf (path, 64, "/proc/%d/%s", l->pid, file);
   return path;
 }
 
-/* ---- what it is ---- */
+/* ---- protection ---- */
 
 static bool
-has_capability (const struct look *l, unsigned n)
+server_has_capability (const struct server_check *l, unsigned n)
 {
   char path[64];
   uint64_t caps;
@@ -63,9 +63,9 @@ has_capability (const struct look *l, unsigned n)
                             &caps) == 0 && (caps >> n & 1) != 0;
 }
 
-/* The soft limit in bytes; UINT64_MAX: none. */
+/* The soft limit of locked memory in bytes; UINT64_MAX: no limit. */
 static uint64_t
-memlock_limit (const struct look *l)
+memlock_limit (const struct server_check *l)
 {
   static const char key[] = "Max locked memory";
   uint64_t limit = 0;
@@ -83,7 +83,7 @@ memlock_limit (const struct look *l)
 }
 
 static void
-check_lock (const struct look *l)
+check_lock (const struct server_check *l)
 {
   uint64_t locked = json_number (l->hardening, "locked");
   uint64_t limit = memlock_limit (l);
@@ -93,7 +93,7 @@ check_lock (const struct look *l)
               "start the server with mlock=on",
               locked > 0 ? "the server locks memory as it uses it"
                          : "the server does not lock its memory");
-  if (has_capability (l, CAP_IPC_LOCK))
+  if (server_has_capability (l, CAP_IPC_LOCK))
     check_add (l->list, CHECK_OK, "lock-limit", NULL,
                "the server has CAP_IPC_LOCK");
   else
@@ -104,12 +104,12 @@ check_lock (const struct look *l)
 }
 
 static const char *
-scheduling_remedy (const struct look *l)
+scheduling_remedy (const struct server_check *l)
 {
   if (!is_true (l->hardening, "mlock"))
     return "start the server with mlock=on, and with CAP_SYS_NICE, or "
       "LimitRTPRIO=3 in its unit";
-  if (has_capability (l, CAP_SYS_NICE))
+  if (server_has_capability (l, CAP_SYS_NICE))
     return "give its control group real-time in cpu.rt_runtime_us "
       "(CONFIG_RT_GROUP_SCHED), or run it outside of a container"
       START_AGAIN;
@@ -117,7 +117,7 @@ scheduling_remedy (const struct look *l)
 }
 
 static void
-check_threads (const struct look *l)
+check_threads (const struct server_check *l)
 {
   const char *scheduling = json_string_value
     (json_object_get (l->hardening, "scheduling"));
@@ -141,7 +141,7 @@ check_threads (const struct look *l)
 }
 
 static void
-check_reserve (const struct look *l)
+check_reserve (const struct server_check *l)
 {
   const json_t *reserve = json_object_get (l->hardening, "reserve");
   uint64_t size = json_number (reserve, "size");
@@ -162,38 +162,38 @@ check_reserve (const struct look *l)
              "%s, which was too small %" PRIu64 " times", text, misses);
 }
 
-/* ---- how much memory it may have ---- */
+/* ---- memory ---- */
 
-/* What a disk of BYTES takes if nothing in it compresses. */
+/* The memory that a disk of BYTES takes if nothing in it compresses. */
 static uint64_t
-worst_of (uint64_t bytes)
+worst_case (uint64_t bytes)
 {
   return bytes + bytes / 256;
 }
 
 static uint64_t
-devices_worst (const struct look *l)
+devices_worst_case (const struct server_check *l)
 {
   const json_t *device;
   uint64_t sum = 0;
   size_t i;
 
   json_array_foreach (json_object_get (l->status, "devices"), i, device)
-    sum += worst_of (json_number (device, "size"));
+    sum += worst_case (json_number (device, "size"));
   return sum;
 }
 
 static uint64_t
-statistic (const struct look *l, const char *key)
+server_statistic (const struct server_check *l, const char *key)
 {
   return json_number (json_object_get (l->status, "statistics"), key);
 }
 
 static void
-check_group (const struct look *l)
+check_group (const struct server_check *l)
 {
   uint64_t max = cgroup_memory_limit (l->pid);
-  uint64_t limit = statistic (l, "mem_limit"), most, room;
+  uint64_t limit = server_statistic (l, "mem_limit"), most, room;
   char allowed[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
 
   if (max == UINT64_MAX) {
@@ -201,8 +201,8 @@ check_group (const struct look *l)
                "its control group has no memory limit");
     return;
   }
-  most = (limit > 0 ? limit : devices_worst (l)) + BESIDES_THE_POOL;
-  room = max > BESIDES_THE_POOL ? max - BESIDES_THE_POOL : 0;
+  most = (limit > 0 ? limit : devices_worst_case (l)) + WITHOUT_POOL;
+  room = max > WITHOUT_POOL ? max - WITHOUT_POOL : 0;
   snprintf (remedy, sizeof remedy, room >= MIB
             ? "MemoryMax=infinity and MemoryHigh=infinity in its unit, or a "
             "mem-limit= of at most %" PRIu64 "M"
@@ -214,9 +214,9 @@ check_group (const struct look *l)
               text_of_size (needed, most));
 }
 
-/* The lock keeps the pool in memory, but only while a process has it. */
+/* Locking keeps the pool in memory, but only while a process has it mapped. */
 static void
-check_group_swap (const struct look *l)
+check_group_swap (const struct server_check *l)
 {
   int may = cgroup_may_swap (l->pid);
 
@@ -228,14 +228,16 @@ check_group_swap (const struct look *l)
                : "its control group is never swapped");
 }
 
-/* The kernel does not know that a swap is full before its whole size is
- * used.  It tries again, and no other swap.
+/* Can the pool hold the whole disk?  To the kernel, swap is full only when its
+ * whole size is used.  Until then it retries writes to a full pool, and uses
+ * no other swap.
  */
 static void
-check_limit (const struct look *l)
+check_limit (const struct server_check *l)
 {
-  uint64_t limit = statistic (l, "mem_limit"), ram = 0;
-  uint64_t most = devices_worst (l), room = statistic (l, "bd_size");
+  uint64_t limit = server_statistic (l, "mem_limit"), ram = 0;
+  uint64_t room = server_statistic (l, "bd_size");
+  uint64_t most = devices_worst_case (l);
   char held[TEXT_SIZE], needed[TEXT_SIZE], remedy[256];
 
   kernel_file_field ("/proc/meminfo", "MemTotal", 10, &ram);
@@ -247,18 +249,20 @@ check_limit (const struct look *l)
              remedy, "the disk may need up to %s, and %s%s may hold %s%s",
              text_of_size (needed, most),
              limit > 0 ? "mem-limit" : "the machine's memory",
-             statistic (l, "bd_size") > 0 ? " with the backing file" : "",
+             server_statistic (l, "bd_size") > 0
+             ? " with the backing file" : "",
              text_of_size (held, room),
              most <= room ? "" : ": when that is full, programs stand still");
 }
 
-/* ---- who looks after it ---- */
+/* ---- processes beside the server ---- */
 
-/* PATH of the file with SUFFIX beside the control socket; false if that
- * has no usual name.
+/* Put the path of the file with SUFFIX beside the control socket into PATH;
+ * false if the name of the socket is not NAME.ctl.
  */
 static bool
-beside (const struct look *l, const char *suffix, char *path, size_t size)
+sibling_path (const struct server_check *l, const char *suffix, char *path,
+              size_t size)
 {
   size_t length = strlen (l->server->path), end = strlen (CONTROL_SUFFIX);
 
@@ -268,9 +272,9 @@ beside (const struct look *l, const char *suffix, char *path, size_t size)
                  suffix) < (int) size;
 }
 
-/* One of the processes beside the server, of which FINE is so. */
+/* Check that PID has the WANTED protection; FINE is the text if it has. */
 static void
-check_process (const struct look *l, const char *name, uint64_t pid,
+check_process (const struct server_check *l, const char *name, uint64_t pid,
                unsigned wanted, const char *fine)
 {
   char missing[256];
@@ -283,7 +287,7 @@ check_process (const struct look *l, const char *name, uint64_t pid,
 }
 
 static void
-check_standby (const struct look *l, const json_t *standby)
+check_standby (const struct server_check *l, const json_t *standby)
 {
   if (is_true (standby, "waiting"))
     check_process (l, "standby", json_number (standby, "pid"),
@@ -294,9 +298,9 @@ check_standby (const struct look *l, const json_t *standby)
                "no other server waits to take over");
 }
 
-/* It does nothing but hold the server's memory. */
+/* Check the process that does nothing but keep the server's memory locked. */
 static void
-check_lock_keeper (const struct look *l, uint64_t pid)
+check_lock_keeper (const struct server_check *l, uint64_t pid)
 {
   if (pid > 0)
     check_process (l, "holder", pid, PROTECTION_LOCK | PROTECTION_OOM,
@@ -307,22 +311,22 @@ check_lock_keeper (const struct look *l, uint64_t pid)
                "no process keeps the pool locked when the server dies");
 }
 
-/* Has it a server here? */
+/* Does the server run on this machine? */
 static bool
-is_local (const struct look *l)
+is_local (const struct server_check *l)
 {
   return l->status != NULL;
 }
 
 static void
-check_supervisor (const struct look *l)
+check_supervisor (const struct server_check *l)
 {
   struct server sup = { .name = "" };
   json_t *reply = NULL;
   char error[256], text[256];
   uint64_t pid;
 
-  if (!beside (l, ".sup", sup.path, sizeof sup.path)
+  if (!sibling_path (l, ".sup", sup.path, sizeof sup.path)
       || server_try (&sup, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                      &reply, error, sizeof error) != EXIT_OK) {
     snprintf (text, sizeof text, "stop the server, and run nbdzram serve %s",
@@ -352,7 +356,7 @@ is_running (uint64_t pid)
   return pid > 0 && kernel_file_read (path, text, sizeof text) > 0;
 }
 
-/* What a kernel, or an administrator, may have turned on again. */
+/* The kernel or an administrator may have turned throttling on again. */
 static void
 check_queue (json_t *list, int index)
 {
@@ -369,7 +373,7 @@ check_queue (json_t *list, int index)
 }
 
 static void
-check_attachment (const struct look *l, const char *file)
+check_attachment (const struct server_check *l, const char *file)
 {
   json_t *attach = json_load_file (file, 0, NULL);
   const char *device = json_string_value (json_object_get (attach, "device"));
@@ -377,7 +381,7 @@ check_attachment (const struct look *l, const char *file)
   const char *base = strrchr (file, '/') + 1;
   char text[256];
 
-  /* One that still dials has written nothing yet. */
+  /* A watcher that still connects has written nothing yet. */
   if (!device) {
     json_decref (attach);
     return;
@@ -397,18 +401,16 @@ check_attachment (const struct look *l, const char *file)
   json_decref (attach);
 }
 
-/* NAME.attach, NAME.1.attach, ...: there are none where the kernel has not
- * been given the disk.
- */
+/* NAME.attach, NAME.1.attach, ...; none if the disk is not attached. */
 static void
-check_attachments (const struct look *l)
+check_attachments (const struct server_check *l)
 {
   static const char *const patterns[] = { ".attach", ".[0-9]*.attach" };
   char pattern[PATH_MAX];
   glob_t found;
 
   for (unsigned i = 0; i < ARRAY_SIZE (patterns); ++i) {
-    if (!beside (l, patterns[i], pattern, sizeof pattern)
+    if (!sibling_path (l, patterns[i], pattern, sizeof pattern)
         || glob (pattern, 0, NULL, &found) != 0)
       continue;
     for (size_t n = 0; n < found.gl_pathc; ++n)
@@ -417,7 +419,9 @@ check_attachments (const struct look *l)
   }
 }
 
-/* A mirror whose halves are not all there, told once. */
+/* Check that all members of a mirror are in sync.  All attachments have the
+ * same array, so the first one is enough.
+ */
 static void
 check_mirror (json_t *list, const json_t *attachments)
 {
@@ -425,14 +429,14 @@ check_mirror (json_t *list, const json_t *attachments)
     const json_t *a = json_object_get (json_array_get (attachments, i),
                                        "array");
     uint64_t in_sync = json_number (a, "in_sync");
-    uint64_t halves = json_number (a, "halves");
+    uint64_t members = json_number (a, "halves");
 
     if (strcmp (json_text (a, "level"), "raid1") != 0)
       continue;
-    check_add (list, in_sync == halves ? CHECK_OK : CHECK_WARN, "mirror",
+    check_add (list, in_sync == members ? CHECK_OK : CHECK_WARN, "mirror",
                "start the missing servers; the mirror then resyncs by "
                "itself", "%" PRIu64 " of %" PRIu64 " members of %s are in "
-               "sync", in_sync, halves,
+               "sync", in_sync, members,
                json_text (a, "device"));
     return;
   }
@@ -442,7 +446,7 @@ bool
 check_remote (json_t *list, const char *name)
 {
   struct server s = { .name = "" };
-  const struct look l = { .list = list, .server = &s };
+  const struct server_check l = { .list = list, .server = &s };
   char directory[sizeof s.path];
   json_t *replies = json_array ();
   bool any;
@@ -464,7 +468,7 @@ check_remote (json_t *list, const char *name)
 void
 check_server (json_t *list, const struct server *s, const json_t *status)
 {
-  const struct look l = {
+  const struct server_check l = {
     .list = list,
     .server = s,
     .status = status,

@@ -17,31 +17,31 @@
 #define REFUSED "refused"
 
 static void
-complain (const char *name, const json_t *list)
+print_problems (const char *name, const json_t *list)
 {
   char prefix[128];
 
   fflush (stdout);
   snprintf (prefix, sizeof prefix, "nbdzram swapon: %s: ", name);
-  check_complain (list, prefix);
+  check_print_problems (list, prefix);
 }
 
 bool
-swap_check_first (const char *name)
+swap_check_real_time (const char *name)
 {
   json_t *list = json_array ();
   bool missing;
 
   check_real_time (list);
-  complain (name, list);
-  missing = check_any_missing (list);
+  print_problems (name, list);
+  missing = check_has_missing (list);
   json_decref (list);
   return !missing;
 }
 
-/* systemd tells the swapon of a unit which process that is of. */
+/* systemd sets MAINPID for the swapon that a unit runs. */
 static void
-leave_word (const char *name, json_t *list)
+save_refusal (const char *name, json_t *list)
 {
   char path[PATH_MAX];
 
@@ -50,9 +50,9 @@ leave_word (const char *name, json_t *list)
     run_write (name, REFUSED, json_pack ("{s:O}", "checks", list));
 }
 
-/* False: its server does not answer. */
+/* False: the server does not answer. */
 static bool
-fill (json_t *list, const struct swap_check *c)
+run_checks (json_t *list, const struct swap_check *c)
 {
   check_machine (list);
   if (c->remote) {
@@ -67,13 +67,13 @@ enum swap_verdict
 swap_check (const struct swap_check *c)
 {
   json_t *list = json_array ();
-  enum swap_verdict verdict = fill (list, c) ? SWAP_SAFE : SWAP_UNKNOWN;
+  enum swap_verdict verdict = run_checks (list, c) ? SWAP_SAFE : SWAP_UNKNOWN;
 
-  complain (c->name, list);
+  print_problems (c->name, list);
   if (!c->refuse)
     verdict = SWAP_SAFE;
-  else if (verdict == SWAP_SAFE && check_any_missing (list)) {
-    leave_word (c->name, list);
+  else if (verdict == SWAP_SAFE && check_has_missing (list)) {
+    save_refusal (c->name, list);
     verdict = SWAP_REFUSED;
   }
   json_decref (list);
@@ -81,17 +81,17 @@ swap_check (const struct swap_check *c)
 }
 
 void
-swap_check_pass_on (const char *name)
+swap_check_print_refusal (const char *name)
 {
   json_t *object = run_read (name, REFUSED);
 
-  complain (name, json_object_get (object, "checks"));
+  print_problems (name, json_object_get (object, "checks"));
   json_decref (object);
-  swap_check_forget (name);
+  swap_check_forget_refusal (name);
 }
 
 void
-swap_check_forget (const char *name)
+swap_check_forget_refusal (const char *name)
 {
   run_remove (name, REFUSED);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What swapon looks at before it turns a swap on: all that nbdzram check does.
- * What is not as it should be is said to standard error, in lines with what is
- * to be done about it.
+/* What swapon checks before it turns a swap on: the same as nbdzram check.
+ * Each problem is a line on standard error that also says what to do.
  */
 
 #ifndef NBDZRAM_COMMAND_SWAP_CHECK_SWAP_H
@@ -10,33 +9,35 @@
 #include <stdbool.h>
 
 enum swap_verdict {
-  SWAP_SAFE,                    /* or what is missing was accepted */
+  SWAP_SAFE,                    /* or the user accepts what is missing */
   SWAP_REFUSED,                 /* something is missing */
-  SWAP_UNKNOWN,                 /* its server does not answer */
+  SWAP_UNKNOWN,                 /* the server does not answer */
 };
 
-/* Before anything is started of what has real-time priority: can it run?
- * Where it can't, it stands still at once.
+/* Can processes of real-time priority run?  To be called before any is
+ * started: where they can't, they stand still at once.
  */
-bool swap_check_first (const char *name);
+bool swap_check_real_time (const char *name);
 
 struct swap_check {
   const char *name;
-  bool remote;                  /* its servers are elsewhere */
-  bool refuse;                  /* what is missing is not only said */
+  bool remote;                  /* the servers are on other machines */
+  bool refuse;                  /* refuse if something is missing, or else
+                                 * only print it */
 };
 
-/* When all processes are there: what the kernel says of them.
+/* Check the machine and all processes, which must be running.
  *
- * The swapon of a unit, which has its journal, leaves word in NAME.refused
- * for one that has the unit started, and knows of that by its NAME.conf.
+ * When systemd runs swapon for a unit, its messages go to the journal.  So it
+ * also saves them in NAME.refused, for the swapon that had the unit started;
+ * NAME.conf shows that there is one.
  */
 enum swap_verdict swap_check (const struct swap_check *c);
 
-/* Say what the unit's swapon has left, and forget it. */
-void swap_check_pass_on (const char *name);
+/* Print the messages that the swapon of the unit saved, and forget them. */
+void swap_check_print_refusal (const char *name);
 
-/* Forget it. */
-void swap_check_forget (const char *name);
+/* Forget them. */
+void swap_check_forget_refusal (const char *name);
 
 #endif /* NBDZRAM_COMMAND_SWAP_CHECK_SWAP_H */

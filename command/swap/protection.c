@@ -17,7 +17,7 @@
 
 #include "protection.h"
 
-/* What a process of ours takes without the pool, with as much again. */
+/* Twice what a process takes without the pool. */
 #define MEMORY_LEAST (64 * MIB)
 
 static unsigned
@@ -35,7 +35,7 @@ protection_of_thread (int pid, const char *tid)
        : 0);
 }
 
-/* What all of its threads have. */
+/* The bits that all threads of PID have. */
 static unsigned
 protection_of_threads (int pid)
 {
@@ -74,7 +74,7 @@ protection_of (int pid)
 }
 
 static void
-add (char *text, size_t size, const char *what)
+append_text (char *text, size_t size, const char *what)
 {
   size_t length = strlen (text);
 
@@ -101,11 +101,11 @@ protection_has (int pid, unsigned wanted, char *missing, size_t size)
   missing[0] = '\0';
   for (size_t i = 0; i < ARRAY_SIZE (texts); ++i)
     if (lacks & texts[i].bit)
-      add (missing, size, texts[i].text);
+      append_text (missing, size, texts[i].text);
   if (limit < MEMORY_LEAST) {
     snprintf (text, sizeof text, "no more than %s of memory in its control "
               "group", text_of_size (allowed, limit));
-    add (missing, size, text);
+    append_text (missing, size, text);
   }
   return missing[0] == '\0';
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Is a process protected as those must be that swap depends on?  As the
- * kernel says, and not as it was asked for.
+/* Is a process protected as each process must be that swap depends on?  The
+ * kernel is asked, since what was requested may not have been granted.
  */
 
 #ifndef NBDZRAM_COMMAND_SWAP_PROTECTION_H
@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 #define PROTECTION_LOCK 1u      /* its memory is locked */
-#define PROTECTION_OOM 2u       /* it is never killed for memory */
-#define PROTECTION_FLUSHER 4u   /* it waits for no I/O to get memory */
+#define PROTECTION_OOM 2u       /* the OOM killer spares it */
+#define PROTECTION_FLUSHER 4u   /* it never waits for I/O to get memory */
 #define PROTECTION_REAL_TIME 8u /* it runs before ordinary processes */
 #define PROTECTION_ALL 15u
 
@@ -20,8 +20,9 @@
   "start it as root, or with CAP_IPC_LOCK, CAP_SYS_NICE and "           \
   "CAP_SYS_RESOURCE"
 
-/* Does PID, each of its threads, have all of WANTED?  If not, what it has
- * not is in MISSING, as "no real-time priority, no locked memory".
+/* Do PID and all its threads have all bits of WANTED, and enough memory in
+ * their control group?  If not, MISSING of SIZE bytes tells what they lack, as
+ * "no real-time priority, no locked memory".
  */
 bool protection_has (int pid, unsigned wanted, char *missing, size_t size);
 

@@ -35,7 +35,9 @@ has_file (const char *name, const char *suffix)
   return access (run_path (path, name, suffix), F_OK) == 0;
 }
 
-/* Or was, by a watcher that has not put back the queue of its device. */
+/* Also true if a device was attached, and its watcher died before it restored
+ * the settings of the device's queue.
+ */
 static bool
 is_attached (const char *name)
 {
@@ -60,13 +62,13 @@ swap_exists (const char *name)
     if (has_file (name, suffixes[i]))
       return true;
   return sysctl_last (name, key, sizeof key) == 0 || is_attached (name)
-    || swap_server_runs (name);
+    || swap_server_is_running (name);
 }
 
 /* ---- processes ---- */
 
-/* Whether a process listens there, be it too busy to answer; also where that
- * is not known.
+/* Does a process listen on the socket, even if it is too busy to answer?  True
+ * if that can't be found out.
  */
 static bool
 is_listening (const char *name, const char *suffix)
@@ -95,7 +97,7 @@ swap_server_is_alive (const char *name)
 
 /* ---- pages ---- */
 
-/* Without NAME.run, the address that was attached tells. */
+/* For a swap without NAME.run: was its device attached to a local socket? */
 static bool
 is_local (const char *name)
 {
@@ -120,7 +122,7 @@ swap_is_lost (const char *name)
   return lost;
 }
 
-/* ---- what is done about it ---- */
+/* ---- cleaning up ---- */
 
 void
 swap_remains_turn_off (const char *name)
@@ -129,7 +131,7 @@ swap_remains_turn_off (const char *name)
   struct swap_area area;
   struct attachment a;
 
-  if (swap_is_lost (name) && swap_server_is_left (name, name, &a)
+  if (swap_is_lost (name) && swap_server_is_orphaned (name, name, &a)
       && swap_find (nbd_device_path (device, a.index), &area)
       && area.used == 0
       && swap_server_unwatch (name, &a, why, sizeof why) == 0
@@ -137,7 +139,7 @@ swap_remains_turn_off (const char *name)
     printf ("turned off swap on %s, whose server is gone\n", device);
 }
 
-/* Whether URI serves the disk that A was attached to. */
+/* Does URI serve the disk that A was attached to? */
 static bool
 is_same_disk (const struct attachment *a, const char *uri)
 {
@@ -147,7 +149,7 @@ is_same_disk (const struct attachment *a, const char *uri)
 
   if (nbd_resolve (&address, uri, why, sizeof why) == -1
       || nbd_dial (&dial, &address, DIAL_MS) == -1)
-    return true;                /* not known: the watcher finds out */
+    return true;                /* unknown: leave it to the watcher */
   close (dial.result.fd);
   if (dial.result.pidfd != -1)
     close (dial.result.pidfd);
@@ -155,8 +157,8 @@ is_same_disk (const struct attachment *a, const char *uri)
     && dial.result.size / BLOCK_SIZE == a->size / BLOCK_SIZE;
 }
 
-/* Whether anything but swap uses the device can't be asked: opening it would
- * read it.
+/* This can't test whether something other than swap uses the device: to open
+ * it would read from it.
  */
 int
 swap_remains_detach (const char *name, const char *watcher, const char *uri,
@@ -165,7 +167,7 @@ swap_remains_detach (const char *name, const char *watcher, const char *uri,
   char device[NBD_DEVICE_PATH_SIZE];
   struct attachment a;
 
-  if (!swap_server_is_left (name, watcher, &a) || is_same_disk (&a, uri))
+  if (!swap_server_is_orphaned (name, watcher, &a) || is_same_disk (&a, uri))
     return 0;
   nbd_device_path (device, a.index);
   if (swap_find (device, NULL)) {

@@ -21,8 +21,8 @@ is_one_of (const char *path, char devices[][32], unsigned count)
   return false;
 }
 
-/* Is what is swapped there in the memory of this machine?  A page that goes
- * there takes as much as it leaves, where it does not compress.
+/* Is this swap area in the memory of this machine?  Then it is no room: an
+ * incompressible page takes as much memory there as it frees.
  */
 static bool
 is_in_memory (const char *path)

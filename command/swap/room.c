@@ -10,7 +10,7 @@
 
 #include "room.h"
 
-/* So much stays free for the kernel, and for those who go on working. */
+/* So much stays free for the kernel and for programs that go on running. */
 #define MARGIN_LEAST (16 * MIB)
 
 uint64_t

@@ -26,8 +26,8 @@
 
 #include "server.h"
 
-#define START_S 30              /* for what takes a second */
-#define STOP_S 120              /* a server may have to drain */
+#define START_S 30              /* usually it takes a second */
+#define STOP_S 120              /* a server may have to drain requests */
 #define TICK_MS 20
 
 #define UNIT "nbdzram-swap@"
@@ -52,9 +52,11 @@ swap_server_has_systemd (void)
     && access (path, F_OK) == 0;
 }
 
-/* The supervisor's control socket.  -1: the name is too long. */
+/* Put the control socket of NAME's supervisor into S.  -1: the name is too
+ * long.
+ */
 static int
-supervisor_of (struct server *s, const char *name)
+find_supervisor (struct server *s, const char *name)
 {
   char path[RUN_PATH_SIZE];
 
@@ -66,15 +68,17 @@ supervisor_of (struct server *s, const char *name)
   return 0;
 }
 
-/* REQUEST is taken over.  The reply, or NULL with a line in ERROR. */
+/* Send REQUEST, which is consumed.  Returns the reply, which the caller must
+ * release; or NULL with a line in ERROR.
+ */
 static json_t *
-ask (const char *name, json_t *request, int timeout, char *error,
-     size_t size)
+ask_supervisor (const char *name, json_t *request, int timeout, char *error,
+                size_t size)
 {
   struct server s;
   json_t *reply = NULL;
 
-  if (supervisor_of (&s, name) == 0)
+  if (find_supervisor (&s, name) == 0)
     server_try (&s, request, timeout, &reply, error, size);
   else {
     json_decref (request);
@@ -83,30 +87,30 @@ ask (const char *name, json_t *request, int timeout, char *error,
   return reply;
 }
 
-/* Likewise, where the reply says no more than that it is done. */
+/* The same, for requests whose reply has no content. */
 static int
-tell (const char *name, json_t *request, int timeout, char *error,
-      size_t size)
+tell_supervisor (const char *name, json_t *request, int timeout, char *error,
+                 size_t size)
 {
-  json_t *reply = ask (name, request, timeout, error, size);
+  json_t *reply = ask_supervisor (name, request, timeout, error, size);
 
   json_decref (reply);
   return reply ? 0 : -1;
 }
 
 static json_t *
-status (const char *name)
+supervisor_status (const char *name)
 {
   char error[256];
 
-  return ask (name, json_pack ("{s:s}", "verb", "status"), TIMEOUT, error,
-              sizeof error);
+  return ask_supervisor (name, json_pack ("{s:s}", "verb", "status"),
+                         TIMEOUT, error, sizeof error);
 }
 
 bool
-swap_server_runs (const char *name)
+swap_server_is_running (const char *name)
 {
-  json_t *reply = status (name);
+  json_t *reply = supervisor_status (name);
 
   json_decref (reply);
   return reply != NULL;
@@ -150,8 +154,8 @@ swap_server_start (const char *name, bool unit, char *error, size_t size)
     (char *) name, NULL,
   };
 
-  /* By its name, for those who look at processes; the file may have been
-   * replaced since we were started.
+  /* Use the path of the program, which lists of processes show; but the file
+   * may have been replaced since this process was started.
    */
   if (readlink ("/proc/self/exe", self, sizeof self - 1) == -1
       || access (self, X_OK) == -1)
@@ -165,7 +169,7 @@ void
 swap_server_wait_standby (const char *name)
 {
   for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
-    json_t *reply = status (name);
+    json_t *reply = supervisor_status (name);
     bool waits = json_is_true (json_object_get (
       json_object_get (reply, "standby"), "waiting"));
     bool serves = !json_is_null (json_object_get (reply, "server"));
@@ -178,20 +182,21 @@ swap_server_wait_standby (const char *name)
 }
 
 void
-swap_server_fail (const char *name)
+swap_server_stop_failed (const char *name)
 {
   char error[256];
 
-  tell (name, json_pack ("{s:s, s:b, s:b}", "verb", "stop", "force", 0,
-                         "failed", 1), STOP_S, error, sizeof error);
+  tell_supervisor (name, json_pack ("{s:s, s:b, s:b}", "verb", "stop",
+                                    "force", 0, "failed", 1),
+                   STOP_S, error, sizeof error);
 }
 
-/* A supervisor that has agreed to end does so when its server has. */
+/* A supervisor that was told to stop ends after its server. */
 static int
 wait_for_end (const char *name, char *error, size_t size)
 {
   for (int ms = 0; ms < STOP_S * 1000; ms += TICK_MS) {
-    if (!swap_server_runs (name))
+    if (!swap_server_is_running (name))
       return 0;
     pause_ms (TICK_MS);
   }
@@ -206,22 +211,23 @@ swap_server_stop (const char *name, bool unit, char *error, size_t size)
 
   if (unit)
     return systemctl ("stop", name, NULL, error, size);
-  if (!swap_server_runs (name)) {
+  if (!swap_server_is_running (name)) {
     if (access (run_path (path, name, "run"), F_OK) == -1)
       return 0;
-    /* A supervisor was killed.  Another one finds all that it had. */
+    /* The supervisor was killed.  A new one recovers its processes. */
     if (swap_server_start (name, false, error, size) == -1)
       return -1;
   }
-  if (tell (name, json_pack ("{s:s, s:b}", "verb", "stop", "force", 0),
-            STOP_S, error, size) == -1 && swap_server_runs (name))
+  if (tell_supervisor (name, json_pack ("{s:s, s:b}", "verb", "stop", "force",
+                                        0), STOP_S, error, size) == -1
+      && swap_server_is_running (name))
     return -1;
   return wait_for_end (name, error, size);
 }
 
 /* ---- watchers ---- */
 
-/* Who listens at any address is reached at the machine's own. */
+/* A server that listens at any address is reached at the loopback address. */
 static void
 own_address (char *uri, size_t size, const char *listens)
 {
@@ -245,8 +251,8 @@ int
 swap_server_uri (char *uri, size_t size, const char *name, char *error,
                  size_t error_size)
 {
-  json_t *reply = ask (name, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                       error, error_size);
+  json_t *reply = ask_supervisor (name, json_pack ("{s:s}", "verb", "status"),
+                                  TIMEOUT, error, error_size);
   const char *listens = json_string_value (
     json_array_get (json_object_get (reply, "listen"), 0));
 
@@ -258,8 +264,8 @@ swap_server_uri (char *uri, size_t size, const char *name, char *error,
   return listens ? 0 : -1;
 }
 
-/* The process that has locked FD with flock, as /proc/locks tells; 0: it does
- * not.
+/* The process that has locked FD with flock, from /proc/locks; 0 if none is
+ * listed.
  */
 static pid_t
 lock_owner (int fd)
@@ -285,8 +291,8 @@ lock_owner (int fd)
   return owner;
 }
 
-/* Does a process hold NAME.attach?  One that was killed, and does not end
- * since it waits for the device, is none: it ends when that is disconnected.
+/* Does a process hold the lock of WATCHER.attach?  A killed process that waits
+ * for the device does not count: it ends when the device is disconnected.
  */
 static bool
 has_watcher (const char *watcher)
@@ -303,11 +309,13 @@ has_watcher (const char *watcher)
   return held;
 }
 
-/* Has NAME's supervisor a watcher of that name, be it between two? */
+/* Does the supervisor of NAME list WATCHER, even if its process has died and
+ * will be started again?
+ */
 static bool
-is_known (const char *name, const char *watcher)
+supervisor_has_watcher (const char *name, const char *watcher)
 {
-  json_t *reply = status (name);
+  json_t *reply = supervisor_status (name);
   const json_t *list = json_object_get (reply, "watchers");
   bool known = false;
 
@@ -319,20 +327,20 @@ is_known (const char *name, const char *watcher)
 }
 
 bool
-swap_server_is_left (const char *name, const char *watcher,
+swap_server_is_orphaned (const char *name, const char *watcher,
                      struct attachment *a)
 {
   return attach_find_watched (a, watcher) && !has_watcher (watcher)
-    && !is_known (name, watcher);
+    && !supervisor_has_watcher (name, watcher);
 }
 
 void
-swap_server_forget (const char *name, const char *watcher)
+swap_server_cancel_watch (const char *name, const char *watcher)
 {
   char error[256];
 
-  tell (name, json_pack ("{s:s, s:s}", "verb", "unwatch", "name", watcher),
-        TIMEOUT, error, sizeof error);
+  tell_supervisor (name, json_pack ("{s:s, s:s}", "verb", "unwatch", "name",
+                                    watcher), TIMEOUT, error, sizeof error);
 }
 
 int
@@ -342,18 +350,18 @@ swap_server_watch_later (const char *name, const char *watcher,
 {
   json_t *request;
 
-  if (is_known (name, watcher))
+  if (supervisor_has_watcher (name, watcher))
     return 1;
   request = json_pack (
     "{s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "verb", "watch", "name", watcher,
     "uri", uri, "connections", (json_int_t) c->connections,
     "timeout", (json_int_t) c->timeout,
     "dead_timeout", (json_int_t) c->dead_timeout, "mirror", c->mirror);
-  /* A supervisor of a former version does not know it. */
+  /* A supervisor of an earlier version does not know this key. */
   if (conf_block_size (c) != CONF_BLOCK_SIZE_MAX)
     json_object_set_new (request, "block_size", json_integer (
       (json_int_t) conf_block_size (c)));
-  return tell (name, request, TIMEOUT, error, size);
+  return tell_supervisor (name, request, TIMEOUT, error, size);
 }
 
 int
@@ -372,14 +380,14 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
   }
   snprintf (error, size, "%s: %s was not attached within %d seconds",
             watcher, uri, START_S);
-  /* One that does not get anywhere must not attach a device later. */
+  /* Or the watcher might still attach a device later. */
   if (!known)
-    swap_server_forget (name, watcher);
+    swap_server_cancel_watch (name, watcher);
   return -1;
 }
 
 static int
-disconnect (const struct attachment *a, char *error, size_t size)
+disconnect_device (const struct attachment *a, char *error, size_t size)
 {
   struct nbd_netlink nl;
   int r = 0;
@@ -407,8 +415,9 @@ watcher_pid (const char *watcher)
   return pid;
 }
 
-/* A supervisor starts a watcher again that was killed: so it must be
- * this one that ends the device, as long as there is one to come.
+/* The supervisor restarts a watcher that was killed.  So as long as there is a
+ * watcher, or one may still come, it must be the one that disconnects the
+ * device.
  */
 int
 swap_server_unwatch (const char *name, const struct attachment *a,
@@ -422,9 +431,9 @@ swap_server_unwatch (const char *name, const struct attachment *a,
     if (!nbd_device_belongs (a->index, a->identifier)
         && !has_watcher (a->name))
       break;
-    if (pid == 0 && (ms >= 2000 || !swap_server_runs (name)))
+    if (pid == 0 && (ms >= 2000 || !swap_server_is_running (name)))
       break;
     pause_ms (TICK_MS);
   }
-  return disconnect (a, error, size);
+  return disconnect_device (a, error, size);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The server behind a swap, and its watchers: starting and ending them,
- * by systemd or without.
+/* The server of a swap and its watchers: starting and ending them, with
+ * systemd or without.  The supervisor is asked by its control socket.
  *
- * Functions return 0, or -1 with a line in ERROR.
+ * Functions that return int return 0, or -1 with a line in ERROR.
  */
 
 #ifndef NBDZRAM_COMMAND_SWAP_SERVER_H
@@ -17,66 +17,68 @@
 /* Does systemd run this machine? */
 bool swap_server_has_systemd (void);
 
-/* Is the server of NAME a unit that systemd has started? */
+/* Is the server of NAME an active unit of systemd? */
 bool swap_server_is_unit (const char *name);
 
 /* Does the supervisor of NAME answer? */
-bool swap_server_runs (const char *name);
+bool swap_server_is_running (const char *name);
 
-/* Start it as it is set to in the files of NAME, and wait until it
- * serves.
+/* Start the server with the settings in the files of NAME, as a unit or as a
+ * daemon, and wait until it serves.
  */
 int swap_server_start (const char *name, bool unit, char *error, size_t size);
 
-/* Ask systemd to start the unit of NAME when that has ended, and don't
- * wait.
+/* Have systemd start the unit of NAME as soon as that has ended; this does not
+ * wait for it.
  */
 int swap_server_unit_start (const char *name, char *error, size_t size);
 
-/* Wait for its standby, which is started when the server serves.  Also where
- * that takes too long, it returns.
+/* Wait for the standby of NAME, which is started when the server serves; but
+ * not longer than 30 seconds.
  */
 void swap_server_wait_standby (const char *name);
 
-/* Have it end with the status of one that could not do its work, so that
- * systemd does not start it again.
+/* Stop the supervisor of NAME with an exit status of failure, so that systemd
+ * does not start its unit again.
  */
-void swap_server_fail (const char *name);
+void swap_server_stop_failed (const char *name);
 
-/* End it.  That there is none is all right. */
+/* Stop the server and its supervisor, if they run, and wait until they have
+ * ended.
+ */
 int swap_server_stop (const char *name, bool unit, char *error, size_t size);
 
-/* Have NAME's supervisor start a watcher called WATCHER, which attaches a
- * device to URI, and wait until it has.
+/* Have the supervisor of NAME start WATCHER, which attaches a device to URI,
+ * and wait until the device is attached: A describes it then.
  */
 int swap_server_watch (const char *name, const char *watcher,
                        const char *uri, const struct conf *c,
                        struct attachment *a, char *error, size_t size);
 
-/* The same for one that can't be reached, without waiting: the watcher does,
- * and then gives its device to the mirror of NAME.  1: there is such a
- * watcher already; 0: there is now.
+/* The same without waiting, for a URI that can't be reached yet: the watcher
+ * tries until it can, and then adds its device to the mirror of NAME.
+ * Returns 1 if there was such a watcher already.
  */
 int swap_server_watch_later (const char *name, const char *watcher,
                              const char *uri, const struct conf *c,
                              char *error, size_t size);
 
-/* End a watcher that may not have attached anything. */
-void swap_server_forget (const char *name, const char *watcher);
+/* End WATCHER, which may have attached nothing yet. */
+void swap_server_cancel_watch (const char *name, const char *watcher);
 
-/* End the watcher of A, which disconnects the device; where there is no
- * watcher any more, disconnect it ourselves.
+/* End the watcher of A, which disconnects the device; or disconnect it here if
+ * its watcher is dead.
  */
 int swap_server_unwatch (const char *name, const struct attachment *a,
                          char *error, size_t size);
 
-/* Is WATCHER's device attached without a watcher that looks after it, or will
- * soon?  Then all processes of its time were killed.
+/* Is the device of WATCHER attached, but has no watcher, and will not get one
+ * from the supervisor?  Then all processes of that swap were killed.
  */
-bool swap_server_is_left (const char *name, const char *watcher,
+bool swap_server_is_orphaned (const char *name, const char *watcher,
                           struct attachment *a);
 
-/* Where the server of NAME, which runs, is to be dialed. */
+/* The URI at which the running server of NAME can be reached. */
 int swap_server_uri (char *uri, size_t size, const char *name, char *error,
                      size_t error_size);
 

@@ -25,7 +25,7 @@ swap_setup_forget_earlier (const struct swap_setup *s)
 
   swap_remains_turn_off (s->name);
   conf_run_path (path, sizeof path, s->name);
-  if (!swap_server_runs (s->name)
+  if (!swap_server_is_running (s->name)
       && swap_state_read (&state, s->name) == -1 && errno == ENOENT)
     unlink (path);
 }
@@ -96,7 +96,7 @@ setup_start_server (struct swap_setup *s)
   char path[4096];
   bool existed;
 
-  if (swap_server_runs (s->name)) {
+  if (swap_server_is_running (s->name)) {
     printf ("server %s runs already, with the settings that it was "
             "started with\n", s->name);
     return 0;
@@ -106,9 +106,9 @@ setup_start_server (struct swap_setup *s)
   if (conf_write (&s->conf, path, s->error, sizeof s->error) == -1)
     return -1;
   s->conf_created = !existed;
-  swap_check_forget (s->name);
+  swap_check_forget_refusal (s->name);
   if (swap_server_start (s->name, s->unit, s->error, sizeof s->error) == -1) {
-    swap_check_pass_on (s->name);
+    swap_check_print_refusal (s->name);
     return -1;
   }
   s->server_started = true;

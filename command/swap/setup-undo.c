@@ -46,7 +46,7 @@ detach_devices (struct swap_setup *s)
     report ("array", md_stop (s->array.name, why, sizeof why), why);
   for (size_t k = 0; k < s->conf.remote_count; ++k)
     if (s->watcher_dials[k])
-      swap_server_forget (s->name, attach_name (watcher, sizeof watcher,
+      swap_server_cancel_watch (s->name, attach_name (watcher, sizeof watcher,
                                                 s->name, k));
   for (unsigned k = s->attached_count; k-- > 0; )
     if (s->watcher_started[k]) {
@@ -87,5 +87,5 @@ setup_undo (struct swap_setup *s)
     swap_state_remove (s->name);
   /* Or systemd would start the supervisor of a unit again and again. */
   if (!s->unit && !s->server_started && getenv ("MAINPID"))
-    swap_server_fail (s->name);
+    swap_server_stop_failed (s->name);
 }

@@ -35,7 +35,7 @@ setup_fail (struct swap_setup *s, const char *format, ...)
 static int
 check_real_time_allowed (struct swap_setup *s)
 {
-  return swap_check_first (s->name) ? 0
+  return swap_check_real_time (s->name) ? 0
     : setup_fail (s, "no server of swap can run without "
                   "real-time priority");
 }

@@ -15,11 +15,12 @@
 #include "server.h"
 #include "shutdown.h"
 
-/* All ways down lead through this target.  Its job waits until services
- * have ended, and it is active afterwards; "systemctl is-system-running"
- * says "starting" instead while the machine still starts.
+/* Every kind of shutdown goes through this target.  Its job waits until
+ * services have ended, and it is active afterwards.  "systemctl
+ * is-system-running" is no alternative: while the machine still starts, it
+ * prints "starting".
  */
-#define COMMAND \
+#define SYSTEMCTL_COMMAND \
   "systemctl show --property=Job,ActiveState shutdown.target 2>/dev/null"
 
 bool
@@ -31,7 +32,7 @@ shutdown_has_begun (void)
 
   if (!swap_server_has_systemd ())
     return false;
-  f = popen (COMMAND, "re");
+  f = popen (SYSTEMCTL_COMMAND, "re");
   if (!f)
     return false;
   while (fgets (line, sizeof line, f))
@@ -71,7 +72,7 @@ shutdown_uncover (const char *device)
 /* ---- other processes ---- */
 
 static void
-read_file (const char *path)
+read_to_end (const char *path)
 {
   int fd = open (path, O_RDONLY | O_CLOEXEC);
   char text[4096];
@@ -95,7 +96,7 @@ shutdown_read_command_lines (void)
   while ((entry = readdir (dir)) != NULL)
     if (isdigit ((unsigned char) entry->d_name[0])) {
       snprintf (path, sizeof path, "/proc/%s/cmdline", entry->d_name);
-      read_file (path);
+      read_to_end (path);
     }
   closedir (dir);
 }

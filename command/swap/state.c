@@ -76,8 +76,9 @@ swap_state_is_active (const struct swap_state *s)
 
 /* ---- vm.min_free_kbytes ---- */
 
-/* A server must get memory for its packets while there is next to none;
- * with the kernel's default, machines of 256 MB were seen to hang.
+/* The kernel must get memory for the server's packets even while there is
+ * almost none.  With the kernel's default, machines of 256 MB were seen to
+ * hang.
  */
 #define MIN_FREE_LEAST (8 * MIB)
 #define MIN_FREE_MOST (256 * MIB)

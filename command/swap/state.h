@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NAME.swap: what swapon has done, for swapoff to undo.  It is written
- * before what it tells of is done, so that nothing is forgotten by a
- * process that is killed.  The kernel's settings are in sysctls.h.
+/* NAME.swap: what swapon has done, for swapoff to undo.  Each step is recorded
+ * before it is done, so nothing is forgotten when the process is killed.  The
+ * kernel's settings are recorded separately: see sysctls.h.
  *
- * Functions return 0, or -1 with errno.
+ * Functions that return int return 0, or -1 with errno.
  */
 
 #ifndef NBDZRAM_COMMAND_SWAP_STATE_H
@@ -22,18 +22,19 @@ struct swap_state {
   int priority;                 /* -1: the kernel's choice */
 };
 
-/* ENOENT: there is none. */
+/* ENOENT: NAME has no state. */
 int swap_state_read (struct swap_state *s, const char *name);
 int swap_state_write (const struct swap_state *s);
 void swap_state_remove (const char *name);
 
+/* Is DEVICE one of its devices? */
 bool swap_state_has (const struct swap_state *s, const char *device);
 
 /* Does the kernel swap to one of the devices? */
 bool swap_state_is_active (const struct swap_state *s);
 
-/* What vm.min_free_kbytes should be, in KiB, where RAM is in bytes and
- * NOW is what it is: a 64th of memory, within reason, and never less.
+/* The value for vm.min_free_kbytes in KiB: a 64th of RAM bytes of memory,
+ * from 8 to 256 MiB, but never less than NOW, the present value in KiB.
  */
 uint64_t swap_min_free (uint64_t ram, uint64_t now);
 

@@ -25,14 +25,14 @@
 
 /* ---- the list ---- */
 
-struct list {
-  int lock;
+struct sysctl_changes {
+  int lock;                     /* the directory, locked */
   json_t *file;                 /* {"changes": [ENTRY...]} */
-  json_t *entries;              /* of it */
+  json_t *entries;              /* the list in FILE */
 };
 
 static void
-list_close (struct list *l)
+changes_close (struct sysctl_changes *l)
 {
   int err = errno;
 
@@ -43,7 +43,7 @@ list_close (struct list *l)
 }
 
 static int
-list_write (const struct list *l)
+changes_write (const struct sysctl_changes *l)
 {
   if (json_array_size (l->entries) > 0)
     return run_write (FILE_NAME, FILE_SUFFIX, json_incref (l->file));
@@ -58,10 +58,12 @@ entry_is (const json_t *entry, const char *name, const char *key)
     && (!key || strcmp (json_text (entry, "key"), key) == 0);
 }
 
-/* The position of the first such entry from FROM on, or the end. */
+/* The position of the first entry of NAME and KEY at FROM or later; or the end
+ * of the list.  NULL matches any.
+ */
 static size_t
-list_find (const struct list *l, size_t from, const char *name,
-           const char *key)
+changes_find (const struct sysctl_changes *l, size_t from, const char *name,
+              const char *key)
 {
   size_t i = from;
 
@@ -87,19 +89,19 @@ entry_get (struct sysctl_change *change, const json_t *entry)
   snprintf (change->new, sizeof change->new, "%s", json_text (entry, "new"));
 }
 
-/* ---- entries of the version before ---- */
+/* ---- entries of version 0.1 ---- */
 
-/* Version 0.1 kept the changes of a swap in NAME.swap.  They go to the front,
- * since that swap is older than any that this version started.
+/* Version 0.1 kept the changes of a swap in NAME.swap.  They are put first in
+ * the list, since that swap is older than any that this version started.
  */
 static int
-import_entries (struct list *l, const char *name, json_t *changes)
+import_entries (struct sysctl_changes *l, const char *name, json_t *changes)
 {
   const char *key;
   json_t *change;
 
   json_object_foreach (changes, key, change)
-    if (list_find (l, 0, name, key) == json_array_size (l->entries)
+    if (changes_find (l, 0, name, key) == json_array_size (l->entries)
         && json_array_insert_new (l->entries, 0, json_pack (
              "{s:s, s:s, s:s, s:s}", "name", name, "key", key,
              "old", json_text (change, "old"),
@@ -107,11 +109,11 @@ import_entries (struct list *l, const char *name, json_t *changes)
       errno = ENOMEM;
       return -1;
     }
-  return list_write (l);
+  return changes_write (l);
 }
 
 static int
-import_one (struct list *l, const char *name)
+import_one (struct sysctl_changes *l, const char *name)
 {
   json_t *swap = run_read (name, "swap"), *changes;
   int r = 0;
@@ -128,7 +130,7 @@ import_one (struct list *l, const char *name)
 }
 
 static int
-import_all (struct list *l, const char *directory)
+import_all (struct sysctl_changes *l, const char *directory)
 {
   char pattern[RUN_PATH_SIZE + 8];
   glob_t found;
@@ -149,13 +151,15 @@ import_all (struct list *l, const char *directory)
 
 /* ---- opening ---- */
 
-/* Returns 0, or -1 with errno; nothing is to be closed then. */
+/* Lock the directory and read the file.  0, or -1 with errno; then L must not
+ * be closed.
+ */
 static int
-list_open (struct list *l)
+changes_open (struct sysctl_changes *l)
 {
   char directory[RUN_PATH_SIZE];
 
-  *l = (struct list) { .lock = -1 };
+  *l = (struct sysctl_changes) { .lock = -1 };
   mkdir (control_directory (directory, sizeof directory), S_IRWXU);
   l->lock = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (l->lock == -1)
@@ -175,13 +179,13 @@ list_open (struct list *l)
     return 0;
 
  error:
-  list_close (l);
+  changes_close (l);
   return -1;
 }
 
 /* ---- the kernel ---- */
 
-/* vm.page-cluster is /proc/sys/vm/page-cluster. */
+/* The path for vm.page-cluster is /proc/sys/vm/page-cluster. */
 static const char *
 sysctl_path (char *path, size_t size, const char *key)
 {
@@ -212,65 +216,68 @@ sysctl_write (const char *key, const char *value)
 /* ---- setting ---- */
 
 static int
-append (struct list *l, const char *name, const char *key, const char *old,
-        const char *new)
+append_entry (struct sysctl_changes *l, const char *name, const char *key,
+              const char *old, const char *new)
 {
   if (json_array_append_new (l->entries, json_pack (
         "{s:s, s:s, s:s, s:s}", "name", name, "key", key, "old", old, "new",
         new)) == 0)
-    return list_write (l);
+    return changes_write (l);
   errno = ENOMEM;
   return -1;
 }
 
-/* The last entry of a setting follows what the administrator made of it. */
+/* Set a new value for the last entry of a setting.  If an administrator has
+ * changed the setting, that value is the one to restore.
+ */
 static int
-change (struct list *l, json_t *entry, const char *now, const char *wanted)
+update_entry (struct sysctl_changes *l, json_t *entry, const char *now,
+              const char *wanted)
 {
   if (strcmp (now, json_text (entry, "new")) != 0
       && strcmp (now, json_text (entry, "old")) != 0
       && entry_put (entry, "old", now) == -1)
     return -1;
-  return entry_put (entry, "new", wanted) == -1 ? -1 : list_write (l);
+  return entry_put (entry, "new", wanted) == -1 ? -1 : changes_write (l);
 }
 
 static void
-forget (struct list *l, size_t at)
+remove_entry (struct sysctl_changes *l, size_t at)
 {
   int err = errno;
 
   json_array_remove (l->entries, at);
-  list_write (l);
+  changes_write (l);
   errno = err;
 }
 
 static int
-set (struct list *l, const char *name, const char *key, const char *wanted,
-     struct sysctl_change *is)
+set_locked (struct sysctl_changes *l, const char *name, const char *key,
+            const char *wanted, struct sysctl_change *is)
 {
-  size_t at = list_find (l, 0, name, key);
+  size_t at = changes_find (l, 0, name, key);
   bool known = at < json_array_size (l->entries);
   char now[SYSCTL_SIZE];
 
   if (sysctl_read (key, now) == -1)
     return -1;
-  if (!known && append (l, name, key, now, wanted) == -1)
+  if (!known && append_entry (l, name, key, now, wanted) == -1)
     return -1;
   entry_get (is, json_array_get (l->entries, at));
-  /* Another swap has set it since: what NAME wants comes back when that
-   * one goes.
+  /* Another swap has changed it since.  The value for NAME is restored when
+   * that swap is turned off.
    */
   if (known
-      && list_find (l, at + 1, NULL, key) < json_array_size (l->entries))
+      && changes_find (l, at + 1, NULL, key) < json_array_size (l->entries))
     return 0;
   if (known
-      && change (l, json_array_get (l->entries, at), now, wanted) == -1)
+      && update_entry (l, json_array_get (l->entries, at), now, wanted) == -1)
     return -1;
   entry_get (is, json_array_get (l->entries, at));
   if (strcmp (now, wanted) == 0 || sysctl_write (key, wanted) == 0)
     return !known;
   if (!known)
-    forget (l, at);
+    remove_entry (l, at);
   return -1;
 }
 
@@ -279,21 +286,21 @@ sysctl_set (const char *name, const char *key, uint64_t value,
             struct sysctl_change *is)
 {
   char wanted[SYSCTL_SIZE];
-  struct list l;
+  struct sysctl_changes l;
   int r;
 
   snprintf (wanted, sizeof wanted, "%" PRIu64, value);
-  if (list_open (&l) == -1)
+  if (changes_open (&l) == -1)
     return -1;
-  r = set (&l, name, key, wanted, is);
-  list_close (&l);
+  r = set_locked (&l, name, key, wanted, is);
+  changes_close (&l);
   return r;
 }
 
 /* ---- releasing ---- */
 
 static int
-put_back (const char *key, const struct sysctl_change *c)
+restore_value (const char *key, const struct sysctl_change *c)
 {
   char now[SYSCTL_SIZE];
 
@@ -307,7 +314,7 @@ put_back (const char *key, const struct sysctl_change *c)
 }
 
 static int
-hand_on (json_t *next, const struct sysctl_change *c)
+pass_old_value_on (json_t *next, const struct sysctl_change *c)
 {
   if (strcmp (json_text (next, "old"), c->new) == 0
       && entry_put (next, "old", c->old) == -1)
@@ -316,10 +323,10 @@ hand_on (json_t *next, const struct sysctl_change *c)
 }
 
 static int
-release (struct list *l, const char *name, const char *key,
-         struct sysctl_change *was)
+release_locked (struct sysctl_changes *l, const char *name, const char *key,
+                struct sysctl_change *was)
 {
-  size_t at = list_find (l, 0, name, key);
+  size_t at = changes_find (l, 0, name, key);
   json_t *entry = json_array_get (l->entries, at), *next;
   int r;
 
@@ -328,24 +335,24 @@ release (struct list *l, const char *name, const char *key,
     return -1;
   }
   entry_get (was, entry);
-  next = json_array_get (l->entries, list_find (l, at + 1, NULL, key));
-  r = next ? hand_on (next, was) : put_back (key, was);
+  next = json_array_get (l->entries, changes_find (l, at + 1, NULL, key));
+  r = next ? pass_old_value_on (next, was) : restore_value (key, was);
   if (r == -1)
     return -1;
   json_array_remove (l->entries, at);
-  return list_write (l) == -1 ? -1 : r;
+  return changes_write (l) == -1 ? -1 : r;
 }
 
 int
 sysctl_release (const char *name, const char *key, struct sysctl_change *was)
 {
-  struct list l;
+  struct sysctl_changes l;
   int r;
 
-  if (list_open (&l) == -1)
+  if (changes_open (&l) == -1)
     return -1;
-  r = release (&l, name, key, was);
-  list_close (&l);
+  r = release_locked (&l, name, key, was);
+  changes_close (&l);
   return r;
 }
 
@@ -353,9 +360,9 @@ int
 sysctl_last (const char *name, char *key, size_t size)
 {
   json_t *last = NULL;
-  struct list l;
+  struct sysctl_changes l;
 
-  if (list_open (&l) == -1)
+  if (changes_open (&l) == -1)
     return -1;
   for (size_t i = 0; i < json_array_size (l.entries); ++i)
     if (entry_is (json_array_get (l.entries, i), name, NULL))
@@ -364,17 +371,17 @@ sysctl_last (const char *name, char *key, size_t size)
     snprintf (key, size, "%s", json_text (last, "key"));
   else
     errno = ENOENT;
-  list_close (&l);
+  changes_close (&l);
   return last ? 0 : -1;
 }
 
 int
 sysctls_import (void)
 {
-  struct list l;
+  struct sysctl_changes l;
 
-  if (list_open (&l) == -1)
+  if (changes_open (&l) == -1)
     return -1;
-  list_close (&l);
+  changes_close (&l);
   return 0;
 }

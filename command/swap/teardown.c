@@ -159,7 +159,7 @@ revive_server (struct swap_teardown *t)
   if (t->lost)
     return detach_lost_devices (t);
   if (access (run_path (path, t->name, "run"), F_OK) == -1
-      || swap_server_runs (t->name)
+      || swap_server_is_running (t->name)
       || swap_server_start (t->name, false, why, sizeof why) == 0
       || swap_server_is_alive (t->name))
     return 0;
@@ -199,7 +199,7 @@ static int
 stop_server (struct swap_teardown *t)
 {
   bool unit = !t->no_systemd && swap_server_is_unit (t->name);
-  bool runs = swap_server_runs (t->name);
+  bool runs = swap_server_is_running (t->name);
   char why[256];
 
   if (t->lost) {

@@ -71,7 +71,7 @@ command_check (const struct command *command, int argc, char *argv[])
       check_server (list, &s, status);
   }
   if (code == EXIT_OK) {
-    code = check_any_missing (list) ? EXIT_FAILED : EXIT_OK;
+    code = check_has_missing (list) ? EXIT_FAILED : EXIT_OK;
     if (!json)
       check_print (list);
     else if (print_json (json_pack (

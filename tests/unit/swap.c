@@ -649,7 +649,7 @@ is_left (int fd, const char *pending)
   kernel_put ("/proc/77/status", text);
   kernel_put ("/sys/block/nbd12/backend", "nbdzram:swap0.1\n");
   kernel_put ("/sys/block/nbd12/pid", "77\n");
-  return swap_server_is_left ("swap0", "swap0.1", &a);
+  return swap_server_is_orphaned ("swap0", "swap0.1", &a);
 }
 
 static void
