@@ -98,19 +98,6 @@ parent_of (pid_t pid)
   return (pid_t) parent;
 }
 
-/* What PATH, a link in its directory in /proc, is linked to. */
-static bool
-links_to (pid_t pid, const char *link, char *target, size_t size)
-{
-  char path[64];
-  ssize_t n;
-
-  snprintf (path, sizeof path, "/proc/%d/%s", (int) pid, link);
-  n = readlink (path, target, size - 1);
-  target[n > 0 ? n : 0] = '\0';
-  return n > 0;
-}
-
 /* ---- what it is ---- */
 
 static json_t *
@@ -138,15 +125,18 @@ has_pool (pid_t pid, const json_t *argv)
   return false;
 }
 
-/* It has not passed its gate (service/start-barrier.h), and will end. */
+/* A process that has not passed its start barrier (service/start-barrier.h)
+ * will end, since its supervisor has.
+ */
 static bool
 is_at_start_barrier (pid_t pid, const struct child_fds *fds)
 {
-  char link[32], target[64];
+  char link[64], target[16];
 
-  snprintf (link, sizeof link, "fd/%d", fds->start_barrier);
-  return links_to (pid, link, target, sizeof target)
-    && strncmp (target, "pipe:", 5) == 0;
+  snprintf (link, sizeof link, "/proc/%d/fd/%d", (int) pid,
+            fds->start_barrier);
+  return readlink (link, target, sizeof target) >= 5
+    && memcmp (target, "pipe:", 5) == 0;
 }
 
 static struct child_fds
@@ -173,18 +163,13 @@ static void
 describe_setup (json_t *state, pid_t pid, json_t *argv,
                 const struct child_fds *fds)
 {
-  static const char deleted[] = " (deleted)";
-  json_t *listen = json_array ();
+  json_t *listen;
   char program[4096];
-  size_t length;
 
   if (json_object_get (state, "argv") || json_array_size (argv) == 0
-      || !links_to (pid, "exe", program, sizeof program))
+      || !executable_path (pid, program, sizeof program))
     return;
-  length = strlen (program);
-  if (length > strlen (deleted)
-      && strcmp (program + length - strlen (deleted), deleted) == 0)
-    program[length - strlen (deleted)] = '\0';
+  listen = json_array ();
   for (int fd = fds->listen; fd < fds->pool; ++fd)
     json_array_append_new (listen, json_pack ("{s:i}", "fd", fd));
   json_object_set_new (state, "program", json_string (program));

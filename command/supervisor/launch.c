@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -14,7 +15,7 @@
 
 extern char **environ;
 
-/* ---- before ---- */
+/* ---- before the start ---- */
 
 static bool
 begins_as_one_of (const char *s, const char *const *list)
@@ -70,6 +71,26 @@ strings_free (char **list)
   free (list);
 }
 
+bool
+executable_path (pid_t pid, char *path, size_t size)
+{
+  static const char deleted[] = " (deleted)";
+  char link[32];
+  ssize_t n;
+  size_t length;
+
+  snprintf (link, sizeof link, "/proc/%d/exe", (int) pid);
+  n = readlink (link, path, size - 1);
+  if (n <= 0)
+    return false;
+  path[n] = '\0';
+  length = (size_t) n;
+  if (length > strlen (deleted)
+      && strcmp (path + length - strlen (deleted), deleted) == 0)
+    path[length - strlen (deleted)] = '\0';
+  return true;
+}
+
 /* ---- the child ---- */
 
 static void
@@ -86,7 +107,7 @@ write_number (char *to, long n)
   *to = '\0';
 }
 
-/* What was ignored or blocked stays so over execve. */
+/* Ignored and blocked signals would stay so over execve. */
 static void
 reset_signals (void)
 {
@@ -99,11 +120,11 @@ reset_signals (void)
   sigprocmask (SIG_SETMASK, &none, NULL);
 }
 
-/* Runs in the parent's memory: no allocation, no lock, no return.  What
- * it says of a failure goes to *ERROR, which is the parent's, too.
+/* Runs in the parent's memory: it must not allocate, lock or return.  The
+ * parent reads the errno of a failure from *ERROR.
  */
 static _Noreturn void
-child (const struct program *program, const struct spawn_fds *fds,
+run_child (const struct program *program, const struct spawn_fds *fds,
        volatile int *error)
 {
   reset_signals ();
@@ -123,8 +144,8 @@ child (const struct program *program, const struct spawn_fds *fds,
 }
 
 static int
-start (const struct program *program, const struct spawn_fds *fds,
-       struct process *p)
+spawn_child (const struct program *program, const struct spawn_fds *fds,
+             struct process *p)
 {
   volatile int error = 0;
   pid_t pid;
@@ -133,16 +154,16 @@ start (const struct program *program, const struct spawn_fds *fds,
   if (pid == -1)
     return -1;
   if (pid == 0)
-    child (program, fds, &error);
+    run_child (program, fds, &error);
   if (error == 0 && process_open (p, pid, 0) == -1) {
-    /* It must not run unwatched. */
+    /* A child that can't be watched must not run. */
     error = errno;
     kill (pid, SIGKILL);
   }
   if (error == 0)
     return 0;
-  /* It has ended, or was killed, which may take a while: the supervisor
-   * reaps all children that it does not know.
+  /* The child has failed, or was killed and may take a while to end: the
+   * supervisor reaps all children that it does not know.
    */
   waitpid (pid, NULL, WNOHANG);
   errno = error;
@@ -165,7 +186,7 @@ spawn (const struct program *program, struct spawn_fds *fds,
     r = start_barrier[0] == -1 || start_barrier[1] == -1 ? -1 : 0;
   }
   if (r == 0)
-    r = start (program, fds, p);
+    r = spawn_child (program, fds, p);
   err = errno;
   fd_close (&start_barrier[0]);
   if (r == 0)

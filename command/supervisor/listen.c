@@ -13,15 +13,16 @@
 #include <unistd.h>
 
 #include "command/base/process.h"
+#include "service/control-socket.h"
 #include "service/parse-number.h"
 
 #include "listen.h"
 
-/* All connections of all clients may come at once when a server died. */
+/* When a server has died, all connections of all clients may come at once. */
 #define BACKLOG 1024
 
 static int
-failed (const char *address, const char *why, char *error, size_t size)
+fail_listen (const char *address, const char *why, char *error, size_t size)
 {
   snprintf (error, size, "listen=%s: %s", address, why);
   return -1;
@@ -29,34 +30,30 @@ failed (const char *address, const char *why, char *error, size_t size)
 
 /* ---- Unix ---- */
 
-/* Remove a socket at which nobody listens any more. */
+/* Remove the socket at PATH if no process listens there. */
 static int
-remove_dead (const struct sockaddr_un *addr)
+remove_dead_socket (const char *path)
 {
   struct stat st;
-  int fd, r, err;
+  int alive;
 
-  if (lstat (addr->sun_path, &st) == -1)
+  if (lstat (path, &st) == -1)
     return errno == ENOENT ? 0 : -1;
   if (!S_ISSOCK (st.st_mode)) {
     errno = EEXIST;
     return -1;
   }
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd == -1)
-    return -1;
-  r = connect (fd, (const struct sockaddr *) addr, sizeof *addr);
-  err = errno;
-  close (fd);
-  if (r == -1 && err == ECONNREFUSED)
-    return unlink (addr->sun_path);
-  errno = EADDRINUSE;
+  alive = control_socket_is_alive (path);
+  if (alive == 0)
+    return unlink (path);
+  if (alive == 1 || !control_socket_error_may_pass (errno))
+    errno = EADDRINUSE;
   return -1;
 }
 
-/* An address may hold letters that a URI can't. */
+/* A path may have characters that a URI must escape. */
 static void
-unix_uri (char *uri, const char *path)
+make_unix_uri (char *uri, const char *path)
 {
   int n = sprintf (uri, "nbd+unix:///?socket=");
 
@@ -79,7 +76,7 @@ listen_unix (struct listener *l, const char *path, unsigned mode)
     return -1;
   }
   strcpy (addr.sun_path, path);
-  if (remove_dead (&addr) == -1)
+  if (remove_dead_socket (path) == -1)
     return -1;
   l->fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (l->fd == -1 || (l->fd = fd_keep (l->fd)) == -1)
@@ -89,7 +86,7 @@ listen_unix (struct listener *l, const char *path, unsigned mode)
       || bind (l->fd, (const struct sockaddr *) &addr, sizeof addr) == -1)
     return -1;
   strcpy (l->path, path);
-  unix_uri (l->uri, path);
+  make_unix_uri (l->uri, path);
   l->mode = mode;
   if (listen (l->fd, BACKLOG) == -1 || lstat (path, &st) == -1) {
     unlink (path);
@@ -102,9 +99,9 @@ listen_unix (struct listener *l, const char *path, unsigned mode)
 
 /* ---- TCP ---- */
 
-/* Cut "HOST:PORT"; *HOST is NULL where it is missing. */
+/* Split "HOST:PORT"; *HOST is NULL if it is missing. */
 static int
-cut_address (char *text, const char **host, const char **port)
+split_address (char *text, const char **host, const char **port)
 {
   char *colon = strrchr (text, ':'), *end;
 
@@ -127,11 +124,11 @@ cut_address (char *text, const char **host, const char **port)
   return 0;
 }
 
-/* Is PORT the name of a service, or a number that a port can have?  Port 0
- * lets the kernel choose.
+/* Is PORT the name of a service, or the number of a port?  For port 0 the
+ * kernel chooses one.
  */
 static bool
-port_valid (const char *port)
+is_valid_port (const char *port)
 {
   uint64_t number;
 
@@ -159,7 +156,7 @@ listen_tcp (struct listener *l, const struct addrinfo *a)
 }
 
 static void
-tcp_uri (struct listener *l)
+make_tcp_uri (struct listener *l)
 {
   struct sockaddr_storage addr;
   socklen_t len = sizeof addr;
@@ -174,7 +171,7 @@ tcp_uri (struct listener *l)
 }
 
 static int
-listen_all (struct listeners *listeners, const struct addrinfo *a)
+listen_addresses (struct listeners *listeners, const struct addrinfo *a)
 {
   unsigned first = listeners->count;
 
@@ -184,7 +181,7 @@ listen_all (struct listeners *listeners, const struct addrinfo *a)
 
     *l = (struct listener) { .fd = -1 };
     if (listen_tcp (l, a) == 0) {
-      tcp_uri (l);
+      make_tcp_uri (l);
       ++listeners->count;
       continue;
     }
@@ -210,20 +207,23 @@ listen_host (struct listeners *listeners, const char *address, char *error,
 
   snprintf (text, sizeof text, "%s", address);
   if (strlen (address) >= sizeof text
-      || cut_address (text, &host, &port) == -1)
-    return failed (address, "neither HOST:PORT nor a path that begins with "
-                   "a slash", error, size);
-  if (!port_valid (port))
-    return failed (address, "the port must be from 0 to 65535", error, size);
+      || split_address (text, &host, &port) == -1)
+    return fail_listen (address,
+                        "must be HOST:PORT, or a path that begins with a "
+                        "slash",
+                        error, size);
+  if (!is_valid_port (port))
+    return fail_listen (address, "the port must be from 0 to 65535", error,
+                        size);
   r = getaddrinfo (host, port, &hints, &found);
   if (r != 0)
-    return failed (address, gai_strerror (r), error, size);
-  r = listen_all (listeners, found);
+    return fail_listen (address, gai_strerror (r), error, size);
+  r = listen_addresses (listeners, found);
   freeaddrinfo (found);
-  return r == 0 ? 0 : failed (address, strerror (errno), error, size);
+  return r == 0 ? 0 : fail_listen (address, strerror (errno), error, size);
 }
 
-/* ---- both ---- */
+/* ---- any ---- */
 
 int
 listeners_open (struct listeners *listeners, const char *address,
@@ -232,7 +232,7 @@ listeners_open (struct listeners *listeners, const char *address,
   struct listener *l = &listeners->list[listeners->count];
 
   if (listeners->count == LISTENERS_MAX)
-    return failed (address, "too many addresses", error, size);
+    return fail_listen (address, "too many addresses", error, size);
   if (address[0] != '/')
     return listen_host (listeners, address, error, size);
   *l = (struct listener) { .fd = -1 };
@@ -240,7 +240,7 @@ listeners_open (struct listeners *listeners, const char *address,
     ++listeners->count;
     return 0;
   }
-  failed (address, errno == EEXIST ? "this is not a socket"
+  fail_listen (address, errno == EEXIST ? "this is not a socket"
                                    : strerror (errno), error, size);
   listener_close (l);
   return -1;
@@ -298,13 +298,13 @@ listener_describe (struct listener *l)
 
   if (getsockname (l->fd, (struct sockaddr *) &addr, &len) == -1
       || addr.sun_family != AF_UNIX) {
-    tcp_uri (l);
+    make_tcp_uri (l);
     return;
   }
   l->ino = 0;
   snprintf (l->path, sizeof l->path, "%s", addr.sun_path);
-  unix_uri (l->uri, l->path);
-  /* The mode of the socket itself is the one that its file was given. */
+  make_unix_uri (l->uri, l->path);
+  /* The file got its mode from the socket. */
   l->mode = fstat (l->fd, &st) == 0 ? st.st_mode & 0777 : 0600;
   if (lstat (l->path, &st) == 0) {
     l->dev = st.st_dev;

@@ -254,28 +254,11 @@ was_begun (const struct supervisor *s)
   return access (path, F_OK) == 0;
 }
 
-/* Where this program is installed, even if a newer one is there now. */
-static char *
-own_path (void)
-{
-  static const char deleted[] = " (deleted)";
-  char path[PATH_MAX + sizeof deleted];
-  ssize_t n = readlink ("/proc/self/exe", path, sizeof path - 1);
-  size_t len;
-
-  if (n == -1)
-    return NULL;
-  path[n] = '\0';
-  len = (size_t) n;
-  if (len > strlen (deleted)
-      && strcmp (path + len - strlen (deleted), deleted) == 0)
-    path[len - strlen (deleted)] = '\0';
-  return strdup (path);
-}
-
 static void
 supervisor_init (struct supervisor *s, char *argv[])
 {
+  char path[PATH_MAX + 16];
+
   s->pool = s->null = s->signals = s->daemon_pipe = -1;
   s->control.socket.fd = -1;
   s->state = NO_STATE;
@@ -284,7 +267,8 @@ supervisor_init (struct supervisor *s, char *argv[])
     s->servers.list[i] = NO_GENERATION;
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     s->watchers[i] = NO_WATCHER_PROCESS;
-  s->executable = own_path ();
+  if (executable_path (getpid (), path, sizeof path))
+    s->executable = strdup (path);
   s->arguments = argv;
   control_directory (s->directory, sizeof s->directory);
 }

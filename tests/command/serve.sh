@@ -136,7 +136,7 @@ refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5
 [ "$(stat -f -c %T "$tmp")" = tmpfs ] ||
     refused "serve: e: pool=$tmp/none: must be a file on tmpfs" \
             serve e --size=1G --pool="$tmp/none"
-refused 'serve: e: listen=nowhere: neither' serve e --size=1G --listen=nowhere
+refused 'serve: e: listen=nowhere: must be HOST:PORT' serve e --size=1G --listen=nowhere
 for port in 65536 99999 -1 +1 ' 80' 4294977296; do
     refused 'serve: e: listen=.*: the port must be from 0 to 65535' \
             serve e --size=1G "--listen=127.0.0.1:$port"
@@ -153,7 +153,7 @@ refused "f.conf:1: unknown key 'sise'" serve f
 exits 2 "can't be the name" serve a/b
 exits 2 'one argument too many' serve a size=1G b
 exits 3 'no supervisor is running' stop
-exits 3 'zram5: there is no such supervisor' upgrade zram5
+exits 3 'zram5: no supervisor of this name is running' upgrade zram5
 
 # A living client's socket is not taken away.
 serve g --listen="$tmp/nbd.sock" --size=16M
