@@ -5,11 +5,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -20,7 +20,9 @@
 #include "state.h"
 #include "supervisor.h"
 
-#define DEATH_TRIES 20          /* of a twentieth of a second */
+/* How long a killed supervisor may take to end. */
+#define DEATH_TRIES 20
+#define DEATH_PAUSE_MS 50
 
 /* ---- what the kernel shows of a process ---- */
 
@@ -33,9 +35,11 @@ open_proc (pid_t pid, const char *file)
   return fopen (path, "re");
 }
 
-/* The value of NAME ("NAME=") in its environment, to be freed, or NULL. */
+/* The value of NAME (with its "=") in the environment of PID.  The caller owns
+ * it.  NULL: PID has no such variable.
+ */
 static char *
-environ_value (pid_t pid, const char *name)
+read_variable (pid_t pid, const char *name)
 {
   FILE *f = open_proc (pid, "environ");
   char *line = NULL, *value = NULL;
@@ -51,7 +55,7 @@ environ_value (pid_t pid, const char *name)
 }
 
 static json_t *
-arguments_of (pid_t pid)
+read_arguments (pid_t pid)
 {
   FILE *f = open_proc (pid, "cmdline");
   json_t *list = json_array ();
@@ -66,9 +70,9 @@ arguments_of (pid_t pid)
   return list;
 }
 
-/* Does a line of FILE contain TEXT? */
+/* Does a line of /proc/PID/FILE contain TEXT? */
 static bool
-proc_has (pid_t pid, const char *file, const char *text)
+proc_file_has (pid_t pid, const char *file, const char *text)
 {
   FILE *f = open_proc (pid, file);
   char *line = NULL;
@@ -84,7 +88,7 @@ proc_has (pid_t pid, const char *file, const char *text)
 }
 
 static pid_t
-parent_of (pid_t pid)
+read_parent (pid_t pid)
 {
   FILE *f = open_proc (pid, "status");
   char line[256];
@@ -98,16 +102,16 @@ parent_of (pid_t pid)
   return (pid_t) parent;
 }
 
-/* ---- what it is ---- */
+/* ---- what a process is ---- */
 
 static json_t *
-process_json (pid_t pid)
+make_process (pid_t pid)
 {
   return json_pack ("{s:i, s:I}", "pid", (int) pid, "start",
                     (json_int_t) process_start_time (pid));
 }
 
-/* A server has its pool mapped; a process that waits for the pool has not. */
+/* Has the server PID mapped its pool?  A standby has not. */
 static bool
 has_pool (pid_t pid, const json_t *argv)
 {
@@ -118,9 +122,9 @@ has_pool (pid_t pid, const json_t *argv)
     const char *text = json_string_value (word);
 
     if (text && strncmp (text, "pool=/proc/", 11) == 0)
-      return proc_has (pid, "maps", "/memfd:nbdzram");
+      return proc_file_has (pid, "maps", "/memfd:nbdzram");
     if (text && strncmp (text, "pool=", 5) == 0)
-      return proc_has (pid, "maps", text + 5);
+      return proc_file_has (pid, "maps", text + 5);
   }
   return false;
 }
@@ -140,9 +144,9 @@ is_at_start_barrier (pid_t pid, const struct child_fds *fds)
 }
 
 static struct child_fds
-fds_of (pid_t pid)
+read_child_fds (pid_t pid)
 {
-  char *count = environ_value (pid, "LISTEN_FDS=");
+  char *count = read_variable (pid, "LISTEN_FDS=");
   long n = count ? atol (count) : 0;
 
   free (count);
@@ -150,7 +154,7 @@ fds_of (pid_t pid)
 }
 
 static json_t *
-fds_json (const struct child_fds *fds)
+make_fds (const struct child_fds *fds)
 {
   return json_pack ("{s:i, s:i, s:i}", "ready", fds->ready, "hold", fds->hold,
                     "log", fds->log);
@@ -158,9 +162,9 @@ fds_json (const struct child_fds *fds)
 
 /* ---- the state ---- */
 
-/* What all servers have in common, by one of them. */
+/* Add to STATE what all servers have in common, from the server PID. */
 static void
-describe_setup (json_t *state, pid_t pid, json_t *argv,
+add_setup (json_t *state, pid_t pid, json_t *argv,
                 const struct child_fds *fds)
 {
   json_t *listen;
@@ -178,30 +182,30 @@ describe_setup (json_t *state, pid_t pid, json_t *argv,
 }
 
 static void
-note_memfd (json_t *state, pid_t pid, const struct child_fds *fds)
+add_memfd (json_t *state, pid_t pid, const struct child_fds *fds)
 {
-  if (proc_has (pid, "maps", "/memfd:nbdzram"))
+  if (proc_file_has (pid, "maps", "/memfd:nbdzram"))
     json_object_set_new (state, "pool", json_integer (fds->pool));
 }
 
 static void
-add_generation (json_t *state, json_t *process, const char *is,
+add_generation (json_t *state, json_t *process, const char *state_name,
                 json_t *lock_keeper, const struct child_fds *fds)
 {
-  json_object_set_new (process, "state", json_string (is));
+  json_object_set_new (process, "state", json_string (state_name));
   json_object_set_new (process, "found", json_true ());
   json_object_set_new (process, "holder", lock_keeper);
-  json_object_set_new (process, "fds", fds_json (fds));
+  json_object_set_new (process, "fds", make_fds (fds));
   json_array_append_new (json_object_get (state, "generations"), process);
 }
 
-/* A process whose supervisor lives is its child; of one that was killed,
- * another process's.
+/* The parent of PID is its supervisor, or another process if the supervisor
+ * was killed.
  */
 static void
-note_supervisor (json_t *state, pid_t pid)
+add_supervisor (json_t *state, pid_t pid)
 {
-  pid_t parent = parent_of (pid);
+  pid_t parent = read_parent (pid);
   char comm[32] = "";
   FILE *f = parent > 1 ? open_proc (parent, "comm") : NULL;
 
@@ -214,43 +218,43 @@ note_supervisor (json_t *state, pid_t pid)
 static void
 add_server (json_t *state, pid_t pid)
 {
-  struct child_fds fds = fds_of (pid);
-  json_t *argv = arguments_of (pid);
+  struct child_fds fds = read_child_fds (pid);
+  json_t *argv = read_arguments (pid);
   bool ready = has_pool (pid, argv);
 
-  note_supervisor (state, pid);
+  add_supervisor (state, pid);
   if (ready || !is_at_start_barrier (pid, &fds)) {
-    describe_setup (state, pid, argv, &fds);
-    note_memfd (state, pid, &fds);
-    add_generation (state, process_json (pid), ready ? "ready" : "waiting",
+    add_setup (state, pid, argv, &fds);
+    add_memfd (state, pid, &fds);
+    add_generation (state, make_process (pid), ready ? "ready" : "waiting",
                     json_object (), &fds);
   }
   json_decref (argv);
 }
 
-/* That of a server in STATE, or of one that is gone. */
+/* Its server is its parent, or gone. */
 static void
 add_lock_keeper (json_t *state, pid_t pid)
 {
-  const pid_t parent = parent_of (pid);
-  struct child_fds fds = fds_of (pid);
+  const pid_t parent = read_parent (pid);
+  struct child_fds fds = read_child_fds (pid);
   json_t *list = json_object_get (state, "generations"), *o;
   size_t i;
 
-  note_memfd (state, pid, &fds);
+  add_memfd (state, pid, &fds);
   json_array_foreach (list, i, o)
     if (json_integer_value (json_object_get (o, "pid")) == parent) {
-      json_object_set_new (o, "holder", process_json (pid));
+      json_object_set_new (o, "holder", make_process (pid));
       return;
     }
-  add_generation (state, json_object (), "gone", process_json (pid), &fds);
+  add_generation (state, json_object (), "gone", make_process (pid), &fds);
 }
 
-/* Its name is the word after "watch". */
+/* Its arguments are "nbdzram watch NAME ...". */
 static void
 add_watcher (json_t *state, pid_t pid)
 {
-  json_t *argv = arguments_of (pid), *o = process_json (pid);
+  json_t *argv = read_arguments (pid), *o = make_process (pid);
   json_t *name = json_array_get (argv, 2);
 
   if (json_is_string (name)) {
@@ -264,18 +268,19 @@ add_watcher (json_t *state, pid_t pid)
   json_decref (o);
 }
 
-/* ---- all processes ---- */
+/* ---- the search ---- */
 
-enum kind { OTHER, SERVER, LOCK_KEEPER, WATCHER };
+/* In the order of the search: lock keepers are added to their servers. */
+enum process_kind { OTHER, SERVER, LOCK_KEEPER, WATCHER };
 
-static enum kind
-kind_of (pid_t pid, const char *wanted)
+static enum process_kind
+read_kind (pid_t pid, const char *path)
 {
-  char *of = environ_value (pid, SERVER_VARIABLE "=");
-  bool ours = of && strcmp (of, wanted) == 0;
+  char *of = read_variable (pid, SERVER_VARIABLE "=");
+  bool ours = of && strcmp (of, path) == 0;
   char comm[32] = "", *supervised;
   FILE *f = ours ? open_proc (pid, "comm") : NULL;
-  enum kind kind = OTHER;
+  enum process_kind kind = OTHER;
 
   free (of);
   if (!f)
@@ -283,7 +288,7 @@ kind_of (pid_t pid, const char *wanted)
   if (fgets (comm, sizeof comm, f))
     comm[strcspn (comm, "\n")] = '\0';
   fclose (f);
-  supervised = environ_value (pid, "NBDZRAM_SUPERVISED=");
+  supervised = read_variable (pid, "NBDZRAM_SUPERVISED=");
   if (strcmp (comm, LOCK_KEEPER_NAME) == 0)
     kind = LOCK_KEEPER;
   else if (supervised)
@@ -294,9 +299,8 @@ kind_of (pid_t pid, const char *wanted)
   return kind;
 }
 
-/* Add those of KIND. */
 static void
-add_all (json_t *state, const char *wanted, enum kind kind)
+add_processes (json_t *state, const char *path, enum process_kind kind)
 {
   DIR *dir = opendir ("/proc");
   struct dirent *entry;
@@ -305,7 +309,7 @@ add_all (json_t *state, const char *wanted, enum kind kind)
     pid_t pid = isdigit ((unsigned char) entry->d_name[0])
       ? atoi (entry->d_name) : 0;
 
-    if (pid == 0 || pid == getpid () || kind_of (pid, wanted) != kind)
+    if (pid == 0 || pid == getpid () || read_kind (pid, path) != kind)
       continue;
     switch (kind) {
     case SERVER: add_server (state, pid); break;
@@ -319,12 +323,12 @@ add_all (json_t *state, const char *wanted, enum kind kind)
 }
 
 json_t *
-find_processes (const char *wanted)
+find_processes (const char *path)
 {
   json_t *state = json_pack ("{s:[], s:[]}", "generations", "watchers");
 
-  for (enum kind kind = SERVER; state && kind <= WATCHER; ++kind)
-    add_all (state, wanted, kind);
+  for (enum process_kind kind = SERVER; state && kind <= WATCHER; ++kind)
+    add_processes (state, path, kind);
   if (json_array_size (json_object_get (state, "generations"))
       + json_array_size (json_object_get (state, "watchers")) > 0)
     return state;
@@ -335,7 +339,6 @@ find_processes (const char *wanted)
 json_t *
 find_orphans (const struct supervisor *s)
 {
-  static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
   char path[sizeof s->directory + 128];
   json_t *found;
 
@@ -345,15 +348,15 @@ find_orphans (const struct supervisor *s)
     if (!found || !json_object_get (found, "supervisor"))
       break;
     json_decref (found);
-    nanosleep (&pause, NULL);
+    poll (NULL, 0, DEATH_PAUSE_MS);
     found = find_processes (path);
   }
   return found;
 }
 
-/* ---- processes that are not in it ---- */
+/* ---- merging ---- */
 
-/* Does LIST have O, or its lock keeper? */
+/* Does LIST have the process O or, if O is only a lock keeper, that? */
 static bool
 has_process (const json_t *list, const json_t *o)
 {
@@ -397,8 +400,8 @@ find_merge (struct supervisor *s, json_t *state, json_t *found)
   if (!found)
     return state;
   if (!state) {
-    log_line ("%s.run is missing or damaged: what runs was found among the "
-              "processes", s->setup.options.name);
+    log_line ("%s.run is missing or damaged: the search among the processes "
+              "has found what runs", s->setup.options.name);
     return found;
   }
   added = add_missing (state, found, "generations");
@@ -406,7 +409,8 @@ find_merge (struct supervisor *s, json_t *state, json_t *found)
       && json_object_get (found, "pool"))
     json_object_set (state, "pool", json_object_get (found, "pool"));
   if (add_missing (state, found, "watchers") || added)
-    log_line ("%s.run is out of date: more was found among the processes",
+    log_line ("%s.run is out of date: the search among the processes has "
+              "found more",
               s->setup.options.name);
   json_decref (found);
   return state;

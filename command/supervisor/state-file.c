@@ -41,7 +41,7 @@ write_at (int fd, const char *text, size_t length, size_t offset)
   return true;
 }
 
-/* LENGTH bytes of TEXT but for its first one, and blanks, as half HALF. */
+/* Write TEXT, except for its first character, and blanks into half HALF. */
 static bool
 write_half (const struct state_file *f, unsigned half, const char *text,
                size_t length)
@@ -55,7 +55,7 @@ write_half (const struct state_file *f, unsigned half, const char *text,
 }
 
 static int
-update (struct state_file *f, const char *text, size_t length)
+write_state (struct state_file *f, const char *text, size_t length)
 {
   unsigned other = 1 - f->current;
 
@@ -68,7 +68,7 @@ update (struct state_file *f, const char *text, size_t length)
 }
 
 static void
-map (struct state_file *f)
+map_file (struct state_file *f)
 {
   void *p = mmap (NULL, 2 * f->half, PROT_READ, MAP_SHARED | MAP_POPULATE,
                   f->fd, 0);
@@ -86,7 +86,7 @@ close_file (struct state_file *f)
 }
 
 static int
-fill (struct state_file *f, const char *text, size_t length)
+init_file (struct state_file *f, const char *text, size_t length)
 {
   f->fd = f->fd == -1 ? -1 : fd_keep (f->fd);
   return f->fd != -1
@@ -94,9 +94,10 @@ fill (struct state_file *f, const char *text, size_t length)
     && write_at (f->fd, text, 1, 0) ? 0 : -1;
 }
 
-/* A new file of this name, with room for TEXT twice, and more. */
+/* Create NAME.run with TEXT, and with room for two states that are larger.
+ */
 static int
-create (struct supervisor *s, const char *text, size_t length)
+create_file (struct supervisor *s, const char *text, size_t length)
 {
   char path[sizeof s->directory + 128], new[sizeof path];
   struct state_file f = NO_STATE_FILE;
@@ -108,9 +109,9 @@ create (struct supervisor *s, const char *text, size_t length)
   f.half = MAX (f.half, (size_t) HALF_MIN);
   unlink (new);
   f.fd = open (new, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fill (&f, text, length) == 0 && flock (f.fd, LOCK_EX | LOCK_NB) == 0
+  if (init_file (&f, text, length) == 0 && flock (f.fd, LOCK_EX | LOCK_NB) == 0
       && rename (new, path) == 0) {
-    map (&f);
+    map_file (&f);
     close_file (&s->state.file);
     s->state.file = f;
     return 0;
@@ -152,7 +153,7 @@ state_lock (const struct supervisor *s)
   return -1;
 }
 
-/* Does it have both halves, and their room? */
+/* Does F have two halves, and blocks in the file system for both? */
 static bool
 has_halves (struct state_file *f)
 {
@@ -184,21 +185,20 @@ state_open (struct supervisor *s, unsigned current)
     return;
   }
   f.current = current;
-  map (&f);
+  map_file (&f);
   s->state.file = f;
 }
 
-/* Say once what keeps it from being written. */
 static void
-say_not_saved (struct supervisor *s, int err)
+report_failure (struct supervisor *s, int err)
 {
   char path[sizeof s->directory + 128];
 
   supervisor_path (s, path, sizeof path, ".run");
   if (!s->state.failure_reported)
-    log_line ("%s: %s: not up to date, trying again; servers go on, and a "
-              "supervisor that is started now looks for them among the "
-              "processes", path, strerror (err));
+    log_line ("%s: %s: it can't be written, trying again; the servers go on, "
+              "and a supervisor that is started now searches for them among "
+              "the processes", path, strerror (err));
   s->state.failure_reported = true;
 }
 
@@ -218,13 +218,13 @@ state_save (struct supervisor *s)
 
     if (s->state.file.fd == -1 || n >= s->state.file.half - 1
         || !state_file_is_linked (s))
-      r = create (s, text, n);
+      r = create_file (s, text, n);
     if (r == -1 && s->state.file.fd != -1 && n < s->state.file.half - 1)
-      r = update (&s->state.file, text, n);
+      r = write_state (&s->state.file, text, n);
   }
   s->state.is_ours |= r == 0;
   if (r == -1)
-    say_not_saved (s, errno);
+    report_failure (s, errno);
   else
     s->state.failure_reported = false;
 }

@@ -16,51 +16,49 @@
 #include "state.h"
 #include "supervisor.h"
 
-/* ---- JSON ---- */
+/* ---- printing ---- */
 
-struct text {
-  char *at;
+struct buffer {
+  char *text;
   size_t length, size;
 };
 
 static void __attribute__ ((format (printf, 2, 3)))
-put (struct text *t, const char *format, ...)
+print_text (struct buffer *b, const char *format, ...)
 {
   va_list ap;
 
   va_start (ap, format);
-  if (t->length < t->size)
-    t->length += (size_t) vsnprintf (t->at + t->length, t->size - t->length,
+  if (b->length < b->size)
+    b->length += (size_t) vsnprintf (b->text + b->length, b->size - b->length,
                                      format, ap);
   va_end (ap);
 }
 
 static void
-put_string (struct text *t, const char *s)
+print_string (struct buffer *b, const char *s)
 {
-  put (t, "\"");
+  print_text (b, "\"");
   for (; *s; ++s)
     if (*s == '"' || *s == '\\')
-      put (t, "\\%c", *s);
+      print_text (b, "\\%c", *s);
     else if ((unsigned char) *s < ' ')
-      put (t, "\\u%04x", (unsigned char) *s);
+      print_text (b, "\\u%04x", (unsigned char) *s);
     else
-      put (t, "%c", *s);
-  put (t, "\"");
+      print_text (b, "%c", *s);
+  print_text (b, "\"");
 }
 
 static void
-put_strings (struct text *t, char *const *list)
+print_strings (struct buffer *b, char *const *list)
 {
-  put (t, "[");
+  print_text (b, "[");
   for (char *const *s = list; s && *s; ++s) {
-    put (t, "%s", s == list ? "" : ",");
-    put_string (t, *s);
+    print_text (b, "%s", s == list ? "" : ",");
+    print_string (b, *s);
   }
-  put (t, "]");
+  print_text (b, "]");
 }
-
-/* ---- the state ---- */
 
 static const char *const state_names[] = {
   [GENERATION_STARTING] = "starting", [GENERATION_WAITING] = "waiting",
@@ -68,114 +66,114 @@ static const char *const state_names[] = {
 };
 
 static void
-put_process (struct text *t, const struct process *p)
+print_process (struct buffer *b, const struct process *p)
 {
-  put (t, "\"pid\":%d,\"start\":%" PRIu64, (int) p->pid, p->start);
+  print_text (b, "\"pid\":%d,\"start\":%" PRIu64, (int) p->pid, p->start);
 }
 
 static void
-put_generation (struct text *t, const struct supervisor *s,
+print_generation (struct buffer *b, const struct supervisor *s,
                 const struct generation *g, bool own)
 {
   struct child_fds fds = child_fds_layout (s->listeners.count);
 
-  put (t, "{");
-  put_process (t, &g->process);
-  put (t, ",\"state\":\"%s\",\"sockets\":%" PRIu64 ",\"paused\":%s,"
+  print_text (b, "{");
+  print_process (b, &g->process);
+  print_text (b, ",\"state\":\"%s\",\"sockets\":%" PRIu64 ",\"paused\":%s,"
        "\"version\":", state_names[g->state], g->renewals,
        g->paused ? "true" : "false");
-  put_string (t, g->version);
-  put (t, ",\"holder\":{");
-  put_process (t, &g->lock_keeper);
-  put (t, "},\"fds\":{\"ready\":%d,\"hold\":%d,\"log\":%d}}",
+  print_string (b, g->version);
+  print_text (b, ",\"holder\":{");
+  print_process (b, &g->lock_keeper);
+  print_text (b, "},\"fds\":{\"ready\":%d,\"hold\":%d,\"log\":%d}}",
        own ? g->ready : fds.ready, own ? g->hold : fds.hold,
        own ? g->log.fd : fds.log);
 }
 
 static void
-put_generations (struct text *t, const struct supervisor *s, bool own)
+print_generations (struct buffer *b, const struct supervisor *s, bool own)
 {
   const char *comma = "";
 
-  put (t, "\"generations\":[");
+  print_text (b, "\"generations\":[");
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
     if (s->servers.list[i].state != GENERATION_FREE) {
-      put (t, "%s", comma);
-      put_generation (t, s, &s->servers.list[i], own);
+      print_text (b, "%s", comma);
+      print_generation (b, s, &s->servers.list[i], own);
       comma = ",";
     }
-  put (t, "]");
+  print_text (b, "]");
 }
 
 static void
-put_watchers (struct text *t, const struct supervisor *s, bool own)
+print_watchers (struct buffer *b, const struct supervisor *s, bool own)
 {
   const char *comma = "";
 
-  put (t, "\"watchers\":[");
+  print_text (b, "\"watchers\":[");
   for (unsigned i = 0; i < WATCHERS_MAX; ++i) {
     const struct watcher_process *w = &s->watchers[i];
 
     if (!w->used)
       continue;
-    put (t, "%s{\"name\":", comma);
-    put_string (t, w->name);
-    put (t, ",");
-    put_process (t, &w->process);
-    put (t, ",\"argv\":");
-    put_strings (t, w->program.argv);
-    put (t, ",\"fds\":{\"log\":%d}}", own ? w->log.fd : WATCHER_LOG_FD);
+    print_text (b, "%s{\"name\":", comma);
+    print_string (b, w->name);
+    print_text (b, ",");
+    print_process (b, &w->process);
+    print_text (b, ",\"argv\":");
+    print_strings (b, w->program.argv);
+    print_text (b, ",\"fds\":{\"log\":%d}}", own ? w->log.fd : WATCHER_LOG_FD);
     comma = ",";
   }
-  put (t, "]");
+  print_text (b, "]");
 }
 
 static void
-put_listeners (struct text *t, const struct supervisor *s, bool own)
+print_listeners (struct buffer *b, const struct supervisor *s, bool own)
 {
   int number = child_fds_layout (s->listeners.count).listen;
 
-  put (t, "\"listen\":[");
+  print_text (b, "\"listen\":[");
   for (unsigned i = 0; i < s->listeners.count; ++i, ++number) {
     const struct listener *l = &s->listeners.list[i];
 
-    put (t, "%s{\"uri\":", i ? "," : "");
-    put_string (t, l->uri);
-    put (t, ",\"path\":");
-    put_string (t, l->path);
-    put (t, ",\"fd\":%d}", own ? l->fd : number);
+    print_text (b, "%s{\"uri\":", i ? "," : "");
+    print_string (b, l->uri);
+    print_text (b, ",\"path\":");
+    print_string (b, l->path);
+    print_text (b, ",\"fd\":%d}", own ? l->fd : number);
   }
-  put (t, "]");
+  print_text (b, "]");
 }
 
 int
 state_print (const struct supervisor *s, bool own, char *text, size_t size)
 {
-  struct text t = { .at = text, .size = size };
+  struct buffer b = { .text = text, .size = size };
   const struct program *p = &s->setup.program;
 
-  put (&t, "{\"version\":1,\"name\":");
-  put_string (&t, s->setup.options.name);
-  put (&t,
+  print_text (&b, "{\"version\":1,\"name\":");
+  print_string (&b, s->setup.options.name);
+  print_text (&b,
        ",\"serial\":%" PRIu64 ",\"pid\":%d,\"restarts\":%" PRIu64
        ",\"sockets\":%" PRIu64 ",",
        s->state.serial, (int) getpid (), s->servers.restarts,
        s->listeners.renewals);
-  put (&t, "\"last_exit\":");
-  put_string (&t, s->servers.last_exit);
-  put (&t, ",\"program\":");
-  put_string (&t, p->path ? p->path : "");
-  put (&t, ",\"argv\":");
-  put_strings (&t, p->argv);
-  put (&t, ",\"pool\":%d,", s->pool == -1 ? -1
+  print_text (&b, "\"last_exit\":");
+  print_string (&b, s->servers.last_exit);
+  print_text (&b, ",\"program\":");
+  print_string (&b, p->path ? p->path : "");
+  print_text (&b, ",\"argv\":");
+  print_strings (&b, p->argv);
+  print_text (&b, ",\"pool\":%d,", s->pool == -1 ? -1
        : own ? s->pool : child_fds_layout (s->listeners.count).pool);
-  put_listeners (&t, s, own);
-  put (&t, ",");
-  put_generations (&t, s, own);
-  put (&t, ",");
-  put_watchers (&t, s, own);
-  put (&t, "}\n");
-  return t.length < size ? (int) t.length : -1;
+  print_listeners (&b, s, own);
+  print_text (&b, ",");
+  print_generations (&b, s, own);
+  print_text (&b, ",");
+  print_watchers (&b, s, own);
+  print_text (&b, "}\n");
+  return b.length < size ? (int) b.length : -1;
 }
 
 /* ---- reading ---- */
@@ -188,7 +186,7 @@ json_integer_at (const json_t *o, const char *key, int64_t otherwise)
   return json_is_integer (n) ? json_integer_value (n) : otherwise;
 }
 
-/* All of FD, as a string to be freed, or NULL. */
+/* The content of FD, which the caller owns, or NULL. */
 static char *
 read_all (int fd)
 {
@@ -206,16 +204,16 @@ read_all (int fd)
   return text;
 }
 
-/* The object of the lines of TEXT that has the greatest serial number, and
- * in which line that is; NULL with WHY.
+/* Of the JSON objects in the lines of TEXT, the one with the greatest serial
+ * number, and in *LINE its line.  NULL: no line is one, and WHY says why.
  */
 static json_t *
-newest (char *text, unsigned *line, json_error_t *why)
+parse_newest (char *text, unsigned *line, json_error_t *why)
 {
   json_t *best = NULL, *o;
   char *rest = text, *start;
 
-  snprintf (why->text, sizeof why->text, "there is no JSON object in it");
+  snprintf (why->text, sizeof why->text, "it has no JSON object");
   for (unsigned i = 0; (start = strsep (&rest, "\n")) != NULL; ++i) {
     if (*start != '{' || !(o = json_loads (start, 0, why)))
       continue;
@@ -256,10 +254,10 @@ state_read (const struct supervisor *s, int resume, unsigned *line,
     snprintf (error, size, "%s", strerror (ENOMEM));
     return NULL;
   }
-  state = newest (text, line, &why);
+  state = parse_newest (text, line, &why);
   free (text);
   if (!state)
-    snprintf (error, size, "%.400s, which says which servers run, is "
+    snprintf (error, size, "%.400s, which tells which servers run, is "
               "damaged (%s)", path, why.text);
   return state;
 }
