@@ -13,13 +13,13 @@
 #include "request.h"
 #include "supervisor.h"
 
-/* Milliseconds between looks, where all is there and where it is not. */
-#define LOOK_EVERY 5000
-#define TRY_EVERY 1000
+/* Milliseconds between checks, and between tries to create what is missing. */
+#define CHECK_EVERY_MS 5000
+#define TRY_EVERY_MS 1000
 
-/* A line, once. */
+/* Log a message, unless it was the last one. */
 static void __attribute__ ((format (printf, 2, 3)))
-say (struct supervisor *s, const char *format, ...)
+report (struct supervisor *s, const char *format, ...)
 {
   char line[sizeof s->files.reported];
   va_list ap;
@@ -32,40 +32,42 @@ say (struct supervisor *s, const char *format, ...)
   strcpy (s->files.reported, line);
 }
 
-enum result {
-  THERE,
-  MADE,                         /* anew */
-  MISSING,
-  TAKEN,                        /* by another supervisor */
+enum file_state {
+  FILE_PRESENT,
+  FILE_CREATED,
+  FILE_MISSING,                 /* it can't be created */
+  FILE_OTHERS,                  /* it is another supervisor's */
 };
 
-static enum result
-keep_control (struct supervisor *s)
+static enum file_state
+check_control (struct supervisor *s)
 {
   char path[sizeof s->directory + 128];
 
   if (control_socket_is_bound (&s->control.socket))
-    return THERE;
+    return FILE_PRESENT;
   supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
   if (control_socket_renew (&s->control.socket, path) == 0) {
     s->control.socket.fd = fd_keep (s->control.socket.fd);
-    return MADE;
+    return FILE_CREATED;
   }
   if (errno == EADDRINUSE) {
-    say (s, "%s: another supervisor has this name by now: this one goes on "
-         "with its servers, and can only be ended by SIGTERM", path);
-    return TAKEN;
+    report (s,
+            "%s: another supervisor has this name now: this one goes on with "
+            "its servers, and only SIGTERM ends it",
+            path);
+    return FILE_OTHERS;
   }
-  say (s, "%s: %s: nbdzram stop and upgrade do not find this supervisor; "
+  report (s, "%s: %s: nbdzram stop and upgrade can't reach this supervisor; "
        "trying again", path, strerror (errno));
-  return MISSING;
+  return FILE_MISSING;
 }
 
-/* Servers that are there have the old socket; see servers_renew. */
-static enum result
-keep_listeners (struct supervisor *s)
+/* The servers that run have the old socket: servers_renew replaces them. */
+static enum file_state
+check_listeners (struct supervisor *s)
 {
-  enum result result = THERE;
+  enum file_state result = FILE_PRESENT;
 
   for (unsigned i = 0; i < s->listeners.count; ++i) {
     struct listener *l = &s->listeners.list[i];
@@ -73,36 +75,36 @@ keep_listeners (struct supervisor *s)
     if (listener_is_linked (l))
       continue;
     if (listener_renew (l) == -1) {
-      say (s, "%s: %s: no client can connect there; trying again", l->path,
+      report (s, "%s: %s: no client can connect there; trying again", l->path,
            strerror (errno));
-      return MISSING;
+      return FILE_MISSING;
     }
-    log_line ("%s was removed, and is there again", l->path);
+    log_line ("%s was removed and is created again", l->path);
     ++s->listeners.renewals;
     state_mark_changed (s);
-    result = MADE;
+    result = FILE_CREATED;
   }
   return result;
 }
 
-/* Returns whether all is there. */
+/* Returns whether nothing is missing. */
 static bool
-keep_all (struct supervisor *s)
+check_all (struct supervisor *s)
 {
-  enum result control, listeners;
+  enum file_state control, listeners;
 
-  /* It may be there; if it can't be made, what follows says why. */
+  /* If it can't be created, the next step reports why. */
   mkdir (s->directory, S_IRWXU);
-  control = keep_control (s);
-  if (control == TAKEN)
+  control = check_control (s);
+  if (control == FILE_OTHERS)
     return false;
-  listeners = keep_listeners (s);
+  listeners = check_listeners (s);
   if (!state_file_is_linked (s))
     state_mark_changed (s);
-  if (control == MISSING || listeners == MISSING)
+  if (control == FILE_MISSING || listeners == FILE_MISSING)
     return false;
-  if (control == MADE)
-    log_line ("%s is there again", s->control.socket.path);
+  if (control == FILE_CREATED)
+    log_line ("%s was missing and is created again", s->control.socket.path);
   s->files.reported[0] = '\0';
   return true;
 }
@@ -112,14 +114,15 @@ files_poll (struct supervisor *s)
 {
   bool all, stale;
 
-  /* At the end they are removed, and stay so. */
+  /* stop_remove_files removes them. */
   if (s->stop.requested)
     return 0;
   if (now_ms () < s->files.next_check)
     return s->files.next_check;
-  all = keep_all (s);
+  all = check_all (s);
   stale = servers_renew (s);
   s->files.next_check = now_ms ()
-    + (all && !stale && !s->state.failure_reported ? LOOK_EVERY : TRY_EVERY);
+    + (all && !stale && !s->state.failure_reported ? CHECK_EVERY_MS
+                                                   : TRY_EVERY_MS);
   return s->files.next_check;
 }

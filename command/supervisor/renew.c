@@ -14,10 +14,8 @@
 #include "renew.h"
 #include "supervisor.h"
 
-/* ---- sockets that were made anew ---- */
-
 static struct generation *
-stale_candidate (struct supervisor *s)
+find_stale_candidate (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
     struct generation *g = &s->servers.list[i];
@@ -29,10 +27,7 @@ stale_candidate (struct supervisor *s)
   return NULL;
 }
 
-/* No client can connect to such a server any more.  Connections that it has are
- * worth more than those that wait: one that is not used by anybody is killed,
- * others have time until they are closed, or die.
- */
+/* With a standby: not before a new one waits to take over. */
 static void
 renew_server (struct supervisor *s)
 {
@@ -43,27 +38,29 @@ renew_server (struct supervisor *s)
       || (s->setup.standby && (!next || next->state != GENERATION_WAITING)))
     return;
   if (generation_count_connections (s, server) == 0) {
-    log_line ("the server (%d) is replaced: it does not have the socket that "
-              "was made anew", (int) server->process.pid);
+    log_line (
+      "the server (%d) is replaced: it lacks the socket that was created "
+      "again",
+      (int) server->process.pid);
     process_signal (&server->process, SIGKILL);
   }
   else if (!server->kept) {
-    log_line ("the server (%d) has clients, and stays; those that connect "
-              "now wait until it has none, or until nbdzram upgrade",
+    log_line ("the server (%d) has clients and stays; new clients wait until "
+              "it has none, or until nbdzram upgrade",
               (int) server->process.pid);
     server->kept = true;
   }
 }
 
-/* Not before there is another one. */
+/* Not before another standby waits. */
 static void
-drop_stale_candidates (struct supervisor *s)
+kill_stale_candidates (struct supervisor *s)
 {
   struct generation *stale, *next = generation_find_candidate (s);
 
   if (!next || next->state != GENERATION_WAITING)
     return;
-  while ((stale = stale_candidate (s)) != NULL)
+  while ((stale = find_stale_candidate (s)) != NULL)
     generation_kill (s, stale);
 }
 
@@ -73,15 +70,16 @@ servers_renew (struct supervisor *s)
   const struct generation *server = generation_find (s, GENERATION_READY);
 
   if (s->upgrade.phase == UPGRADE_NONE) {
-    drop_stale_candidates (s);
+    kill_stale_candidates (s);
     renew_server (s);
   }
-  return stale_candidate (s) || (server && generation_is_stale (s, server));
+  return find_stale_candidate (s)
+    || (server && generation_is_stale (s, server));
 }
 
 /* ---- connections ---- */
 
-/* Is FD, a copy of a server's, a connection to one of our sockets? */
+/* Is FD, a copy of a server's descriptor, a connection to a listener? */
 static bool
 is_connection (const struct supervisor *s, int fd)
 {
@@ -99,7 +97,7 @@ is_connection (const struct supervisor *s, int fd)
           == -1
         || ours.ss_family != theirs.ss_family)
       continue;
-    /* A socket that listens at all addresses has none of them. */
+    /* The address of a listener may be "all addresses": only ports count. */
     if (ours.ss_family != AF_UNIX
         ? memcmp (&((struct sockaddr_in *) &ours)->sin_port,
                   &((struct sockaddr_in *) &theirs)->sin_port, 2) == 0

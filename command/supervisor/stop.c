@@ -12,11 +12,14 @@
 #include "renew.h"
 #include "supervisor.h"
 
+/* How long each step may take. */
 #define WATCHERS_MS 10000
 #define SERVERS_MS 10000
 #define LOCK_KEEPERS_MS 2000
 
-/* Connections that the server has; some, where that can't be told. */
+#define POLL_MS 10              /* between two polls */
+
+/* If the connections of the server can't be counted, it may have one. */
 static bool
 has_clients (struct supervisor *s)
 {
@@ -48,19 +51,19 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
 /* ---- steps ---- */
 
 static void
-enter (struct supervisor *s, enum stop_step step, int64_t ms)
+enter_step (struct supervisor *s, enum stop_step step, int64_t ms)
 {
   s->stop.step = step;
   s->stop.deadline = now_ms () + ms;
 }
 
 static bool
-too_late (const struct supervisor *s)
+is_late (const struct supervisor *s)
 {
   return now_ms () >= s->stop.deadline;
 }
 
-/* Those that never had a client have nothing to end. */
+/* Only the server has requests to answer: others are killed. */
 static void
 signal_servers (struct supervisor *s, int signal)
 {
@@ -74,7 +77,7 @@ signal_servers (struct supervisor *s, int signal)
 }
 
 static bool
-servers_live (const struct supervisor *s)
+servers_are_running (const struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
     if (s->servers.list[i].state != GENERATION_FREE
@@ -92,7 +95,7 @@ release_lock_keepers (struct supervisor *s)
 }
 
 static bool
-lock_keepers_live (const struct supervisor *s)
+lock_keepers_are_running (const struct supervisor *s)
 {
   int status;
 
@@ -112,27 +115,25 @@ take_step (struct supervisor *s)
 
   if (before == STOP_BEGIN) {
     watchers_signal (s, SIGTERM);
-    enter (s, STOP_WATCHERS, WATCHERS_MS);
+    enter_step (s, STOP_WATCHERS, WATCHERS_MS);
   } else if (before == STOP_WATCHERS
-             && (!watchers_are_running (s) || too_late (s))) {
+             && (!watchers_are_running (s) || is_late (s))) {
     watchers_signal (s, SIGKILL);
     signal_servers (s, SIGTERM);
     release_lock_keepers (s);
-    enter (s, STOP_SERVERS, SERVERS_MS);
-  } else if (before == STOP_SERVERS && !servers_live (s))
-    enter (s, STOP_LOCK_KEEPERS, LOCK_KEEPERS_MS);
-  else if (before == STOP_SERVERS && too_late (s)) {
+    enter_step (s, STOP_SERVERS, SERVERS_MS);
+  } else if (before == STOP_SERVERS && !servers_are_running (s))
+    enter_step (s, STOP_LOCK_KEEPERS, LOCK_KEEPERS_MS);
+  else if (before == STOP_SERVERS && is_late (s)) {
     signal_servers (s, SIGKILL);
-    enter (s, STOP_SERVERS, SERVERS_MS);
+    enter_step (s, STOP_SERVERS, SERVERS_MS);
   } else if (before == STOP_LOCK_KEEPERS
-             && (!lock_keepers_live (s) || too_late (s))) {
+             && (!lock_keepers_are_running (s) || is_late (s))) {
     stop_remove_files (s);
     s->finished = true;
   }
   return s->stop.step != before && !s->finished;
 }
-
-#define STEP_MS 10
 
 int64_t
 stop_poll (struct supervisor *s)
@@ -141,11 +142,11 @@ stop_poll (struct supervisor *s)
     return 0;
   while (take_step (s))
     ;
-  return now_ms () + STEP_MS;
+  return now_ms () + POLL_MS;
 }
 
-/* The control socket of a server that was killed; not that of another one,
- * for whose sake ours did not start.
+/* Remove the control socket that a killed server left; not that of a living
+ * one, because of which the first server may have failed to start.
  */
 static void
 remove_dead_control (const struct supervisor *s)

@@ -19,9 +19,10 @@
 #include "state.h"
 #include "supervisor.h"
 
+/* How long each phase may take. */
 #define LOADING_MS 60000
 #define PAUSING_MS 1000
-#define PAUSING_STEP_MS 1
+#define PAUSING_POLL_MS 1       /* between two looks at their state */
 #define SWITCHING_MS 120000
 #define TRYING_MS 10000
 
@@ -35,7 +36,7 @@ is_old_standby (const struct supervisor *s, const struct generation *g)
 }
 
 static struct generation *
-old_standby (struct supervisor *s)
+find_old_standby (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
     if (is_old_standby (s, &s->servers.list[i]))
@@ -43,7 +44,7 @@ old_standby (struct supervisor *s)
   return NULL;
 }
 
-/* There are two while one is being replaced. */
+/* There are two standbys while a stale one is being replaced. */
 static void
 pause_standbys (struct supervisor *s)
 {
@@ -56,7 +57,7 @@ pause_standbys (struct supervisor *s)
 }
 
 static void
-wake_standby (struct supervisor *s)
+resume_standbys (struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
     struct generation *g = &s->servers.list[i];
@@ -66,10 +67,10 @@ wake_standby (struct supervisor *s)
   }
 }
 
-/* ---- begin ---- */
+/* ---- the beginning ---- */
 
 static int
-make_setup (struct supervisor *s, char *error, size_t size)
+prepare_setup (struct supervisor *s, char *error, size_t size)
 {
   struct child_fds fds = child_fds_layout (s->listeners.count);
   struct setup *new = &s->upgrade.setup;
@@ -77,10 +78,12 @@ make_setup (struct supervisor *s, char *error, size_t size)
   if (setup_read (new, &s->setup.options, error, size) == -1)
     return -1;
   if (new->serves != s->setup.serves) {
-    snprintf (error, size, "remote: was changed, which needs a new start");
+    snprintf (error, size,
+              "remote: the setting has changed, which an upgrade "
+              "can't apply: run nbdzram stop, then serve");
     return -1;
   }
-  /* What outlives servers stays as it is. */
+  /* The pool outlives servers, so it stays where it is. */
   free (new->conf.pool);
   new->conf.pool = s->setup.conf.pool ? strdup (s->setup.conf.pool) : NULL;
   if (s->setup.conf.pool && !new->conf.pool) {
@@ -92,14 +95,14 @@ make_setup (struct supervisor *s, char *error, size_t size)
 }
 
 static void
-enter (struct upgrade *u, enum upgrade_phase phase, int64_t ms)
+enter_phase (struct upgrade *u, enum upgrade_phase phase, int64_t ms)
 {
   u->phase = phase;
   u->deadline = now_ms () + ms;
 }
 
-/* Is there a program of ours that can be executed at all?  After that
- * there is no way back.
+/* Execute the newly installed nbdzram: can it be executed at all?  When the
+ * servers have been replaced it is too late to find that out.
  */
 static int
 start_trial (struct supervisor *s)
@@ -117,8 +120,8 @@ start_trial (struct supervisor *s)
   return s->executable ? spawn (&program, &fds, &s->upgrade.trial) : -1;
 }
 
-/* Where our successor finds what it must know: its room is taken now, so
- * that writing it can't fail.
+/* Open the memfd for the state, and allocate its memory now, so that writing
+ * the state can't fail.
  */
 static int
 reserve_state (const struct supervisor *s, struct upgrade *u)
@@ -127,7 +130,7 @@ reserve_state (const struct supervisor *s, struct upgrade *u)
   size_t length = 0;
 
   for (char **word = u->setup.program.argv; word && *word; ++word)
-    length += 2 * strlen (*word) + 3; /* quoted */
+    length += 2 * strlen (*word) + 3; /* each character may be quoted */
   errno = E2BIG;
   if (state_print (s, true, text, sizeof text - MIN (length, sizeof text))
       == -1)
@@ -152,11 +155,12 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
   const struct generation *server = generation_find (s, GENERATION_READY);
 
   if (u->phase != UPGRADE_NONE || s->stop.requested) {
-    snprintf (error, size, s->stop.requested ? "it is being stopped"
-                                         : "an upgrade is under way");
+    snprintf (error, size,
+              s->stop.requested ? "the supervisor is being stopped"
+                                : "an upgrade is under way");
     return -1;
   }
-  if (make_setup (s, error, size) == -1) {
+  if (prepare_setup (s, error, size) == -1) {
     setup_free (&u->setup);
     return -1;
   }
@@ -172,7 +176,7 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
     u->reply[0] = u->error[0] = '\0';
     snprintf (u->old_version, sizeof u->old_version, "%s",
               server ? server->version : PACKAGE_VERSION);
-    enter (u, UPGRADE_TRYING, TRYING_MS);
+    enter_phase (u, UPGRADE_TRYING, TRYING_MS);
     return 0;
   }
   close_trial (u);
@@ -180,25 +184,25 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
   return -1;
 }
 
-/* ---- end ---- */
+/* ---- the end ---- */
 
 void
 upgrade_set_error (struct supervisor *s, const char *error)
 {
-  /* What it says goes into the reply, with words of ours. */
+  /* It becomes a part of the reply. */
   snprintf (s->upgrade.error, sizeof s->upgrade.error, "%.*s",
             MESSAGE_SIZE / 2, error);
   s->upgrade.next = NULL;
 }
 
 static void
-succeed (struct supervisor *s)
+finish_upgrade (struct supervisor *s)
 {
   struct upgrade *u = &s->upgrade;
   const struct generation *g = u->next;
   const char *version = g ? g->version : PACKAGE_VERSION;
 
-  for (struct generation *old; (old = old_standby (s)) != NULL; )
+  for (struct generation *old; (old = find_old_standby (s)) != NULL; )
     generation_kill (s, old);
   setup_free (&s->setup);
   s->setup = u->setup;
@@ -209,34 +213,34 @@ succeed (struct supervisor *s)
             "\"pause_ms\":%" PRId64 "}", u->old_version, version,
             now_ms () - u->switched);
   log_line ("upgraded from version %s to %s", u->old_version, version);
-  enter (u, UPGRADE_EXECUTING, 0);
+  enter_phase (u, UPGRADE_EXECUTING, 0);
 }
 
-/* WHAT failed, and WHY. */
+/* End the upgrade because WHAT failed, for the reason WHY. */
 static void
-fail (struct supervisor *s, const char *what, const char *why)
+fail_upgrade (struct supervisor *s, const char *what, const char *why)
 {
   struct upgrade *u = &s->upgrade;
 
   if (u->next)
     generation_kill (s, u->next);
   u->next = NULL;
-  wake_standby (s);
+  resume_standbys (s);
   close_trial (u);
   setup_free (&u->setup);
   snprintf (u->reply, sizeof u->reply,
             "{\"ok\":false,\"error\":\"%s: %s\"}", what, why);
-  log_line ("no upgrade: %s: %s", what, why);
-  enter (u, UPGRADE_NONE, 0);
+  log_line ("the upgrade has failed: %s: %s", what, why);
+  enter_phase (u, UPGRADE_NONE, 0);
 }
 
 static void
-fail_server (struct supervisor *s, const char *why)
+fail_new_server (struct supervisor *s, const char *why)
 {
-  fail (s, "the new server does not start", why);
+  fail_upgrade (s, "the new server does not start", why);
 }
 
-/* ---- steps ---- */
+/* ---- the phases ---- */
 
 static void
 kill_server (struct supervisor *s)
@@ -246,10 +250,10 @@ kill_server (struct supervisor *s)
   s->upgrade.switched = now_ms ();
   if (server)
     process_signal (&server->process, SIGKILL);
-  enter (&s->upgrade, UPGRADE_SWITCHING, SWITCHING_MS);
+  enter_phase (&s->upgrade, UPGRADE_SWITCHING, SWITCHING_MS);
 }
 
-/* Until one has really stopped it may still take the pool. */
+/* A standby that has not stopped yet may still lock the pool. */
 static bool
 standbys_stopped (const struct supervisor *s)
 {
@@ -260,7 +264,7 @@ standbys_stopped (const struct supervisor *s)
   return true;
 }
 
-/* Who does not stop can't wait for the pool, either. */
+/* A standby that does not stop in time hangs, and can't lock the pool. */
 static void
 switch_over (struct supervisor *s)
 {
@@ -268,9 +272,11 @@ switch_over (struct supervisor *s)
     kill_server (s);
 }
 
-/* Words of a process within JSON; they may have been cut anywhere. */
+/* Replace in TEXT, a message of a process, what can't be in a JSON string.
+ * It may have been cut in the middle of a character.
+ */
 static const char *
-plain (char *text)
+make_plain (char *text)
 {
   bool ascii = !is_utf8 (text);
 
@@ -282,28 +288,28 @@ plain (char *text)
   return text;
 }
 
-/* All that is ours can be replaced: then the servers are. */
+/* The supervisor's own program can be replaced: start the new server. */
 static void
-load (struct supervisor *s)
+start_loading (struct supervisor *s)
 {
   struct upgrade *u = &s->upgrade;
 
   servers_reset_failures (s);
   u->switched = now_ms ();
   if (!u->setup.serves) {
-    enter (u, UPGRADE_SWITCHING, 0);
+    enter_phase (u, UPGRADE_SWITCHING, 0);
     return;
   }
   u->next = generation_start (s, &u->setup);
   if (u->next)
-    enter (u, UPGRADE_LOADING, LOADING_MS);
+    enter_phase (u, UPGRADE_LOADING, LOADING_MS);
   else
-    fail_server (s, strerror (errno));
+    fail_new_server (s, strerror (errno));
 }
 
-/* One that does not end by itself is killed, without waiting for its end. */
+/* A trial that does not end is killed, and its end is not waited for. */
 static void
-look_at_trial (struct supervisor *s)
+check_trial (struct supervisor *s)
 {
   struct upgrade *u = &s->upgrade;
   char how[64];
@@ -313,15 +319,15 @@ look_at_trial (struct supervisor *s)
     if (now_ms () < u->deadline)
       return;
     process_signal (&u->trial, SIGKILL);
-    fail (s, "the new nbdzram can't be executed", "it does not end");
+    fail_upgrade (s, "the new nbdzram can't be executed", "it does not end");
   }
   else if (status == 0) {
     process_close (&u->trial);
-    load (s);
+    start_loading (s);
   }
   else {
     status_text (how, sizeof how, status);
-    fail (s, "the new nbdzram can't be executed", how);
+    fail_upgrade (s, "the new nbdzram can't be executed", how);
   }
 }
 
@@ -333,31 +339,31 @@ upgrade_poll (struct supervisor *s)
   if (u->phase == UPGRADE_NONE || u->phase == UPGRADE_EXECUTING)
     return 0;
   if (u->phase == UPGRADE_TRYING)
-    look_at_trial (s);
+    check_trial (s);
   else if (!u->setup.serves
       || (u->next && u->next->state == GENERATION_READY))
-    succeed (s);
+    finish_upgrade (s);
   else if (!u->next)
-    fail_server (s, u->error[0] ? plain (u->error) : "it ended");
+    fail_new_server (s, u->error[0] ? make_plain (u->error) : "it ended");
   else if (u->phase == UPGRADE_LOADING
            && u->next->state == GENERATION_WAITING) {
     pause_standbys (s);
-    enter (u, UPGRADE_PAUSING, PAUSING_MS);
+    enter_phase (u, UPGRADE_PAUSING, PAUSING_MS);
     switch_over (s);
   }
   else if (u->phase == UPGRADE_PAUSING)
     switch_over (s);
   else if (now_ms () >= u->deadline)
-    fail_server (s, "it takes too long");
+    fail_new_server (s, "it takes too long");
   if (u->phase == UPGRADE_NONE || u->phase == UPGRADE_EXECUTING)
-    return now_ms ();           /* others have something to do now */
+    return now_ms ();           /* to reply, and to start what is missing */
   return u->phase == UPGRADE_PAUSING
-    ? now_ms () + PAUSING_STEP_MS : u->deadline;
+    ? now_ms () + PAUSING_POLL_MS : u->deadline;
 }
 
-/* ---- our own program ---- */
+/* ---- executing the new supervisor ---- */
 
-/* Descriptors go with us to the new program, or no more. */
+/* Should the new program inherit the descriptors? */
 static void
 keep_over_exec (struct supervisor *s, bool keep)
 {
@@ -383,7 +389,7 @@ keep_over_exec (struct supervisor *s, bool keep)
 }
 
 static int
-leave_state (const struct supervisor *s)
+write_resume_state (const struct supervisor *s)
 {
   static char text[STATE_SIZE];
   int length = state_print (s, true, text, sizeof text);
@@ -400,8 +406,8 @@ upgrade_execute (struct supervisor *s)
   struct upgrade *u = &s->upgrade;
   char resume[128];
 
-  enter (u, UPGRADE_NONE, 0);
-  if (leave_state (s) == 0) {
+  enter_phase (u, UPGRADE_NONE, 0);
+  if (write_resume_state (s) == 0) {
     snprintf (resume, sizeof resume, "%d,%d,%ju,%ju", u->state,
               s->control.socket.fd, (uintmax_t) s->control.socket.dev,
               (uintmax_t) s->control.socket.ino);
@@ -409,8 +415,9 @@ upgrade_execute (struct supervisor *s)
     keep_over_exec (s, true);
     execv (s->executable, s->arguments);
   }
-  log_line ("%s: %s: the servers are new, the supervisor stays as it is",
-            s->executable, strerror (errno));
+  log_line (
+    "%s: %s: the servers are new, but the supervisor is still the old one",
+    s->executable, strerror (errno));
   keep_over_exec (s, false);
   unsetenv ("NBDZRAM_RESUME");
   close_trial (u);

@@ -171,7 +171,7 @@ server=$(server_pid d)
 rm -r "$run"
 eventually found || fail "$(cat "$tmp/d.log")"
 eventually test -S "$run/d.sock"
-eventually grep -q 'has clients, and stays' "$tmp/d.log" ||
+eventually grep -q 'has clients and stays' "$tmp/d.log" ||
     fail "$(cat "$tmp/d.log")"
 client_lives
 [ "$(server_pid d)" = "$server" ] || fail "the server was replaced"
