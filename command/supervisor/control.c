@@ -17,13 +17,13 @@
 
 #include "supervisor.h"
 
-/* Out of descriptors, accept would fail again at once. */
+/* While descriptors are short, accept would fail again at once. */
 #define ACCEPT_PAUSE_MS 200
 
 #define REQUEST_MAX 8192
 #define REPLY_MAX 16384
 
-enum waiting { NOTHING, AN_UPGRADE, THE_END };
+enum awaited { AWAIT_NOTHING, AWAIT_UPGRADE, AWAIT_STOP };
 
 struct supervisor_peer {
   int fd;                       /* -1: this entry is free */
@@ -31,7 +31,7 @@ struct supervisor_peer {
   size_t length;
   char reply[REPLY_MAX];
   size_t reply_length, sent;
-  enum waiting waiting;
+  enum awaited awaited;
 };
 
 int
@@ -55,15 +55,14 @@ supervisor_control_get_polls (const struct supervisor *s, struct pollfd *polls)
     const struct supervisor_peer *p = &s->control.peers[i];
 
     room |= p->fd == -1;
-    /* Who asked something waits, and has nothing to say. */
+    /* A client that waits for a reply is not read. */
     if (p->fd != -1)
       polls[count++] = (struct pollfd) {
         .fd = p->fd,
         .events = p->sent < p->reply_length ? POLLOUT
-                  : p->waiting == NOTHING ? POLLIN : 0,
+                  : p->awaited == AWAIT_NOTHING ? POLLIN : 0,
       };
   }
-  /* Others wait in the queue of the socket. */
   if (room && now_ms () >= s->control.accept_next)
     polls[count++] = (struct pollfd) {
       .fd = s->control.socket.fd, .events = POLLIN,
@@ -83,9 +82,9 @@ supervisor_control_has_replies (const struct supervisor *s)
 
 /* ---- replies ---- */
 
-/* REPLY is taken over. */
+/* Releases OBJECT. */
 static void
-reply (struct supervisor_peer *p, json_t *object)
+set_reply (struct supervisor_peer *p, json_t *object)
 {
   size_t n = object
     ? json_dumpb (object, p->reply, REPLY_MAX - 1, JSON_COMPACT) : 0;
@@ -98,25 +97,25 @@ reply (struct supervisor_peer *p, json_t *object)
   p->reply[n] = '\n';
   p->reply_length = n + 1;
   p->sent = 0;
-  p->waiting = NOTHING;
+  p->awaited = AWAIT_NOTHING;
 }
 
 static void
-reply_ok (struct supervisor_peer *p)
+set_reply_ok (struct supervisor_peer *p)
 {
-  reply (p, json_pack ("{s:b}", "ok", 1));
+  set_reply (p, json_pack ("{s:b}", "ok", 1));
 }
 
 static void
-reply_error (struct supervisor_peer *p, const char *error)
+set_reply_error (struct supervisor_peer *p, const char *error)
 {
-  reply (p, json_pack ("{s:b, s:s}", "ok", 0, "error", error));
+  set_reply (p, json_pack ("{s:b, s:s}", "ok", 0, "error", error));
 }
 
 /* ---- status ---- */
 
 static json_t *
-server_status (struct supervisor *s)
+make_server_status (struct supervisor *s)
 {
   const struct generation *g = generation_find (s, GENERATION_READY);
 
@@ -130,7 +129,7 @@ server_status (struct supervisor *s)
 }
 
 static json_t *
-standby_status (struct supervisor *s)
+make_standby_status (struct supervisor *s)
 {
   const struct generation *g = generation_find (s, GENERATION_WAITING);
   bool waiting = g != NULL;
@@ -142,9 +141,9 @@ standby_status (struct supervisor *s)
            : json_null ();
 }
 
-/* That of the server, or, until another one is ready, of the last. */
+/* That of the server or, while there is no server, of the last one. */
 static json_t *
-lock_keeper_status (struct supervisor *s)
+make_lock_keeper_status (struct supervisor *s)
 {
   const struct generation *g = generation_find (s, GENERATION_READY);
 
@@ -155,7 +154,7 @@ lock_keeper_status (struct supervisor *s)
 }
 
 static json_t *
-listen_status (const struct supervisor *s)
+make_listen_status (const struct supervisor *s)
 {
   const char *scheme = conf_has_tls (&s->setup.conf) ? "nbds" : "nbd";
   json_t *list = json_array ();
@@ -167,7 +166,7 @@ listen_status (const struct supervisor *s)
 }
 
 static json_t *
-watchers_status (const struct supervisor *s)
+make_watchers_status (const struct supervisor *s)
 {
   json_t *list = json_array ();
 
@@ -180,7 +179,7 @@ watchers_status (const struct supervisor *s)
 }
 
 static const char *
-state_name (struct supervisor *s)
+get_state_name (struct supervisor *s)
 {
   if (s->stop.requested)
     return "stopped";
@@ -190,61 +189,61 @@ state_name (struct supervisor *s)
 }
 
 static void
-verb_status (struct supervisor *s, struct supervisor_peer *p,
+on_status (struct supervisor *s, struct supervisor_peer *p,
              const json_t *args)
 {
   const char *pool = !s->setup.serves ? NULL
     : s->setup.conf.pool ? s->setup.conf.pool : "memfd";
 
   (void) args;
-  reply (p, json_pack (
+  set_reply (p, json_pack (
     "{s:b, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:I, s:s*, s:o, s:s*, s:b, "
     "s:o}", "ok", 1, "name", s->setup.options.name,
     "version", PACKAGE_VERSION, "pid", (int) getpid (),
-    "state", state_name (s), "server", server_status (s),
-    "standby", standby_status (s), "holder", lock_keeper_status (s),
+    "state", get_state_name (s), "server", make_server_status (s),
+    "standby", make_standby_status (s), "holder", make_lock_keeper_status (s),
     "restarts", (json_int_t) s->servers.restarts,
     "last_exit", s->servers.last_exit[0] ? s->servers.last_exit : NULL,
-    "listen", listen_status (s), "pool", pool,
-    "swap", s->setup.options.swap, "watchers", watchers_status (s)));
+    "listen", make_listen_status (s), "pool", pool,
+    "swap", s->setup.options.swap, "watchers", make_watchers_status (s)));
 }
 
 /* ---- other verbs ---- */
 
 static void
-verb_upgrade (struct supervisor *s, struct supervisor_peer *p,
+on_upgrade (struct supervisor *s, struct supervisor_peer *p,
               const json_t *args)
 {
   char error[MESSAGE_SIZE];
 
   (void) args;
   if (upgrade_begin (s, error, sizeof error) == -1)
-    reply_error (p, error);
+    set_reply_error (p, error);
   else
-    p->waiting = AN_UPGRADE;
+    p->awaited = AWAIT_UPGRADE;
 }
 
 static void
-verb_stop (struct supervisor *s, struct supervisor_peer *p, const json_t *args)
+on_stop (struct supervisor *s, struct supervisor_peer *p, const json_t *args)
 {
   bool force = json_is_true (json_object_get (args, "force"));
   char error[MESSAGE_SIZE];
 
   if (stop_begin (s, force, error, sizeof error) == -1) {
-    reply_error (p, error);
+    set_reply_error (p, error);
     return;
   }
   if (json_is_true (json_object_get (args, "failed")))
     s->exit_code = EXIT_FAILURE;
-  p->waiting = THE_END;
+  p->awaited = AWAIT_STOP;
 }
 
-/* The number KEY of a request, if it has one.  False: *P has been told that
- * it can't be.
+/* Set *N to the number KEY of a request, if it has that key.  Returns false
+ * after an error reply, if the number is wrong.
  */
 static bool
-take_number (struct supervisor_peer *p, const json_t *args, const char *key,
-             uint64_t max, uint64_t *n)
+parse_number_at (struct supervisor_peer *p, const json_t *args,
+                 const char *key, uint64_t max, uint64_t *n)
 {
   const json_t *value = json_object_get (args, key);
   char error[MESSAGE_SIZE];
@@ -255,12 +254,12 @@ take_number (struct supervisor_peer *p, const json_t *args, const char *key,
   if (json_is_integer (value) && json_integer_value (value) > 0 && *n <= max)
     return true;
   snprintf (error, sizeof error, "%s must be from 1 to %" PRIu64, key, max);
-  reply_error (p, error);
+  set_reply_error (p, error);
   return false;
 }
 
 static void
-verb_watch (struct supervisor *s, struct supervisor_peer *p,
+on_watch (struct supervisor *s, struct supervisor_peer *p,
             const json_t *args)
 {
   const struct conf *c = &s->setup.conf;
@@ -274,40 +273,40 @@ verb_watch (struct supervisor *s, struct supervisor_peer *p,
   char error[MESSAGE_SIZE];
   struct watcher_process *w;
 
-  if (!take_number (p, args, "connections", CONF_CONNECTIONS_MAX,
+  if (!parse_number_at (p, args, "connections", CONF_CONNECTIONS_MAX,
                     &request.connections)
-      || !take_number (p, args, "timeout", CONF_TIMEOUT_MAX,
+      || !parse_number_at (p, args, "timeout", CONF_TIMEOUT_MAX,
                        &request.timeout)
-      || !take_number (p, args, "dead_timeout", CONF_DEAD_TIMEOUT_MAX,
+      || !parse_number_at (p, args, "dead_timeout", CONF_DEAD_TIMEOUT_MAX,
                        &request.dead_timeout)
-      || !take_number (p, args, "block_size", CONF_BLOCK_SIZE_MAX,
+      || !parse_number_at (p, args, "block_size", CONF_BLOCK_SIZE_MAX,
                        &request.block_size))
     return;
   if (!request.uri)
     request.uri = s->listeners.count > 0 ? s->listeners.list[0].uri : NULL;
   if (!request.uri)
-    reply_error (p, "uri is missing");
+    set_reply_error (p, "uri is missing");
   else if (!s->setup.options.swap)
-    reply_error (p, "it was not started with --swap");
+    set_reply_error (p, "the supervisor was not started with --swap");
   else if (watcher_process_add (s, &request, &w, error, sizeof error) == -1)
-    reply_error (p, error);
+    set_reply_error (p, error);
   else
-    reply (p, json_pack ("{s:b, s:s, s:i}", "ok", 1, "name", w->name,
+    set_reply (p, json_pack ("{s:b, s:s, s:i}", "ok", 1, "name", w->name,
                          "pid", (int) w->process.pid));
 }
 
 static void
-verb_unwatch (struct supervisor *s, struct supervisor_peer *p,
+on_unwatch (struct supervisor *s, struct supervisor_peer *p,
               const json_t *args)
 {
   const char *name = json_string_value (json_object_get (args, "name"));
 
   if (!name) {
-    reply_error (p, "name is missing");
+    set_reply_error (p, "name is missing");
     return;
   }
   watcher_process_remove (s, name);
-  reply_ok (p);
+  set_reply_ok (p);
 }
 
 static const struct {
@@ -316,13 +315,13 @@ static const struct {
                const json_t *args);
   const char *keys[8];
 } verbs[] = {
-  { "status", verb_status, { NULL } },
-  { "upgrade", verb_upgrade, { NULL } },
-  { "stop", verb_stop, { "force", "failed" } },
-  { "watch", verb_watch,
+  { "status", on_status, { NULL } },
+  { "upgrade", on_upgrade, { NULL } },
+  { "stop", on_stop, { "force", "failed" } },
+  { "watch", on_watch,
     { "name", "uri", "connections", "timeout", "dead_timeout", "block_size",
       "mirror" } },
-  { "unwatch", verb_unwatch, { "name" } },
+  { "unwatch", on_unwatch, { "name" } },
   { NULL, NULL, { NULL } },
 };
 
@@ -338,7 +337,7 @@ knows_key (const char *const *keys, const char *key)
 }
 
 static void
-answer (struct supervisor *s, struct supervisor_peer *p, json_t *args)
+execute_request (struct supervisor *s, struct supervisor_peer *p, json_t *args)
 {
   const char *verb = json_string_value (json_object_get (args, "verb"));
   const char *key;
@@ -346,34 +345,34 @@ answer (struct supervisor *s, struct supervisor_peer *p, json_t *args)
   unsigned i = 0;
 
   if (!verb) {
-    reply_error (p, "not a JSON object with a verb");
+    set_reply_error (p, "not a JSON object with a verb");
     return;
   }
   while (verbs[i].name && strcmp (verbs[i].name, verb) != 0)
     ++i;
   if (!verbs[i].name) {
-    reply_error (p, "unknown verb");
+    set_reply_error (p, "unknown verb");
     return;
   }
   json_object_foreach (args, key, value)
     if (!knows_key (verbs[i].keys, key)) {
-      reply_error (p, "unknown key");
+      set_reply_error (p, "unknown key");
       return;
     }
   verbs[i].run (s, p, args);
 }
 
 static void
-drop (struct supervisor_peer *p)
+disconnect_peer (struct supervisor_peer *p)
 {
   fd_close (&p->fd);
   p->length = p->reply_length = p->sent = 0;
-  p->waiting = NOTHING;
+  p->awaited = AWAIT_NOTHING;
 }
 
-/* A request, if one is complete. */
+/* Execute the first request in the buffer, if it is complete. */
 static void
-take_request (struct supervisor *s, struct supervisor_peer *p)
+execute_next_request (struct supervisor *s, struct supervisor_peer *p)
 {
   char *end = memchr (p->request, '\n', p->length);
   json_t *args;
@@ -381,25 +380,25 @@ take_request (struct supervisor *s, struct supervisor_peer *p)
 
   if (!end) {
     if (p->length == REQUEST_MAX)
-      drop (p);
+      disconnect_peer (p);
     return;
   }
   used = (size_t) (end + 1 - p->request);
   args = json_loadb (p->request, used, JSON_REJECT_DUPLICATES, NULL);
   p->length -= used;
   memmove (p->request, p->request + used, p->length);
-  answer (s, p, args);
+  execute_request (s, p, args);
   json_decref (args);
 }
 
 static bool
 is_busy (const struct supervisor_peer *p)
 {
-  return p->waiting != NOTHING || p->sent < p->reply_length;
+  return p->awaited != AWAIT_NOTHING || p->sent < p->reply_length;
 }
 
 static bool
-is_gone (int fd)
+has_hung_up (int fd)
 {
   struct pollfd p = { .fd = fd };
 
@@ -407,37 +406,39 @@ is_gone (int fd)
 }
 
 static void
-receive (struct supervisor *s, struct supervisor_peer *p)
+receive_from_peer (struct supervisor *s, struct supervisor_peer *p)
 {
   ssize_t n;
 
   if (is_busy (p)) {
-    /* It need not be told any more. */
-    if (is_gone (p->fd))
-      drop (p);
+    /* Nothing is to be told to a client that has gone. */
+    if (has_hung_up (p->fd))
+      disconnect_peer (p);
     return;
   }
-  /* Who asked several things at once may have closed its end since. */
+  /* First the requests that are in the buffer: a client that sent several at
+   * once may have closed its side since.
+   */
   if (!memchr (p->request, '\n', p->length)) {
     n = recv (p->fd, p->request + p->length, REQUEST_MAX - p->length,
               MSG_DONTWAIT);
     if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
-      drop (p);
+      disconnect_peer (p);
       return;
     }
     p->length += n > 0 ? (size_t) n : 0;
   }
-  take_request (s, p);
+  execute_next_request (s, p);
 }
 
-/* What a peer waits for, if it has come about. */
+/* Reply if what the client waits for is over. */
 static void
-finish (struct supervisor *s, struct supervisor_peer *p)
+reply_if_over (struct supervisor *s, struct supervisor_peer *p)
 {
-  if (p->waiting == AN_UPGRADE && s->upgrade.reply[0])
-    reply (p, json_loads (s->upgrade.reply, 0, NULL));
-  else if (p->waiting == THE_END && s->finished)
-    reply_ok (p);
+  if (p->awaited == AWAIT_UPGRADE && s->upgrade.reply[0])
+    set_reply (p, json_loads (s->upgrade.reply, 0, NULL));
+  else if (p->awaited == AWAIT_STOP && s->finished)
+    set_reply_ok (p);
 }
 
 static void
@@ -452,7 +453,7 @@ send_reply (struct supervisor_peer *p)
   if (n > 0)
     p->sent += (size_t) n;
   else if (errno != EAGAIN && errno != EINTR)
-    drop (p);
+    disconnect_peer (p);
 }
 
 static void
@@ -476,7 +477,7 @@ supervisor_control_receive (struct supervisor *s)
   accept_peers (s);
   for (unsigned i = 0; i < PEERS_MAX; ++i)
     if (s->control.peers[i].fd != -1)
-      receive (s, &s->control.peers[i]);
+      receive_from_peer (s, &s->control.peers[i]);
 }
 
 int64_t
@@ -490,9 +491,9 @@ supervisor_control_reply (struct supervisor *s)
 
     if (p->fd == -1)
       continue;
-    finish (s, p);
+    reply_if_over (s, p);
     send_reply (p);
-    /* It may have asked more than one thing at once. */
+    /* A client may have sent several requests at once. */
     if (p->fd != -1 && !is_busy (p)
         && memchr (p->request, '\n', p->length))
       next = now_ms ();

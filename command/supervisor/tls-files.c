@@ -15,17 +15,17 @@
 
 #include "tls-files.h"
 
-#define FILE_MAX (4 * MIB)      /* of authorities: systems have 200K */
+#define FILE_MAX (4 * MIB)      /* a system's list of authorities has 200K */
 
 static int
-refuse (const char *path, const char *why, char *error, size_t size)
+fail_check (const char *path, const char *why, char *error, size_t size)
 {
   snprintf (error, size, "%s: %s", path, why);
   errno = EINVAL;
   return -1;
 }
 
-/* The content of a file, allocated, or NULL after ERROR. */
+/* The content of the file, which the caller owns, or NULL with ERROR. */
 static char *
 read_file (const char *path, char *error, size_t size)
 {
@@ -36,11 +36,11 @@ read_file (const char *path, char *error, size_t size)
   if (text)
     length = fread (text, 1, FILE_MAX + 1, f);
   if (!text || ferror (f)) {
-    refuse (path, strerror (errno), error, size);
+    fail_check (path, strerror (errno), error, size);
     free (text);
     text = NULL;
   } else if (length > FILE_MAX) {
-    refuse (path, "is too large", error, size);
+    fail_check (path, "the file is larger than 4 MiB", error, size);
     free (text);
     text = NULL;
   } else
@@ -52,9 +52,11 @@ read_file (const char *path, char *error, size_t size)
 
 /* ---- shared keys ---- */
 
-/* USER:KEY, or a comment, to which no name is equal.  *FOUND: the former. */
+/* Is LINE empty, a comment, which no user name equals, or USER:KEY?  Sets
+ * *FOUND for the last.
+ */
 static bool
-line_is_valid (const char *line, bool *found)
+is_valid_line (const char *line, bool *found)
 {
   const char *key = strchr (line, ':');
   size_t digits;
@@ -67,7 +69,6 @@ line_is_valid (const char *line, bool *found)
     && key[1 + digits] == '\0';
 }
 
-/* GnuTLS reads such a file only when a client connects. */
 int
 tls_check_psk (const char *path, char *error, size_t size)
 {
@@ -79,24 +80,24 @@ tls_check_psk (const char *path, char *error, size_t size)
   if (!text)
     return -1;
   while (valid && (line = strsep (&rest, "\n")) != NULL) {
-    valid = line_is_valid (line, &found);
+    valid = is_valid_line (line, &found);
     ++number;
   }
   free (text);
   if (found && valid)
     return 0;
   if (valid)
-    return refuse (path, "there is no key in it", error, size);
-  snprintf (why, sizeof why, "line %u is not USER:KEY, with a hexadecimal "
+    return fail_check (path, "the file has no key", error, size);
+  snprintf (why, sizeof why, "line %u is not USER:KEY with a hexadecimal "
             "key", number);
-  return refuse (path, why, error, size);
+  return fail_check (path, why, error, size);
 }
 
 /* ---- certificates ---- */
 
-/* DIRECTORY/NAME in PATH, if that file can be read. */
+/* Store DIRECTORY/NAME in PATH, and check that the file can be read. */
 static int
-find_file (char path[PATH_MAX], const char *directory, const char *name,
+check_readable (char path[PATH_MAX], const char *directory, const char *name,
            char *error, size_t size)
 {
   char *text;
@@ -114,13 +115,13 @@ check_authorities (gnutls_certificate_credentials_t c, const char *directory,
   char path[PATH_MAX];
   int r;
 
-  if (find_file (path, directory, "ca-cert.pem", error, size) == -1)
+  if (check_readable (path, directory, "ca-cert.pem", error, size) == -1)
     return -1;
   r = gnutls_certificate_set_x509_trust_file (c, path, GNUTLS_X509_FMT_PEM);
   if (r > 0)
     return 0;
-  return refuse (path, r == 0 || r == GNUTLS_E_NO_CERTIFICATE_FOUND
-                 ? "there is no certificate in it" : gnutls_strerror (r),
+  return fail_check (path, r == 0 || r == GNUTLS_E_NO_CERTIFICATE_FOUND
+                 ? "the file has no certificate" : gnutls_strerror (r),
                  error, size);
 }
 
@@ -131,8 +132,8 @@ check_server (gnutls_certificate_credentials_t c, const char *directory,
   char cert[PATH_MAX], key[PATH_MAX];
   int r;
 
-  if (find_file (cert, directory, "server-cert.pem", error, size) == -1
-      || find_file (key, directory, "server-key.pem", error, size) == -1)
+  if (check_readable (cert, directory, "server-cert.pem", error, size) == -1
+      || check_readable (key, directory, "server-key.pem", error, size) == -1)
     return -1;
   r = gnutls_certificate_set_x509_key_file (c, cert, key,
                                             GNUTLS_X509_FMT_PEM);
@@ -150,7 +151,7 @@ tls_check_certificates (const char *directory, char *error, size_t size)
   int r;
 
   if (gnutls_certificate_allocate_credentials (&c) < 0)
-    return refuse (directory, strerror (ENOMEM), error, size);
+    return fail_check (directory, strerror (ENOMEM), error, size);
   r = check_authorities (c, directory, error, size) == -1
     || check_server (c, directory, error, size) == -1 ? -1 : 0;
   gnutls_certificate_free_credentials (c);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Keys and certificates of TLS, as far as they can be checked before a
- * client comes: nbdkit reads a file of keys at each connection only, and
- * starts with a list of authorities that is empty, by which it then refuses
- * everybody.
+/* Checks of the files of TLS before a server is started.  nbdkit would report
+ * a mistake too late: it reads the file of keys at each connection, and starts
+ * with an empty list of authorities, by which it then refuses every client.
  */
 
 #ifndef NBDZRAM_COMMAND_SUPERVISOR_TLS_FILES_H
@@ -10,14 +9,14 @@
 
 #include <stddef.h>
 
-/* Is the file at PATH one of shared keys, as psktool makes it: lines of
- * USER:KEY, where the key is hexadecimal?  0, or -1 with a line in ERROR.
+/* Is the file at PATH a list of shared keys, as psktool writes it: lines of
+ * USER:KEY with hexadecimal keys?  Returns 0, or -1 with a message in ERROR.
  */
 int tls_check_psk (const char *path, char *error, size_t size);
 
-/* Has DIRECTORY what a server needs: ca-cert.pem, with a certificate, and
- * server-cert.pem and server-key.pem, which belong together?  0, or -1 with a
- * line in ERROR.
+/* Does DIRECTORY have the files of a server: ca-cert.pem with a certificate,
+ * and server-cert.pem and server-key.pem, which belong together?  Returns 0,
+ * or -1 with a message in ERROR.
  */
 int tls_check_certificates (const char *directory, char *error, size_t size);
 

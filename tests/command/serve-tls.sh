@@ -83,9 +83,9 @@ bad_psk ()
     exits 1 "bad: tls-psk: $2: $1" serve bad --size=16M tls-psk="$2"
 }
 : >"$tmp/keys/empty"
-bad_psk 'there is no key in it' "$tmp/keys/empty"
+bad_psk 'the file has no key' "$tmp/keys/empty"
 echo '# psktool writes them' >"$tmp/keys/comment"
-bad_psk 'there is no key in it' "$tmp/keys/comment"
+bad_psk 'the file has no key' "$tmp/keys/comment"
 bad_psk 'Is a directory' "$tmp/keys"
 bad_psk 'No such file' "$tmp/none"
 for line in alice alice: alice:xyz alice:abc :abcd 'alice:abcd ' \
@@ -102,9 +102,9 @@ bad_directory ()
     (cd "$tmp/broken" && eval "$3")
     exits 1 "bad: .*$1.*$2" serve bad --size=16M tls-certificates="$tmp/broken"
 }
-bad_directory ca-cert.pem 'no certificate in it' ': >ca-cert.pem'
-bad_directory ca-cert.pem 'no certificate in it' 'echo x >ca-cert.pem'
-bad_directory ca-cert.pem 'no certificate in it' 'cp ca-key.pem ca-cert.pem'
+bad_directory ca-cert.pem 'no certificate' ': >ca-cert.pem'
+bad_directory ca-cert.pem 'no certificate' 'echo x >ca-cert.pem'
+bad_directory ca-cert.pem 'no certificate' 'cp ca-key.pem ca-cert.pem'
 bad_directory ca-cert.pem '' 'sed -i "/^-----BEGIN/a x-x" ca-cert.pem'
 bad_directory ca-cert.pem '' 'sed -i 3d ca-cert.pem'
 bad_directory ca-cert.pem '' 'sed -i /END/d ca-cert.pem'
