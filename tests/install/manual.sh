@@ -95,3 +95,16 @@ for page in README.md HACKING.md doc/swap0.conf doc/zram0.conf \
         grep -qx "$name ${n%)}" "$tmp/pages" || fail "$page: $link"
     done
 done
+
+# Files and functions that HACKING.md names.
+grep -o '`[^` ]*`' "$srcdir/HACKING.md" | tr -d '`' | sort -u |
+    while read -r name; do
+        case $name in
+            *[A-Z*=]* | --* | ./* | ../* | build/ | *.log) ;;
+            */*) [ -e "$srcdir/$name" ] || echo "no file $name" ;;
+            *_[a-z]*)
+                grep -rqw "$name" "$srcdir"/{lib,service,plugin,command} ||
+                    echo "no function $name" ;;
+        esac
+    done >"$tmp/out"
+! [ -s "$tmp/out" ] || fail "HACKING.md: $(cat "$tmp/out")"
