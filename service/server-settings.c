@@ -59,7 +59,7 @@ server_settings_free (struct server_settings *s)
   allow_free (&s->allow);
   exports_options_free (&s->exports);
   free (s->pool_path);
-  for (unsigned i = 0; i < BACKING_HALVES; ++i) {
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i) {
     free (s->backing_paths[i]);
     s->backing_paths[i] = NULL;
   }
@@ -328,7 +328,7 @@ check_backing (struct server_settings *s, char *error, size_t size)
 {
   if (check_needs (s, error, size) == -1)
     return -1;
-  for (unsigned i = 0; i < BACKING_HALVES; ++i)
+  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     if (s->backing_paths[1] && !backing_is_uri (s->backing_paths[i]))
       return set_error (error, size, "backing=%.200s: both backing= of a "
                         "mirror must be NBD servers", s->backing_paths[i]);

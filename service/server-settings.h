@@ -20,7 +20,7 @@ struct server_settings {
   char *pool_path;              /* absolute, allocated; NULL: a memfd */
   struct pool_options pool;
   struct maintainer_settings maintenance;
-  char *backing_paths[BACKING_HALVES]; /* absolute or URIs, allocated; NULL:
+  char *backing_paths[BACKING_REPLICAS]; /* absolute or URIs, allocated; NULL:
                                  * not given */
   struct writeback_options writeback;
   char *control_path, *name;    /* allocated; control points to them */

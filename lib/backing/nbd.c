@@ -15,7 +15,7 @@ _Static_assert (NBD_DISK_BLOCK == BACKING_BLOCK, "the header is one block");
 static bool
 may_be_away (const struct backing_record *r)
 {
-  return record_has (r) && r->blocks != 0 && record_only (r) != -1;
+  return record_is_set (r) && r->blocks != 0 && record_only_in_sync (r) != -1;
 }
 
 static int
@@ -28,7 +28,7 @@ nbd_open (struct backing *b, const struct backing_options *o, uint64_t *size,
   };
 
   b->is_device = true;
-  if (remote_open (&b->disk, &client, record_has (o->record), error->detail,
+  if (remote_open (&b->disk, &client, record_is_set (o->record), error->detail,
                    sizeof error->detail) == -1)
     return backing_error_set (error, BACKING_ERROR_UNUSABLE);
   b->may_be_larger = !nbd_client_is_connected (b->disk.nbd_client);

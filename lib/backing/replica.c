@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "replicated.h"

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "replicated.h"
@@ -59,7 +60,7 @@ open_replica (struct replica *h, struct replicated *m, const char *uri,
   h->uri = strdup (uri);
   if (!h->uri)
     return -1;
-  if (remote_open (&h->disk, &client, record_has (o->record), h->why,
+  if (remote_open (&h->disk, &client, record_is_set (o->record), h->why,
                    sizeof h->why) == 0)
     return 0;
   return refuse_with_detail (h, o, error, h->why);

@@ -58,6 +58,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/os.h"
 
 #include "replicated.h"
