@@ -29,7 +29,7 @@ read_live_settings (const struct control_context *context,
 
   *s = (struct server_settings) { .size = 0 };
   maintainer_get_settings (context->maintainer, &s->maintenance);
-  streams_get_method (&pool->streams, &s->pool.algorithm.codec,
+  streams_get_pool_method (&pool->streams, &s->pool.algorithm.codec,
                       &s->pool.algorithm.level);
   s->pool.mem_limit = pool->budget.limit;
   pool_get_writeback_limit (pool, &s->writeback.daily_limit, &left);

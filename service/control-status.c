@@ -216,7 +216,7 @@ VERB (status)
 
   (void) args;
   (void) cancelled;
-  streams_get_method (&pool->streams, &codec, &level);
+  streams_get_pool_method (&pool->streams, &codec, &level);
   return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
                     "s:o*, s:o, s:o, s:o, s:o, s:o}",
                     "ok", 1,

@@ -99,8 +99,8 @@ scratch_compress (struct scratch *w, unsigned priority, size_t offset,
 }
 
 int
-scratch_change (struct scratch *w, unsigned priority,
-                struct dictionaries *dictionaries, int generation)
+scratch_set_dictionary (struct scratch *w, unsigned priority,
+                        struct dictionaries *dictionaries, int generation)
 {
   struct method *m = &w->methods[priority - 1], new;
   void **ctx = &w->page_compressors[priority - 1];

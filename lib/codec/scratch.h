@@ -53,8 +53,8 @@ void scratch_close (struct scratch *w);
  * the generation.  Returns 0, or -1 with errno ENOMEM or ENOSPC; then
  * nothing has changed.
  */
-int scratch_change (struct scratch *w, unsigned priority,
-                    struct dictionaries *dictionaries, int generation);
+int scratch_set_dictionary (struct scratch *w, unsigned priority,
+                            struct dictionaries *dictionaries, int generation);
 
 /* Compress the page at w->pages as scratch_compress does, with the
  * dictionary if there is one.  scratch_page_id returns the codec number for

@@ -36,7 +36,7 @@ void stream_warm (const struct streams *s, const struct stream *stream,
  * caller has it.  The caller holds s->lock.
  */
 static inline void
-stream_take_over (struct streams *s, struct stream *stream)
+stream_update_pool_method (struct streams *s, struct stream *stream)
 {
   if (stream->pool_method == s->pool_method)
     return;

@@ -21,7 +21,7 @@ begin_change (struct streams *s)
 {
   pthread_mutex_lock (&s->changing);
   LOCK_FOR_SCOPE (&s->lock);
-  s->barred = true;
+  s->closed = true;
   while (s->making > 0)
     pthread_cond_wait (&s->changed, &s->lock);
 }
@@ -31,7 +31,7 @@ end_change (struct streams *s)
 {
   {
     LOCK_FOR_SCOPE (&s->lock);
-    s->barred = false;
+    s->closed = false;
   }
   pthread_mutex_unlock (&s->changing);
 }
@@ -102,7 +102,7 @@ undo_open_method (struct streams *s, unsigned place)
   errno = err;
 }
 
-/* Errors are as in streams_change. */
+/* Errors are as in streams_set_pool_method. */
 static int
 open_method (struct streams *s, unsigned place,
              const struct algorithm *algorithm,
@@ -142,15 +142,15 @@ switch_pool_method (struct streams *s, unsigned place)
   s->users[s->pool_method] = 0;
   s->pool_method = place;
   for (struct stream *stream = s->idle; stream; stream = stream->next)
-    stream_take_over (s, stream);
-  s->barred = false;
+    stream_update_pool_method (s, stream);
+  s->closed = false;
   while (!all_streams_switched (s))
     pthread_cond_wait (&s->changed, &s->lock);
 }
 
 int
-streams_change (struct streams *s, const struct algorithm *algorithm,
-                struct dictionaries *dictionaries, int generation)
+streams_set_pool_method (struct streams *s, const struct algorithm *algorithm,
+                         struct dictionaries *dictionaries, int generation)
 {
   unsigned old, new;
   int r;
@@ -168,7 +168,8 @@ streams_change (struct streams *s, const struct algorithm *algorithm,
 }
 
 void
-streams_get_method (struct streams *s, const struct codec **codec, int *level)
+streams_get_pool_method (struct streams *s, const struct codec **codec,
+                         int *level)
 {
   LOCK_FOR_SCOPE (&s->lock);
   *codec = s->methods[s->pool_method].codec;

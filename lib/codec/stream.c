@@ -316,7 +316,7 @@ make_another_stream (struct streams *s)
 {
   struct stream *stream;
 
-  if (s->count == s->max || s->barred)
+  if (s->count == s->max || s->closed)
     return NULL;
   s->count++;
   stream = make_stream_unlocked (s);
@@ -420,7 +420,7 @@ stream_put (struct streams *s, struct stream *stream)
   stream_unpin (s, stream);
 
   LOCK_FOR_SCOPE (&s->lock);
-  stream_take_over (s, stream);
+  stream_update_pool_method (s, stream);
   if (s->served < s->turns) {
     stream->next = s->handed;
     s->handed = stream;

@@ -87,7 +87,7 @@ struct streams {
   unsigned count, max;          /* streams, with those being created */
   _Atomic unsigned in_use;      /* may be read at any time */
   unsigned making;              /* streams that are being created */
-  bool barred;                  /* no stream may be created now */
+  bool closed;                  /* no stream may be created now */
 };
 
 /* Create the first stream, so that stream_get can't fail.  Returns 0, or -1
@@ -180,8 +180,10 @@ int stream_decompress (struct streams *s, struct stream *stream, unsigned id,
  * for the last one.  Returns 0, or -1 with errno ENOMEM or ENOSPC; then
  * nothing has changed, and the generation is released.
  */
-int streams_change (struct streams *s, const struct algorithm *algorithm,
-                    struct dictionaries *dictionaries, int generation);
+int streams_set_pool_method (struct streams *s,
+                             const struct algorithm *algorithm,
+                             struct dictionaries *dictionaries,
+                             int generation);
 
 /* Add a method for a device: ALGORITHM, without a dictionary.  All streams,
  * and those created later, get a context for it.  Devices with the same
@@ -200,7 +202,7 @@ void streams_drop_method (struct streams *s, unsigned method);
 /* Put the codec and level of the pool's current method in *CODEC and *LEVEL.
  * May be called at any time.
  */
-void streams_get_method (struct streams *s, const struct codec **codec,
-                         int *level);
+void streams_get_pool_method (struct streams *s, const struct codec **codec,
+                              int *level);
 
 #endif /* NBDZRAM_CODEC_STREAM_H */

@@ -89,7 +89,7 @@ open_file (struct pool *pool, const struct writeback_options *o,
   struct backing_sums sums;
   struct backing *b;
 
-  if (pool_file_sums (&pool->file, &sums) == -1)
+  if (pool_file_open_sums (&pool->file, &sums) == -1)
     return -1;
   bo.sums = &sums;
   b = aligned_alloc (CACHE_LINE, align_up (sizeof *b, CACHE_LINE));

@@ -398,7 +398,7 @@ begin_sums (void *opaque)
 }
 
 int
-pool_file_sums (struct pool_file *file, struct backing_sums *sums)
+pool_file_open_sums (struct pool_file *file, struct backing_sums *sums)
 {
   struct later *l = later_of (file);
   struct stat st;
@@ -427,8 +427,8 @@ pool_file_sums (struct pool_file *file, struct backing_sums *sums)
 }
 
 uint64_t
-pool_file_sums_around (const struct pool_file *file, uint64_t offset,
-                       uint64_t *next)
+pool_file_skip_sums (const struct pool_file *file, uint64_t offset,
+                     uint64_t *next)
 {
   uint64_t start = later_of (file)->sums_offset;
 

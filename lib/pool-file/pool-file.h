@@ -161,14 +161,14 @@ struct backing_record *pool_file_backing (const struct pool_file *file);
  * versions that don't know checksums refuse it.  Until then such a version
  * can still open the pool.
  */
-int pool_file_sums (struct pool_file *file, struct backing_sums *sums);
+int pool_file_open_sums (struct pool_file *file, struct backing_sums *sums);
 
 /* If OFFSET is inside the room for checksums, return the end of that room.
  * Otherwise return 0, and lower *NEXT to the start of the room if that is
  * after OFFSET.
  */
-uint64_t pool_file_sums_around (const struct pool_file *file, uint64_t offset,
-                                uint64_t *next);
+uint64_t pool_file_skip_sums (const struct pool_file *file, uint64_t offset,
+                              uint64_t *next);
 
 /* What the pool file records about a dictionary. */
 struct dictionary_record {

@@ -26,7 +26,7 @@ static uint64_t
 find_table_end (const struct pool *pool, uint64_t offset, uint64_t *next)
 {
   uint64_t end = pool->backing
-    ? pool_file_sums_around (&pool->file, offset, next) : 0;
+    ? pool_file_skip_sums (&pool->file, offset, next) : 0;
 
   if (end != 0)
     return end;

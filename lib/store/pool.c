@@ -231,9 +231,9 @@ use_generation (struct pool *pool, unsigned priority, int generation)
   const struct pool_options *o = &pool->options;
 
   if (priority > 0)
-    return scratch_change (&pool->scratch, priority, &pool->dictionaries,
+    return scratch_set_dictionary (&pool->scratch, priority, &pool->dictionaries,
                            generation);
-  return streams_change (&pool->streams, &o->algorithm, &pool->dictionaries,
+  return streams_set_pool_method (&pool->streams, &o->algorithm, &pool->dictionaries,
                          generation);
 }
 
@@ -317,7 +317,7 @@ pool_change_algorithm (struct pool *pool, const struct algorithm *algorithm)
   int generation;
 
   if (hold_first_generation (pool, algorithm, &generation) == -1
-      || streams_change (&pool->streams, algorithm, &pool->dictionaries,
+      || streams_set_pool_method (&pool->streams, algorithm, &pool->dictionaries,
                          generation) == -1)
     return -1;
   pool->options.algorithm = *algorithm;

@@ -178,10 +178,12 @@ devices_have_methods (void **state)
   assert_compresses (&s, 12, METHOD_OF_POOL, &lz4);
 
   /* The pool's goes its own way, to what is there already, too. */
-  assert_int_equal (streams_change (&s, &strong, NULL, NO_GENERATION), 0);
+  assert_int_equal (streams_set_pool_method (&s, &strong, NULL, NO_GENERATION),
+                    0);
   assert_compresses (&s, 12, METHOD_OF_POOL, &strong);
   assert_compresses (&s, 12, (unsigned) b, &hc);
-  assert_int_equal (streams_change (&s, &fast, NULL, NO_GENERATION), 0);
+  assert_int_equal (streams_set_pool_method (&s, &fast, NULL, NO_GENERATION),
+                    0);
   assert_compresses (&s, 14, METHOD_OF_POOL, &fast);
   assert_compresses (&s, 14, (unsigned) a, &strong);
   streams_close (&s);
@@ -277,7 +279,8 @@ no_memory_for_a_method (void **state)
       break;
     assert_int_equal (errno, ENOSPC);
     assert_true (budget.used == used);
-    assert_int_equal (streams_change (&s, &a, NULL, NO_GENERATION), -1);
+    assert_int_equal (streams_set_pool_method (&s, &a, NULL, NO_GENERATION),
+                      -1);
     assert_int_equal (errno, ENOSPC);
     assert_true (budget.used == used);
     for (unsigned id = 1; id < CODEC_IDS; ++id)
@@ -514,8 +517,9 @@ change_methods (uint64_t limit)
                                       &seeds[i]), 0);
   }
   for (unsigned n = unit_scaled (300); n > 0; --n)
-    changed += streams_change (&shared, n % 2 ? &strong : &a, NULL,
-                               NO_GENERATION) == 0;
+    changed += streams_set_pool_method (&shared, n % 2 ? &strong : &a, NULL,
+                                        NO_GENERATION)
+      == 0;
   enough = true;
   for (unsigned i = 0; i < THREADS; ++i)
     pthread_join (users[i].thread, NULL);
