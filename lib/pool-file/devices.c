@@ -28,7 +28,7 @@
 #define MAGIC_THERE UINT64_C (0x6e62647a72646532)
 #define MAGIC_REMOVED UINT64_C (0x72656d6f76656432)
 
-struct version {
+struct stored_version {
   uint64_t sum;                 /* XXH3 of the following fields */
   uint64_t id;
   uint64_t size;
@@ -38,13 +38,13 @@ struct version {
   char settings[DEVICE_SETTINGS_MAX + 1];
 };
 
-struct record {
+struct stored_record {
   _Atomic uint64_t magic;       /* stored last; 0: no device */
   _Atomic uint64_t current;     /* the version that is valid: 0 or 1 */
-  struct version versions[2];
+  struct stored_version versions[2];
 };
 
-_Static_assert (sizeof (struct record) <= OS_PAGE_SIZE, "record");
+_Static_assert (sizeof (struct stored_record) <= OS_PAGE_SIZE, "record");
 
 static uint64_t
 record_offset (unsigned n)
@@ -52,26 +52,27 @@ record_offset (unsigned n)
   return (n + 1) * OS_PAGE_SIZE;
 }
 
-static struct record *
+static struct stored_record *
 record_of (const struct pool_file *file, unsigned n)
 {
-  return (struct record *) ((char *) file->head + record_offset (n));
+  return (struct stored_record *) ((char *) file->head + record_offset (n));
 }
 
 static uint64_t
-sum_of (const struct version *v)
+version_sum (const struct stored_version *v)
 {
-  return XXH3_64bits (&v->id, sizeof *v - offsetof (struct version, id));
+  return XXH3_64bits (&v->id,
+                      sizeof *v - offsetof (struct stored_version, id));
 }
 
 static bool
-is_text (const char *s, size_t size)
+is_terminated (const char *s, size_t size)
 {
   return memchr (s, '\0', size) != NULL;
 }
 
 static bool
-table_is_valid (const struct pool_file *file, const struct version *v)
+is_table_valid (const struct pool_file *file, const struct stored_version *v)
 {
   struct stat st;
 
@@ -86,16 +87,16 @@ table_is_valid (const struct pool_file *file, const struct version *v)
 }
 
 static bool
-is_valid (const struct pool_file *file, const struct record *r)
+is_record_valid (const struct pool_file *file, const struct stored_record *r)
 {
-  const struct version *v = &r->versions[r->current & 1];
+  const struct stored_version *v = &r->versions[r->current & 1];
 
   return (r->magic == MAGIC_THERE || r->magic == MAGIC_REMOVED)
     && r->current <= 1
-    && v->sum == sum_of (v)
-    && is_text (v->name, sizeof v->name)
-    && is_text (v->settings, sizeof v->settings)
-    && table_is_valid (file, v);
+    && v->sum == version_sum (v)
+    && is_terminated (v->name, sizeof v->name)
+    && is_terminated (v->settings, sizeof v->settings)
+    && is_table_valid (file, v);
 }
 
 int
@@ -103,8 +104,8 @@ pool_file_get_device (const struct pool_file *file, unsigned n,
                       struct device_record *record)
 {
   uint64_t start, stop, offset = record_offset (n);
-  const struct record *r;
-  const struct version *v;
+  const struct stored_record *r;
+  const struct stored_version *v;
 
   if (n >= POOL_DEVICES_MAX
       || !pool_file_next_data (file, offset, offset + OS_PAGE_SIZE,
@@ -114,7 +115,7 @@ pool_file_get_device (const struct pool_file *file, unsigned n,
     return -1;
   }
   r = record_of (file, n);
-  if (!is_valid (file, r)) {
+  if (!is_record_valid (file, r)) {
     errno = EINVAL;
     return -1;
   }
@@ -161,7 +162,7 @@ pool_file_drop_table (struct pool_file *file,
 }
 
 static void
-write_version (struct version *v, const struct device_record *record)
+write_version (struct stored_version *v, const struct device_record *record)
 {
   v->id = record->id;
   v->size = record->size;
@@ -169,14 +170,14 @@ write_version (struct version *v, const struct device_record *record)
   v->table_size = record->table_size;
   memcpy (v->name, record->name, sizeof v->name);
   memcpy (v->settings, record->settings, sizeof v->settings);
-  v->sum = sum_of (v);
+  v->sum = version_sum (v);
 }
 
 int
 pool_file_add_device (struct pool_file *file, unsigned n,
                       struct device_record *record, uint64_t table_size)
 {
-  struct record *r = record_of (file, n);
+  struct stored_record *r = record_of (file, n);
 
   if (n >= POOL_DEVICES_MAX) {
     errno = ENOSPC;
@@ -197,7 +198,7 @@ void
 pool_file_change_device (struct pool_file *file, unsigned n,
                          const struct device_record *record)
 {
-  struct record *r = record_of (file, n);
+  struct stored_record *r = record_of (file, n);
   uint64_t other = !r->current;
 
   write_version (&r->versions[other], record);

@@ -55,9 +55,9 @@ struct superblock {
 /* Fields that change later, in the same OS page as the superblock.  Zero
  * means that the feature was never used.
  */
-#define LATER_OFFSET 2048
+#define MUTABLE_OFFSET 2048
 
-struct later {
+struct mutable_fields {
   _Atomic uint64_t shared, shared_by_devices;
   struct backing_record backing;
   _Atomic uint64_t sums_offset; /* in the file */
@@ -79,7 +79,7 @@ _Static_assert (sizeof (struct superblock) <= DICTIONARY_RECORDS,
                 "superblock");
 _Static_assert (DICTIONARY_RECORDS
                 + POOL_DICTIONARIES * sizeof (struct dictionary_entry)
-                <= LATER_OFFSET, "dictionaries");
+                <= MUTABLE_OFFSET, "dictionaries");
 
 /* Bytes that are allocated when a pool is created: the superblock and the
  * first record of a device, so that a full file system is reported then.
@@ -96,10 +96,10 @@ superblock_of (const struct pool_file *file)
   return file->head;
 }
 
-static struct later *
-later_of (const struct pool_file *file)
+static struct mutable_fields *
+mutable_fields_of (const struct pool_file *file)
 {
-  return (struct later *) ((char *) file->head + LATER_OFFSET);
+  return (struct mutable_fields *) ((char *) file->head + MUTABLE_OFFSET);
 }
 
 static struct dictionary_entry *
@@ -204,7 +204,7 @@ map_head (struct pool_file *file)
 }
 
 static int
-create (struct pool_file *file, const struct pool_geometry *geometry)
+create_pool (struct pool_file *file, const struct pool_geometry *geometry)
 {
   struct superblock *sb;
 
@@ -232,8 +232,8 @@ create (struct pool_file *file, const struct pool_geometry *geometry)
 }
 
 static bool
-superblock_valid (const struct pool_file *file, const struct superblock *sb,
-                  uint64_t file_size)
+is_superblock_valid (const struct pool_file *file, const struct superblock *sb,
+                     uint64_t file_size)
 {
   return (sb->magic == SUPERBLOCK_MAGIC || sb->magic == SUPERBLOCK_WITH_SUMS)
     && sb->sum == SUM_OF (sb)
@@ -258,7 +258,7 @@ is_later_version (uint64_t magic)
  * would allocate memory for it.
  */
 static int
-attach (struct pool_file *file, uint64_t file_size)
+attach_pool (struct pool_file *file, uint64_t file_size)
 {
   struct superblock *sb;
 
@@ -267,7 +267,7 @@ attach (struct pool_file *file, uint64_t file_size)
     return -1;
   }
   sb = superblock_of (file);
-  if (!superblock_valid (file, sb, file_size)) {
+  if (!is_superblock_valid (file, sb, file_size)) {
     errno = is_later_version (sb->magic) ? EPROTONOSUPPORT : EINVAL;
     return -1;
   }
@@ -283,7 +283,7 @@ attach (struct pool_file *file, uint64_t file_size)
  * the file as large as a pool, and wrote nothing after HEAD_START.
  */
 static bool
-is_blank (const struct pool_file *file, uint64_t file_size)
+is_unfinished (const struct pool_file *file, uint64_t file_size)
 {
   uint64_t start, stop, magic = 0;
 
@@ -303,7 +303,7 @@ is_blank (const struct pool_file *file, uint64_t file_size)
 }
 
 static int
-open_locked (struct pool_file *file, const struct pool_geometry *geometry)
+lock_and_open (struct pool_file *file, const struct pool_geometry *geometry)
 {
   struct stat st;
 
@@ -311,9 +311,9 @@ open_locked (struct pool_file *file, const struct pool_geometry *geometry)
       || lock_file (file) == -1
       || fstat (file->fd, &st) == -1)
     return -1;
-  if (is_blank (file, (uint64_t) st.st_size))
-    return create (file, geometry);
-  return attach (file, (uint64_t) st.st_size);
+  if (is_unfinished (file, (uint64_t) st.st_size))
+    return create_pool (file, geometry);
+  return attach_pool (file, (uint64_t) st.st_size);
 }
 
 int
@@ -325,7 +325,7 @@ pool_file_open (struct pool_file *file, const char *path,
   *file = (struct pool_file) { .fd = open_path (path), .lock_fd = -1 };
   if (file->fd == -1)
     return -1;
-  if (open_locked (file, geometry) == -1) {
+  if (lock_and_open (file, geometry) == -1) {
     int err = errno;
 
     /* Remove a file that open created, unless another process has made it
@@ -362,31 +362,31 @@ pool_file_id (const struct pool_file *file)
 bool
 pool_file_is_shared (const struct pool_file *file)
 {
-  return atomic_load (&later_of (file)->shared) != 0;
+  return atomic_load (&mutable_fields_of (file)->shared) != 0;
 }
 
 void
 pool_file_set_shared (struct pool_file *file)
 {
-  atomic_store (&later_of (file)->shared, 1);
+  atomic_store (&mutable_fields_of (file)->shared, 1);
 }
 
 bool
 pool_file_is_shared_by_devices (const struct pool_file *file)
 {
-  return atomic_load (&later_of (file)->shared_by_devices) != 0;
+  return atomic_load (&mutable_fields_of (file)->shared_by_devices) != 0;
 }
 
 void
 pool_file_set_shared_by_devices (struct pool_file *file)
 {
-  atomic_store (&later_of (file)->shared_by_devices, 1);
+  atomic_store (&mutable_fields_of (file)->shared_by_devices, 1);
 }
 
 struct backing_record *
 pool_file_backing (const struct pool_file *file)
 {
-  return &later_of (file)->backing;
+  return &mutable_fields_of (file)->backing;
 }
 
 static void
@@ -400,27 +400,27 @@ begin_sums (void *opaque)
 int
 pool_file_open_sums (struct pool_file *file, struct backing_sums *sums)
 {
-  struct later *l = later_of (file);
+  struct mutable_fields *m = mutable_fields_of (file);
   struct stat st;
 
   if (fstat (file->fd, &st) == -1)
     return -1;
-  if (l->sums_offset == 0) {
+  if (m->sums_offset == 0) {
     uint64_t offset = align_up ((uint64_t) st.st_size, file->granule);
 
     if (ftruncate (file->fd, (off_t) (offset + BACKING_SUMS_SIZE)) == -1)
       return -1;
-    atomic_store (&l->sums_offset, offset);
+    atomic_store (&m->sums_offset, offset);
   }
-  else if (l->sums_offset % file->granule != 0
-           || l->sums_offset < file->arena_offset + file->arena_size
+  else if (m->sums_offset % file->granule != 0
+           || m->sums_offset < file->arena_offset + file->arena_size
            || (uint64_t) st.st_size < BACKING_SUMS_SIZE
-           || l->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE) {
+           || m->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE) {
     errno = EUCLEAN;
     return -1;
   }
   *sums = (struct backing_sums) {
-    .fd = file->fd, .offset = l->sums_offset, .granule = file->granule,
+    .fd = file->fd, .offset = m->sums_offset, .granule = file->granule,
     .begin = begin_sums, .opaque = file,
   };
   return 0;
@@ -430,7 +430,7 @@ uint64_t
 pool_file_skip_sums (const struct pool_file *file, uint64_t offset,
                      uint64_t *next)
 {
-  uint64_t start = later_of (file)->sums_offset;
+  uint64_t start = mutable_fields_of (file)->sums_offset;
 
   if (start != 0 && offset >= start && offset < start + BACKING_SUMS_SIZE)
     return start + BACKING_SUMS_SIZE;
