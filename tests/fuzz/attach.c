@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Attaching to a pool file of any content, and using what is found.
+/* Attaches to a pool file with arbitrary content, and uses the pool.
  *
- * Input: the geometry, then changes to a pool that holds a few pages.
- * Sums and checks can be made right, so that what lies behind them is
- * reached.
+ * The input is the geometry, then changes to a pool of a few pages.  A change
+ * may correct the checksum, so that the code after the check is reached.
  */
 
 #include <config.h>
@@ -24,7 +23,7 @@
 #include "fuzz.h"
 
 #define PAGES 64
-#define SUPERBLOCK_SIZE 40      /* magic, sum, and what it is of */
+#define SUPERBLOCK_SIZE 40      /* magic, sum, and the fields of the sum */
 #define RECORD_SIZE 296
 
 const unsigned fuzz_inputs = 2000;
@@ -70,7 +69,7 @@ change_slot (struct input *in, struct device *d, bool seal)
   slot_t slot = next_number (in, 8);
 
   if (seal) {
-    /* Of a kind that there is, and mostly near to other objects. */
+    /* Use a valid kind, and mostly an offset near other objects. */
     slot = (slot & ~(slot_t) 0xff) | (slot % 4 + 1);
     if (next_byte (in) % 4 != 0)
       slot &= (UINT64_C (1) << 44) - 1;
@@ -95,7 +94,9 @@ change_head (struct input *in, uint8_t *head, size_t size, bool sum)
   uint8_t at = next_byte (in);
   uint64_t right;
 
-  /* Few of a record's bytes are its numbers, which matter most. */
+  /* Prefer the first bytes of a record: they contain its numbers, which
+   * matter most.
+   */
   head[(at < 200 ? at % 40 : at) % size] = next_byte (in);
   if (sum) {
     right = XXH3_64bits (head + 16, size - 16);
@@ -108,7 +109,7 @@ change (struct input *in, struct pool *pool)
 {
   uint8_t op = next_byte (in), *head = pool->file.head;
 
-  /* Rarely the head: most changes to it end it all. */
+  /* Change the head rarely, since after most changes attaching fails. */
   if (op < 2)
     change_head (in, head, SUPERBLOCK_SIZE, op == 1);
   else if (op < 4)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Decompression of anything at all.  Input: codec, page size, and what
- * is to be decompressed.  Behind the codecs come zstd with a dictionary
- * of raw content, and with one in its own format.
+/* Decompresses arbitrary data.
+ *
+ * The input is the number of a codec, the page size, and the data.  The
+ * numbers after the codecs are zstd with a dictionary of raw content, and
+ * zstd with a dictionary in its own format.
  */
 
 #include <config.h>
@@ -39,7 +41,7 @@ count_codecs (void)
 static uint8_t contents[2][16384];
 static struct dictionaries dictionaries;
 
-/* Generation 0 is raw content, 1 in zstd's format. */
+/* Generation 0 is raw content, 1 is in zstd's format. */
 static size_t
 make_content (unsigned n, uint8_t *content, size_t room)
 {
@@ -90,7 +92,7 @@ count_ways (void)
 #endif
 }
 
-/* Made once: damage must not stick to them. */
+/* Contexts are created once: damaged input must not change them. */
 static void *
 decompressor (const struct codec *codec)
 {
@@ -186,7 +188,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   return 0;
 }
 
-/* What is not damaged must come out right, or the rest shows nothing. */
+/* Input without damage must decompress correctly, otherwise the fuzzing
+ * proves nothing.
+ */
 static void
 check_round_trip (unsigned way, const uint8_t *page, const uint8_t *packed,
                   size_t length)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs a fuzz target without libFuzzer: on examples that were mutated
- * a little or a lot, and on noise.  With arguments, on these files.
+/* Runs a fuzz target without libFuzzer, on examples with few or many
+ * mutations and on noise.  With arguments, it runs the target on these
+ * files.
  */
 
 #include <config.h>
@@ -51,7 +52,7 @@ mutate (struct rng *rng, size_t size)
   return rng_below (rng, 8) == 0 ? 1 + rng_below (rng, size) : size;
 }
 
-/* From a block of its own size, so that reading past it is noticed. */
+/* Use a block of exactly SIZE bytes, so that reading past it is detected. */
 static void
 try (size_t size)
 {

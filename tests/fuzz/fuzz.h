@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a fuzz target gives: libFuzzer calls the first; driver.c,
- * which runs where libFuzzer doesn't, calls both.
+/* The functions of a fuzz target.  libFuzzer calls only the first one;
+ * driver.c, which replaces libFuzzer, calls both.
  */
 
 #ifndef NBDZRAM_TESTS_FUZZ_FUZZ_H
@@ -13,8 +13,8 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
-/* Write an input to BUF from which mutation may start.  Returns its
- * size, up to ROOM.
+/* Write an input to BUF that the driver mutates.  Returns its size, at most
+ * ROOM.
  */
 size_t fuzz_example (uint8_t *buf, size_t room, struct rng *rng);
 

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Let libFuzzer loose on each target for FUZZ_SECONDS, from SEED if it is
-# set.  What it found worth keeping is thrown away; what makes a target
-# fail is printed.
+# Run each target under libFuzzer for FUZZ_SECONDS, with SEED if it is set.
+# The corpus is deleted; an input that makes a target fail is printed.
 
 set -eu
 tmp=$(mktemp -d)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-# Everywhere, by a driver of our own, which prints its SEED.
+# Built with every compiler: our own driver, which prints its SEED.
 fuzz_programs = tests/fuzz/attach tests/fuzz/decompress
 check_PROGRAMS += $(fuzz_programs)
 TESTS += $(fuzz_programs)
@@ -9,7 +9,7 @@ tests_fuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/driver.c \
 tests_fuzz_decompress_SOURCES = tests/fuzz/decompress.c \
 	tests/fuzz/driver.c tests/fuzz/fuzz.h
 
-# By libFuzzer: ./configure --enable-fuzzer CC=clang && make libfuzz
+# With libFuzzer: ./configure --enable-fuzzer CC=clang && make libfuzz
 libfuzz_programs = tests/fuzz/libfuzz-attach tests/fuzz/libfuzz-decompress
 EXTRA_PROGRAMS += $(libfuzz_programs)
 tests_fuzz_libfuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/fuzz.h
@@ -23,7 +23,7 @@ AM_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined \
 AM_LDFLAGS += -fsanitize=address,undefined
 libfuzz: $(libfuzz_programs)
 TESTS += tests/fuzz/libfuzz.sh
-# clang's sanitizer for undefined behaviour finds what gcc's does not, as
+# clang's sanitizer for undefined behaviour finds more than gcc's, such as
 # offsets to NULL.
 if HAVE_CMOCKA
 clang_units = tests/unit/backing tests/unit/device tests/unit/writeback

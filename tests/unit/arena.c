@@ -21,8 +21,8 @@
 #define HUGE_PAGE (2 * MIB)
 #define START OS_PAGE_SIZE
 
-/* An arena of its own file, made by hand so that it is small, or of huge
- * pages, which are then only said to be.
+/* An arena in a small file of its own.  A granule of a huge page makes the
+ * arena commit as on hugetlbfs, though the memory is ordinary.
  */
 struct fixture {
   struct pool_file file;
@@ -47,7 +47,7 @@ open_arena (struct fixture *f, uint64_t granule)
   assert_int_equal (arena_open (&f->arena, &f->file, &f->budget, FRAME), 0);
 }
 
-/* A frame without memory behind it. */
+/* Take a frame without memory.  Returns -2 if it has some. */
 static int
 take_new (struct arena *a, uint32_t *frame)
 {
@@ -137,8 +137,8 @@ commits_in_parts (void **state)
   close_arena (&f);
 }
 
-/* What is given back stays ready for who takes a spare frame, up to a
- * bound, and is there for others when the limit is reached.
+/* Freed frames become spares, up to a bound.  At the limit, their memory is
+ * freed for other frames.
  */
 static void
 spare_frames_keep_their_memory (void **state)
@@ -165,7 +165,7 @@ spare_frames_keep_their_memory (void **state)
   assert_int_equal (take_new (&f.arena, &frames[0]), 0);
   assert_int_not_equal (frames[0], frame);
   assert_int_equal (arena_commit (&f.arena, frames[0], 0, FRAME), 0);
-  /* One of them was enough for that. */
+  /* The memory of one spare frame was enough. */
   assert_holds (&f, ARENA_SPARES_MAX * FRAME);
   assert_true (arena_drain (&f.arena));
   assert_holds (&f, 2 * FRAME);
@@ -211,7 +211,7 @@ huge_pages_come_whole (void **state)
   }
   assert_int_equal (take_new (&f.arena, &frame), 0);
   assert_holds (&f, 2 * HUGE_PAGE);
-  /* Parts of a frame cost nothing, and save nothing. */
+  /* Committing a part of a frame takes nothing, decommitting frees nothing. */
   assert_int_equal (arena_commit (&f.arena, frame, 0, FRAME), 0);
   arena_decommit (&f.arena, frame, 0, FRAME);
   assert_holds (&f, 2 * HUGE_PAGE);
@@ -232,7 +232,9 @@ huge_pages_come_whole (void **state)
   close_arena (&f);
 }
 
-/* Fill the whole file as somebody before us might have, claim some. */
+/* Fill the whole file as an earlier process may have, and claim a few
+ * frames.
+ */
 static void
 attach_gives_back (uint64_t granule)
 {
@@ -291,7 +293,7 @@ take_and_give (void *arg)
       continue;
     taken_twice += owners[frame]++ != 0;
     if (arena_commit (&shared.arena, frame, 0, size) == 0) {
-      /* What is new is empty. */
+      /* New memory is zeroed. */
       taken_twice += shared.arena.base[frame * FRAME] != 0;
       shared.arena.base[frame * FRAME] = 1;
     }

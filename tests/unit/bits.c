@@ -34,7 +34,7 @@ as_an_array_of_bool (void **state)
   (void) state;
   for (int i = 0; i < 20000; ++i) {
     uint64_t n = rng_below (&rng, BITS), end = rng_below (&rng, BITS + 1);
-    /* Runs of equal bits, so that whole words are skipped. */
+    /* Make runs of equal bits, so that the search skips whole words. */
     bool value = i / 500 % 2;
 
     assert_int_equal (bit_test (map, n), oracle[n]);

@@ -37,7 +37,7 @@ up_to_the_limit (void **state)
   assert_true (b.used == 60 && b.used_max == 60);
   assert_int_equal (budget_take (&b, 40), 0);
   assert_int_equal (budget_take (&b, 1), -1);
-  /* A sum that overflows is no way around it. */
+  /* A sum that overflows must not pass the check. */
   assert_int_equal (budget_take (&b, UINT64_MAX), -1);
   assert_int_equal (budget_take (&b, UINT64_MAX - 99), -1);
   assert_true (b.used == 100 && b.used_max == 100);

@@ -105,8 +105,8 @@ errors_name_what_is_valid (void **state)
 
 #ifdef HAVE_ZSTD
 
-/* A file without a name that holds SIZE bytes, of which the first are
- * those of START; PATH is where to find it.
+/* Create an unnamed file of SIZE bytes that begins with START.  PATH becomes
+ * a path to it.
  */
 static int
 file_of (const char *start, size_t size, char path[32])
@@ -212,8 +212,9 @@ fill_is_no_codec (void **state)
 
 /* ---- compression ---- */
 
-/* A buffer at whose end touching one byte more is a crash, and before
- * which lies a mark.
+/* A buffer that ends before an inaccessible OS page, so that an access past
+ * its end crashes.  The bytes before it have a fixed value, which is checked
+ * at the end.
  */
 struct fence {
   uint8_t *map, *start;
@@ -292,7 +293,7 @@ pack (struct bench *b)
   assert_uint_in_range (b->packed_size, 1, b->codec->bound (b->size));
 }
 
-/* From a copy that ends where its memory does. */
+/* Decompress a copy that ends where its memory ends. */
 static int
 unpack (struct bench *b, const void *packed, size_t length)
 {
@@ -322,8 +323,8 @@ round_trips (struct bench *b)
     }
 }
 
-/* Cut short, it may never pass as a page.  Not that the codecs promise
- * so of a cut after the last byte of meaning, but a page is that.
+/* Truncated input must fail or decompress to the page.  Codecs may accept
+ * input that lacks only bytes without meaning; then the page is right.
  */
 static void
 cut_short (struct bench *b)
@@ -368,7 +369,7 @@ garbage (struct bench *b)
   free (buf);
 }
 
-/* Input for a page of another size is not a page. */
+/* Input for a page of another size must fail. */
 static void
 wrong_size (struct bench *b)
 {
@@ -387,7 +388,7 @@ wrong_size (struct bench *b)
   pack (b);
 }
 
-/* The strong levels are slow: for them small pages must do. */
+/* Other levels than the default may be slow, so use only small pages. */
 static void
 try_level (const struct codec *codec, int level)
 {
@@ -402,7 +403,7 @@ try_level (const struct codec *codec, int level)
     cut_short (&b);
     flipped (&b);
     garbage (&b);
-    /* Hostile input leaves nothing behind in the context. */
+    /* Damaged input must not have changed the context. */
     round_trips (&b);
     bench_close (&b);
   }
@@ -429,7 +430,7 @@ every_codec (void **state)
     try_codec (*c);
 }
 
-/* Codecs share nothing: what one wrote is garbage to the others. */
+/* Codecs must survive the output of other codecs. */
 static void
 codecs_read_each_other (void **state)
 {

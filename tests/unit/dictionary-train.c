@@ -54,7 +54,7 @@ fill_samples (enum data_kind kind)
     data_fill (samples + i * PAGE, PAGE, kind, rng_next (&rng));
 }
 
-/* Page N of many that share parts, in an order of its own. */
+/* Make a page of which half consists of parts that many pages share. */
 static void
 related_page (uint8_t page[PAGE])
 {
@@ -82,8 +82,8 @@ compress (void *encoder, const void *page)
   return length;
 }
 
-/* The gain that is there to be had: half of each page is from 32 parts
- * that fit the dictionary.
+/* Half of each page is from 32 parts that fit in the dictionary, so it must
+ * gain nearly as much.
  */
 static void
 finds_what_is_common (void **state)
@@ -129,7 +129,7 @@ every_page_size (void **state)
   free (out);
 }
 
-/* The content lies at the start, and not a byte is written beyond. */
+/* The content is at the start of OUT, and nothing is written beyond SIZE. */
 static void
 small_sizes (void **state)
 {
@@ -154,7 +154,7 @@ nothing_in_common (void **state)
   assert_int_equal (train (0, PAGE, SIZE, out), 0);
   fill_samples (DATA_ZERO);
   assert_int_equal (train (PAGES, PAGE, SIZE, out), 0);
-  /* One page has nothing in common with others. */
+  /* A single page has nothing in common with others. */
   fill_samples (DATA_TEXT);
   assert_int_equal (train (1, PAGE, SIZE, out), 0);
 }

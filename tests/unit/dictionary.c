@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dictionaries and the pages that need them. */
+/* Dictionaries, and pages that were compressed with them. */
 
 #include <config.h>
 
@@ -158,7 +158,8 @@ static int
 open_pool (void **state)
 {
   (void) state;
-  assert_int_equal (unit_open (&u, "zstd:level=3:dict=auto", PAGE, true, 0), 0);
+  assert_int_equal (unit_open (&u, "zstd:level=3:dict=auto", PAGE, true, 0),
+                    0);
   find_device ();
   return 0;
 }
@@ -171,7 +172,9 @@ close_pool (void **state)
   return 0;
 }
 
-/* An algorithm that brings its dictionary along. */
+/* Give the pool's algorithm a dictionary, as dict=FILE does; the caller frees
+ * it.
+ */
 static struct dictionary_content *
 as_option (uint64_t tag)
 {
@@ -217,7 +220,7 @@ eight_at_once (void **state)
   assert_int_equal (use_dictionary (100), -1);
   assert_int_equal (errno, EMLINK);
   assert_pool_ok (u.pool);
-  /* The last one goes on to be used. */
+  /* New pages still use the last generation. */
   put (0, 0);
   assert_true (slots_of (0) == PAGES - 1);
   assert_true (slots_of (7) == PAGES + 1);
@@ -248,7 +251,7 @@ the_last_page_drops_it (void **state)
   assert_int_equal (dictionaries_drop_unused (d), 1);
   assert_true (used - u.pool->budget.used >= LENGTH);
   assert_int_equal (dictionaries_drop_unused (d), 0);
-  /* The one in use stays though no page needs it. */
+  /* The pool's method holds its generation, though no page needs it. */
   trim_all (2);
   assert_int_equal (dictionaries_drop_unused (d), 0);
   assert_pool_ok (u.pool);
@@ -257,7 +260,7 @@ the_last_page_drops_it (void **state)
   compare_all (0);
   assert_pool_ok (u.pool);
 
-  /* Maintenance does the same. */
+  /* Compaction drops unused generations, too. */
   put_all (1);
   assert_int_equal (use_dictionary (10), 0);
   trim_all (1);
@@ -266,7 +269,7 @@ the_last_page_drops_it (void **state)
   assert_int_equal (dictionaries_alive (d), 2);
   assert_pool_ok (u.pool);
 
-  /* What nobody needs goes when nobody uses it either: at attach. */
+  /* After attaching, no method holds a generation that no page needs. */
   reopen ();
   assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
   compare_all (0);
@@ -332,7 +335,7 @@ every_level (void **state)
   }
 }
 
-/* A dictionary in zstd's own format, from pages like ours. */
+/* Train a dictionary in zstd's own format, from pages like those here. */
 static size_t
 formatted_content (uint8_t *content, size_t room)
 {
@@ -368,7 +371,7 @@ formatted_ones (void **state)
     assert_pool_ok (u.pool);
     reopen ();
   }
-  /* It ends in the middle of its tables. */
+  /* This one ends in the middle of its tables. */
   errno = 0;
   assert_int_equal (pool_use_dictionary (u.pool, content, 20), -1);
   assert_int_equal (errno, EINVAL);
@@ -378,8 +381,8 @@ formatted_ones (void **state)
 
 /* ---- recompression ---- */
 
-/* Pages keep the algorithm they were written by until a job finds that
- * another does better; that one has a dictionary.
+/* Pages are written with lz4.  Recompression uses zstd with a dictionary,
+ * which the pages then need.
  */
 static void
 recompression_has_its_own (void **state)
@@ -409,7 +412,7 @@ recompression_has_its_own (void **state)
   compare_all (1);
   assert_pool_ok (u.pool);
 
-  /* Groups do without, and the dictionary goes with its last page. */
+  /* Groups use no dictionary.  It is dropped after its last page. */
   assert_int_equal (pool_group (u.pool, &req, &always, &with), 0);
   compare_all (0);
   compare_all (1);
@@ -473,7 +476,9 @@ no_memory_changes_nothing (void **state)
   assert_pool_ok (u.pool);
 }
 
-/* What the limit has no room for when the pool is full was there before. */
+/* At the smallest limit that is allowed, a full pool can be opened again:
+ * the limit has room for the dictionary of the algorithm.
+ */
 static void
 a_full_pool_starts (void **state)
 {
@@ -522,7 +527,7 @@ what_is_no_dictionary (void **state)
   assert_int_equal (errno, EINVAL);
   assert_pool_ok (u.pool);
 
-  /* Of any other content, one byte is enough, and the largest fits. */
+  /* Any other content is valid, from one byte to the largest size. */
   assert_int_equal (pool_use_dictionary (u.pool, damaged, 1), 0);
   put_all (0);
   assert_int_equal (pool_use_dictionary (u.pool, large, sizeof large - 1), 0);
@@ -535,7 +540,7 @@ what_is_no_dictionary (void **state)
 
 /* ---- damage ---- */
 
-#define RECORDS 1024            /* where they begin in the file */
+#define RECORDS 1024            /* their offset in the file */
 #define RECORD_SIZE 32
 
 static void
@@ -560,7 +565,9 @@ flip (uint64_t offset)
   write_file (offset, &byte, 1);
 }
 
-/* Killed before its record stood, or while its area was given back. */
+/* The process was killed before it wrote a record, or while it freed an
+ * area.
+ */
 static void
 a_half_written_area (void **state)
 {
@@ -584,8 +591,8 @@ a_half_written_area (void **state)
   assert_pool_ok (u.pool);
 }
 
-/* Generation 0 is lost: its pages are damaged until they are written,
- * the others are not, and its area is not another's until then.
+/* Generation 0 is lost.  Its pages are damaged until they are written again,
+ * and until then no other dictionary gets its area.  Other pages are intact.
  */
 static void
 generation_0_is_lost (void)
@@ -656,8 +663,8 @@ a_lost_record (void **state)
 
 /* ---- while requests go on ---- */
 
-/* Few, so that where pages are shared, the last one of a dictionary often
- * goes while another comes to be the same.
+/* Few different pages, so that with dedup the last page of a dictionary is
+ * often freed while another thread writes the same content.
  */
 #define TAGS 40
 
@@ -730,8 +737,8 @@ changes_while_pages_are_shared (void **state)
   change_under_load ();
 }
 
-/* The only page of a dictionary goes while a writer has just found that
- * its own is the same, and nobody counts that one yet.
+/* The only page of a dictionary is freed just after a writer has found the
+ * same content in it, and before the writer's slot is counted.
  */
 static void
 a_page_about_to_share (void **state)

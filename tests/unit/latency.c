@@ -56,8 +56,8 @@ client (void *arg)
   return NULL;
 }
 
-/* No request is lost, and none is counted twice, by any number of
- * threads, while somebody looks.
+/* Each request is counted once, with several threads, while another thread
+ * reads the sums.
  */
 static void
 every_request_counts (void **state)

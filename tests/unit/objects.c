@@ -53,7 +53,7 @@ open_objects (uint32_t page_size, uint64_t granule)
   assert_int_equal (objects_open (&f.o, &f.sizes, &f.arena), 0);
 }
 
-/* As a new process finds it. */
+/* Close everything, and open it as a new process would. */
 static void
 reopen_objects (void)
 {
@@ -83,7 +83,7 @@ assert_ok (void)
     fail_msg ("invariant: %s", wrong);
 }
 
-/* ---- objects that know who they are ---- */
+/* ---- objects that contain their number ---- */
 
 static uint64_t *
 content (uint64_t offset)
@@ -108,7 +108,7 @@ alloc (unsigned n, uint32_t bytes)
   x->bytes = bytes;
   p = content (x->offset);
   p[0] = n;
-  /* The last whole word that it has. */
+  /* The last whole word of the object. */
   if (bytes >= 16)
     p[bytes / 8 - 1] = ~(uint64_t) n;
   return 0;
@@ -147,7 +147,7 @@ release_all (void)
 static uint32_t
 random_bytes (void)
 {
-  /* Some classes are busier than others. */
+  /* Use some classes more than others. */
   return rng_below (&rng, 2) == 0
     ? 8 + (uint32_t) rng_below (&rng, f.sizes.page_size - 7)
     : (uint32_t) (8 + rng_below (&rng, 4) * f.sizes.step);
@@ -262,8 +262,8 @@ no_growth_without_leave (void **state)
   close_objects ();
 }
 
-/* At the limit, what is committed can still be used, and nothing is
- * lost by being refused.
+/* At the limit, committed memory can still be used, and a failed allocation
+ * changes nothing.
  */
 static void
 at_the_limit (void **state)
@@ -357,7 +357,7 @@ wrong_claims_are_refused (void **state)
   close_objects ();
 }
 
-/* ---- compaction, with this array for slots ---- */
+/* ---- compaction; f.objects stands for the slots ---- */
 
 static void
 move (unsigned n, uint64_t to)
@@ -405,7 +405,7 @@ compaction_packs (void **state)
 
   (void) state;
   open_objects (4096, OS_PAGE_SIZE);
-  /* Few classes, many zspages. */
+  /* Use few classes, so that each has many zspages. */
   for (unsigned n = 0; n < OBJECTS; ++n)
     assert_int_equal (alloc (n, (uint32_t) (8 + n % 8 * 400)), 0);
   for (unsigned n = 0; n < OBJECTS; ++n)
@@ -418,7 +418,7 @@ compaction_packs (void **state)
     if (f.objects[n].bytes != 0)
       assert_intact (n);
 
-  /* Once more, there is nothing left to do. */
+  /* A second compaction finds nothing to do. */
   assert_int_equal (objects_isolate (&f.o), 0);
   objects_compaction_done (&f.o);
   release_all ();
@@ -426,7 +426,9 @@ compaction_packs (void **state)
   close_objects ();
 }
 
-/* Isolated zspages are used again, and may be emptied meanwhile. */
+/* Objects in isolated zspages may be freed, and the zspages are used again
+ * after the compaction.
+ */
 static void
 isolation_ends (void **state)
 {

@@ -99,8 +99,8 @@ new_then_found (void **state)
   pool_file_close (&file);
 }
 
-/* Checksums of a backing file's blocks have one place, and make the pool one
- * that earlier versions can't use: when the first is set, and not before.
+/* Checksums of a backing file's blocks always have the same place.  Once the
+ * first is set, and not before, earlier versions refuse the pool.
  */
 static void
 checksums_of_blocks (void **state)
@@ -186,7 +186,7 @@ what_is_no_pool_stays (void **state)
     assert_int_equal (stat (path, &st), 0);
     assert_int_equal (st.st_size, size);
   }
-  /* Zeroes, then something: not blank. */
+  /* A file that begins with zeroes, but has data later, is not empty. */
   write_file (page, 1, 1 << 20);
   fd = open (path, O_RDWR);
   assert_int_equal (pwrite (fd, "", 1, 0), 1);
@@ -213,7 +213,7 @@ blank_becomes_a_pool (void **state)
   }
 }
 
-/* Its maker was killed before the magic number stood. */
+/* The process that created it was killed before it stored the magic number. */
 static void
 interrupted_making_starts_over (void **state)
 {
@@ -245,7 +245,7 @@ other_file_systems (void **state)
   assert_int_equal (pool_file_open (&file, "unit-pool-file-none.tmp",
                                     &geometry), -1);
   assert_int_equal (errno, EMEDIUMTYPE);
-  /* What was not there before isn't there now; what was, is. */
+  /* It removes the file that it created, but not one that existed. */
   assert_int_equal (access ("unit-pool-file-none.tmp", F_OK), -1);
   fd = mkstemps (cwd_path, 4);
   assert_true (fd >= 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory that is there before it is needed. */
+/* The reserve: memory that is allocated before it is needed. */
 
 #include <config.h>
 
@@ -95,14 +95,16 @@ stats (struct unit_pool *u)
   return st;
 }
 
-/* Before it forgets that it was wanted it says that it works. */
+/* Return whether the thread has work.  It sets is_working before it clears
+ * is_wanted, so reading them in this order misses nothing.
+ */
 static bool
 is_busy (struct unit_pool *u)
 {
   return u->pool->reserve.is_wanted || u->pool->reserve.is_working;
 }
 
-/* Until the thread has nothing to do: a minute is forever. */
+/* Wait until the thread has nothing to do.  Returns false after a minute. */
 static bool
 settles (struct unit_pool *u, uint64_t at_least)
 {
@@ -139,8 +141,8 @@ is_full_from_the_start (void **state)
   unit_close (&u);
 }
 
-/* Who writes no faster than the thread can follow never has to ask the
- * system; and memory comes in OS pages, as without a reserve.
+/* As long as the thread can follow the writer, no write asks the system for
+ * memory.  Memory is added by the OS page, as without a reserve.
  */
 static void
 serves_and_is_refilled (void **state)
@@ -175,9 +177,9 @@ serves_and_is_refilled (void **state)
   unit_close (&plain);
 }
 
-/* A burst takes what is there; then the system is asked, which counts.
- * Without the thread it is certain when: the first zspage of a class keeps
- * three OS pages, all others are whole.
+/* A burst uses up the reserve; the next write asks the system, which counts
+ * as a miss.  Without the thread, the number of writes is known: the first
+ * zspage of a class keeps three OS pages, and all others are whole.
  */
 static void
 misses_are_counted (void **state)
@@ -202,7 +204,9 @@ misses_are_counted (void **state)
   unit_close (&u);
 }
 
-/* All that a limit allows can be used for pages, as without a reserve. */
+/* Return how many pages fit in a limit.  With a reserve, all that the limit
+ * allows can be used for pages, too.
+ */
 static uint64_t
 pages_that_fit (bool reserve)
 {
@@ -211,7 +215,7 @@ pages_that_fit (bool reserve)
   struct device *d = open_all (&u, limit, reserve);
   uint64_t n = 0;
 
-  /* Until nothing fits any more, even after the thread had its turn. */
+  /* Write until nothing fits any more, even after the thread has worked. */
   for (unsigned tries = 0; tries < 3 && n < PAGES; ++tries) {
     while (n < PAGES && put (d, n, n + 1) == 0)
       ++n;
@@ -238,8 +242,8 @@ takes_nothing_from_pages (void **state)
   without = pages_that_fit (false);
   with = pages_that_fit (true);
   assert_true (without < PAGES);
-  /* But for the list of its frames, and for what bursts have left at the
-   * ends of classes: some zspages, which weigh much in so little.
+  /* The reserve costs the list of its frames, and the unused ends of a few
+   * zspages after bursts; 10 % of such a small pool.
    */
   assert_true (with >= without - without / 10);
 }
@@ -266,7 +270,7 @@ freed_memory_goes_back (void **state)
   unit_close (&u);
 }
 
-/* Who attaches after a kill finds frames that nobody claims. */
+/* After a kill, the frames of the old reserve contain no objects. */
 static void
 attach_gives_the_old_one_back (void **state)
 {
@@ -378,7 +382,7 @@ a_full_file_system (void **state)
   compare_all (d);
   for (uint64_t i = 0; i < n; i += 2)
     drop (d, i);
-  /* What is held ahead for a class, another one can't have. */
+  /* Memory that was added ahead to one class is not available to others. */
   for (uint64_t i = 0; i < n; i += 2)
     if (put (d, i, i + 1) == -1) {
       assert_int_equal (errno, ENOSPC);
@@ -403,7 +407,7 @@ struct worker {
   unsigned failed;
 };
 
-/* Each has pages of its own, so that what they hold is known. */
+/* Each thread has pages of its own, so that their content is known. */
 static void *
 churn (void *opaque)
 {
@@ -414,7 +418,7 @@ churn (void *opaque)
       + w->number;
     uint64_t tag = rng_below (&w->rng, 3) == 0 ? 0 : rng_next (&w->rng) | 1;
 
-    /* Now and then many at once. */
+    /* Write many pages at once from time to time. */
     for (unsigned n = rng_below (&w->rng, 50) == 0 ? 100 : 1; n > 0; --n) {
       if (tag == 0 ? device_zero (w->d, PAGE, index * PAGE) == -1
           : put (w->d, index, tag) == -1)

@@ -20,7 +20,7 @@ check_class (const struct size_classes *sc, uint32_t c)
   assert_true (cls->size * cls->objects <= sc->zspage_size);
   if (c > 0)
     assert_true (cls->size > sc->classes[c - 1].size);
-  /* The next larger size would not fit as often, unless capped. */
+  /* Fewer objects of the next larger size fit, unless the number is capped. */
   assert_true (cls->objects == ZSPAGE_OBJECTS_MAX || c == sc->count - 1
                || sc->zspage_size / (cls->size + sc->step) < cls->objects);
 }
@@ -48,7 +48,7 @@ check_page_size (uint32_t page_size)
   assert_int_equal (sc.page_size, page_size);
   assert_int_equal (sc.zspage_size, page_size * ZSPAGE_PAGES);
   assert_true (sc.count <= SIZE_CLASSES_MAX);
-  /* Slots name objects by these units. */
+  /* Slots name objects in these units. */
   assert_int_equal (sc.step % SLOT_STORED_UNIT, 0);
   for (uint32_t c = 0; c < sc.count; ++c)
     check_class (&sc, c);

@@ -110,7 +110,9 @@ no_memory_for_the_first (void **state)
 
 /* ---- methods of devices ---- */
 
-/* One of a codec that has contexts to decompress with, if any has. */
+/* Return an algorithm whose codec needs contexts for decompressing, if such
+ * a codec is built in.
+ */
 static struct algorithm
 another_algorithm (void)
 {
@@ -118,10 +120,10 @@ another_algorithm (void)
                          : codec_by_name ("deflate") ? "deflate" : "lz4hc");
 }
 
-#define STREAMS 16              /* that there can be anywhere */
+#define STREAMS 16              /* every machine allows this many */
 
-/* Take COUNT streams at a time, compress by METHOD with each, and expect that
- * of A.
+/* Take COUNT streams at once, compress by METHOD with each, and check that
+ * METHOD is algorithm A.
  */
 static void
 assert_compresses (struct streams *s, unsigned count, unsigned method,
@@ -153,7 +155,7 @@ assert_compresses (struct streams *s, unsigned count, unsigned method,
     stream_put (s, stream[i]);
 }
 
-/* In streams that were there before, and in later ones. */
+/* Both existing and later streams get a device's method. */
 static void
 devices_have_methods (void **state)
 {
@@ -177,7 +179,7 @@ devices_have_methods (void **state)
   assert_compresses (&s, 10, (unsigned) b, &hc);
   assert_compresses (&s, 12, METHOD_OF_POOL, &lz4);
 
-  /* The pool's goes its own way, to what is there already, too. */
+  /* The pool's method changes independently, even to a device's algorithm. */
   assert_int_equal (streams_set_pool_method (&s, &strong, NULL, NO_GENERATION),
                     0);
   assert_compresses (&s, 12, METHOD_OF_POOL, &strong);
@@ -242,7 +244,7 @@ so_many_and_no_more (void **state)
   assert_int_equal (streams_add_method (&s, &a), -1);
   assert_int_equal (errno, EMLINK);
   assert_true (budget.used == used);
-  /* One that is there already is no further one. */
+  /* An algorithm that has a method already needs no further one. */
   a.level = 4;
   assert_int_equal (streams_add_method (&s, &a), places[2]);
   streams_drop_method (&s, (unsigned) places[2]);
@@ -256,7 +258,7 @@ so_many_and_no_more (void **state)
   assert_true (budget.used == 0);
 }
 
-/* Whatever it lacks, all is as it was. */
+/* Wherever memory runs out, nothing changes. */
 static void
 no_memory_for_a_method (void **state)
 {
@@ -349,7 +351,7 @@ threads_share (void **state)
   run_threads (0);
 }
 
-/* Where there is memory for two, eight threads take turns. */
+/* With memory for one or two streams, eight threads take turns. */
 static void
 threads_wait_for_memory (void **state)
 {
@@ -380,17 +382,17 @@ be_served (void *opaque)
 }
 
 static bool
-somebody_waits (struct streams *s)
+is_waiting (struct streams *s)
 {
   LOCK_FOR_SCOPE (&s->lock);
   return s->turns > s->served;
 }
 
-/* Who puts a stream back and wants it again does not get it before those
- * who wait.
+/* A thread that puts a stream back and wants it again gets it after the
+ * threads that wait.
  */
 static void
-who_waits_is_served (void **state)
+waiting_threads_come_first (void **state)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 0 };
@@ -405,7 +407,7 @@ who_waits_is_served (void **state)
     served = false;
     stream = stream_get (&s);
     assert_int_equal (pthread_create (&thread, NULL, be_served, &s), 0);
-    while (!somebody_waits (&s))
+    while (!is_waiting (&s))
       sched_yield ();
     stream_put (&s, stream);
     stream = stream_get (&s);
@@ -419,12 +421,12 @@ who_waits_is_served (void **state)
   assert_true (budget.used == 0);
 }
 
-/* ---- ... that come and go while they are used ---- */
+/* ---- methods that come and go while requests go on ---- */
 
 struct user {
   pthread_t thread;
   unsigned method;
-  unsigned codec;               /* by which all is compressed; 0: any */
+  unsigned codec;               /* that its method must have; 0: any */
   uint64_t tag;
 };
 
@@ -454,7 +456,9 @@ use_method (void *opaque)
   return NULL;
 }
 
-/* A device that comes and goes: it uses the method while it has it. */
+/* A device that is added and removed again and again, and uses its method in
+ * between.
+ */
 static void *
 come_and_go (void *opaque)
 {
@@ -570,7 +574,7 @@ main (void)
     cmocka_unit_test (no_memory_for_a_method),
     cmocka_unit_test (threads_share),
     cmocka_unit_test (threads_wait_for_memory),
-    cmocka_unit_test (who_waits_is_served),
+    cmocka_unit_test (waiting_threads_come_first),
     cmocka_unit_test (methods_change_while_used),
     cmocka_unit_test (methods_change_where_memory_is_short),
   };
