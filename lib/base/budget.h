@@ -23,18 +23,24 @@ struct budget {
   _Atomic uint64_t limit;       /* bytes; 0: no limit */
 };
 
+/* Raise used_max to USED if that is higher. */
+static inline void
+budget_raise_max (struct budget *b, uint64_t used)
+{
+  uint64_t max = atomic_load_explicit (&b->used_max, memory_order_relaxed);
+
+  while (used > max
+         && !atomic_compare_exchange_weak (&b->used_max, &max, used))
+    ;
+}
+
 /* Take BYTES even if that exceeds the limit: for memory that is resident
  * already (attach), and for memory that is needed before the limit is set.
  */
 static inline void
 budget_force (struct budget *b, uint64_t bytes)
 {
-  uint64_t used = atomic_fetch_add (&b->used, bytes) + bytes;
-  uint64_t max = atomic_load_explicit (&b->used_max, memory_order_relaxed);
-
-  while (used > max
-         && !atomic_compare_exchange_weak (&b->used_max, &max, used))
-    ;
+  budget_raise_max (b, atomic_fetch_add (&b->used, bytes) + bytes);
 }
 
 static inline void
@@ -52,7 +58,6 @@ budget_take (struct budget *b, uint64_t bytes)
 {
   uint64_t limit = atomic_load_explicit (&b->limit, memory_order_relaxed);
   uint64_t used = atomic_load_explicit (&b->used, memory_order_relaxed);
-  uint64_t max;
 
   if (bytes == 0)               /* succeeds even above the limit */
     return 0;
@@ -63,11 +68,7 @@ budget_take (struct budget *b, uint64_t bytes)
     }
   } while (!atomic_compare_exchange_weak (&b->used, &used, used + bytes));
 
-  used += bytes;
-  max = atomic_load_explicit (&b->used_max, memory_order_relaxed);
-  while (used > max
-         && !atomic_compare_exchange_weak (&b->used_max, &max, used))
-    ;
+  budget_raise_max (b, used + bytes);
   return 0;
 }
 
