@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Zstandard.  Contexts allocate on first use, so a new one compresses
- * or decompresses once before a request sees it.
- */
+/* Zstandard. */
 
 #include <config.h>
 
@@ -65,24 +63,57 @@ zstd_compressor_free (void *ctx)
   ZSTD_freeCCtx (ctx);
 }
 
+static size_t
+zstd_compress_with_dictionary (void *ctx, const void *src, size_t size,
+                               void *dst)
+{
+  size_t r = ZSTD_compress2 (ctx, dst, zstd_bound (size), src, size);
+
+  return ZSTD_isError (r) ? 0 : r;
+}
+
+/* Make CTX compress with ENCODER, at its level.  The frame doesn't name the
+ * dictionary, since the slot does.
+ */
+static bool
+bind_encoder (ZSTD_CCtx *ctx, const ZSTD_CDict *encoder)
+{
+  return !ZSTD_isError (ZSTD_CCtx_refCDict (ctx, encoder))
+    && !ZSTD_isError (ZSTD_CCtx_setParameter (ctx, ZSTD_c_dictIDFlag, 0));
+}
+
+/* Create a context for compressing pages with ENCODER, or at LEVEL if that is
+ * NULL.  The library allocates most memory of a context when it is first used,
+ * so this compresses a page.
+ */
 static void *
-zstd_compressor_new (int level, size_t page_size, size_t *bytes)
+context_new (const ZSTD_CDict *encoder, int level, size_t page_size,
+             size_t *bytes)
 {
   ZSTD_CCtx *ctx = ZSTD_createCCtx ();
   void *page = calloc (1, page_size);
   void *out = malloc (zstd_bound (page_size));
+  size_t length = 0;
 
-  if (ctx && page && out
-      && zstd_compress (ctx, level, page, page_size, out) != 0)
-    *bytes = ZSTD_sizeof_CCtx (ctx);
-  else {
-    ZSTD_freeCCtx (ctx);
-    ctx = NULL;
-    errno = ENOMEM;
-  }
+  if (ctx && page && out && (!encoder || bind_encoder (ctx, encoder)))
+    length = encoder
+      ? zstd_compress_with_dictionary (ctx, page, page_size, out)
+      : zstd_compress (ctx, level, page, page_size, out);
   free (page);
   free (out);
+  if (length == 0) {
+    ZSTD_freeCCtx (ctx);
+    errno = ENOMEM;
+    return NULL;
+  }
+  *bytes = ZSTD_sizeof_CCtx (ctx);
   return ctx;
+}
+
+static void *
+zstd_compressor_new (int level, size_t page_size, size_t *bytes)
+{
+  return context_new (NULL, level, page_size, bytes);
 }
 
 static void
@@ -161,43 +192,11 @@ zstd_encoder_free (void *encoder)
   ZSTD_freeCDict (encoder);
 }
 
-static size_t
-zstd_compress_with_dictionary (void *ctx, const void *src, size_t size,
-                               void *dst)
-{
-  size_t r = ZSTD_compress2 (ctx, dst, zstd_bound (size), src, size);
-
-  return ZSTD_isError (r) ? 0 : r;
-}
-
-/* Make CTX compress with ENCODER, at its level.  The frame doesn't name the
- * dictionary, since the slot does.
- */
-static bool
-bind_encoder (ZSTD_CCtx *ctx, const ZSTD_CDict *encoder)
-{
-  return !ZSTD_isError (ZSTD_CCtx_refCDict (ctx, encoder))
-    && !ZSTD_isError (ZSTD_CCtx_setParameter (ctx, ZSTD_c_dictIDFlag, 0));
-}
-
 static void *
-zstd_dictionary_compressor_new (void *encoder, size_t page_size, size_t *bytes)
+zstd_dictionary_compressor_new (void *encoder, size_t page_size,
+                                size_t *bytes)
 {
-  ZSTD_CCtx *ctx = ZSTD_createCCtx ();
-  void *page = calloc (1, page_size);
-  void *out = malloc (zstd_bound (page_size));
-
-  if (ctx && page && out && bind_encoder (ctx, encoder)
-      && zstd_compress_with_dictionary (ctx, page, page_size, out) != 0)
-    *bytes = ZSTD_sizeof_CCtx (ctx);
-  else {
-    ZSTD_freeCCtx (ctx);
-    ctx = NULL;
-    errno = ENOMEM;
-  }
-  free (page);
-  free (out);
-  return ctx;
+  return context_new (encoder, 0, page_size, bytes);
 }
 
 static void
