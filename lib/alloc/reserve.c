@@ -42,6 +42,13 @@ add_reserved_frame (struct reserve *r)
   return true;
 }
 
+static void
+grow_classes (struct reserve *r)
+{
+  while (!r->stop && objects_grow (r->objects))
+    ;
+}
+
 /* Fill the reserve up once it is below half, so that the thread sleeps while
  * requests use the other half.  Size classes come first: they need less, and
  * need it sooner.
@@ -54,10 +61,11 @@ refill_reserve (struct reserve *r)
     < -(int64_t) (a->reserve_frames / 2);
   bool any = false;
 
-  do
-    while (!r->stop && objects_grow (r->objects))
-      ;
-  while (!r->stop && low && add_reserved_frame (r) && (any = true));
+  grow_classes (r);
+  while (!r->stop && low && add_reserved_frame (r)) {
+    any = true;
+    grow_classes (r);
+  }
   if (any)
     atomic_fetch_add (&r->refills, 1);
   while (!r->stop && arena_reserve_excess (a) > 0 && arena_shrink (a))
