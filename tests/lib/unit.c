@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Pools for tests, and the check of everything that must be true of
- * one.
+/* Pools for tests, and the check of everything that must be true of a pool.
  */
 
 #include <config.h>
@@ -24,8 +23,8 @@
 
 #include "unit.h"
 
-/* Address space is short under valgrind: a machine of little memory, as
- * this replacement makes it seem, has a small arena.
+/* Replaces the libc's function.  Address space is short under valgrind, so let
+ * the machine seem to have little memory: then the arena is small.
  */
 int
 sysinfo (struct sysinfo *si)
@@ -131,16 +130,16 @@ unit_file_bytes (const struct pool *pool)
 
 #define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
 
-struct named {
+struct named_object {
   uint64_t offset;
-  slot_t slot;                  /* that named it; of groups, place 0 */
+  slot_t slot;                  /* that names it; of a group, for place 0 */
   unsigned device;
 };
 
-struct walk {
+struct slot_walk {
   struct pool *pool;
   struct unit_sums *sums;
-  struct named *objects;        /* as often as a slot names them */
+  struct named_object *objects; /* an entry for each slot that names one */
   size_t count, room;
   unsigned device;              /* that is being walked */
 };
@@ -148,14 +147,14 @@ struct walk {
 static int
 by_offset (const void *a, const void *b)
 {
-  uint64_t x = ((const struct named *) a)->offset;
-  uint64_t y = ((const struct named *) b)->offset;
+  uint64_t x = ((const struct named_object *) a)->offset;
+  uint64_t y = ((const struct named_object *) b)->offset;
 
   return x < y ? -1 : x > y;
 }
 
 static void
-remember (struct walk *w, slot_t slot)
+remember (struct slot_walk *w, slot_t slot)
 {
   if (slot_is_group (slot))
     slot = slot_group (slot_offset (slot), slot_length (slot), 0);
@@ -165,7 +164,7 @@ remember (struct walk *w, slot_t slot)
     if (!w->objects)
       abort ();
   }
-  w->objects[w->count++] = (struct named) { slot_offset (slot), slot,
+  w->objects[w->count++] = (struct named_object) { slot_offset (slot), slot,
                                             w->device };
 }
 
@@ -179,7 +178,7 @@ bytes_of (const struct pool *pool, slot_t slot)
 }
 
 static const char *
-walk_object (struct walk *w, slot_t slot)
+walk_object (struct slot_walk *w, slot_t slot)
 {
   const struct size_classes *sizes = &w->pool->sizes;
   uint32_t bytes = bytes_of (w->pool, slot);
@@ -208,7 +207,7 @@ walk_object (struct walk *w, slot_t slot)
 }
 
 static const char *
-walk_leaf (struct walk *w, const struct device *d, uint64_t leaf)
+walk_leaf (struct slot_walk *w, const struct device *d, uint64_t leaf)
 {
   slot_t slots[LEAF_SLOTS];
 
@@ -228,7 +227,7 @@ walk_leaf (struct walk *w, const struct device *d, uint64_t leaf)
   return NULL;
 }
 
-/* A page of infos comes with the first of the leaves that it is of. */
+/* OS pages of infos.  One is allocated with the first leaf that it serves. */
 static uint64_t
 info_pages (const struct table *t)
 {
@@ -241,7 +240,7 @@ info_pages (const struct table *t)
   return pages;
 }
 
-/* OS pages of the table and what goes with it. */
+/* OS pages of the tables, their maps and infos. */
 static uint64_t
 table_pages (const struct unit_sums *s)
 {
@@ -249,7 +248,7 @@ table_pages (const struct unit_sums *s)
 }
 
 static const char *
-walk_device (struct walk *w, const struct device *d)
+walk_device (struct slot_walk *w, const struct device *d)
 {
   uint64_t map_pages = div_up (d->table.leaves, OS_PAGE_SIZE * 8);
   uint64_t leaves = 0, before = table_pages (w->sums);
@@ -288,11 +287,11 @@ owned_bytes (const struct pool *pool, slot_t slot)
     ? sizes->classes[size_class_of (sizes, bytes_of (pool, slot))].size : 0;
 }
 
-/* Only the pages of a group share an object, and those that dedup has
- * found to be the same.
+/* Only pages of a group share an object, and pages that dedup has found to be
+ * the same.
  */
 static const char *
-count_objects (struct walk *w)
+count_objects (struct slot_walk *w)
 {
   if (w->count > 0)
     qsort (w->objects, w->count, sizeof w->objects[0], by_offset);
@@ -312,7 +311,7 @@ count_objects (struct walk *w)
 }
 
 static const char *
-walk_pool (struct walk *w)
+walk_pool (struct slot_walk *w)
 {
   const char *wrong = objects_check (&w->pool->objects);
 
@@ -325,7 +324,7 @@ walk_pool (struct walk *w)
 const char *
 unit_walk (struct pool *pool, struct unit_sums *sums)
 {
-  struct walk w = { .pool = pool, .sums = sums };
+  struct slot_walk w = { .pool = pool, .sums = sums };
   const char *wrong;
 
   *sums = (struct unit_sums) { .objects = 0 };
@@ -358,7 +357,7 @@ dictionary_file_bytes (const struct pool *pool)
   return bytes;
 }
 
-/* With huge pages, blocks of the file say little. */
+/* With huge pages, the blocks of the file do not tell how much is used. */
 static bool
 huge_pages_in_files (void)
 {
@@ -417,7 +416,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
     + pool->objects.high_water * sizeof (struct zspage)
     + os.committed + arena_spare_bytes (&pool->arena)
     + arena_reserve_list_bytes (&pool->arena);
-  /* What a backing file needs has tests of its own. */
+  /* The memory that a backing file needs is tested elsewhere. */
   CHECK (pool->backing ? pool->budget.used > sum : pool->budget.used == sum);
   CHECK (pool->budget.used <= pool->budget.used_max);
   CHECK (huge_pages_in_files ()
@@ -446,7 +445,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   return NULL;
 }
 
-/* Each device holds its table and its objects, and no more. */
+/* Each device holds the memory of its table and its objects, and no more. */
 static const char *
 check_held (const struct pool *pool, const struct unit_sums *s)
 {

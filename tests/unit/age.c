@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Ages: what one byte tells, and that sweeps keep it true. */
+/* Ages: the seconds that a byte stands for, and how sweeps raise it. */
 
 #include <config.h>
 
@@ -20,8 +20,8 @@ seconds_and_back (void **state)
                       - age_seconds ((uint8_t) (age - 1));
 
       assert_uint_in_range (step, 1, age_seconds ((uint8_t) age) / 16 + 1);
-      assert_int_equal (age_of_seconds (age_seconds ((uint8_t) age) - step + 1),
-                        age);
+      assert_int_equal (age_of_seconds (age_seconds ((uint8_t) age)
+                                        - step + 1), age);
     }
   }
   assert_int_equal (age_seconds (31), 31);
@@ -29,7 +29,7 @@ seconds_and_back (void **state)
   assert_int_equal (age_of_seconds (UINT64_MAX), AGE_MAX);
 }
 
-/* However sweeps are spaced, an age is right to one of its steps. */
+/* At any interval of sweeps, an age is exact to one of its steps. */
 static void
 sweeps_keep_the_time (void **state)
 {
@@ -49,8 +49,10 @@ sweeps_keep_the_time (void **state)
       age = older[age];
       now = next;
       seconds = age_seconds (age);
-      assert_uint_in_range (now - start + (now - start) / 8 + 2, seconds, UINT64_MAX);
-      assert_uint_in_range (seconds + seconds / 8 + 2, now - start, UINT64_MAX);
+      assert_uint_in_range (now - start + (now - start) / 8 + 2, seconds,
+                            UINT64_MAX);
+      assert_uint_in_range (seconds + seconds / 8 + 2, now - start,
+                            UINT64_MAX);
       if (longest == 1)
         break;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A pool outlives its process. */
+/* Attaching to a pool that an earlier process has left. */
 
 #include <config.h>
 
@@ -72,7 +72,7 @@ remove_named_file (void **state)
   return 0;
 }
 
-/* By name, as it is used: a file in a directory of its own. */
+/* By name, as users open it: a file in a directory of its own. */
 static void
 a_named_file (void **state)
 {
@@ -110,7 +110,7 @@ a_named_file (void **state)
   unit_close (&u);
 }
 
-/* Each process with another algorithm, pages of all in one pool. */
+/* Each attach has another algorithm, and the pool has pages of all of them. */
 static void
 every_algorithm_is_read (void **state)
 {
@@ -177,8 +177,8 @@ one_holder_at_a_time (void **state)
   unit_close (&u);
 }
 
-/* Slots behind the last page are nobody's: damage there must not reach
- * an object.
+/* Slots beyond the last page belong to no page: damage there must not free an
+ * object.
  */
 static void
 slots_behind_the_end (void **state)
@@ -214,7 +214,9 @@ slots_behind_the_end (void **state)
 
 #define VICTIMS 256
 
-/* What the victim was about to write, and what it had written before. */
+/* For each page, what the victim was about to write, and what it had written
+ * before.
+ */
 struct diary {
   _Atomic uint64_t old[VICTIMS], new[VICTIMS];
 };

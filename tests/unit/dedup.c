@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The index of fingerprints, without objects behind it. */
+/* The index of fingerprints.  No objects exist: slots are made up. */
 
 #include <config.h>
 
@@ -18,15 +18,15 @@
 #include "lib/base/os.h"
 #include "lib/store/dedup.h"
 
-/* What a node may cost: 1.5 % of 1530 bytes while the index shrinks, and
- * less than that while it grows.
+/* The most bytes that a node may take: 1.5 % of 1530 while the index shrinks,
+ * and less while it grows.
  */
 #define NODE_BYTES_MAX 22.95
 #define NODE_BYTES_GROWING 20
 
 #define FP_MASK ((1U << SLOT_SUM_BITS) - 1)
 
-/* Was it the caller's alone? */
+/* Drop a reference.  Returns whether it was the last one. */
 static bool
 drop (struct dedup *x, uint32_t fp, slot_t slot)
 {
@@ -88,7 +88,7 @@ slot_of (uint64_t id, uint32_t fp)
                    id % 16);
 }
 
-/* Different for different N, and as good as chance. */
+/* Different for different N, and as good as random. */
 static uint32_t
 fp_of (uint64_t n)
 {
@@ -136,12 +136,12 @@ shared_and_dropped (void **state)
   assert_stats (&f, 0, 0);
   assert_true (take (&f, 42, 3) == SLOT_EMPTY);
 
-  /* Not in the index: its owner's. */
+  /* It is not in the index: the caller may free it. */
   assert_true (drop (&f.x, 42, slot));
   close_index (&f);
 }
 
-/* Every bit that a slot has comes back. */
+/* No bit of a slot is lost in the index. */
 static void
 slots_come_back_whole (void **state)
 {
@@ -165,7 +165,7 @@ slots_come_back_whole (void **state)
   close_index (&f);
 }
 
-/* Fingerprint and scope, each in its lowest and its highest bit. */
+/* Fingerprints and scopes that differ only in the lowest or highest bit. */
 static void
 found_by_both_only (void **state)
 {
@@ -203,7 +203,7 @@ references_are_bounded (void **state)
   assert_true (take (&f, 9, 0) == SLOT_EMPTY);
   assert_stats (&f, 1, DEDUP_REFS_MAX - 1);
 
-  /* The next copy of the page starts another. */
+  /* The next copy of the page gets a second object. */
   assert_int_equal (dedup_insert (&f.x, 9, 0, b), 0);
   assert_true (take (&f, 9, 0) == b);
   for (unsigned i = 2; i < DEDUP_REFS_MAX; ++i)
@@ -282,7 +282,8 @@ claimed_at_attach (void **state)
   (void) state;
   open_index (&f, 0);
   assert_int_equal (dedup_claim (&f.x, 8, 1, slot), 0);
-  /* Of another scope, as after a change of mode: the object is one. */
+  /* The scope differs after a change of dedup's mode; the object is the same.
+   */
   assert_int_equal (dedup_claim (&f.x, 8, 2, slot), 1);
   assert_int_equal (dedup_claim (&f.x, 8, 1, slot_of (4, 8)), 0);
   assert_stats (&f, 2, 1);
@@ -299,7 +300,7 @@ claimed_at_attach (void **state)
   close_index (&f);
 }
 
-/* A limit can't make an object with two owners one with none. */
+/* Limits are ignored at attach: an object with two owners must have a node. */
 static void
 claims_exceed_limits (void **state)
 {
@@ -323,7 +324,7 @@ claims_exceed_limits (void **state)
   insert_until_full (&f, nodes);
   assert_true (f.x.held.used == held);
 
-  /* What is shared stays, whatever it takes. */
+  /* Nodes of shared objects stay, also beyond the limit. */
   dedup_forget (&f.x, 10 * OS_PAGE_SIZE);
   assert_stats (&f, shared, shared);
   for (unsigned i = 0; i < nodes; ++i)
@@ -361,7 +362,7 @@ bytes_per_node (struct fixture *f)
   return (double) st.bytes / (double) st.nodes;
 }
 
-/* Each number of nodes on the way up and down, not the lucky ones only. */
+/* At every size while the index grows and shrinks, not only at round ones. */
 static void
 a_node_is_small (void **state)
 {
@@ -398,7 +399,7 @@ a_node_is_small (void **state)
   close_index (&f);
 }
 
-/* What is left can be found at any size, and nothing else. */
+/* At any size, all remaining nodes can be found, and no other. */
 static void
 nothing_is_lost (void **state)
 {
@@ -423,8 +424,9 @@ nothing_is_lost (void **state)
   close_index (&f);
 }
 
-/* Pages overwritten again and again cost no system calls: wherever the
- * end of the nodes lies, some coming and going doesn't move it.
+/* Overwriting pages again and again makes no system calls: wherever the last
+ * line lies, adding and removing a few nodes does not move it to another OS
+ * page.
  */
 static void
 coming_and_going_is_free (void **state)
@@ -436,7 +438,7 @@ coming_and_going_is_free (void **state)
   open_index (&f, 0);
   for (unsigned n = 2000; n < 3000; ++n) {
     insert_many (&f, n - (n == 2000 ? n : 1), n);
-    /* Those that go make holes first. */
+    /* The first lines that become empty are kept. */
     insert_many (&f, n, n + DEDUP_HOLES);
     drop_many (&f, n, n + DEDUP_HOLES);
     if (n == 2000)
@@ -465,7 +467,7 @@ limits_are_kept (void **state)
     open_index (&f, whose == 0 ? limit : 0);
     f.budget.limit = whose == 0 ? 0 : ALREADY_USED + limit;
     n = insert_until_full (&f, 0);
-    /* Most of it is used, and life goes on. */
+    /* Most of the memory is used, and the index still works. */
     assert_uint_in_range (n, (limit - 17 * OS_PAGE_SIZE) / 20, limit / 16);
     assert_true (f.budget.used_max - ALREADY_USED <= limit);
     assert_true (take (&f, fp_of (n - 1), 0)
@@ -481,7 +483,7 @@ limits_are_kept (void **state)
   }
 }
 
-/* Not enough for one node: all that was taken is given back. */
+/* Not enough memory for one node: all that was taken is given back. */
 static void
 no_memory_at_all (void **state)
 {
@@ -496,7 +498,7 @@ no_memory_at_all (void **state)
   }
 }
 
-/* Bytes that this process has: of address space, or of memory. */
+/* Bytes of address space or of memory that this process has. */
 static uint64_t
 statm (bool address_space)
 {
@@ -522,7 +524,8 @@ no_address_space (void **state)
     skip ();
   }
   assert_int_equal (getrlimit (RLIMIT_AS, &old), 0);
-  /* Each of the areas, a MiB or less, is once the first that can't be. */
+  /* The areas take a MiB or less: each is once the first that can't be mapped.
+   */
   for (uint64_t room = 0; room < DEDUP_SHARDS * MIB; room += MIB / 8) {
     low = (struct rlimit) { size + room, old.rlim_max };
     setrlimit (RLIMIT_AS, &low);
@@ -548,7 +551,7 @@ fill_and_empty (void)
   insert_many (&f, 1, nodes);
   full = statm (false);
   assert_true (full >= before + f.budget.used / 10 * 9);
-  /* Untouched memory is not resident: what is there was paid for. */
+  /* All resident memory has been taken from the budget. */
   assert_true (full <= before + f.budget.used + MIB);
   drop_many (&f, 0, nodes);
   assert_true (statm (false) <= before + MIB / 2);
@@ -585,8 +588,8 @@ memory_really_goes_when_locked (void **state)
 
 /* ---- long chains ---- */
 
-/* Many pages of one fingerprint, by malice or not: there's an end to
- * what a lookup costs.
+/* Many pages with one fingerprint, written by an attacker or not: the cost of
+ * a lookup is bounded.
  */
 static void
 a_flood_of_one_fingerprint (void **state)
@@ -600,7 +603,7 @@ a_flood_of_one_fingerprint (void **state)
     ++n;
   assert_int_equal (errno, ENOSPC);
   assert_int_equal (n, DEDUP_CHAIN_MAX);
-  /* Other chains are none the worse. */
+  /* Other chains are not affected. */
   assert_int_equal (dedup_insert (&f.x, 78, 0, slot_of (n, 78)), 0);
   assert_int_equal (dedup_insert (&f.x, 77 + DEDUP_SHARDS, 0,
                                   slot_of (n + 1, 77 + DEDUP_SHARDS)), 0);
@@ -608,21 +611,22 @@ a_flood_of_one_fingerprint (void **state)
   assert_int_equal (dedup_insert (&f.x, 77, 0, slot_of (n, 77)), 0);
   assert_index_ok (&f.x);
 
-  /* Attach has no choice. */
+  /* At attach there is no such bound. */
   for (unsigned i = 1; i < 100; ++i)
     assert_int_equal (dedup_claim (&f.x, 77, 0, slot_of (n + i, 77)), 0);
   assert_stats (&f, DEDUP_CHAIN_MAX + 2 + 99, 0);
   close_index (&f);
 }
 
-/* N more objects, all in shard 0, in the chain that LOW chooses of the
- * first that there are.
+/* Claim N more objects, all in shard 0, in chain LOW of the chains that a new
+ * index has.
  */
 static void
 claim_in_chain (struct fixture *f, unsigned low, unsigned n, uint32_t *fps)
 {
   for (unsigned i = 0; i < n; ++i) {
-    fps[i] = (((uint32_t) rng_next (&rng) << 6 | low) * DEDUP_SHARDS) & FP_MASK;
+    fps[i] = (((uint32_t) rng_next (&rng) << 6 | low) * DEDUP_SHARDS)
+             & FP_MASK;
     assert_int_equal (dedup_claim (&f->x, fps[i], 0,
                                    slot_of (low * 1000 + i, fps[i])), 0);
   }
@@ -637,8 +641,8 @@ drop_from_chain (struct fixture *f, unsigned low, unsigned n,
                              slot_of (low * 1000 + i, fps[i])));
 }
 
-/* A chain of many lines is split when no more holes are wanted, so that
- * what it gives back moves lines of this very chain.
+/* A chain of many lines is split when the list of holes is full, so that
+ * freeing its lines moves other lines of the same chain.
  */
 static void
 lines_move_while_chains_split (void **state)
@@ -668,14 +672,14 @@ lines_move_while_chains_split (void **state)
   }
 }
 
-/* ---- by chance, against a list ---- */
+/* ---- random operations, compared with a list ---- */
 
 #define MODEL_OBJECTS 8000
 
 struct object {
   uint32_t fp;
   unsigned scope, refs;
-  bool indexed;                 /* or forgotten */
+  bool indexed;                 /* false after dedup_forget */
   slot_t slot;
 };
 
@@ -683,8 +687,8 @@ struct model {
   struct fixture f;
   struct object objects[MODEL_OBJECTS];
   unsigned count, max;
-  unsigned shards;              /* that fingerprints fall in */
-  bool crowded;                 /* few chains have them all */
+  unsigned shards;              /* how many shards are used */
+  bool crowded;                 /* all nodes are in few chains */
   uint64_t made;                /* objects, ever */
 };
 
@@ -796,7 +800,7 @@ model_check (struct model *m)
   assert_stats (&m->f, nodes, shared);
 }
 
-/* GROW of ten times something new, else something gone. */
+/* GROW of ten times insert an object, otherwise drop one. */
 static void
 model_step (struct model *m, unsigned grow)
 {
@@ -850,7 +854,9 @@ as_a_list (void **state)
   compare_with_a_list (MODEL_OBJECTS, 2, false);
 }
 
-/* Few long chains: what moves is often what is being split or merged. */
+/* With few long chains, the line that moves often belongs to the chain that is
+ * split or merged.
+ */
 static void
 as_a_list_in_long_chains (void **state)
 {
@@ -865,8 +871,8 @@ as_a_list_in_long_chains (void **state)
 #define THREAD_FPS 24
 #define THREAD_HELD 24
 
-/* What the allocator of objects would know. */
-struct fake {
+/* Stands for an object: what its allocator would know. */
+struct fake_object {
   _Atomic unsigned holders;
   _Atomic bool taken;
   uint32_t fp;
@@ -874,7 +880,7 @@ struct fake {
 
 static struct {
   struct fixture f;
-  struct fake objects[THREADS * THREAD_STEPS * 2];
+  struct fake_object objects[THREADS * THREAD_STEPS * 2];
   _Atomic unsigned made, wrong;
 } shared;
 
@@ -886,13 +892,13 @@ struct holder {
 };
 
 static void
-must (bool right, const char *what)
+check_true (bool right, const char *what)
 {
   if (!right && shared.wrong++ == 0)
     fprintf (stderr, "%s\n", what);
 }
 
-static struct fake *
+static struct fake_object *
 fake_of (slot_t slot)
 {
   return &shared.objects[slot_offset (slot) / 4096];
@@ -910,12 +916,13 @@ fake_make (uint32_t fp)
   return slot;
 }
 
-/* Who frees an object must be alone with it. */
+/* No other thread may hold a reference to an object that is freed. */
 static void
 fake_free (slot_t slot)
 {
-  must (fake_of (slot)->holders == 0, "freed while somebody has it");
-  must (atomic_exchange (&fake_of (slot)->taken, false), "freed twice");
+  check_true (fake_of (slot)->holders == 0,
+              "freed while a thread refers to it");
+  check_true (atomic_exchange (&fake_of (slot)->taken, false), "freed twice");
 }
 
 static slot_t
@@ -929,17 +936,17 @@ hold (uint32_t fp)
     return slot;
   }
   fake_of (slot)->holders++;
-  must (fake_of (slot)->taken, "shared when freed");
-  must (fake_of (slot)->fp == fp, "another fingerprint");
+  check_true (fake_of (slot)->taken, "shared when freed");
+  check_true (fake_of (slot)->fp == fp, "another fingerprint");
   return slot;
 }
 
 static void
 let_go (slot_t slot)
 {
-  struct fake *o = fake_of (slot);
+  struct fake_object *o = fake_of (slot);
 
-  must (o->taken, "freed while held");
+  check_true (o->taken, "freed while held");
   o->holders--;
   if (drop (&shared.f.x, o->fp, slot))
     fake_free (slot);
@@ -967,9 +974,9 @@ maintain (struct holder *h)
   struct dedup_stats st;
   const char *wrong = dedup_check (&shared.f.x);
 
-  must (!wrong, wrong);
+  check_true (!wrong, wrong);
   dedup_get_stats (&shared.f.x, &st);
-  must (st.nodes + st.shared <= THREADS * THREAD_HELD, "too many");
+  check_true (st.nodes + st.shared <= THREADS * THREAD_HELD, "too many");
   if (rng_below (&h->rng, 2))
     dedup_forget (&shared.f.x, 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Devices, and with them the page path, against a plain array. */
+/* Devices and the page path, compared with a plain array. */
 
 #include <config.h>
 
@@ -51,7 +51,7 @@ static void
 open_scene (struct scene *s, const char *algorithm, uint32_t page_size,
             bool checksum)
 {
-  /* The odd sizes: a piece of a page more, and a byte less. */
+  /* Two odd sizes: a part of a page more, and a byte less. */
   const uint64_t sizes[DEVICES] = {
     (uint64_t) PAGES * page_size,
     (uint64_t) PAGES / 2 * page_size + 777,
@@ -220,7 +220,9 @@ try_random (const char *algorithm, uint32_t page_size, bool checksum)
   compare_all (&s);
   assert_pool_ok (s.u.pool);
   arena_drain (&s.u.pool->arena);
-  /* A page of the leaf map a device, and what notes of the zspages. */
+  /* What stays is an OS page of each device's leaf map, and the bookkeeping of
+   * zspages.
+   */
   assert_true (s.u.pool->budget.used
                <= empty + DEVICES * OS_PAGE_SIZE
                   + s.u.pool->objects.high_water * sizeof (struct zspage));
@@ -299,7 +301,7 @@ the_last_page_is_cut_short (void **state)
   assert_int_equal (device_read (d, buf, 1, size - 1), 0);
   assert_int_equal (buf[0], in[0]);
 
-  /* Zeroing all there is of it gives it back. */
+  /* Zeroing the whole of a last page that is cut short gives it back. */
   assert_int_equal (device_zero (d, 100, 3 * PAGE), 0);
   assert_int_equal (device_read (d, buf, 100, 3 * PAGE), 0);
   assert_memory_equal (buf, zeroes, 100);
@@ -342,7 +344,7 @@ struct list {
   } e[16];
 };
 
-/* Neighbours of one kind may come in parts. */
+/* Neighbouring extents of one kind may be reported in parts. */
 static int
 append (void *opaque, uint64_t offset, uint64_t length, enum extent_kind kind)
 {
@@ -444,7 +446,7 @@ names_and_sizes (void **state)
   assert_int_equal (pool_find_device (u.pool, "none", &size), -1);
   assert_int_equal (errno, ENOENT);
 
-  /* What was refused has left nothing that stands in the way. */
+  /* The refused devices have left nothing behind. */
   assert_int_equal (unit_reopen (&u), 0);
   assert_pool_ok (u.pool);
   unit_close (&u);
@@ -486,7 +488,7 @@ as_many_as_there_can_be (void **state)
   unit_close (&u);
 }
 
-/* As large as may be, and no more memory than pages in it. */
+/* The largest device takes no more memory than its pages need. */
 static void
 one_pebibyte (void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Devices that come, go and change while a pool is in use, and what each
- * of them may hold.
+/* Adding, removing and changing devices while a pool is in use; their quotas
+ * and algorithms.
  */
 
 #include <config.h>
@@ -68,7 +68,7 @@ verify_zero (struct device *d, uint64_t first, uint64_t end)
   }
 }
 
-/* ---- coming and going ---- */
+/* ---- adding and removing ---- */
 
 static void
 found_by_name (void **state)
@@ -94,7 +94,7 @@ found_by_name (void **state)
   device_put (a);
   device_put (a);
   device_put (b);
-  /* They stay, used or not. */
+  /* Devices stay without users. */
   assert_ptr_equal (device_find (u.pool, "b"), b);
   assert_pool_ok (u.pool);
   unit_close (&u);
@@ -129,7 +129,7 @@ removed_with_all_it_held (void **state)
   assert_true (unit_file_bytes (u.pool) <= bytes + 2 * MIB);
   assert_int_equal (u.pool->device_count, 1);
 
-  /* Its name and its number are free. */
+  /* Its name and its number may be used again. */
   b = device_add (u.pool, "b", 500 * PAGE, "", NULL);
   assert_int_equal (b->number, 1);
   verify_zero (b, 0, 500);
@@ -137,7 +137,7 @@ removed_with_all_it_held (void **state)
 }
 
 static void
-stays_for_who_uses_it (void **state)
+removed_device_stays_for_its_users (void **state)
 {
   struct device *old, *new;
 
@@ -150,13 +150,15 @@ stays_for_who_uses_it (void **state)
   assert_true (device_is_removed (old));
   device_put (old);
 
-  /* Another of this name has nothing of it. */
+  /* A new device of the same name is independent of it. */
   new = device_add (u.pool, "a", 100 * PAGE, "", NULL);
   assert_non_null (new);
   assert_ptr_not_equal (new, old);
   verify_zero (new, 0, 100);
   fill (new, 0, 100, 2);
-  /* Who has not noticed yet does no harm, and leaves nothing. */
+  /* A user that has not noticed the removal does no harm, and what it writes
+   * is freed.
+   */
   fill (old, 0, 50, 3);
   verify (new, 0, 100, 2);
   pool_compact (u.pool, NULL);
@@ -169,9 +171,9 @@ stays_for_who_uses_it (void **state)
   unit_close (&u);
 }
 
-/* The server is gone between the removal and its end. */
+/* The server is killed after it has begun to remove a device. */
 static void
-removed_for_who_attaches (void **state)
+removal_survives_a_kill (void **state)
 {
   struct device *a, *b;
   uint64_t size;
@@ -183,7 +185,7 @@ removed_for_who_attaches (void **state)
   fill (a, 0, 1000, 1);
   fill (b, 0, 1000, 2);
   device_remove (a);
-  fill (a, 0, 1000, 3);         /* all is there when it goes */
+  fill (a, 0, 1000, 3);         /* it is full at that moment */
   assert_int_equal (unit_reopen (&u), 0);
   assert_null (device_find (u.pool, "a"));
   assert_int_equal (pool_find_device (u.pool, "a", &size), -1);
@@ -191,14 +193,14 @@ removed_for_who_attaches (void **state)
   b = device_find (u.pool, "b");
   verify (b, 0, 1000, 2);
   assert_pool_ok (u.pool);
-  /* Nothing is left to be done by the next. */
+  /* The removal is complete: its number may be used again. */
   assert_int_equal (device_add (u.pool, "c", PAGE, "", NULL)->number, 0);
   unit_close (&u);
 }
 
-/* Tables that no record names: the server was killed before it wrote the
- * record of a new one, or when it had just written one in the place of
- * another's.
+/* Tables that no record names are freed at attach.  The server was killed
+ * before it wrote the record of a new table, or after it had replaced the
+ * record of an old one.
  */
 static void
 orphaned_tables_go (void **state)
@@ -218,7 +220,7 @@ orphaned_tables_go (void **state)
                             (off_t) after.table_offset), 1);
   assert_int_equal (unit_reopen (&u), 0);
   verify (device_find (u.pool, "a"), 0, 1000, 1);
-  assert_pool_ok (u.pool);      /* which counts the file's memory */
+  assert_pool_ok (u.pool);      /* also compares the file's memory */
   unit_close (&u);
 }
 
@@ -246,7 +248,7 @@ becomes_larger_and_smaller (void **state)
   assert_true (d->size == TIB);
   verify (d, 0, 100, 1);
 
-  /* Not a whole page: the rest of it is gone, too. */
+  /* The new end lies within a page: the rest of the page is lost, too. */
   assert_int_equal (device_resize (d, 49 * PAGE + 100), 0);
   assert_int_equal (d->pages, 50);
   verify (d, 0, 49, 1);
@@ -322,8 +324,9 @@ ignore (void *opaque)
   (void) opaque;
 }
 
-/* Shrink A into a page for which there is no memory, and use B while that
- * waits.  Then there is another limit.  False: it was over before.
+/* Shrink A so that its end lies in a page for which there is no memory, and
+ * use B while the resize waits.  Then raise the limit.  Returns false if the
+ * resize did not wait for long enough.
  */
 static bool
 resize_beside (struct device *a, struct device *b)
@@ -350,8 +353,8 @@ resize_beside (struct device *a, struct device *b)
   return in_time && r.result == 0;
 }
 
-/* Resizing holds no lock that others need.  It waits for memory for two
- * seconds, in which a busy machine may not get far.
+/* Resizing holds no lock that other threads need.  It waits for memory for two
+ * seconds, which may be too short on a busy machine, so it is tried again.
  */
 static void
 resized_while_others_connect (void **state)
@@ -382,7 +385,7 @@ resized_while_others_connect (void **state)
   unit_close (&u);
 }
 
-/* What goes away makes the room that the rest needs. */
+/* The pages beyond the new end free the memory that the last page needs. */
 static void
 shrunk_on_a_full_pool (void **state)
 {
@@ -399,7 +402,7 @@ shrunk_on_a_full_pool (void **state)
   unit_close (&u);
 }
 
-/* The larger table takes memory that is not there. */
+/* There is no memory for the larger table. */
 static void
 no_memory_to_become_larger (void **state)
 {
@@ -462,7 +465,8 @@ settings_are_kept (void **state)
 
 /* ---- quotas ---- */
 
-/* Write pages until one is refused; returns how many were not. */
+/* Write pages until one is refused with ERROR.  Returns how many were written.
+ */
 static uint64_t
 fill_up (struct device *d, int error, uint64_t seed)
 {
@@ -498,21 +502,21 @@ no_more_than_its_quota (void **state)
   verify (a, 0, n, 1);
   assert_pool_ok (u.pool);
 
-  /* Others have what they want. */
+  /* Other devices are not limited. */
   fill (b, 0, 1000, 2);
-  /* What is trimmed may be written again; more quota, more pages. */
+  /* After a trim, or with a larger quota, pages can be written again. */
   assert_int_equal (device_zero (a, 100 * PAGE, 0), 0);
   fill (a, 0, 90, 1);
   device_set_quota (a, 2 * MIB);
   assert_true (fill_up (a, EDQUOT, 1) > n + 200);
-  /* Less of it takes nothing away. */
+  /* A smaller quota removes no page. */
   device_set_quota (a, MIB);
   verify (a, 0, n, 1);
   assert_int_equal (device_write (a, "x", 1, 3900 * PAGE), -1);
   assert_int_equal (errno, EDQUOT);
   assert_pool_ok (u.pool);
 
-  /* It holds what it held, for who attaches. */
+  /* After an attach the device holds the same memory as before. */
   n = a->held.used;
   assert_int_equal (unit_reopen (&u), 0);
   assert_true (device_find (u.pool, "a")->held.used == n);
@@ -520,7 +524,7 @@ no_more_than_its_quota (void **state)
   unit_close (&u);
 }
 
-/* Who has used up its quota is who needs stronger compression. */
+/* A device that has used up its quota can still be recompressed. */
 static void
 recompressed_at_its_quota (void **state)
 {
@@ -549,7 +553,7 @@ recompressed_at_its_quota (void **state)
   unit_close (&u);
 }
 
-/* In a full pool, who has little gets the last of it. */
+/* In a full pool, the last memory goes to devices that hold little. */
 static void
 the_last_memory_is_for_all (void **state)
 {
@@ -567,7 +571,7 @@ the_last_memory_is_for_all (void **state)
   assert_true (fill_up (b, ENOSPC, 2) > 80);
   assert_true (u.pool->budget.used_max <= 8 * MIB);
   assert_pool_ok (u.pool);
-  /* Alone, it may have all. */
+  /* The only device of a pool may use all of it. */
   device_remove (b);
   device_put (b);
   assert_true (fill_up (a, ENOSPC, 1) > n);
@@ -576,7 +580,7 @@ the_last_memory_is_for_all (void **state)
 
 /* ---- algorithms ---- */
 
-/* Stronger than lz4hc, if there is any. */
+/* An algorithm stronger than lz4hc, if one is built in. */
 static struct algorithm
 strong (void)
 {
@@ -593,7 +597,7 @@ slot_at (struct device *d, uint64_t index)
   return table_get (&d->table, index);
 }
 
-/* Pages FIRST up to END that were compressed by CODEC. */
+/* How many of the pages FIRST up to END were compressed by CODEC. */
 static uint64_t
 count_codec (struct device *d, uint64_t first, uint64_t end,
              const struct codec *codec)
@@ -650,7 +654,7 @@ each_by_its_algorithm (void **state)
     put_text (a, i, i + 1);
     put_text (b, i, i + 1);
     put_text (c, i, i + 1);
-    /* Parts are of the device's, too. */
+    /* Partial writes use the device's algorithm, too. */
     assert_int_equal (device_write (c, "part", 4, (200 + i) * PAGE + 100), 0);
   }
   assert_true (count_codec (a, 0, 100, lz4.codec) == 100);
@@ -659,7 +663,7 @@ each_by_its_algorithm (void **state)
   assert_true (count_codec (c, 200, 300, best.codec) == 100);
   assert_pool_ok (u.pool);
 
-  /* The pool's changes for those that follow it. */
+  /* A new algorithm of the pool affects the devices without their own. */
   assert_int_equal (pool_set_algorithm (u.pool, &best), 0);
   put_text (a, 100, 110);
   put_text (b, 100, 110);
@@ -676,7 +680,7 @@ each_by_its_algorithm (void **state)
   unit_close (&u);
 }
 
-/* Who attaches says it anew, even in a pool that is full. */
+/* After an attach the algorithm must be set again, also in a full pool. */
 static void
 found_and_told_its_algorithm (void **state)
 {
@@ -712,7 +716,7 @@ found_and_told_its_algorithm (void **state)
   unit_close (&u);
 }
 
-/* What is lacking, and when: nothing has changed. */
+/* With any amount of memory too little for the algorithm, nothing changes. */
 static void
 no_memory_for_its_algorithm (void **state)
 {
@@ -745,7 +749,7 @@ no_memory_for_its_algorithm (void **state)
   }
   assert_true (refused >= 4);
 
-  /* Nor when it is the device that can't be made. */
+  /* The same if the device can't be made for other reasons. */
   u.pool->budget.limit = 0;
   used = u.pool->budget.used;
   hc.level = 6;
@@ -780,16 +784,16 @@ as_many_algorithms_as_there_can_be (void **state)
   assert_null (device_add (u.pool, "more", PAGE, "", &a));
   assert_int_equal (errno, EMLINK);
   assert_true (u.pool->budget.used == used);
-  /* Of the same, there may be more. */
+  /* Any number of devices may have the same algorithm. */
   a.level = 5;
   assert_non_null (device_add (u.pool, "more", PAGE, "", &a));
-  /* One goes with its last device, not before. */
+  /* An algorithm is dropped with its last device, not before. */
   device_remove (d[3]);
   device_put (d[3]);
   a.level = 20;
   assert_null (device_add (u.pool, "others", PAGE, "", &a));
   device_remove (d[4]);
-  put_text (d[4], 20, 30);      /* it is used for as long as that */
+  put_text (d[4], 20, 30);      /* a removed device still uses it */
   assert_null (device_add (u.pool, "others", PAGE, "", &a));
   device_put (d[4]);
   assert_non_null (device_add (u.pool, "others", PAGE, "", &a));
@@ -797,8 +801,8 @@ as_many_algorithms_as_there_can_be (void **state)
   unit_close (&u);
 }
 
-/* Stronger than what recompression has, weaker, or the same: a page becomes
- * smaller or stays.
+/* The device's algorithm is weaker or stronger than that of recompression: a
+ * page becomes smaller, or stays as it is.
  */
 static void
 recompressed_by_the_pools (void **state)
@@ -830,14 +834,14 @@ recompressed_by_the_pools (void **state)
   assert_int_equal (pool_group (u.pool, &req, NULL, &result), 0);
   assert_text (a, 0, 100);
   assert_text (b, 0, 100);
-  /* A new write begins anew. */
+  /* A new write uses the device's algorithm again. */
   put_text (b, 0, 100);
   assert_true (count_codec (b, 0, 100, best.codec) == 100);
   assert_pool_ok (u.pool);
   unit_close (&u);
 }
 
-/* What is strong already can only gain together with its neighbours. */
+/* Pages of the strongest algorithm can only gain in groups. */
 static void
 grouped_where_nothing_is_stronger (void **state)
 {
@@ -863,7 +867,7 @@ grouped_where_nothing_is_stronger (void **state)
   unit_close (&u);
 }
 
-/* The page of one may be the object of another, as that had it. */
+/* A page may share the object of a device with another algorithm. */
 static void
 shared_with_another_algorithm (void **state)
 {
@@ -883,7 +887,7 @@ shared_with_another_algorithm (void **state)
   assert_true (count_codec (a, 0, 50, best.codec) == 50);
   assert_true (count_codec (b, 50, 100, lz4.codec) == 50);
   assert_pool_ok (u.pool);
-  /* They outlive the algorithm that made them. */
+  /* The objects stay readable after the device that made them is removed. */
   device_remove (b);
   device_put (b);
   assert_text (a, 0, 100);
@@ -910,7 +914,9 @@ struct writer {
   uint64_t refused, wrong;
 };
 
-/* Its pages are every so manieth of its tenant's. */
+/* The page of the tenant that is number I of this writer's pages.  The writers
+ * of a tenant take turns.
+ */
 static uint64_t
 place (const struct writer *w, uint64_t i)
 {
@@ -965,7 +971,9 @@ race (void *opaque)
 
 static _Atomic bool stop;
 
-/* Meanwhile: maintenance, looks, and a tenant that comes and goes. */
+/* Runs meanwhile: compaction, visits of all devices, and a device that is
+ * added and removed again and again.
+ */
 static void *
 disturb (void *opaque)
 {
@@ -1010,7 +1018,7 @@ writers_at_the_limits (void **state)
     tenants[i] = device_add (u.pool, name, RACE_PAGES * WRITERS / TENANTS
                                            * PAGE, "", NULL);
     assert_non_null (tenants[i]);
-    /* The first two meet their quota, the others the pool's limit. */
+    /* The first two reach their quota, the others the pool's limit. */
     device_set_quota (tenants[i], i < 2 ? QUOTA : 0);
   }
   stop = false;
@@ -1035,7 +1043,7 @@ writers_at_the_limits (void **state)
   }
   assert_true (refused > 0);
   assert_true (u.pool->budget.used_max <= LIMIT);
-  /* Compaction has an object twice, for a moment. */
+  /* For a moment, compaction holds an object twice. */
   for (unsigned i = 0; i < 2; ++i)
     assert_true (tenants[i]->held.used_max <= QUOTA + PAGE
                  && tenants[i]->held.used <= QUOTA);
@@ -1043,8 +1051,8 @@ writers_at_the_limits (void **state)
   unit_close (&u);
 }
 
-/* Meanwhile: the pool's algorithm changes, and devices of others come and go
- * with what they held.
+/* Runs meanwhile: the pool's algorithm changes, and devices with other
+ * algorithms are added and removed with their pages.
  */
 static void *
 change_algorithms (void *opaque)
@@ -1127,8 +1135,8 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (found_by_name),
     cmocka_unit_test (removed_with_all_it_held),
-    cmocka_unit_test (stays_for_who_uses_it),
-    cmocka_unit_test (removed_for_who_attaches),
+    cmocka_unit_test (removed_device_stays_for_its_users),
+    cmocka_unit_test (removal_survives_a_kill),
     cmocka_unit_test (orphaned_tables_go),
     cmocka_unit_test (becomes_larger_and_smaller),
     cmocka_unit_test (who_can_not_be_resized),

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What happens at the memory limit: writes are refused, and nothing
- * else.
- */
+/* At the memory limit, writes are refused, and everything else works. */
 
 #include <config.h>
 
@@ -63,7 +61,9 @@ put (struct device *d, uint64_t index)
   return r == 0;
 }
 
-/* A partial write is refused or done, too; what follows knows no tags. */
+/* A partial write is also refused or done as a whole.  Afterwards the tags of
+ * the pages are no longer valid.
+ */
 static void
 put_parts (struct device *d)
 {
@@ -129,7 +129,7 @@ writes_are_refused (void **state)
   empty_file = unit_file_bytes (u.pool);
   fill_and_fight (&u, d);
 
-  /* Trimming works when nothing else does, and makes room again. */
+  /* Trimming works in a full pool, and makes room. */
   assert_int_equal (device_zero (d, PAGES * PAGE, 0), 0);
   memset (tags, 0, sizeof tags);
   assert_pool_ok (u.pool);
@@ -141,7 +141,7 @@ writes_are_refused (void **state)
   unit_close (&u);
 }
 
-/* A limit below what is there already: attach works, reads too. */
+/* With a limit below what the pool holds, attaching and reading work. */
 static void
 attach_above_the_limit (void **state)
 {

@@ -17,7 +17,7 @@ static struct rng rng;
 static void
 finds_the_word (void **state)
 {
-  /* Aligned to nothing. */
+  /* Without alignment. */
   uint8_t buf[PAGE + 8];
   uint64_t word = rng_next (&rng), found;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dedup in the store: pages that are the same share an object, and no
- * page is lost when another one goes.
+/* Dedup in the store: identical pages share an object, and no page is lost
+ * when another one is overwritten or trimmed.
  */
 
 #include <config.h>
@@ -127,7 +127,7 @@ one_object_for_all (void **state)
   assert_pool_ok (f.u.pool);
   assert_content (&f);
 
-  /* The last one out turns off the light. */
+  /* The last page that refers to the object frees it. */
   for (uint64_t i = 0; i < 20; ++i)
     for (unsigned n = 0; n < 2; ++n) {
       assert_int_equal (stats_of (&f).compr_data_size, one);
@@ -200,7 +200,7 @@ everything_together (void **state)
   unit_close (&f.u);
 }
 
-/* Sharing outlives what makes the objects smaller and moves them. */
+/* Pages still share objects after recompression, compaction and attach. */
 static void
 sharing_survives_maintenance (void **state)
 {
@@ -241,8 +241,8 @@ a_full_index_stops_nothing (void **state)
   unit_close (&f.u);
 }
 
-/* Damage of a shared object is all its pages' damage, and nobody
- * else's: not even when they go, and dedup can't find it.
+/* Damage of a shared object affects all its pages and no other page, also when
+ * they are trimmed and dedup can't find the object.
  */
 static void
 damage_does_not_spread (void **state)

@@ -37,7 +37,7 @@ random_slot (void)
   }
 }
 
-/* Exactly one predicate is true of a slot, or none. */
+/* At most one predicate is true of a slot. */
 static void
 assert_kind (slot_t s, unsigned kind)
 {
@@ -47,7 +47,8 @@ assert_kind (slot_t s, unsigned kind)
   assert_int_equal (slot_is_huge (s), kind == SLOT_KIND_HUGE);
   assert_int_equal (slot_is_group (s), kind == SLOT_KIND_GROUP);
   assert_int_equal (slot_names_object (s),
-                    slot_is_stored (s) || slot_is_huge (s) || slot_is_group (s));
+                    slot_is_stored (s) || slot_is_huge (s)
+                    || slot_is_group (s));
   assert_int_equal (slot_has_object (s) + slot_is_written_back (s),
                     slot_names_object (s));
   assert_true (slot_believe (s) == s);

@@ -80,7 +80,7 @@ each_kind_is_counted (void **state)
                && st.failed_writes == 0 && st.checksum_errors == 0);
   assert_pool_ok (u.pool);
 
-  /* Written again, the same pages are no more. */
+  /* Writing the same pages again does not add to them. */
   for (uint64_t i = 0; i < 70; ++i)
     put (d, i, (enum data_kind) (i % DATA_KINDS));
   assert_true (stats_of (u.pool).orig_data_size == 70 * PAGE);

@@ -91,7 +91,7 @@ get (struct fixture *f, uint64_t index)
   return table_get (&f->t, index);
 }
 
-/* Leaves that are there, and the memory of the table. */
+/* Assert how many leaves exist, and how much memory the table holds. */
 static void
 assert_leaves (struct fixture *f, uint64_t leaves, uint64_t map_pages)
 {
@@ -143,7 +143,7 @@ leaves_come_and_go (void **state)
   assert_true (table_copy_leaf (&f.t, 3, slots));
   assert_true (slots[7] == slot_same (42) && slots[8] == SLOT_EMPTY);
 
-  /* Not while anything is in it. */
+  /* A leaf that is not empty stays. */
   table_release_leaf (&f.t, 3);
   assert_leaves (&f, 2, 1);
   assert_int_equal (put (&f, 3 * LEAF_SLOTS + 7, SLOT_EMPTY), 0);
@@ -158,7 +158,7 @@ leaves_come_and_go (void **state)
   close_table (&f);
 }
 
-/* What attach finds in the file, but empty, becomes a hole again. */
+/* At attach, empty leaves become holes again. */
 static void
 empty_leaves_are_not_kept (void **state)
 {
@@ -211,7 +211,7 @@ damage_is_not_believed (void **state)
   close_table (&f);
 }
 
-/* ---- what is known of pages ---- */
+/* ---- infos ---- */
 
 #define KEPT (INFO_INCOMPRESSIBLE | 2 << INFO_TRIED_SHIFT)
 
@@ -251,7 +251,7 @@ nothing_is_known_of_a_new_leaf (void **state)
   open_table (&f, 10 * LEAF_SLOTS);
   put (&f, 7, slot_same (1));
   table_mark (&f.t, 7, INFO_IDLE, 0);
-  /* Behind the slots' back, as when a page is forgotten unaccessed. */
+  /* Without table_set, so that the info stays until the leaf is released. */
   f.t.slots[7] = SLOT_EMPTY;
   table_release_leaf (&f.t, 0);
   assert_leaves (&f, 0, 1);
@@ -261,7 +261,7 @@ nothing_is_known_of_a_new_leaf (void **state)
   close_table (&f);
 }
 
-/* As a huge disk uses it: far apart. */
+/* Few slots that are far apart, as on a huge disk. */
 static void
 huge_and_sparse (void **state)
 {
@@ -287,7 +287,7 @@ huge_and_sparse (void **state)
   close_table (&f);
 }
 
-/* A random set, against an array. */
+/* Random slots, compared with an array. */
 static void
 as_an_array (void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Many threads, few pages, and compaction all the time. */
+/* Many threads on few pages, with compaction all the time. */
 
 #include <config.h>
 
@@ -19,13 +19,13 @@
 #define THREADS 4
 #define DEVICES 2
 
-/* Pages that threads write whole, each beginning with the tag that says
- * what the rest is.  They lie in few leaves, which come and go.
+/* Pages that threads write whole.  Each begins with the tag that determines
+ * the rest.  They lie in few leaves, which are often made and released.
  */
 #define WHOLE_LEAVES 4
 #define WHOLE_PAGES 12          /* in each leaf */
 
-/* Pages of which each thread has a part of its own: nobody else writes
+/* Pages of which each thread has a part of its own.  No other thread writes
  * it, so it must always be what that thread wrote last.
  */
 #define PARTS_LEAF WHOLE_LEAVES
@@ -66,7 +66,7 @@ make_page (uint8_t *page, size_t size, uint64_t tag)
   memcpy (page, &tag, sizeof tag);
 }
 
-/* Zeroes, or what a tag says. */
+/* Is the page all zeroes, or what its tag determines? */
 static bool
 is_whole (const uint8_t *page, size_t size)
 {
@@ -286,7 +286,7 @@ without_limit (void **state)
   try_threads (0);
 }
 
-/* Little enough that writes are refused again and again. */
+/* With so little memory that writes are refused again and again. */
 static void
 at_the_limit (void **state)
 {
