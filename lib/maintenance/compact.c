@@ -29,7 +29,7 @@ find_new_place (struct device *d, slot_t slot, bool sink, uint64_t *offset)
                        offset) == 0;
 
   if (found)
-    own_object (d, slot);
+    charge_object (d, slot);
   return found;
 }
 

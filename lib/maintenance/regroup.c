@@ -61,7 +61,7 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
   if (!slot_is_group (slot))
     return object_is_shared (&d->pool->objects, object_class (d, slot),
                              slot_offset (slot)) ? 0 : size;
-  live = group_live (d, index, slot, &pages);
+  live = group_count_live (d, index, slot, &pages);
   return live > 0 && 2 * live <= pages ? size / live : 0;
 }
 
@@ -185,7 +185,7 @@ publish (struct grouper *g, const struct run *run, unsigned from, unsigned n,
     else
       release_slot (run->d, slot);
   }
-  group_built (run->d, group);
+  group_finish (run->d, group);
   return 0;
 }
 

@@ -337,7 +337,7 @@ whole_group_goes (struct device *d, uint64_t index, slot_t slot,
   for (; i < end; ++i)
     going += slot_is_group (slots[i])
       && group_slot (slots[i], 0) == group_slot (slot, 0);
-  return going >= group_live (d, index, slot, &pages);
+  return going >= group_count_live (d, index, slot, &pages);
 }
 
 static bool

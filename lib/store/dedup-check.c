@@ -22,7 +22,7 @@ check_node (const struct dedup_shard *s, struct chain_at at, uint32_t bucket)
 
   CHECK (bucket_of (s->buckets, (uint32_t) n->hash_high << HASH_LOW_BITS | low)
          == bucket);
-  CHECK (slot_believe (slot) == slot && slot_has_object (slot));
+  CHECK (slot_verify (slot) == slot && slot_has_object (slot));
   CHECK (place_of_slot (slot) == place);
   while ((other = chain_next (s, &at)))
     CHECK (node_place (other) != place);

@@ -99,7 +99,7 @@ take_object (struct device *d, uint32_t bytes, bool maintenance,
 }
 
 void
-own_object (struct device *d, slot_t slot)
+charge_object (struct device *d, slot_t slot)
 {
   budget_force (&d->held, owned_bytes (d, object_class (d, slot)));
 }
@@ -194,7 +194,7 @@ claim_object (struct device *d, slot_t slot)
   if (object_claim (&d->pool->objects, object_class (d, slot),
                     slot_offset (slot), object_bytes (d, slot)) == -1)
     return -1;
-  own_object (d, slot);
+  charge_object (d, slot);
   return 0;
 }
 

@@ -106,7 +106,7 @@ void free_object (struct device *d, slot_t slot);
 /* Charge the device for one more object of the size of SLOT's, even beyond
  * its quota.
  */
-void own_object (struct device *d, slot_t slot);
+void charge_object (struct device *d, slot_t slot);
 
 /* SLOT has been replaced, or was never published: its page no longer refers
  * to its object.  Frees the object if that was the last reference.  Does

@@ -72,14 +72,15 @@ group_build (struct device *d, unsigned codec, const void *pages,
 }
 
 void
-group_built (struct device *d, slot_t slot)
+group_finish (struct device *d, slot_t slot)
 {
   if (group_release (object_at (d, slot_offset (slot)), GROUP_BUILDER))
     free_object (d, slot);
 }
 
 unsigned
-group_live (struct device *d, uint64_t index, slot_t slot, unsigned *pages)
+group_count_live (struct device *d, uint64_t index, slot_t slot,
+                  unsigned *pages)
 {
   const struct group_header *header;
 

@@ -32,7 +32,7 @@ int group_decode (struct device *d, struct stream *stream, slot_t slot,
  * compressed to LENGTH bytes of DATA, and put the slot of place 0 in *SLOT.
  * The bits of all its places and of the builder are set.  The caller
  * publishes the slots, releases those that it can't publish, and then calls
- * group_built.  0, or -1 with errno ENOSPC.
+ * group_finish.  0, or -1 with errno ENOSPC.
  */
 int group_build (struct device *d, unsigned codec, const void *pages,
                  unsigned count, const void *data, uint32_t length,
@@ -45,13 +45,13 @@ void group_copy (const uint8_t *object, uint32_t bytes, uint32_t live,
                  uint8_t *dst);
 
 /* The builder has published what it could: clear its bit. */
-void group_built (struct device *d, slot_t slot);
+void group_finish (struct device *d, slot_t slot);
 
 /* How many pages refer to the group of SLOT, the slot at INDEX, and in *PAGES
  * of how many it was built; 0 if the slot has changed.  Takes the slot's lock.
  */
-unsigned group_live (struct device *d, uint64_t index, slot_t slot,
-                     unsigned *pages);
+unsigned group_count_live (struct device *d, uint64_t index, slot_t slot,
+                           unsigned *pages);
 
 /* Attach: let streams read the group of SLOT, or any group.  Errors are those
  * of streams_add_codec.

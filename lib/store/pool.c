@@ -170,7 +170,8 @@ pool_try_map (struct pool *pool, uint64_t size)
   uint64_t frames = pool->file.arena_size / pool->sizes.zspage_size;
   uint64_t len = align_up (pool->file.arena_size
                            + frames * sizeof (struct zspage)
-                           + table_bytes (div_up (size, pool->sizes.page_size)),
+                           + table_bytes (div_up (size,
+                                                  pool->sizes.page_size)),
                            pool->file.granule);
   void *p = os_map_file (pool->file.fd, 0, len);
 

@@ -87,7 +87,7 @@ slot_seal (slot_t s)
  * wrong.
  */
 static inline slot_t
-slot_believe (slot_t s)
+slot_verify (slot_t s)
 {
   return s == SLOT_EMPTY || slot_digits (s) == SLOT_CHECK ? s : SLOT_BAD;
 }

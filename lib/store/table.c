@@ -226,7 +226,7 @@ unmap_table (struct table *t)
   os_unmap (t->leaf_map, leaf_map_bytes (t));
   os_unmap (t->leaf_map_map, leaf_map_map_bytes (t));
   os_unmap (t->infos, infos_bytes (t));
-  pthread_mutex_destroy (&t->making);
+  pthread_mutex_destroy (&t->maps_lock);
   t->file = NULL;
 }
 
@@ -238,7 +238,7 @@ map_table (struct table *t)
   t->leaf_map = os_map_anon (leaf_map_bytes (t));
   t->leaf_map_map = os_map_anon (leaf_map_map_bytes (t));
   t->infos = os_map_anon (infos_bytes (t));
-  mutex_init (&t->making);
+  mutex_init (&t->maps_lock);
   if (t->slots && t->leaf_map && t->leaf_map_map && t->infos)
     return 0;
   unmap_table (t);
@@ -336,12 +336,12 @@ void
 table_move (struct table *from, struct table *to)
 {
   *to = *from;
-  mutex_init (&to->making);
-  pthread_mutex_destroy (&from->making);
+  mutex_init (&to->maps_lock);
+  pthread_mutex_destroy (&from->maps_lock);
   from->file = NULL;
 }
 
-/* table->making is held, and LEAF does not exist. */
+/* table->maps_lock is held, and LEAF does not exist. */
 static int
 make_leaf (struct table *t, uint64_t leaf)
 {
@@ -395,7 +395,7 @@ table_prepare (struct table *t, uint64_t index)
   if (table_has_leaf (t, leaf))
     return 0;
 
-  LOCK_FOR_SCOPE (&t->making);
+  LOCK_FOR_SCOPE (&t->maps_lock);
   return table_has_leaf (t, leaf) ? 0 : make_leaf (t, leaf);
 }
 
@@ -403,7 +403,7 @@ static void
 copy_slots (const struct table *t, uint64_t leaf, slot_t slots[LEAF_SLOTS])
 {
   for (unsigned i = 0; i < LEAF_SLOTS; ++i)
-    slots[i] = slot_believe (atomic_load_explicit
+    slots[i] = slot_verify (atomic_load_explicit
                              (&t->slots[leaf * LEAF_SLOTS + i],
                               memory_order_acquire));
 }
@@ -426,7 +426,7 @@ drop_leaf (struct table *t, uint64_t leaf)
 {
   uint64_t info_page = leaf / LEAVES_PER_INFO_PAGE;
 
-  LOCK_FOR_SCOPE (&t->making);
+  LOCK_FOR_SCOPE (&t->maps_lock);
   if (t->resident) {
     bit_clear (t->leaf_map, leaf);
     return;

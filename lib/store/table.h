@@ -15,7 +15,7 @@
  * Locks: a slot is read and changed under its lock, which is one of a set
  * shared by all tables of a pool.  The slots of a leaf share LEAF_LOCKS of
  * these, and a thread that holds all of them keeps the whole leaf unchanged.
- * They come before the locks of objects.  table->making is held to add or
+ * They come before the locks of objects.  table->maps_lock is held to add or
  * remove a leaf; it is taken after slots' locks, and no lock is taken after
  * it.
  */
@@ -60,7 +60,7 @@ struct table {
   bits_word *leaf_map;          /* by leaf: does it exist? */
   bits_word *leaf_map_map;      /* by OS page of leaf_map: any bit set? */
   _Atomic page_info *infos;     /* by page; in memory where leaves are */
-  pthread_mutex_t making;       /* held to change the maps, not to read
+  pthread_mutex_t maps_lock;    /* held to change the maps, not to read
                                  * them */
 };
 
@@ -165,8 +165,8 @@ table_get (const struct table *t, uint64_t index)
 {
   if (!table_has_leaf (t, index / LEAF_SLOTS))
     return SLOT_EMPTY;
-  return slot_believe (atomic_load_explicit (&t->slots[index],
-                                             memory_order_relaxed));
+  return slot_verify (atomic_load_explicit (&t->slots[index],
+                                            memory_order_relaxed));
 }
 
 /* Make sure that slot INDEX can be set: its leaf exists afterwards.  The
@@ -183,8 +183,8 @@ int table_prepare (struct table *t, uint64_t index);
 static inline slot_t
 table_set (struct table *t, uint64_t index, slot_t slot, page_info info)
 {
-  slot_t old = slot_believe (atomic_load_explicit (&t->slots[index],
-                                                   memory_order_relaxed));
+  slot_t old = slot_verify (atomic_load_explicit (&t->slots[index],
+                                                  memory_order_relaxed));
 
   atomic_store_explicit (&t->slots[index], slot, memory_order_release);
   if (table_info (t, index) != info)

@@ -51,7 +51,7 @@ assert_kind (slot_t s, unsigned kind)
                     || slot_is_group (s));
   assert_int_equal (slot_has_object (s) + slot_is_written_back (s),
                     slot_names_object (s));
-  assert_true (slot_believe (s) == s);
+  assert_true (slot_verify (s) == s);
 }
 
 static void
@@ -173,7 +173,7 @@ one_flipped_bit_is_noticed (void **state)
     slot_t s = i == 0 ? SLOT_EMPTY : i == 1 ? SLOT_BAD : random_slot ();
 
     for (unsigned bit = 0; bit < 64; ++bit)
-      assert_true (slot_believe (s ^ (slot_t) 1 << bit) == SLOT_BAD);
+      assert_true (slot_verify (s ^ (slot_t) 1 << bit) == SLOT_BAD);
   }
 }
 
@@ -181,7 +181,7 @@ static void
 bad_and_empty_have_no_object (void **state)
 {
   (void) state;
-  assert_true (slot_believe (SLOT_EMPTY) == SLOT_EMPTY);
+  assert_true (slot_verify (SLOT_EMPTY) == SLOT_EMPTY);
   assert_false (slot_has_object (SLOT_EMPTY));
   assert_kind (SLOT_BAD, SLOT_KIND_BAD);
   assert_true (SLOT_BAD != SLOT_EMPTY);
