@@ -19,9 +19,12 @@ backing_is_header_of (const struct backing *b, const void *block)
   return id && memcmp (id, b->id, sizeof b->id) == 0;
 }
 
-/* ---- what is in it ---- */
+/* ---- checking what is in it ---- */
 
-/* Slots may name all that a file has, even if less is now to be used. */
+/* Set how many blocks slots may name, and how many may be written.  Slots of
+ * an earlier process may name all that the file has, even if less is to be
+ * used now.
+ */
 static int
 find_size (struct backing *b, const struct backing_options *o,
            uint64_t file_size, struct backing_error *error)
@@ -37,7 +40,7 @@ find_size (struct backing *b, const struct backing_options *o,
     return backing_error_set (error, BACKING_ERROR_TOO_SMALL);
   b->limit = (uint32_t) (size / BACKING_BLOCK);
   b->blocks = b->limit;
-  if (record_is_set (o->record))
+  if (record_has (o->record))
     b->blocks = MAX (b->limit, (uint32_t) (MIN (file_size, BACKING_SIZE_MAX)
                                            / BACKING_BLOCK));
   return 0;
@@ -49,7 +52,7 @@ read_all (struct backing *b, void *buf, size_t len)
   return b->kind->read (b, buf, len, 0, false);
 }
 
-/* 1: yes, 0: no, -1 with errno. */
+/* Returns 1, 0, or -1 with errno. */
 static int
 is_blank (struct backing *b, uint64_t file_size)
 {
@@ -68,8 +71,8 @@ is_blank (struct backing *b, uint64_t file_size)
   return blank;
 }
 
-/* With an id of its own, since what slots of another pool say of it is
- * no longer true.
+/* Write a header with a new id: slots of another pool no longer name what is
+ * in this file.
  */
 static int
 take_over (struct backing *b, const struct backing_options *o, void *block)
@@ -85,7 +88,7 @@ take_over (struct backing *b, const struct backing_options *o, void *block)
   return b->kind->cut (b, BACKING_BLOCK);
 }
 
-/* Is the file with ID the one in which the pages are? */
+/* Check that the file with ID is the one that has the pool's pages. */
 static int
 check_expected (struct backing *b, const struct backing_options *o,
                 const uint8_t *id, struct backing_error *error)
@@ -103,15 +106,15 @@ check_expected (struct backing *b, const struct backing_options *o,
 }
 
 static int
-examine (struct backing *b, const struct backing_options *o,
-         uint64_t file_size, void *block, struct backing_error *error)
+check_content (struct backing *b, const struct backing_options *o,
+               uint64_t file_size, void *block,
+               struct backing_error *error)
 {
   enum backing_error_reason refusal;
   const uint8_t *id = NULL;
 
-  if (b->may_be_larger) {       /* it is away, and expected back */
-    memcpy (b->id, o->record->ids[record_only_in_sync (o->record)],
-            sizeof b->id);
+  if (b->may_be_larger) {       /* it is away, and expected to come back */
+    memcpy (b->id, o->record->ids[record_only (o->record)], sizeof b->id);
     return 0;
   }
   if (b->is_device || file_size >= BACKING_BLOCK) {
@@ -119,7 +122,7 @@ examine (struct backing *b, const struct backing_options *o,
       return -1;
     id = header_id (block);
   }
-  if (record_is_set (o->record))
+  if (record_has (o->record))
     return check_expected (b, o, id && header_is_of (block, o) ? id : NULL,
                            error);
   refusal = header_refusal (block, id, o, id ? 0 : is_blank (b, file_size));
@@ -127,13 +130,13 @@ examine (struct backing *b, const struct backing_options *o,
                                        : take_over (b, o, block);
 }
 
-/* What is written from here on is in this file alone, unless it is a mirror,
- * which has put that down itself.
+/* Record that this file is the only one that has all pages from now on.  A
+ * replicated pair has recorded which of its replicas do.
  */
 static void
-remember (const struct backing *b, struct backing_record *r)
+update_record (const struct backing *b, struct backing_record *r)
 {
-  uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE] = { { 0 } };
+  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
 
   if (!r)
     return;
@@ -160,10 +163,12 @@ open_kind (struct backing *b, const struct backing_options *o,
   block = os_map_anon (BACKING_BLOCK);
   if (!block)
     return -1;
-  /* What can fail without a trace comes before the header is written. */
+  /* All that can fail without leaving a trace comes before the header is
+   * written.
+   */
   if (find_size (b, o, size, error) == 0 && space_open (b, o->sums) == 0)
     r = b->kind->settle ? b->kind->settle (b, o, error)
-                        : examine (b, o, size, block, error);
+                        : check_content (b, o, size, block, error);
   os_unmap (block, BACKING_BLOCK);
   return r;
 }
@@ -206,9 +211,9 @@ backing_open (struct backing *b, const struct backing_options *o,
     .budget = o->budget, .fd = -1,
   };
   if (b->kind && open_kind (b, o, error) == 0) {
-    remember (b, o->record);
-    if (b->kind->rest)
-      b->kind->rest (b);
+    update_record (b, o->record);
+    if (b->kind->disconnect)
+      b->kind->disconnect (b);
     return 0;
   }
   if (error->reason == BACKING_ERROR_NONE)
@@ -244,7 +249,9 @@ backing_attach_done (struct backing *b)
     errno = b->attach_error;
     return -1;
   }
-  /* A process before may have needed more.  If they stay, that is all. */
+  /* An earlier process may have needed more.  If this fails, only that memory
+   * stays allocated.
+   */
   sums_forget (b, b->high_water, BACKING_SIZE_MAX / BACKING_BLOCK);
   return 0;
 }
@@ -259,7 +266,7 @@ bool
 backing_get_replica (const struct backing *b, unsigned n,
                      struct backing_replica *st)
 {
-  if (!b->kind->get_replica || n >= BACKING_REPLICAS)
+  if (!b->kind->get_replica || n >= BACKING_HALVES)
     return false;
   b->kind->get_replica (b, n, st);
   return true;

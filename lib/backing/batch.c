@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Batches: objects packed into blocks, and written.
+/* Batches: objects are packed into blocks, and the blocks written.
  *
- * Small objects wait in a window of about 64 until it is full.  Then they
- * are put into blocks, the largest first, each where it leaves least
- * room, which loses under 2 % of the space.  A larger window would pack
- * a little better, but spread neighbours, which often die together, over
- * more blocks, so that they leave holes instead of free blocks.
+ * Small objects wait in a window of about 64 until it is full.  Then they are
+ * put into blocks, the largest first, each where it leaves the least room,
+ * which loses less than 2 % of the space.  A larger window would pack a
+ * little better.  But it would spread neighbours, which are often freed
+ * together, over more blocks, so that they leave holes instead of free
+ * blocks.
  */
 
 #include <config.h>
@@ -22,20 +23,20 @@
 #define WINDOW_OBJECTS 64
 #define WINDOW_BYTES (128 * 1024)
 
-/* Blocks with room that are kept from one window to the next. */
+/* Blocks with room left that are kept open from one window to the next. */
 #define OPEN_BLOCKS 16
 
-/* Objects of more than half a block, of which no two fit one, lie one
- * behind the other, as larger ones do: of real pages, compressed by lz4,
- * they are so many that a quarter of the space would be lost otherwise.
- * Many blocks together lose less, few are more easily found free.
+/* No two objects of more than half a block fit into one block.  They are put
+ * one behind the other, as larger objects are: lz4 makes so many of them from
+ * real pages that a quarter of the space would be lost otherwise.  A chain of
+ * many blocks loses less space; one of few blocks is easier to find free.
  */
 #define MEDIUM (BACKING_BLOCK / 2)
 #define MEDIUM_CHAIN_BLOCKS 4
 #define CHAIN_BLOCKS 16
 
-/* As the smallest objects have 32 bytes, a few times more than there
- * will be.
+/* The number of objects that a batch has room for: one for so many bytes.
+ * Smaller objects exist, from 32 bytes on, but are rare.
  */
 #define BYTES_PER_OBJECT 256
 
@@ -63,14 +64,14 @@ struct backing_batch {
   uint32_t block_max, object_max;
 
   char *data;                   /* of the blocks */
-  uint32_t blocks;              /* that are begun */
-  uint32_t last_extent;         /* where the last of them began */
+  uint32_t blocks;              /* in use */
+  uint32_t last_extent;         /* where the last extent begins */
   uint16_t *extents;            /* by block; see space_choose */
   uint32_t *places;
   struct io_run *runs;     /* as they are written */
   struct batch_object *objects;
   uint32_t count;
-  bool flushed;                 /* the places are taken */
+  bool flushed;                 /* the places are chosen and claimed */
 
   char *window_data;
   uint32_t window_used;
@@ -80,9 +81,9 @@ struct backing_batch {
   uint32_t open_count;
 };
 
-/* ---- making ---- */
+/* ---- allocation ---- */
 
-/* The next BYTES of the memory at BASE, or NULL when there is none yet. */
+/* The next BYTES of the memory at BASE, or NULL if BASE is NULL. */
 static void *
 next_part (char *base, size_t *at, size_t bytes)
 {
@@ -92,7 +93,9 @@ next_part (char *base, size_t *at, size_t bytes)
   return part;
 }
 
-/* Lay out the memory behind BASE, which is NULL to learn its size. */
+/* Lay out the memory at BASE, or at NULL to calculate its size, which is
+ * returned.
+ */
 static size_t
 lay_out (struct backing_batch *t, char *base)
 {
@@ -107,7 +110,7 @@ lay_out (struct backing_batch *t, char *base)
   return align_up (at, OS_PAGE_SIZE);
 }
 
-/* Of a batch with room for BYTES. */
+/* The sizes of a batch with room for BYTES. */
 static struct backing_batch
 layout_of (uint32_t bytes)
 {
@@ -178,7 +181,7 @@ backing_batch_reset (struct backing_batch *t)
 
 /* ---- packing ---- */
 
-/* Begin an extent of N blocks; returns its first. */
+/* Begin an extent of N blocks; returns its first block. */
 static uint32_t
 begin_blocks (struct backing_batch *t, uint32_t n)
 {
@@ -198,7 +201,7 @@ open_block (struct backing_batch *t, uint32_t block, uint32_t used)
   t->open[t->open_count++] = (struct open_block) { block, used };
 }
 
-/* The open block in which SIZE bytes leave least room. */
+/* The open block in which SIZE bytes leave the least room, or a new one. */
 static struct open_block *
 best_block (struct backing_batch *t, uint32_t size)
 {
@@ -235,7 +238,7 @@ emptiest_first (const void *a, const void *b)
   return x->block < y->block ? -1 : 1;
 }
 
-/* Of the open blocks keep the emptiest, for what comes next. */
+/* Keep only the emptiest of the open blocks, for the next objects. */
 static void
 close_blocks (struct backing_batch *t)
 {
@@ -263,15 +266,15 @@ pack_window (struct backing_batch *t)
             w->size);
     o->used += w->size;
   }
-  /* Nothing of an earlier batch goes along. */
+  /* Don't write bytes of an earlier batch. */
   for (uint32_t i = 0; i < t->open_count; ++i)
     clear_tail (t, &t->open[i]);
   close_blocks (t);
   t->window_used = t->window_count = 0;
 }
 
-/* Blocks that the window may still need: at most one of them is less
- * than half full, and one object may come when the others are packed.
+/* Blocks that the window may still need.  At most one of its blocks is less
+ * than half full, and one more object may come after the others are packed.
  */
 static uint32_t
 window_blocks (const struct backing_batch *t, uint32_t more_objects,
@@ -303,9 +306,9 @@ add_small (struct backing_batch *t, const void *object, uint32_t length)
   return 0;
 }
 
-/* The last block, if there is room left in it and an object that begins
- * there, of LENGTH bytes, makes no longer extent than may be: runs of so
- * many free blocks must be found.  Else a new one.
+/* The last block, if an object of LENGTH bytes may begin there: there must be
+ * room left in it, and the extent must not become longer than the maximum,
+ * since a run of so many free blocks must be found.  Otherwise a new block.
  */
 static struct open_block
 last_block (struct backing_batch *t, uint32_t length)
@@ -321,7 +324,7 @@ last_block (struct backing_batch *t, uint32_t length)
   return none;
 }
 
-/* Let the last extent reach N blocks from BLOCK on, or begin one there. */
+/* Extend the last extent to N blocks from BLOCK on, or begin a new one. */
 static void
 extend_blocks (struct backing_batch *t, uint32_t block, uint32_t n)
 {
@@ -391,8 +394,8 @@ backing_batch_add (struct backing_batch *t, const void *object,
 
 /* ---- writing ---- */
 
-/* Write the blocks, those at once that lie side by side in the file,
- * too.
+/* Write the blocks.  Those that lie side by side in the file, too, become one
+ * run.
  */
 static int
 write_runs (struct backing_batch *t, bool *unsure)
@@ -418,7 +421,7 @@ write_runs (struct backing_batch *t, bool *unsure)
   return b->kind->write (b, t->runs, count, unsure);
 }
 
-/* From here on, what was in these blocks before is no longer valid. */
+/* After this, the previous content of these blocks is no longer valid. */
 static void
 set_sums (struct backing_batch *t)
 {
@@ -428,9 +431,8 @@ set_sums (struct backing_batch *t)
                 t->data + (size_t) i * BACKING_BLOCK);
 }
 
-/* What was asked for may still be done, and that must not hit what is
- * written to these blocks later: they stay unused until the slots are
- * added up again.
+/* The write may still be executed, and must not overwrite what these blocks
+ * get later: they stay unused until the next attach.
  */
 static void
 pin_blocks (struct backing_batch *t)
@@ -481,7 +483,7 @@ backing_flush (struct backing_batch *t)
     set_sums (t);
     err = write_runs (t, &unsure) == -1 ? errno : 0;
   }
-  if (unsure)                   /* perhaps of one half of a mirror only */
+  if (unsure)                   /* perhaps only of one replica */
     pin_blocks (t);
   if (err != 0) {
     backing_batch_reset (t);

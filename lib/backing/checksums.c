@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The checksums of blocks (backing.h).
  *
- * They are read while others are set, but never those of the same block: a
- * block is written only after all who may read it have left.  They lie in a
- * mapping of the pool file, where a store is all it takes to outlive the
+ * A checksum is never set while a reader compares it: a block is written only
+ * after all readers that may have seen it have ended.  Checksums lie in a
+ * mapping of the pool file, so that a plain store makes them outlive the
  * process.
  */
 
@@ -20,7 +20,7 @@
 _Static_assert (BACKING_SIZE_MAX / BACKING_BLOCK * sizeof (uint32_t)
                 <= BACKING_SUMS_SIZE, "room for all blocks");
 
-/* 0 stands for one that is not known. */
+/* 0 stands for an unknown checksum. */
 static uint32_t
 sum_of (const void *content)
 {

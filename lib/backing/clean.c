@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* When to clean, and which blocks.
  *
- * Moving what is alive in a block that is alive to the part F wins the
- * part 1-F, so the emptiest blocks come first, and the longer one waits
- * the emptier they are: space is traded for writes.  Simulated, with
- * objects of 200 to 3800 bytes, 1200 on average, and with the packing of
- * batch.c, bytes written for each byte of new objects are
+ * Cleaning a block of which the part F is alive writes F and frees 1-F.  So
+ * the emptiest blocks are cleaned first.  The longer cleaning waits, the
+ * emptier they are: space is traded for writes.  Simulated, with objects of
+ * 200 to 3800 bytes, 1200 on average, and with the packing of batch.c, the
+ * bytes written for each byte of new objects are
  *
  *   used : alive                         1.15   1.20   1.25   1.30
  *   pages die at random                  1.80   1.62   1.49   1.39
  *   80 % of the deaths in 20 % of them   1.99   1.83   1.70   1.60
  *   neighbours die together              1.01 at 1.04: nothing to clean
  *
- * Where death is random, few objects a block set the limit.  Three of
- * the same size: a block spends 1/3 of a life whole, then 1/2 with two
- * alive; cleaned when one is left, it costs 1.5 bytes a byte and is 0.8
- * alive on average, 1.25 : 1; cleaned earlier, the writes double.
+ * Where pages die at random, the small number of objects in a block sets the
+ * limit.  Take three objects of the same size: a block is whole for 1/3 of an
+ * object's lifetime, then has two alive for 1/2.  Cleaned when one is left,
+ * it costs 1.5 bytes written for each byte, and is alive to 0.8 on average,
+ * so used : alive is 1.25.  Cleaned earlier, the writes double.
  */
 
 #include <config.h>
@@ -23,20 +24,21 @@
 #include "backing.h"
 #include "internal.h"
 
-/* Percent of what is alive that may be used: where cleaning begins, and
- * to where it goes.
+/* Used bytes in percent of live ones: cleaning begins above the first number
+ * and ends at the second.
  */
 #define BEGIN 115
 #define GOAL 113
 
-/* The same when there was no room for a batch. */
+/* The same after a batch found no room. */
 #define FULL_BEGIN 108
 #define FULL_GOAL 106
 
-/* Blocks that don't matter: a store of a few pages need not be clean. */
+/* Blocks that may be used in excess: a file of a few pages need not be clean.
+ */
 #define SLACK 64
 
-/* A block that is alive beyond this is not worth the writing. */
+/* A block with more live units than this is not worth cleaning. */
 #define LIVE_MAX (BLOCK_UNITS * 9 / 10)
 
 static bool
@@ -45,7 +47,7 @@ is_full (const struct backing *b)
   return atomic_load (&b->state) == BACKING_FULL;
 }
 
-/* Units of used blocks above PERCENT of those alive; or 0. */
+/* Units of used blocks above PERCENT of the live units; or 0. */
 static uint64_t
 excess (const struct backing *b, unsigned percent)
 {
@@ -63,7 +65,7 @@ backing_needs_cleaning (const struct backing *b)
   return excess (b, BEGIN) > (uint64_t) SLACK * BLOCK_UNITS;
 }
 
-/* How many blocks there are of each number of units alive. */
+/* Count the blocks by their number of live units. */
 static void
 count_blocks (const struct backing *b, uint32_t counts[LIVE_MAX + 1])
 {
@@ -77,7 +79,9 @@ count_blocks (const struct backing *b, uint32_t counts[LIVE_MAX + 1])
   }
 }
 
-/* Reduce COUNTS to the emptiest blocks that make up for EXCESS. */
+/* Reduce COUNTS to the emptiest blocks that free NEEDED units, with at most
+ * MAX_UNITS live ones.
+ */
 static void
 keep_emptiest (uint32_t counts[LIVE_MAX + 1], uint64_t needed,
                uint64_t max_units)
@@ -87,7 +91,7 @@ keep_emptiest (uint32_t counts[LIVE_MAX + 1], uint64_t needed,
                       MIN (div_up (needed, BLOCK_UNITS - live),
                            max_units / live));
 
-    /* Once one did not fit, none that is fuller will do. */
+    /* If MAX_UNITS left out one of these, leave out all fuller blocks. */
     if (n < counts[live] && max_units / live < counts[live])
       max_units = n * live;
     counts[live] = (uint32_t) n;

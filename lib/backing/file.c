@@ -26,7 +26,7 @@ open_path (const char *path)
 {
   struct stat st;
 
-  /* A device that is mounted, or part of an array, is busy. */
+  /* O_EXCL fails for a device that is mounted, or part of an array. */
   if (stat (path, &st) == 0 && S_ISBLK (st.st_mode))
     return open (path, O_RDWR | O_EXCL | O_CLOEXEC);
   return open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
@@ -56,8 +56,8 @@ check_file (struct backing *b, const struct backing_options *o,
                               : -1;
 }
 
-/* Not on every file system; where it is there, memory is not filled with
- * what was just moved out of it.
+/* Use O_DIRECT if the file system has it: then the page cache is not filled
+ * with what was just moved out of memory.
  */
 static void
 try_direct (struct backing *b)
@@ -93,7 +93,9 @@ file_open (struct backing *b, const struct backing_options *o, uint64_t *size,
   return 0;
 }
 
-/* What lies beyond the end is lost, also when the file grows again. */
+/* Has another program made the file shorter?  Then what was beyond the new end
+ * is lost, even if the file grows again.
+ */
 static bool
 is_truncated (const struct backing *b)
 {
@@ -120,9 +122,11 @@ file_close (struct backing *b)
 
 /* ---- reading ---- */
 
-/* The file system took O_DIRECT at open but not here. */
+/* Turn O_DIRECT off, for a file system that accepts it at open but not for a
+ * read or write.  Returns false if it was off.
+ */
 static bool
-becomes_buffered (struct backing *b)
+turn_off_direct (struct backing *b)
 {
   int flags = fcntl (b->fd, F_GETFL);
 
@@ -147,7 +151,7 @@ file_read (struct backing *b, void *buf, size_t len, uint64_t offset,
       continue;
     if (r >= 0)
       errno = EIO;
-    if (errno != EINTR && !(errno == EINVAL && becomes_buffered (b)))
+    if (errno != EINTR && !(errno == EINVAL && turn_off_direct (b)))
       return -1;
   }
   return 0;
@@ -166,15 +170,15 @@ write_run (struct backing *b, const void *buf, size_t len, uint64_t offset)
 
     if (r > 0) {
       atomic_fetch_add (&b->counters.write_bytes, (uint64_t) r);
-      /* O_DIRECT goes on at a block only. */
+      /* O_DIRECT can continue only at a block. */
       done = done + (size_t) r == len
         ? len : align_down (done + (size_t) r, BACKING_BLOCK);
     }
     if (r >= BACKING_BLOCK || done == len
         || (r == -1 && (errno == EINTR
-                        || (errno == EINVAL && becomes_buffered (b)))))
+                        || (errno == EINVAL && turn_off_direct (b)))))
       continue;
-    /* What does not take a whole block is full, too. */
+    /* A file system that does not take a whole block is full, too. */
     if (r >= 0 || errno == EDQUOT || errno == EFBIG)
       errno = ENOSPC;
     return -1;
@@ -187,7 +191,7 @@ file_write (struct backing *b, const struct io_run *runs,
             unsigned count, bool *unsure)
 {
   *unsure = false;
-  /* These writes may make it longer again. */
+  /* Check now: these writes may make the file longer again. */
   if (is_truncated (b))
     atomic_store (&b->truncated, true);
   for (unsigned i = 0; i < count; ++i) {
@@ -217,7 +221,7 @@ file_cut (struct backing *b, uint64_t end)
     return 0;
   if (fstat (b->fd, &st) == -1)
     return -1;
-  /* In this order: our own cut is not taken for another program's. */
+  /* In this order, so that our own cut is not taken for another program's. */
   if (is_truncated (b))
     atomic_store (&b->truncated, true);
   atomic_store (&b->file_end, MIN (b->file_end, end));
@@ -234,9 +238,9 @@ file_space (const struct backing *b)
   return (uint64_t) st.st_blocks * 512;
 }
 
-/* What slots name was written by a predecessor. */
+/* Attach: an earlier process wrote all blocks that slots name. */
 static void
-find_end (struct backing *b)
+set_file_end (struct backing *b)
 {
   uint32_t block = b->high_water;
 
@@ -245,7 +249,7 @@ find_end (struct backing *b)
   b->file_end = (uint64_t) block * BACKING_BLOCK;
 }
 
-/* Where the file system does not tell, all of the file counts. */
+/* A file system that has no SEEK_HOLE reports all of the file as data. */
 static void
 file_find_space (struct backing *b)
 {
@@ -254,7 +258,7 @@ file_find_space (struct backing *b)
 
   if (b->is_device)
     return;
-  find_end (b);
+  set_file_end (b);
   while ((uint64_t) data < end) {
     data = lseek (b->fd, data, SEEK_DATA);
     if (data == -1 || (uint64_t) data >= end)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The first block of a backing file: whose it is. */
+/* The first block of a backing file: which pool it belongs to. */
 
 #include <config.h>
 
@@ -20,7 +20,7 @@
 
 struct header {
   uint64_t magic;
-  uint64_t sum;                 /* of what follows */
+  uint64_t sum;                 /* of all that follows */
   uint32_t version;
   uint32_t page_size;
   uint8_t id[BACKING_ID_SIZE];
@@ -37,11 +37,11 @@ header_sum (const struct header *h)
                       sizeof *h - offsetof (struct header, version));
 }
 
-/* A block is bytes, at any address: its header is copied, and not looked at
- * where it is.
+/* A block may be at any address, so its header is copied before its fields
+ * are read.
  */
 static struct header
-header_of (const void *block)
+copy_header (const void *block)
 {
   struct header h;
 
@@ -52,7 +52,7 @@ header_of (const void *block)
 const uint8_t *
 header_id (const void *block)
 {
-  const struct header h = header_of (block);
+  const struct header h = copy_header (block);
 
   return h.magic == HEADER_MAGIC && h.sum == header_sum (&h)
     && h.version == HEADER_VERSION
@@ -62,7 +62,7 @@ header_id (const void *block)
 bool
 header_is_of (const void *block, const struct backing_options *o)
 {
-  const struct header h = header_of (block);
+  const struct header h = copy_header (block);
 
   return h.page_size == o->page_size
     && memcmp (h.pool_id, o->pool_id, BACKING_ID_SIZE) == 0;
@@ -71,7 +71,7 @@ header_is_of (const void *block, const struct backing_options *o)
 bool
 header_is_needed (const void *block, const struct backing_options *o)
 {
-  const struct header h = header_of (block);
+  const struct header h = copy_header (block);
   uint8_t boot_id[OS_BOOT_ID_SIZE];
 
   os_boot_id (boot_id);

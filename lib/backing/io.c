@@ -8,30 +8,30 @@
 #include "backing.h"
 #include "internal.h"
 
-/* A device that fails is asked again after a second, then less and less
- * often.
+/* Milliseconds after which a backing file that failed is written to again:
+ * more each time.
  */
 #define RETRY_MIN 1000
 #define RETRY_MAX 60000
 
-/* How long to sleep between looks at the readers: less than a read. */
+/* Time between two looks at the readers: shorter than a read. */
 #define READERS_POLL_NSEC 50000
 
-/* How long to look at those of an export, in milliseconds: when it is away
- * they wait for it to come back, and nothing is to wait for them.
+/* Milliseconds to wait for readers of an export: while it is away they wait
+ * for it to come back, and no other thread may wait for them.
  */
 #define READERS_WAIT 2000
 
 /* ---- readers ----
  *
- * A reader counts itself under the phase of that moment.  To wait for
- * all, the phase is turned, so that the old count can only fall, and the
- * old count waited for; and once more, since a reader may have looked at
- * the phase just before it was turned and counted itself afterwards.
+ * A reader counts itself under the current phase.  To wait for all readers,
+ * the phase is changed, so that the old count can only fall, and the old
+ * count is waited for.  This is done twice, since a reader may have read the
+ * phase just before it was changed and have counted itself afterwards.
  *
- * That a reader which saw a slot is seen here needs no fence: it counted
- * itself before it took the slot's lock, and who changed the slot took
- * that lock later, then released the block.
+ * No fence is needed to see here a reader that saw a slot: it counted itself
+ * before it took the slot's lock, and the thread that changed the slot took
+ * that lock later, and then released the block.
  */
 
 unsigned
@@ -55,8 +55,8 @@ io_wait_for_readers (struct backing *b)
   const struct timespec pause = { .tv_nsec = READERS_POLL_NSEC };
   uint64_t until = b->io->now () + READERS_WAIT;
 
-  /* Who gives up at either turn has only turned the phase, to which the
-   * next one makes no difference.
+  /* To return early in either turn is safe: it has only changed the phase,
+   * and the next call makes both turns again.
    */
   for (unsigned turn = 0; turn < 2; ++turn) {
     unsigned old = atomic_fetch_add (&b->phase, 1) & 1;
@@ -74,12 +74,12 @@ io_wait_for_readers (struct backing *b)
 
 /* ---- reading ---- */
 
-/* The blocks of an object were read: where it is in BUF, if they are at LEAST
- * so good, or NULL with errno EUCLEAN.
+/* BUF has the blocks of an object.  Returns where the object is in BUF if
+ * their checksums match at LEAST so well, or NULL with errno EUCLEAN.
  */
 static void *
-verify (struct backing *b, uint64_t offset, uint32_t length, void *buf,
-        enum sums_match least)
+verify_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
+               enum sums_match least)
 {
   uint64_t start = align_down (offset, BACKING_BLOCK);
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
@@ -104,7 +104,7 @@ read_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
     return NULL;
   }
   atomic_fetch_add (&b->counters.reads, 1);
-  return verify (b, offset, length, buf, SUMS_UNKNOWN);
+  return verify_object (b, offset, length, buf, SUMS_UNKNOWN);
 }
 
 void *
@@ -135,8 +135,8 @@ backing_read_replica (struct backing *b, unsigned n, uint64_t offset,
   r = b->kind->read_replica (b, n, buf, end - start, start, patient);
   if (r == -1)
     return NULL;
-  return verify (b, offset, length, buf,
-                 r == 1 ? SUMS_MATCH : SUMS_UNKNOWN);
+  return verify_object (b, offset, length, buf,
+                        r == 1 ? SUMS_MATCH : SUMS_UNKNOWN);
 }
 
 void
@@ -145,7 +145,7 @@ backing_mark_corrupt (struct backing *b, unsigned n, uint64_t offset)
   b->kind->mark_corrupt (b, n, align_down (offset, BACKING_BLOCK));
 }
 
-/* ---- how it went ---- */
+/* ---- state ---- */
 
 void
 io_set_result (struct backing *b, int err, bool tried)
@@ -163,9 +163,8 @@ io_set_result (struct backing *b, int err, bool tried)
   b->retry_at = b->io->now () + b->retry_delay;
 }
 
-/* BACKING_OK: it can be reached, as it can when BACKING_TRUNCATED. */
 static enum backing_state
-reach (const struct backing *b)
+connection_state (const struct backing *b)
 {
   return b->kind->state ? b->kind->state (b) : BACKING_OK;
 }
@@ -173,7 +172,7 @@ reach (const struct backing *b)
 bool
 backing_may_write (const struct backing *b)
 {
-  enum backing_state state = reach (b);
+  enum backing_state state = connection_state (b);
 
   return (b->retry_delay == 0 || b->io->now () >= b->retry_at)
     && (state == BACKING_OK || state == BACKING_TRUNCATED);
@@ -182,7 +181,7 @@ backing_may_write (const struct backing *b)
 enum backing_state
 backing_get_state (const struct backing *b, int *error)
 {
-  enum backing_state state = reach (b);
+  enum backing_state state = connection_state (b);
   struct backing_replica replica;
 
   *error = atomic_load (&b->error);

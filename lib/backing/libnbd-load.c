@@ -9,23 +9,23 @@
 
 #include "libnbd-load.h"
 
-/* Its name says which functions it has, and never changes otherwise. */
+/* The version of the ABI is part of the name. */
 #define LIBRARY "libnbd.so.0"
 
 struct libnbd libnbd;
 
-static char missing[256];       /* why it can't be used, or empty */
+static char problem[256];       /* why it can't be used, or empty */
 
 static void
-load (void)
+load_libnbd (void)
 {
   void *library = dlopen (LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
 #define LOAD(name)                                                      \
   if (library)                                                          \
     libnbd.name = (typeof (libnbd.name)) dlsym (library, "nbd_" #name); \
-  if (!libnbd.name && !missing[0])                                      \
-    snprintf (missing, sizeof missing, "%s", dlerror ());
+  if (!libnbd.name && !problem[0])                                      \
+    snprintf (problem, sizeof problem, "%s", dlerror ());
   LIBNBD_FUNCTIONS (LOAD)
 #undef LOAD
 }
@@ -33,9 +33,9 @@ load (void)
 const char *
 libnbd_load (void)
 {
-  /* Another far end's threads may be using it. */
+  /* Threads of another NBD client may be using it already. */
   static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-  pthread_once (&once, load);
-  return missing[0] ? missing : NULL;
+  pthread_once (&once, load_libnbd);
+  return problem[0] ? problem : NULL;
 }

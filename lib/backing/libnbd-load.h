@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libnbd, loaded when it is needed: it brings libraries of 30 MB with it,
- * which a server of swap would have locked in memory for nothing.
+/* libnbd, which is loaded only when it is needed: it needs libraries of 30 MB,
+ * which a server of swap without a remote backing file would have locked in
+ * memory for nothing.
  */
 
 #ifndef NBDZRAM_BACKING_LIBNBD_LOAD_H
@@ -10,7 +11,7 @@
 
 #include <libnbd.h>
 
-/* What is used of it. */
+/* The functions that are used, without their prefix "nbd_". */
 #define LIBNBD_FUNCTIONS(F)                                             \
   F (aio_connect_uri) F (aio_get_direction) F (aio_get_fd)              \
   F (aio_is_closed) F (aio_is_connecting) F (aio_is_dead)               \
@@ -27,10 +28,12 @@ struct libnbd {
 #undef LIBNBD_MEMBER
 };
 
-/* Valid once libnbd_load has succeeded; it stays loaded, and as it is. */
+/* Valid and constant after libnbd_load has succeeded. */
 extern struct libnbd libnbd;
 
-/* Load it, the first time.  NULL, or why it can't be used: one line. */
+/* Load libnbd at the first call.  Returns NULL, or why it can't be used, one
+ * line.  By any thread.
+ */
 const char *libnbd_load (void);
 
 #endif /* NBDZRAM_BACKING_LIBNBD_LOAD_H */

@@ -135,7 +135,7 @@ nbd_count (const struct backing *b, struct backing_stats *st)
 
 const struct backing_kind backing_nbd = {
   .open = nbd_open,
-  .rest = nbd_disconnect,
+  .disconnect = nbd_disconnect,
   .start = nbd_start,
   .close = nbd_close,
   .read = nbd_read,

@@ -364,7 +364,7 @@ replicated_get_replica (const struct backing *b, unsigned n,
 const struct backing_kind backing_replicated = {
   .open = replicated_open,
   .settle = replicated_settle,
-  .rest = replicated_disconnect,
+  .disconnect = replicated_disconnect,
   .start = replicated_start,
   .close = replicated_close,
   .read = replicated_read,

@@ -9,11 +9,11 @@
 #include "backing.h"
 #include "internal.h"
 
-/* Free blocks side by side that are worth a write of their own. */
+/* The number of adjacent free blocks that is worth a write of its own. */
 #define LONG_RUN 16
 
-/* Blocks that only cleaning may use, and the part of a small file that
- * they are: without, a full file could never be cleaned.
+/* Blocks that only cleaning may use, and their part of a small file: without
+ * them, a full file could never be cleaned.
  */
 #define RESERVE 256
 #define RESERVE_PART 16
@@ -36,8 +36,9 @@ resident_bytes (const struct backing *b, uint32_t high_water)
     + sums_bytes (b, high_water);
 }
 
-/* What GROUP_BLOCKS more can take.  So much is kept back, since memory is
- * written back when there is none left, and that must not take any.
+/* Bytes that GROUP_BLOCKS more can take.  So much of the budget is held in
+ * reserve: pages are written back when no memory is left, and that must not
+ * need any.
  */
 static uint64_t
 spare_bytes (const struct backing *b)
@@ -82,11 +83,11 @@ groups_size (const struct backing *b)
   return align_up (groups_of (b->blocks) * sizeof (uint16_t), OS_PAGE_SIZE);
 }
 
-/* Take MORE bytes from the budget, or else from what is kept back, which is
- * put in *SPARE.
+/* Take MORE bytes from the budget, or else from the reserve; *SPARE is set to
+ * the bytes from there.
  */
 static int
-take_room (struct backing *b, uint64_t more, bool force, uint64_t *spare)
+take_memory (struct backing *b, uint64_t more, bool force, uint64_t *spare)
 {
   *spare = 0;
   if (force)
@@ -108,7 +109,7 @@ space_raise (struct backing *b, uint32_t high_water, bool force)
   if (high_water <= b->high_water)
     return 0;
   more = resident_bytes (b, high_water) - resident_bytes (b, b->high_water);
-  if (take_room (b, more, force, &spare) == -1)
+  if (take_memory (b, more, force, &spare) == -1)
     return -1;
   if (sums_populate (b, b->high_water, high_water) == -1) {
     b->spare += spare;
@@ -190,11 +191,11 @@ space_bound (struct backing *b, uint64_t size)
 
 /* ---- claims ---- */
 
-/* What LIVE adds to live_units: a block of which several slots name the
- * same bytes holds no more than others.
+/* What LIVE adds to live_units: a block can't have more bytes alive than it
+ * has, even if several slots name the same ones.
  */
 static uint64_t
-counted (uint16_t live)
+capped_units (uint16_t live)
 {
   return MIN (live, BLOCK_UNITS);
 }
@@ -211,7 +212,7 @@ block_claim (struct backing *b, uint32_t block, uint32_t units)
     new = (uint16_t) MIN (old + units, LIVE_PINNED);
   } while (!atomic_compare_exchange_weak (&b->live[block], &old, new));
 
-  atomic_fetch_add (&b->live_units, counted (new) - counted (old));
+  atomic_fetch_add (&b->live_units, capped_units (new) - capped_units (old));
   if (old == 0) {
     atomic_fetch_add (&b->group_used[block / GROUP_BLOCKS], 1);
     atomic_fetch_add (&b->used, 1);
@@ -225,13 +226,13 @@ block_release (struct backing *b, uint32_t block, uint32_t units)
   uint16_t new;
 
   do {
-    /* A block that is free already stays so: there is nothing in it. */
+    /* A block that is free already stays free. */
     if (old == LIVE_PINNED || old == 0)
       return;
     new = (uint16_t) (old >= units ? old - units : LIVE_PINNED);
   } while (!atomic_compare_exchange_weak (&b->live[block], &old, new));
 
-  atomic_fetch_add (&b->live_units, counted (new) - counted (old));
+  atomic_fetch_add (&b->live_units, capped_units (new) - capped_units (old));
   if (new == 0) {
     atomic_fetch_sub (&b->group_used[block / GROUP_BLOCKS], 1);
     atomic_fetch_sub (&b->used, 1);
@@ -264,7 +265,7 @@ backing_claim (struct backing *b, uint64_t offset, uint32_t length,
   uint32_t first = (uint32_t) (offset / BACKING_BLOCK);
   uint32_t last = (uint32_t) ((offset + length - 1) / BACKING_BLOCK);
 
-  /* Only at attach: else the blocks were written before. */
+  /* Only at attach: otherwise the blocks were written, and are below it. */
   if (last >= b->high_water)
     space_raise_to (b, last + 1);
   for (uint32_t block = first; block <= last; ++block)
@@ -284,8 +285,8 @@ backing_release (struct backing *b, uint64_t offset, uint32_t length,
 
 /* ---- free blocks ---- */
 
-/* What is still to be placed. */
-struct choice {
+/* The blocks of a batch, some of which are still to be placed. */
+struct placement {
   const uint16_t *extents;
   uint32_t *places;
   uint32_t count, placed;
@@ -294,7 +295,8 @@ struct choice {
 };
 
 static void
-put_extent (struct backing *b, struct choice *c, uint32_t i, uint32_t block)
+place_extent (struct backing *b, struct placement *c, uint32_t i,
+              uint32_t block)
 {
   for (uint32_t k = 0; k < c->extents[i]; ++k) {
     c->places[i + k] = block + k;
@@ -306,7 +308,7 @@ put_extent (struct backing *b, struct choice *c, uint32_t i, uint32_t block)
 
 /* Fill LEN free blocks from BLOCK on, with extents in their order. */
 static void
-fill_run (struct backing *b, struct choice *c, uint32_t block, uint32_t len)
+fill_run (struct backing *b, struct placement *c, uint32_t block, uint32_t len)
 {
   while (c->first < c->count && c->places[c->first] != 0)
     ++c->first;
@@ -315,7 +317,7 @@ fill_run (struct backing *b, struct choice *c, uint32_t block, uint32_t len)
         && c->extents[i] <= c->max - c->placed) {
       uint16_t n = c->extents[i];
 
-      put_extent (b, c, i, block);
+      place_extent (b, c, i, block);
       block += n;
       len -= n;
     }
@@ -323,7 +325,7 @@ fill_run (struct backing *b, struct choice *c, uint32_t block, uint32_t len)
 
 /* Fill the runs of at least MIN_RUN blocks that lie in one group. */
 static void
-fill_group (struct backing *b, struct choice *c, uint32_t group,
+fill_group (struct backing *b, struct placement *c, uint32_t group,
             uint32_t min_run)
 {
   uint32_t block = group * GROUP_BLOCKS;
@@ -343,9 +345,9 @@ fill_group (struct backing *b, struct choice *c, uint32_t group,
   }
 }
 
-/* Once through all groups, from where the last blocks were found. */
+/* Visit all groups once, beginning where the last blocks were found. */
 static void
-fill_runs (struct backing *b, struct choice *c, uint32_t min_run)
+fill_runs (struct backing *b, struct placement *c, uint32_t min_run)
 {
   uint32_t groups = groups_of (MIN (b->limit, b->high_water));
   uint32_t from = b->cursor < groups ? b->cursor : 0;
@@ -356,9 +358,9 @@ fill_runs (struct backing *b, struct choice *c, uint32_t min_run)
   }
 }
 
-/* Use blocks that were never used. */
+/* Fill blocks that were never used. */
 static void
-fill_new (struct backing *b, struct choice *c)
+fill_new (struct backing *b, struct placement *c)
 {
   while (c->placed < c->max && b->high_water < b->limit) {
     uint32_t group = b->high_water / GROUP_BLOCKS;
@@ -370,9 +372,9 @@ fill_new (struct backing *b, struct choice *c)
   }
 }
 
-/* How many blocks may be taken now. */
+/* How many blocks may be used now. */
 static uint32_t
-available (const struct backing *b, bool cleaning)
+available_blocks (const struct backing *b, bool cleaning)
 {
   uint32_t reserve = cleaning ? 0 : MIN (RESERVE, b->limit / RESERVE_PART);
   uint32_t taken = b->used + reserve;
@@ -384,9 +386,9 @@ uint32_t
 space_choose (struct backing *b, const uint16_t *extents, uint32_t count,
               uint32_t *places, bool cleaning)
 {
-  struct choice c = {
+  struct placement c = {
     .extents = extents, .places = places, .count = count,
-    .max = MIN (count, available (b, cleaning)),
+    .max = MIN (count, available_blocks (b, cleaning)),
   };
 
   keep_spare (b);
@@ -396,8 +398,8 @@ space_choose (struct backing *b, const uint16_t *extents, uint32_t count,
     fill_runs (b, &c, MIN (LONG_RUN, count));
     b->no_long_runs = c.placed < c.max;
   }
-  /* New blocks give long runs but cost memory: as long as few of the
-   * others are free.
+  /* New blocks give long runs, but cost memory: use them only if few of the
+   * old blocks are free.
    */
   if (b->high_water - b->used < b->high_water / 8 + count)
     fill_new (b, &c);
@@ -417,14 +419,14 @@ space_set_backed (struct backing *b, uint32_t from, uint32_t to)
 }
 
 static int
-give_back (struct backing *b, uint32_t from, uint32_t to)
+give_back_run (struct backing *b, uint32_t from, uint32_t to)
 {
   bool unsure;
 
   if (b->kind->give_back (b, (uint64_t) from * BACKING_BLOCK,
                           (uint64_t) (to - from) * BACKING_BLOCK, &unsure)
       == -1) {
-    /* It may still happen, when something else is there. */
+    /* It may still be executed when something else is there. */
     for (uint32_t block = from; unsure && block < to; ++block)
       block_claim (b, block, LIVE_PINNED);
     return -1;
@@ -435,8 +437,8 @@ give_back (struct backing *b, uint32_t from, uint32_t to)
   return 0;
 }
 
-/* Blocks at once.  Where it is not known whether that was done, none of
- * them can be used again.
+/* Blocks that are given back at once.  If the result is unsure, none of them
+ * can be used again.
  */
 #define GIVE_BACK_MAX 8192
 
@@ -456,7 +458,7 @@ give_back_runs (struct backing *b, uint32_t min_run, uint32_t keep)
            && block_live (b, block - 1) == 0)
       --block;
     if (end > block && end - block >= min_run
-        && give_back (b, block, end) == -1)
+        && give_back_run (b, block, end) == -1)
       return -1;
     if (block == end)
       --block;
@@ -464,20 +466,20 @@ give_back_runs (struct backing *b, uint32_t min_run, uint32_t keep)
   return 0;
 }
 
-/* Give back the OS pages that hold bytes FROM to TO of an array, all of
- * them zero or of no more use, and nothing before.
+/* Give back the OS pages of bytes FROM to TO of an array, which are zero or no
+ * longer needed.  A page that begins before FROM is kept.
  */
 static int
-forget (void *array, size_t from, size_t to)
+give_back_array (void *array, size_t from, size_t to)
 {
   from = align_up (from, OS_PAGE_SIZE);
   to = align_up (to, OS_PAGE_SIZE);
   return from < to ? os_give_back ((char *) array + from, to - from) : 0;
 }
 
-/* Forget groups at the end in which nothing is. */
+/* Lower high_water to the last group that is in use. */
 static void
-lower (struct backing *b)
+lower_high_water (struct backing *b)
 {
   uint32_t group = groups_of (b->high_water), low;
 
@@ -488,19 +490,20 @@ lower (struct backing *b)
       || bits_find_set (b->backed, low, b->high_water) < b->high_water
       || io_wait_for_readers (b) == -1
       || sums_forget (b, low, b->high_water) == -1
-      || forget (b->live, low * sizeof (uint16_t),
-                 b->high_water * sizeof (uint16_t)) == -1
-      || forget (b->backed, low / 8, div_up (b->high_water, 8)) == -1
-      || forget (b->victims, low / 8, div_up (b->high_water, 8)) == -1
-      || forget (b->group_used, groups_of (low) * sizeof (uint16_t),
-                 groups_of (b->high_water) * sizeof (uint16_t)) == -1)
+      || give_back_array (b->live, low * sizeof (uint16_t),
+                          b->high_water * sizeof (uint16_t)) == -1
+      || give_back_array (b->backed, low / 8, div_up (b->high_water, 8)) == -1
+      || give_back_array (b->victims, low / 8, div_up (b->high_water, 8))
+         == -1
+      || give_back_array (b->group_used, groups_of (low) * sizeof (uint16_t),
+                          groups_of (b->high_water) * sizeof (uint16_t)) == -1)
     return;
   budget_give (b->budget,
                resident_bytes (b, b->high_water) - resident_bytes (b, low));
   b->high_water = low;
 }
 
-/* What lies behind the last block in use needs no holes. */
+/* Free the space behind the last block in use without making holes. */
 static void
 cut_end (struct backing *b)
 {
@@ -509,7 +512,7 @@ cut_end (struct backing *b)
   while (end > 1 && !bit_test (b->backed, end - 1)
          && block_live (b, (uint32_t) end - 1) == 0)
     --end;
-  b->kind->cut (b, end * BACKING_BLOCK); /* if not, it stays a hole */
+  b->kind->cut (b, end * BACKING_BLOCK); /* if that fails, holes stay */
 }
 
 void
@@ -523,10 +526,10 @@ backing_give_back (struct backing *b, uint64_t keep)
     give_back_runs (b, 1, blocks);
   if (!b->is_device)
     cut_end (b);
-  lower (b);
+  lower_high_water (b);
 }
 
-/* ---- what there is ---- */
+/* ---- statistics ---- */
 
 void
 backing_get_stats (const struct backing *b, struct backing_stats *st)
@@ -552,7 +555,7 @@ backing_check (const struct backing *b)
   for (uint32_t block = 0; block < b->high_water; ++block) {
     if (block % GROUP_BLOCKS == 0)
       in_group = 0;
-    units += counted (block_live (b, block));
+    units += capped_units (block_live (b, block));
     used += block_live (b, block) != 0;
     in_group += block_live (b, block) != 0;
     backed += bit_test (b->backed, block);
