@@ -13,8 +13,8 @@
 
 /* ---- one page ---- */
 
-/* Room for the object of SLOT elsewhere: if its zspage is being emptied
- * (SINK false), or lower in its zspage (SINK true).
+/* Allocate room for the object of SLOT elsewhere: with SINK, lower in its
+ * zspage; otherwise in another one, if its zspage is being emptied.
  */
 static bool
 find_new_place (struct device *d, slot_t slot, bool sink, uint64_t *offset)
@@ -33,7 +33,7 @@ find_new_place (struct device *d, slot_t slot, bool sink, uint64_t *offset)
   return found;
 }
 
-/* Another object of the same page that is not to move. */
+/* To find another object with the same content that is not to be moved. */
 struct twin {
   struct device *d;
   slot_t old;
@@ -49,9 +49,9 @@ is_twin (slot_t slot, void *opaque)
     && !object_is_isolated (objects, slot_offset (slot));
 }
 
-/* Several slots name the object of OLD, and nobody knows which: each is
- * moved when the walk comes to it, the first to a copy, the others to
- * the same copy, which dedup finds for them.
+/* Several slots name the object of OLD, and it is not known which.  Each is
+ * moved when the walk comes to it: the first one to a copy, the others to the
+ * same copy, which dedup finds for them.
  */
 static slot_t
 move_shared (struct device *d, slot_t old)
@@ -77,7 +77,9 @@ move_shared (struct device *d, slot_t old)
   return new;
 }
 
-/* Copy the object of OLD elsewhere.  Its slot for there, or SLOT_EMPTY. */
+/* Copy the object of OLD elsewhere.  Returns the slot that names the copy, or
+ * SLOT_EMPTY.
+ */
 static slot_t
 move_object (struct device *d, slot_t old, bool sink)
 {
@@ -96,7 +98,7 @@ move_object (struct device *d, slot_t old, bool sink)
   new = slot_moved (old, offset);
   if (pool->has_dedup && is_dedupable (old)
       && !dedup_move (&pool->dedup, slot_fingerprint (d, old), old, new)) {
-    /* Somebody has just begun to share it. */
+    /* Another page has just begun to share it. */
     free_object (d, new);
     return SLOT_EMPTY;
   }
@@ -124,9 +126,9 @@ compact_page (struct device *d, uint64_t index, bool sink)
 
 /* ---- one group ---- */
 
-/* The pages that share the group of SLOT, which that at INDEX does: in
- * SLOTS, by their place in the run of which FIRST is the first; the
- * others EMPTY.  The leaf is locked.  Returns the places.
+/* Find the pages of the group of SLOT among the GROUP_PAGES_MAX pages from
+ * FIRST on, and put their slots in SLOTS; the others become SLOT_EMPTY.  The
+ * leaf is locked.  Returns a bit for each place in the group.
  */
 static uint32_t
 find_members (struct device *d, uint64_t first, slot_t slot,
@@ -147,7 +149,9 @@ find_members (struct device *d, uint64_t first, slot_t slot,
   return places;
 }
 
-/* Move the group of SLOT, with all its pages, to OFFSET. */
+/* Move the group of SLOT, with all its pages, to OFFSET.  Returns their
+ * places.
+ */
 static uint32_t
 move_group (struct device *d, uint64_t first, slot_t slot, uint64_t offset)
 {
@@ -176,16 +180,18 @@ compact_group (struct device *d, uint64_t index, slot_t slot, bool sink)
     places = move_group (d, first, slot, offset);
   table_unlock_leaf (&d->table, leaf);
 
-  /* Whose slot let go before this may be about to clear its bit. */
+  /* A page that was detached before this may not have cleared its bit yet, so
+   * only the places that were moved are released.
+   */
   for (unsigned place = 0; place < GROUP_PAGES_MAX; ++place)
     if ((places >> place & 1) != 0)
       release_slot (d, group_slot (slot, place));
 }
 
-/* ---- a pass over all ---- */
+/* ---- a pass over all pages ---- */
 
-/* Is this slot's object one that this pass moves?  A guess that spares
- * the others their lock.
+/* Does this pass move the object of SLOT?  Checked without the lock, to take
+ * the lock only for candidates.
  */
 static bool
 is_candidate (struct pool *pool, slot_t slot, bool sink)
@@ -223,7 +229,7 @@ compact_devices (struct pool *pool, const struct job *job, bool sink)
 }
 
 static uint64_t
-committed (struct pool *pool)
+committed_bytes (struct pool *pool)
 {
   struct objects_stats st;
 
@@ -237,13 +243,13 @@ pool_compact (struct pool *pool, const struct job *job)
   uint64_t before, after;
 
   MAINTENANCE_FOR_SCOPE (pool);
-  before = committed (pool);
+  before = committed_bytes (pool);
   if (objects_isolate (&pool->objects) > 0)
     compact_devices (pool, job, false);
   compact_devices (pool, job, true);
   objects_compaction_done (&pool->objects);
   dictionaries_drop_unused (&pool->dictionaries);
-  after = committed (pool);
+  after = committed_bytes (pool);
 
   if (after >= before)
     return 0;

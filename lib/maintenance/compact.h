@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Compaction: objects of sparse zspages move together, and the memory
- * they leave goes back to the system.
+/* Compaction: objects of sparse zspages are moved together, and the memory
+ * that becomes free goes back to the system.
  */
 
 #ifndef NBDZRAM_MAINTENANCE_COMPACT_H
@@ -10,9 +10,9 @@
 
 #include "lib/store/walk.h"
 
-/* Compact all of the pool, or as much as JOB allows, while requests go
- * on, and drop the dictionaries that nobody needs.  Returns the bytes
- * that objects gave back.
+/* Compact all of the pool, or as much as JOB allows, while requests are
+ * served, and drop the dictionaries that no page needs.  Returns the bytes
+ * that were given back.
  */
 uint64_t pool_compact (struct pool *pool, const struct job *job);
 

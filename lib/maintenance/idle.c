@@ -17,7 +17,7 @@ mark_page (struct device *d, uint64_t index, slot_t slot, page_info info,
 
   LOCK_FOR_SCOPE (table_lock (&d->table, index));
 
-  /* Who wrote it meanwhile is no idler. */
+  /* It may have been accessed meanwhile. */
   if (table_get (&d->table, index) == slot
       && info_age (table_info (&d->table, index)) >= info_age (info)) {
     table_mark (&d->table, index, INFO_IDLE, 0);

@@ -17,11 +17,11 @@
 #include "reconfigure.h"
 #include "writeback.h"
 
-#define TICK_NS UINT64_C (1000000000)   /* between two looks at the pool:
-                                         * a second, as ages want it */
-#define SLICE_NS UINT64_C (2000000)     /* of work between two rests */
-#define YIELD_NS UINT64_C (1000000)     /* to let requests pass */
-#define YIELDS_MAX 8
+#define TICK_NS UINT64_C (1000000000)   /* between two looks at the pool: a
+                                         * second, the unit of ages */
+#define SLICE_NS UINT64_C (2000000)     /* of work between two sleeps */
+#define YIELD_NS UINT64_C (1000000)     /* of one pause for requests */
+#define YIELDS_MAX 8                    /* pauses, one after the other */
 
 /* ---- time ---- */
 
@@ -34,11 +34,11 @@ clock_ns (clockid_t clock)
   return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
-/* Sleep, unless it is time to stop, when it returns false, or somebody
- * waits for memory.
+/* Sleep for NS nanoseconds, or until a write waits for memory.  Returns false
+ * at once when the thread is to stop.
  */
 static bool
-rest (struct maintainer *m, uint64_t ns)
+sleep_for (struct maintainer *m, uint64_t ns)
 {
   uint64_t until = clock_ns (CLOCK_MONOTONIC) + ns;
   struct timespec ts = {
@@ -53,11 +53,11 @@ rest (struct maintainer *m, uint64_t ns)
   return !m->stop;
 }
 
-/* ---- within its share ---- */
+/* ---- the share of a processor ---- */
 
-/* Rest for as long as the share demands after what was done. */
+/* Sleep for as long as the share demands after the work that was done. */
 static bool
-pay_for_work (struct maintainer *m)
+sleep_for_share (struct maintainer *m)
 {
   uint64_t now = clock_ns (CLOCK_THREAD_CPUTIME_ID);
   uint64_t worked = now - m->worked_until;
@@ -68,7 +68,7 @@ pay_for_work (struct maintainer *m)
   maintainer_get_settings (m, &s);
   m->worked_until = now;
   atomic_store_explicit (&m->counters.cpu_ns, now, memory_order_relaxed);
-  return s.cpu >= 100 || rest (m, worked * (100 - s.cpu) / s.cpu);
+  return s.cpu >= 100 || sleep_for (m, worked * (100 - s.cpu) / s.cpu);
 }
 
 static bool
@@ -78,29 +78,29 @@ is_busy (struct maintainer *m)
 }
 
 static bool
-let_requests_pass (struct maintainer *m)
+yield_to_requests (struct maintainer *m)
 {
   for (int i = 0; i < YIELDS_MAX && is_busy (m); ++i)
-    if (!rest (m, YIELD_NS))
+    if (!sleep_for (m, YIELD_NS))
       return false;
   return true;
 }
 
-/* A user's command is not to wait for all the rests of a job, nor is a
- * write for memory: the job ends, and goes on another time.
+/* A job ends early, to be continued later, when a user's command or a write
+ * waits: they can't wait for all the sleeps of a job.
  */
 static bool
-go_on (void *opaque)
+may_go_on (void *opaque)
 {
   struct maintainer *m = opaque;
 
   return !maintenance_is_wanted (m->pool)
-    && !reclaim_is_wanted (&m->pool->reclaim) && pay_for_work (m)
-    && let_requests_pass (m);
+    && !reclaim_is_wanted (&m->pool->reclaim) && sleep_for_share (m)
+    && yield_to_requests (m);
 }
 
 static struct selection
-idle_for (uint64_t seconds)
+select_idle (uint64_t seconds)
 {
   return (struct selection) {
     .type = PAGES_IDLE,
@@ -110,7 +110,7 @@ idle_for (uint64_t seconds)
 
 /* ---- for writes that wait for memory ---- */
 
-/* What a round frees: so much of the limit, and at least so many bytes. */
+/* What one round frees: this part of the limit, but at least so many bytes. */
 #define ROUND_PART 16
 #define ROUND_BYTES MIB
 
@@ -129,14 +129,14 @@ needs_more (void *opaque)
   return m->pool->budget.used > m->goal && !is_stopped (m);
 }
 
-/* Write pages of SECONDS or older back until there is room.  Returns how
- * many went, or -1 when no more can.
+/* Write back pages that are SECONDS old or older until the goal is reached.
+ * Returns how many were written back, or -1 when no more can be.
  */
 static int64_t
 write_back_until_goal (struct maintainer *m, uint64_t seconds)
 {
   const struct job job = { needs_more, m };
-  struct selection which = seconds > 0 ? idle_for (seconds)
+  struct selection which = seconds > 0 ? select_idle (seconds)
                                        : select_type (PAGES_ALL);
   struct writeback_result r;
 
@@ -146,9 +146,9 @@ write_back_until_goal (struct maintainer *m, uint64_t seconds)
   return r.written > 0 ? (int64_t) r.written : -1;
 }
 
-/* The oldest first, as far as a few steps tell. */
+/* Write pages back, the oldest first, in a few steps of age. */
 static void
-make_room (struct maintainer *m)
+free_memory (struct maintainer *m)
 {
   struct budget *b = &m->pool->budget;
   uint64_t used = b->used, round = MAX (ROUND_BYTES, b->limit / ROUND_PART);
@@ -170,7 +170,7 @@ make_room (struct maintainer *m)
 
 /* Called by a write that waits. */
 static void
-wake (void *opaque)
+wake_maintainer (void *opaque)
 {
   struct maintainer *m = opaque;
 
@@ -178,11 +178,14 @@ wake (void *opaque)
   pthread_cond_signal (&m->wake);
 }
 
-/* With the policy off, all is left to the user. */
+/* With the policy off, writes don't wait for writeback, which is then the
+ * user's task.
+ */
 static void
 offer_reclaim (struct maintainer *m, bool on)
 {
-  reclaim_set (&m->pool->reclaim, on && m->pool->backing ? wake : NULL, m);
+  reclaim_set (&m->pool->reclaim, on && m->pool->backing ? wake_maintainer
+                                                         : NULL, m);
 }
 
 /* ---- jobs ---- */
@@ -197,7 +200,7 @@ maintainer_view (struct pool *pool, struct policy_view *v)
     .mem_used = pool->budget.used,
     .mem_limit = pool->budget.limit,
     .in_zspages = os.committed
-      /* Compaction is not to fight a reserve. */
+      /* A reserve is spare memory that compaction must not count as waste. */
       + (arena_has_reserve (&pool->arena)
          ? 0 : arena_spare_bytes (&pool->arena)),
     .in_objects = os.bytes,
@@ -211,10 +214,10 @@ maintainer_view (struct pool *pool, struct policy_view *v)
 }
 
 static void
-perform (struct pool *pool, const struct policy_decision *what,
-         const struct job *job)
+perform_action (struct pool *pool, const struct policy_decision *what,
+                const struct job *job)
 {
-  struct recompress_request req = { .which = idle_for (what->age) };
+  struct recompress_request req = { .which = select_idle (what->age) };
   struct recompress_result result;
   struct writeback_result written;
   uint64_t refreshed;
@@ -256,19 +259,19 @@ maintainer_step (struct pool *pool, struct policy *policy,
 
   maintainer_view (pool, &view);
   what = policy_decide (policy, s, &view, now);
-  perform (pool, &what, job);
+  perform_action (pool, &what, job);
   return what.action;
 }
 
-/* Everything that is due at this second.  Returns how long to rest.  A
- * mirror is mended with the policy off, too: to write to it is to want both
- * halves.
+/* Do all that is due in this second.  Returns for how many nanoseconds to
+ * sleep.  A replicated pair is resynced with the policy off, too: the user has
+ * asked for two replicas.
  */
 static uint64_t
-work (struct maintainer *m)
+do_due_work (struct maintainer *m)
 {
   uint64_t now = clock_ns (CLOCK_MONOTONIC) / TICK_NS;
-  const struct job job = { go_on, m };
+  const struct job job = { may_go_on, m };
   struct maintainer_settings s;
   enum policy_action done;
   bool resyncs;
@@ -276,7 +279,7 @@ work (struct maintainer *m)
   pool_sweep (m->pool, now);
   pool_writeback_clock (m->pool, now);
   if (reclaim_is_wanted (&m->pool->reclaim)) {
-    make_room (m);
+    free_memory (m);
     return TICK_NS;
   }
   resyncs = pool_resync (m->pool, &job);
@@ -284,20 +287,20 @@ work (struct maintainer *m)
     maintainer_get_settings (m, &s);
     done = maintainer_step (m->pool, &m->policy, &s.policy, &job, now);
     atomic_fetch_add (&m->counters.runs[done], 1);
-  } while (done != POLICY_REST && go_on (m));
+  } while (done != POLICY_REST && may_go_on (m));
   return resyncs ? YIELD_NS : TICK_NS;
 }
 
 /* ---- the thread ---- */
 
 static void *
-maintain (void *opaque)
+run_maintainer (void *opaque)
 {
   struct maintainer *m = opaque;
 
   pthread_setname_np (pthread_self (), "zram-maintain");
   m->worked_until = clock_ns (CLOCK_THREAD_CPUTIME_ID);
-  while (rest (m, work (m)))
+  while (sleep_for (m, do_due_work (m)))
     ;
   return NULL;
 }
@@ -329,7 +332,7 @@ maintainer_start (struct maintainer *m, struct pool *pool,
   atomic_store (&pool->idle_age, s->policy.recompress_age);
   mutex_init (&m->lock);
   cond_init (&m->wake);
-  if (os_start_thread (&m->thread, maintain, m) == -1)
+  if (os_start_thread (&m->thread, run_maintainer, m) == -1)
     return -1;
   m->running = true;
   offer_reclaim (m, s->policy.on);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The maintainer: the thread that keeps pages' ages, and does what the
- * policy says, within a share of one processor.
+/* The maintainer: the thread that updates the ages of pages, and does what
+ * the policy says, within a share of one processor.
  *
- * When a write waits for memory (reclaim.h), all else waits, and pages are
- * written back, the oldest first, until there is some.
+ * When a write waits for memory (reclaim.h), pages are written back before
+ * anything else, the oldest first, until there is some.
  *
- * Between two pages it looks how much it has worked, and rests as long
- * as its share demands; while as many requests are at work as there are
- * processors, it lets them pass for a while.
+ * Between two pages it checks how much processor time it has used, and sleeps
+ * as long as its share demands.  While as many requests are executed as there
+ * are processors, it pauses for a while.
  */
 
 #ifndef NBDZRAM_MAINTENANCE_MAINTAINER_H
@@ -26,7 +26,7 @@ struct maintainer_settings {
   unsigned cpu;                 /* percent of one processor, 1 to 100 */
 };
 
-/* What the maintainer has done since it began. */
+/* Since the maintainer began. */
 struct maintainer_counters {
   _Atomic uint64_t runs[POLICY_ACTIONS];
   _Atomic uint64_t cpu_ns;
@@ -38,40 +38,41 @@ struct maintainer {
   pthread_t thread;
   bool running;
 
-  pthread_mutex_t lock;         /* of what follows */
+  pthread_mutex_t lock;         /* of wake, stop and settings */
   pthread_cond_t wake;
   bool stop;
   struct maintainer_settings settings;
 
   unsigned processors;          /* constant */
-  struct policy policy;         /* the thread's own, as is the next */
-  uint64_t worked_until;        /* ns of its processor time, paid for */
-  uint64_t goal;                /* bytes used, while writes wait */
+  struct policy policy;         /* only the thread uses this and the next */
+  uint64_t worked_until;        /* ns of its processor time that it has slept
+                                 * for */
+  uint64_t goal;                /* bytes in use to reach, while writes wait */
 };
 
 void maintainer_settings_init (struct maintainer_settings *s);
 
-/* Start it; POOL has been started.  0, or -1 with errno. */
+/* Start the thread, after pool_start.  0, or -1 with errno. */
 int maintainer_start (struct maintainer *m, struct pool *pool,
                       const struct maintainer_settings *s);
 
-/* Stop it, in the middle of a job if need be.  Safe on a zeroed one. */
+/* Stop the thread, even within a job.  Safe on a zeroed struct. */
 void maintainer_stop (struct maintainer *m);
 
-/* Any thread may call these. */
+/* By any thread. */
 void maintainer_get_settings (struct maintainer *m,
                               struct maintainer_settings *s);
 void maintainer_set_settings (struct maintainer *m,
                               const struct maintainer_settings *s);
 
-/* One look at the pool at NOW, and what the policy says to that; by
- * itself for tests, whose clocks run faster.  Returns what was done.
+/* Look at the pool at NOW, in seconds, and do what the policy says.  Public
+ * for tests, whose clocks run faster.  Returns what was done.
  */
 enum policy_action maintainer_step (struct pool *pool, struct policy *policy,
                                     const struct policy_settings *s,
                                     const struct job *job, uint64_t now);
 
-/* What the policy looks at. */
+/* Fill in what the policy decides by. */
 void maintainer_view (struct pool *pool, struct policy_view *v);
 
 #endif /* NBDZRAM_MAINTENANCE_MAINTAINER_H */

@@ -35,17 +35,19 @@ is_wasteful (const struct policy_view *v)
   return waste > WASTE_BYTES && waste > v->in_zspages / WASTE_PART;
 }
 
-/* How long to wait before looking for pages of this age again. */
+/* Seconds to wait before looking for pages of this age again. */
 static uint64_t
-interval (uint64_t age)
+interval_for_age (uint64_t age)
 {
   return MAX (1, MIN (60, age / 8));
 }
 
-/* Is ACTION, for pages of AGE, to be done now?  Then it is noted. */
+/* Return true if ACTION is due at NOW, and schedule the next one after WAIT
+ * seconds.
+ */
 static bool
-is_due (struct policy *p, enum policy_action action, uint64_t now,
-        uint64_t wait)
+claim_turn (struct policy *p, enum policy_action action, uint64_t now,
+            uint64_t wait)
 {
   if (now < p->next[action])
     return false;
@@ -62,23 +64,26 @@ policy_decide (struct policy *p, const struct policy_settings *s,
 
   if (!s->on)
     return (struct policy_decision) { POLICY_REST, 0 };
-  /* What gives memory back soonest comes first. */
-  if (v->needs_cleaning && is_due (p, POLICY_CLEAN, now, 1))
+  /* The actions that free memory soonest come first. */
+  if (v->needs_cleaning && claim_turn (p, POLICY_CLEAN, now, 1))
     return (struct policy_decision) { POLICY_CLEAN, 0 };
   if (writeback_age != UINT64_MAX
-      && is_due (p, POLICY_WRITE_BACK, now, interval (writeback_age)))
+      && claim_turn (p, POLICY_WRITE_BACK, now,
+                     interval_for_age (writeback_age)))
     return (struct policy_decision) { POLICY_WRITE_BACK, writeback_age };
-  if (v->needs_training && is_due (p, POLICY_TRAIN, now, TRAIN_INTERVAL))
+  if (v->needs_training && claim_turn (p, POLICY_TRAIN, now, TRAIN_INTERVAL))
     return (struct policy_decision) { POLICY_TRAIN, 0 };
   if (v->can_recompress && s->group
-      && is_due (p, POLICY_GROUP, now, interval (group_age)))
+      && claim_turn (p, POLICY_GROUP, now, interval_for_age (group_age)))
     return (struct policy_decision) { POLICY_GROUP, group_age };
   if (v->can_recompress
-      && is_due (p, POLICY_RECOMPRESS, now, interval (s->recompress_age)))
+      && claim_turn (p, POLICY_RECOMPRESS, now,
+                     interval_for_age (s->recompress_age)))
     return (struct policy_decision) { POLICY_RECOMPRESS, s->recompress_age };
-  if (v->has_stale && is_due (p, POLICY_REFRESH, now, 1))
+  if (v->has_stale && claim_turn (p, POLICY_REFRESH, now, 1))
     return (struct policy_decision) { POLICY_REFRESH, 0 };
-  if (is_wasteful (v) && is_due (p, POLICY_COMPACT, now, COMPACT_INTERVAL))
+  if (is_wasteful (v)
+      && claim_turn (p, POLICY_COMPACT, now, COMPACT_INTERVAL))
     return (struct policy_decision) { POLICY_COMPACT, 0 };
   return (struct policy_decision) { POLICY_REST, 0 };
 }

@@ -10,7 +10,7 @@
 
 #include "recompress.h"
 
-/* Largest first, in so many steps. */
+/* The largest objects come first, in so many steps of size. */
 #define BANDS 8
 
 struct recompressor {
@@ -28,7 +28,7 @@ class_size (const struct pool *pool, uint32_t bytes)
   return pool->sizes.classes[size_class_of (&pool->sizes, bytes)].size;
 }
 
-/* The algorithms that a page goes through. */
+/* The first and the last algorithm to try for a page. */
 static unsigned
 first_priority (const struct recompressor *r, page_info info)
 {
@@ -41,7 +41,7 @@ last_priority (const struct recompressor *r)
   return r->req->priority != 0 ? r->req->priority : r->pool->scratch.count;
 }
 
-/* Is an object of BYTES, checksum included, better than SLOT's? */
+/* Is an object of BYTES, checksum included, better than that of SLOT? */
 static bool
 is_better (const struct recompressor *r, struct device *d, slot_t slot,
            size_t bytes)
@@ -53,27 +53,27 @@ is_better (const struct recompressor *r, struct device *d, slot_t slot,
     && (r->req->threshold == 0 || bytes < r->req->threshold);
 }
 
-/* The first algorithm that makes the page on the workbench smaller, and
- * its *LENGTH; 0 when none does.
+/* Compress the page in the scratch buffers.  Returns the first algorithm that
+ * makes it smaller, and sets *LENGTH; 0 when none does.
  */
 static unsigned
 find_better (struct recompressor *r, struct device *d, slot_t slot,
              page_info info, size_t *length)
 {
-  struct scratch *bench = &r->pool->scratch;
+  struct scratch *scratch = &r->pool->scratch;
 
   for (unsigned p = first_priority (r, info); p <= last_priority (r); ++p) {
-    *length = scratch_compress_page (bench, p);
+    *length = scratch_compress_page (scratch, p);
     if (*length != 0 && is_better (r, d, slot, *length + OBJECT_HEADER_SIZE))
       return p;
   }
   return 0;
 }
 
-/* No algorithm helped. */
+/* No algorithm makes the page smaller: note that. */
 static void
-give_up (struct recompressor *r, struct device *d, uint64_t index,
-         page_info info)
+note_failure (struct recompressor *r, struct device *d, uint64_t index,
+              page_info info)
 {
   page_info tried = (page_info) (last_priority (r) << INFO_TRIED_SHIFT);
   bool by_any = first_priority (r, info) == 1
@@ -86,8 +86,8 @@ give_up (struct recompressor *r, struct device *d, uint64_t index,
 
 /* Publish NEW, which algorithm P made. */
 static void
-replace (struct recompressor *r, struct device *d, uint64_t index,
-         slot_t slot, page_info info, unsigned p, slot_t new)
+publish_object (struct recompressor *r, struct device *d, uint64_t index,
+                slot_t slot, page_info info, unsigned p, slot_t new)
 {
   page_info now = (page_info) (info_age (info) | p << INFO_TRIED_SHIFT);
   uint32_t size = class_size (r->pool, object_bytes (d, slot));
@@ -105,39 +105,40 @@ static int
 recompress_page (struct recompressor *r, struct device *d, uint64_t index,
                  slot_t slot, page_info info)
 {
-  struct scratch *bench = &r->pool->scratch;
+  struct scratch *scratch = &r->pool->scratch;
   unsigned p = first_priority (r, info);
   size_t length;
   slot_t new;
 
-  if (!page_claim (d, index, slot, bench->object))
+  if (!page_claim (d, index, slot, scratch->object))
     return 0;
   r->result->tried++;
-  if (decode_object (d, r->stream, slot, bench->object, bench->pages) == -1) {
-    page_unclaim (d, index, 0, 0); /* whoever reads it will know */
+  if (decode_object (d, r->stream, slot, scratch->object, scratch->pages)
+      == -1) {
+    page_unclaim (d, index, 0, 0); /* a read will report the damage */
     return 0;
   }
-  /* A page like it may have been here before. */
-  new = encode_shared (d, r->stream, bench->pages, object_class (d, slot));
+  /* A page with the same content may have been recompressed before. */
+  new = encode_shared (d, r->stream, scratch->pages, object_class (d, slot));
   if (new == SLOT_EMPTY) {
     p = find_better (r, d, slot, info, &length);
     if (p == 0) {
-      give_up (r, d, index, info);
+      note_failure (r, d, index, info);
       return 0;
     }
-    if (encode_stored (d, scratch_page_id (bench, p), bench->pages,
-                       bench->out, (uint32_t) length, &new) == -1) {
+    if (encode_stored (d, scratch_page_id (scratch, p), scratch->pages,
+                       scratch->out, (uint32_t) length, &new) == -1) {
       page_unclaim (d, index, 0, 0);
       return -1;
     }
   }
-  replace (r, d, index, slot, info, p, new);
+  publish_object (r, d, index, slot, info, p, new);
   return 0;
 }
 
 static bool
-each_page (struct device *d, uint64_t index, slot_t slot, page_info info,
-           void *opaque)
+try_page (struct device *d, uint64_t index, slot_t slot, page_info info,
+          void *opaque)
 {
   struct recompressor *r = opaque;
   uint32_t bytes = object_bytes (d, slot);
@@ -189,7 +190,7 @@ pool_recompress (struct pool *pool, const struct recompress_request *req,
   while (r.to > MAX (req->threshold, 1) && wants_more (&r, job)) {
     r.from = MAX (MAX (req->threshold, 1),
                   r.to > page_size / BANDS ? r.to - page_size / BANDS : 0);
-    walk_selected (pool, &req->which, job, each_page, &r);
+    walk_selected (pool, &req->which, job, try_page, &r);
     r.to = r.from;
   }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Recompression: pages that nobody has accessed for long are compressed
- * again, by stronger and slower algorithms, each by itself or in groups
- * of neighbours (group.h).
+/* Recompression: pages that were not accessed for a long time are compressed
+ * again, by stronger and slower algorithms, each by itself or in groups of
+ * neighbours (group.h).
  *
- * A page goes through the algorithms in the order of their priority, and
- * stays with the first that brings it into a smaller size class; a later
- * job starts where this one ended.  What none could make smaller is
- * marked incompressible.  A new write begins anew.
+ * The algorithms are tried in the order of their priority, until one brings
+ * the page into a smaller size class; a later job continues with the next
+ * one.  A page that no algorithm makes smaller is marked incompressible.
+ * When the page is written again, all this begins anew.
  */
 
 #ifndef NBDZRAM_MAINTENANCE_RECOMPRESS_H
@@ -18,11 +18,11 @@
 
 struct recompress_request {
   struct selection which;
-  uint32_t threshold;           /* bytes: only objects so large or larger,
-                                 * that become smaller than this; 0: any */
-  uint64_t max_pages;           /* to try; 0: all */
-  unsigned priority;            /* of the one algorithm to use, from 1; 0:
-                                 * all, or for groups the last */
+  uint32_t threshold;           /* bytes: only objects of this size or more
+                                 * that become smaller than it; 0: any */
+  uint64_t max_pages;           /* pages to try; 0: all */
+  unsigned priority;            /* of the only algorithm to use, from 1; 0:
+                                 * all, or for groups the last one */
 };
 
 struct recompress_result {
@@ -34,14 +34,14 @@ struct recompress_result {
 
 /* Both return 0, or -1 with errno
  *   EINVAL  there is no algorithm of this priority, or none at all
- *   ENOSPC  there was no memory for the new objects: what has been done
- *           stays
+ *   ENOSPC  there was no memory for the new objects: those that were made
+ *           stay
  * and set *R in either case.
  */
 int pool_recompress (struct pool *pool, const struct recompress_request *req,
                      const struct job *job, struct recompress_result *r);
 
-/* Threshold and max_pages mean nothing here. */
+/* Ignores threshold and max_pages. */
 int pool_group (struct pool *pool, const struct recompress_request *req,
                 const struct job *job, struct recompress_result *r);
 

@@ -50,7 +50,7 @@ pool_has_stale (const struct pool *pool)
 }
 
 struct refresher {
-  struct stream *stream;        /* for one page */
+  struct stream *stream;        /* for one page at a time */
   uint8_t *object, *page;
   uint64_t *refreshed;
   int error;
@@ -66,7 +66,7 @@ refresh_page (struct refresher *r, struct device *d, uint64_t index,
   if (!page_claim (d, index, slot, r->object))
     return 0;
   if (decode_object (d, r->stream, slot, r->object, r->page) == -1) {
-    page_unclaim (d, index, 0, INFO_STALE); /* whoever reads it will know */
+    page_unclaim (d, index, 0, INFO_STALE); /* a read will report it */
     return 0;
   }
   if (encode_anew (d, r->stream, r->page, &new) == -1) {

@@ -12,8 +12,8 @@
 
 #include "recompress.h"
 
-/* A run of slots that may become groups, on the workbench. */
-struct run {
+/* Pages of neighbouring slots that may become groups. */
+struct group_run {
   struct device *d;
   unsigned count;
   struct {
@@ -21,7 +21,7 @@ struct run {
     slot_t slot;
     page_info info;
     uint32_t cost;              /* bytes of memory it takes now */
-  } pages[GROUP_PAGES_MAX];     /* in the order of the workbench */
+  } pages[GROUP_PAGES_MAX];     /* as they lie in the scratch buffers */
 };
 
 struct grouper {
@@ -32,9 +32,9 @@ struct grouper {
   int error;
 };
 
-/* A page that nothing made smaller by itself may be of an algorithm as strong
- * as any, and gain from its neighbours all the same; but two of more than half
- * a page hardly fit in one object.
+/* A page that no algorithm makes smaller by itself may still gain from its
+ * neighbours: it may have been compressed with the strongest algorithm
+ * already.  But two objects of more than half a page hardly fit in one.
  */
 static bool
 is_hopeless (const struct device *d, slot_t slot, page_info info)
@@ -45,7 +45,8 @@ is_hopeless (const struct device *d, slot_t slot, page_info info)
 }
 
 /* Bytes of memory that the page at INDEX takes now, if it may be worth
- * grouping; else 0.  Of a group that is half dead, it takes its share.
+ * grouping; otherwise 0.  A page of a group of which half is dead, or more,
+ * takes its share of the group.
  */
 static uint32_t
 candidate_cost (struct device *d, uint64_t index, slot_t slot,
@@ -65,11 +66,12 @@ candidate_cost (struct device *d, uint64_t index, slot_t slot,
   return live > 0 && 2 * live <= pages ? size / live : 0;
 }
 
-/* The candidates of a leaf from slot FROM on that may be in one group, as
- * many as the workbench has room for.  Returns where to go on.
+/* Find the candidates of a leaf from slot FROM on that may be in one group, as
+ * many as the scratch buffers have room for.  Returns the slot to continue
+ * with.
  */
 static unsigned
-find_candidates (struct run *run, uint64_t first, unsigned from,
+find_candidates (struct group_run *run, uint64_t first, unsigned from,
                  const slot_t *slots, const page_info *infos)
 {
   unsigned max = group_pages_max (&run->d->pool->sizes), i;
@@ -89,13 +91,13 @@ find_candidates (struct run *run, uint64_t first, unsigned from,
   return i;
 }
 
-/* Claim the pages of a run and put them on the workbench, one behind the
- * other.  Those that can't be had leave the run.
+/* Claim the pages of a run and put them into the scratch buffers, one behind
+ * the other.  Pages that can't be claimed or decoded are removed from the run.
  */
 static void
-gather (struct grouper *g, struct run *run)
+gather_pages (struct grouper *g, struct group_run *run)
 {
-  struct scratch *bench = &g->pool->scratch;
+  struct scratch *scratch = &g->pool->scratch;
   uint32_t page_size = g->pool->sizes.page_size;
   struct stream *stream = stream_get (&g->pool->streams);
   unsigned kept = 0;
@@ -104,10 +106,10 @@ gather (struct grouper *g, struct run *run)
     uint64_t index = run->pages[i].index;
     slot_t slot = run->pages[i].slot;
 
-    if (!page_claim (run->d, index, slot, bench->object))
+    if (!page_claim (run->d, index, slot, scratch->object))
       continue;
-    if (decode_object (run->d, stream, slot, bench->object,
-                       bench->pages + (size_t) kept * page_size) == -1) {
+    if (decode_object (run->d, stream, slot, scratch->object,
+                       scratch->pages + (size_t) kept * page_size) == -1) {
       page_unclaim (run->d, index, 0, 0);
       continue;
     }
@@ -117,11 +119,11 @@ gather (struct grouper *g, struct run *run)
   stream_put (&g->pool->streams, stream);
 }
 
-/* How many pages of the run, from FROM on, fit in one object, compressed
- * to *LENGTH bytes?  0 when not even two do.
+/* Compress pages of the run, from FROM on, to *LENGTH bytes.  Returns how many
+ * pages fit in one object, or 0 when not even two do.
  */
 static unsigned
-find_fit (struct grouper *g, const struct run *run, unsigned from,
+find_fit (struct grouper *g, const struct group_run *run, unsigned from,
           size_t *length)
 {
   uint32_t page_size = g->pool->sizes.page_size;
@@ -145,9 +147,12 @@ find_fit (struct grouper *g, const struct run *run, unsigned from,
   return 0;
 }
 
+/* Count the bytes that a group of N pages saves.  Returns false if it saves
+ * none.
+ */
 static bool
-saves (const struct grouper *g, const struct run *run, unsigned from,
-       unsigned n, size_t length)
+count_savings (const struct grouper *g, const struct group_run *run,
+               unsigned from, unsigned n, size_t length)
 {
   const struct size_classes *sizes = &g->pool->sizes;
   uint32_t bytes = (uint32_t) (length + sizeof (struct group_header));
@@ -161,19 +166,19 @@ saves (const struct grouper *g, const struct run *run, unsigned from,
   return true;
 }
 
-/* Publish a group of N pages, which lies in the workbench compressed. */
+/* Publish a group of N pages, which is compressed in the scratch buffers. */
 static int
-publish (struct grouper *g, const struct run *run, unsigned from, unsigned n,
-         size_t length)
+publish_group (struct grouper *g, const struct group_run *run, unsigned from,
+               unsigned n, size_t length)
 {
-  struct scratch *bench = &g->pool->scratch;
-  unsigned codec = bench->algorithms[g->priority - 1].codec->id;
+  struct scratch *scratch = &g->pool->scratch;
+  unsigned codec = scratch->algorithms[g->priority - 1].codec->id;
   page_info tried = (page_info) (g->priority << INFO_TRIED_SHIFT);
   slot_t group;
 
   if (group_build (run->d, codec,
-                   bench->pages + (size_t) from * g->pool->sizes.page_size,
-                   n, bench->out, (uint32_t) length, &group) == -1)
+                   scratch->pages + (size_t) from * g->pool->sizes.page_size,
+                   n, scratch->out, (uint32_t) length, &group) == -1)
     return -1;
   for (unsigned i = 0; i < n; ++i) {
     slot_t slot = group_slot (group, i);
@@ -189,22 +194,22 @@ publish (struct grouper *g, const struct run *run, unsigned from, unsigned n,
   return 0;
 }
 
-/* Make groups of what is on the workbench. */
+/* Make groups of the pages in the scratch buffers. */
 static int
-group_run (struct grouper *g, const struct run *run)
+group_run (struct grouper *g, const struct group_run *run)
 {
   unsigned from = 0, n;
   size_t length;
 
   while (from < run->count) {
     n = find_fit (g, run, from, &length);
-    if (n > 0 && saves (g, run, from, n, length)) {
-      if (publish (g, run, from, n, length) == -1)
+    if (n > 0 && count_savings (g, run, from, n, length)) {
+      if (publish_group (g, run, from, n, length) == -1)
         return -1;
       from += n;
       continue;
     }
-    /* One that is left alone may find a neighbour later. */
+    /* The last page alone may get a neighbour later. */
     page_unclaim (run->d, run->pages[from].index,
                   run->count - from >= 2 ? INFO_GROUP_TRIED : 0, 0);
     from++;
@@ -213,11 +218,11 @@ group_run (struct grouper *g, const struct run *run)
 }
 
 static bool
-each_leaf (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
-           const page_info infos[LEAF_SLOTS], void *opaque)
+group_leaf (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
+            const page_info infos[LEAF_SLOTS], void *opaque)
 {
   struct grouper *g = opaque;
-  struct run run = { .d = d };
+  struct group_run run = { .d = d };
 
   for (unsigned i = 0; i < LEAF_SLOTS; ) {
     if (!job_goes_on (g->job))
@@ -225,7 +230,7 @@ each_leaf (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
     i = find_candidates (&run, first, i, slots, infos);
     if (run.count < 2)
       continue;
-    gather (g, &run);
+    gather_pages (g, &run);
     g->result->tried += run.count;
     if (group_run (g, &run) == -1) {
       g->error = errno;
@@ -255,7 +260,7 @@ pool_group (struct pool *pool, const struct recompress_request *req,
     return 0;
 
   MAINTENANCE_FOR_SCOPE (pool);
-  walk_leaves (pool, &req->which, job, each_leaf, &g);
+  walk_leaves (pool, &req->which, job, group_leaf, &g);
   if (g.error == 0)
     return 0;
   errno = g.error;

@@ -93,13 +93,14 @@ const struct stats_field stats_fields[] = {
   { NULL, NULL, NULL, 0 },
 };
 
+/* A - B, but not below 0: counters change while they are read. */
 static uint64_t
-monus (uint64_t a, uint64_t b)
+subtract_capped (uint64_t a, uint64_t b)
 {
   return a > b ? a - b : 0;
 }
 
-/* What devices count. */
+/* Pages of devices, by the kind of their slots. */
 struct page_counts {
   uint64_t kinds[SLOT_KIND_MASK + 1];
   uint64_t same_stored;
@@ -201,5 +202,5 @@ pool_get_stats (struct pool *pool, struct stats *st)
     .bad_slots = c->bad_slots,
   };
   get_backing_stats (pool, st);
-  st->mem_bookkeeping = monus (st->mem_used_total, in_zspages);
+  st->mem_bookkeeping = subtract_capped (st->mem_used_total, in_zspages);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Statistics of a pool, with zram's names where zram has them. */
+/* Statistics of a pool, with zram's names for what zram has, too. */
 
 #ifndef NBDZRAM_MAINTENANCE_STATS_H
 #define NBDZRAM_MAINTENANCE_STATS_H
@@ -45,8 +45,8 @@ struct stats {
   /* Compressed sizes. */
   uint64_t objects_up_to_half;
   uint64_t objects_above_half;
-  /* Where the rest of the memory is: with compr_data_size, these sum up
-   * to mem_used_total; that of dedup is one part of bookkeeping.
+  /* The rest of the memory: compr_data_size, mem_waste and mem_bookkeeping add
+   * up to mem_used_total.  mem_dedup is a part of mem_bookkeeping.
    */
   uint64_t zspages;
   uint64_t mem_waste;
@@ -57,7 +57,7 @@ struct stats {
   uint64_t bad_slots;
 };
 
-/* One row of the table that describes them. */
+/* The description of one statistic. */
 struct stats_field {
   const char *name;
   const char *unit;             /* "bytes", "pages", "events" ... */
@@ -65,7 +65,7 @@ struct stats_field {
   size_t offset;                /* of the value in struct stats */
 };
 
-/* Every field of struct stats, ended by a NULL name. */
+/* All fields of struct stats; the last element has a NULL name. */
 extern const struct stats_field stats_fields[];
 
 static inline uint64_t
@@ -74,12 +74,12 @@ stats_value (const struct stats *st, const struct stats_field *f)
   return *(const uint64_t *) ((const char *) st + f->offset);
 }
 
-/* Values are consistent in themselves, not with each other while
- * requests go on.
+/* Each value is consistent in itself, but not with the others while requests
+ * are served.
  */
 void pool_get_stats (struct pool *pool, struct stats *st);
 
-/* Bytes of a device's pages, before compression. */
+/* Bytes of the pages stored on a device, before compression. */
 uint64_t device_orig_data_size (const struct device *d);
 
 #endif /* NBDZRAM_MAINTENANCE_STATS_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dictionaries from the pages that there are. */
+/* Training a dictionary from a sample of the pool's pages. */
 
 #include <config.h>
 
@@ -14,9 +14,9 @@
 
 #include "reconfigure.h"
 
-/* Pages that a dictionary would be for. */
+/* Count the pages that a dictionary would be used for. */
 static uint64_t
-pages_stored (struct pool *pool)
+count_pages (struct pool *pool)
 {
   uint64_t pages = 0;
 
@@ -30,11 +30,11 @@ bool
 pool_needs_training (struct pool *pool)
 {
   return pool_wants_dictionary (pool)
-    && pages_stored (pool)
+    && count_pages (pool)
        >= MAX (2 * DICTIONARY_TRAIN_PAGES, 2 * pool->trained_pages);
 }
 
-/* Every STRIDE-th page. */
+/* Every STRIDE-th of these pages. */
 struct sample {
   uint8_t *pages;
   uint64_t stride, seen;
@@ -73,7 +73,7 @@ take_sample (struct pool *pool, struct sample *s, const struct job *job)
   struct selection all = select_type (PAGES_ALL);
 
   MAINTENANCE_FOR_SCOPE (pool);
-  pool->trained_pages = pages_stored (pool);
+  pool->trained_pages = count_pages (pool);
   s->stride = MAX (1, pool->trained_pages / DICTIONARY_TRAIN_PAGES);
   walk_selected (pool, &all, job, take_page, s);
 }

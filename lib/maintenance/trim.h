@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Throwing away what nobody needs. */
+/* Trimming pages that are not needed, by command. */
 
 #ifndef NBDZRAM_MAINTENANCE_TRIM_H
 #define NBDZRAM_MAINTENANCE_TRIM_H
@@ -8,14 +8,14 @@
 
 #include "lib/store/walk.h"
 
-/* Pages that were written full of zeroes become holes, which read the
- * same, and tables without a page give their memory back.  Returns how
- * many pages.
+/* Trim the pages that were written full of zeroes, which reads the same, and
+ * give back the memory of tables that have no page.  Returns how many pages
+ * were trimmed.
  */
 uint64_t pool_trim_empty (struct pool *pool, const struct job *job);
 
-/* Forget every page of every device.  The caller sees to it that nobody
- * uses them.
+/* Trim every page of every device.  The caller makes sure that no client uses
+ * them.
  */
 void pool_reset (struct pool *pool);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between writing back and cleaning: a batch whose slots are known. */
+/* What writing back and cleaning share: a batch of objects with the slots
+ * that name them.
+ */
 
 #ifndef NBDZRAM_MAINTENANCE_WRITEBACK_INTERNAL_H
 #define NBDZRAM_MAINTENANCE_WRITEBACK_INTERNAL_H
@@ -9,11 +11,11 @@
 #define MOVES_MAX 4096
 #define MOVES_HASH 8192         /* a power of two, and larger */
 
-/* A page on its way. */
+/* A page whose object is in the batch. */
 struct move {
   struct device *device;
   uint64_t index;
-  slot_t slot;                  /* as it was */
+  slot_t slot;                  /* when it was added */
   page_info info;
   unsigned number;              /* of its object in the batch */
   uint32_t charged;             /* bytes, to the day's limit */
@@ -27,7 +29,7 @@ struct moves {
 };
 
 struct writeback {
-  struct moves *out;            /* from memory */
+  struct moves *out;            /* from memory to the file */
   struct moves *cleaning;       /* within the file */
   uint8_t *object;              /* room to read one */
   size_t bytes;                 /* taken from the budget */
@@ -36,22 +38,22 @@ struct writeback {
   bool began;
 };
 
-/* The first page of the batch whose slot names the same object as SLOT,
- * or NULL.  It may no longer be the same object: see writeback.c.
+/* The first page of the batch whose slot named the same object as SLOT when it
+ * was added, or NULL.  It may be another object now: see writeback.c.
  */
 const struct move *moves_find (const struct moves *m, slot_t slot);
 
-/* Add a page, MOVE but for its number, whose object is OBJECT; or with
- * TWIN, from moves_find, the same object as that page's.  0, or -1 with
- * errno EAGAIN: there is no room.
+/* Add a page, and its OBJECT.  With TWIN, from moves_find, the page shares the
+ * object of that one.  MOVE is copied, except its number, which is set here.
+ * 0, or -1 with errno EAGAIN: there is no room.
  */
 int moves_add (struct moves *m, const struct move *move,
                const uint8_t *object, const struct move *twin);
 
-/* Write the batch, and call FN for each page with the slot that it may
- * now have, or SLOT_EMPTY if there was no room for it.  Then the batch
- * is empty.  0, or -1 with errno of backing_flush, when FN is called
- * with SLOT_EMPTY for all.
+/* Write the batch, and call FN for each page with the slot that names its
+ * object in the file, or SLOT_EMPTY if there was no room for it.  Then the
+ * batch is empty.  0, or -1 with errno of backing_flush; then FN is called
+ * with SLOT_EMPTY for all pages.
  */
 int moves_flush (struct moves *m,
                  void (*fn) (const struct move *move, slot_t slot,

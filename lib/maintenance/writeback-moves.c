@@ -10,16 +10,16 @@
 
 #include "writeback-internal.h"
 
-/* All slots that name one object look the same so. */
+/* A key that is the same for all slots that name one object. */
 static slot_t
 object_key (slot_t slot)
 {
   return slot_is_group (slot) ? group_slot (slot, 0) : slot;
 }
 
-/* Where the object of KEY is, or would be, in the table. */
+/* Where the object of KEY is, or would be, in the hash table. */
 static unsigned
-find (const struct moves *m, slot_t key)
+find_entry (const struct moves *m, slot_t key)
 {
   unsigned n = (unsigned) (key * UINT64_C (0x9e3779b97f4a7c15) >> 40);
 
@@ -32,7 +32,7 @@ find (const struct moves *m, slot_t key)
 const struct move *
 moves_find (const struct moves *m, slot_t slot)
 {
-  unsigned at = find (m, object_key (slot));
+  unsigned at = find_entry (m, object_key (slot));
 
   return m->by_slot[at] != 0 ? &m->moves[m->by_slot[at] - 1] : NULL;
 }
@@ -55,7 +55,8 @@ moves_add (struct moves *m, const struct move *move, const uint8_t *object,
                                 slot_is_huge (move->slot));
     if (number == -1)
       return -1;
-    m->by_slot[find (m, object_key (move->slot))] = (uint16_t) (m->count + 1);
+    m->by_slot[find_entry (m, object_key (move->slot))]
+      = (uint16_t) (m->count + 1);
   }
   m->moves[m->count] = *move;
   m->moves[m->count++].number = (unsigned) number;

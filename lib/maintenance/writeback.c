@@ -18,10 +18,12 @@
 #define ANY_INFO ((page_info) ~0)
 #define DAY 86400               /* seconds */
 
-/* How long a mirror is mended before other jobs have their turn. */
-#define MEND_MS 250
+/* Milliseconds of a resync before other jobs have their turn. */
+#define RESYNC_MS 250
 
-/* Space that cleaning keeps, since it is soon written again. */
+/* Bytes of free space that cleaning keeps, since they are soon written
+ * again.
+ */
 #define KEEP_BYTES (8 * MIB)
 
 /* ---- opening ---- */
@@ -138,7 +140,7 @@ open_scratch (struct pool *pool)
   return w->object && w->out && w->cleaning ? 0 : -1;
 }
 
-/* Found out before there is a file that would be left behind. */
+/* Checked before the file is created, which would be left behind. */
 static int
 check_limit (const struct pool *pool, struct backing_error *error)
 {
@@ -171,7 +173,7 @@ pool_open_writeback (struct pool *pool, const struct writeback_options *o,
   return -1;
 }
 
-/* ---- the limit ---- */
+/* ---- the limit of a day ---- */
 
 void
 pool_set_writeback_limit (struct pool *pool, uint64_t bytes)
@@ -206,7 +208,9 @@ pool_writeback_clock (struct pool *pool, uint64_t now)
   w->day_began = now;
 }
 
-/* May an object of so many bytes go today?  Then it is counted. */
+/* Count an object of BYTES.  Returns false if today's limit has no room for
+ * it.
+ */
 static bool
 take_from_limit (struct writeback *w, uint32_t bytes)
 {
@@ -221,7 +225,7 @@ take_from_limit (struct writeback *w, uint32_t bytes)
   return true;
 }
 
-/* It did not go. */
+/* The object was not written after all. */
 static void
 return_to_limit (struct writeback *w, uint32_t bytes)
 {
@@ -260,7 +264,7 @@ publish_out (const struct move *move, slot_t slot, void *opaque)
 }
 
 static int
-flush (struct writer *w)
+flush_out (struct writer *w)
 {
   if (moves_flush (w->pool->writeback->out, publish_out, w) == 0)
     return 0;
@@ -268,10 +272,10 @@ flush (struct writer *w)
   return -1;
 }
 
-/* The page of the batch that shares the object of SLOT.  That it had the
- * same slot is not enough: it may have been written since, and its object
- * freed and taken by the page at hand.  While its claim holds, it has
- * not.
+/* The page of the batch that shares the object of SLOT, or NULL.  It is not
+ * enough that it had the same slot: it may have been written since, and its
+ * object freed and allocated again for this page.  As long as it is claimed,
+ * that has not happened.
  */
 static const struct move *
 find_twin (struct writeback *wb, slot_t slot)
@@ -282,9 +286,9 @@ find_twin (struct writeback *wb, slot_t slot)
     ? twin : NULL;
 }
 
-/* Put a page, whose object is claimed and copied, in the batch. */
+/* Add a page to the batch.  It is claimed, and its object copied. */
 static int
-add (struct writer *w, struct move *move)
+add_page (struct writer *w, struct move *move)
 {
   struct writeback *wb = w->pool->writeback;
   const struct move *twin = find_twin (wb, move->slot);
@@ -296,10 +300,10 @@ add (struct writer *w, struct move *move)
   }
   if (moves_add (wb->out, move, wb->object, twin) == 0)
     return 0;
-  /* Its twin has gone without it. */
+  /* The batch is full: its twin is written without it. */
   if (twin && take_from_limit (wb, object_bytes (move->device, move->slot)))
     move->charged = object_bytes (move->device, move->slot);
-  if (flush (w) == 0 && moves_add (wb->out, move, wb->object, NULL) == 0)
+  if (flush_out (w) == 0 && moves_add (wb->out, move, wb->object, NULL) == 0)
     return 0;
   return_to_limit (wb, move->charged);
   return -1;
@@ -319,17 +323,17 @@ write_page (struct writer *w, struct device *d, uint64_t index, slot_t slot,
   if (!page_claim (d, index, slot, w->pool->writeback->object))
     return 0;
   w->result->tried++;
-  if (add (w, &move) == 0)
+  if (add_page (w, &move) == 0)
     return 0;
   w->error = errno;
   page_unclaim (d, index, 0, 0);
   return -1;
 }
 
-/* Do all pages that live of the group of SLOT, one of SLOTS, go? */
+/* Are all live pages of the group of SLOT among SLOTS, which are selected? */
 static bool
-whole_group_goes (struct device *d, uint64_t index, slot_t slot,
-                  const slot_t slots[LEAF_SLOTS])
+is_group_selected (struct device *d, uint64_t index, slot_t slot,
+                   const slot_t slots[LEAF_SLOTS])
 {
   unsigned i = index % LEAF_SLOTS / GROUP_PAGES_MAX * GROUP_PAGES_MAX;
   unsigned end = i + GROUP_PAGES_MAX, going = 0, pages;
@@ -341,12 +345,12 @@ whole_group_goes (struct device *d, uint64_t index, slot_t slot,
 }
 
 static bool
-goes (struct device *d, uint64_t index, slot_t slot,
-      const slot_t slots[LEAF_SLOTS])
+can_be_written_back (struct device *d, uint64_t index, slot_t slot,
+                     const slot_t slots[LEAF_SLOTS])
 {
   if (slot == SLOT_EMPTY || slot_is_same_stored (slot))
     return false;
-  return !slot_is_group (slot) || whole_group_goes (d, index, slot, slots);
+  return !slot_is_group (slot) || is_group_selected (d, index, slot, slots);
 }
 
 static bool
@@ -356,7 +360,7 @@ write_leaf (struct device *d, uint64_t first, const slot_t slots[LEAF_SLOTS],
   struct writer *w = opaque;
 
   for (unsigned i = 0; i < LEAF_SLOTS; ++i) {
-    if (!goes (d, first + i, slots[i], slots))
+    if (!can_be_written_back (d, first + i, slots[i], slots))
       continue;
     if (write_page (w, d, first + i, slots[i], infos[i]) == -1
         || !job_goes_on (w->job))
@@ -379,7 +383,7 @@ pool_write_back (struct pool *pool, const struct selection *which,
 
   MAINTENANCE_FOR_SCOPE (pool);
   walk_leaves (pool, which, job, write_leaf, &w);
-  flush (&w);
+  flush_out (&w);
   if (w.error == 0)
     return 0;
   errno = w.error;
@@ -415,7 +419,9 @@ flush_cleaned (struct cleaner *c)
   return -1;
 }
 
-/* Read the object of SLOT from each half of a mirror until one has it. */
+/* Read the object of SLOT from one replica after the other until one has it,
+ * and mark those corrupt that had something else.
+ */
 static const uint8_t *
 read_each_replica (struct cleaner *c, struct device *d, uint64_t index,
                    slot_t slot)
@@ -441,8 +447,8 @@ read_each_replica (struct cleaner *c, struct device *d, uint64_t index,
   return NULL;
 }
 
-/* Read the object of SLOT.  Where it is moved to it is as good as new, so it
- * must be as it was written.
+/* Read the object of SLOT.  It must be as it was written, since its new blocks
+ * get checksums that match whatever is moved there.
  */
 static const uint8_t *
 read_to_move (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
@@ -462,8 +468,8 @@ read_to_move (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
   return object;
 }
 
-/* Nothing can come to be where this object is before the batch is
- * written, so its slot tells whether it is still the same.
+/* Nothing is written to the place of this object before the batch is written,
+ * so its slot alone shows whether it is still the same.
  */
 static int
 clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
@@ -476,7 +482,7 @@ clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
   if (!twin) {
     object = read_to_move (c, d, index, slot);
     if (!object && backing_may_write (c->pool->backing))
-      return 0;                 /* who reads it will know */
+      return 0;                 /* a read will report the damage */
     if (!object) {
       c->error = ENOTCONN;
       return -1;
@@ -484,7 +490,7 @@ clean_page (struct cleaner *c, struct device *d, uint64_t index, slot_t slot)
   }
   if (moves_add (wb->cleaning, &move, object, twin) == 0)
     return 0;
-  return flush_cleaned (c);     /* it waits for the next time */
+  return flush_cleaned (c);     /* this object is moved the next time */
 }
 
 static bool
@@ -543,8 +549,8 @@ pool_clean (struct pool *pool, const struct job *job)
     walk_all_leaves (pool, NULL, clean_leaf, &c);
     flush_cleaned (&c);
     backing_cleaning_done (pool->backing);
-    /* Where sizes are such that they can't be packed any better, moving
-     * them would go on forever.
+    /* Stop when this freed nothing: objects may have sizes that can't be
+     * packed any better, and would be moved forever.
      */
   } while (used_bytes (pool) < used && c.error == 0 && job_goes_on (job));
   backing_give_back (pool->backing, KEEP_BYTES);
@@ -554,12 +560,12 @@ pool_clean (struct pool *pool, const struct job *job)
   return -1;
 }
 
-/* ---- mending ---- */
+/* ---- resync ---- */
 
 bool
 pool_resync (struct pool *pool, const struct job *job)
 {
-  uint64_t until = os_milliseconds () + MEND_MS;
+  uint64_t until = os_milliseconds () + RESYNC_MS;
 
   if (!pool->backing)
     return false;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Writeback: cold pages leave memory for the backing file, as the
- * objects that they are, and come back when they are read.
+/* Writeback: the objects of cold pages are moved, as they are, from memory to
+ * the backing file, and come back when they are read.
  *
- * Objects are gathered in a batch, written in large runs, and only then
- * are their slots changed, one by one, for pages that nobody has accessed
- * meanwhile.  When anything fails, they stay where they are.
+ * Objects are gathered in a batch and written in large runs.  Only then are
+ * their slots changed, one by one, if the page was not accessed meanwhile.
+ * When anything fails, the pages stay in memory.
  *
  * The cleaner does the same with objects of the backing file that lie in
- * blocks with much dead space, so that these can be used again.
+ * blocks with much dead space, so that these blocks can be used again.
  */
 
 #ifndef NBDZRAM_MAINTENANCE_WRITEBACK_H
@@ -18,18 +18,18 @@
 #include "lib/backing/backing.h"
 #include "lib/store/walk.h"
 
-/* Written together. */
+/* Bytes that are written together. */
 #define WRITEBACK_BATCH (1024 * 1024)
 
 struct writeback;
 
 struct writeback_options {
   const char *path;             /* of the backing file or device, or a URI */
-  const char *other_path;       /* a URI, too: a mirror; or NULL */
+  const char *other_path;       /* the URI of the other replica, or NULL */
   uint64_t size;                /* bytes; 0: all of a device */
-  unsigned timeout;             /* these are backing_open's */
-  void (*log) (const char *text);
-  uint64_t daily_limit;         /* bytes a day; 0: any number */
+  unsigned timeout;             /* as in struct backing_options */
+  void (*log) (const char *text); /* as in struct backing_options */
+  uint64_t daily_limit;         /* bytes a day; 0: no limit */
 };
 
 /* Give the pool a backing file: after pool_open, before pool_start.
@@ -40,7 +40,9 @@ struct writeback_options {
 int pool_open_writeback (struct pool *pool, const struct writeback_options *o,
                          struct backing_error *error);
 
-/* The memory that a pool needs for it, before anything is written back. */
+/* Bytes of memory that a pool needs for a backing file before anything is
+ * written back.
+ */
 uint64_t pool_writeback_memory (const struct pool *pool);
 
 struct writeback_result {
@@ -49,32 +51,34 @@ struct writeback_result {
   uint64_t bytes;               /* of their objects */
 };
 
-/* Write the pages of WHICH back.  0, or -1 with errno, and what has been
- * done stays:
+/* Write back the pages that WHICH selects.  0, or -1 with errno; the pages
+ * that were written back until then stay so:
  *   ENXIO   there is no backing file
  *   EDQUOT  the day's limit is used up
- *   others  it is full, away or failed, as backing_flush says
+ *   others  of backing_flush: it is full, away or failed
  * Sets *R in either case.
  */
 int pool_write_back (struct pool *pool, const struct selection *which,
                      const struct job *job, struct writeback_result *r);
 
-/* Clean the backing file, if it is due, and give back space that is free.
- * Errors as above.
+/* Clean the backing file, if it is due, and give back free space.  The same
+ * errors.
  */
 int pool_clean (struct pool *pool, const struct job *job);
 
-/* Let a mirror that lacks something get some of it, for a part of a second.
- * Returns whether there is more to do at once.
+/* Resync a replica that is not in sync, for a part of a second.  Returns
+ * whether to go on at once.
  */
 bool pool_resync (struct pool *pool, const struct job *job);
 
-/* The limit of bytes a day, 0 for none, and what is left of today's. */
+/* The limit in bytes a day, 0 for none, and what is left of it today. */
 void pool_set_writeback_limit (struct pool *pool, uint64_t bytes);
 void pool_get_writeback_limit (struct pool *pool, uint64_t *bytes,
                                uint64_t *left);
 
-/* The maintainer tells the time, in seconds: days begin with the first. */
+/* NOW is in seconds, of the maintainer's clock: days are counted from the
+ * first call.
+ */
 void pool_writeback_clock (struct pool *pool, uint64_t now);
 
 #endif /* NBDZRAM_MAINTENANCE_WRITEBACK_H */
