@@ -35,8 +35,9 @@
 #define MEDIUM_CHAIN_BLOCKS 4
 #define CHAIN_BLOCKS 16
 
-/* The number of objects that a batch has room for: one for so many bytes.
- * Smaller objects exist, from 32 bytes on, but are rare.
+/* A batch has room for one object for each so many bytes.  The smallest
+ * objects have 32 bytes, but most are so large that this is several times
+ * enough.
  */
 #define BYTES_PER_OBJECT 256
 

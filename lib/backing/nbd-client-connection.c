@@ -58,7 +58,7 @@ is_answer (int err)
 
 static void
 unlink_request (struct nbd_connection *c, struct nbd_requests *list,
-          struct nbd_request *r)
+                struct nbd_request *r)
 {
   TAILQ_REMOVE (list, r, link);
   c->load--;

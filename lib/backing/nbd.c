@@ -98,7 +98,7 @@ nbd_give_back (struct backing *b, uint64_t offset, uint64_t length,
   *unsure = false;
   if (remote_wait_to_write (&b->disk) == -1)
     return -1;
-  /* The disk may have been larger when these blocks were written. */
+  /* The disk may have been another one at first, or larger. */
   size = nbd_client_size (b->disk.nbd_client);
   if (!nbd_client_can_trim (b->disk.nbd_client) || offset >= size)
     return 0;

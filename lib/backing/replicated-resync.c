@@ -222,7 +222,7 @@ missed_run_length (struct replica *h, uint32_t block, size_t max)
  */
 static uint32_t
 count_good_blocks (const struct replicated *m, const char *buf, uint32_t n,
-             uint64_t offset)
+                   uint64_t offset)
 {
   for (uint32_t i = 0; i < n; ++i)
     if (sums_compare (m->backing, buf + i * BACKING_BLOCK, BACKING_BLOCK,
