@@ -40,7 +40,7 @@ find_size (struct backing *b, const struct backing_options *o,
     return backing_error_set (error, BACKING_ERROR_TOO_SMALL);
   b->limit = (uint32_t) (size / BACKING_BLOCK);
   b->blocks = b->limit;
-  if (record_has (o->record))
+  if (record_is_set (o->record))
     b->blocks = MAX (b->limit, (uint32_t) (MIN (file_size, BACKING_SIZE_MAX)
                                            / BACKING_BLOCK));
   return 0;
@@ -114,7 +114,7 @@ check_content (struct backing *b, const struct backing_options *o,
   const uint8_t *id = NULL;
 
   if (b->may_be_larger) {       /* it is away, and expected to come back */
-    memcpy (b->id, o->record->ids[record_only (o->record)], sizeof b->id);
+    memcpy (b->id, o->record->ids[record_only_in_sync (o->record)], sizeof b->id);
     return 0;
   }
   if (b->is_device || file_size >= BACKING_BLOCK) {
@@ -122,7 +122,7 @@ check_content (struct backing *b, const struct backing_options *o,
       return -1;
     id = header_id (block);
   }
-  if (record_has (o->record))
+  if (record_is_set (o->record))
     return check_expected (b, o, id && header_is_of (block, o) ? id : NULL,
                            error);
   refusal = header_refusal (block, id, o, id ? 0 : is_blank (b, file_size));
@@ -136,7 +136,7 @@ check_content (struct backing *b, const struct backing_options *o,
 static void
 update_record (const struct backing *b, struct backing_record *r)
 {
-  uint8_t ids[BACKING_HALVES][BACKING_ID_SIZE] = { { 0 } };
+  uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE] = { { 0 } };
 
   if (!r)
     return;
@@ -266,7 +266,7 @@ bool
 backing_get_replica (const struct backing *b, unsigned n,
                      struct backing_replica *st)
 {
-  if (!b->kind->get_replica || n >= BACKING_HALVES)
+  if (!b->kind->get_replica || n >= BACKING_REPLICAS)
     return false;
   b->kind->get_replica (b, n, st);
   return true;

@@ -21,7 +21,7 @@
 
 #define CLIENTS_MAX 4096
 
-/* Of the protocol. */
+/* Constants of the NBD protocol. */
 #define MAGIC "NBDMAGICIHAVEOPT"
 #define REPLY_MAGIC UINT64_C (0x3e889045565a9)
 #define OPT_GO 7
@@ -45,7 +45,7 @@ struct client {
 
 struct fake_clients {
   pthread_mutex_t lock;         /* of all that follows */
-  int fds[CLIENTS_MAX];         /* by number; -1: gone */
+  int fds[CLIENTS_MAX];         /* by number; -1: closed */
   pthread_t threads[CLIENTS_MAX];
   struct client list[CLIENTS_MAX];
   unsigned count;
@@ -53,9 +53,9 @@ struct fake_clients {
   pthread_mutex_t disk;         /* ... and of the disk */
 };
 
-/* ---- bytes that may not come through ---- */
+/* ---- connections that end at a byte ---- */
 
-/* How many of LEN go before the connection ends. */
+/* How many of LEN bytes pass before the connection ends. */
 static size_t
 allowed (_Atomic int64_t *left, size_t len)
 {
@@ -77,7 +77,7 @@ receive (const struct client *c, void *buf, size_t len)
   size_t n, done = 0;
   char first;
 
-  /* What counts is what was set when they came. */
+  /* The limit that was set when the bytes came counts. */
   if (len > 0 && recv (c->fd, &first, 1, MSG_PEEK) != 1)
     return false;
   n = allowed (&c->fake_server->receive_left, len);
@@ -183,7 +183,7 @@ struct reply {
   uint64_t cookie;
 } __attribute__ ((packed));
 
-/* One less of them: was there one? */
+/* Decrement *LEFT unless it is 0.  Returns whether it was decremented. */
 static bool
 takes_one (_Atomic unsigned *left)
 {
@@ -194,7 +194,7 @@ takes_one (_Atomic unsigned *left)
   return n > 0;
 }
 
-/* Do it; what is read is put in BUF. */
+/* Execute a request; BUF gets what is read. */
 static void
 perform (struct fake_server *p, uint16_t type, uint64_t offset,
          uint32_t length, bool fua, uint8_t *buf)
@@ -312,7 +312,7 @@ accept_all (void *opaque)
   return NULL;
 }
 
-/* ---- life ---- */
+/* ---- start and stop ---- */
 
 static void
 socket_path (const struct fake_server *p, struct sockaddr_un *addr)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An NBD server that is played: it has faults when it is told to. */
+/* A fake NBD server, which has faults when a test asks for them. */
 
 #ifndef NBDZRAM_TESTS_FAKE_SERVER_H
 #define NBDZRAM_TESTS_FAKE_SERVER_H
@@ -17,40 +17,40 @@ struct fake_server {
   int listener;
   struct fake_clients *clients;
 
-  /* What it does now.  Counts are of bytes since they were set, of all
-   * connections; the one that reaches one ends there.  -1: none does.
+  /* Its faults now.  Limits count the bytes of all connections since they were
+   * set; the connection that reaches a limit ends there.  -1: no limit.
    */
   _Atomic int64_t receive_left, send_left;
-  _Atomic bool mute;            /* takes requests, and does not answer */
-  _Atomic bool mute_writes;     /* the same, but for reads */
-  _Atomic bool multi_conn;      /* says that it can */
-  _Atomic bool no_trim;         /* says that it can't */
-  _Atomic bool no_fua;          /* the same */
-  _Atomic bool read_only;       /* says that it is */
+  _Atomic bool mute;            /* accepts requests, never answers */
+  _Atomic bool mute_writes;     /* the same, but answers reads */
+  _Atomic bool multi_conn;      /* announces the feature */
+  _Atomic bool no_trim;         /* does not announce trims */
+  _Atomic bool no_fua;          /* does not announce FUA */
+  _Atomic bool read_only;       /* announces that */
   _Atomic uint64_t bad;         /* reads of this byte fail; 0: none */
-  _Atomic unsigned forgets;     /* writes that it says are done, and does not
-                                 * do; then none */
-  _Atomic int error;            /* of NBD, that requests are answered with */
-  _Atomic unsigned errors;      /* how many of them; then none */
+  _Atomic unsigned forgets;     /* so many writes are confirmed, but not
+                                 * executed */
+  _Atomic int error;            /* of NBD, with which requests are answered */
+  _Atomic unsigned errors;      /* how many requests get it */
 
   _Atomic unsigned connections; /* ever made */
-  _Atomic unsigned reads, writes, trims; /* done; no reads of the first
-                                 * block, which connections begin with */
+  _Atomic unsigned reads, writes, trims; /* executed, except reads of the
+                                 * first block, by which connections begin */
   _Atomic uint64_t trimmed;     /* bytes */
   _Atomic bool stop;
 };
 
-/* A disk of SIZE zeroes, at p->uri. */
+/* Start a server with a disk of SIZE zeroes, at p->uri. */
 struct fake_server *fake_server_start (uint64_t size);
 
-/* The clients have gone. */
+/* Stop it, after its clients have disconnected. */
 void fake_server_stop (struct fake_server *p);
 
-/* End all connections, and take no more until fake_server_return, which finds
- * the disk so.
+/* End all connections, and accept none until fake_server_return, which says
+ * what is on the disk then.
  */
 enum fake_disk {
-  FAKE_DISK_KEPT,               /* as it is */
+  FAKE_DISK_KEPT,               /* all that was written */
   FAKE_DISK_EMPTY,
   FAKE_DISK_POWER_LOST,         /* without writes that were not FUA */
 };
@@ -58,12 +58,12 @@ enum fake_disk {
 void fake_server_leave (struct fake_server *p);
 void fake_server_return (struct fake_server *p, enum fake_disk disk);
 
-/* Change LENGTH bytes of the disk, for good. */
+/* Change LENGTH bytes of the disk, durably. */
 void fake_server_fill (struct fake_server *p, uint64_t offset, uint64_t length,
                        uint8_t byte);
 
-/* Put LENGTH bytes of the disk, from OFFSET on, into BUF, or those of BUF to the
- * disk, for good.
+/* Copy LENGTH bytes of the disk, from OFFSET on, to BUF, or those of BUF to
+ * the disk, durably.
  */
 void fake_server_get (struct fake_server *p, uint64_t offset, void *buf,
                       size_t length);

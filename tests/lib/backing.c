@@ -130,7 +130,7 @@ object_fill (void *buf, uint32_t length, uint32_t tag)
 uint32_t
 object_length (struct rng *rng)
 {
-  /* The least of three is small more often than not. */
+  /* The smallest of three numbers is small more often than not. */
   uint64_t a = rng_below (rng, 3600), b = rng_below (rng, 3600);
   uint64_t c = rng_below (rng, 4500);
 
@@ -139,7 +139,9 @@ object_length (struct rng *rng)
 
 /* ---- writing ---- */
 
-/* Publish what a batch wrote.  A place that is not used is given back. */
+/* Publish the objects that a batch wrote.  Places that are not used are
+ * released.
+ */
 static void
 publish (struct store *s, struct backing_batch *batch, uint32_t *pending,
          bool moved)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A store of nothing but slots and a backing file, for its tests. */
+/* A store with only slots and a backing file, for tests of the latter. */
 
 #ifndef NBDZRAM_TESTS_LIB_BACKING_H
 #define NBDZRAM_TESTS_LIB_BACKING_H
@@ -13,7 +13,7 @@
 struct store_slot {
   uint64_t offset;              /* 0: not in the file */
   uint32_t length;
-  uint32_t tag;                 /* what is in it */
+  uint32_t tag;                 /* of its content */
 };
 
 struct store {
@@ -29,48 +29,50 @@ struct store {
   uint32_t pending[2][STORE_SLOTS]; /* slots by number in a batch */
 };
 
-/* A place for the checksums of blocks, and its end. */
+/* Make a file for the checksums of blocks, and remove it. */
 struct backing_sums sums_start (void);
 void sums_stop (struct backing_sums *sums);
 
 /* Open a new file of SIZE bytes in the directory PARENT. */
 struct store *store_open (const char *parent, uint64_t size);
-/* Close the file, which stays. */
+/* Close the file, and keep it. */
 void store_leave (struct store *s);
-/* Close and open again, as a process does that attaches. */
+/* Close and open again, as a process that attaches. */
 void store_reopen (struct store *s);
 void store_close (struct store *s);
 
 /* Bytes of an object, determined by TAG. */
 void object_fill (void *buf, uint32_t length, uint32_t tag);
 
-/* As sizes of compressed pages are: 200 to 3800, 1200 on average. */
+/* Like sizes of compressed pages: 200 to 3800, 1200 on average. */
 uint32_t object_length (struct rng *rng);
 
-/* Put a new object of LENGTH bytes into slot N; it is written when the
- * batch is full, or by store_flush.  -1 with errno when that failed: the
- * slots of the batch then have no object.
+/* Put a new object of LENGTH bytes into slot N.  It is written when the batch
+ * is full, or by store_flush.  -1 with errno when that failed: then the slots
+ * of the batch have no object.
  */
 int store_put (struct store *s, uint32_t n, uint32_t length);
 int store_flush (struct store *s);
 void store_drop (struct store *s, uint32_t n);
 
-/* Clean as long as there is need, and progress. */
+/* Clean as long as that is due, and frees blocks. */
 void store_clean (struct store *s);
 
-/* Is what slot N names its object?  When it can't be read, false with errno;
- * when it can, and is another, false with errno 0.
+/* Check that slot N names its object.  Returns false with errno when it can't
+ * be read, or with errno 0 when it is another one.
  */
 bool store_slot_ok (struct store *s, uint32_t n);
 
-/* Bytes of the file from block FROM on, to or from BUF. */
+/* Copy bytes of the file, from block FROM on, to or from BUF. */
 void store_blocks (struct store *s, uint32_t from, void *buf, size_t len,
                    bool write);
 
 /* Check all slots and all invariants. */
 void store_check (struct store *s);
 
-/* Used blocks, and bytes written, for each byte alive or new. */
+/* Bytes of used blocks for each live byte, and bytes written for each new
+ * one.
+ */
 double store_space (struct store *s);
 double store_writes (struct store *s);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The backing file fails, fills up, shrinks or is taken away: nothing
- * that is in memory is lost, and nothing false is read.
+/* The backing file fails, fills up, shrinks or is removed: nothing that is in
+ * memory is lost, and nothing wrong is read.
  */
 
 #include <config.h>
@@ -125,7 +125,7 @@ write_errors (void **state)
   assert_int_equal (s->backing.counters.write_errors, 1);
   assert_state (s, BACKING_FAILED, EIO);
 
-  /* Left alone for a while, and longer each time. */
+  /* It is not written to for a while, longer each time. */
   for (uint64_t wait = 1000; wait <= 120000; wait *= 2) {
     unsigned before = calls;
     uint64_t start = clock_now;
@@ -146,7 +146,7 @@ write_errors (void **state)
   assert_state (s, BACKING_OK, 0);
   store_check (s);
 
-  /* After half of a batch, too. */
+  /* The same after half of a batch. */
   used = s->backing.used;
   at_most = 16384;
   fail_with (EIO, 3);
@@ -159,7 +159,7 @@ write_errors (void **state)
   store_close (s);
 }
 
-/* Interrupted and short calls are no errors. */
+/* Calls that are interrupted, or transfer less, are no errors. */
 static void
 short_calls (void **state)
 {
@@ -192,7 +192,7 @@ read_errors (void **state)
   store_close (s);
 }
 
-/* Somebody else cuts the file. */
+/* Another program truncates the file. */
 static void
 truncated (void **state)
 {
@@ -237,7 +237,7 @@ truncated (void **state)
   store_close (s);
 }
 
-/* The name is gone, the file is not. */
+/* The file is unlinked, but still open. */
 static void
 removed (void **state)
 {
@@ -268,7 +268,7 @@ run_in_child (int (*test) (void))
   assert_int_equal (WEXITSTATUS (status), 0);
 }
 
-/* Fill S until it is refused, and see that all is there. */
+/* Fill S until a write is refused, and check all objects. */
 static void
 fill (struct store *s)
 {
@@ -282,7 +282,7 @@ fill (struct store *s)
   assert_true (n > 512 && n < STORE_SLOTS);
   store_check (s);
 
-  /* There is room in what was written already. */
+  /* There is room in blocks that were written before. */
   for (uint32_t i = 0; i < 512; ++i)
     store_drop (s, i);
   s->backing.io = &failing_io;

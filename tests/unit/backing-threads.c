@@ -14,11 +14,9 @@
 
 #include <cmocka.h>
 
-#include "lib/base/mutex.h"
-
-/* Few slots and objects of one length, so that places come back soon; but
- * enough of them that blocks which are partly dead come to be cleaned, since
- * small stores are left alone.  All fit into a batch.
+/* Few slots, and objects of one length, so that places are soon used again;
+ * but so many that blocks which are partly dead are cleaned, which a small
+ * store would not need.  All of them fit into a batch.
  */
 #define SLOTS 600
 #define LENGTH 1300
@@ -57,10 +55,10 @@ read_slot (struct shared_slot *slot)
   if (offset != 0) {
     void *object = backing_read (&store->backing, offset, LENGTH, buf);
 
-    /* What was cut off meanwhile can't be read, and need not be. */
+    /* An object that was truncated meanwhile need not be readable. */
     object_fill (expected, LENGTH, tag);
     ok = object && memcmp (object, expected, LENGTH) == 0;
-    /* The page path knows the slot's bits only: no tag. */
+    /* The page path knows only the bits of the slot, no tag. */
     LOCK_FOR_SCOPE (&slot->lock);
     same = slot->offset == offset;
   }
@@ -86,8 +84,8 @@ drop_slot (struct shared_slot *slot)
   }
 }
 
-/* On a busy machine, maintenance seldom runs: half of the slots stay, so that
- * there is something to read, and blocks that are partly dead.
+/* On a busy machine, maintenance runs seldom: half of the slots stay filled,
+ * so that there are objects to read, and blocks that are partly dead.
  */
 static void *
 make_requests (void *seed)
@@ -142,7 +140,7 @@ publish_batch (struct backing_batch *batch, const unsigned *numbers,
   backing_batch_reset (batch);
 }
 
-/* Write each slot that is not in the file, or move those of victims. */
+/* Write all slots that are not in the file, or move those of victims. */
 static void
 maintain_slots (bool clean)
 {
@@ -203,8 +201,8 @@ maintain (void *unused)
   return NULL;
 }
 
-/* Small enough that what is freed is soon written again, and never so
- * full that all can't be in it twice.
+/* So small that freed blocks are soon written again, but with room for all
+ * objects twice.
  */
 static void
 all_at_once (void **state)
@@ -256,8 +254,8 @@ flush_store (void *unused)
   return store_flush (store) == 0 ? NULL : store;
 }
 
-/* Until a reader has left, nothing is written: not by a reader that
- * entered in this phase, nor by one that chose its phase long ago.
+/* Nothing is written until all readers have ended: those that began in this
+ * phase, and one that read the phase long ago.
  */
 static void
 try_reader (bool stale)

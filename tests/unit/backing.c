@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The backing file: whose it is, packing, space, cleaning. */
+/* The backing file: its header, packing, space, cleaning. */
 
 #include <config.h>
 
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-/* ---- whose file it is ---- */
+/* ---- the header ---- */
 
 static void
 write_file (const char *path, const void *content, size_t size)
@@ -85,7 +85,7 @@ made_and_found (void **state)
   store_close (s);
 }
 
-/* A pool that has nothing in it yet takes another's over. */
+/* A pool without written back pages takes over another pool's file. */
 static void
 taken_over (void **state)
 {
@@ -115,7 +115,7 @@ taken_over (void **state)
   store_close (s);
 }
 
-/* All that must be as it was. */
+/* A file that differs in anything from the recorded one is refused. */
 static void
 not_the_expected (void **state)
 {
@@ -142,7 +142,7 @@ not_the_expected (void **state)
   assert_refused (&o, BACKING_ERROR_UNEXPECTED);
   o.page_size = 4096;
 
-  /* Any damaged bit of the header: not the one, nor anybody's. */
+  /* With any damaged bit of the header it is no backing file. */
   for (off_t at = 0; at < 56; at += 5) {
     fd = open (s->path, O_RDWR);
     assert_int_equal (pread (fd, &byte, 1, at), 1);
@@ -163,8 +163,8 @@ not_the_expected (void **state)
   store_close (s);
 }
 
-/* What was a half of a mirror is of use alone if it has all pages; then the
- * other one has not, from now on.
+/* A replica can be used alone if it has all pages; then the other one is no
+ * longer in sync.
  */
 static void
 half_of_a_mirror (void **state)
@@ -234,8 +234,8 @@ needed_by_another (void **state)
   store_close (s);
 }
 
-/* Of a block that is bytes on a stack: the undefined behaviour sanitizer
- * says when it is looked at as something else.
+/* Of an unaligned block: the undefined behaviour sanitizer reports an access
+ * that assumes alignment.
  */
 static void
 header_at_any_address (void **state)
@@ -313,7 +313,7 @@ others_are_left_alone (void **state)
   assert_refused (&o, BACKING_ERROR_FILE_TYPE);
   o.path = path;
 
-  /* No file is left where there was none. */
+  /* A file that did not exist before is removed. */
   o.size = 0;
   assert_refused (&o, BACKING_ERROR_TOO_SMALL);
   o.size = 4096 + 4095;
@@ -327,8 +327,9 @@ others_are_left_alone (void **state)
   store_close (s);
 }
 
-/* A loop device of the file FD; its name is put in PATH.  Returns it
- * open, so that it goes when closed, or -1 where that is not allowed.
+/* Make a loop device of the file FD, and put its name in PATH.  Returns it
+ * open, so that it is removed when it is closed, or -1 if that is not
+ * allowed.
  */
 static int
 open_loop (int fd, char path[32])
@@ -380,7 +381,7 @@ try_device (const char *path, int file)
   };
   struct backing b;
 
-  /* Somebody's data, not at the start. */
+  /* Data of another program, not at the start. */
   assert_int_equal (pwrite (file, "x", 1, MIB - 1), 1);
   assert_refused (&o, BACKING_ERROR_OCCUPIED);
   assert_int_equal (pwrite (file, "", 1, MIB - 1), 1);
@@ -464,7 +465,7 @@ try_packing (uint32_t min, uint32_t max, uint32_t multiple)
   store_close (s);
 }
 
-/* No loss of more than 5 %, where sizes allow it. */
+/* No more than 5 % is lost, if sizes allow it. */
 static void
 packing (void **state)
 {
@@ -506,7 +507,7 @@ large_and_aligned (void **state)
   }
   backing_batch_reset (s->fresh);
   assert_int_equal (b->used, used);
-  /* The small ones found room in tails. */
+  /* The small objects were put behind the large ones. */
   assert_int_equal (used, 1 + 1 + 16 + 17 + 2 + 16 + 2 + 4);
   store_check (s);
   store_reopen (s);
@@ -515,8 +516,8 @@ large_and_aligned (void **state)
   store_close (s);
 }
 
-/* Each batch takes what it was offered, or says no: nothing is written
- * beyond its memory.
+/* A batch accepts an object or refuses it: nothing is written beyond its
+ * memory.
  */
 static void
 batches_of_all_sizes (void **state)
@@ -550,7 +551,7 @@ batches_of_all_sizes (void **state)
   store_close (s);
 }
 
-/* ---- what slots say ---- */
+/* ---- claims of slots ---- */
 
 static void
 places_that_cannot_be (void **state)
@@ -598,8 +599,8 @@ shared_objects (void **state)
   store_close (s);
 }
 
-/* More slots than can be counted: the block is never free again, but for
- * the next process that counts fewer.
+/* With more slots than can be counted, the block is not free again before the
+ * next process counts fewer.
  */
 static void
 too_many_share (void **state)
@@ -622,7 +623,7 @@ too_many_share (void **state)
   store_reopen (s);
   assert_int_equal (b->live_units, 128 + 100);
 
-  /* So does one that is released more often than it was claimed. */
+  /* The same for a block that is released more often than it was claimed. */
   backing_claim (b, offset, 32, 1);
   backing_release (b, offset, 3200, 1);
   backing_release (b, offset, 3200, 1);
@@ -701,7 +702,7 @@ given_back (void **state)
   /* An empty disk of so much would be described by 512 MiB. */
   assert_true (s->budget.used < empty + MIB);
 
-  /* Holes, and what is soon used again. */
+  /* It has holes, and space that is soon used again. */
   for (uint32_t n = 0; n < STORE_SLOTS; ++n)
     if (n % 64 < 32)
       store_drop (s, n);
@@ -719,7 +720,7 @@ given_back (void **state)
   assert_int_equal (s->budget.used, empty);
   assert_int_equal (fstat (b->fd, &st), 0);
   assert_int_equal (st.st_size, BACKING_BLOCK);
-  /* Our own cut is not taken for another program's. */
+  /* Our own cut is not reported as another program's. */
   assert_int_equal (backing_get_state (b, &error), BACKING_OK);
   assert_int_equal (store_put (s, 0, 100), 0);
   assert_int_equal (store_flush (s), 0);
@@ -728,7 +729,7 @@ given_back (void **state)
   store_close (s);
 }
 
-/* No memory to describe more of the file: what is there is used. */
+/* Without memory for more blocks, those that the file has are used. */
 static void
 at_the_limit_of_memory (void **state)
 {
@@ -751,7 +752,7 @@ at_the_limit_of_memory (void **state)
   store_close (s);
 }
 
-/* A smaller size than before: what is beyond can still be read. */
+/* With a smaller size than before, objects beyond it can still be read. */
 static void
 made_smaller (void **state)
 {
@@ -777,7 +778,7 @@ made_smaller (void **state)
   store_close (s);
 }
 
-/* A full file loses nothing, says so, and is cleaned. */
+/* A full file loses nothing, reports that it is full, and is cleaned. */
 static void
 full (void **state)
 {
@@ -797,7 +798,7 @@ full (void **state)
   assert_true (backing_needs_cleaning (&s->backing));
   store_clean (s);
   store_check (s);
-  /* A small file: a batch more or less is two percent of it. */
+  /* In this small file, one batch is two percent. */
   assert_true (store_space (s) < 1.2);
   for (uint32_t i = 0; i < 512; ++i)
     assert_int_equal (store_put (s, n + i, 1000), 0);
@@ -862,8 +863,10 @@ try_churn (enum churn churn, double space, double writes)
   store_close (s);
 }
 
-/* Used for alive, and written for new, as lib/backing/clean.c says. */
-/* ---- a file that gives back something else ---- */
+/* Ratios of used to live bytes, and of written to new ones, as in
+ * lib/backing/clean.c.
+ */
+/* ---- blocks that differ from what was written ---- */
 
 #define STALE_SLOTS 400
 #define STALE_BYTES (4 * MIB)
@@ -877,7 +880,7 @@ put_all (struct store *s)
   assert_int_equal (store_flush (s), 0);
 }
 
-/* How many slots can't be read: the others are right. */
+/* Count the slots that can't be read; all others must be right. */
 static unsigned
 count_stale (struct store *s)
 {
@@ -903,7 +906,7 @@ open_stale (uint8_t *snapshot)
   return s;
 }
 
-/* It went back to what it was, whole or in some blocks. */
+/* The file is an older one, whole or in some blocks. */
 static void
 older_blocks (void **state)
 {
@@ -935,7 +938,7 @@ older_blocks (void **state)
   store_close (s);
 }
 
-/* Two blocks have changed places, or one is gone. */
+/* Two blocks were exchanged, or one was lost. */
 static void
 misplaced_blocks (void **state)
 {
@@ -961,7 +964,9 @@ misplaced_blocks (void **state)
   store_close (s);
 }
 
-/* As after an upgrade: what was there counts, until it is written again. */
+/* After an upgrade, blocks without checksums are valid until they are written
+ * again.
+ */
 static void
 unknown_blocks (void **state)
 {
@@ -980,8 +985,8 @@ unknown_blocks (void **state)
   store_close (s);
 }
 
-/* There is no memory left for checksums: nothing is written there, and who
- * attaches is told.  Behind the end of a file there is none to be had.
+/* Without memory for checksums, nothing is written, and attaching fails.  A
+ * file that ends too early has no memory for them.
  */
 static void
 no_room_for_sums (void **state)

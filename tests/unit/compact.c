@@ -115,7 +115,7 @@ sparse_zspages_are_packed (void **state)
 #endif
 }
 
-/* Compacting again and again neither moves nor gives anything. */
+/* Compacting again and again moves nothing and frees nothing. */
 static void
 it_comes_to_rest (void **state)
 {
@@ -133,7 +133,7 @@ it_comes_to_rest (void **state)
   done (&f);
 }
 
-/* At the limit, where it is needed most, it needs nothing itself. */
+/* At the memory limit, compaction needs no memory itself. */
 static void
 it_works_at_the_limit (void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The far end of a backing file, by a server that is played: whatever
- * happens to connections, what is read is right, or an error, and what is
- * said to be written is.
+/* The NBD client, with a fake server: whatever happens to connections, a read
+ * gives the right data or an error, and what is reported as written is
+ * written.
  */
 
 #include <config.h>
@@ -23,7 +23,7 @@
 /* Of the first block: what makes it the right one. */
 #define RIGHT 'R'
 
-/* Longer than anything takes that is to succeed. */
+/* Seconds: longer than anything takes that must succeed. */
 #define LONG 600
 
 static _Atomic unsigned said;   /* lines of the log */
@@ -42,7 +42,7 @@ is_right (void *opaque, const void *block)
   return *(const char *) block == RIGHT;
 }
 
-/* What block N has, at first. */
+/* The first content of block N. */
 static void
 fill_block (uint8_t *block, uint64_t n)
 {
@@ -137,7 +137,7 @@ seconds (void)
 
 /* ---- without faults ---- */
 
-/* Before there are threads, too. */
+/* The same before the threads are started. */
 static void
 requests (void **state)
 {
@@ -187,7 +187,7 @@ refusals (void **state)
 
 /* ---- away at first ---- */
 
-/* All that opening it finds otherwise is found when it comes. */
+/* What opening usually finds is found when the server comes. */
 static void
 away_at_first (void **state)
 {
@@ -228,7 +228,7 @@ away_at_first (void **state)
   }
 }
 
-/* What is there, but can't be used, is not away. */
+/* A server that can't be used is not away. */
 static void
 unusable (void **state)
 {
@@ -247,7 +247,7 @@ unusable (void **state)
 
 /* ---- connections that end ---- */
 
-/* A cut at each byte of the first few, and at some of those that follow. */
+/* Connections end at each of the first bytes, and at some later ones. */
 static int64_t
 next_cut (int64_t cut)
 {
@@ -279,7 +279,7 @@ cut_reads (void **state)
   fake_server_stop (p);
 }
 
-/* A write that fails says whether it may have been done. */
+/* A write that fails says whether it may have been executed. */
 static void
 cut_write (struct fake_server *p, struct nbd_client *f, uint64_t n,
            bool must_be_sure)
@@ -320,7 +320,7 @@ cut_writes (void **state)
     cut_write (p, f, n++, true);
     assert_int_equal (p->send_left, -1);
   }
-  /* Nothing of the rest was touched. */
+  /* All other blocks are unchanged. */
   for (; n < DISK / BACKING_BLOCK; n += 7)
     assert_block (f, n + 1 < DISK / BACKING_BLOCK ? n + 1 : n);
   nbd_client_close (f);
@@ -353,7 +353,7 @@ cut_handshakes (void **state)
   fake_server_stop (p);
 }
 
-/* What is behind the end is an error, and ends no connection. */
+/* A request behind the end fails, and ends no connection. */
 static void
 behind_the_end (void **state)
 {
@@ -379,7 +379,7 @@ behind_the_end (void **state)
   fake_server_stop (p);
 }
 
-/* What it said is written is there, if it can promise that. */
+/* What was reported as written survives, if the server has FUA. */
 static void
 power_lost (void **state)
 {
@@ -401,7 +401,7 @@ power_lost (void **state)
     assert_memory_equal (p->disk + 100 * BACKING_BLOCK, data, sizeof data);
     assert_block (f, 7);
 
-    /* It need not be the same server that comes back. */
+    /* A server with other features may come back. */
     fake_server_leave (p);
     wait_for_connections (f, 0);
     p->no_fua = !p->no_fua;
@@ -415,7 +415,7 @@ power_lost (void **state)
   }
 }
 
-/* ---- something else ---- */
+/* ---- the wrong disk ---- */
 
 static void
 wrong (void **state)
@@ -429,7 +429,7 @@ wrong (void **state)
     struct fake_server *p = start_server (turn == 1);
     struct nbd_client *f = start_client (p, LONG);
 
-    /* One connection finds out for all. */
+    /* One connection finds the wrong disk for all. */
     said = 0;
     fake_server_fill (p, 0, 1, 'X');
     p->send_left = 0;
@@ -451,7 +451,7 @@ wrong (void **state)
     assert_block (f, 1);
     assert_uint_in_range (said, 2, 3);
 
-    /* It has become one that can't trim. */
+    /* The server that came back can't trim. */
     fake_server_leave (p);
     wait_for_connections (f, 0);
     p->no_trim = true;
@@ -503,7 +503,7 @@ mute (void **state)
   }
 }
 
-/* ---- errors that it answers with ---- */
+/* ---- errors of the server ---- */
 
 static void
 answer (struct fake_server *p, int err, unsigned times)
@@ -534,7 +534,7 @@ answers (void **state)
   nbd_client_get_stats (f, &st);
   assert_int_equal (st.reconnects, 0);
 
-  /* It is going to end: another one will answer. */
+  /* The server shuts down: the next one answers. */
   answer (p, 108, 1);           /* ESHUTDOWN */
   assert_block (f, 2);
   nbd_client_get_stats (f, &st);
@@ -557,7 +557,7 @@ read_on (void *opaque)
   struct rng rng = { .state = (uintptr_t) opaque + unit_seed () };
 
   while (!enough) {
-    /* The second half is the writer's. */
+    /* The writer uses the second half of the disk. */
     assert_block (shared, 1 + rng_below (&rng, DISK / BACKING_BLOCK / 2 - 1));
     reads_done++;
   }
@@ -606,7 +606,7 @@ many (void **state)
   fake_server_stop (p);
 }
 
-/* ---- the backing file that it is ---- */
+/* ---- a backing file on a remote disk ---- */
 
 static void
 open_backing (struct backing *b, struct fake_server *p, struct budget *budget,
@@ -633,8 +633,8 @@ open_backing (struct backing *b, struct fake_server *p, struct budget *budget,
   }
 }
 
-/* Write one object of each of COUNT blocks; returns where the first is, or
- * 0 with errno.
+/* Write one object of a block to each of BLOCKS blocks.  Returns the offset of
+ * the first, or 0 with errno.
  */
 static uint64_t
 write_some (struct backing *b, struct backing_batch *t, unsigned blocks)
@@ -656,7 +656,7 @@ write_some (struct backing *b, struct backing_batch *t, unsigned blocks)
   return offset;
 }
 
-/* What can't be written now can be after a while. */
+/* A write that fails now succeeds after a while. */
 static uint64_t
 write_in_time (struct backing *b, struct backing_batch *t, unsigned blocks)
 {
@@ -708,7 +708,7 @@ backing (void **state)
   assert_object (&b, offset, 0);
   assert_int_equal (b.counters.write_bytes, 11 * BACKING_BLOCK);
 
-  /* What may still be written is not used again. */
+  /* Blocks that may still be written are not used again. */
   used = b.used;
   p->send_left = 0;
   assert_int_equal (write_some (&b, t, 20), 0);
@@ -723,7 +723,7 @@ backing (void **state)
   backing_get_stats (&b, &st);
   assert_true (st.connections == 1 && st.reconnects == 1);
 
-  /* Readers that stay do not keep it from going on. */
+  /* Readers that wait do not block it. */
   phase = backing_read_begin (&b);
   assert_int_equal (write_some (&b, t, 5), 0);
   assert_int_equal (errno, EBUSY);
@@ -731,7 +731,7 @@ backing (void **state)
   assert_int_equal (b.used, used + 30);
   write_in_time (&b, t, 5);
 
-  /* What is free is trimmed; where that is not sure, it stays unused. */
+  /* Free blocks are trimmed; if the result is unsure, they stay unused. */
   p->trimmed = 0;
   backing_release (&b, offset, 5 * BACKING_BLOCK, 1);
   backing_give_back (&b, 0);
@@ -747,8 +747,8 @@ backing (void **state)
   for (unsigned i = 0; !backing_may_write (&b) && i < 6000; ++i)
     usleep (10000);
 
-  /* Another program takes it over while it is connected to: nothing is
-   * written there any more.
+  /* Another program takes the disk over while it is connected: nothing is
+   * written to it any more.
    */
   b.disk.verified_at = 1;
   fake_server_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
@@ -762,7 +762,7 @@ backing (void **state)
   fake_server_fill (p, 30, 1, p->disk[30] ^ 1);
   backing_close (&b);
 
-  /* Attached, it is the same. */
+  /* The same after attaching. */
   open_backing (&b, p, &budget, &record);
   assert_false (b.taken_over);
   assert_int_equal (b.used, 1);

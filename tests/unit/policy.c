@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The policy keeps to what its header and the manual say, over a week
- * that takes a moment, and the maintainer does what it says.
+/* The policy decides what its header and the manual say, over a week that
+ * takes a moment, and the maintainer does what it decides.
  */
 
 #include <config.h>
@@ -93,7 +93,7 @@ writeback_begins_at_the_watermark (void **state)
   assert_true (policy_writeback_age (&s, &v) == UINT64_MAX);
 }
 
-/* Each action comes as often as its pages need, and no more often. */
+/* Each action is done as often as its pages need, and no more often. */
 static void
 a_week_of_decisions (void **state)
 {
@@ -131,7 +131,7 @@ a_week_of_decisions (void **state)
   assert_uint_in_range (runs[POLICY_REFRESH], WEEK / 2, WEEK);
 }
 
-/* ---- a pool that lives by it ---- */
+/* ---- a pool with this policy ---- */
 
 #define PAGES 160
 
@@ -175,8 +175,8 @@ is_first_of_run (uint64_t index)
   return index % GROUP_PAGES_MAX == 0;
 }
 
-/* A quarter of the pages is read every four minutes, a quarter every
- * fifteen, a page of each run once a second, the others never.
+/* A quarter of the pages is read every four minutes, a quarter every fifteen
+ * minutes, one page of each run every second, and the others never.
  */
 static void
 access_pages (uint64_t second)
@@ -207,7 +207,7 @@ check_pages (uint64_t second)
     else
       grouped += (flags & PAGE_GROUPED) != 0;
   }
-  /* The last of a run may be left alone. */
+  /* The last page of a run may stay ungrouped. */
   if (second > 1400)
     assert_uint_in_range (grouped, 6 * PAGES / 16, 7 * PAGES / 16);
 }
@@ -237,7 +237,7 @@ a_week_of_pages (void **state)
   assert_true (st.group_pages > PAGES / 4);
   assert_pool_ok (u.pool);
 
-  /* Off, nothing happens any more. */
+  /* With the policy off, nothing happens any more. */
   s.on = false;
   for (uint64_t i = 0; i < PAGES; ++i)
     put (i);
@@ -273,7 +273,7 @@ the_thread_works_and_stops (void **state)
     pool_get_stats (u.pool, &st);
   } while (st.group_pages < PAGES / 2);
 
-  /* A user's command does not wait for the thread to be done. */
+  /* A user's command does not wait until the job of the thread ends. */
   assert_true (pool_mark_idle (u.pool, 0) > 0);
   s.policy.on = false;
   maintainer_set_settings (&m, &s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Recompression, by itself and in groups: what it saves, what it leaves
- * alone, and that no page is lost to it.
+/* Recompression, page by page and in groups: what it saves, which pages it
+ * does not touch, and that it loses no page.
  */
 
 #include <config.h>
@@ -143,7 +143,7 @@ reattach (struct fixture *f)
   assert_pool_ok (f->u.pool);
 }
 
-/* ---- each by itself ---- */
+/* ---- page by page ---- */
 
 static void
 idle_pages_get_smaller (void **state)
@@ -170,7 +170,7 @@ idle_pages_get_smaller (void **state)
   assert_true (r.saved > 0);
   assert_pool_ok (f.u.pool);
 
-  /* They are no longer idle, and have been through the only algorithm. */
+  /* They are no longer idle, and the only algorithm was tried. */
   mark_idle (&f, 0, PAGES / 2);
   r = recompress (&f, (struct recompress_request) {
       .which = select_type (PAGES_IDLE) });
@@ -324,7 +324,7 @@ groups_are_smaller_still (void **state)
   close_disk (&f);
 }
 
-/* Of larger pages fewer make a group, but as many are candidates. */
+/* A group has fewer of the larger pages, but as many are candidates. */
 static void
 large_pages_are_grouped (void **state)
 {
@@ -376,7 +376,7 @@ writing_one_keeps_its_neighbours (void **state)
         assert_int_equal (device_zero (f.d, PAGE, index * PAGE), 0);
         f.tags[index] = 0;
         break;
-      default:                  /* part of a page, with what it holds */
+      default:                  /* a part of a page, unchanged */
         page_of_tag (page, f.tags[index]);
         assert_int_equal (device_write (f.d, page + part, 8,
                                         index * PAGE + part), 0);
@@ -396,7 +396,7 @@ writing_one_keeps_its_neighbours (void **state)
   close_disk (&f);
 }
 
-/* What is left of groups finds new company. */
+/* The rest of broken groups is grouped again. */
 static void
 half_dead_groups_are_made_anew (void **state)
 {
@@ -453,7 +453,7 @@ damage_in_a_group_is_noticed (void **state)
   unit_close (&f.u);
 }
 
-/* A claim ends with any access. */
+/* Any access ends a claim. */
 static void
 who_accesses_wins (void **state)
 {
@@ -490,8 +490,8 @@ who_accesses_wins (void **state)
   close_disk (&f);
 }
 
-/* Where memory is short there is one stream: a job that rests must not
- * keep it.
+/* With little memory there is one stream: a job must not keep it while it
+ * sleeps.
  */
 static bool
 others_can_read (void *opaque)

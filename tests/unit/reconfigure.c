@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What changes while the pool is in use. */
+/* Settings that change while the pool is in use. */
 
 #include <config.h>
 
@@ -103,8 +103,8 @@ old_pages_follow_the_algorithm (void **state)
   unit_close (&u);
 }
 
-/* A pool that is full must start, also if today's options alone would
- * not read all of its pages.
+/* A full pool must start, even if the present options alone could not read all
+ * of its pages.
  */
 static void
 a_full_pool_starts (void **state)
@@ -120,7 +120,7 @@ a_full_pool_starts (void **state)
   open_disk (other);
   for (uint64_t i = 0; i < 1000; ++i)
     put (i, DATA_RANDOM);
-  put (1000, DATA_TEXT);        /* the first that takes a codec */
+  put (1000, DATA_TEXT);        /* the first page that needs a codec */
   u.options.algorithm = unit_algorithm ("lz4");
   u.options.mem_limit = pool_mem_limit_min (&u.options);
   assert_true (u.pool->budget.used > u.options.mem_limit);
@@ -149,7 +149,7 @@ the_limit_moves (void **state)
   assert_int_equal (errno, ERANGE);
   assert_int_equal (u.pool->budget.limit, 0);
 
-  /* Below what it has: nothing is lost, and nothing added. */
+  /* With a limit below what it has, nothing is lost, and nothing added. */
   assert_int_equal (pool_set_mem_limit (u.pool, 3 * MIB), 0);
   data_fill (page, PAGE, DATA_RANDOM, i + 1);
   assert_int_equal (device_write (d, page, PAGE, i * PAGE), -1);
@@ -162,7 +162,7 @@ the_limit_moves (void **state)
   unit_close (&u);
 }
 
-/* With dedup, a page is not its own duplicate. */
+/* With dedup, a page must not be taken for its own duplicate. */
 static void
 shared_pages_follow_too (void **state)
 {
@@ -229,7 +229,7 @@ dictionaries_are_trained (void **state)
   unit_close (&u);
 }
 
-/* A dictionary is not for devices with an algorithm of their own, unless
+/* Devices with an algorithm of their own don't use the dictionary, unless
  * their pages are recompressed with one.
  */
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A backing file that is a mirror of two servers, which are played: while
- * one half that is in sync lives, each page is as it was written last, and
- * what a half has missed is never read.
+/* A replicated pair on two fake servers: while a replica that is in sync can
+ * be reached, each page is as it was written last, and blocks that a replica
+ * has missed are never read.
  */
 
 #include <config.h>
@@ -24,7 +24,7 @@
 #define DISK (8 * MIB)
 #define SLOTS 300
 
-/* Longer than anything takes that is to succeed. */
+/* Seconds: longer than anything takes that must succeed. */
 #define LONG 600
 
 struct disk {
@@ -91,7 +91,7 @@ fail_open (const struct disk *d)
   fail_msg ("%s", text);
 }
 
-/* As a process does that attaches, if there is something to attach to. */
+/* Attach, if the pool has pages. */
 static void
 attach (struct disk *d)
 {
@@ -117,7 +117,7 @@ open_disk (struct disk *d, const char *path, const char *other)
   attach (d);
 }
 
-/* In either order: that does not matter. */
+/* Open both replicas in a random order, which must not matter. */
 static void
 open_both (struct disk *d)
 {
@@ -171,9 +171,9 @@ stop_disk (struct disk *d)
   free (d);
 }
 
-/* ---- the halves ---- */
+/* ---- the replicas ---- */
 
-/* The number of the half that server N is. */
+/* The number of the replica on server N. */
 static unsigned
 member_of (struct disk *d, unsigned n)
 {
@@ -192,7 +192,7 @@ look_at (struct disk *d, unsigned n)
   return st;
 }
 
-/* Every condition here comes true in time. */
+/* Wait until the condition is true. */
 #define EVENTUALLY(condition)                                           \
   for (unsigned i_ = 0; !(condition); ++i_) {                           \
     if (i_ > 12000)                                                     \
@@ -206,7 +206,7 @@ is_connected (struct disk *d, unsigned n)
   return look_at (d, n).connections > 0;
 }
 
-/* So none of them is about to find out that it is dead. */
+/* With all of them, none has still to notice that it ended. */
 static bool
 has_all_connections (struct disk *d, unsigned n)
 {
@@ -221,7 +221,7 @@ resynced (struct disk *d)
   return look_at (d, 0).in_sync && look_at (d, 1).in_sync;
 }
 
-/* Starting does not wait for ever until a server that is there is asked. */
+/* The start waits only a moment for a connection, so wait here for both. */
 static void
 open_complete (struct disk *d)
 {
@@ -305,7 +305,7 @@ drop (struct disk *d, unsigned n)
   d->offsets[n] = 0;
 }
 
-/* 1: slot N is what it was, 0: it is not, -1: it can't be read. */
+/* 1: slot N has its object, 0: another one, -1: it can't be read. */
 static int
 try_read (struct disk *d, unsigned n, bool patient)
 {
@@ -335,7 +335,7 @@ assert_none (struct disk *d)
       assert_int_equal (try_read (d, n, false), -1);
 }
 
-/* Each half has all pages. */
+/* Each replica has all pages. */
 static void
 assert_both (struct disk *d)
 {
@@ -365,7 +365,7 @@ written_to_both (void **state)
   assert_both (d);
   assert_memory_not_equal (d->replicas[0]->disk, d->replicas[1]->disk, 64);
   assert_all (d);
-  /* Each had a part of it to read. */
+  /* Each replica had a part of the reads. */
   assert_true (d->replicas[0]->reads > 50 && d->replicas[1]->reads > 50);
   EVENTUALLY (look_at (d, 0).connections == NBD_CONNECTIONS_MAX
               && look_at (d, 1).connections == NBD_CONNECTIONS_MAX);
@@ -392,9 +392,9 @@ written_to_both (void **state)
   stop_disk (d);
 }
 
-/* ---- one dies ---- */
+/* ---- one server fails ---- */
 
-/* While one is away, and when it is back, which of them it may be. */
+/* Either server goes away and comes back. */
 static void
 one_is_away (void **state)
 {
@@ -424,7 +424,7 @@ one_is_away (void **state)
     come_back (d, n, FAKE_DISK_KEPT);
     d->replicas[n]->writes = 0;
     EVENTUALLY (resynced (d));
-    /* It got what it had missed, and no more. */
+    /* It got the blocks that it had missed, and no more. */
     assert_uint_in_range (d->replicas[n]->writes, 1, 99);
     assert_both (d);
     leave (d, 1 - n);
@@ -438,8 +438,8 @@ one_is_away (void **state)
   }
 }
 
-/* A half that lacks something is not asked for anything, neither by those
- * who have seen it go nor by others.
+/* A replica that lacks blocks is not read from, by this process or by a later
+ * one.
  */
 static void
 stale_is_never_read (void **state)
@@ -452,8 +452,7 @@ stale_is_never_read (void **state)
     put_in_time (d, 0, 200);
     leave (d, n);
     put_in_time (d, 0, 200);
-    /* The blocks that were free are used again: the old half has others'
-     * pages there.
+    /* Freed blocks are used again: the old replica has other pages there.
      */
     put_in_time (d, 0, 200);
     come_back (d, n, FAKE_DISK_KEPT);
@@ -483,7 +482,7 @@ stale_is_never_read (void **state)
     assert_all (d);
     close_disk (d);
 
-    /* Both have all: one is enough to begin with. */
+    /* Both have all pages: one is enough to attach. */
     open_both (d);
     assert_all (d);
     assert_int_equal (d->record.in_sync, 3);
@@ -497,7 +496,7 @@ stale_is_never_read (void **state)
   }
 }
 
-/* ... with nothing, while pages are read. */
+/* A server comes back with an empty disk, while pages are read. */
 static void
 back_with_nothing (void **state)
 {
@@ -519,7 +518,7 @@ back_with_nothing (void **state)
       EVENTUALLY (resynced (d));
       assert_both (d);
     }
-    /* While it gets what it lost, it loses that, too. */
+    /* During its resync, it loses its content again. */
     fake_server_leave (d->replicas[n]);
     fake_server_return (d->replicas[n], FAKE_DISK_EMPTY);
     EVENTUALLY (!look_at (d, n).in_sync && is_connected (d, n));
@@ -531,7 +530,7 @@ back_with_nothing (void **state)
     leave (d, 1 - n);
     assert_all (d);
 
-    /* The last one that has them can't be replaced. */
+    /* The last replica that has all pages can't be replaced. */
     fake_server_leave (d->replicas[n]);
     put (d, 0, 2);
     fake_server_return (d->replicas[n], FAKE_DISK_EMPTY);
@@ -550,7 +549,7 @@ back_with_nothing (void **state)
   }
 }
 
-/* It loses all below its connections, while it gets what it missed. */
+/* During its resync, it loses its content without losing a connection. */
 static void
 emptied_while_mended (void **state)
 {
@@ -562,8 +561,8 @@ emptied_while_mended (void **state)
   put_in_time (d, 0, 20);
   come_back (d, 0, FAKE_DISK_KEPT);
   EVENTUALLY (has_all_connections (d, 0));
-  /* A look at its header before it gets that would find it as any that is
-   * empty.
+  /* If its header were checked before the resync writes, the server would be
+   * treated like any that comes back empty.
    */
   d->backing.replicated->replicas[member_of (d, 0)].disk.verified_at
     = os_milliseconds () + LONG * UINT64_C (1000);
@@ -575,7 +574,7 @@ emptied_while_mended (void **state)
   stop_disk (d);
 }
 
-/* It has something else: that is left alone. */
+/* It comes back with other content, which must not be overwritten. */
 static void
 back_as_another (void **state)
 {
@@ -592,7 +591,7 @@ back_as_another (void **state)
   assert_false (resynced (d));
   assert_int_equal (d->replicas[0]->disk[5], 'x');
 
-  /* Nothing in the first block, but behind it. */
+  /* The first block is blank, but not the next ones. */
   fake_server_leave (d->replicas[0]);
   memset (d->replicas[0]->disk, 0, DISK);
   d->replicas[0]->disk[MIB - 1] = 'x';
@@ -605,8 +604,8 @@ back_as_another (void **state)
   stop_disk (d);
 }
 
-/* It comes back as if nothing had happened, but for writes that it had not
- * said are done.
+/* It comes back as if nothing had happened, but has lost writes that it had
+ * not confirmed.
  */
 static void
 power_lost (void **state)
@@ -621,7 +620,7 @@ power_lost (void **state)
     assert_true (look_at (d, n).in_sync);
     assert_both (d);
 
-    /* What it gets later is as safe. */
+    /* What its resync writes is as durable. */
     leave (d, n);
     put_in_time (d, 50, 150);
     come_back (d, n, FAKE_DISK_KEPT);
@@ -666,7 +665,7 @@ cut_writes (void **state)
     EVENTUALLY (resynced (d));
     assert_both (d);
     assert_null (backing_check (&d->backing));
-    /* What may yet be done costs its blocks until the next start. */
+    /* Blocks that may still be written are pinned until the next attach. */
     if (d->backing.used > free_for_it) {
       close_disk (d);
       open_complete (d);
@@ -675,7 +674,7 @@ cut_writes (void **state)
   stop_disk (d);
 }
 
-/* Errors that it answers with, as one does that is full. */
+/* The server answers with errors, like one that is full. */
 static void
 one_is_full (void **state)
 {
@@ -693,7 +692,7 @@ one_is_full (void **state)
   EVENTUALLY (resynced (d));
   assert_both (d);
 
-  /* Both: nothing is lost, nor is one of them. */
+  /* Errors of both: nothing is lost, and both stay in sync. */
   d->replicas[0]->error = d->replicas[1]->error = 28;
   d->replicas[0]->errors = d->replicas[1]->errors = 1000000;
   assert_int_equal (put (d, 0, 50), -1);
@@ -702,7 +701,7 @@ one_is_full (void **state)
   d->replicas[0]->errors = d->replicas[1]->errors = 0;
   assert_all (d);
 
-  /* Reads that fail go to the other. */
+  /* A read that fails goes to the other replica. */
   for (unsigned n = 0; n < 50; ++n) {
     d->replicas[n % 2]->error = 5;
     d->replicas[n % 2]->errors = 1;
@@ -712,7 +711,7 @@ one_is_full (void **state)
   stop_disk (d);
 }
 
-/* What the one that has all can't read is all that the other lacks. */
+/* Only blocks that the replica in sync can't read are missing on the other. */
 static void
 one_has_a_bad_block (void **state)
 {
@@ -732,7 +731,7 @@ one_has_a_bad_block (void **state)
   stop_disk (d);
 }
 
-/* It stands, and nobody waits for it but a few seconds. */
+/* A server hangs, and requests wait for it only a few seconds. */
 static void
 one_hangs (void **state)
 {
@@ -751,8 +750,8 @@ one_hangs (void **state)
   stop_disk (d);
 }
 
-/* As one does whose disk stands: it is connected to again and again, and
- * nobody waits for it each time.
+/* The disk of a server hangs: it is connected to again and again, but requests
+ * don't wait for it each time.
  */
 static void
 one_hangs_at_writes (void **state)
@@ -768,7 +767,7 @@ one_hangs_at_writes (void **state)
     EVENTUALLY (is_connected (d, 1));
     began = os_milliseconds ();
     assert_int_equal (put (d, 0, 50), 0);
-    /* It is left after about three seconds. */
+    /* It is dropped after about three seconds. */
     waits += os_milliseconds () - began >= 2000;
   }
   assert_uint_in_range (waits, 1, 5);
@@ -779,7 +778,7 @@ one_hangs_at_writes (void **state)
   stop_disk (d);
 }
 
-/* ---- beginning ---- */
+/* ---- attaching ---- */
 
 static void
 from_one_to_two_and_back (void **state)
@@ -794,7 +793,7 @@ from_one_to_two_and_back (void **state)
     open_disk (d, one->uri, NULL);
     put_in_time (d, 0, 200);
     close_disk (d);
-    d->record.in_sync = 0;      /* as it once was */
+    d->record.in_sync = 0;      /* as earlier versions had it */
     open_disk (d, then ? one->uri : other->uri, then ? other->uri : one->uri);
     assert_all (d);
     assert_true (look_at (d, first).in_sync);
@@ -803,7 +802,7 @@ from_one_to_two_and_back (void **state)
     assert_both (d);
     close_disk (d);
 
-    /* The new one alone: the old one then lacks what is written. */
+    /* The new replica alone: the old one then lacks what is written. */
     open_disk (d, other->uri, NULL);
     put_in_time (d, 0, 50);
     assert_all (d);
@@ -818,8 +817,8 @@ from_one_to_two_and_back (void **state)
   }
 }
 
-/* One export alone, which has pages, may be away when it is opened: what comes
- * back is looked at as ever.
+/* A single export that has pages may be away when it is opened.  When it comes
+ * back, it is checked as usual.
  */
 static void
 one_alone_is_away (void **state)
@@ -849,7 +848,7 @@ one_alone_is_away (void **state)
     assert_int_equal (put (d, 0, 10), -1);
     drop (d, 10 + turn);
     if (turn >= 4) {
-      /* What another one says that answers first does not count. */
+      /* The size of a wrong disk that answers first does not count. */
       memset (p->disk, 'x', BACKING_BLOCK);
       p->size = turn == 4 ? DISK / 2 : DISK;
       fake_server_return (p, FAKE_DISK_KEPT);
@@ -885,7 +884,7 @@ one_alone_is_away (void **state)
       memcpy (p->disk, p->durable, BACKING_BLOCK);
   }
 
-  /* Where it ends, and which it is, must be known. */
+  /* Its size and its id must be known. */
   fake_server_leave (p);
   d->record.blocks = 0;
   assert_unusable (d, p->uri, NULL, "No such file");
@@ -911,7 +910,7 @@ one_alone_is_away (void **state)
   open_disk (d, d->replicas[1]->uri, NULL);
   assert_all (d);
   close_disk (d);
-  /* It is the other one that is expected now. */
+  /* Now the other replica is expected. */
   open_disk (d, p->uri, NULL);
   fake_server_return (p, FAKE_DISK_KEPT);
   EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
@@ -935,8 +934,8 @@ begins_with_one (void **state)
   stop_disk (d);
 }
 
-/* One that goes while it is looked at, after some byte that it gets or sends,
- * is as one that was not there; with pages, and without.
+/* A server that goes away while it is checked, after any byte that it gets or
+ * sends, is treated as one that was away; with pages, and without.
  */
 static void
 one_goes_at_start (void **state)
@@ -957,7 +956,7 @@ one_goes_at_start (void **state)
       EVENTUALLY (resynced (d));
       close_disk (d);
     }
-    /* Its threads must be gone before what they count can be set. */
+    /* Its threads must have ended before their counters can be set. */
     fake_server_leave (p);
     if (rng_below (&d->rng, 2) == 0)
       p->send_left = cut;
@@ -974,8 +973,7 @@ one_goes_at_start (void **state)
   }
 }
 
-/* A smaller half bounds what is used, and is of no use for what is beyond
- * its end.
+/* A smaller replica bounds what is used, and can't get blocks beyond its end.
  */
 static void
 of_two_sizes (void **state)
@@ -1002,14 +1000,14 @@ of_two_sizes (void **state)
   EVENTUALLY (is_connected (d, 0));
   assert_false (resynced (d));
   assert_all (d);
-  /* ... nor does it keep the other one from being used. */
+  /* ... and does not limit the use of the other one. */
   put_in_time (d, 0, 100);
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.size, DISK);
   assert_false (resynced (d));
   close_disk (d);
 
-  /* It has room for all, and is to have it for what comes. */
+  /* It has room for all pages, and must have room for new ones. */
   fake_server_leave (d->replicas[0]);
   open_both (d);
   d->replicas[0]->size = DISK / 2;
@@ -1021,8 +1019,8 @@ of_two_sizes (void **state)
   stop_disk (d);
 }
 
-/* One that was in sync is made smaller than what is there: no page is lost
- * for that, though its header still is there.
+/* A replica in sync becomes smaller than its pages need: no page is lost, even
+ * though its header is still there.
  */
 static void
 one_has_shrunk (void **state)
@@ -1086,7 +1084,7 @@ refusals (void **state)
   assert_refused (d, uris[1], uris[0], BACKING_ERROR_OCCUPIED);
   d->replicas[1]->disk[MIB - 1] = 0;
 
-  /* Nothing was written. */
+  /* Nothing was written to either. */
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     assert_int_equal (d->replicas[i]->writes, 0);
   d->options.pool_id[0] ^= 1;
@@ -1111,7 +1109,7 @@ refusals (void **state)
   close_disk (d);
   assert_unusable (d, uris[1], uris[1], "the same export");
 
-  /* Neither is the one. */
+  /* Neither of them is the expected one. */
   memset (d->replicas[0]->disk, 0, BACKING_BLOCK);
   memset (d->replicas[1]->disk, 0, BACKING_BLOCK);
   assert_refused (d, uris[0], uris[1], BACKING_ERROR_UNEXPECTED);
@@ -1120,11 +1118,11 @@ refusals (void **state)
   stop_disk (d);
 }
 
-/* ---- one that has lost its last writes, but not its header ---- */
+/* ---- a replica that has lost its last writes, but not its header ---- */
 
 #define PAGES 2000
 
-/* A pool above the halves of D. */
+/* Open a pool with the replicas of D. */
 static struct device *
 open_pool (struct disk *d, struct unit_pool *u)
 {
@@ -1173,7 +1171,7 @@ assert_pages (struct device *device, unsigned tag, unsigned later,
   }
 }
 
-/* What it gives instead is not believed, nor is it moved to the other. */
+/* Its older pages are not accepted, and not copied to the other replica. */
 static void
 one_has_forgotten (void **state)
 {
@@ -1207,7 +1205,7 @@ one_has_forgotten (void **state)
   }
 }
 
-/* ---- halves that have something else ---- */
+/* ---- corrupt replicas ---- */
 
 struct pair {
   struct disk *d;
@@ -1225,7 +1223,7 @@ write_all_back (struct pair *p)
   assert_true (r.written > PAGES / 2);
 }
 
-/* Pages on both, and nothing of them in memory. */
+/* Write pages to both replicas, and keep none in memory. */
 static void
 begin_pair (struct pair *p, unsigned tag)
 {
@@ -1265,7 +1263,7 @@ pair_is_whole (struct pair *p)
   return member_of_pair (p, 0).in_sync && member_of_pair (p, 1).in_sync;
 }
 
-/* 1: page I is that of TAG, 0: another, -1: it can't be read. */
+/* 1: page I is that of TAG, 0: another one, -1: it can't be read. */
 static int
 look_at_page (struct pair *p, uint64_t i, unsigned tag)
 {
@@ -1277,7 +1275,7 @@ look_at_page (struct pair *p, uint64_t i, unsigned tag)
   return memcmp (page, expected, sizeof page) == 0;
 }
 
-/* A part of the used blocks, in percent of them, is lost. */
+/* Lose a part of the used blocks, in percent. */
 static void
 lose_part (struct pair *p, unsigned replica, unsigned from, unsigned end)
 {
@@ -1288,8 +1286,8 @@ lose_part (struct pair *p, unsigned replica, unsigned from, unsigned end)
                     (used * end / 100 - used * from / 100) * BACKING_BLOCK, 0);
 }
 
-/* Noticed with the first page that is read, and mended: then the other one
- * may be lost.
+/* The first read finds the corrupt replica, which is then resynced, so that
+ * the other one may be lost.
  */
 static void
 one_goes_back (void **state)
@@ -1318,7 +1316,7 @@ one_goes_back (void **state)
   }
 }
 
-/* What one lacks, the other has, and the other way round. */
+/* Each replica has lost blocks that the other one has. */
 static void
 both_lack_something (void **state)
 {
@@ -1339,7 +1337,9 @@ both_lack_something (void **state)
   end_pair (&p);
 }
 
-/* An error, and nobody is to blame; what is not mended has no copy of it. */
+/* Blocks that both replicas have lost can't be read.  Neither replica is
+ * marked corrupt for them, and a resync does not copy them.
+ */
 static void
 neither_has_it (void **state)
 {
@@ -1366,7 +1366,7 @@ neither_has_it (void **state)
   end_pair (&p);
 }
 
-/* ---- anything ---- */
+/* ---- random faults ---- */
 
 #define READERS 3
 
@@ -1375,7 +1375,7 @@ static pthread_rwlock_t slots_lock = PTHREAD_RWLOCK_INITIALIZER;
 static _Atomic bool enough;
 static _Atomic unsigned reads_done;
 
-/* Reads must be right as long as the slot stays; they may wait. */
+/* A read must be right as long as the slot is the same; it may wait. */
 static void *
 read_on (void *opaque)
 {
@@ -1409,7 +1409,7 @@ read_on (void *opaque)
   return NULL;
 }
 
-/* As put, while others read. */
+/* Like put, while other threads read. */
 static bool
 put_beside_readers (struct disk *d, unsigned from, unsigned end)
 {
@@ -1448,7 +1448,7 @@ any_disk (struct disk *d)
   return (enum fake_disk) rng_below (&d->rng, FAKE_DISK_POWER_LOST + 1);
 }
 
-/* Server N dies in some way, or all its connections do. */
+/* End server N in a random way, or all its connections. */
 static void
 harm (struct disk *d, unsigned n, bool *away)
 {
@@ -1472,8 +1472,9 @@ harm (struct disk *d, unsigned n, bool *away)
   }
 }
 
-/* It is as any other, and known to be: it may have come back just now with
- * nothing.  Its threads must be gone before what they count can be set.
+/* Wait until server N is in sync and known to be: it may have come back just
+ * now with an empty disk.  Its threads must have ended before their counters
+ * can be set.
  */
 static void
 heal (struct disk *d, unsigned n)
@@ -1487,7 +1488,7 @@ heal (struct disk *d, unsigned n)
   EVENTUALLY (resynced (d) && has_all_connections (d, n));
 }
 
-/* Of the halves that are in sync, one lives at any time. */
+/* A replica that is in sync can be reached at any time. */
 static void
 anything (void **state)
 {
@@ -1521,7 +1522,7 @@ anything (void **state)
       fake_server_return (d->replicas[victim], any_disk (d));
       away = false;
     }
-    /* The other's turn, when it has all. */
+    /* Then the other server fails, when this one has all pages. */
     if (rng_below (&d->rng, 20) == 0 && !away) {
       heal (d, victim);
       victim = 1 - victim;
@@ -1555,8 +1556,8 @@ answer_soon (void *opaque)
   return NULL;
 }
 
-/* Threads of the second half look at the first one when their server comes
- * back with nothing.  The address sanitizer finds it if that is freed by then.
+/* Threads of the second replica look at the first one when their server comes
+ * back empty.  The address sanitizer reports it if that was freed by then.
  */
 static void
 closed_while_a_half_comes_back (void **state)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Marking idle pages, looking at pages, and throwing away what nobody
- * needs.
- */
+/* Marking idle pages, reading the state of pages, and trimming. */
 
 #include <config.h>
 
@@ -108,7 +106,7 @@ idle_by_age (void **state)
   assert_int_equal (pool_mark_idle (u.pool, 30), 8);
   assert_int_equal (state_of (7).flags | state_of (8).flags, 0);
   assert_int_equal (pool_mark_idle (u.pool, 10), 10);
-  /* Backwards the clock does not go. */
+  /* The clock does not go back. */
   pool_sweep (u.pool, 1000);
   assert_int_equal (state_of (0).age, 30);
   unit_close (&u);
@@ -140,7 +138,7 @@ states_of_all_kinds (void **state)
   assert_int_equal (device_page_states (d, 7, 1500, states, 100, &next), 0);
   assert_int_equal (next, 1500);
 
-  /* In parts it is the same. */
+  /* In several parts, the result is the same. */
   for (uint64_t i = 0; i < 1000; ++i)
     put (i, DATA_TEXT);
   for (next = 0; next < PAGES; total += n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Pages that leave memory for the backing file, and come back. */
+/* Pages that are written back to the backing file, and come back. */
 
 #include <config.h>
 
@@ -176,7 +176,7 @@ group_pages (struct fixture *f)
   assert_true (r.recompressed > 0);
 }
 
-/* ---- there and back ---- */
+/* ---- written back and read ---- */
 
 static void
 memory_goes_and_pages_stay (void **state)
@@ -454,7 +454,7 @@ damage_is_noticed (void **state)
   unlink (path);
 }
 
-/* The file as it is, or as it was: all but its header. */
+/* Save the file, or restore it, except its header. */
 static void
 copy_file (bool back, uint8_t *copy, size_t size)
 {
@@ -467,7 +467,7 @@ copy_file (bool back, uint8_t *copy, size_t size)
   close (fd);
 }
 
-/* How many pages are errors: all others are right. */
+/* Count the pages that can't be read; all others must be right. */
 static unsigned
 count_errors (struct fixture *f)
 {
@@ -487,8 +487,8 @@ count_errors (struct fixture *f)
 
 static uint8_t older[16 * MIB];
 
-/* The file went back to what it was.  What is moved in it, when it is
- * cleaned, or by a process that comes later, is an error all the same.
+/* The file is an older one.  Cleaning, or a later process, does not make a
+ * stale page valid.
  */
 static void
 older_pages_are_errors (void **state)
@@ -527,8 +527,8 @@ older_pages_are_errors (void **state)
   }
 }
 
-/* A pool of the version before there were checksums of blocks: all is there,
- * and becomes one of ours when something is written back, not before.
+/* A pool of the version without checksums of blocks has all its pages.  It
+ * gets the new version when something is written back, not before.
  */
 static void
 pool_of_an_earlier_version (void **state)
@@ -596,7 +596,7 @@ the_wrong_file_is_refused (void **state)
   close_disk (&f);
 }
 
-/* ---- for long ---- */
+/* ---- for a long time ---- */
 
 static void
 cleaning_keeps_it_dense (void **state)
@@ -612,7 +612,7 @@ cleaning_keeps_it_dense (void **state)
     write_back (&f, PAGES_ALL);
     assert_int_equal (pool_clean (f.u.pool, NULL), 0);
     st = stats_of (&f);
-    /* And a little, which such a small file need not give back. */
+    /* Such a small file need not give back the last blocks. */
     assert_true (st.bd_used <= st.bd_live * 120 / 100 + 80 * PAGE);
     for (unsigned i = 0; i < PAGES / 10; ++i)
       put (&f, rng_below (&rng, PAGES));
@@ -624,7 +624,7 @@ cleaning_keeps_it_dense (void **state)
   close_disk (&f);
 }
 
-/* More is written than fits in memory, faster than pages grow old. */
+/* More is written than fits in memory, faster than pages age. */
 static void
 writes_wait_for_room (void **state)
 {
@@ -646,14 +646,14 @@ writes_wait_for_room (void **state)
   assert_int_equal (stats_of (&f).failed_writes, 0);
   assert_content (&f);
 
-  /* A part of a page that is there, and memory as full as can be. */
+  /* Write a part of a stored page, with memory as full as possible. */
   for (uint64_t i = 0; i < PAGES; i += 7) {
     page_of_tag (page, f.tags[i]);
     assert_int_equal (device_write (f.d, page + 9, 90, i * PAGE + 9), 0);
   }
   assert_content (&f);
 
-  /* Where nobody makes room, there is none. */
+  /* Without the maintainer, no memory is freed. */
   s.policy.on = false;
   maintainer_set_settings (&m, &s);
   f.u.pool->budget.limit = f.u.pool->budget.used;
@@ -669,7 +669,7 @@ writes_wait_for_room (void **state)
   close_disk (&f);
 }
 
-/* ---- room that no round of the maintainer makes ---- */
+/* ---- memory that is freed by others than the maintainer ---- */
 
 static void
 do_nothing (void *opaque)
@@ -750,7 +750,7 @@ waiting_writes_see_other_room (void **state)
   assert_int_equal (write_beside (trim_most), 0);
 }
 
-/* And when the file is full, too, a write fails, and soon. */
+/* When the file is full, too, a write fails soon. */
 static void
 no_room_anywhere (void **state)
 {
@@ -784,17 +784,19 @@ no_room_anywhere (void **state)
   unlink (path);
 }
 
-/* Requests while pages go out, are cleaned, and come back. */
+/* Requests while pages are written back, cleaned, and read. */
 struct racer {
   struct fixture *f;
   pthread_t thread;
-  uint64_t first, end;          /* pages that it has for itself */
+  uint64_t first, end;          /* pages that only this thread uses */
   uint64_t seed;
   _Atomic bool *stop;
   bool failed;
 };
 
-/* Did it work, or was there no memory, and the page is as it was? */
+/* Check that a write succeeded, or failed for want of memory and changed
+ * nothing.
+ */
 static bool
 written (int r)
 {
@@ -888,7 +890,7 @@ everything_at_once (void **state)
 static struct fixture *changing;
 static void (*change) (struct fixture *f);
 
-/* The read that is on its way takes long enough for CHANGE. */
+/* A read takes long enough to call CHANGE. */
 static ssize_t
 slow_pread (int fd, void *buf, size_t len, off_t offset)
 {
@@ -908,7 +910,7 @@ no_time (void)
 
 static const struct backing_io slow_io = { slow_pread, pwrite, no_time };
 
-/* A compressed page that is in the file. */
+/* Find a compressed page that is in the file. */
 static uint64_t
 find_written_back (struct fixture *f)
 {
@@ -924,7 +926,7 @@ find_written_back (struct fixture *f)
   return 0;
 }
 
-/* Read a page, which FN changes in the middle of it. */
+/* Read a page, which FN changes during the read. */
 static void
 assert_read_during (struct fixture *f, void (*fn) (struct fixture *))
 {
@@ -953,7 +955,7 @@ write_back_all (struct fixture *f)
   assert_true (r.written > 0);
 }
 
-/* As pool_clean does when much is free. */
+/* Do what pool_clean does when much is free. */
 static void
 free_the_file (struct fixture *f)
 {
