@@ -3,8 +3,6 @@
 
 plugin_LTLIBRARIES = plugin/nbdkit-zram-plugin.la
 plugin_nbdkit_zram_plugin_la_SOURCES = \
-	plugin/bandwidth.c plugin/bandwidth.h \
-	plugin/exports.c plugin/exports.h \
 	plugin/requests.c plugin/requests.h \
 	plugin/zram.c
 plugin_nbdkit_zram_plugin_la_LIBADD = $(service_libs)

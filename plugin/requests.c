@@ -10,9 +10,9 @@
 #include <nbdkit-plugin.h>
 
 #include "lib/store/device.h"
+#include "service/exports.h"
 #include "service/hardening.h"
 
-#include "exports.h"
 #include "requests.h"
 
 static size_t hardened_for;      /* bytes of a page; 0: not hardened */

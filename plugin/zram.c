@@ -20,6 +20,7 @@
 #include "lib/maintenance/stats.h"
 #include "lib/store/devices.h"
 #include "service/control.h"
+#include "service/exports.h"
 #include "service/hardening.h"
 #include "service/lock-keeper.h"
 #include "service/server-settings.h"
@@ -27,7 +28,6 @@
 #include "service/start-barrier.h"
 #include "service/supervised.h"
 
-#include "exports.h"
 #include "requests.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -155,6 +155,34 @@ log_text (const char *text)
 {
   nbdkit_error ("%s", text);
 }
+
+/* False also for a client on nbdkit's standard input. */
+static bool
+get_peer (struct sockaddr_storage *addr)
+{
+  socklen_t length = sizeof *addr;
+
+  return nbdkit_peer_name ((struct sockaddr *) addr, &length) == 0;
+}
+
+static int
+sleep_in_request (unsigned nanoseconds)
+{
+  return nbdkit_nanosleep (0, nanoseconds);
+}
+
+static void
+disconnect_client (void)
+{
+#if HAVE_DECL_NBDKIT_DISCONNECT
+  nbdkit_disconnect (1);
+#endif
+}
+
+static const struct exports_host host = {
+  .log = log_text, .get_peer = get_peer, .sleep = sleep_in_request,
+  .disconnect = disconnect_client,
+};
 
 static int
 open_backing (void)
@@ -324,7 +352,7 @@ start_pool (void)
     nbdkit_error ("creating the disk: %m");
     return -1;
   }
-  if (exports_open (pool, &options.exports) == -1)
+  if (exports_open (pool, &options.exports, &host) == -1)
     return -1;
   serving = true;
   if (pool->counters.bad_slots > 0)
@@ -493,19 +521,28 @@ zram_close (void *handle)
 }
 
 static int
+add_to_list (void *list, const char *name, const char *description)
+{
+  return nbdkit_add_export (list, name, description);
+}
+
+static int
 zram_list_exports (int readonly, int is_tls, struct nbdkit_exports *list)
 {
   (void) readonly;
   (void) is_tls;
-  return exports_list (list);
+  return exports_list (add_to_list, list);
 }
 
 static const char *
 zram_default_export (int readonly, int is_tls)
 {
+  char name[DEVICE_NAME_MAX + 1];
+
   (void) readonly;
   (void) is_tls;
-  return exports_default ();
+  exports_get_default (name);
+  return nbdkit_strdup_intern (name);
 }
 
 static const char *

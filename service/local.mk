@@ -4,6 +4,7 @@
 noinst_LTLIBRARIES += service/libservice.la
 service_libservice_la_SOURCES = \
 	service/allow.c service/allow.h \
+	service/bandwidth.c service/bandwidth.h \
 	service/control.c service/control.h \
 	service/control-exports.c \
 	service/control-maintain.c \
@@ -16,6 +17,7 @@ service_libservice_la_SOURCES = \
 	service/control-verbs.c service/control-verbs.h \
 	service/control-worker.c service/control-worker.h \
 	service/export-settings.c service/export-settings.h \
+	service/exports.c service/exports.h \
 	service/exports-options.c service/exports-options.h \
 	service/hardening.c service/hardening.h \
 	service/lock-keeper.c service/lock-keeper.h \

@@ -10,20 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NBDKIT_API_VERSION 2
-#include <nbdkit-plugin.h>
-
-#include "lib/base/mutex.h"
 #include "lib/base/util.h"
-#include "service/control.h"
-#include "service/export-settings.h"
 
 #include "bandwidth.h"
+#include "control.h"
+#include "export-settings.h"
 #include "exports.h"
 
 #define ERROR_SIZE 512
 
-/* What the plugin knows of a device: its extra. */
+/* What the service knows of a device: its extra. */
 struct export {
   struct export_settings settings; /* constant */
   struct bandwidth bandwidth;
@@ -33,19 +29,17 @@ struct export {
 
 static struct pool *pool;
 static const struct exports_options *options;
+static const struct exports_host *host;
 static bool named;              /* an export has or had a name */
 
-/* While an export is looked for and used, made, or removed: one thing at a
- * time.  Taken before the pool's locks; who looks at devices never takes it.
+/* Held while an export is looked for and used, made, or removed.  Taken
+ * before the pool's locks.  Code that only reads the list of devices does not
+ * take it.
  */
 static pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int
-say (char *error, size_t size, const char *format, ...)
-  __attribute__ ((format (printf, 3, 4)));
-
-static int
-say (char *error, size_t size, const char *format, ...)
+static int __attribute__ ((format (printf, 3, 4)))
+set_error (char *error, size_t size, const char *format, ...)
 {
   va_list ap;
 
@@ -53,6 +47,18 @@ say (char *error, size_t size, const char *format, ...)
   vsnprintf (error, size, format, ap);
   va_end (ap);
   return -1;
+}
+
+static void __attribute__ ((format (printf, 1, 2)))
+log_error (const char *format, ...)
+{
+  char text[2 * ERROR_SIZE];
+  va_list ap;
+
+  va_start (ap, format);
+  vsnprintf (text, sizeof text, format, ap);
+  va_end (ap);
+  host->log (text);
 }
 
 /* ---- what is known of a device ---- */
@@ -78,18 +84,18 @@ check_quota (const struct export_settings *s, char *error, size_t size)
 {
   if (s->quota == 0 || pool->objects_are_owned)
     return 0;
-  return say (error, size, "quota: pages that exports share (dedup=pool, now "
-              "or before) are nobody's");
+  return set_error (error, size, "quota: requires a pool that never had "
+                    "dedup=pool: shared pages belong to no export");
 }
 
-/* What SETTINGS say of one, for its device.  NULL after ERROR. */
+/* Parses SETTINGS for a device.  Returns NULL after ERROR. */
 static struct export *
 export_new (const char *settings, char *error, size_t size)
 {
   struct export *e = calloc (1, sizeof *e);
 
   if (!e) {
-    say (error, size, "%m");
+    set_error (error, size, "%m");
     return NULL;
   }
   if (export_settings_parse (&e->settings, settings, error, size) == 0
@@ -99,9 +105,9 @@ export_new (const char *settings, char *error, size_t size)
   return NULL;
 }
 
-/* The device, which had none, has E from now on. */
+/* Gives the device D, which has no extra yet, E as its extra. */
 static void
-equip (struct device *d, struct export *e)
+set_extra (struct device *d, struct export *e)
 {
   device_set_quota (d, e->settings.quota);
   d->free_extra = export_free;
@@ -110,52 +116,56 @@ equip (struct device *d, struct export *e)
 
 /* ---- making them ---- */
 
-/* What it says of an algorithm, or NULL. */
+/* The algorithm in the settings of E, or NULL. */
 static const struct algorithm *
 algorithm_of (const struct export *e)
 {
   return e->settings.algorithm.codec ? &e->settings.algorithm : NULL;
 }
 
-/* -1 after ERROR: what errno means for an export. */
+/* Puts into ERROR what errno means for an export.  Returns -1. */
 static int
-report (char *error, size_t size)
+set_error_from_errno (char *error, size_t size)
 {
   switch (errno) {
   case EINVAL:
-    return say (error, size, "a disk has from 1 byte to 1 PiB");
+    return set_error (error, size, "a disk has from 1 byte to 1 PiB");
   case ENOENT:
-    return say (error, size, "the export was removed");
+    return set_error (error, size, "the export was removed");
   case ENOSPC:
-    return say (error, size, "mem-limit leaves no room for it");
+    return set_error (error, size, "mem-limit leaves no room for it");
   default:
-    return say (error, size, "%m");
+    return set_error (error, size, "%m");
   }
 }
 
-/* -1 after ERROR: why E, called NAME, could not be had, by errno. */
+/* Puts into ERROR why E, called NAME, could not be added, by errno.  Returns
+ * -1.
+ */
 static int
-report_add (const struct export *e, const char *name, char *error,
+set_add_error (const struct export *e, const char *name, char *error,
             size_t size)
 {
   char shown[EXPORT_SHOWN_SIZE];
 
   if (errno == EEXIST)
-    return say (error, size, "there is an export \"%s\" already",
-                export_name_shown (name, shown));
+    return set_error (error, size, "there is an export \"%s\" already",
+                      export_name_shown (name, shown));
   if (errno == ENOSPC && pool->device_count >= POOL_DEVICES_MAX)
-    return say (error, size, "there are %d already", POOL_DEVICES_MAX);
+    return set_error (error, size, "there are %d already", POOL_DEVICES_MAX);
   if (errno == EMLINK)
-    return say (error, size, "exports have %d other algorithms already, the "
-                "most there can be", METHODS_OF_DEVICES);
+    return set_error (error, size, "exports have %d other algorithms already, "
+                      "the most there can be", METHODS_OF_DEVICES);
   if (algorithm_of (e) && (errno == ENOSPC || errno == ENOMEM))
-    return say (error, size, "no memory for it and its algorithm");
-  return report (error, size);
+    return set_error (error, size, "no memory for it and its algorithm");
+  return set_error_from_errno (error, size);
 }
 
-/* A new one, which the caller uses then.  exports_lock is held. */
+/* Adds an export and returns its device, which the caller has to put.  The
+ * caller holds exports_lock.  Returns NULL after ERROR.
+ */
 static struct device *
-make (const char *name, const char *settings, uint64_t default_size,
+export_add (const char *name, const char *settings, uint64_t default_size,
       char *error, size_t size)
 {
   struct device *d = NULL;
@@ -167,21 +177,21 @@ make (const char *name, const char *settings, uint64_t default_size,
     return NULL;
   bytes = e->settings.size != 0 ? e->settings.size : default_size;
   if (bytes == 0)
-    say (error, size, "a new export needs size=");
+    set_error (error, size, "a new export needs size=");
   else if ((d = device_add (pool, name, bytes, settings,
                             algorithm_of (e))) == NULL)
-    report_add (e, name, error, size);
+    set_add_error (e, name, error, size);
   if (d)
-    equip (d, e);
+    set_extra (d, e);
   else
     export_free (e);
   named |= d && name[0] != '\0';
   return d;
 }
 
-/* ---- those that are there when the server starts ---- */
+/* ---- the exports when the server starts ---- */
 
-/* What the parameters want of the one called NAME, or NULL. */
+/* The export called NAME in the parameters, or NULL. */
 static const struct wanted_export *
 find_wanted (const char *name)
 {
@@ -191,8 +201,8 @@ find_wanted (const char *name)
   return NULL;
 }
 
-/* As device_set_algorithm, but a pool that is new holds nothing that must be
- * served at any cost: ENOSPC, if that is beyond its limit.
+/* As device_set_algorithm, but a new pool, which has no pages to be served at
+ * any cost, keeps to its limit: then errno is ENOSPC.
  */
 static int
 set_algorithm (struct device *d, const struct algorithm *algorithm)
@@ -207,45 +217,45 @@ set_algorithm (struct device *d, const struct algorithm *algorithm)
   return -1;
 }
 
-/* D is as the parameters say; or, if they don't, its record. */
+/* Sets up D as the parameters say, or else as its record in the pool says. */
 static int
-equip_found (struct device *d, char *error, size_t size)
+set_up_device (struct device *d, char *error, size_t size)
 {
   const struct wanted_export *w = find_wanted (d->name);
   struct device_record record;
   struct export *e;
 
   if (!w && pool_file_get_device (&pool->file, d->number, &record) == -1)
-    return say (error, size, "its record: %m");
+    return set_error (error, size, "its record: %m");
   e = export_new (w ? w->settings : record.settings, error, size);
   if (!e)
     return -1;
   if (algorithm_of (e) && set_algorithm (d, algorithm_of (e)) == -1) {
-    report_add (e, d->name, error, size);
+    set_add_error (e, d->name, error, size);
     export_free (e);
     return -1;
   }
-  equip (d, e);
+  set_extra (d, e);
   named |= d->name[0] != '\0';
   return 0;
 }
 
 static int
-equip_all (void)
+set_up_devices (void)
 {
   char error[ERROR_SIZE];
 
   for (struct device *d = NULL;
        (d = device_pin_next (pool, d)) != NULL; )
-    if (equip_found (d, error, sizeof error) == -1) {
-      nbdkit_error ("export=%s: %s", d->name, error);
+    if (set_up_device (d, error, sizeof error) == -1) {
+      log_error ("export=%s: %s", d->name, error);
       device_unpin (d);
       return -1;
     }
   return 0;
 }
 
-/* One that the parameters want. */
+/* Finds or adds an export of the parameters. */
 static int
 open_wanted (const struct wanted_export *w)
 {
@@ -255,18 +265,19 @@ open_wanted (const struct wanted_export *w)
   if (d) {
     device_set_settings (d, w->settings);
     if (w->size != 0 && w->size != d->size)
-      nbdkit_error ("export=%s: has %" PRIu64 " bytes, as it was made or "
-                    "resized, not %" PRIu64, w->name, d->size, w->size);
+      log_error ("export=%s: has %" PRIu64 " bytes, as it was made or "
+                 "resized, not %" PRIu64, w->name, d->size, w->size);
   }
-  else if ((d = make (w->name, w->settings, 0, error, sizeof error)) == NULL) {
-    nbdkit_error ("export=%s: %s", w->name, error);
+  else if ((d = export_add (w->name, w->settings, 0, error, sizeof error))
+           == NULL) {
+    log_error ("export=%s: %s", w->name, error);
     return -1;
   }
   device_put (d);
   return 0;
 }
 
-/* Could any come with exports=auto? */
+/* Checks at the start what would refuse every export of exports=auto. */
 static int
 check_automatic (void)
 {
@@ -275,19 +286,22 @@ check_automatic (void)
 
   if (check_quota (&s, error, sizeof error) == 0)
     return 0;
-  nbdkit_error ("exports=auto: export-%s", error);
+  log_error ("exports=auto: export-%s", error);
   return -1;
 }
 
 int
-exports_open (struct pool *p, const struct exports_options *o)
+exports_open (struct pool *p, const struct exports_options *o,
+              const struct exports_host *h)
 {
   pool = p;
   options = o;
-  /* Those that are there come first: a new one that took the place of their
-   * algorithm would stay, and be in the way of the next start, too.
+  host = h;
+  /* Existing exports come first.  Otherwise a new one could take the last
+   * place for an algorithm that an existing one needs, and since it stays in
+   * the pool, the next start would fail, too.
    */
-  if (check_automatic () == -1 || equip_all () == -1)
+  if (check_automatic () == -1 || set_up_devices () == -1)
     return -1;
   for (size_t i = 0; i < o->count; ++i)
     if (open_wanted (&o->wanted[i]) == -1)
@@ -297,9 +311,10 @@ exports_open (struct pool *p, const struct exports_options *o)
 
 /* ---- connections ---- */
 
-/* As long as there only ever was the one without a name, each name means it,
- * as with other plugins of nbdkit.  A client of one that was removed connects
- * again by itself, and must not find somebody else's disk.
+/* As long as the only export there ever was has no name, each name means it,
+ * as with other plugins of nbdkit.  After that names count: the client of an
+ * export that was removed reconnects by itself, and must not get the disk of
+ * another one.
  */
 static bool
 name_matters (void)
@@ -315,24 +330,25 @@ make_automatic (const char *name)
 
   exports_automatic_settings (options, settings);
   if (pool->device_count >= options->max)
-    say (error, sizeof error, "there are %u already", pool->device_count);
+    set_error (error, sizeof error, "there are %u already",
+               pool->device_count);
   else
-    d = make (name, settings, options->size, error, sizeof error);
+    d = export_add (name, settings, options->size, error, sizeof error);
   if (!d) {
     char shown[EXPORT_SHOWN_SIZE];
 
-    nbdkit_error ("export \"%s\": %s", export_name_shown (name, shown),
-                  error);
+    log_error ("export \"%s\": %s", export_name_shown (name, shown),
+               error);
   }
   return d;
 }
 
 static void
-report_none (const char *name)
+log_not_found (const char *name)
 {
   char shown[EXPORT_SHOWN_SIZE];
 
-  nbdkit_error ("there is no export \"%s\"", export_name_shown (name, shown));
+  log_error ("there is no export \"%s\"", export_name_shown (name, shown));
 }
 
 static struct device *
@@ -345,27 +361,26 @@ find_or_make (const char *name)
   if (errno == EBUSY) {
     char shown[EXPORT_SHOWN_SIZE];
 
-    nbdkit_error ("export \"%s\" is being resized: connect again later",
-                  export_name_shown (name, shown));
+    log_error ("export \"%s\" is being resized: connect again later",
+               export_name_shown (name, shown));
     return NULL;
   }
   if (options->automatic && name[0] != '\0')
     return make_automatic (name);
-  report_none (name);
+  log_not_found (name);
   return NULL;
 }
 
-/* Who is connected; of what was handed to nbdkit as its standard input
- * nobody knows, nor of a Unix socket, where permissions decide.
+/* May the client of this thread use E?  A client on a Unix socket, or on
+ * nbdkit's standard input, has no address: there permissions decide.
  */
 static bool
 peer_may_use (const struct export *e)
 {
   struct sockaddr_storage addr;
-  socklen_t len = sizeof addr;
 
   return e->settings.allow.count == 0
-    || (nbdkit_peer_name ((struct sockaddr *) &addr, &len) == 0
+    || (host->get_peer (&addr)
         && allow_permits (&e->settings.allow, (struct sockaddr *) &addr));
 }
 
@@ -379,8 +394,8 @@ exports_use (const char *name)
   if (!d)
     return NULL;
   if (!peer_may_use (export_of (d))) {
-    /* The same words as for one that isn't there. */
-    report_none (name);
+    /* The same message as for a missing export: its name stays secret. */
+    log_not_found (name);
     device_put (d);
     return NULL;
   }
@@ -414,7 +429,9 @@ exports_describe (const struct device *d, char text[EXPORT_DESCRIPTION_SIZE])
 }
 
 int
-exports_list (struct nbdkit_exports *list)
+exports_list (int (*on_export) (void *opaque, const char *name,
+                                const char *description),
+              void *opaque)
 {
   char text[EXPORT_DESCRIPTION_SIZE];
   int r = 0;
@@ -423,26 +440,28 @@ exports_list (struct nbdkit_exports *list)
        (d = device_pin_next (pool, d)) != NULL; )
     if (r == 0 && export_of (d) && peer_may_use (export_of (d))) {
       exports_describe (d, text);
-      r = nbdkit_add_export (list, d->name, text);
+      r = on_export (opaque, d->name, text);
     }
   return r;
 }
 
-const char *
-exports_default (void)
+void
+exports_get_default (char name[DEVICE_NAME_MAX + 1])
 {
-  const char *first = NULL;
+  bool has_empty = false;
 
+  name[0] = '\0';
   for (struct device *d = NULL;
        (d = device_pin_next (pool, d)) != NULL; ) {
     if (!export_of (d) || !peer_may_use (export_of (d)))
       continue;
-    if (!first)
-      first = nbdkit_strdup_intern (d->name);
     if (d->name[0] == '\0')
-      first = "";
+      has_empty = true;
+    else if (name[0] == '\0')
+      snprintf (name, DEVICE_NAME_MAX + 1, "%s", d->name);
   }
-  return first ? first : "";
+  if (has_empty)
+    name[0] = '\0';
 }
 
 /* ---- requests ---- */
@@ -452,9 +471,7 @@ exports_check_removed (const struct device *d)
 {
   if (!device_is_removed (d))
     return 0;
-#if HAVE_DECL_NBDKIT_DISCONNECT
-  nbdkit_disconnect (1);
-#endif
+  host->disconnect ();
   errno = ESHUTDOWN;
   return -1;
 }
@@ -472,7 +489,8 @@ exports_begin_request (struct device *d, uint32_t count)
 
   if (e->settings.bandwidth != 0
       && bandwidth_wait (&e->bandwidth, e->settings.bandwidth, count,
-                         is_removed, d) == -1 && !device_is_removed (d))
+                         host->sleep, is_removed, d) == -1
+      && !device_is_removed (d))
     return -1;
   return exports_check_removed (d);
 }
@@ -482,85 +500,90 @@ exports_set_full (struct device *d, bool full)
 {
   struct export *e = export_of (d);
 
-  /* Mostly there is nothing to change. */
+  /* Mostly nothing changes: then only read. */
   return e->full == full ? full : atomic_exchange (&e->full, full);
 }
 
 /* ---- for the control socket ---- */
 
 static int
-add (const char *name, const char *settings, char *error, size_t size)
+on_add (const char *name, const char *settings, char *error, size_t size)
 {
   struct device *d;
 
   LOCK_FOR_SCOPE (&exports_lock);
-  d = make (name, settings, 0, error, size);
+  d = export_add (name, settings, 0, error, size);
   if (!d)
     return -1;
   device_put (d);
   return 0;
 }
 
-/* That is size='s, which a server that is started again asks for. */
+/* The export without a name belongs to size=, which the next start checks. */
 static int
 check_has_name (const char *name, char *error, size_t size)
 {
   return name[0] != '\0' ? 0
-    : say (error, size, "the export without a name stays as size= has it");
+    : set_error (error, size, "the export without a name is that of size=, "
+                 "and can't be changed");
 }
 
-/* For a command: NULL after ERROR. */
+/* The device called NAME, which the caller has to put; NULL after ERROR. */
 static struct device *
-find (const char *name, char *error, size_t size)
+find_device (const char *name, char *error, size_t size)
 {
   struct device *d = device_find (pool, name);
 
   if (!d && errno == EBUSY)
-    say (error, size, "the export is being resized");
+    set_error (error, size, "the export is being resized");
   else if (!d)
-    say (error, size, "there is no export \"%.64s\"", name);
+    set_error (error, size, "there is no export \"%.64s\"", name);
   return d;
 }
 
-/* Its connections, to be cut by their next request, or -1. */
+/* Returns how many connections the export has, which end with their next
+ * request, or -1 after ERROR.
+ */
 static int
-remove_export (const char *name, bool force, char *error, size_t size)
+on_remove (const char *name, bool force, char *error, size_t size)
 {
   unsigned connections;
   struct device *d;
-  bool goes;
+  bool removable;
 
   if (check_has_name (name, error, size) == -1)
     return -1;
   {
     LOCK_FOR_SCOPE (&exports_lock);
-    d = find (name, error, size);
+    d = find_device (name, error, size);
     if (!d)
       return -1;
     connections = export_of (d)->connections;
-    goes = connections == 0 || force;
-    if (goes)
+    removable = connections == 0 || force;
+    if (removable)
       device_remove (d);
   }
-  /* Its clients may take long to leave.  Trimming may take long, too. */
-  if (goes && connections > 0)
+  /* Frees the pages now, since clients may stay connected for long.  This may
+   * take long, so the lock is not held.
+   */
+  if (removable && connections > 0)
     device_zero (d, d->size, 0);
   device_put (d);
-  if (goes)
+  if (removable)
     return (int) connections;
-  return say (error, size, "the export is in use: %u %s", connections,
-              connections == 1 ? "connection" : "connections");
+  return set_error (error, size, "the export is in use: %u %s", connections,
+                    connections == 1 ? "connection" : "connections");
 }
 
 static int
-resize (const char *name, uint64_t bytes, char *error, size_t size)
+on_resize (const char *name, uint64_t bytes, char *error, size_t size)
 {
   struct device *d;
   int r, err;
 
   if (check_has_name (name, error, size) == -1)
     return -1;
-  d = find (name, error, size);
+  d = find_device (name, error, size);
   if (!d)
     return -1;
   r = device_resize (d, bytes);
@@ -569,17 +592,17 @@ resize (const char *name, uint64_t bytes, char *error, size_t size)
   errno = err;
   if (r == 0)
     return 0;
-  return errno == EBUSY ? say (error, size, "the export is in use")
-                        : report (error, size);
+  return errno == EBUSY ? set_error (error, size, "the export is in use")
+                        : set_error_from_errno (error, size);
 }
 
 static void
-look (const struct device *d, struct control_export *view)
+on_get (const struct device *d, struct control_export *view)
 {
   const struct export *e = export_of (d);
 
   *view = (struct control_export) { .connections = 0 };
-  if (!e)                       /* it is being made */
+  if (!e)                       /* it is being added */
     return;
   view->connections = e->connections;
   view->bandwidth = e->settings.bandwidth;
@@ -591,5 +614,5 @@ look (const struct device *d, struct control_export *view)
 }
 
 const struct control_exports exports_control = {
-  .add = add, .remove = remove_export, .resize = resize, .look = look,
+  .add = on_add, .remove = on_remove, .resize = on_resize, .look = on_get,
 };

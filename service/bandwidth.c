@@ -4,22 +4,21 @@
 
 #include <errno.h>
 
-#define NBDKIT_API_VERSION 2
-#include <nbdkit-plugin.h>
-
 #include "lib/base/latency.h"
 #include "lib/base/util.h"
 
 #include "bandwidth.h"
 
-/* What was not used counts for so long. */
+/* Bandwidth that was not used can be used for so long. */
 #define BURST_NSEC UINT64_C (100000000)
 
-/* How often who waits looks again: others may have come first. */
-#define LOOK_NSEC UINT64_C (100000000)
+/* The longest sleep of a waiting request: then it looks whether another
+ * request came first, and whether the export is removed.
+ */
+#define SLEEP_NSEC UINT64_C (100000000)
 
-/* Let COST, in nanoseconds, be paid for from now on: 0, or how many
- * nanoseconds are still to be paid for before that.
+/* Tries to begin a request that costs COST nanoseconds.  Returns 0, or the
+ * nanoseconds that earlier requests still cost.
  */
 static uint64_t
 try_to_pay (struct bandwidth *b, uint64_t cost)
@@ -36,13 +35,14 @@ try_to_pay (struct bandwidth *b, uint64_t cost)
 
 int
 bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count,
-                bool (*is_in_vain) (void *opaque), void *opaque)
+                int (*sleep) (unsigned nanoseconds),
+                bool (*is_removed) (void *opaque), void *opaque)
 {
   uint64_t cost = (uint64_t) ((double) count * 1e9 / (double) rate), wait;
 
   while ((wait = try_to_pay (b, cost)) > 0)
-    if (is_in_vain (opaque)
-        || nbdkit_nanosleep (0, (unsigned) MIN (wait, LOOK_NSEC)) == -1) {
+    if (is_removed (opaque)
+        || sleep ((unsigned) MIN (wait, SLEEP_NSEC)) == -1) {
       errno = ESHUTDOWN;
       return -1;
     }
