@@ -24,6 +24,7 @@
  */
 struct exports_host {
   void (*log) (const char *text); /* an error, of one line */
+  void (*debug) (const char *text); /* a line for debugging */
 
   /* The address of the client; false if it has none, or none is known. */
   bool (*get_peer) (struct sockaddr_storage *addr);

@@ -23,6 +23,7 @@ service_libservice_la_SOURCES = \
 	service/lock-keeper.c service/lock-keeper.h \
 	service/parse-number.c service/parse-number.h \
 	service/parse-size.c service/parse-size.h \
+	service/server.c service/server.h \
 	service/server-settings.c service/server-settings.h \
 	service/settings.c service/settings.h \
 	service/start-barrier.c service/start-barrier.h \

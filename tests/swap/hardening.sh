@@ -10,7 +10,7 @@ requires qemu-io jq setpriv
 
 refuses "reserve: '1' .* must be from 64K to 16G" zram 1M mlock=on reserve=1
 refuses 'requires mlock=on' zram 1M mlock=off reserve=1M
-refuses 'boolean (perhaps)' zram 1M mlock=perhaps
+refuses 'neither on nor off' zram 1M mlock=perhaps
 
 # Without the right to, and at a limit.
 code=0
