@@ -10,7 +10,7 @@
 
 #include "allow.h"
 
-/* Bits of an IPv6 address before the IPv4 address that it stands for. */
+/* Bits of an IPv6 address before the mapped IPv4 address. */
 #define IPV4_BITS 96
 
 static void
@@ -22,7 +22,9 @@ map_ipv4 (uint8_t address[16], const struct in_addr *ipv4)
   memcpy (address + sizeof mapped, ipv4, sizeof *ipv4);
 }
 
-/* "24" after the slash; -1: no number up to MAX. */
+/* Parses the number after the slash.  Returns -1 if it is not a number up to
+ * MAX.
+ */
 static int
 parse_bits (const char *text, int max)
 {
@@ -35,7 +37,7 @@ parse_bits (const char *text, int max)
   return bits <= max ? bits : -1;
 }
 
-/* TEXT is cut up. */
+/* Parses one address or network.  Changes TEXT. */
 static int
 parse_rule (char *text, struct allow_rule *rule)
 {
@@ -71,8 +73,8 @@ add_rule (struct allow *a, const char *text, size_t length, char *error,
   }
   a->rules = more;
   if (length >= sizeof copy || parse_rule (copy, &more[a->count]) == -1) {
-    snprintf (error, size, "'%.*s' is no address, nor a network as "
-              "192.0.2.0/24 or 2001:db8::/32",
+    snprintf (error, size, "'%.*s' is neither an address nor a network, "
+              "as 192.0.2.0/24 or 2001:db8::/32",
               (int) (length < 100 ? length : 100), text);
     return -1;
   }
@@ -95,7 +97,7 @@ allow_add (struct allow *a, const char *list, char *error, size_t size)
 }
 
 static bool
-matches (const struct allow_rule *rule, const uint8_t address[16])
+is_in_network (const struct allow_rule *rule, const uint8_t address[16])
 {
   unsigned whole = rule->bits / 8, rest = rule->bits % 8;
 
@@ -120,7 +122,7 @@ allow_permits (const struct allow *a, const struct sockaddr *peer)
   else
     return false;
   for (size_t i = 0; i < a->count; ++i)
-    if (matches (&a->rules[i], address))
+    if (is_in_network (&a->rules[i], address))
       return true;
   return false;
 }

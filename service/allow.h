@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which addresses may connect: allow=ADDRESS[/BITS][,...].
  *
- * Unix sockets are not asked about: who may connect there, the permissions
- * of the file say.
+ * Clients on a Unix socket are always allowed: the permissions of its file
+ * decide.
  */
 
 #ifndef NBDZRAM_SERVICE_ALLOW_H
@@ -15,25 +15,26 @@
 
 struct allow_rule {
   uint8_t prefix[16];           /* IPv6; an IPv4 address as ::ffff:A.B.C.D */
-  unsigned bits;                /* of it, from the first */
+  unsigned bits;                /* how many of its first bits count */
 };
 
-/* All zero: everybody may. */
+/* All zero: every client is allowed. */
 struct allow {
   struct allow_rule *rules;
   size_t count;
 };
 
-/* Add the addresses of LIST.  0, or -1 with a line in ERROR; then A is only
- * good for allow_free.
+/* Add the addresses of LIST.  Returns 0, or -1 with a line in ERROR; then the
+ * caller must call allow_free.
  */
 int allow_add (struct allow *a, const char *list, char *error, size_t size);
 
+/* May a client with the address PEER connect? */
 bool allow_permits (const struct allow *a, const struct sockaddr *peer);
 
 void allow_free (struct allow *a);
 
-/* PEER, for people. */
+/* The address PEER as text, in NAME, or "a client". */
 #define ALLOW_NAME_SIZE 64
 const char *allow_name (const struct sockaddr *peer,
                         char name[ALLOW_NAME_SIZE]);

@@ -29,7 +29,7 @@ static const char *const keys[KEYS] = {
   [KEY_ALLOW] = "allow=",
 };
 
-/* Which of them TEXT begins with, or KEYS. */
+/* The key that TEXT begins with, or KEYS. */
 static enum key
 key_at (const char *text)
 {
@@ -77,8 +77,8 @@ set_bytes (uint64_t *to, enum key key, const char *value, uint64_t min,
   return 0;
 }
 
-/* A dictionary in a file would be read with the rights of the server,
- * whoever asks; and one of its own takes one of the few that there can be.
+/* No dictionary: the server would read its file with its own rights for any
+ * client of the control socket; and a pool has few places for dictionaries.
  */
 static int
 set_algorithm (struct export_settings *s, const char *value, char *error,
@@ -105,8 +105,9 @@ set_allow (struct export_settings *s, const char *value, char *error,
 }
 
 static int
-set (struct export_settings *s, enum key key, const char *value, char *error,
-     size_t size)
+set_key (struct export_settings *s, enum key key, const char *value,
+         char *error,
+         size_t size)
 {
   switch (key) {
   case KEY_SIZE:
@@ -131,7 +132,8 @@ set (struct export_settings *s, enum key key, const char *value, char *error,
 /* ---- all of them ---- */
 
 static int
-parse (struct export_settings *s, const char *text, char *error, size_t size)
+parse_keys (struct export_settings *s, const char *text, char *error,
+            size_t size)
 {
   unsigned seen = 0;
 
@@ -146,7 +148,7 @@ parse (struct export_settings *s, const char *text, char *error, size_t size)
       return refuse (error, size, "", "", "no memory");
     r = key < KEYS && (seen >> key & 1) != 0
       ? refuse (error, size, keys[key], value, "is said twice")
-      : set (s, key, value, error, size);
+      : set_key (s, key, value, error, size);
     free (value);
     if (r == -1)
       return -1;
@@ -165,7 +167,7 @@ export_settings_parse (struct export_settings *s, const char *text,
     ++text;
   if (strlen (text) > DEVICE_SETTINGS_MAX)
     return refuse (error, size, "", text, "is too long");
-  if (parse (s, text, error, size) == 0)
+  if (parse_keys (s, text, error, size) == 0)
     return 0;
   export_settings_free (s);
   return -1;
@@ -179,7 +181,9 @@ export_settings_free (struct export_settings *s)
   s->allow_text = NULL;
 }
 
-/* Control characters, of which UTF-8 has U+0080 to U+009F in two bytes. */
+/* Is the character at P a control character?  U+0080 to U+009F are two bytes
+ * in UTF-8.
+ */
 static bool
 is_control (const char *p)
 {

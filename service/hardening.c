@@ -30,21 +30,21 @@
 #define MADV_POPULATE_READ 22           /* Linux 5.14 */
 #endif
 
-/* Virtual size: what is touched of it counts.  nbdkit and its filters use
- * little; the deepest of ours has a few pages of the disk, of up to 64 KiB,
- * on its stack.
+/* Virtual size: only what is touched uses memory.  nbdkit and its filters use
+ * little; the deepest function of the store has a few pages of the disk, of up
+ * to 64 KiB, on its stack.
  */
 #define STACK_BYTES (512 * 1024)
 
-/* What a request touches of it beside a page of the disk: measured, with
- * as much again.
+/* What a request touches of the stack beside pages of the disk: twice what was
+ * measured.
  */
 #define STACK_USED (16 * 1024)
 #define STACK_TOUCHED_MAX (256 * 1024)
 
 /* nbdkit grows a buffer for each thread to the largest request that it has
- * seen.  Up to so much it comes from the heap, which keeps what is freed,
- * so that the threads of the next connection find it there.
+ * seen.  Up to HEAP_REQUEST_MAX bytes it comes from the heap, which keeps
+ * freed memory, so that the threads of the next connection find it there.
  */
 #define HEAP_REQUEST_MAX (4 * 1024 * 1024)
 #define HEAP_KEPT (16 * 1024 * 1024)
@@ -107,7 +107,9 @@ hardening_lock (void)
   return -1;
 }
 
-/* Code and constants of one mapping, given as a line of /proc/self/maps. */
+/* Reads the code and constants of one mapping into memory.  LINE is a line of
+ * /proc/self/maps.
+ */
 static void
 warm_mapping (const char *line)
 {
@@ -115,7 +117,7 @@ warm_mapping (const char *line)
   uint64_t inode;
   char perms[5];
 
-  /* Writable ones are copied when they are written, as needed. */
+  /* Not writable mappings: they are copied when they are written. */
   if (sscanf (line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*x:%*x %" SCNu64,
               &start, &end, perms, &inode) == 4
       && inode != 0 && perms[0] == 'r' && perms[1] != 'w' && perms[3] == 'p')
@@ -144,8 +146,8 @@ warm_stack (void *start_barrier)
   return NULL;
 }
 
-/* The C library keeps stacks of threads that have ended for others, and
- * the lock keeps their memory.
+/* The C library reuses the stacks of threads that have ended, and the lock
+ * keeps their memory.
  */
 static void
 warm_stacks (void)
@@ -154,7 +156,7 @@ warm_stacks (void)
   unsigned count = 0;
   sem_t start_barrier;
 
-  /* All live at once, or they would have one stack by turns. */
+  /* All threads run at once: otherwise they would use one stack in turn. */
   sem_init (&start_barrier, 0, 0);
   while (count < WARM_THREADS
          && pthread_create (&threads[count], NULL, warm_stack, &start_barrier)
@@ -202,7 +204,7 @@ hardening_thread (size_t page_size)
 /* ---- the scheduler and the rest ---- */
 
 static void
-refuse (struct refusals *refused, const char *what, const char *why)
+add_refusal (struct refusals *refused, const char *what, const char *why)
 {
   size_t length = strlen (refused->text);
 
@@ -244,17 +246,19 @@ hardening_protect (struct refusals *refused)
 {
   char text[128];
 
-  /* A supervisor with the right to may have done it for us. */
+  /* The supervisor may have set it already: it may have the capability that
+   * this process lacks.
+   */
   if (get_oom_score () != OOM_SCORE_NEVER
       && set_oom_score (OOM_SCORE_NEVER) == -1)
-    refuse (refused, "oom_score_adj -1000",
-            errno == EACCES || errno == EPERM ? "no CAP_SYS_RESOURCE"
-            : strerror_r (errno, text, sizeof text));
+    add_refusal (refused, "oom_score_adj -1000",
+                 errno == EACCES || errno == EPERM ? "no CAP_SYS_RESOURCE"
+                 : strerror_r (errno, text, sizeof text));
   if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
-    refuse (refused, "IO_FLUSHER",
-            errno == EPERM ? "no CAP_SYS_RESOURCE"
-            : errno == EINVAL ? "not before Linux 5.6"
-            : strerror_r (errno, text, sizeof text));
+    add_refusal (refused, "IO_FLUSHER",
+                 errno == EPERM ? "no CAP_SYS_RESOURCE"
+                 : errno == EINVAL ? "not before Linux 5.6"
+                 : strerror_r (errno, text, sizeof text));
 }
 
 static int
@@ -275,17 +279,17 @@ hardening_schedule (const pthread_t *threads, unsigned count,
   for (unsigned i = 0; err == 0 && i < count; ++i)
     err = make_real_time (threads[i], PRIORITY_MAINTENANCE);
   if (err != 0)
-    refuse (refused, "SCHED_FIFO",
-            err == EPERM ? "no CAP_SYS_NICE, or no real-time share of the "
-                           "control group"
-            : strerror_r (err, text, sizeof text));
+    add_refusal (refused, "SCHED_FIFO",
+                 err == EPERM ? "no CAP_SYS_NICE, or no real-time share of "
+                                "the control group"
+                 : strerror_r (err, text, sizeof text));
 }
 
-/* ---- what there is ---- */
+/* ---- the state ---- */
 
-/* From /proc/self/task/TID/stat; false when it has ended. */
+/* Reads /proc/self/task/TID/stat.  Returns false when the thread has ended. */
 static bool
-get_thread (const char *tid, struct thread_state *t)
+read_thread_state (const char *tid, struct thread_state *t)
 {
   char path[64], line[1024] = "";
   FILE *fp;
@@ -301,20 +305,21 @@ get_thread (const char *tid, struct thread_state *t)
 }
 
 static bool
-is_own (const struct thread_state *t, const char *name)
+has_name (const struct thread_state *t, const char *name)
 {
   return strcmp (t->name, name) == 0;
 }
 
+/* Adds thread T to STATE. */
 static void
-look_at (const struct thread_state *t, struct hardening_state *state)
+add_thread (const struct thread_state *t, struct hardening_state *state)
 {
-  /* These serve people. */
-  if (is_own (t, "zram-control") || is_own (t, "zram-worker")
-      || is_own (t, "zram-holder"))
+  /* These are not needed to serve swap. */
+  if (has_name (t, "zram-control") || has_name (t, "zram-worker")
+      || has_name (t, "zram-holder"))
     return;
   state->io_flusher &= (t->flags & PF_MEMALLOC_NOIO) != 0;
-  if (is_own (t, "zram-maintain") || is_own (t, "zram-reserve"))
+  if (has_name (t, "zram-maintain") || has_name (t, "zram-reserve"))
     return;
   if (state->priority == 0)
     state->priority = t->priority;
@@ -338,8 +343,8 @@ hardening_get (struct hardening_state *state)
     .oom_score_adj = get_oom_score (),
   };
   while ((entry = readdir (dir)) != NULL)
-    if (entry->d_name[0] != '.' && get_thread (entry->d_name, &t))
-      look_at (&t, state);
+    if (entry->d_name[0] != '.' && read_thread_state (entry->d_name, &t))
+      add_thread (&t, state);
   closedir (dir);
   return 0;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A server that swap depends on: it waits for no memory, is not killed for
- * its memory, and runs when others only wait for each other.
+/* Hardening: prepares a server on which swap depends, so that it never waits
+ * for memory, is not killed for its memory, and runs although other tasks use
+ * all processors.
  *
- * In this order: hardening_prepare, when nothing large was allocated yet;
- * hardening_lock, once to see whether it works, and again after the fork,
- * which drops locks; hardening_protect, before threads are made, which
- * inherit it; hardening_schedule, when this thread is to serve, as will
- * those it makes from then on.
+ * In this order: hardening_prepare, before anything large is allocated;
+ * hardening_lock, once to check that it works, and again after the fork,
+ * which drops locks; hardening_protect, before threads are started, which
+ * inherit it; hardening_schedule, when this thread, and those that it starts
+ * from then on, will serve.
  *
- * What the system refuses is said in words, and a server goes on without
- * it; but for the lock, without which it would hang.  Nothing here knows
- * nbdkit.
+ * The lock is required: without it the server would hang.  What else the
+ * system refuses is listed in words, and the server runs without it.
  */
 
 #ifndef NBDZRAM_SERVICE_HARDENING_H
@@ -30,46 +30,48 @@
 
 #define OOM_SCORE_NEVER (-1000)
 
-/* Bound what malloc and stacks take, and have it before it is needed;
- * locks made from here on lend priority.
+/* Limit the memory of malloc and stacks, and make mutexes that are created
+ * from here on inherit priority.
  */
 void hardening_prepare (void);
 
-/* Was nbdkit started with --swap?  When its memory is locked then, plugins
- * have been asked whether they are ready.
+/* Was nbdkit started with --swap?  nbdkit locks its memory only after it has
+ * called the plugins' get_ready, so the lock itself doesn't show this yet.
  */
 bool hardening_is_asked_for (void);
 
-/* Lock what is there, and what will be as it is touched, and see that this
- * was done.  0, or -1 with errno.
+/* Lock the memory that is mapped, and later memory when it is touched, and
+ * check that the kernel did it.  Returns 0, or -1 with errno.
  */
 int hardening_lock (void);
 
-/* Have the program's code in memory, and the stacks of some threads.
+/* Read the program's code into memory, and touch the stacks of some threads.
  * Memory has been locked.
  */
 void hardening_warm (void);
 
-/* A list of what was refused, for one line. */
+/* What the system refused, as a list for one line. */
 struct refusals {
-  char text[512];               /* empty: nothing */
+  char text[512];               /* "": nothing */
 };
 
-/* Never to be killed for memory, and no I/O to get some. */
+/* Protect the process from the OOM killer, and set PR_SET_IO_FLUSHER, so that
+ * it starts no I/O to get memory.
+ */
 void hardening_protect (struct refusals *refused);
 
-/* Run this thread, and those that it makes, to serve; THREADS, COUNT of
- * them, to maintain.
+/* Give this thread, and those that it starts, the real-time priority of
+ * serving, and the COUNT THREADS that of maintenance.
  */
 void hardening_schedule (const pthread_t *threads, unsigned count,
                          struct refusals *refused);
 
-/* The calling thread is going to serve requests for pages of PAGE_SIZE
- * bytes: have its stack in memory.
+/* Touch the stack that the calling thread needs for requests of pages of
+ * PAGE_SIZE bytes, once.
  */
 void hardening_thread (size_t page_size);
 
-/* ---- what there is, as the kernel says ---- */
+/* ---- the state, as the kernel reports it ---- */
 
 struct hardening_state {
   uint64_t locked;              /* bytes, VmLck */
@@ -80,7 +82,7 @@ struct hardening_state {
   int oom_score_adj;
 };
 
-/* 0, or -1 with errno. */
+/* Returns 0, or -1 with errno. */
 int hardening_get (struct hardening_state *state);
 
 #endif /* NBDZRAM_SERVICE_HARDENING_H */

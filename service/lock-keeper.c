@@ -19,27 +19,28 @@
 #define SYS_close_range 436             /* Linux 5.9 */
 #endif
 
-/* How often it looks whether the server is there, milliseconds. */
+/* The interval at which it checks that the server runs, in milliseconds. */
 #define LOOK_EVERY 1000
 
-/* For one holder in the life of a process. */
+/* A process has at most one lock keeper. */
 static struct {
   int hold;
   pid_t server;
-  _Atomic pid_t pid;            /* -1: it could not be made */
+  _Atomic pid_t pid;            /* -1: it could not be started */
   int error;
   sem_t begun;
 } lock_keeper;
 
-/* ---- in the holder ---- */
+/* ---- in the lock keeper ---- */
 
-/* It shares the memory of a process that goes on running, or was killed
- * in the middle of anything: nothing here takes a lock, allocates, or
- * writes to what is not its own.
+/* The lock keeper shares its memory with a server that runs, or was killed at
+ * any point.  So its code takes no lock, allocates nothing, and writes only to
+ * its own variables.
  */
 
-/* Descriptors were copied; clients are to see the end of a connection as
- * soon as the server has gone, and the pool's lock is to be free.
+/* The lock keeper has copies of all descriptors.  It closes them, so that
+ * clients see their connections end with the server, and the lock of the pool
+ * file is released.
  */
 static void
 close_all_but (int fd)
@@ -61,7 +62,7 @@ ignore_signals (void)
 }
 
 static _Noreturn void
-hold (void)
+run_lock_keeper (void)
 {
   struct pollfd pfd = { .fd = lock_keeper.hold, .events = POLLIN };
   unsigned alone = 0;
@@ -77,7 +78,7 @@ hold (void)
 
     if (r == 1 && read (lock_keeper.hold, &n, sizeof n) != -1)
       break;
-    if (r == 1)                 /* no eventfd any more: don't spin */
+    if (r == 1)                 /* the eventfd fails: don't spin */
       poll (NULL, 0, LOOK_EVERY);
     if (getppid () != lock_keeper.server)
       alone++;
@@ -87,7 +88,7 @@ hold (void)
 
 /* ---- in the server ---- */
 
-/* The thread stops in vfork until the holder ends. */
+/* The thread stops in vfork until the lock keeper ends. */
 static void *
 become_parent (void *unused)
 {
@@ -96,16 +97,16 @@ become_parent (void *unused)
 
   (void) unused;
   pthread_setname_np (pthread_self (), "zram-holder");
-  /* The holder begins with this mask: no handler of the server's may run
-   * in it.
+  /* The lock keeper inherits this mask: it must not run handlers of the
+   * server.
    */
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, NULL);
   pid = vfork ();
   if (pid == 0)
-    hold ();
-  /* It ends when it is let go; or it was killed, perhaps before it had
-   * begun, for which nobody may wait for ever.
+    run_lock_keeper ();
+  /* The lock keeper has ended, perhaps killed before it had begun.  Then
+   * lock_keeper_start must not wait for ever.
    */
   if (pid == -1 || lock_keeper.pid == 0) {
     lock_keeper.error = pid == -1 ? errno : ECHILD;

@@ -17,7 +17,7 @@
 #define VARIABLE "NBDZRAM_SUPERVISED"
 
 static int
-keep_from_children (int fd)
+set_close_on_exec (int fd)
 {
   int flags = fcntl (fd, F_GETFD);
 
@@ -40,19 +40,19 @@ supervised_init (struct supervised *s)
   s->ready = fds[0];
   s->hold = fds[1];
   unsetenv (VARIABLE);
-  if (keep_from_children (s->ready) == -1 || keep_from_children (s->hold) == -1)
+  if (set_close_on_exec (s->ready) == -1 || set_close_on_exec (s->hold) == -1)
     return -1;
-  /* nbdkit in the foreground asks for SIGTERM when its parent dies; but we
-   * outlive our supervisor.
+  /* nbdkit in the foreground asks for SIGTERM when its parent dies, but the
+   * server must outlive its supervisor.
    */
   prctl (PR_SET_PDEATHSIG, 0);
   s->on = true;
   return 0;
 }
 
-/* A line is less than a pipe takes at once. */
+/* The line is short enough for a pipe to take it whole. */
 static int
-say (const struct supervised *s, const char *line)
+write_ready (const struct supervised *s, const char *line)
 {
   size_t length = strlen (line);
   ssize_t n;
@@ -70,21 +70,22 @@ supervised_wait (const struct supervised *s, const char *path)
 
   if (fd == -1)
     return -1;
-  r = say (s, "waiting\n");
+  r = write_ready (s, "waiting\n");
   if (r == 0)
     r = flock (fd, LOCK_EX);
   err = errno;
-  /* Who opens the pool takes a lock of its own. */
+  /* Opening the pool takes another lock. */
   close (fd);
   errno = err;
   return r;
 }
 
 int
-supervised_ready (const struct supervised *s, pid_t holder)
+supervised_ready (const struct supervised *s, pid_t lock_keeper)
 {
   char line[128];
 
-  snprintf (line, sizeof line, "ready %s %d\n", PACKAGE_VERSION, (int) holder);
-  return say (s, line);
+  snprintf (line, sizeof line, "ready %s %d\n", PACKAGE_VERSION,
+            (int) lock_keeper);
+  return write_ready (s, line);
 }

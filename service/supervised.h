@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Being one of a supervisor's servers: NBDZRAM_SUPERVISED=READY,HOLD in the
+/* A server of a supervisor: NBDZRAM_SUPERVISED=READY,HOLD in the
  * environment names two descriptors.
  *
- *   READY  a pipe, to which go lines: "waiting" when another server has
- *          the pool, "ready VERSION HOLDERPID" when this one is to serve
- *   HOLD   an eventfd, with which the holder (lock-keeper.h) is let go
+ *   READY  a pipe, to which the server writes lines: "waiting" when another
+ *          server has the pool, "ready VERSION PID" when it can serve; PID is
+ *          that of the lock keeper, or 0
+ *   HOLD   an eventfd, which ends the lock keeper (lock-keeper.h)
  */
 
 #ifndef NBDZRAM_SERVICE_SUPERVISED_H
@@ -18,19 +19,19 @@ struct supervised {
   int ready, hold;
 };
 
-/* Read the environment, and take the variable out of it.  0, or -1 with
- * errno EINVAL (it makes no sense), EBADF.
+/* Read the variable, and remove it from the environment.  Returns 0, or -1
+ * with errno EINVAL (its value is not valid) or EBADF.
  */
 int supervised_init (struct supervised *s);
 
-/* Say that the pool at PATH has another server, and wait until it has
- * none.  0, or -1 with errno; EINTR when a signal came.
+/* Tell the supervisor that another server has the pool at PATH, and wait until
+ * none has it.  Returns 0, or -1 with errno; EINTR when a signal came.
  */
 int supervised_wait (const struct supervised *s, const char *path);
 
-/* Say that this one is ready; HOLDER 0: there is no holder.  0, or -1 with
- * errno.
+/* Tell the supervisor that this server is ready.  LOCK_KEEPER is 0 if it has
+ * none.  Returns 0, or -1 with errno.
  */
-int supervised_ready (const struct supervised *s, pid_t holder);
+int supervised_ready (const struct supervised *s, pid_t lock_keeper);
 
 #endif /* NBDZRAM_SERVICE_SUPERVISED_H */

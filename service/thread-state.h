@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel says of a thread in /proc/PID/task/TID/stat. */
+/* The state of a thread, from /proc/PID/task/TID/stat. */
 
 #ifndef NBDZRAM_SERVICE_THREAD_STATE_H
 #define NBDZRAM_SERVICE_THREAD_STATE_H
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /* From the kernel's include/linux/sched.h: what PR_SET_IO_FLUSHER sets,
- * which only a thread itself could ask for, and not without a capability.
+ * which a thread can only query for itself, and only with a capability.
  */
 #define PF_MEMALLOC_NOIO 0x00080000
 
@@ -17,7 +17,9 @@ struct thread_state {
   int priority, policy;         /* real-time priority, SCHED_* */
 };
 
-/* False: LINE is not such a file. */
+/* Parse LINE, the content of such a file.  Returns false if it is something
+ * else.
+ */
 bool thread_state_parse (const char *line, struct thread_state *t);
 
 #endif /* NBDZRAM_SERVICE_THREAD_STATE_H */

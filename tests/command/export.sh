@@ -101,7 +101,7 @@ io "$(where c)" 'read -P 7 0 64k'
 exits 1 'many: ' export add --size=16M --allow=nonsense d
 # A message may be cut within a character, and still says why.
 long=x$(printf '\303\274%.0s' {1..60})
-exits 1 "'x.*?' is no address" export add --size=16M --allow="$long" d
+exits 1 "'x.*?' is neither an address" export add --size=16M --allow="$long" d
 ! nbdinfo "$(where d)" >/dev/null 2>&1 || fail "d came to be"
 
 # ---- counters ----

@@ -38,5 +38,5 @@ start_nbdkit unix zram 4M allow=192.0.2.1
 gets_in "$(uri unix)"
 stop_nbdkit "$pid"
 
-refuses "allow=localhost: 'localhost' is no address" zram 4M allow=localhost
-refuses "allow=10.0.0.0/33: '10.0.0.0/33' is no" zram 4M allow=10.0.0.0/33
+refuses "allow=localhost: 'localhost' is neither an address" zram 4M allow=localhost
+refuses "allow=10.0.0.0/33: '10.0.0.0/33' is neither" zram 4M allow=10.0.0.0/33

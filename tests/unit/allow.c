@@ -137,7 +137,7 @@ mistakes (void **state)
 
     if (allow_add (&a, lists[i], error, sizeof error) == 0)
       fail_msg ("'%s' was taken", lists[i]);
-    assert_non_null (strstr (error, "is no address"));
+    assert_non_null (strstr (error, "is neither an address"));
     allow_free (&a);
   }
 }
