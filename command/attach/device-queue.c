@@ -126,7 +126,7 @@ queue_set (int index, char *refused, size_t size)
 }
 
 void
-queue_read_no_further (const char *disk)
+queue_disable_read_ahead (const char *disk)
 {
   char path[96];
 
@@ -147,7 +147,7 @@ queue_restore (const struct device_queue *q, int index, uint64_t timeout)
 }
 
 bool
-queue_throttles (int index, uint64_t *usec)
+queue_has_throttling (int index, uint64_t *usec)
 {
   char path[64];
 

@@ -69,13 +69,13 @@ bool queue_set (int index, char *refused, size_t size);
 /* Of a swap area, which is DISK in /sys/block: an array, or a device that
  * somebody has remembered.
  */
-void queue_read_no_further (const char *disk);
+void queue_disable_read_ahead (const char *disk);
 
 /* Put back what is still ours. */
 void queue_restore (const struct device_queue *q, int index,
                     uint64_t timeout);
 
 /* Is writeback throttling on?  *USEC is its target. */
-bool queue_throttles (int index, uint64_t *usec);
+bool queue_has_throttling (int index, uint64_t *usec);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_DEVICE_QUEUE_H */

@@ -48,8 +48,8 @@ is_ours (const char *device, const char *name, bool clients)
 static bool
 has_ours (const char *device, const char *name, bool clients)
 {
-  int members[MD_HALVES_MAX];
-  unsigned count = md_members (device + strlen ("/dev/"), members);
+  int members[MD_MEMBERS_MAX];
+  unsigned count = md_list_members (device + strlen ("/dev/"), members);
   char path[NBD_DEVICE_PATH_SIZE];
 
   for (unsigned i = 0; i < count; ++i)
@@ -59,7 +59,7 @@ has_ours (const char *device, const char *name, bool clients)
 }
 
 bool
-in_use_as_swap (const char *name, bool clients, char *device, size_t size)
+is_in_use_as_swap (const char *name, bool clients, char *device, size_t size)
 {
   struct swap_area list[SWAPS_MAX];
   int count = swaps_read (list);

@@ -12,7 +12,7 @@
  * none, as plain nbd-client attaches it, perhaps ours, since CLIENTS are
  * connected?  Then it is in DEVICE.  If it can't be told, it is.
  */
-bool in_use_as_swap (const char *name, bool clients, char *device,
+bool is_in_use_as_swap (const char *name, bool clients, char *device,
                      size_t size);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_IN_USE_H */

@@ -26,12 +26,12 @@
 /* KB/s: a sixth of what an ordinary network carries. */
 #define SPEED_LEAST "20000"
 
-#define WORDS_MAX (2 * MD_HALVES_MAX + 16)
+#define WORDS_MAX (2 * MD_MEMBERS_MAX + 16)
 
 struct words {
   char *list[WORDS_MAX + 1];
   unsigned count;
-  char devices[MD_HALVES_MAX][NBD_DEVICE_PATH_SIZE];
+  char devices[MD_MEMBERS_MAX][NBD_DEVICE_PATH_SIZE];
 };
 
 static void

@@ -18,10 +18,10 @@ const char *
 md_member_text (enum md_member member)
 {
   static const char *const texts[] = {
-    [MD_HALF_NONE] = "not in it",
-    [MD_HALF_IN_SYNC] = "in sync",
-    [MD_HALF_FAULTY] = "faulty",
-    [MD_HALF_SPARE] = "being filled",
+    [MD_NO_MEMBER] = "not in it",
+    [MD_MEMBER_IN_SYNC] = "in sync",
+    [MD_MEMBER_FAULTY] = "faulty",
+    [MD_MEMBER_SPARE] = "being filled",
   };
 
   return texts[member];
@@ -46,7 +46,7 @@ open_directory (const char *path)
 }
 
 bool
-md_find (char array[MD_NAME_SIZE], int index)
+md_find_array (char array[MD_NAME_SIZE], int index)
 {
   char path[64];
   const struct dirent *entry;
@@ -67,7 +67,7 @@ md_find (char array[MD_NAME_SIZE], int index)
 }
 
 unsigned
-md_members (const char *array, int index[MD_HALVES_MAX])
+md_list_members (const char *array, int index[MD_MEMBERS_MAX])
 {
   char path[64];
   const struct dirent *entry;
@@ -76,7 +76,7 @@ md_members (const char *array, int index[MD_HALVES_MAX])
 
   snprintf (path, sizeof path, "/sys/block/%s/slaves", array);
   dir = open_directory (path);
-  while (dir && count < MD_HALVES_MAX && (entry = readdir (dir)) != NULL)
+  while (dir && count < MD_MEMBERS_MAX && (entry = readdir (dir)) != NULL)
     if (strncmp (entry->d_name, "nbd", 3) == 0)
       index[count++] = atoi (entry->d_name + 3);
   if (dir)
@@ -87,7 +87,7 @@ md_members (const char *array, int index[MD_HALVES_MAX])
 /* ---- what they are ---- */
 
 void
-md_level (const char *array, char *level, unsigned size)
+md_read_level (const char *array, char *level, unsigned size)
 {
   char path[80];
 
@@ -101,7 +101,7 @@ md_is_mirror (const char *array)
 {
   char level[32];
 
-  md_level (array, level, sizeof level);
+  md_read_level (array, level, sizeof level);
   return strcmp (level, "raid1") == 0;
 }
 
@@ -145,50 +145,50 @@ md_member_read (int fd)
   ssize_t n = pread (fd, state, sizeof state - 1, 0);
 
   if (n <= 0)
-    return MD_HALF_NONE;
+    return MD_NO_MEMBER;
   state[n] = '\0';
   state[strcspn (state, "\n")] = '\0';
-  return has_word (state, "faulty") ? MD_HALF_FAULTY
-    : has_word (state, "in_sync") ? MD_HALF_IN_SYNC : MD_HALF_SPARE;
+  return has_word (state, "faulty") ? MD_MEMBER_FAULTY
+    : has_word (state, "in_sync") ? MD_MEMBER_IN_SYNC : MD_MEMBER_SPARE;
 }
 
 enum md_member
-md_member_of (const char *array, int index)
+md_member_state (const char *array, int index)
 {
   int fd = md_member_open (array, index);
   enum md_member member;
 
   if (fd == -1)
-    return MD_HALF_NONE;
+    return MD_NO_MEMBER;
   member = md_member_read (fd);
   close (fd);
   return member;
 }
 
 unsigned
-md_count (const char *array, unsigned *in_sync)
+md_count_members (const char *array, unsigned *in_sync)
 {
-  int members[MD_HALVES_MAX];
-  unsigned count = md_members (array, members);
+  int members[MD_MEMBERS_MAX];
+  unsigned count = md_list_members (array, members);
   char path[80];
   uint64_t wanted;
 
   *in_sync = 0;
   for (unsigned i = 0; i < count; ++i)
-    *in_sync += md_member_of (array, members[i]) == MD_HALF_IN_SYNC;
+    *in_sync += md_member_state (array, members[i]) == MD_MEMBER_IN_SYNC;
   snprintf (path, sizeof path, "/sys/block/%s/md/raid_disks", array);
   return kernel_file_number (path, &wanted) == 0 ? (unsigned) wanted : 0;
 }
 
 bool
-md_has_other (const char *array, int index)
+md_has_other_in_sync (const char *array, int index)
 {
-  int members[MD_HALVES_MAX];
-  unsigned count = md_members (array, members);
+  int members[MD_MEMBERS_MAX];
+  unsigned count = md_list_members (array, members);
 
   for (unsigned i = 0; i < count; ++i)
     if (members[i] != index
-        && md_member_of (array, members[i]) == MD_HALF_IN_SYNC
+        && md_member_state (array, members[i]) == MD_MEMBER_IN_SYNC
         && nbd_receivers (members[i]) > 0)
       return true;
   return false;
@@ -197,7 +197,7 @@ md_has_other (const char *array, int index)
 /* ---- changes ---- */
 
 int
-md_fail (const char *array, int index)
+md_mark_faulty (const char *array, int index)
 {
   char path[96];
 
@@ -205,7 +205,7 @@ md_fail (const char *array, int index)
 }
 
 int
-md_remove (const char *array, int index)
+md_remove_member (const char *array, int index)
 {
   char path[96];
 

@@ -22,7 +22,7 @@
 #define FAULTY_AGAIN_MS 60000
 
 void
-member_begin (struct member *h, int index, char *array)
+member_init (struct member *h, int index, char *array)
 {
   *h = (struct member) {
     .index = index, .array = array, .dead_since = -1, .faulty_since = -1,
@@ -45,7 +45,7 @@ find (struct member *h)
 {
   char array[MD_NAME_SIZE];
 
-  if (!md_find (array, h->index) || !md_is_mirror (array)
+  if (!md_find_array (array, h->index) || !md_is_mirror (array)
       || strcmp (array, h->array) == 0)
     return false;
   strcpy (h->array, array);
@@ -59,13 +59,13 @@ state_of (struct member *h)
   enum md_member state;
 
   if (h->array[0] == '\0')
-    return MD_HALF_NONE;
+    return MD_NO_MEMBER;
   if (h->state == -1)
     h->state = md_member_open (h->array, h->index);
   if (h->state == -1)
-    return MD_HALF_NONE;
+    return MD_NO_MEMBER;
   state = md_member_read (h->state);
-  if (state == MD_HALF_NONE) {
+  if (state == MD_NO_MEMBER) {
     close (h->state);
     h->state = -1;
   }
@@ -77,11 +77,11 @@ static bool
 is_dispensable (struct member *h)
 {
   switch (state_of (h)) {
-  case MD_HALF_NONE:
-  case MD_HALF_FAULTY:
+  case MD_NO_MEMBER:
+  case MD_MEMBER_FAULTY:
     return true;
   default:
-    return md_has_other (h->array, h->index);
+    return md_has_other_in_sync (h->array, h->index);
   }
 }
 
@@ -91,20 +91,20 @@ look_at_adder (struct member *h, int64_t now, char *text, unsigned size)
   int result;
 
   if (!program_ended (&h->adder, &result, text, size))
-    return HALF_QUIET;
+    return MEMBER_UNCHANGED;
   h->next_add = now + ADD_AGAIN_MS;
-  return result == 0 ? HALF_ADDED : HALF_NOT_ADDED;
+  return result == 0 ? MEMBER_ADDED : MEMBER_NOT_ADDED;
 }
 
 static enum member_event
 add (struct member *h, int64_t now, char *text, unsigned size)
 {
   if (now < h->next_add)
-    return HALF_QUIET;
+    return MEMBER_UNCHANGED;
   if (md_add_begin (&h->adder, h->array, h->index, text, size) == 0)
-    return HALF_ADDING;
+    return MEMBER_ADDING;
   h->next_add = now + ADD_AGAIN_MS;
-  return HALF_NOT_ADDED;
+  return MEMBER_NOT_ADDED;
 }
 
 static enum member_event
@@ -112,32 +112,32 @@ look_at_living (struct member *h, int64_t now, char *text, unsigned size)
 {
   enum md_member state = state_of (h);
 
-  if (state == MD_HALF_NONE)
-    return forget (h) || find (h) ? HALF_FOUND
-      : h->array[0] != '\0' ? add (h, now, text, size) : HALF_QUIET;
-  if (state != MD_HALF_FAULTY)
+  if (state == MD_NO_MEMBER)
+    return forget (h) || find (h) ? MEMBER_ARRAY_CHANGED
+      : h->array[0] != '\0' ? add (h, now, text, size) : MEMBER_UNCHANGED;
+  if (state != MD_MEMBER_FAULTY)
     h->faulty_since = -1;
   else if (h->faulty_since == -1)
     h->faulty_since = now;
   else if (now - h->faulty_since >= FAULTY_AGAIN_MS)
-    md_remove (h->array, h->index);
-  return HALF_QUIET;
+    md_remove_member (h->array, h->index);
+  return MEMBER_UNCHANGED;
 }
 
 static enum member_event
 look_at_dead (struct member *h, int64_t now)
 {
   if (now - h->dead_since < GIVE_UP_MS || now < h->next_look)
-    return HALF_QUIET;
+    return MEMBER_UNCHANGED;
   h->next_look = now + LOOK_AGAIN_MS;
   if (forget (h) || find (h))
-    return HALF_FOUND;
-  return h->array[0] != '\0' && is_dispensable (h) ? HALF_GIVE_UP
-    : HALF_QUIET;
+    return MEMBER_ARRAY_CHANGED;
+  return h->array[0] != '\0' && is_dispensable (h) ? MEMBER_GIVE_UP
+    : MEMBER_UNCHANGED;
 }
 
 enum member_event
-member_look (struct member *h, bool dead, int64_t now, char *text,
+member_check (struct member *h, bool dead, int64_t now, char *text,
              unsigned size)
 {
   if (!dead)
@@ -152,14 +152,14 @@ member_look (struct member *h, bool dead, int64_t now, char *text,
 }
 
 int
-member_tick (const struct member *h)
+member_check_again_ms (const struct member *h)
 {
   return h->dead_since != -1 || h->adder.pid != 0 ? TICK_MS : TICK_LONG_MS;
 }
 
 /* Where nothing was under way, the array has not noticed. */
 bool
-member_leave (struct member *h)
+member_try_leave (struct member *h)
 {
   char text[256];
   int result;
@@ -168,14 +168,14 @@ member_leave (struct member *h)
       && !program_ended (&h->adder, &result, text, sizeof text))
     return false;
   switch (state_of (h)) {
-  case MD_HALF_NONE:
+  case MD_NO_MEMBER:
     return true;
-  case MD_HALF_FAULTY:
-    md_remove (h->array, h->index);
+  case MD_MEMBER_FAULTY:
+    md_remove_member (h->array, h->index);
     break;
   default:
-    if (md_has_other (h->array, h->index))
-      md_fail (h->array, h->index);
+    if (md_has_other_in_sync (h->array, h->index))
+      md_mark_faulty (h->array, h->index);
   }
   return false;
 }

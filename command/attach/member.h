@@ -33,7 +33,7 @@
  * open, now and then.
  *
  * Time is in ms, of any clock that goes on.  Nothing here waits, but for
- * the kernel in md_fail and md_remove.
+ * the kernel in md_mark_faulty and md_remove_member.
  */
 
 #ifndef NBDZRAM_COMMAND_ATTACH_MEMBER_H
@@ -58,27 +58,27 @@ struct member {
 };
 
 enum member_event {
-  HALF_QUIET,
-  HALF_FOUND,                   /* its array is known now, or forgotten */
-  HALF_GIVE_UP,                 /* disconnect it */
-  HALF_ADDING,                  /* mdadm was started */
-  HALF_ADDED,
-  HALF_NOT_ADDED,               /* why is in TEXT */
+  MEMBER_UNCHANGED,
+  MEMBER_ARRAY_CHANGED,         /* its array is known now, or forgotten */
+  MEMBER_GIVE_UP,                 /* disconnect it */
+  MEMBER_ADDING,                  /* mdadm was started */
+  MEMBER_ADDED,
+  MEMBER_NOT_ADDED,               /* why is in TEXT */
 };
 
 /* ARRAY has MD_NAME_SIZE bytes, and stays the caller's. */
-void member_begin (struct member *h, int index, char *array);
+void member_init (struct member *h, int index, char *array);
 
 /* Do what is to be done now; DEAD: the device has no connection. */
-enum member_event member_look (struct member *h, bool dead, int64_t now,
+enum member_event member_check (struct member *h, bool dead, int64_t now,
                                char *text, unsigned size);
 
 /* Ms until it wants to be called again. */
-int member_tick (const struct member *h);
+int member_check_again_ms (const struct member *h);
 
 /* Of a half that was disconnected: have its array let go of it.  True
  * when it has; else call it again after a moment.
  */
-bool member_leave (struct member *h);
+bool member_try_leave (struct member *h);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_MEMBER_H */

@@ -82,7 +82,7 @@ name_of_file (const char *file, char name[72])
 }
 
 bool
-attach_find (struct attachment *a, int index, const char *name)
+attach_find_device (struct attachment *a, int index, const char *name)
 {
   char directory[RUN_PATH_SIZE], found[sizeof a->name];
   const struct dirent *entry;
@@ -150,7 +150,7 @@ attach_open (const char *name)
 }
 
 bool
-attach_is_there (int fd, const char *name)
+attach_is_current (int fd, const char *name)
 {
   char path[RUN_PATH_SIZE];
   struct stat ours, theirs;
@@ -255,7 +255,7 @@ attach_release (const struct attachment *a)
 }
 
 void
-attach_forget (const char *name)
+attach_remove (const char *name)
 {
   struct attachment a;
 

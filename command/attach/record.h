@@ -52,7 +52,7 @@ int attach_read (struct attachment *a, const char *name);
 /* The attachment of /dev/nbdINDEX that is not called NAME, which may be
  * NULL.  False: there is none.
  */
-bool attach_find (struct attachment *a, int index, const char *name);
+bool attach_find_device (struct attachment *a, int index, const char *name);
 
 /* Is the device of WATCHER attached?  Then it is in A, also when the watcher
  * was killed before it wrote the file.
@@ -66,7 +66,7 @@ bool attach_find_watched (struct attachment *a, const char *watcher);
 int attach_open (const char *name);
 
 /* Is FD, of attach_open, still the file by that name? */
-bool attach_is_there (int fd, const char *name);
+bool attach_is_current (int fd, const char *name);
 
 /* Be the only one that watches NAME, as long as the process lives, without
  * any file.  EADDRINUSE: another process is.
@@ -81,6 +81,6 @@ int attach_write (int fd, const struct attachment *a);
 void attach_release (const struct attachment *a);
 
 /* The same, of what NAME.attach says. */
-void attach_forget (const char *name);
+void attach_remove (const char *name);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_RECORD_H */

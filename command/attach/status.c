@@ -23,12 +23,12 @@ static json_t *
 describe_array (const char *array, int index, const char *device)
 {
   char level[32];
-  unsigned in_sync, members = md_count (array, &in_sync);
+  unsigned in_sync, members = md_count_members (array, &in_sync);
 
-  md_level (array, level, sizeof level);
+  md_read_level (array, level, sizeof level);
   return json_pack ("{s:s, s:s, s:s, s:i, s:i}", "device", device,
                     "level", level,
-                    "half", md_member_text (md_member_of (array, index)),
+                    "half", md_member_text (md_member_state (array, index)),
                     "halves", (int) members, "in_sync", (int) in_sync);
 }
 
@@ -50,7 +50,7 @@ describe (const struct attachment *a, char seen[MD_NAME_SIZE])
                       "uri", a->uri, "size", (json_int_t) a->size,
                       "connections", (json_int_t) a->connections,
                       "reconnects", (json_int_t) a->reconnects);
-  if (md_find (array, a->index)) {
+  if (md_find_array (array, a->index)) {
     swap = md_device_path (path, array);
     told = strcmp (array, seen) == 0;
     strcpy (seen, array);

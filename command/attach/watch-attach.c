@@ -87,7 +87,7 @@ prepare_queue (struct watching *w, int index)
   struct attachment other;
 
   queue_remember (&q, index, w->a.timeout);
-  if (attach_find (&other, index, w->a.name))
+  if (attach_find_device (&other, index, w->a.name))
     queue_inherit (&q, index, w->a.timeout, &other.queue, other.timeout);
   if (index == w->a.index)
     queue_inherit (&q, index, w->a.timeout, &w->a.queue, w->a.timeout);
@@ -292,7 +292,7 @@ watch_is_swap (const struct attachment *a, const char *identifier)
   if (nbd_device_foreign (a->index, identifier))
     return false;
   return swap_find (nbd_device_path (device, a->index), NULL)
-    || (md_find (array, a->index)
+    || (md_find_array (array, a->index)
         && swap_find (md_device_path (path, array), NULL));
 }
 
@@ -329,6 +329,6 @@ watch_open_device (struct watching *w, int index)
     watch_start_detached (w);
     return 0;
   }
-  attach_forget (w->a.name);
+  attach_remove (w->a.name);
   return -1;
 }

@@ -63,7 +63,7 @@ watch_reattach_member (struct watching *w, const sigset_t *unblocked)
   bool left = false;
 
   for (; !watch_is_stopping (); ppoll (NULL, 0, &tick, unblocked)) {
-    left = left || member_leave (&w->member);
+    left = left || member_try_leave (&w->member);
     if (!left || now_ms () < next)
       continue;
     w->knows_disk = false;
@@ -76,7 +76,7 @@ watch_reattach_member (struct watching *w, const sigset_t *unblocked)
   if (watch_is_stopping ())
     return false;
   w->detached = false;
-  member_begin (&w->member, w->a.index, w->a.array);
+  member_init (&w->member, w->a.index, w->a.array);
   watch_on_reconnected (w, (unsigned) w->a.connections);
   return true;
 }
@@ -97,7 +97,7 @@ find_array_of_others (struct watching *w)
         || other.array[0] == '\0'
         || !nbd_device_belongs (other.index, other.identifier)
         || !md_is_mirror (other.array)
-        || md_member_of (other.array, other.index) != MD_HALF_IN_SYNC)
+        || md_member_state (other.array, other.index) != MD_MEMBER_IN_SYNC)
       continue;
     strcpy (w->a.array, other.array);
     w->member.next_add = now_ms () + JOIN_MS;
@@ -115,24 +115,24 @@ watch_check_member (struct watching *w)
   if (!dead && w->member_of && w->a.array[0] == '\0')
     find_array_of_others (w);
 
-  switch (member_look (&w->member, dead, now_ms (), text, sizeof text)) {
-  case HALF_QUIET:
+  switch (member_check (&w->member, dead, now_ms (), text, sizeof text)) {
+  case MEMBER_UNCHANGED:
     break;
-  case HALF_FOUND:
+  case MEMBER_ARRAY_CHANGED:
     watch_save_record (w);
     break;
-  case HALF_GIVE_UP:
+  case MEMBER_GIVE_UP:
     detach_member (w);
     break;
-  case HALF_ADDING:
+  case MEMBER_ADDING:
     watch_log (w, "adding /dev/nbd%d to /dev/%s again", w->a.index,
                w->a.array);
     break;
-  case HALF_ADDED:
+  case MEMBER_ADDED:
     watch_log (w, "/dev/%s has /dev/nbd%d again and resyncs it",
                w->a.array, w->a.index);
     break;
-  case HALF_NOT_ADDED:
+  case MEMBER_NOT_ADDED:
     watch_log (w, "/dev/%s does not accept /dev/nbd%d: %s", w->a.array,
                w->a.index, text);
     break;

@@ -140,7 +140,7 @@ watch_maintain_record (struct watching *w)
   if (left > 0)
     return (int) left;
   w->file_next = now_ms () + RECORD_CHECK_MS;
-  if (!attach_is_there (w->file, w->a.name)
+  if (!attach_is_current (w->file, w->a.name)
       && (fd = attach_open (w->a.name)) != -1) {
     if (w->file != -1)
       close (w->file);

@@ -75,7 +75,7 @@ lacks_memfd_of_swap (struct recovery *r)
   char device[64];
 
   if (!lacks_memfd (r)
-      || !in_use_as_swap (r->s->setup.options.name, false, device,
+      || !is_in_use_as_swap (r->s->setup.options.name, false, device,
                           sizeof device))
     return false;
   snprintf (r->subject, sizeof r->subject, "%s", device);

@@ -36,7 +36,7 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
   if (s->stop.requested)
     return 0;
   if (!force
-      && in_use_as_swap (s->setup.options.name, has_clients (s), device,
+      && is_in_use_as_swap (s->setup.options.name, has_clients (s), device,
                          sizeof device)) {
     snprintf (error, size, "%s is in use as swap: run nbdzram swapoff %s",
               device, s->setup.options.name);

@@ -57,7 +57,7 @@ find_array (struct array *a, char *error, size_t size)
   char name[MD_NAME_SIZE], level[32];
 
   for (unsigned k = 0; k < a->count; ++k) {
-    if (!md_find (name, a->index[k]))
+    if (!md_find_array (name, a->index[k]))
       continue;
     if (a->name[0] != '\0' && strcmp (name, a->name) != 0)
       return array_fail (error, size, "/dev/nbd%d belongs to /dev/%s, "
@@ -67,7 +67,7 @@ find_array (struct array *a, char *error, size_t size)
   }
   if (a->name[0] == '\0')
     return 0;
-  md_level (a->name, level, sizeof level);
+  md_read_level (a->name, level, sizeof level);
   if (strcmp (level, a->mirror ? "raid1" : "raid0") == 0)
     return 0;
   return array_fail (error, size, "/dev/%s has one of the devices, but is "
@@ -96,7 +96,7 @@ check_is_empty (const char *device, char *error, size_t size)
  * must be empty.  Returns how many, or -1.
  */
 static int
-find_superblocks (const struct array *a, int index[MD_HALVES_MAX],
+find_superblocks (const struct array *a, int index[MD_MEMBERS_MAX],
                   char *error, size_t size)
 {
   char device[NBD_DEVICE_PATH_SIZE];
@@ -120,7 +120,7 @@ find_superblocks (const struct array *a, int index[MD_HALVES_MAX],
 static int
 begin_array (struct array *a, char *error, size_t size)
 {
-  int index[MD_HALVES_MAX], old = find_superblocks (a, index, error, size), r;
+  int index[MD_MEMBERS_MAX], old = find_superblocks (a, index, error, size), r;
   char why[256];                /* the error of mdadm has priority */
 
   if (old == -1)
@@ -153,10 +153,10 @@ add_missing (const struct array *a, char *error, size_t size)
   for (unsigned k = 0; k < a->count; ++k) {
     int index = a->index[k];
 
-    if (md_member_of (a->name, index) != MD_HALF_NONE)
+    if (md_member_state (a->name, index) != MD_NO_MEMBER)
       continue;
     if (md_add (a->name, index, why, sizeof why) == -1
-        && md_member_of (a->name, index) == MD_HALF_NONE)
+        && md_member_state (a->name, index) == MD_NO_MEMBER)
       return array_fail (error, size, "/dev/nbd%d: %s", index, why);
     printf ("added /dev/nbd%d\n", index);
   }

@@ -14,7 +14,7 @@
 struct array {
   const char *title;            /* the name for mdadm */
   bool mirror;                  /* else a stripe */
-  int index[MD_HALVES_MAX];     /* of each /dev/nbdN */
+  int index[MD_MEMBERS_MAX];     /* of each /dev/nbdN */
   unsigned count;
   unsigned missing;             /* members of a mirror that come later */
 

@@ -362,7 +362,7 @@ check_queue (json_t *list, int index)
 {
   char remedy[96];
   uint64_t usec = 0;
-  bool throttles = queue_throttles (index, &usec);
+  bool throttles = queue_has_throttling (index, &usec);
 
   snprintf (remedy, sizeof remedy,
             "echo 0 >/sys/block/nbd%d/queue/wbt_lat_usec", index);

@@ -190,5 +190,5 @@ swap_remains_remove (const char *name)
 
   for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
     run_remove (name, suffixes[i]);
-  attach_forget (name);
+  attach_remove (name);
 }

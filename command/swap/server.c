@@ -401,7 +401,7 @@ disconnect_device (const struct attachment *a, char *error, size_t size)
     nbd_close_netlink (&nl);
   }
   if (r == 0)
-    attach_forget (a->name);
+    attach_remove (a->name);
   return r;
 }
 

@@ -65,7 +65,7 @@ int
 setup_stop_read_ahead (struct swap_setup *s)
 {
   for (unsigned k = 0; k < s->state.device_count; ++k)
-    queue_read_no_further (s->state.devices[k] + strlen ("/dev/"));
+    queue_disable_read_ahead (s->state.devices[k] + strlen ("/dev/"));
   return 0;
 }
 

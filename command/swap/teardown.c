@@ -47,7 +47,7 @@ find_devices (struct swap_teardown *t)
     if (!attach_find_watched (a, watcher))
       continue;
     t->attached_count++;
-    if (md_find (t->array, a->index))
+    if (md_find_array (t->array, a->index))
       md_device_path (device, t->array);
     else
       nbd_device_path (device, a->index);
@@ -129,7 +129,7 @@ forget_attachments (struct swap_teardown *t)
   char watcher[72];
 
   for (size_t k = 0; k < CONF_REMOTES_MAX; ++k)
-    attach_forget (attach_name (watcher, sizeof watcher, t->name, k));
+    attach_remove (attach_name (watcher, sizeof watcher, t->name, k));
 }
 
 static int

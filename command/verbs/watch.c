@@ -70,8 +70,8 @@ watch_device (struct watching *w, const sigset_t *unblocked)
 
     if (w->mirror) {
       watch_check_member (w);
-      if (ms > member_tick (&w->member))
-        ms = member_tick (&w->member);
+      if (ms > member_check_again_ms (&w->member))
+        ms = member_check_again_ms (&w->member);
     }
     if (w->detached)
       continue;
@@ -102,7 +102,7 @@ run_watcher (struct watching *w, int index)
   if (!harden_self (HEAP, PRIORITY, missing, sizeof missing))
     watch_log (w, "continues without %s: the device may hang when memory is "
                "short", missing);
-  member_begin (&w->member, w->a.index, w->a.array);
+  member_init (&w->member, w->a.index, w->a.array);
   if (!w->detached)
     watch_log (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
   watch_device (w, &unblocked);

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "lib/base/mutex.h"
+
 /* Few slots, and objects of one length, so that places are soon used again;
  * but so many that blocks which are partly dead are cleaned, which a small
  * store would not need.  All of them fit into a batch.

@@ -129,22 +129,22 @@ static void
 arrays (void **state)
 {
   char array[MD_NAME_SIZE], level[32];
-  int members[MD_HALVES_MAX];
+  int members[MD_MEMBERS_MAX];
 
   (void) state;
-  assert_true (md_find (array, 0));
+  assert_true (md_find_array (array, 0));
   assert_string_equal (array, "md7");
-  assert_false (md_find (array, 5));
-  assert_int_equal (md_members ("md7", members), 2);
+  assert_false (md_find_array (array, 5));
+  assert_int_equal (md_list_members ("md7", members), 2);
   assert_int_equal (members[0] + members[1], 1);
-  assert_int_equal (md_members ("md8", members), 0);
+  assert_int_equal (md_list_members ("md8", members), 0);
   assert_true (md_is_mirror ("md7"));
   assert_false (md_is_mirror ("md8"));
   sh ("echo raid10 >sys/block/md7/md/level");
   assert_false (md_is_mirror ("md7"));
-  md_level ("md7", level, sizeof level);
+  md_read_level ("md7", level, sizeof level);
   assert_string_equal (level, "raid10");
-  md_level ("md8", level, sizeof level);
+  md_read_level ("md8", level, sizeof level);
   assert_string_equal (level, "");
 }
 
@@ -152,24 +152,24 @@ static void
 states (void **state)
 {
   (void) state;
-  assert_int_equal (md_member_of ("md7", 0), MD_HALF_IN_SYNC);
+  assert_int_equal (md_member_state ("md7", 0), MD_MEMBER_IN_SYNC);
   put_state (0, "faulty,write_error");
-  assert_int_equal (md_member_of ("md7", 0), MD_HALF_FAULTY);
+  assert_int_equal (md_member_state ("md7", 0), MD_MEMBER_FAULTY);
   put_state (0, "spare,failfast");
-  assert_int_equal (md_member_of ("md7", 0), MD_HALF_SPARE);
+  assert_int_equal (md_member_state ("md7", 0), MD_MEMBER_SPARE);
   put_state (0, "not_in_sync");
-  assert_int_equal (md_member_of ("md7", 0), MD_HALF_SPARE);
-  assert_int_equal (md_member_of ("md7", 3), MD_HALF_NONE);
+  assert_int_equal (md_member_state ("md7", 0), MD_MEMBER_SPARE);
+  assert_int_equal (md_member_state ("md7", 3), MD_NO_MEMBER);
 
-  assert_true (md_has_other ("md7", 0));
-  assert_false (md_has_other ("md7", 1));
+  assert_true (md_has_other_in_sync ("md7", 0));
+  assert_false (md_has_other_in_sync ("md7", 1));
   put_state (0, "in_sync");
-  assert_true (md_has_other ("md7", 1));
+  assert_true (md_has_other_in_sync ("md7", 1));
   put_readers (0, 0);
-  assert_false (md_has_other ("md7", 1));
+  assert_false (md_has_other_in_sync ("md7", 1));
   /* Where readers are not shown, nobody is known to be alive. */
   sh ("rm -r proc/19");
-  assert_false (md_has_other ("md7", 1));
+  assert_false (md_has_other_in_sync ("md7", 1));
 }
 
 /* ---- giving up ---- */
@@ -179,7 +179,7 @@ look (struct member *h, bool dead, int64_t now)
 {
   char text[160];
 
-  return member_look (h, dead, now, text, sizeof text);
+  return member_check (h, dead, now, text, sizeof text);
 }
 
 static void
@@ -189,18 +189,18 @@ given_up_in_time (void **state)
   struct member h;
 
   (void) state;
-  member_begin (&h, 0, array);
-  assert_int_equal (look (&h, false, 0), HALF_FOUND);
+  member_init (&h, 0, array);
+  assert_int_equal (look (&h, false, 0), MEMBER_ARRAY_CHANGED);
   assert_string_equal (array, "md7");
-  assert_int_equal (look (&h, false, 500), HALF_QUIET);
+  assert_int_equal (look (&h, false, 500), MEMBER_UNCHANGED);
 
   /* A server that is back soon. */
-  assert_int_equal (look (&h, true, 1000), HALF_QUIET);
-  assert_int_equal (look (&h, true, 2900), HALF_QUIET);
-  assert_int_equal (look (&h, false, 3100), HALF_QUIET);
-  assert_int_equal (look (&h, true, 5000), HALF_QUIET);
-  assert_int_equal (look (&h, true, 6900), HALF_QUIET);
-  assert_int_equal (look (&h, true, 7000), HALF_GIVE_UP);
+  assert_int_equal (look (&h, true, 1000), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 2900), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, false, 3100), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 5000), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 6900), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 7000), MEMBER_GIVE_UP);
 }
 
 /* As long as the other one is dead, too, or has not all pages. */
@@ -211,24 +211,24 @@ last_one_stays (void **state)
   struct member h;
 
   (void) state;
-  member_begin (&h, 0, array);
+  member_init (&h, 0, array);
   put_readers (1, 0);
-  assert_int_equal (look (&h, true, 0), HALF_QUIET);
-  assert_int_equal (look (&h, true, 100000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 0), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 100000), MEMBER_UNCHANGED);
   put_readers (1, 1);
-  assert_int_equal (look (&h, true, 101000), HALF_GIVE_UP);
+  assert_int_equal (look (&h, true, 101000), MEMBER_GIVE_UP);
   put_state (1, "spare");
-  assert_int_equal (look (&h, true, 102000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 102000), MEMBER_UNCHANGED);
   put_state (1, "faulty");
-  assert_int_equal (look (&h, true, 103000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 103000), MEMBER_UNCHANGED);
   leave (1);
-  assert_int_equal (look (&h, true, 104000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 104000), MEMBER_UNCHANGED);
 
   /* But nobody waits for who is not of the array. */
   put_state (0, "faulty");
-  assert_int_equal (look (&h, true, 105000), HALF_GIVE_UP);
+  assert_int_equal (look (&h, true, 105000), MEMBER_GIVE_UP);
   leave (0);
-  assert_int_equal (look (&h, true, 106000), HALF_GIVE_UP);
+  assert_int_equal (look (&h, true, 106000), MEMBER_GIVE_UP);
 }
 
 /* Without an array, and with one of another kind. */
@@ -240,13 +240,13 @@ no_mirror (void **state)
 
   (void) state;
   sh ("echo raid0 >sys/block/md7/md/level");
-  member_begin (&h, 0, array);
-  assert_int_equal (look (&h, true, 0), HALF_QUIET);
-  assert_int_equal (look (&h, true, 2000), HALF_FOUND);
+  member_init (&h, 0, array);
+  assert_int_equal (look (&h, true, 0), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 2000), MEMBER_ARRAY_CHANGED);
   assert_string_equal (array, "");
-  assert_int_equal (look (&h, true, 100000), HALF_QUIET);
+  assert_int_equal (look (&h, true, 100000), MEMBER_UNCHANGED);
   leave (0);
-  assert_int_equal (look (&h, false, 101000), HALF_QUIET);
+  assert_int_equal (look (&h, false, 101000), MEMBER_UNCHANGED);
   assert_int_equal (begun, 0);
 }
 
@@ -259,14 +259,14 @@ leaving (void **state)
   struct member h;
 
   (void) state;
-  member_begin (&h, 0, array);
-  assert_false (member_leave (&h));
+  member_init (&h, 0, array);
+  assert_false (member_try_leave (&h));
   assert_state (0, "faulty");
   put_state (0, "faulty,failfast");
-  assert_false (member_leave (&h));
+  assert_false (member_try_leave (&h));
   assert_state (0, "remove");
   leave (0);
-  assert_true (member_leave (&h));
+  assert_true (member_try_leave (&h));
 }
 
 /* The kernel must not be told that the last one is dead. */
@@ -277,9 +277,9 @@ last_one_is_never_failed (void **state)
   struct member h;
 
   (void) state;
-  member_begin (&h, 0, array);
+  member_init (&h, 0, array);
   put_readers (1, 0);
-  assert_false (member_leave (&h));
+  assert_false (member_try_leave (&h));
   assert_state (0, "in_sync,failfast");
 }
 
@@ -293,29 +293,29 @@ given_back (void **state)
 
   (void) state;
   leave (0);
-  member_begin (&h, 0, array);
-  assert_int_equal (look (&h, false, 0), HALF_ADDING);
-  assert_int_equal (look (&h, false, 500), HALF_QUIET);
+  member_init (&h, 0, array);
+  assert_int_equal (look (&h, false, 0), MEMBER_ADDING);
+  assert_int_equal (look (&h, false, 500), MEMBER_UNCHANGED);
   assert_int_equal (begun, 1);
 
   /* Refused: again, but not at once. */
   ended = true;
   end_result = -1;
-  assert_int_equal (member_look (&h, false, 1000, text, sizeof text),
-                    HALF_NOT_ADDED);
+  assert_int_equal (member_check (&h, false, 1000, text, sizeof text),
+                    MEMBER_NOT_ADDED);
   assert_string_equal (text, "mdadm: too small");
-  assert_int_equal (look (&h, false, 5900), HALF_QUIET);
-  assert_int_equal (look (&h, false, 6000), HALF_ADDING);
+  assert_int_equal (look (&h, false, 5900), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, false, 6000), MEMBER_ADDING);
   assert_int_equal (begun, 2);
   end_result = 0;
-  assert_int_equal (look (&h, false, 6500), HALF_ADDED);
+  assert_int_equal (look (&h, false, 6500), MEMBER_ADDED);
   put_state (0, "spare");
-  assert_int_equal (look (&h, false, 20000), HALF_QUIET);
+  assert_int_equal (look (&h, false, 20000), MEMBER_UNCHANGED);
 
   leave (0);
   start_result = -1;
-  assert_int_equal (look (&h, false, 30000), HALF_NOT_ADDED);
-  assert_int_equal (look (&h, false, 30500), HALF_QUIET);
+  assert_int_equal (look (&h, false, 30000), MEMBER_NOT_ADDED);
+  assert_int_equal (look (&h, false, 30500), MEMBER_UNCHANGED);
 }
 
 /* Its server dies while mdadm waits for it: what mdadm waits for fails
@@ -329,14 +329,14 @@ dies_while_added (void **state)
 
   (void) state;
   leave (0);
-  member_begin (&h, 0, array);
-  assert_int_equal (look (&h, false, 0), HALF_ADDING);
-  assert_int_equal (look (&h, true, 500), HALF_QUIET);
-  assert_int_equal (look (&h, true, 2500), HALF_GIVE_UP);
-  assert_false (member_leave (&h));
+  member_init (&h, 0, array);
+  assert_int_equal (look (&h, false, 0), MEMBER_ADDING);
+  assert_int_equal (look (&h, true, 500), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, true, 2500), MEMBER_GIVE_UP);
+  assert_false (member_try_leave (&h));
   ended = true;
   end_result = -1;
-  assert_true (member_leave (&h));
+  assert_true (member_try_leave (&h));
 }
 
 /* md gave it up, though its server lives. */
@@ -347,15 +347,15 @@ refused_a_request (void **state)
   struct member h;
 
   (void) state;
-  member_begin (&h, 0, array);
+  member_init (&h, 0, array);
   put_state (0, "faulty");
-  assert_int_equal (look (&h, false, 0), HALF_QUIET);
-  assert_int_equal (look (&h, false, 59000), HALF_QUIET);
+  assert_int_equal (look (&h, false, 0), MEMBER_UNCHANGED);
+  assert_int_equal (look (&h, false, 59000), MEMBER_UNCHANGED);
   assert_state (0, "faulty");
-  assert_int_equal (look (&h, false, 60000), HALF_QUIET);
+  assert_int_equal (look (&h, false, 60000), MEMBER_UNCHANGED);
   assert_state (0, "remove");
   leave (0);
-  assert_int_equal (look (&h, false, 60500), HALF_ADDING);
+  assert_int_equal (look (&h, false, 60500), MEMBER_ADDING);
 }
 
 int

@@ -539,12 +539,12 @@ queue_there_and_back (void **state)
   put_queue (5, "[mq-deadline] kyber none\n", "2000\n", "1\n", "30000\n",
              "128\n");
   queue_remember (&q, 5, 3);
-  assert_true (queue_throttles (5, &usec));
+  assert_true (queue_has_throttling (5, &usec));
   assert_int_equal (usec, 2000);
   assert_true (queue_set (5, refused, sizeof refused));
   assert_queue (5, "none", "0", "0", "30000", "128");
-  assert_false (queue_throttles (5, &usec));
-  queue_read_no_further ("nbd5");
+  assert_false (queue_has_throttling (5, &usec));
+  queue_disable_read_ahead ("nbd5");
   assert_file ("/sys/block/nbd5/queue/read_ahead_kb", "0");
   kernel_put ("/sys/block/nbd5/queue/io_timeout", "3000\n");
   queue_restore (&q, 5, 3);
@@ -597,15 +597,15 @@ queue_of_two (void **state)
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
              "128\n");
 
-  assert_false (attach_find (&found, 5, "swap5"));
-  assert_false (attach_find (&found, 6, NULL));
-  assert_true (attach_find (&found, 5, "swap6"));
+  assert_false (attach_find_device (&found, 5, "swap5"));
+  assert_false (attach_find_device (&found, 6, NULL));
+  assert_true (attach_find_device (&found, 5, "swap6"));
   queue_remember (&q, 5, 10);
   queue_inherit (&q, 5, 10, &found.queue, found.timeout);
   kernel_put ("/sys/block/nbd5/queue/io_timeout", "10000\n");
   queue_restore (&q, 5, 10);
   assert_queue (5, "kyber", "2000", "0", "20000", "128");
-  attach_forget ("swap5");
+  attach_remove ("swap5");
   assert_queue (5, "kyber", "2000", "0", "20000", "128");
   assert_int_equal (attach_read (&found, "swap5"), -1);
 
@@ -614,7 +614,7 @@ queue_of_two (void **state)
   assert_int_equal (attach_write (fd, &first), 0);
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
              "128\n");
-  attach_forget ("swap5");
+  attach_remove ("swap5");
   assert_queue (5, "kyber", "2000", "0", "20000", "128");
 
   /* Not of a device that somebody else has by now. */
@@ -623,7 +623,7 @@ queue_of_two (void **state)
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
              "128\n");
   kernel_put ("/sys/block/nbd5/backend", "another\n");
-  attach_forget ("swap5");
+  attach_remove ("swap5");
   assert_queue (5, "[none] kyber", "0", "0", "3000", "128");
   kernel_put_none ("/sys/block/nbd5/backend");
 }
