@@ -13,10 +13,10 @@
 
 enum { SCHEDULER, WBT, ROTATIONAL, TIMEOUT, READ_AHEAD };
 
-/* In this order: a scheduler may switch throttling on or off. */
+/* The order matters: a scheduler may switch throttling on or off. */
 static const struct {
   const char *key, *value;
-  bool later;                   /* not by queue_set */
+  bool later;                   /* not set by queue_set */
 } settings[QUEUE_SETTINGS] = {
   [SCHEDULER] = { .key = "scheduler", .value = "none" },
   [WBT] = { .key = "wbt_lat_usec", .value = "0" },
@@ -41,7 +41,7 @@ setting_path (char path[64], int index, unsigned n)
   return path;
 }
 
-/* What we set it to, or have the kernel set it to. */
+/* The value that we, or the kernel for us, set it to. */
 static const char *
 our_value (char value[QUEUE_VALUE_SIZE], unsigned n, uint64_t timeout)
 {
@@ -51,9 +51,9 @@ our_value (char value[QUEUE_VALUE_SIZE], unsigned n, uint64_t timeout)
   return value;
 }
 
-/* Of "[mq-deadline] kyber none", the one that is chosen. */
+/* Of "[mq-deadline] kyber none", keeps the active one. */
 static void
-choose (char *text)
+keep_active_choice (char *text)
 {
   char *begin = strchr (text, '['), *end = begin ? strchr (begin, ']') : NULL;
 
@@ -72,7 +72,7 @@ read_setting (char value[QUEUE_VALUE_SIZE], int index, unsigned n)
   if (kernel_file_read (setting_path (path, index, n), text, sizeof text)
       == -1)
     return false;
-  choose (text);
+  keep_active_choice (text);
   return snprintf (value, QUEUE_VALUE_SIZE, "%s", text) < QUEUE_VALUE_SIZE;
 }
 
@@ -116,7 +116,8 @@ queue_set (int index, char *refused, size_t size)
   for (unsigned n = 0; n < QUEUE_SETTINGS; ++n) {
     const char *value = settings[n].value;
 
-    if (settings[n].later || !read_setting (now, index, n) || strcmp (now, value) == 0
+    if (settings[n].later || !read_setting (now, index, n)
+        || strcmp (now, value) == 0
         || kernel_file_write (setting_path (path, index, n), value) == 0)
       continue;
     snprintf (refused, size, "%s: %s", path, strerror (errno));

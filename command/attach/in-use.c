@@ -15,7 +15,7 @@
 
 #define IDENTIFIER "nbdzram:"
 
-/* "nbdzram:NAME", or "nbdzram:NAME.1" of its second attachment. */
+/* BACKEND is "nbdzram:NAME", or "nbdzram:NAME.1" of a second attachment. */
 static bool
 is_named (const char *backend, const char *name)
 {
@@ -44,9 +44,9 @@ is_ours (const char *device, const char *name, bool clients)
   return is_named (backend, name);
 }
 
-/* DEVICE is /dev/mdN: an array that has one of ours. */
+/* DEVICE is /dev/mdN. */
 static bool
-has_ours (const char *device, const char *name, bool clients)
+has_member_of_ours (const char *device, const char *name, bool clients)
 {
   int members[MD_MEMBERS_MAX];
   unsigned count = md_list_members (device + strlen ("/dev/"), members);
@@ -73,7 +73,7 @@ is_in_use_as_swap (const char *name, bool clients, char *device, size_t size)
     if (strncmp (list[i].path, "/dev/nbd", strlen ("/dev/nbd")) == 0
         ? is_ours (list[i].path, name, clients)
         : strncmp (list[i].path, "/dev/md", strlen ("/dev/md")) == 0
-          && has_ours (list[i].path, name, clients)) {
+          && has_member_of_ours (list[i].path, name, clients)) {
       snprintf (device, size, "%s", list[i].path);
       return true;
     }

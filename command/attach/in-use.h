@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Does the kernel swap to a device that we serve? */
+/* Is a device that we serve in use as swap? */
 
 #ifndef NBDZRAM_COMMAND_ATTACH_IN_USE_H
 #define NBDZRAM_COMMAND_ATTACH_IN_USE_H
@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Is one of the devices in /proc/swaps ours, or an array that has one that
- * is: NAME's by its identifier (/sys/block/nbdN/backend), or, where it has
- * none, as plain nbd-client attaches it, perhaps ours, since CLIENTS are
- * connected?  Then it is in DEVICE.  If it can't be told, it is.
+/* Returns whether a device in /proc/swaps, or a member of an array there,
+ * belongs to the server NAME, and puts it in DEVICE.  The identifier of the
+ * device (/sys/block/nbdN/backend) tells.  A device that plain nbd-client
+ * attached has none: it counts as ours if CLIENTS are connected.  If the
+ * kernel can't be asked, the answer is CLIENTS, too.
  */
 bool is_in_use_as_swap (const char *name, bool clients, char *device,
                      size_t size);

@@ -14,37 +14,37 @@
 #include "md-setup.h"
 #include "nbd-device.h"
 
-/* linux/raid/md_p.h: where version 1.2 has it, and how it begins. */
+/* linux/raid/md_p.h: where version 1.2 has it, and its first bytes. */
 #define SUPERBLOCK_OFFSET 4096
 #define SUPERBLOCK_MAGIC UINT32_C (0xa92b4efc)
 
-/* Of a stripe, KiB: what the kernel reads ahead (128) goes to two servers,
- * and what it swaps in at once, to one.
+/* Of a stripe, KiB: read-ahead (128) is split between two servers, and what
+ * is swapped in at once comes from one.
  */
 #define CHUNK "64"
 
 /* KB/s: a sixth of what an ordinary network carries. */
 #define SPEED_LEAST "20000"
 
-#define WORDS_MAX (2 * MD_MEMBERS_MAX + 16)
+#define ARGUMENTS_MAX (2 * MD_MEMBERS_MAX + 16)
 
-struct words {
-  char *list[WORDS_MAX + 1];
+struct mdadm_arguments {
+  char *list[ARGUMENTS_MAX + 1];
   unsigned count;
   char devices[MD_MEMBERS_MAX][NBD_DEVICE_PATH_SIZE];
 };
 
 static void
-add (struct words *w, const char *word)
+append_argument (struct mdadm_arguments *w, const char *word)
 {
   w->list[w->count++] = (char *) word;
 }
 
 static void
-add_devices (struct words *w, const int *index, unsigned count)
+append_devices (struct mdadm_arguments *w, const int *index, unsigned count)
 {
   for (unsigned i = 0; i < count; ++i)
-    add (w, nbd_device_path (w->devices[i], index[i]));
+    append_argument (w, nbd_device_path (w->devices[i], index[i]));
 }
 
 int
@@ -66,40 +66,39 @@ md_has_superblock (const char *device)
           | (uint32_t) magic[1] << 8 | magic[0]) == SUPERBLOCK_MAGIC;
 }
 
-/* All halves are empty, so they are alike: nothing is to be copied.
+/* All members are empty, so they are equal and no resync is needed.
  *
- * A mirror fails fast: a half that has failed one request is dead, and
- * md need not try it again; its watcher has tried for as long as it was
- * worth.
+ * A mirror fails fast: md does not repeat a request that a member has
+ * failed, since the watcher of the member has already tried long enough.
  */
 int
 md_create (const char *name, bool mirror, const int *index, unsigned count,
            unsigned missing, char *error, size_t size)
 {
   char path[128], number[48];
-  struct words w = { .count = 0 };
+  struct mdadm_arguments w = { .count = 0 };
 
   snprintf (path, sizeof path, "/dev/md/%s", name);
   snprintf (number, sizeof number, "--raid-devices=%u", count + missing);
-  add (&w, "mdadm");
-  add (&w, "--create");
-  add (&w, path);
-  add (&w, "--run");
-  add (&w, "--metadata=1.2");
-  add (&w, number);
+  append_argument (&w, "mdadm");
+  append_argument (&w, "--create");
+  append_argument (&w, path);
+  append_argument (&w, "--run");
+  append_argument (&w, "--metadata=1.2");
+  append_argument (&w, number);
   if (mirror) {
-    add (&w, "--level=1");
-    add (&w, "--assume-clean");
-    add (&w, "--bitmap=internal");
-    add (&w, "--failfast");
+    append_argument (&w, "--level=1");
+    append_argument (&w, "--assume-clean");
+    append_argument (&w, "--bitmap=internal");
+    append_argument (&w, "--failfast");
   }
   else {
-    add (&w, "--level=0");
-    add (&w, "--chunk=" CHUNK);
+    append_argument (&w, "--level=0");
+    append_argument (&w, "--chunk=" CHUNK);
   }
-  add_devices (&w, index, count);
+  append_devices (&w, index, count);
   for (unsigned i = 0; i < missing; ++i)
-    add (&w, "missing");
+    append_argument (&w, "missing");
   return run_program (w.list, error, size);
 }
 
@@ -108,14 +107,14 @@ md_assemble (const char *name, const int *index, unsigned count, char *error,
              size_t size)
 {
   char path[128];
-  struct words w = { .count = 0 };
+  struct mdadm_arguments w = { .count = 0 };
 
   snprintf (path, sizeof path, "/dev/md/%s", name);
-  add (&w, "mdadm");
-  add (&w, "--assemble");
-  add (&w, path);
-  add (&w, "--run");
-  add_devices (&w, index, count);
+  append_argument (&w, "mdadm");
+  append_argument (&w, "--assemble");
+  append_argument (&w, path);
+  append_argument (&w, "--run");
+  append_devices (&w, index, count);
   return run_program (w.list, error, size);
 }
 
@@ -143,7 +142,7 @@ md_stop (const char *array, char *error, size_t size)
   return run_program (argv, error, size);
 }
 
-/* mdadm itself finds out how much of the half can be used. */
+/* mdadm itself finds out how much of the member can be used. */
 int
 md_add_begin (struct running_program *r, const char *array, int index,
               char *error, size_t size)

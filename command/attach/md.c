@@ -34,7 +34,7 @@ md_device_path (char path[MD_DEVICE_PATH_SIZE], const char *array)
   return path;
 }
 
-/* ---- who holds whom ---- */
+/* ---- arrays and members ---- */
 
 static DIR *
 open_directory (const char *path)
@@ -84,7 +84,7 @@ md_list_members (const char *array, int index[MD_MEMBERS_MAX])
   return count;
 }
 
-/* ---- what they are ---- */
+/* ---- level and state ---- */
 
 void
 md_read_level (const char *array, char *level, unsigned size)
@@ -112,7 +112,7 @@ state_path (char path[96], const char *array, int index)
   return path;
 }
 
-/* Is WORD in a list with commas? */
+/* Is WORD in a list separated by commas? */
 static bool
 has_word (const char *list, const char *word)
 {
