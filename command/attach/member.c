@@ -9,15 +9,15 @@
 #include "md-setup.h"
 #include "member.h"
 
-/* A supervisor's standby takes less than one, systemd to start a server
- * again one or two.  With the kernel's timeout before it, where a server
- * stands still, it is about six until the mirror goes on.
+/* The standby of a supervisor takes over in less than a second, and systemd
+ * restarts a server in one or two.  If a server hangs, the kernel's timeout
+ * comes first, and the mirror continues after about six seconds.
  */
 #define GIVE_UP_MS 2000
 
-#define TICK_MS 250
-#define TICK_LONG_MS 2000
-#define LOOK_AGAIN_MS 1000
+#define CHECK_MS 250
+#define CHECK_SLOWLY_MS 2000
+#define CHECK_OTHERS_MS 1000
 #define ADD_AGAIN_MS 5000
 #define FAULTY_AGAIN_MS 60000
 
@@ -26,13 +26,15 @@ member_init (struct member *h, int index, char *array)
 {
   *h = (struct member) {
     .index = index, .array = array, .dead_since = -1, .faulty_since = -1,
-    .state = -1,
+    .state_file = -1,
   };
 }
 
-/* Not the array of somebody else that was given the number of ours. */
+/* The array was stopped, and an array that is no mirror may have its name
+ * now.
+ */
 static bool
-forget (struct member *h)
+clear_stopped_array (struct member *h)
 {
   if (h->array[0] == '\0' || md_is_mirror (h->array))
     return false;
@@ -41,7 +43,7 @@ forget (struct member *h)
 }
 
 static bool
-find (struct member *h)
+find_mirror (struct member *h)
 {
   char array[MD_NAME_SIZE];
 
@@ -52,31 +54,30 @@ find (struct member *h)
   return true;
 }
 
-/* What it is to its array. */
 static enum md_member
-state_of (struct member *h)
+read_state (struct member *h)
 {
   enum md_member state;
 
   if (h->array[0] == '\0')
     return MD_NO_MEMBER;
-  if (h->state == -1)
-    h->state = md_member_open (h->array, h->index);
-  if (h->state == -1)
+  if (h->state_file == -1)
+    h->state_file = md_member_open (h->array, h->index);
+  if (h->state_file == -1)
     return MD_NO_MEMBER;
-  state = md_member_read (h->state);
+  state = md_member_read (h->state_file);
   if (state == MD_NO_MEMBER) {
-    close (h->state);
-    h->state = -1;
+    close (h->state_file);
+    h->state_file = -1;
   }
   return state;
 }
 
-/* Nobody waits for one that is not, or no longer, a half. */
+/* The mirror does not wait for a device that is no working member. */
 static bool
 is_dispensable (struct member *h)
 {
-  switch (state_of (h)) {
+  switch (read_state (h)) {
   case MD_NO_MEMBER:
   case MD_MEMBER_FAULTY:
     return true;
@@ -86,7 +87,7 @@ is_dispensable (struct member *h)
 }
 
 static enum member_event
-look_at_adder (struct member *h, int64_t now, char *text, unsigned size)
+check_adder (struct member *h, int64_t now, char *text, unsigned size)
 {
   int result;
 
@@ -97,7 +98,7 @@ look_at_adder (struct member *h, int64_t now, char *text, unsigned size)
 }
 
 static enum member_event
-add (struct member *h, int64_t now, char *text, unsigned size)
+start_adder (struct member *h, int64_t now, char *text, unsigned size)
 {
   if (now < h->next_add)
     return MEMBER_UNCHANGED;
@@ -108,13 +109,14 @@ add (struct member *h, int64_t now, char *text, unsigned size)
 }
 
 static enum member_event
-look_at_living (struct member *h, int64_t now, char *text, unsigned size)
+check_live_member (struct member *h, int64_t now, char *text, unsigned size)
 {
-  enum md_member state = state_of (h);
+  enum md_member state = read_state (h);
 
   if (state == MD_NO_MEMBER)
-    return forget (h) || find (h) ? MEMBER_ARRAY_CHANGED
-      : h->array[0] != '\0' ? add (h, now, text, size) : MEMBER_UNCHANGED;
+    return clear_stopped_array (h) || find_mirror (h) ? MEMBER_ARRAY_CHANGED
+      : h->array[0] != '\0' ? start_adder (h, now, text, size)
+      : MEMBER_UNCHANGED;
   if (state != MD_MEMBER_FAULTY)
     h->faulty_since = -1;
   else if (h->faulty_since == -1)
@@ -125,12 +127,12 @@ look_at_living (struct member *h, int64_t now, char *text, unsigned size)
 }
 
 static enum member_event
-look_at_dead (struct member *h, int64_t now)
+check_dead_member (struct member *h, int64_t now)
 {
-  if (now - h->dead_since < GIVE_UP_MS || now < h->next_look)
+  if (now - h->dead_since < GIVE_UP_MS || now < h->next_check)
     return MEMBER_UNCHANGED;
-  h->next_look = now + LOOK_AGAIN_MS;
-  if (forget (h) || find (h))
+  h->next_check = now + CHECK_OTHERS_MS;
+  if (clear_stopped_array (h) || find_mirror (h))
     return MEMBER_ARRAY_CHANGED;
   return h->array[0] != '\0' && is_dispensable (h) ? MEMBER_GIVE_UP
     : MEMBER_UNCHANGED;
@@ -146,18 +148,19 @@ member_check (struct member *h, bool dead, int64_t now, char *text,
     h->dead_since = now;
 
   if (dead)
-    return look_at_dead (h, now);
-  return h->adder.pid != 0 ? look_at_adder (h, now, text, size)
-    : look_at_living (h, now, text, size);
+    return check_dead_member (h, now);
+  return h->adder.pid != 0 ? check_adder (h, now, text, size)
+    : check_live_member (h, now, text, size);
 }
 
 int
 member_check_again_ms (const struct member *h)
 {
-  return h->dead_since != -1 || h->adder.pid != 0 ? TICK_MS : TICK_LONG_MS;
+  return h->dead_since != -1 || h->adder.pid != 0 ? CHECK_MS
+    : CHECK_SLOWLY_MS;
 }
 
-/* Where nothing was under way, the array has not noticed. */
+/* If no request was pending, md has not noticed that the member is dead. */
 bool
 member_try_leave (struct member *h)
 {
@@ -167,7 +170,7 @@ member_try_leave (struct member *h)
   if (h->adder.pid != 0
       && !program_ended (&h->adder, &result, text, sizeof text))
     return false;
-  switch (state_of (h)) {
+  switch (read_state (h)) {
   case MD_NO_MEMBER:
     return true;
   case MD_MEMBER_FAULTY:

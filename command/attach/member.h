@@ -1,39 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A watched device as a half of a mirror: when it is better given up than
- * waited for, and how it comes back.
+/* A watched device as a member of a mirror: when the watcher gives it up,
+ * and how it returns.
  *
  * A device whose server is dead keeps its requests, and md(4) waits for
- * them, though it has all pages elsewhere.  So a half whose connections
- * have all been dead for a few seconds is disconnected: then its requests
- * fail at once, and md goes on without it.  A restarted server is back
- * before that.
+ * them, though it has all pages on another member.  So a member whose
+ * connections have all been dead for a few seconds is disconnected.  Then
+ * its requests fail at once, and md continues without it.  A server that
+ * restarts is back before that.
  *
- * Only a half that is not needed is given up: another one must be in sync,
- * and the kernel must be reading from that one's server.  Where a network
- * breaks that leads to all, nobody is given up, and the device waits for
- * dead-timeout as one without a mirror does.  For two that see each other
- * alive at the same moment: each has been dead for seconds before it looks
- * at the other, so one of them would have seen a dead one.
+ * A member is only given up if another one is in sync and the kernel is
+ * reading from the server of that one.  When a network breaks that leads to
+ * all servers, no member is given up, and the device waits for dead-timeout
+ * like one without a mirror.  Two members can't both give up since each sees
+ * the other one alive: each has been dead for seconds before it checks the
+ * other, so one of them would have seen a dead one.
  *
- * Once disconnected, the kernel's device is used up: it must be closed by
- * all who have it open, the array first, before it can be connected anew.
- * Then its server may have all pages, some, or none; how much must be
- * written to it again is found out by mdadm(8) and by md's bitmap.  mdadm
- * is a program of its own since it waits for the disk that we watch: were
- * that us, nobody would see the server die again.  It may need memory;
- * the mirror works meanwhile.
+ * Once disconnected, the kernel's device can't be connected again until all
+ * that have it open close it, the array first.  Its server may then have all
+ * pages, some, or none.  mdadm(8) and md's bitmap find out how much must be
+ * written to it again.  mdadm is a process of its own, since it waits for the
+ * disk that we watch: if we waited, we could not see the server die again.
+ * It may need memory; the mirror works meanwhile.
  *
- * A half that md has given up by itself, since its server refused a
- * request, is tried again, but not often.
+ * If md has failed a member by itself, because its server refused a request,
+ * it is added again, but not often.
  *
- * A watcher runs before all others.  If it took memory all the time, it
- * would be what keeps the processors busy when there is none: seen with
- * two that opened some files of /sys four times a second, and did nothing
- * else any more.  So as long as all is well it reads one file that is
- * open, now and then.
+ * A watcher runs at a higher priority than all other processes.  If it took
+ * memory all the time, it would keep the processors busy when memory is
+ * short.  That was seen with two watchers that opened some files of /sys four
+ * times a second, and did nothing else any more.  So as long as all is well,
+ * it reads one open file now and then.
  *
- * Time is in ms, of any clock that goes on.  Nothing here waits, but for
- * the kernel in md_mark_faulty and md_remove_member.
+ * Times are ms of any monotonic clock.  Nothing here waits, except for the
+ * kernel in md_mark_faulty and md_remove_member.
  */
 
 #ifndef NBDZRAM_COMMAND_ATTACH_MEMBER_H
@@ -47,37 +46,36 @@
 
 struct member {
   int index;                    /* of /dev/nbdN */
-  char *array;                  /* MD_NAME_SIZE bytes; "" until it is
-                                 * known */
+  char *array;                  /* MD_NAME_SIZE bytes; "": not known */
   int64_t dead_since;           /* -1: alive */
-  int64_t faulty_since;         /* -1: not, or not seen yet */
-  int64_t next_add;             /* not before */
-  int64_t next_look;            /* at the others, not before */
-  int state;                    /* md_member_open, while it is a half; or -1 */
+  int64_t faulty_since;         /* -1: not faulty, or not seen yet */
+  int64_t next_add;             /* no earlier */
+  int64_t next_check;           /* of the other members, no earlier */
+  int state_file;               /* of md_member_open, or -1: no member */
   struct running_program adder;
 };
 
 enum member_event {
   MEMBER_UNCHANGED,
-  MEMBER_ARRAY_CHANGED,         /* its array is known now, or forgotten */
-  MEMBER_GIVE_UP,                 /* disconnect it */
+  MEMBER_ARRAY_CHANGED,         /* ARRAY was found, or cleared */
+  MEMBER_GIVE_UP,                 /* the caller must disconnect it */
   MEMBER_ADDING,                  /* mdadm was started */
   MEMBER_ADDED,
-  MEMBER_NOT_ADDED,               /* why is in TEXT */
+  MEMBER_NOT_ADDED,               /* the reason is in TEXT */
 };
 
-/* ARRAY has MD_NAME_SIZE bytes, and stays the caller's. */
+/* ARRAY has MD_NAME_SIZE bytes and remains the caller's, which outlives H. */
 void member_init (struct member *h, int index, char *array);
 
-/* Do what is to be done now; DEAD: the device has no connection. */
+/* Does what is to be done now.  DEAD: the device has no live connection. */
 enum member_event member_check (struct member *h, bool dead, int64_t now,
                                char *text, unsigned size);
 
-/* Ms until it wants to be called again. */
+/* In how many ms member_check must be called again. */
 int member_check_again_ms (const struct member *h);
 
-/* Of a half that was disconnected: have its array let go of it.  True
- * when it has; else call it again after a moment.
+/* Removes a disconnected member from its array.  True: it is not in it any
+ * more; false: call it again after a moment.
  */
 bool member_try_leave (struct member *h);
 
