@@ -12,10 +12,10 @@
 
 #include "nbd-device.h"
 
-#define DEVICES 1024            /* more than anybody has had made */
+#define DEVICES 1024            /* more than are made in practice */
 
 static void
-attribute (char *path, size_t size, int index, const char *name)
+attribute_path (char *path, size_t size, int index, const char *name)
 {
   snprintf (path, size, "/sys/block/nbd%d/%s", index, name);
 }
@@ -32,7 +32,7 @@ nbd_device_connected (int index)
 {
   char path[64], value[32];
 
-  attribute (path, sizeof path, index, "pid");
+  attribute_path (path, sizeof path, index, "pid");
   return kernel_file_read (path, value, sizeof value) > 0;
 }
 
@@ -43,7 +43,7 @@ nbd_device_belongs (int index, const char *identifier)
 
   if (!nbd_device_connected (index))
     return false;
-  attribute (path, sizeof path, index, "backend");
+  attribute_path (path, sizeof path, index, "backend");
   if (kernel_file_read (path, value, sizeof value) == -1)
     return errno == ENOENT;
   return strcmp (value, identifier) == 0;
@@ -54,7 +54,7 @@ nbd_device_foreign (int index, const char *identifier)
 {
   char path[64], value[256];
 
-  attribute (path, sizeof path, index, "backend");
+  attribute_path (path, sizeof path, index, "backend");
   return kernel_file_read (path, value, sizeof value) > 0
     && strcmp (value, identifier) != 0;
 }
@@ -65,7 +65,7 @@ nbd_device_find (const char *identifier)
   char path[64], value[256];
 
   for (int i = 0; i < DEVICES; ++i) {
-    attribute (path, sizeof path, i, "backend");
+    attribute_path (path, sizeof path, i, "backend");
     if (kernel_file_read (path, value, sizeof value) > 0
         && strcmp (value, identifier) == 0 && nbd_device_connected (i))
       return i;
@@ -74,11 +74,11 @@ nbd_device_find (const char *identifier)
 }
 
 static bool
-is_there (int index)
+exists (int index)
 {
   char path[64], real[512];
 
-  attribute (path, sizeof path, index, "queue");
+  attribute_path (path, sizeof path, index, "queue");
   return kernel_file_path (real, sizeof real, path) == 0
     && access (real, F_OK) == 0;
 }
@@ -87,7 +87,7 @@ int
 nbd_device_free (int index)
 {
   for (; index < DEVICES; ++index)
-    if (is_there (index) && !nbd_device_connected (index))
+    if (exists (index) && !nbd_device_connected (index))
       return index;
   return -1;
 }
@@ -98,11 +98,11 @@ nbd_device_size (int index)
   char path[64];
   uint64_t sectors;
 
-  attribute (path, sizeof path, index, "size");
+  attribute_path (path, sizeof path, index, "size");
   return kernel_file_number (path, &sectors) == 0 ? sectors * 512 : 0;
 }
 
-/* Those who mount it, or swap to it, have it for themselves. */
+/* Mounts and swap hold it open exclusively. */
 bool
 nbd_device_busy (int index)
 {

@@ -24,7 +24,7 @@
 
 #include "nbd-dial.h"
 
-/* In older headers it is missing. */
+/* Missing in older headers. */
 #ifndef NBD_FLAG_SEND_FUA
 #define NBD_FLAG_SEND_FUA (1 << 3)
 #endif
@@ -40,7 +40,7 @@ bad_uri (const char *uri, const char *why, char *error, size_t size)
 }
 
 static int
-hex (char c)
+hex_digit_value (char c)
 {
   if (c >= '0' && c <= '9')
     return c - '0';
@@ -48,17 +48,20 @@ hex (char c)
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Copy what is between FROM and END, with its %41 decoded. */
+/* Copies the text between FROM and END, and decodes %41 in it. */
 static int
-decode (char *to, size_t size, const char *from, const char *end)
+decode_percent (char *to, size_t size, const char *from, const char *end)
 {
   for (; from < end; ++from) {
     char c = *from;
 
     if (c == '%') {
-      if (end - from < 3 || hex (from[1]) < 0 || hex (from[2]) < 0)
+      int high = end - from < 3 ? -1 : hex_digit_value (from[1]);
+      int low = high < 0 ? -1 : hex_digit_value (from[2]);
+
+      if (low < 0)
         return -1;
-      c = (char) (hex (from[1]) << 4 | hex (from[2]));
+      c = (char) (high << 4 | low);
       from += 2;
     }
     if (size < 2 || c == '\0')
@@ -81,8 +84,8 @@ resolve_unix (struct nbd_address *a, const char *uri, const char *rest,
 
   if (!path)
     return bad_uri (uri, "?socket=PATH is missing", error, size);
-  if (decode (a->export_name, sizeof a->export_name, rest, query) == -1
-      || decode (address->sun_path, sizeof address->sun_path, path,
+  if (decode_percent (a->export_name, sizeof a->export_name, rest, query) == -1
+      || decode_percent (address->sun_path, sizeof address->sun_path, path,
                  path + strcspn (path, "&#")) == -1
       || address->sun_path[0] != '/')
     return bad_uri (uri, "the socket's path must begin with a slash and "
@@ -94,9 +97,8 @@ resolve_unix (struct nbd_address *a, const char *uri, const char *rest,
   return 0;
 }
 
-/* Look HOST up, once. */
 static int
-look_up (struct nbd_address *a, const char *host, const char *port,
+resolve_host (struct nbd_address *a, const char *host, const char *port,
          char *error, size_t size)
 {
   const struct addrinfo hints = {
@@ -140,18 +142,18 @@ resolve_tcp (struct nbd_address *a, const char *uri, const char *rest,
     return bad_uri (uri, "']' is missing", error, size);
   if (after < end
       && (*after != ':'
-          || decode (port, sizeof port, after + 1, end) == -1
+          || decode_percent (port, sizeof port, after + 1, end) == -1
           || !parse_port (port, &number) || number == 0))
     return bad_uri (uri, "the port must be from 1 to 65535", error, size);
-  if (decode (host, sizeof host, name, name_end ? name_end : end) == -1
+  if (decode_percent (host, sizeof host, name, name_end ? name_end : end) == -1
       || host[0] == '\0')
     return bad_uri (uri, "the host is missing", error, size);
   if (*end == '?' || *end == '#'
       || (*end == '/'
-          && decode (a->export_name, sizeof a->export_name, end + 1,
+          && decode_percent (a->export_name, sizeof a->export_name, end + 1,
                      end + 1 + strcspn (end + 1, "?#")) == -1))
-    return bad_uri (uri, "the name of the export is not right", error, size);
-  return look_up (a, host, port, error, size);
+    return bad_uri (uri, "the export name is not valid", error, size);
+  return resolve_host (a, host, port, error, size);
 }
 
 static const char *
@@ -173,9 +175,9 @@ nbd_resolve (struct nbd_address *a, const char *uri, char *error, size_t size)
   if ((rest = after_prefix (uri, "nbd+unix:///")) != NULL)
     return resolve_unix (a, uri, rest, error, size);
   if (after_prefix (uri, "nbds"))
-    return bad_uri (uri, "no TLS for swap: it needs a relay outside the "
-                    "kernel, which may itself wait for memory; use "
-                    "WireGuard or IPsec", error, size);
+    return bad_uri (uri, "no TLS for swap: TLS needs a relay process, "
+                    "which may itself wait for memory; use WireGuard or "
+                    "IPsec", error, size);
   return bad_uri (uri, "not nbd://HOST[:PORT] or nbd+unix:///?socket=PATH",
                   error, size);
 }
@@ -183,7 +185,7 @@ nbd_resolve (struct nbd_address *a, const char *uri, char *error, size_t size)
 /* ---- one attempt ---- */
 
 static void
-close_it (int *fd)
+close_fd (int *fd)
 {
   if (*fd != -1)
     close (*fd);
@@ -196,13 +198,13 @@ nbd_dial_end (struct nbd_dial *d)
   if (d->nbd)
     nbd_close (d->nbd);
   d->nbd = NULL;
-  close_it (&d->fd);
-  close_it (&d->result.pidfd);
+  close_fd (&d->fd);
+  close_fd (&d->result.pidfd);
 }
 
-/* End it with what went wrong. */
+/* Ends the attempt with an error. */
 static int
-failed (struct nbd_dial *d, int err, const char *what)
+dial_failed (struct nbd_dial *d, int err, const char *what)
 {
   nbd_dial_end (d);
   snprintf (d->error, sizeof d->error, "%s: %s", what, strerror (err));
@@ -210,16 +212,16 @@ failed (struct nbd_dial *d, int err, const char *what)
   return -1;
 }
 
-/* The same with the words of libnbd, which name its function first. */
+/* The same with libnbd's message, without the function that it begins with. */
 static int
-nbd_failed (struct nbd_dial *d)
+handshake_failed (struct nbd_dial *d)
 {
   int err = nbd_get_errno ();
-  const char *words = nbd_get_error ();
-  const char *colon = words ? strstr (words, ": ") : NULL;
+  const char *message = nbd_get_error ();
+  const char *colon = message ? strstr (message, ": ") : NULL;
 
   snprintf (d->error, sizeof d->error, "the handshake failed: %s",
-            colon ? colon + 2 : words ? words : "no reason");
+            colon ? colon + 2 : message ? message : "unknown error");
   nbd_dial_end (d);
   errno = err ? err : EPROTO;
   return -1;
@@ -235,11 +237,11 @@ nbd_dial_begin (struct nbd_dial *d, const struct nbd_address *a,
   };
 }
 
-/* An idle connection to a host that went away without a word must not
- * be taken for a good one until the next request.
+/* Keepalive finds out about a host that disappeared without closing the
+ * connection, also while the device is idle.
  */
 static void
-set_tcp (int fd)
+set_tcp_options (int fd)
 {
   const int on = 1, idle = 5, interval = 2, probes = 3;
 
@@ -250,7 +252,7 @@ set_tcp (int fd)
   setsockopt (fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-/* Connect to the next address that does not refuse at once. */
+/* Connects to the next address that does not refuse at once. */
 static int
 connect_next (struct nbd_dial *d)
 {
@@ -258,29 +260,29 @@ connect_next (struct nbd_dial *d)
   const int on = 1;
   int err = EHOSTUNREACH;
 
-  close_it (&d->fd);
+  close_fd (&d->fd);
   while (d->next < a->count) {
     unsigned i = d->next++;
 
     d->fd = socket (a->list[i].ss_family,
                     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (d->fd == -1)
-      return failed (d, errno, "socket");
+      return dial_failed (d, errno, "socket");
     if (a->local)
       setsockopt (d->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     else
-      set_tcp (d->fd);
+      set_tcp_options (d->fd);
     d->connecting = true;
     if (connect (d->fd, (const struct sockaddr *) &a->list[i],
                  a->length[i]) == 0 || errno == EINPROGRESS)
       return 0;
     err = errno;
-    close_it (&d->fd);
+    close_fd (&d->fd);
   }
-  return failed (d, err, "connect");
+  return dial_failed (d, err, "connect");
 }
 
-/* Has the connection come about?  1, 0 not yet, or -1. */
+/* 1: connected, 0: not yet, or -1. */
 static int
 finish_connect (struct nbd_dial *d)
 {
@@ -298,12 +300,12 @@ finish_connect (struct nbd_dial *d)
   }
   if (d->next < d->address->count)
     return connect_next (d);
-  return failed (d, err, "connect");
+  return dial_failed (d, err, "connect");
 }
 
-/* The process that sent what waits in the socket. */
+/* Returns the process that sent the pending data, or 0. */
 static pid_t
-sender (int fd)
+peek_sender (int fd)
 {
   char byte;
   struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
@@ -316,34 +318,35 @@ sender (int fd)
     .msg_control = &control, .msg_controllen = sizeof control,
   };
   struct cmsghdr *c;
-  struct ucred who;
+  struct ucred credentials;
 
   if (recvmsg (fd, &msg, MSG_PEEK | MSG_DONTWAIT) <= 0)
     return 0;
   c = CMSG_FIRSTHDR (&msg);
   if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
     return 0;
-  memcpy (&who, CMSG_DATA (c), sizeof who);
-  return who.pid;
+  memcpy (&credentials, CMSG_DATA (c), sizeof credentials);
+  return credentials.pid;
 }
 
-/* Learn who greets us.  The descriptor is opened while the connection
- * is there, so that the number is not yet somebody else's.
+/* Finds out which process sent the greeting.  The pidfd is opened while the
+ * connection exists, so the number can't belong to a later process yet.
  */
 static int
-meet_server (struct nbd_dial *d)
+identify_server (struct nbd_dial *d)
 {
   const int off = 0;
   struct pollfd p = { .fd = d->fd, .events = POLLRDHUP };
   struct nbd_dialed *r = &d->result;
 
-  r->pid = sender (d->fd);
+  r->pid = peek_sender (d->fd);
   if (r->pid > 0)
     r->pidfd = (int) syscall (SYS_pidfd_open, r->pid, 0);
   if (poll (&p, 1, 0) != 0)
-    return failed (d, ECONNRESET, "the server hung up");
+    return dial_failed (d, ECONNRESET, "the server hung up");
   if (r->pidfd == -1)
-    return failed (d, r->pid > 0 ? errno : ESRCH, "which process serves");
+    return dial_failed (d, r->pid > 0 ? errno : ESRCH,
+                        "finding the process of the server");
   setsockopt (d->fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
   return 0;
 }
@@ -353,15 +356,15 @@ start_handshake (struct nbd_dial *d)
 {
   d->nbd = nbd_create ();
   if (!d->nbd)
-    return nbd_failed (d);
-  /* The kernel knows neither structured replies nor contexts. */
+    return handshake_failed (d);
+  /* The kernel supports neither structured replies nor contexts. */
   if (nbd_set_request_structured_replies (d->nbd, false) == -1
       || nbd_set_full_info (d->nbd, true) == -1
       || nbd_set_export_name (d->nbd, d->address->export_name) == -1)
-    return nbd_failed (d);
+    return handshake_failed (d);
   if (nbd_aio_connect_socket (d->nbd, d->fd) == -1) {
     d->fd = -1;
-    return nbd_failed (d);
+    return handshake_failed (d);
   }
   d->fd = -1;
   return 0;
@@ -385,9 +388,9 @@ kernel_flags (struct nbd_handle *nbd)
   return flags;
 }
 
-/* It goes to a file and, in messages, to terminals. */
+/* It is written to a file and, in messages, to terminals. */
 static void
-take_description (struct nbd_dial *d)
+copy_description (struct nbd_dial *d)
 {
   char *text = nbd_get_export_description (d->nbd);
   char *c = d->result.description;
@@ -399,8 +402,8 @@ take_description (struct nbd_dial *d)
   free (text);
 }
 
-/* The connection is the kernel's from here on; closing libnbd's handle
- * says nothing to the server.
+/* The connection is for the kernel from here on.  Closing libnbd's handle
+ * sends nothing to the server.
  */
 static int
 take_connection (struct nbd_dial *d)
@@ -410,31 +413,31 @@ take_connection (struct nbd_dial *d)
   int fd, flags;
 
   if (size == -1)
-    return nbd_failed (d);
+    return handshake_failed (d);
   fd = fcntl (nbd_aio_get_fd (d->nbd), F_DUPFD_CLOEXEC, 0);
   if (fd == -1)
-    return failed (d, errno, "dup");
+    return dial_failed (d, errno, "dup");
   flags = fcntl (fd, F_GETFL);
   fcntl (fd, F_SETFL, flags & ~O_NONBLOCK);
   d->result.fd = fd;
   d->result.size = (uint64_t) size;
   d->result.block_min = least > 0 ? (uint64_t) least : 1;
   d->result.flags = kernel_flags (d->nbd);
-  take_description (d);
+  copy_description (d);
   nbd_close (d->nbd);
   d->nbd = NULL;
   return 1;
 }
 
 static int
-go_on_handshake (struct nbd_dial *d)
+continue_handshake (struct nbd_dial *d)
 {
   if (nbd_poll (d->nbd, 0) == -1)
-    return nbd_failed (d);
+    return handshake_failed (d);
   if (nbd_aio_is_ready (d->nbd))
     return take_connection (d);
   if (nbd_aio_is_dead (d->nbd) || nbd_aio_is_closed (d->nbd))
-    return nbd_failed (d);
+    return handshake_failed (d);
   return 0;
 }
 
@@ -457,14 +460,14 @@ nbd_dial_step (struct nbd_dial *d)
     r = finish_connect (d) == -1 ? -1 : 0;
   if (r == 0 && d->fd != -1 && !d->connecting && is_readable (d->fd)) {
     if (d->address->local)
-      r = meet_server (d);
+      r = identify_server (d);
     if (r == 0)
       r = start_handshake (d);
   }
   if (r == 0 && d->nbd)
-    r = go_on_handshake (d);
+    r = continue_handshake (d);
   if (r == 0 && nbd_dial_left (d) == 0)
-    return failed (d, ETIMEDOUT, "the server does not answer");
+    return dial_failed (d, ETIMEDOUT, "the server does not answer");
   return r;
 }
 

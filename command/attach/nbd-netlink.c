@@ -14,7 +14,7 @@
 #include "nbd-netlink.h"
 
 static int
-fail (struct nbd_netlink *nl, int err, const char *what)
+set_netlink_error (struct nbd_netlink *nl, int err, const char *what)
 {
   if (err == EPERM || err == EACCES)
     snprintf (nl->error, sizeof nl->error,
@@ -27,9 +27,9 @@ fail (struct nbd_netlink *nl, int err, const char *what)
 
 /* ---- replies ---- */
 
-/* libnl's numbers for errors are fewer than the kernel's. */
+/* Reads the kernel's errno: libnl has fewer error codes. */
 static int
-take_error (struct sockaddr_nl *from, struct nlmsgerr *reply, void *opaque)
+on_error (struct sockaddr_nl *from, struct nlmsgerr *reply, void *opaque)
 {
   struct nbd_netlink *nl = opaque;
 
@@ -40,7 +40,7 @@ take_error (struct sockaddr_nl *from, struct nlmsgerr *reply, void *opaque)
 }
 
 static int
-take_ack (struct nl_msg *msg, void *opaque)
+on_ack (struct nl_msg *msg, void *opaque)
 {
   struct nbd_netlink *nl = opaque;
 
@@ -50,7 +50,7 @@ take_ack (struct nl_msg *msg, void *opaque)
 }
 
 static void
-take_device (struct nbd_netlink *nl, struct nlattr *list)
+parse_device_list (struct nbd_netlink *nl, struct nlattr *list)
 {
   static struct nla_policy items[NBD_DEVICE_ITEM_MAX + 1] = {
     [NBD_DEVICE_ITEM] = { .type = NLA_NESTED },
@@ -74,7 +74,7 @@ take_device (struct nbd_netlink *nl, struct nlattr *list)
 }
 
 static int
-take_reply (struct nl_msg *msg, void *opaque)
+on_reply (struct nl_msg *msg, void *opaque)
 {
   static struct nla_policy policy[NBD_ATTR_MAX + 1] = {
     [NBD_ATTR_INDEX] = { .type = NLA_U32 },
@@ -88,14 +88,14 @@ take_reply (struct nl_msg *msg, void *opaque)
   if (attrs[NBD_ATTR_INDEX])
     nl->index = (int) nla_get_u32 (attrs[NBD_ATTR_INDEX]);
   if (attrs[NBD_ATTR_DEVICE_LIST])
-    take_device (nl, attrs[NBD_ATTR_DEVICE_LIST]);
+    parse_device_list (nl, attrs[NBD_ATTR_DEVICE_LIST]);
   return NL_OK;
 }
 
 /* ---- requests ---- */
 
 static struct nl_msg *
-begin (struct nbd_netlink *nl, uint8_t command)
+new_message (struct nbd_netlink *nl, uint8_t command)
 {
   struct nl_msg *msg = nlmsg_alloc ();
 
@@ -108,7 +108,7 @@ begin (struct nbd_netlink *nl, uint8_t command)
 }
 
 static int
-put_sockets (struct nl_msg *msg, const int *fds, unsigned count)
+append_sockets (struct nl_msg *msg, const int *fds, unsigned count)
 {
   struct nlattr *list = nla_nest_start (msg, NBD_ATTR_SOCKETS);
 
@@ -125,11 +125,11 @@ put_sockets (struct nl_msg *msg, const int *fds, unsigned count)
   return 0;
 }
 
-/* Send MSG, which is freed, and wait for the kernel's answer: its word,
- * if it has one, is a message before that.
+/* Sends MSG, which is freed, and waits for the ack of the kernel.  A reply
+ * is a message before the ack.
  */
 static int
-call (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
+send_message (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
 {
   int r;
 
@@ -140,7 +140,7 @@ call (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
   while (r >= 0 && !nl->answered)
     r = nl_recvmsgs_default (nl->socket);
   if (nl->kernel_error != 0)
-    return fail (nl, nl->kernel_error, what);
+    return set_netlink_error (nl, nl->kernel_error, what);
   if (r >= 0)
     return 0;
   snprintf (nl->error, sizeof nl->error, "%s: netlink: %s", what,
@@ -149,20 +149,20 @@ call (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
   return -1;
 }
 
-/* A message that could not be built, which is freed. */
+/* MSG could not be built, and is freed. */
 static int
-no_memory (struct nbd_netlink *nl, struct nl_msg *msg)
+message_no_memory (struct nbd_netlink *nl, struct nl_msg *msg)
 {
   if (msg)
     nlmsg_free (msg);
-  return fail (nl, ENOMEM, "netlink");
+  return set_netlink_error (nl, ENOMEM, "netlink");
 }
 
 int
 nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
              const int *fds, unsigned count, int *index)
 {
-  struct nl_msg *msg = begin (nl, NBD_CMD_CONNECT);
+  struct nl_msg *msg = new_message (nl, NBD_CMD_CONNECT);
 
   if (!msg
       || (setup->index >= 0
@@ -175,17 +175,18 @@ nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
       || nla_put_u64 (msg, NBD_ATTR_SERVER_FLAGS, setup->server_flags) < 0
       || nla_put_string (msg, NBD_ATTR_BACKEND_IDENTIFIER,
                          setup->identifier) < 0
-      || put_sockets (msg, fds, count) == -1)
-    return no_memory (nl, msg);
+      || append_sockets (msg, fds, count) == -1)
+    return message_no_memory (nl, msg);
   nl->index = -1;
-  if (call (nl, msg, "connecting /dev/nbd") == -1) {
+  if (send_message (nl, msg, "connecting /dev/nbd") == -1) {
     if (errno == EBUSY)
       snprintf (nl->error, sizeof nl->error, "/dev/nbd%d is in use",
                 setup->index);
     return -1;
   }
   if (nl->index < 0)
-    return fail (nl, EPROTO, "the kernel does not say which device it is");
+    return set_netlink_error (nl, EPROTO, "the kernel did not return the "
+                              "number of the device");
   *index = nl->index;
   return 0;
 }
@@ -194,40 +195,40 @@ int
 nbd_reconfigure (struct nbd_netlink *nl, int index, const char *identifier,
                  int fd)
 {
-  struct nl_msg *msg = begin (nl, NBD_CMD_RECONFIGURE);
+  struct nl_msg *msg = new_message (nl, NBD_CMD_RECONFIGURE);
   char what[48];
 
   if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0
       || nla_put_string (msg, NBD_ATTR_BACKEND_IDENTIFIER, identifier) < 0
-      || put_sockets (msg, &fd, 1) == -1)
-    return no_memory (nl, msg);
+      || append_sockets (msg, &fd, 1) == -1)
+    return message_no_memory (nl, msg);
   snprintf (what, sizeof what, "a new socket for /dev/nbd%d", index);
-  return call (nl, msg, what);
+  return send_message (nl, msg, what);
 }
 
 int
 nbd_disconnect (struct nbd_netlink *nl, int index)
 {
-  struct nl_msg *msg = begin (nl, NBD_CMD_DISCONNECT);
+  struct nl_msg *msg = new_message (nl, NBD_CMD_DISCONNECT);
   char what[48];
 
   if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0)
-    return no_memory (nl, msg);
+    return message_no_memory (nl, msg);
   snprintf (what, sizeof what, "disconnecting /dev/nbd%d", index);
-  return call (nl, msg, what);
+  return send_message (nl, msg, what);
 }
 
 int
 nbd_status (struct nbd_netlink *nl, int index, bool *connected)
 {
-  struct nl_msg *msg = begin (nl, NBD_CMD_STATUS);
+  struct nl_msg *msg = new_message (nl, NBD_CMD_STATUS);
   char what[48];
 
   if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0)
-    return no_memory (nl, msg);
+    return message_no_memory (nl, msg);
   nl->connected = false;
   snprintf (what, sizeof what, "the state of /dev/nbd%d", index);
-  if (call (nl, msg, what) == -1)
+  if (send_message (nl, msg, what) == -1)
     return -1;
   *connected = nl->connected;
   return 0;
@@ -242,7 +243,7 @@ find_family (struct nbd_netlink *nl)
   if (nl->family >= 0)
     return 0;
   if (nl->family != -NLE_OBJ_NOTFOUND)
-    return fail (nl, EIO, nl_geterror (nl->family));
+    return set_netlink_error (nl, EIO, nl_geterror (nl->family));
   snprintf (nl->error, sizeof nl->error,
             "this kernel has no nbd: modprobe nbd");
   errno = ENOENT;
@@ -257,21 +258,21 @@ nbd_open (struct nbd_netlink *nl)
   *nl = (struct nbd_netlink) { .index = -1 };
   nl->socket = nl_socket_alloc ();
   if (!nl->socket)
-    return fail (nl, ENOMEM, "netlink");
+    return set_netlink_error (nl, ENOMEM, "netlink");
   if (genl_connect (nl->socket) < 0) {
-    fail (nl, EPROTONOSUPPORT, "netlink");
+    set_netlink_error (nl, EPROTONOSUPPORT, "netlink");
     goto failed;
   }
   if (find_family (nl) == -1)
     goto failed;
-  if (nl_socket_modify_cb (nl->socket, NL_CB_VALID, NL_CB_CUSTOM, take_reply,
+  if (nl_socket_modify_cb (nl->socket, NL_CB_VALID, NL_CB_CUSTOM, on_reply,
                            nl) == 0
-      && nl_socket_modify_cb (nl->socket, NL_CB_ACK, NL_CB_CUSTOM, take_ack,
+      && nl_socket_modify_cb (nl->socket, NL_CB_ACK, NL_CB_CUSTOM, on_ack,
                               nl) == 0
-      && nl_socket_modify_err_cb (nl->socket, NL_CB_CUSTOM, take_error,
+      && nl_socket_modify_err_cb (nl->socket, NL_CB_CUSTOM, on_error,
                                   nl) == 0)
     return 0;
-  fail (nl, EINVAL, "netlink");
+  set_netlink_error (nl, EINVAL, "netlink");
  failed:
   err = errno;
   nbd_close_netlink (nl);

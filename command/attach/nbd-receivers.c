@@ -11,9 +11,9 @@
 
 #include "nbd-receivers.h"
 
-/* What the thread of ENTRY, in /proc, is called. */
+/* The name of the thread of ENTRY in /proc. */
 static bool
-read_name (const struct dirent *entry, char *name, size_t size)
+read_thread_name (const struct dirent *entry, char *name, size_t size)
 {
   char path[300];
 
@@ -36,7 +36,7 @@ nbd_receivers (int index)
 {
   char directory[512], queue[32], name[128];
   const struct dirent *entry;
-  bool told = false;
+  bool has_queue = false;
   int count = 0;
   DIR *dir;
 
@@ -45,17 +45,17 @@ nbd_receivers (int index)
   dir = opendir (directory);
   if (!dir)
     return -1;
-  /* The queue's rescuer has its name without the sign, so that a kernel
-   * that has such queues is known even when nobody works.
+  /* The rescuer thread of the queue has the name without the plus sign, so a
+   * kernel with such queues is recognised even if no worker runs.
    */
   snprintf (queue, sizeof queue, "+nbd%d-recv", index);
   while ((entry = readdir (dir)) != NULL) {
-    if (!read_name (entry, name, sizeof name))
+    if (!read_thread_name (entry, name, sizeof name))
       continue;
     if (ends_with (name, queue))
       ++count;
-    told = told || strstr (name, queue + 1) != NULL;
+    has_queue = has_queue || strstr (name, queue + 1) != NULL;
   }
   closedir (dir);
-  return told ? count : -1;
+  return has_queue ? count : -1;
 }
