@@ -69,7 +69,7 @@ attach_read (struct attachment *a, const char *name)
   return 0;
 }
 
-/* "NAME.attach" gives NAME. */
+/* Extracts NAME from "NAME.attach". */
 static bool
 name_of_file (const char *file, char name[72])
 {
@@ -98,9 +98,9 @@ attach_find_device (struct attachment *a, int index, const char *name)
   return is_there;
 }
 
-/* Those who only ask whether it is locked hold it for a moment. */
+/* A process that checks whether it is locked holds the lock for a moment. */
 static int
-lock (int fd)
+lock_record (int fd)
 {
   const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
 
@@ -112,7 +112,7 @@ lock (int fd)
   return 0;
 }
 
-/* Its page stays mapped, so that it is locked with all else. */
+/* Its page stays mapped, so mlockall keeps it in memory. */
 static int
 map_page (int fd)
 {
@@ -138,7 +138,7 @@ attach_open (const char *name)
              0644);
   if (fd == -1)
     return -1;
-  if (lock (fd) == -1)
+  if (lock_record (fd) == -1)
     err = errno == EWOULDBLOCK ? EBUSY : errno;
   else if (ftruncate (fd, ATTACH_SIZE) == -1 || map_page (fd) == -1)
     err = errno;
@@ -160,7 +160,7 @@ attach_is_current (int fd, const char *name)
     && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
-/* The end of the path, which differs, has to fit into the address. */
+/* The end of the path must fit into the address; it tells names apart. */
 int
 attach_exclude (const char *name)
 {
@@ -273,8 +273,8 @@ attach_find_watched (struct attachment *a, const char *watcher)
   if (attach_read (a, watcher) == 0
       && nbd_device_belongs (a->index, a->identifier))
     return true;
-  /* Its watcher, which makes the file first, was killed before it wrote
-   * this down.
+  /* A watcher creates the file first, and may have been killed before it
+   * wrote to it.
    */
   if (access (run_path (path, watcher, "attach"), F_OK) == -1)
     return false;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* NAME.attach: what a watcher is attached to, for its successor and for
- * those who ask.
+ * nbdzram status.
  *
- * A watcher holds it open, locked (flock) and in memory, and writes in
- * place: a new file would take a page just when there are none.  Where the
- * directory can't be used, a device that is connected is watched without it:
- * then a lock in the kernel alone (attach_exclude) says that there is one
- * watcher.
+ * A watcher keeps the file open, locked (flock) and in memory, and writes in
+ * place: a new file would need a page when memory is short.  If the directory
+ * can't be used, a connected device is watched without the file.  Then a lock
+ * in the kernel alone (attach_exclude) ensures that there is one watcher.
  *
  * Functions return 0, or -1 with errno.
  */
@@ -30,57 +29,56 @@ struct attachment {
   char name[72];                /* NAME, or NAME.K */
   char identifier[80];          /* "nbdzram:NAME" */
   char uri[1024];
-  char description[128];        /* of the export; empty: none */
+  char description[128];        /* of the export; "": none */
   int index;                    /* of /dev/nbdN */
   uint64_t size;                /* bytes */
   uint64_t block_size;          /* bytes */
   uint64_t connections, timeout, dead_timeout;
   uint64_t reconnects;
-  char array[MD_NAME_SIZE];     /* of which it is, or was, a half; empty:
-                                 * of none that is known */
-  pid_t server;                 /* the process that serves; 0: not known */
+  char array[MD_NAME_SIZE];     /* of which it is, or was, a member; "":
+                                 * unknown, or none */
+  pid_t server;                 /* the process that serves; 0: unknown */
   uint64_t server_start;        /* when it started, ticks since boot */
-  struct device_queue queue;    /* what is to be put back */
+  struct device_queue queue;    /* what is to be restored */
 };
 
-/* "NAME", "NAME.1", ...: the Kth watcher of NAME. */
+/* The Kth watcher of NAME: "NAME", "NAME.1", ... */
 const char *attach_name (char *buf, size_t size, const char *name, size_t k);
 
-/* What NAME.attach says.  ENOENT: nothing is attached. */
+/* Reads NAME.attach.  ENOENT: nothing is attached. */
 int attach_read (struct attachment *a, const char *name);
 
-/* The attachment of /dev/nbdINDEX that is not called NAME, which may be
- * NULL.  False: there is none.
+/* Finds the attachment of /dev/nbdINDEX that is not called NAME, which may
+ * be NULL.
  */
 bool attach_find_device (struct attachment *a, int index, const char *name);
 
-/* Is the device of WATCHER attached?  Then it is in A, also when the watcher
- * was killed before it wrote the file.
+/* Finds the attached device of WATCHER, also if the watcher was killed
+ * before it wrote the file.
  */
 bool attach_find_watched (struct attachment *a, const char *watcher);
 
-/* Open or make the file, and lock it.  EBUSY: its watcher lives.  The
- * descriptor stays open, and the file locked, as long as the process
- * lives.
+/* Opens or creates the file, and locks it.  EBUSY: its watcher lives.  The
+ * descriptor is the caller's, and the file is locked until it is closed.
  */
 int attach_open (const char *name);
 
-/* Is FD, of attach_open, still the file by that name? */
+/* Is FD, of attach_open, still the file of that name? */
 bool attach_is_current (int fd, const char *name);
 
-/* Be the only one that watches NAME, as long as the process lives, without
- * any file.  EADDRINUSE: another process is.
+/* Takes a lock that needs no file: no other process can watch NAME as long
+ * as this one lives.  EADDRINUSE: another process has it.
  */
 int attach_exclude (const char *name);
 
 int attach_write (int fd, const struct attachment *a);
 
-/* A's device is not attached, or not any more: put back its queue, unless
- * somebody else has the device by now, and remove the file.
+/* A's device is not attached any more: restores its queue, unless the device
+ * has another owner by now, and removes the file.
  */
 void attach_release (const struct attachment *a);
 
-/* The same, of what NAME.attach says. */
+/* The same for the device in NAME.attach. */
 void attach_remove (const char *name);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_RECORD_H */

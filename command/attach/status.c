@@ -32,16 +32,16 @@ describe_array (const char *array, int index, const char *device)
                     "halves", (int) members, "in_sync", (int) in_sync);
 }
 
-/* SEEN is the array of the device before: what is swapped to an array is
- * told once.
+/* SEEN is the array of the previous device: the swap on an array is shown
+ * once.
  */
 static json_t *
-describe (const struct attachment *a, char seen[MD_NAME_SIZE])
+describe_attachment (const struct attachment *a, char seen[MD_NAME_SIZE])
 {
   char device[NBD_DEVICE_PATH_SIZE], path[MD_DEVICE_PATH_SIZE];
   char array[MD_NAME_SIZE];
   const char *swap = device;
-  bool told = false;
+  bool is_shown = false;
   struct swap_area area;
   json_t *object;
 
@@ -52,12 +52,12 @@ describe (const struct attachment *a, char seen[MD_NAME_SIZE])
                       "reconnects", (json_int_t) a->reconnects);
   if (md_find_array (array, a->index)) {
     swap = md_device_path (path, array);
-    told = strcmp (array, seen) == 0;
+    is_shown = strcmp (array, seen) == 0;
     strcpy (seen, array);
     json_object_set_new (object, "array",
                          describe_array (array, a->index, swap));
   }
-  if (!told && swap_find (swap, &area))
+  if (!is_shown && swap_find (swap, &area))
     json_object_set_new (object, "swap",
                          json_pack ("{s:I, s:I, s:i}",
                                     "size", (json_int_t) area.size,
@@ -78,14 +78,14 @@ attach_status (json_t *reply)
 
     attach_name (watcher, sizeof watcher, name, k);
     if (attach_find_watched (&a, watcher))
-      json_array_append_new (list, describe (&a, array));
+      json_array_append_new (list, describe_attachment (&a, array));
   }
   if (json_array_size (list) > 0)
     json_object_set (reply, "attachments", list);
   json_decref (list);
 }
 
-/* "NAME.attach", of a first watcher, gives NAME. */
+/* Extracts NAME from "NAME.attach". */
 static bool
 name_of_file (const char *file, char *name, size_t size)
 {

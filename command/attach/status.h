@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What nbdzram status says of a server's devices in the kernel. */
+/* What nbdzram status shows of a server's devices in the kernel. */
 
 #ifndef NBDZRAM_COMMAND_ATTACH_STATUS_H
 #define NBDZRAM_COMMAND_ATTACH_STATUS_H
 
 #include <jansson.h>
 
-/* Append to REPLY, a server's status, the list "attachments": what is in
- * the files NAME.attach, and of a device that is in use as swap "swap",
- * with "size" and "used" in bytes, and "priority".  A device that is of an
- * array has "array", with "device", "level", "half" (what it is to it),
- * "halves" and "in_sync" (how many it has, and how many of these have all
- * pages); what is swapped to it is told of the first device only.  Nothing
- * where nothing is attached.
+/* Appends to REPLY, a server's status, the list "attachments", unless no
+ * device is attached.  An entry has what is in NAME.attach.  A device that is
+ * in use as swap has "swap", with "size" and "used" in bytes, and "priority".
+ * A member of an array has "array", with "device", "level", "half" (its
+ * state), "halves" and "in_sync" (how many members the array has, and how
+ * many are in sync); only the first member of an array has "swap".
  */
 void attach_status (json_t *reply);
 
-/* Append to REPLIES an object for each name, or the one called NAME, that
- * has devices attached to servers elsewhere, and none here: "name", and
- * "attachments".
+/* Appends to REPLIES an object with "name" and "attachments" for each name
+ * that has devices attached to remote servers and no local server; only for
+ * NAME if that is not NULL.
  */
 void attach_status_remote (json_t *replies, const char *name);
 
