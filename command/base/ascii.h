@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Keywords without regard to case.  Those of the C library follow the
- * locale: in a Turkish one, "i" is no small "I".
+/* Keywords without regard to case.  The functions of the C library follow
+ * the locale: in a Turkish one, the upper case of "i" is not "I".
  */
 
 #ifndef NBDZRAM_COMMAND_BASE_ASCII_H

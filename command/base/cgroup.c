@@ -12,8 +12,8 @@
 #include "cgroup.h"
 #include "kernel-file.h"
 
-/* From so much on, a limit of the first version of control groups is none;
- * the second one says "max".
+/* Control groups version 1 show "no limit" as this number or more; version 2
+ * shows "max".
  */
 #define NO_LIMIT (INT64_MAX / 4096 * 4096)
 
@@ -29,11 +29,11 @@ read_limit (const char *file, uint64_t *limit)
     && strcmp (text, "max") == 0;
 }
 
-/* The least that the file NAME of GROUP, or of one above it, below ROOT
- * says.  UINT64_MAX: there is none.
+/* The lowest limit in file NAME of GROUP and the groups above it, below ROOT.
+ * UINT64_MAX: no limit.
  */
 static uint64_t
-least_of (const char *root, const char *group, const char *name)
+lowest_limit (const char *root, const char *group, const char *name)
 {
   char path[PATH_MAX], file[PATH_MAX];
   uint64_t least = UINT64_MAX, limit;
@@ -53,26 +53,27 @@ least_of (const char *root, const char *group, const char *name)
 }
 
 static uint64_t
-memory_of (bool second, const char *group)
+lowest_memory_limit (bool second, const char *group)
 {
   if (second)
-    return MIN (least_of ("/sys/fs/cgroup", group, "memory.max"),
-                least_of ("/sys/fs/cgroup", group, "memory.high"));
-  return least_of ("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+    return MIN (lowest_limit ("/sys/fs/cgroup", group, "memory.max"),
+                lowest_limit ("/sys/fs/cgroup", group, "memory.high"));
+  return lowest_limit ("/sys/fs/cgroup/memory", group,
+                       "memory.limit_in_bytes");
 }
 
 static uint64_t
-swap_of (bool second, const char *group)
+lowest_swap_limit (bool second, const char *group)
 {
-  return second ? least_of ("/sys/fs/cgroup", group, "memory.swap.max")
+  return second ? lowest_limit ("/sys/fs/cgroup", group, "memory.swap.max")
     : UINT64_MAX;
 }
 
-/* Both versions of control groups may be there; a line of the second one
+/* Both versions of control groups may be mounted; the line of version 2
  * begins with "0::".
  */
 static uint64_t
-limit_of (int pid, uint64_t (*limit) (bool second, const char *group))
+process_limit (int pid, uint64_t (*limit) (bool second, const char *group))
 {
   char path[64], line[PATH_MAX];
   uint64_t least = UINT64_MAX;
@@ -102,7 +103,7 @@ limit_of (int pid, uint64_t (*limit) (bool second, const char *group))
 uint64_t
 cgroup_memory_limit (int pid)
 {
-  uint64_t limit = limit_of (pid, memory_of);
+  uint64_t limit = process_limit (pid, lowest_memory_limit);
 
   return limit >= NO_LIMIT ? UINT64_MAX : limit;
 }
@@ -110,7 +111,7 @@ cgroup_memory_limit (int pid)
 int
 cgroup_may_swap (int pid)
 {
-  uint64_t limit = limit_of (pid, swap_of);
+  uint64_t limit = process_limit (pid, lowest_swap_limit);
 
   return limit == UINT64_MAX ? -1 : limit > 0;
 }

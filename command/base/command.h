@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verbs of the command nbdzram: one entry each in the table of
- * main.c.
+/* The verbs of the command nbdzram: each has a file in command/verbs and an
+ * entry in the table of main.c.
  */
 
 #ifndef NBDZRAM_COMMAND_BASE_COMMAND_H
@@ -8,25 +8,25 @@
 
 #include <stdbool.h>
 
-/* What the program returns; nbdzram(8) documents them. */
+/* The exit codes of the program, as documented in nbdzram(8). */
 enum exit_code {
   EXIT_OK = 0,
-  EXIT_FAILED = 1,              /* the server refused, or it went wrong */
-  EXIT_USAGE = 2,               /* the command line makes no sense */
-  EXIT_NO_SERVER = 3,           /* none there, or it does not answer */
+  EXIT_FAILED = 1,              /* the server refused, or an error */
+  EXIT_USAGE = 2,               /* an invalid command line */
+  EXIT_NO_SERVER = 3,           /* not found, or it does not answer */
 };
 
 /* A column of a verb's table. */
 struct column {
   const char *name;
   const char *help;
-  bool number;                  /* to the right */
-  bool hidden;                  /* unless it is asked for */
+  bool number;                  /* aligned to the right */
+  bool hidden;                  /* shown only on request */
 };
 
 struct command {
   const char *name;
-  const char *arguments;        /* after the options, for people */
+  const char *arguments;        /* after the options, for --help */
   const char *summary;          /* one line */
   int (*run) (const struct command *command, int argc, char *argv[]);
   const struct column *columns; /* of its table, or NULL */
@@ -39,10 +39,13 @@ extern const struct command commands[]; /* ended by a NULL name */
 
 COMMAND (analyze);
 COMMAND (check);
+COMMAND (compact);
 COMMAND (export);
-COMMAND (maintain);
+COMMAND (idle);
 COMMAND (metrics);
 COMMAND (pages);
+COMMAND (recompress);
+COMMAND (reset);
 COMMAND (serve);
 COMMAND (set);
 COMMAND (status);
@@ -50,8 +53,10 @@ COMMAND (stop);
 COMMAND (swapoff);
 COMMAND (swapon);
 COMMAND (top);
+COMMAND (trim_empty);
 COMMAND (upgrade);
 COMMAND (watch);
+COMMAND (writeback);
 
 extern const struct column analyze_columns[];
 extern const struct column export_columns[];

@@ -16,7 +16,7 @@
 
 #include "control-client.h"
 
-#define REPLY_MAX (64 * MIB)    /* more than any server says */
+#define REPLY_MAX (64 * MIB)    /* more than any server sends */
 
 /* ---- one request ---- */
 
@@ -56,7 +56,7 @@ send_all (int fd, const char *text, size_t length)
   return 0;
 }
 
-/* A line of a server, to be freed.  NULL with errno. */
+/* Returns a line of the server, to be freed, or NULL with errno. */
 static char *
 receive_line (int fd)
 {
@@ -92,7 +92,7 @@ receive_line (int fd)
   return NULL;
 }
 
-/* Send TEXT, and return the reply; NULL with errno. */
+/* Sends TEXT, and returns the reply, or NULL with errno. */
 static json_t *
 exchange (int fd, const char *text)
 {
@@ -126,10 +126,10 @@ exchange_at (const char *path, const char *text, int timeout)
   return reply;
 }
 
-/* ---- saying what went wrong ---- */
+/* ---- errors ---- */
 
 static int
-no_reply (const struct server *s, char *error, size_t size)
+explain_no_reply (const struct server *s, char *error, size_t size)
 {
   switch (errno) {
   case ENOENT:
@@ -152,10 +152,10 @@ no_reply (const struct server *s, char *error, size_t size)
   }
 }
 
-/* A sentence of a server, which a terminal may see only in part. */
+/* Copies the error of a server, without characters that a terminal obeys. */
 static void
-refusal (const struct server *s, const json_t *reply, char *error,
-         size_t size)
+copy_refusal (const struct server *s, const json_t *reply, char *error,
+              size_t size)
 {
   const char *why = json_string_value (json_object_get (reply, "error"));
 
@@ -180,10 +180,10 @@ server_try (const struct server *s, json_t *request, int timeout,
   *reply = exchange_at (s->path, text, timeout);
   free (text);
   if (!*reply)
-    return no_reply (s, error, size);
+    return explain_no_reply (s, error, size);
   if (json_is_true (json_object_get (*reply, "ok")))
     return EXIT_OK;
-  refusal (s, *reply, error, size);
+  copy_refusal (s, *reply, error, size);
   json_decref (*reply);
   *reply = NULL;
   return EXIT_FAILED;
@@ -203,8 +203,8 @@ server_ask (const struct server *s, json_t *request, int timeout,
 
 /* ---- finding servers ---- */
 
-/* Directories that may hold sockets: what the server's choice may have
- * been, in this session, another one of this user, or in none.
+/* Directories that may hold sockets.  Servers choose one by the environment:
+ * in this session, in another session of this user, or outside of sessions.
  */
 #define DIRECTORIES 3
 
@@ -212,7 +212,7 @@ struct directories {
   char path[DIRECTORIES][4096];
 };
 
-/* Also by two ways of writing it. */
+/* The same directory may have two paths. */
 static bool
 is_same_directory (const char *a, const char *b)
 {
@@ -237,7 +237,7 @@ list_directories (struct directories *d)
 }
 
 static enum server_state
-state_of (const char *path)
+probe_server (const char *path)
 {
   int fd = connect_to (path, TIMEOUT);
 
@@ -249,17 +249,16 @@ state_of (const char *path)
                                                   : SERVER_NONE;
 }
 
-/* Servers that were found. */
-struct list {
+/* A search for servers, and its result. */
+struct server_search {
   struct server *servers;
   size_t count;
-  const char *name;             /* only those called so, which is valid;
-                                 * NULL: all */
-  bool dead;                    /* also sockets at which no server listens */
+  const char *name;             /* a valid name to search for; NULL: all */
+  bool dead;                    /* also find sockets of dead servers */
 };
 
 static void
-add_server (struct list *l, const char *directory, unsigned number,
+add_server (struct server_search *l, const char *directory, unsigned number,
             const char *name)
 {
   struct server s = { .elsewhere = number > 0 }, *more;
@@ -267,7 +266,7 @@ add_server (struct list *l, const char *directory, unsigned number,
   strcpy (s.name, name);
   if (control_path (s.path, directory, name) == -1)
     return;
-  s.state = state_of (s.path);
+  s.state = probe_server (s.path);
   if (s.state == SERVER_NONE || (s.state == SERVER_DEAD && !l->dead))
     return;
   more = realloc (l->servers, (l->count + 1) * sizeof s);
@@ -277,7 +276,7 @@ add_server (struct list *l, const char *directory, unsigned number,
   more[l->count++] = s;
 }
 
-/* The name of the server whose socket is called FILE, if that is one. */
+/* Extracts the name of a server from the file name of its socket. */
 static bool
 name_of_file (char name[CONTROL_PATH_SIZE], const char *file)
 {
@@ -292,7 +291,7 @@ name_of_file (char name[CONTROL_PATH_SIZE], const char *file)
 }
 
 static void
-add_servers (struct list *l, const char *directory, unsigned number)
+add_servers (struct server_search *l, const char *directory, unsigned number)
 {
   DIR *dir = l->name ? NULL : opendir (directory);
   char name[CONTROL_PATH_SIZE];
@@ -308,7 +307,7 @@ add_servers (struct list *l, const char *directory, unsigned number)
 }
 
 static int
-by_name (const void *a, const void *b)
+compare_names (const void *a, const void *b)
 {
   const struct server *s = a, *t = b;
   int r = strverscmp (s->name, t->name);
@@ -317,7 +316,7 @@ by_name (const void *a, const void *b)
 }
 
 static void
-find_servers (struct list *l)
+find_servers (struct server_search *l)
 {
   struct directories d;
 
@@ -326,24 +325,24 @@ find_servers (struct list *l)
     if (d.path[i][0] != '\0')
       add_servers (l, d.path[i], i);
   if (l->servers)
-    qsort (l->servers, l->count, sizeof *l->servers, by_name);
+    qsort (l->servers, l->count, sizeof *l->servers, compare_names);
 }
 
 struct server *
 servers_find (size_t *count)
 {
-  struct list l = { .count = 0 };
+  struct server_search l = { .count = 0 };
 
   find_servers (&l);
   *count = l.count;
   return l.servers;
 }
 
-/* WHAT is not there; nor is it known what another user may have, in a
- * directory that is closed to us.
+/* Reports that no server was found, and which directory could not be read:
+ * another user may have servers there.
  */
 static int
-report_none (const char *what)
+report_no_server (const char *what)
 {
   const char *closed = NULL;
   struct directories d;
@@ -359,7 +358,7 @@ report_none (const char *what)
 }
 
 static int
-find_path (struct server *s, const char *control)
+use_control_path (struct server *s, const char *control)
 {
   if (strlen (control) >= sizeof s->path) {
     fprintf (stderr, "nbdzram: %s: the path is too long for a socket\n",
@@ -372,11 +371,11 @@ find_path (struct server *s, const char *control)
   return EXIT_OK;
 }
 
-/* Several servers, of which the user must choose one: of the same name, by
- * its path.
+/* Lists the servers that the user can choose from; those of the same name by
+ * their paths.
  */
 static void
-ask_which (const struct list *l)
+report_choice (const struct server_search *l)
 {
   const struct server *s = l->servers;
 
@@ -390,9 +389,9 @@ ask_which (const struct list *l)
   fprintf (stderr, "\n");
 }
 
-/* The only one of L, which is freed. */
+/* Puts the only server of L in *S, and frees L. */
 static int
-take_only (struct server *s, struct list *l)
+find_only_server (struct server *s, struct server_search *l)
 {
   char what[CONTROL_PATH_SIZE + 64];
   int code = EXIT_OK;
@@ -401,15 +400,15 @@ take_only (struct server *s, struct list *l)
   if (l->count == 1)
     *s = l->servers[0];
   else if (l->count > 1) {
-    ask_which (l);
+    report_choice (l);
     code = EXIT_USAGE;
   }
   else if (l->name) {
     snprintf (what, sizeof what, "%s: there is no such server", l->name);
-    code = report_none (what);
+    code = report_no_server (what);
   }
   else
-    code = report_none ("no server is running");
+    code = report_no_server ("no server is running");
   free (l->servers);
   l->servers = NULL;
   return code;
@@ -427,24 +426,25 @@ check_name (const char *name)
 int
 server_find (struct server *s, const char *name, const char *control)
 {
-  struct list l = { .name = name };
+  struct server_search l = { .name = name };
 
   if (control && name) {
-    fprintf (stderr, "nbdzram: NAME and --control both say which server\n");
+    fprintf (stderr, "nbdzram: NAME and --control both say which server: "
+             "give only one\n");
     return EXIT_USAGE;
   }
   if (control)
-    return find_path (s, control);
+    return use_control_path (s, control);
   if (name && check_name (name) != EXIT_OK)
     return EXIT_USAGE;
-  return take_only (s, &l);
+  return find_only_server (s, &l);
 }
 
 /* ---- asking many ---- */
 
-/* All that L is about, or the one at CONTROL. */
+/* Runs the search L, or adds the one server at CONTROL. */
 static int
-find_all (struct list *l, const char *control)
+find_servers_or_control (struct server_search *l, const char *control)
 {
   char what[CONTROL_PATH_SIZE + 64];
 
@@ -461,14 +461,14 @@ find_all (struct list *l, const char *control)
   if (l->count > 0)
     return EXIT_OK;
   if (!l->name)
-    return report_none ("no server is running");
+    return report_no_server ("no server is running");
   snprintf (what, sizeof what, "%s: there is no such server", l->name);
-  return report_none (what);
+  return report_no_server (what);
 }
 
-/* Where it was found, for a user with several of one name. */
+/* Adds where the server was found: there may be several of one name. */
 static void
-append_place (json_t *object, const struct server *s)
+add_location (json_t *object, const struct server *s)
 {
   char directory[CONTROL_PATH_SIZE];
 
@@ -480,10 +480,10 @@ append_place (json_t *object, const struct server *s)
   json_object_set_new (object, "directory", json_string (directory));
 }
 
-/* What S replies, or its name, is appended to REPLIES or DOWN. */
+/* Appends the reply of S to REPLIES, or its name to DOWN. */
 static int
-ask_one (const struct server *s, const char *verb, json_t *replies,
-         json_t *down)
+ask_server (const struct server *s, const char *verb, json_t *replies,
+            json_t *down)
 {
   json_t *reply, *list = replies;
   int code = server_ask (s, json_pack ("{s:s}", "verb", verb), TIMEOUT,
@@ -493,7 +493,7 @@ ask_one (const struct server *s, const char *verb, json_t *replies,
     reply = json_pack ("{s:s}", "name", s->name);
     list = down;
   }
-  append_place (reply, s);
+  add_location (reply, s);
   if (list)
     json_array_append_new (list, reply);
   else
@@ -505,13 +505,13 @@ int
 servers_ask (const char *name, const char *control, const char *verb,
              json_t *replies, json_t *down)
 {
-  struct list l = { .name = name, .dead = down != NULL };
-  int code = find_all (&l, control);
+  struct server_search l = { .name = name, .dead = down != NULL };
+  int code = find_servers_or_control (&l, control);
 
   if (code == EXIT_NO_SERVER && name && down)
     json_array_append_new (down, json_pack ("{s:s}", "name", name));
   for (size_t i = 0; i < l.count && code != EXIT_USAGE; ++i) {
-    int r = ask_one (&l.servers[i], verb, replies, down);
+    int r = ask_server (&l.servers[i], verb, replies, down);
 
     if (r != EXIT_OK)
       code = r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Asking servers through their control sockets. */
+/* Finds servers and sends requests to their control sockets. */
 
 #ifndef NBDZRAM_COMMAND_BASE_CONTROL_CLIENT_H
 #define NBDZRAM_COMMAND_BASE_CONTROL_CLIENT_H
@@ -14,49 +14,49 @@
 enum server_state {
   SERVER_NONE,
   SERVER_ALIVE,
-  SERVER_DEAD,                  /* its socket is there, but does not answer */
+  SERVER_DEAD,                  /* its socket exists, but does not answer */
 };
 
-/* A server that was found; it may have ended since. */
+/* A server that was found.  It may have ended since. */
 struct server {
-  char name[CONTROL_PATH_SIZE]; /* or the path, where that was given */
+  char name[CONTROL_PATH_SIZE]; /* or the path, if that was given */
   char path[CONTROL_PATH_SIZE];
   enum server_state state;
-  bool elsewhere;               /* not where a server started by this user,
-                                 * in this session, would be */
+  bool elsewhere;               /* not in the directory that a server
+                                 * started in this session would use */
 };
 
-/* The server called NAME, or the one with its socket at CONTROL; both
- * may be NULL: then the only one that runs.  Where several fit, as two of
- * one name in two directories, the user must choose.  EXIT_OK, or another
- * code after a message.
+/* Finds the server called NAME, or the one with the socket CONTROL.  If both
+ * are NULL, finds the only one that runs.  If several match, as two of one
+ * name in two directories, a message asks the user to choose.  EXIT_OK, or
+ * another code after a message.
  */
 int server_find (struct server *s, const char *name, const char *control);
 
-/* All that run, by name, in a list to be freed. */
+/* All running servers, sorted by name, in a list to be freed. */
 struct server *servers_find (size_t *count);
 
-/* Seconds after which a server that should reply at once does not. */
+/* Seconds to wait for a reply to a request that takes no time. */
 #define TIMEOUT 10
 
-/* Ask S, giving up after TIMEOUT seconds (0: never), and put the reply
- * of a server that was willing in *REPLY.  REQUEST is taken over, and
- * may be NULL (no memory).  EXIT_OK, or another code after a message.
+/* Sends REQUEST to S, and waits TIMEOUT seconds for the reply (0: forever).
+ * REQUEST is taken over, and may be NULL (no memory).  EXIT_OK with *REPLY,
+ * which is the caller's, or another code after a message.
  */
 int server_ask (const struct server *s, json_t *request, int timeout,
                 json_t **reply);
 
-/* Ask the servers called NAME, the one at CONTROL, or all that run, for
- * VERB, which takes no arguments, and append what they reply to the list
- * REPLIES, with "control", the path of the socket, and "directory", its
- * directory where that is another one than this user's.  Those that don't
- * reply are appended to DOWN as an object with "name" and the same, unless
- * it is NULL; then also sockets count that dead servers have left.
+/* Sends VERB, which takes no arguments, to the servers called NAME, to the
+ * one at CONTROL, or to all that run, and appends their replies to REPLIES.
+ * Each gets "control", the path of the socket, and "directory", if that is
+ * not the directory of this session.  Unless DOWN is NULL, sockets that dead
+ * servers have left count, too, and for each server that does not reply an
+ * object with "name" and the same keys is appended to DOWN.
  */
 int servers_ask (const char *name, const char *control, const char *verb,
                  json_t *replies, json_t *down);
 
-/* As server_ask, but the message goes to ERROR, SIZE bytes, instead. */
+/* Like server_ask, but puts the message in ERROR, of SIZE bytes. */
 int server_try (const struct server *s, json_t *request, int timeout,
                 json_t **reply, char *error, size_t size);
 

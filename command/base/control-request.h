@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verbs that ask one server one thing, and print its reply. */
+/* For verbs that send one request to one server and print the reply. */
 
 #ifndef NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H
 #define NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H
@@ -18,10 +18,17 @@ struct control_request {
     .help = "print the server's reply" },                               \
   OPTION_CONTROL (&(q)->control)
 
-/* Ask it, as long as it takes, and let PRINT say what came of it.
- * REQUEST is taken over.  Returns the exit code.
+/* Sends REQUEST, which is taken over, waits for the reply without a limit,
+ * and prints it by PRINT, or as JSON.  Returns the exit code.
  */
 int control_request_send (const struct control_request *q, json_t *request,
                           void (*print) (const json_t *reply));
+
+/* Parses the command line of a verb that takes only these options and a
+ * NAME.
+ */
+void control_request_parse (struct control_request *q,
+                            const struct command *command, int argc,
+                            char *argv[]);
 
 #endif /* NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H */

@@ -30,7 +30,7 @@
 
 /* ---- memory ---- */
 
-/* What malloc has got it never gives back, and it comes from the heap. */
+/* malloc never returns memory to the system, and takes it from the heap. */
 static void
 fill_heap (size_t heap)
 {
@@ -53,8 +53,8 @@ fill_stack (void)
   explicit_bzero (room, sizeof room);
 }
 
-/* Libraries that a reconnection calls.  Others, of which libnbd pulls in
- * some dozens of megabytes, stay out: TLS and XML are not used.
+/* Libraries that a reconnection calls.  The others stay out: libnbd pulls in
+ * some dozens of megabytes for TLS and XML, which are not used.
  */
 static bool
 is_needed (const char *path)
@@ -86,8 +86,8 @@ fill_code (struct dl_phdr_info *info, size_t size, void *opaque)
     uintptr_t start = (info->dlpi_addr + h->p_vaddr) & ~(page - 1);
     uintptr_t end = info->dlpi_addr + h->p_vaddr + h->p_memsz;
 
-    /* Page by page, since some of what is to be written was protected
-     * after it was linked.  Before Linux 5.14 it comes in as it is used.
+    /* Page by page, since some writable pages were write-protected after
+     * linking.  Before Linux 5.14 pages are loaded when they are used.
      */
     for (; h->p_type == PT_LOAD && start < end; start += page)
       if (!(h->p_flags & PF_W)
@@ -97,10 +97,10 @@ fill_code (struct dl_phdr_info *info, size_t size, void *opaque)
   return 0;
 }
 
-/* ---- all ---- */
+/* ---- the process ---- */
 
 static void
-refused (char *missing, size_t size, const char *what)
+add_refusal (char *missing, size_t size, const char *what)
 {
   size_t length = strlen (missing);
 
@@ -117,13 +117,13 @@ harden_self (size_t heap, int priority, char *missing, size_t size)
   fill_heap (heap);
   fill_stack ();
   if (mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
-    refused (missing, size, "locked memory");
+    add_refusal (missing, size, "locked memory");
   dl_iterate_phdr (fill_code, NULL);
   if (kernel_file_write ("/proc/self/oom_score_adj", "-1000") == -1)
-    refused (missing, size, "oom_score_adj -1000");
+    add_refusal (missing, size, "oom_score_adj -1000");
   if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
-    refused (missing, size, "PR_SET_IO_FLUSHER");
+    add_refusal (missing, size, "PR_SET_IO_FLUSHER");
   if (sched_setscheduler (0, SCHED_FIFO, &param) == -1)
-    refused (missing, size, "SCHED_FIFO");
+    add_refusal (missing, size, "SCHED_FIFO");
   return missing[0] == '\0';
 }

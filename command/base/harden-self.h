@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a process needs that must work when memory is gone: its own pages
- * in memory, and the rights not to wait for others'.
+/* Prepares a process that must work when memory is short: its pages stay in
+ * memory, and it need not wait for others'.
  */
 
 #ifndef NBDZRAM_COMMAND_BASE_HARDEN_SELF_H
@@ -9,14 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Lock what is mapped now and what will be, make the heap grow by HEAP
- * bytes, which malloc keeps, and bring in the code that may run from now
- * on; never be killed for want of memory; let the kernel not wait for the
- * I/O that waits for us; run before other processes, at real-time
- * PRIORITY.
+/* - Locks present and future mappings in memory, makes the heap grow by HEAP
+ *   bytes, which malloc keeps, and loads the code that may run from now on.
+ * - Keeps the OOM killer away.
+ * - Marks the process as an I/O flusher, so that its allocations don't wait
+ *   for I/O that waits for the process.
+ * - Runs it before other processes, at real-time PRIORITY.
  *
- * Call it when everything has run once.  Returns false where something
- * was refused, and names it in MISSING.
+ * Call it after everything has run once.  Returns false if the system
+ * refused something; MISSING names it.
  */
 bool harden_self (size_t heap, int priority, char *missing, size_t size);
 

@@ -50,7 +50,7 @@ kernel_file_read (const char *path, char *buf, size_t size)
 
   if (fd == -1)
     return -1;
-  /* A file of /proc may come in several pieces. */
+  /* A file of /proc may need several reads. */
   while (length < size - 1
          && ((n = read (fd, buf + length, size - 1 - length)) > 0
              || (n == -1 && errno == EINTR)))
@@ -111,7 +111,7 @@ kernel_file_write (const char *path, const char *value)
 
   if (fd == -1)
     return -1;
-  /* The kernel takes a value whole or not at all. */
+  /* The kernel accepts a value as a whole or not at all. */
   do
     n = write (fd, value, length);
   while (n == -1 && errno == EINTR);

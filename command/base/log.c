@@ -36,9 +36,9 @@ log_to_kernel (void)
   log_fd = fd == -1 ? -1 : fd_keep (fd);
 }
 
-/* A pipe that poll says is writable takes PIPE_BUF bytes, and so does
- * all else that can be here; a socket is asked twice.  The kernel's log
- * never blocks, and its poll knows of readers only.
+/* A pipe that is writable according to poll takes PIPE_BUF bytes, and so do
+ * other kinds of files; a socket gets MSG_DONTWAIT as well.  The kernel's log
+ * never blocks, and poll on it only works for readers.
  */
 static bool
 write_now (const char *text, size_t length)
@@ -59,7 +59,7 @@ write_now (const char *text, size_t length)
 }
 
 static void
-say (const char *line)
+write_line (const char *line)
 {
   char text[LOG_LINE + 160];
   int len;
@@ -85,10 +85,10 @@ log_line (const char *format, ...)
   va_start (ap, format);
   vsnprintf (line, sizeof line, format, ap);
   va_end (ap);
-  say (line);
+  write_line (line);
 }
 
-/* ---- what children say ---- */
+/* ---- output of children ---- */
 
 int
 log_source_open (struct log_source *s, int *write_fd)
@@ -108,9 +108,9 @@ log_source_open (struct log_source *s, int *write_fd)
   return -1;
 }
 
-/* Take LENGTH bytes of the text as a line, and SKIP more away. */
+/* Moves LENGTH bytes of the text to LINE, and drops SKIP more. */
 static void
-take (struct log_source *s, char *line, size_t length, size_t skip)
+extract_text (struct log_source *s, char *line, size_t length, size_t skip)
 {
   memcpy (line, s->text, length);
   line[length] = '\0';
@@ -122,14 +122,14 @@ take (struct log_source *s, char *line, size_t length, size_t skip)
 }
 
 static bool
-take_line (struct log_source *s, char *line)
+extract_line (struct log_source *s, char *line)
 {
   char *end = memchr (s->text, '\n', s->length);
 
   if (end)
-    take (s, line, (size_t) (end - s->text), 1);
+    extract_text (s, line, (size_t) (end - s->text), 1);
   else if (s->length == LOG_LINE - 1)
-    take (s, line, s->length, 0);
+    extract_text (s, line, s->length, 0);
   else
     return false;
   return true;
@@ -140,7 +140,7 @@ log_source_next (struct log_source *s, char *line)
 {
   ssize_t n;
 
-  while (!take_line (s, line)) {
+  while (!extract_line (s, line)) {
     n = s->fd == -1
       ? 0 : read (s->fd, s->text + s->length, LOG_LINE - 1 - s->length);
     if (n <= 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a supervisor says, and what its children say through it.
+/* The log of a supervisor, and of its children through it.
  *
- * Nothing here waits or allocates: who reads our words, a journal or a
- * terminal, may itself be waiting for the memory that we serve.  A line
- * that can't be taken at once is dropped and counted.
+ * Nothing here waits or allocates: the reader of the log, a journal or a
+ * terminal, may itself wait for memory that we serve.  A line that can't be
+ * written at once is dropped and counted.
  */
 
 #ifndef NBDZRAM_COMMAND_BASE_LOG_H
@@ -14,36 +14,36 @@
 
 #define LOG_LINE 1024
 
-/* Lines begin with "nbdzram: NAME: ".  They go to standard error, until
- * log_to_kernel.
+/* Sets the beginning of lines, "nbdzram: NAME: ".  They go to standard error
+ * until log_to_kernel is called.
  */
 void log_open (const char *name);
 
-/* From now on to the kernel's log, which never waits, or nowhere, where
+/* Sends later lines to the kernel's log, which never waits, or nowhere if
  * that can't be opened.
  */
 void log_to_kernel (void);
 
-/* Say a line. */
+/* Logs a line. */
 void log_line (const char *format, ...)
   __attribute__ ((format (printf, 1, 2)));
 
-/* ---- what children say ---- */
+/* ---- output of children ---- */
 
 struct log_source {
-  int fd;                       /* to read from, not blocking; or -1 */
+  int fd;                       /* to read from, non-blocking; or -1 */
   char text[LOG_LINE];
   size_t length;
 };
 
-/* A pipe for a child's standard error: the source's end, and in *WRITE_FD
- * the child's, which does not block either.  Both at KEPT_FD_MIN or
- * beyond.  0, or -1 with errno.
+/* Opens a pipe for a child's standard error.  *WRITE_FD is the child's end,
+ * and non-blocking, too.  Both descriptors are at least KEPT_FD_MIN.  0, or
+ * -1 with errno.
  */
 int log_source_open (struct log_source *s, int *write_fd);
 
-/* The next whole line that is there, without its end; of one that is too
- * long, what fits.  LINE has LOG_LINE bytes.
+/* Reads the next line without its newline; a line that is too long comes in
+ * pieces.  LINE has LOG_LINE bytes.  False: no whole line is available.
  */
 bool log_source_next (struct log_source *s, char *line);
 

@@ -35,7 +35,7 @@ notify (const char *state)
       || (path[0] != '/' && path[0] != '@'))
     return;
   memcpy (addr.sun_path, path, len);
-  if (path[0] == '@')           /* the abstract name space */
+  if (path[0] == '@')           /* an abstract socket address */
     addr.sun_path[0] = '\0';
   fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd == -1)

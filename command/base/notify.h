@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Telling a service manager how things are, by the protocol of
- * sd_notify(3): one datagram to the socket that NOTIFY_SOCKET names.
- * That is all of the protocol that is wanted, so no library is.
+/* Tells a service manager the state of this process by the protocol of
+ * sd_notify(3): one datagram to the socket in NOTIFY_SOCKET.  Nothing else of
+ * the protocol is needed, so no library is.
  */
 
 #ifndef NBDZRAM_COMMAND_BASE_NOTIFY_H
@@ -9,11 +9,11 @@
 
 #include <stdbool.h>
 
-/* Whether a service manager started this process and wants to be told. */
+/* Did a service manager ask to be notified? */
 bool notify_is_wanted (void);
 
-/* STATE is "READY=1", "STATUS=..." and so on, a line each.  Nothing
- * happens where nobody asked to be told; never waits.
+/* Sends STATE: "READY=1", "STATUS=..." and so on, a line each.  Does nothing
+ * unless notify_is_wanted; never waits.
  */
 void notify (const char *state);
 

@@ -35,7 +35,7 @@ usage_error (const struct command *command, const char *format, ...)
 /* ---- help ---- */
 
 static void
-help_entry (const struct option_entry *e)
+print_option_help (const struct option_entry *e)
 {
   int width = e->letter ? printf ("  -%c, ", e->letter) : printf ("      ");
 
@@ -47,7 +47,7 @@ help_entry (const struct option_entry *e)
 }
 
 static _Noreturn void
-help (const struct command *command, const struct option_entry *entries)
+print_help (const struct command *command, const struct option_entry *entries)
 {
   static const struct option_entry own = {
     .name = "help", .letter = 'h', .help = "show this",
@@ -56,8 +56,8 @@ help (const struct command *command, const struct option_entry *entries)
   printf ("usage: nbdzram %s [OPTION...] %s\n%s\n\nOptions:\n",
           command->name, command->arguments, command->summary);
   for (const struct option_entry *e = entries; e->name; ++e)
-    help_entry (e);
-  help_entry (&own);
+    print_option_help (e);
+  print_option_help (&own);
   if (command->columns)
     printf ("\nColumns (* those shown by default):\n");
   for (const struct column *c = command->columns; c && c->name; ++c)
@@ -69,7 +69,7 @@ help (const struct command *command, const struct option_entry *entries)
 /* ---- values ---- */
 
 static void
-set_number (const struct command *command, const struct option_entry *e)
+store_number (const struct command *command, const struct option_entry *e)
 {
   uint64_t max = e->max ? e->max : INT64_MAX, n;
   char why[PARSE_SIZE_ERROR];
@@ -86,30 +86,32 @@ set_number (const struct command *command, const struct option_entry *e)
 }
 
 static void
-set_value (const struct command *command, const struct option_entry *e)
+store_value (const struct command *command, const struct option_entry *e)
 {
   if (e->flag)
     *e->flag = true;
   else if (e->string)
     *e->string = optarg;
   else if (e->list && e->list->count == OPTION_LIST_MAX)
-    usage_error (command, "--%s is there too often", e->name);
+    usage_error (command, "--%s is there too often: at most %d times", e->name,
+                 OPTION_LIST_MAX);
   else if (e->list)
     e->list->values[e->list->count++] = optarg;
   else
-    set_number (command, e);
+    store_number (command, e);
 }
 
 /* ---- parsing ---- */
 
-/* What getopt_long wants to know. */
-struct tables {
+/* The option tables of getopt_long. */
+struct getopt_tables {
   struct option longs[OPTIONS_MAX + 2];
   char shorts[2 * OPTIONS_MAX + 4];
 };
 
 static void
-make_tables (struct tables *t, const struct option_entry *entries)
+make_getopt_tables (struct getopt_tables *t,
+                    const struct option_entry *entries)
 {
   char *s = t->shorts;
   int i;
@@ -144,17 +146,17 @@ find_entry (const struct option_entry *entries, int value)
   return e;
 }
 
-/* What getopt_long did not take, and why. */
+/* Reports why getopt_long did not accept an option. */
 static _Noreturn void
-refuse (const struct command *command, const struct option_entry *entries,
-        char *const argv[])
+report_bad_option (const struct command *command,
+                   const struct option_entry *entries, char *const argv[])
 {
   if (optopt == VALUE_HELP)
     usage_error (command, "--help takes no value");
   if (optopt >= FIRST_VALUE)
     usage_error (command, "--%s takes no value",
                  find_entry (entries, optopt)->name);
-  /* A letter may have others behind it. */
+  /* The letter may be followed by others in the same argument. */
   if (optopt != 0)
     usage_error (command, "unknown option -%c", optopt);
   usage_error (command, "unknown option %s", argv[optind - 1]);
@@ -164,18 +166,18 @@ int
 options_parse (const struct command *command, int argc, char *argv[],
                const struct option_entry *entries)
 {
-  struct tables t;
+  struct getopt_tables t;
   int value;
 
-  make_tables (&t, entries);
+  make_getopt_tables (&t, entries);
   while ((value = getopt_long (argc, argv, t.shorts, t.longs, NULL)) != -1) {
     if (value == 'h' || value == VALUE_HELP)
-      help (command, entries);
+      print_help (command, entries);
     if (value == ':')
       usage_error (command, "%s needs a value", argv[optind - 1]);
     if (value == '?')
-      refuse (command, entries, argv);
-    set_value (command, find_entry (entries, value));
+      report_bad_option (command, entries, argv);
+    store_value (command, find_entry (entries, value));
   }
   return optind;
 }

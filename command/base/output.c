@@ -17,13 +17,13 @@
 #include "output.h"
 
 static _Noreturn void
-no_memory (void)
+exit_no_memory (void)
 {
   fprintf (stderr, "nbdzram: out of memory\n");
   exit (EXIT_FAILED);
 }
 
-/* ---- where it goes ---- */
+/* ---- standard output ---- */
 
 static int output_errno;        /* of a flush that failed */
 
@@ -62,7 +62,7 @@ text_of_size (char text[TEXT_SIZE], uint64_t bytes)
   double n = (double) bytes;
   char *zero;
 
-  /* What would be printed as 1024 is one of the next. */
+  /* A number that would be printed as 1024.0 gets the next suffix. */
   for (; n >= 1023.95; n /= 1024)
     ++suffix;
   snprintf (text, TEXT_SIZE, "%.1f%c", n, *suffix);
@@ -95,19 +95,19 @@ print_json (json_t *value)
 
   json_decref (value);
   putchar ('\n');
-  /* What could not be written is said at the end of the program. */
+  /* Write errors are reported at the end of the program. */
   if (r == 0 || ferror (stdout))
     return EXIT_OK;
-  no_memory ();
+  exit_no_memory ();
 }
 
 /* ---- names ---- */
 
-/* The character at S: its bytes, and its columns, or -1 if a terminal must
- * not see it.
+/* Returns the bytes of the character at S, and in *COLUMNS its width, or -1
+ * if it must not be sent to a terminal.
  */
 static size_t
-look_at (const char *s, mbstate_t *state, int *columns)
+measure_character (const char *s, mbstate_t *state, int *columns)
 {
   wchar_t c;
   size_t bytes = mbrtowc (&c, s, strlen (s), state);
@@ -133,10 +133,10 @@ text_of_name (char text[NAME_SIZE], const char *name, unsigned columns)
     name = "-";
   while (*name != '\0') {
     int width;
-    size_t bytes = look_at (name, &state, &width);
+    size_t bytes = measure_character (name, &state, &width);
     unsigned taken = width >= 0 ? (unsigned) width : 4 * (unsigned) bytes;
 
-    /* Characters without a width take room, too. */
+    /* Characters without a width take bytes, too. */
     if (taken > columns || length + 4 * bytes >= NAME_SIZE)
       break;
     columns -= taken;
@@ -152,21 +152,21 @@ text_of_name (char text[NAME_SIZE], const char *name, unsigned columns)
 /* ---- tables ---- */
 
 static void
-show (struct output *o, unsigned column)
+add_column (struct output *o, unsigned column)
 {
   if (o->count == ARRAY_SIZE (o->shown))
-    no_memory ();
+    exit_no_memory ();
   o->shown[o->count++] = column;
 }
 
 static void
-show_named (struct output *o, const struct command *command, const char *name,
-            size_t length)
+add_named_column (struct output *o, const struct command *command,
+                  const char *name, size_t length)
 {
   for (unsigned i = 0; o->columns[i].name; ++i)
     if (strlen (o->columns[i].name) == length
         && ascii_same (o->columns[i].name, name, length)) {
-      show (o, i);
+      add_column (o, i);
       return;
     }
   usage_error (command, "unknown column %.*s", (int) length, name);
@@ -181,13 +181,13 @@ choose_columns (struct output *o, const struct command *command,
   if (!name) {
     for (unsigned i = 0; o->columns[i].name; ++i)
       if (options->all || !o->columns[i].hidden)
-        show (o, i);
+        add_column (o, i);
     return;
   }
   for (;;) {
     size_t length = strcspn (name, ",");
 
-    show_named (o, command, name, length);
+    add_named_column (o, command, name, length);
     if (name[length] == '\0')
       return;
     name += length + 1;
@@ -203,7 +203,7 @@ output_begin (struct output *o, const struct command *command,
   choose_columns (o, command, options);
   o->table = scols_new_table ();
   if (!o->table)
-    no_memory ();
+    exit_no_memory ();
   scols_table_enable_raw (o->table, options->raw);
   scols_table_enable_noheadings (o->table, options->noheadings);
   for (unsigned i = 0; i < o->count; ++i) {
@@ -211,7 +211,7 @@ output_begin (struct output *o, const struct command *command,
 
     if (!scols_table_new_column (o->table, c->name, 0,
                                  c->number ? SCOLS_FL_RIGHT : 0))
-      no_memory ();
+      exit_no_memory ();
   }
 }
 
@@ -225,12 +225,12 @@ output_line (struct output *o,
   char text[TEXT_SIZE];
 
   if (!line)
-    no_memory ();
+    exit_no_memory ();
   for (unsigned i = 0; i < o->count; ++i) {
     const char *data = cell (opaque, o->shown[i], text);
 
     if (scols_line_set_data (line, i, data) != 0)
-      no_memory ();
+      exit_no_memory ();
   }
 }
 
@@ -242,5 +242,5 @@ output_end (struct output *o)
   scols_unref_table (o->table);
   if (r == 0 || ferror (stdout))
     return EXIT_OK;
-  no_memory ();
+  exit_no_memory ();
 }

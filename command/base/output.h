@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Printing what servers say: numbers, JSON, and tables with the options
+/* Prints the replies of servers: numbers, JSON, and tables with the options
  * of zramctl(8).
  */
 
@@ -14,13 +14,13 @@
 
 #include "options.h"
 
-/* ---- where it goes ---- */
+/* ---- standard output ---- */
 
-/* Flush standard output. */
+/* Flushes standard output; output_close reports errors. */
 void output_flush (void);
 
-/* For atexit: if any output could not be written, which may be known only
- * when it is closed, say why, and end the program with EXIT_FAILED.
+/* For atexit: if any output could not be written, which may show only when it
+ * is closed, reports why and ends the program with EXIT_FAILED.
  */
 void output_close (void);
 
@@ -31,25 +31,25 @@ void output_close (void);
 /* "512", "4K", "1.2G": at most one digit after the point. */
 const char *text_of_size (char text[TEXT_SIZE], uint64_t bytes);
 
-/* A number at KEY of OBJECT; 0 where there is none. */
+/* The number at KEY of OBJECT; 0 if there is none. */
 uint64_t json_number (const json_t *object, const char *key);
 
-/* The text at KEY of OBJECT, which keeps it; "" where there is none. */
+/* The text at KEY of OBJECT, which owns it; "" if there is none. */
 const char *json_text (const json_t *object, const char *key);
 
-/* Print VALUE, which is taken over, as JSON in ASCII.  Returns the exit
+/* Prints VALUE, which is taken over, as JSON in ASCII.  Returns the exit
  * code.
  */
 int print_json (json_t *value);
 
 /* ---- names ---- */
 
-#define NAME_SIZE 1024          /* no column takes more than four bytes */
+#define NAME_SIZE 1024          /* four bytes a column at most */
 
-/* The name of an export, which any client may have chosen, as a terminal
- * may see it, in at most COLUMNS columns: bytes of characters that can't
- * be printed, and a backslash before an x, become \xNN, as in tables.
- * The empty name is "-".
+/* Makes the name of an export, which any client may have chosen, safe for a
+ * terminal, and cuts it at COLUMNS columns.  Bytes of characters that can't
+ * be printed, and a backslash before an x, become \xNN, as in tables.  The
+ * empty name is "-".
  */
 const char *text_of_name (char text[NAME_SIZE], const char *name,
                           unsigned columns);
@@ -63,9 +63,9 @@ struct table_options {
 
 #define OPTIONS_TABLE(t)                                                \
   { .name = "bytes", .letter = 'b', .flag = &(t)->bytes,                \
-    .help = "sizes in bytes, not for people" },                         \
+    .help = "sizes in bytes, without suffixes" },                         \
   { .name = "noheadings", .letter = 'n', .flag = &(t)->noheadings,      \
-    .help = "leave the line of headings out" },                         \
+    .help = "don't print the headings" },                         \
   { .name = "output", .letter = 'o', .argument = "COL,...",             \
     .string = &(t)->output, .help = "the columns, in this order" },     \
   { .name = "output-all", .flag = &(t)->all, .help = "all columns" },   \
@@ -74,28 +74,25 @@ struct table_options {
 struct output {
   struct libscols_table *table;
   const struct column *columns; /* ended by a NULL name */
-  unsigned shown[64];           /* which, by position */
+  unsigned shown[64];           /* indices in columns, by position */
   unsigned count;
 };
 
-/* Begin a table of COLUMNS, for COMMAND.  Options that make no sense end
- * the program.
- */
+/* Begins a table of COLUMNS, for COMMAND.  Invalid options end the program. */
 void output_begin (struct output *o, const struct command *command,
                    const struct column *columns,
                    const struct table_options *options);
 
-/* Add a line, its cells filled by CELL, which returns what column number
- * COLUMN (in the list of all) has to say of OPAQUE: TEXT, or a string of
- * its own.  It is copied, and may be anything: what can't be printed is
- * shown as \xNN.
+/* Adds a line.  CELL returns the text of COLUMN, an index in the list of all
+ * columns, for OPAQUE: in TEXT, or a string of its own.  It is copied, and
+ * characters that can't be printed are shown as \xNN.
  */
 void output_line (struct output *o,
                   const char *(*cell) (void *opaque, unsigned column,
                                        char text[TEXT_SIZE]),
                   void *opaque);
 
-/* Print it.  Returns the exit code. */
+/* Prints the table and frees it.  Returns the exit code. */
 int output_end (struct output *o);
 
 #endif /* NBDZRAM_COMMAND_BASE_OUTPUT_H */

@@ -11,7 +11,7 @@
 
 /* The kernel writes blanks in a path as \040. */
 static void
-decode (char *s)
+decode_octal_escapes (char *s)
 {
   char *to = s;
   unsigned byte;
@@ -38,11 +38,11 @@ swaps_read (struct swap_area list[SWAPS_MAX])
   while (count < SWAPS_MAX && fgets (line, sizeof line, f)) {
     struct swap_area *a = &list[count];
 
-    /* KiB; the heading has none. */
+    /* Sizes in KiB; the heading has no numbers. */
     if (sscanf (line, "%255s %*s %" SCNu64 " %" SCNu64 " %d", a->path,
                 &a->size, &a->used, &a->priority) != 4)
       continue;
-    decode (a->path);
+    decode_octal_escapes (a->path);
     a->size *= 1024;
     a->used *= 1024;
     count++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel swaps to: /proc/swaps. */
+/* The active swap areas, from /proc/swaps. */
 
 #ifndef NBDZRAM_COMMAND_BASE_PROC_SWAPS_H
 #define NBDZRAM_COMMAND_BASE_PROC_SWAPS_H
@@ -15,10 +15,10 @@ struct swap_area {
   int priority;
 };
 
-/* All active ones.  Returns how many, -1 with errno. */
+/* Reads all active swap areas.  Returns how many, or -1 with errno. */
 int swaps_read (struct swap_area list[SWAPS_MAX]);
 
-/* Is PATH one of them?  What is said of it goes to *AREA, which may be
+/* Returns whether PATH is an active swap area, and fills *AREA, which may be
  * NULL.
  */
 bool swap_find (const char *path, struct swap_area *area);

@@ -16,7 +16,7 @@
 #include "kernel-file.h"
 #include "process.h"
 
-/* Newer than some C libraries, and the same on all architectures. */
+/* Missing in some C libraries, and the same on all architectures. */
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
@@ -29,8 +29,8 @@
 
 #define START_FIELD 22
 
-/* Read /proc/PID/stat into TEXT.  Returns what follows the name, which
- * may hold anything: " S 1 ...", fields from the third on; or NULL.
+/* Reads /proc/PID/stat into TEXT.  Returns the fields after the name, which
+ * may contain anything: " S 1 ...", from the third field on; or NULL.
  */
 static const char *
 read_stat (pid_t pid, char *text, size_t size)
@@ -82,7 +82,7 @@ process_is_killed (pid_t pid)
 }
 
 static bool
-has_ended (int fd)
+has_pidfd_ended (int fd)
 {
   struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
@@ -106,9 +106,9 @@ process_open (struct process *p, pid_t pid, uint64_t start)
   fd = fd_keep (fd);
   if (fd == -1)
     return -1;
-  /* From here on the number can't come to mean another one unnoticed. */
+  /* With the pidfd open, a reused number is noticed from here on. */
   found = process_start_time (pid);
-  if (found == 0 || (start != 0 && (found != start || has_ended (fd)))) {
+  if (found == 0 || (start != 0 && (found != start || has_pidfd_ended (fd)))) {
     close (fd);
     errno = ESRCH;
     return -1;
@@ -119,7 +119,7 @@ process_open (struct process *p, pid_t pid, uint64_t start)
   return 0;
 }
 
-/* Who has ended meanwhile is no matter: SIGPIPE is ignored. */
+/* The child may have ended meanwhile; SIGPIPE is ignored. */
 void
 process_release (struct process *p)
 {
@@ -141,7 +141,7 @@ process_close (struct process *p)
 bool
 process_ended (const struct process *p, int *status)
 {
-  if (p->fd == -1 || !has_ended (p->fd))
+  if (p->fd == -1 || !has_pidfd_ended (p->fd))
     return false;
   if (waitpid (p->pid, status, WNOHANG) != p->pid)
     *status = -1;
@@ -178,7 +178,7 @@ fd_keep (int fd)
   int kept = fcntl (fd, F_DUPFD_CLOEXEC, KEPT_FD_MIN), err = errno;
 
   close (fd);
-  /* So says the kernel where the limit is KEPT_FD_MIN or below. */
+  /* The kernel returns EINVAL if the limit is KEPT_FD_MIN or below. */
   errno = kept == -1 && err == EINVAL ? EMFILE : err;
   return kept;
 }

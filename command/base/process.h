@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Processes that may be somebody else's children: told apart from a later
- * process of the same number by the time of their start, watched and
- * signalled by a pidfd.
+/* Processes that need not be our children.  The start time tells a process
+ * from a later one with the same number; a pidfd watches and signals it.
  *
  * Nothing here allocates.  Functions return -1 with errno set.
  */
@@ -13,8 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What a supervisor keeps lies beyond those that a child is given, so
- * that handing them down never runs over one that is still to be handed.
+/* Descriptors that a supervisor keeps are at least this, above those that a
+ * child gets, so that duplicating one for a child never replaces another that
+ * the child will get.
  */
 #define KEPT_FD_MIN 64
 
@@ -22,55 +22,54 @@ struct process {
   pid_t pid;                    /* 0: none */
   uint64_t start;               /* field 22 of /proc/PID/stat */
   int fd;                       /* a pidfd, or -1 */
-  int start_barrier;            /* our end of it (service/start-barrier.h), or -1 */
+  int start_barrier;            /* our end (service/start-barrier.h), or -1 */
 };
 
 #define NO_PROCESS ((struct process) { .fd = -1, .start_barrier = -1 })
 
-/* When PID was started, in clock ticks; 0 where there is none. */
+/* When PID was started, in clock ticks since boot; 0: no such process. */
 uint64_t process_start_time (pid_t pid);
 
-/* Hold on to PID: our child (START 0), which may have ended already, or
- * the process that began at START, if it lives.  ESRCH: it does not.
+/* Opens PID: our child (START 0), which may have ended already, or the
+ * process that began at START.  ESRCH: that process has ended.
  */
 int process_open (struct process *p, pid_t pid, uint64_t start);
 
-/* It is on record: a child that waits at its gate may go on. */
+/* Opens the start barrier: the child is on record, and may continue. */
 void process_release (struct process *p);
 
-/* Forget it. */
+/* Closes the descriptors. */
 void process_close (struct process *p);
 
-/* Has it ended?  Then a child is reaped, and *STATUS is what wait(2) says;
- * -1 where that is not ours to know.
+/* Returns whether it has ended.  If so, a child is reaped, and *STATUS is
+ * that of wait(2), or -1 if the process is not our child.
  */
 bool process_ended (const struct process *p, int *status);
 
 /* Has SIGSTOP taken effect? */
 bool process_stopped (const struct process *p);
 
-/* Has PID been killed, and waits in the kernel for something before it ends?
- */
+/* Was PID killed, but waits in the kernel before it can end? */
 bool process_is_killed (pid_t pid);
 
-/* Send SIGNAL, if it is still there. */
+/* Sends SIGNAL, unless it has ended. */
 void process_signal (const struct process *p, int signal);
 
-/* Kill it, and wait for its end, at most MS milliseconds.  Returns whether
- * it has ended.
+/* Kills it, and waits at most MS milliseconds for its end.  Returns whether it
+ * has ended.
  */
 bool process_kill (const struct process *p, int ms);
 
-/* A copy of its descriptor NUMBER, at KEPT_FD_MIN or beyond. */
+/* Returns a copy of its descriptor NUMBER, at least KEPT_FD_MIN. */
 int process_take_fd (const struct process *p, int number);
 
-/* The same file at KEPT_FD_MIN or beyond; FD is closed, also on failure. */
+/* Moves FD to KEPT_FD_MIN or above; FD is closed, also on failure. */
 int fd_keep (int fd);
 
-/* Close *FD, if it is one. */
+/* Closes *FD, unless it is -1, and sets it to -1. */
 void fd_close (int *fd);
 
-/* How a process ended, for people: "killed by signal 9". */
+/* Describes how a process ended: "killed by signal 9". */
 void status_text (char *text, size_t size, int status);
 
 #endif /* NBDZRAM_COMMAND_BASE_PROCESS_H */

@@ -40,8 +40,8 @@ read_once (const char *path)
   return NULL;
 }
 
-/* A watcher writes in place (command/attach/record.h), so that what was read in
- * the middle of that may be neither the old nor the new.
+/* A watcher writes in place (command/attach/record.h).  A read in the middle
+ * of that may get neither the old object nor the new one, so it is repeated.
  */
 json_t *
 run_read (const char *name, const char *suffix)

@@ -21,11 +21,11 @@ static const char *const places[] = {
   "/usr/sbin", "/sbin", "/usr/bin", "/bin", NULL,
 };
 
-/* Where PROGRAM is, if the PATH of this user does not lead to it. */
+/* Searches in places, too, since the PATH of a user may lack them. */
 static int
-start (pid_t *pid, char *const argv[],
-       const posix_spawn_file_actions_t *actions,
-       const posix_spawnattr_t *attributes)
+spawn_in_places (pid_t *pid, char *const argv[],
+                 const posix_spawn_file_actions_t *actions,
+                 const posix_spawnattr_t *attributes)
 {
   char path[256];
   int r = posix_spawnp (pid, argv[0], actions, attributes, argv, environ);
@@ -37,9 +37,9 @@ start (pid_t *pid, char *const argv[],
   return r;
 }
 
-/* Standard output goes to where nobody looks; errors to FD. */
+/* Standard output goes to /dev/null, errors to FD. */
 static int
-start_quietly (pid_t *pid, char *const argv[], int fd)
+spawn_quietly (pid_t *pid, char *const argv[], int fd)
 {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -56,13 +56,13 @@ start_quietly (pid_t *pid, char *const argv[], int fd)
   posix_spawnattr_init (&attributes);
   posix_spawnattr_setsigmask (&attributes, &none);
   posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGMASK);
-  r = start (pid, argv, &actions, &attributes);
+  r = spawn_in_places (pid, argv, &actions, &attributes);
   posix_spawn_file_actions_destroy (&actions);
   posix_spawnattr_destroy (&attributes);
   return r;
 }
 
-/* The last line of FD, as far as a terminal may see it. */
+/* The last line of FD, without characters that a terminal obeys. */
 static void
 last_line (int fd, char *line, size_t size)
 {
@@ -84,8 +84,8 @@ last_line (int fd, char *line, size_t size)
 }
 
 static int
-explain (const struct running_program *r, int status, char *error,
-         size_t size)
+explain_failure (const struct running_program *r, int status, char *error,
+                 size_t size)
 {
   char line[256];
 
@@ -109,9 +109,9 @@ program_start (struct running_program *r, char *const argv[], char *error,
 
   *r = (struct running_program) { .pid = 0 };
   snprintf (r->name, sizeof r->name, "%s", argv[0]);
-  /* Not a pipe: who goes on in the background may keep it open. */
+  /* Not a pipe: a background child of the program may keep it open. */
   r->fd = memfd_create ("errors", MFD_CLOEXEC);
-  err = r->fd == -1 ? errno : start_quietly (&r->pid, argv, r->fd);
+  err = r->fd == -1 ? errno : spawn_quietly (&r->pid, argv, r->fd);
   if (err == 0)
     return 0;
   snprintf (error, size, "%s: %s", argv[0], strerror (err));
@@ -123,9 +123,10 @@ program_start (struct running_program *r, char *const argv[], char *error,
 }
 
 static int
-finish (struct running_program *r, int status, char *error, size_t size)
+program_finish (struct running_program *r, int status, char *error,
+                size_t size)
 {
-  int result = status == 0 ? 0 : explain (r, status, error, size);
+  int result = status == 0 ? 0 : explain_failure (r, status, error, size);
 
   close (r->fd);
   r->pid = 0;
@@ -139,7 +140,7 @@ program_wait (struct running_program *r, char *error, size_t size)
 
   while (waitpid (r->pid, &status, 0) == -1 && errno == EINTR)
     continue;
-  return finish (r, status, error, size);
+  return program_finish (r, status, error, size);
 }
 
 bool
@@ -150,7 +151,7 @@ program_ended (struct running_program *r, int *result, char *error,
 
   if (waitpid (r->pid, &status, WNOHANG) != r->pid)
     return false;
-  *result = finish (r, status, error, size);
+  *result = program_finish (r, status, error, size);
   return true;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Running other programs for their effect. */
+/* Runs other programs. */
 
 #ifndef NBDZRAM_COMMAND_BASE_RUN_PROGRAM_H
 #define NBDZRAM_COMMAND_BASE_RUN_PROGRAM_H
@@ -8,30 +8,32 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* One that was started. */
+/* A program that was started. */
 struct running_program {
   char name[32];
   pid_t pid;                    /* 0: none */
-  int fd;                       /* what it says on standard error */
+  int fd;                       /* its standard error */
 };
 
-/* Start ARGV, ended by NULL, found in PATH or where administrators'
- * programs are.  0 with *R, which program_wait or program_ended ends; -1
- * with errno and a line in ERROR.
+/* Starts ARGV, ended by NULL, which is searched for in PATH and in the
+ * directories of administrators' programs.  0 with *R, which program_wait or
+ * program_ended frees; -1 with errno and a line in ERROR.
  */
 int program_start (struct running_program *r, char *const argv[],
                    char *error, size_t size);
 
-/* Wait for it.  0 when it exits with 0; else -1 with EIO, and in ERROR
- * why: the last line that it said, or how it ended.
+/* Waits for it.  0 if it exits with 0; else -1 with EIO and in ERROR the last
+ * line of its standard error, or how it ended.
  */
 int program_wait (struct running_program *r, char *error, size_t size);
 
-/* Has it ended?  Then *RESULT is what program_wait would have returned. */
+/* Returns whether it has ended.  If so, *RESULT is what program_wait would
+ * have returned.
+ */
 bool program_ended (struct running_program *r, int *result, char *error,
                     size_t size);
 
-/* Both: start it, and wait. */
+/* Starts it and waits. */
 int run_program (char *const argv[], char *error, size_t size);
 
 #endif /* NBDZRAM_COMMAND_BASE_RUN_PROGRAM_H */

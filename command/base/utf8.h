@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Can a text be in JSON? */
+/* Whether a text can be in JSON. */
 
 #ifndef NBDZRAM_COMMAND_BASE_UTF8_H
 #define NBDZRAM_COMMAND_BASE_UTF8_H
