@@ -140,7 +140,7 @@ check_dead_member (struct member *h, int64_t now)
 
 enum member_event
 member_check (struct member *h, bool dead, int64_t now, char *text,
-             unsigned size)
+              unsigned size)
 {
   if (!dead)
     h->dead_since = -1;

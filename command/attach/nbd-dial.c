@@ -99,7 +99,7 @@ resolve_unix (struct nbd_address *a, const char *uri, const char *rest,
 
 static int
 resolve_host (struct nbd_address *a, const char *host, const char *port,
-         char *error, size_t size)
+              char *error, size_t size)
 {
   const struct addrinfo hints = {
     .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,

@@ -122,7 +122,7 @@ prepare_new_queue (struct watching *w)
  */
 static int
 connect_index (struct watching *w, int index, const struct nbd_dialed *list,
-             unsigned count)
+               unsigned count)
 {
   const struct attachment before = w->a;
   int fds[WATCHER_CONNECTIONS] = { -1 }, err;
@@ -156,7 +156,7 @@ connect_index (struct watching *w, int index, const struct nbd_dialed *list,
 
 static int
 connect_free (struct watching *w, const struct nbd_dialed *list,
-             unsigned count)
+              unsigned count)
 {
   for (int index = -1; ; ) {
     index = nbd_device_free (index + 1);
@@ -169,7 +169,7 @@ connect_free (struct watching *w, const struct nbd_dialed *list,
 
 static int
 connect_device (struct watching *w, int index, const struct nbd_dialed *list,
-             unsigned count)
+                unsigned count)
 {
   if ((index == -1 ? connect_free (w, list, count)
        : connect_index (w, index, list, count)) == -1)
