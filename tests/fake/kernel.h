@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between a watcher whose netlink is played and the process that plays the
- * kernel: one message each way, sockets as SCM_RIGHTS.
+/* The protocol between a watcher with a fake netlink and the fake kernel: one
+ * message each way, sockets as SCM_RIGHTS.
  */
 
 #ifndef NBDZRAM_TESTS_FAKE_KERNEL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The netlink of a watcher under test: it leads to nbd-kernel, at the
- * socket $FAKE_KERNEL.
+/* A fake netlink for the watcher: its requests go to nbd-kernel, at the socket
+ * $FAKE_KERNEL.
  */
 
 #include <config.h>
@@ -24,10 +24,10 @@ nbd_open (struct nbd_netlink *nl)
 
   *nl = (struct nbd_netlink) { .index = -1 };
   nl->family = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  strncpy (a.sun_path, getenv ("PLAYED_KERNEL"), sizeof a.sun_path - 1);
+  strncpy (a.sun_path, getenv ("FAKE_KERNEL"), sizeof a.sun_path - 1);
   if (connect (nl->family, (struct sockaddr *) &a, sizeof a) == 0)
     return 0;
-  snprintf (nl->error, sizeof nl->error, "no kernel is played");
+  snprintf (nl->error, sizeof nl->error, "$FAKE_KERNEL does not answer");
   return -1;
 }
 
@@ -38,8 +38,8 @@ nbd_close_netlink (struct nbd_netlink *nl)
 }
 
 static int
-call (struct nbd_netlink *nl, const struct fake_request *r, const int *fds,
-      unsigned count)
+send_request (struct nbd_netlink *nl, const struct fake_request *r,
+              const int *fds, unsigned count)
 {
   struct iovec iov = { .iov_base = (void *) r, .iov_len = sizeof *r };
   union {
@@ -82,7 +82,7 @@ nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
 
   snprintf (r.identifier, sizeof r.identifier, "%s", setup->identifier);
   *index = 0;
-  return call (nl, &r, fds, count);
+  return send_request (nl, &r, fds, count);
 }
 
 int
@@ -93,7 +93,7 @@ nbd_reconfigure (struct nbd_netlink *nl, int index, const char *identifier,
 
   (void) index;
   snprintf (r.identifier, sizeof r.identifier, "%s", identifier);
-  return call (nl, &r, &fd, 1);
+  return send_request (nl, &r, &fd, 1);
 }
 
 int
@@ -102,7 +102,7 @@ nbd_disconnect (struct nbd_netlink *nl, int index)
   const struct fake_request r = { .command = FAKE_DISCONNECT };
 
   (void) index;
-  return call (nl, &r, NULL, 0);
+  return send_request (nl, &r, NULL, 0);
 }
 
 int
@@ -111,7 +111,7 @@ nbd_status (struct nbd_netlink *nl, int index, bool *connected)
   const struct fake_request r = { .command = FAKE_STATUS };
 
   (void) index;
-  if (call (nl, &r, NULL, 0) == -1)
+  if (send_request (nl, &r, NULL, 0) == -1)
     return -1;
   *connected = nl->connected;
   return 0;

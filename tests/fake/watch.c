@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram watch as it is, but for its netlink: see netlink.c. */
+/* nbdzram watch with a fake netlink (netlink.c); the rest is real. */
 
 #include <config.h>
 

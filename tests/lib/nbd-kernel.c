@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's nbd, played: it takes sockets from a watcher, keeps one
- * request in flight on each, gives those up that take longer than the
- * timeout, sends again what a dead socket had, and takes new sockets in
- * place of dead ones only.
+/* A fake of the kernel's nbd.  It accepts sockets from a watcher, keeps one
+ * request in flight on each, kills the sockets of requests that take longer
+ * than the timeout, sends the requests of dead sockets again, and accepts new
+ * sockets only in place of dead ones.
  *
- * Requests are random writes and reads of pages, of which each read is
- * compared.  It ends when the device is disconnected, and says how many
- * there were.
+ * Requests write and read random pages, and each read is compared.  It ends
+ * when the device is disconnected, and prints the numbers of requests and
+ * sockets.
  *
  *   nbd-kernel -s SEED SOCKET ROOT
  *
- * ROOT gets the files of /sys that tell of /dev/nbd0.
+ * ROOT gets the files of /sys that describe /dev/nbd0.
  */
 
 #include <config.h>
@@ -55,13 +55,13 @@ struct slot {
 
 static struct slot slots[FAKE_FDS];
 static unsigned slot_count;
-/* Requests of dead sockets, whose timers run on; those whose have run out
- * are to be sent again.
+/* Requests of dead sockets, whose timers still run; and those whose timers
+ * have expired, which must be sent again.
  */
 static struct op waiting[2 * FAKE_FDS], again[2 * FAKE_FDS];
 static unsigned waiting_count, again_count;
 static uint32_t *versions;      /* acknowledged; 0: zeroes */
-static bool *busy;              /* a request for the page is somewhere */
+static bool *busy;              /* a request for the page is pending */
 static uint64_t pages, seed, done, resent, taken, refused, handles;
 static int64_t timeout_ms;
 static const char *root;
@@ -131,7 +131,7 @@ kill_slot (struct slot *s)
 }
 
 static void
-choose (struct op *op)
+choose_request (struct op *op)
 {
   do
     op->page = below (&seed, pages);
@@ -166,7 +166,7 @@ send_op (struct slot *s, const struct op *op)
 }
 
 static bool
-get (struct slot *s, void *buf, size_t length)
+receive (struct slot *s, void *buf, size_t length)
 {
   return recv (s->fd, buf, length, MSG_WAITALL) == (ssize_t) length;
 }
@@ -180,7 +180,7 @@ take_reply (struct slot *s)
   } reply;
   uint8_t data[PAGE], wanted[PAGE];
 
-  if (!get (s, &reply, sizeof reply)) {
+  if (!receive (s, &reply, sizeof reply)) {
     kill_slot (s);
     return;
   }
@@ -188,7 +188,7 @@ take_reply (struct slot *s)
     fail ("an unexpected reply");
   if (reply.error != 0)
     fail ("error %u for page %" PRIu64, be32toh (reply.error), s->op.page);
-  if (!s->op.write && !get (s, data, PAGE)) {
+  if (!s->op.write && !receive (s, data, PAGE)) {
     kill_slot (s);
     return;
   }
@@ -211,7 +211,7 @@ is_late (const struct op *op)
 }
 
 static void
-look_at_timers (void)
+check_timers (void)
 {
   for (unsigned i = 0; i < slot_count; ++i)
     if (slots[i].op.active && is_late (&slots[i].op))
@@ -226,7 +226,7 @@ look_at_timers (void)
       ++i;
 }
 
-/* New ones only while there is room for all to be given up. */
+/* New requests only while all pending ones could wait. */
 static void
 submit (struct slot *s)
 {
@@ -237,7 +237,7 @@ submit (struct slot *s)
   if (again_count > 0)
     op = again[--again_count];
   else if (waiting_count < FAKE_FDS)
-    choose (&op);
+    choose_request (&op);
   else
     return;
   send_op (s, &op);
@@ -251,8 +251,8 @@ set_timeout (int fd)
   const struct timeval t = { .tv_sec = timeout_ms / 1000 };
 
   setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
-  /* Not as in the kernel, where a reader of its own waits for each socket:
-   * a server may be stopped in the middle of a reply.
+  /* The real kernel has a reader for each socket instead: a server may be
+   * stopped in the middle of a reply.
    */
   setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 }
@@ -303,7 +303,8 @@ take_socket (const struct fake_request *r, int fd)
 }
 
 static void
-answer (int client, const struct fake_request *r, int *fds, unsigned count)
+answer_request (int client, const struct fake_request *r, int *fds,
+                unsigned count)
 {
   struct fake_reply reply = { .connected = slot_count > 0 };
 
@@ -331,9 +332,9 @@ answer (int client, const struct fake_request *r, int *fds, unsigned count)
   }
 }
 
-/* False when it has gone. */
+/* False: the watcher has closed the connection. */
 static bool
-serve (int client)
+serve_watcher (int client)
 {
   struct fake_request r;
   struct iovec iov = { .iov_base = &r, .iov_len = sizeof r };
@@ -355,11 +356,11 @@ serve (int client)
     count = (unsigned) ((c->cmsg_len - CMSG_LEN (0)) / sizeof (int));
     memcpy (fds, CMSG_DATA (c), count * sizeof (int));
   }
-  answer (client, &r, fds, count);
+  answer_request (client, &r, fds, count);
   return true;
 }
 
-/* ---- all of it ---- */
+/* ---- the main loop ---- */
 
 static int
 listen_at (const char *path)
@@ -375,7 +376,7 @@ listen_at (const char *path)
 }
 
 static void
-run (int listener)
+run_kernel (int listener)
 {
   int clients[CLIENTS] = { -1, -1, -1, -1 };
   unsigned n = 0;
@@ -386,7 +387,7 @@ run (int listener)
     p[0] = (struct pollfd) { .fd = listener, .events = POLLIN };
     for (unsigned i = 0; i < CLIENTS; ++i)
       p[1 + i] = (struct pollfd) { .fd = clients[i], .events = POLLIN };
-    look_at_timers ();
+    check_timers ();
     for (unsigned i = 0; i < slot_count; ++i) {
       submit (&slots[i]);
       p[1 + CLIENTS + i] = (struct pollfd) {
@@ -398,7 +399,7 @@ run (int listener)
       if (p[1 + CLIENTS + i].fd != -1 && p[1 + CLIENTS + i].revents)
         take_reply (&slots[i]);
     for (unsigned i = 0; i < CLIENTS; ++i)
-      if (p[1 + i].revents && !serve (clients[i])) {
+      if (p[1 + i].revents && !serve_watcher (clients[i])) {
         close (clients[i]);
         clients[i] = -1;
       }
@@ -419,5 +420,5 @@ main (int argc, char *argv[])
     return 2;
   seed = strtoull (argv[2], NULL, 0);
   root = argv[4];
-  run (listen_at (argv[3]));
+  run_kernel (listen_at (argv[3]));
 }

@@ -1,22 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdzram watch, as it is, between a kernel that is played and servers that
-# are killed, or stand still, while requests go on; and it is killed itself.
-# No page may be wrong, no request may fail, and a server that stood still
-# must never go on.
+# The real nbdzram watch between a fake kernel and servers that are killed or
+# stopped under load; and it is killed itself.  No page may be wrong, no
+# request may fail, and a server that was stopped must never continue.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
-[ "$(id -u)" = 0 ] || skip "who kills servers is root"
+[ "$(id -u)" = 0 ] || skip "this needs root"
 new_pool
 echo "SEED=$seed"
 RANDOM=$((seed % 32768))
 rounds=${quick:+4}
 rounds=${rounds:-12}
-# A server that is only slow must not be given up.
+# A server that is only slow must not be killed.
 timeout=${quick:+6}
 timeout=${timeout:-3}
 
-export NBDZRAM_ROOT=$tmp/root PLAYED_KERNEL=$tmp/kernel
+export NBDZRAM_ROOT=$tmp/root FAKE_KERNEL=$tmp/kernel
 queue=$NBDZRAM_ROOT/sys/block/nbd0/queue
 mkdir -p "$queue"
 echo '[mq-deadline] kyber none' >"$queue/scheduler"
@@ -43,7 +42,7 @@ field ()
         "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
 }
 
-# All the kernel's sockets are of this server.
+# All sockets of the kernel belong to this server.
 all_connected ()
 {
     local n
@@ -53,7 +52,7 @@ all_connected ()
     [ "${n:-0}" -ge 3 ]
 }
 
-# ... and none is only dialed, not yet taken.
+# ... and all have been taken.
 all_taken ()
 {
     grep 'connected again' "$tmp/watch.log" | tail -n 1 | grep -q '3 of 3'
@@ -62,7 +61,8 @@ all_taken ()
 is_dead () { has_ended "$server"; }
 
 # A watcher that was killed before the kernel took its last socket leaves a
-# dead one; its successor can't know of which server, and ends the last.
+# dead one.  Its successor can't know to which server that belonged, and kills
+# the last one.
 comes_back ()
 {
     if is_dead; then
@@ -87,12 +87,12 @@ start_watcher
 eventually all_connected || fail "not attached: $(cat "$tmp/watch.log")"
 grep -q '"device":"/dev/nbd0"' "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
 
-# Its queue is for memory, and not for a disk.
+# Its queue has the settings for memory.
 queue_is () { [ "$(cat "$queue/scheduler") $(cat "$queue/wbt_lat_usec")" = "$1" ]; }
 queue_is 'none 0' || fail "$(cat "$queue"/*)"
 echo "${timeout}000" >"$queue/io_timeout" # as the kernel does
 
-# No second one.
+# A second watcher is refused.
 ! "$bin/../fake/watch" swap0 --uri "$(uri swap)" 2>"$tmp/second" ||
     fail "two watchers"
 grep -q 'another watcher of this name is running' "$tmp/second" || fail "$(cat "$tmp/second")"
@@ -111,7 +111,7 @@ for ((round = 0; round < rounds; round++)); do
     if [ $what -ge 3 ]; then
         kill -9 "$watcher"
         wait "$watcher" 2>/dev/null || :
-        # While nobody watches, or afterwards.
+        # While there is no watcher, or afterwards.
         late=$((RANDOM % 2))
         [ ! "$harm" ] || [ $late = 1 ] || kill "-$harm" "$server"
         sleep "$((RANDOM % 2)).$((RANDOM % 9))"
@@ -120,10 +120,10 @@ for ((round = 0; round < rounds; round++)); do
     else
         kill "-$harm" "$server"
     fi
-    # One that stands still is given up by the kernel, and then ended by
-    # the watcher.
+    # A stopped server is timed out by the kernel, and then killed by the
+    # watcher.
     if [ "$harm" ]; then
-        eventually is_dead || fail "a server that stands still is not ended"
+        eventually is_dead || fail "a stopped server is not killed"
         wait "$server" 2>/dev/null || :
         start_server
     fi
@@ -134,8 +134,8 @@ for ((round = 0; round < rounds; round++)); do
     still_there
 done
 
-# Each of the sockets is known again, and a new watcher has nothing to do.
-# Where readers can't be seen, each takes a second.
+# Each socket is known again, and a new watcher has nothing to do.  Where
+# readers can't be seen, each socket takes a second.
 is_steady ()
 {
     local reconnects
@@ -146,7 +146,7 @@ is_steady ()
 }
 eventually is_steady || fail "it goes on reconnecting"
 
-# Another disk in its place is not connected.
+# Another disk in place of it is not connected.
 kill -9 "$server"
 wait "$server" 2>/dev/null || :
 start_nbdkit swap memory 16M
@@ -163,8 +163,8 @@ start_server
 eventually all_connected
 still_there
 
-# The directory is removed: the file is made anew.  While it can't be used, a
-# watcher that is killed is followed by another one, and by no second one.
+# The directory is removed: the file is created again.  While the directory
+# can't be used, a killed watcher can have one successor, and no second one.
 attach=$XDG_RUNTIME_DIR/nbdzram/swap0.attach
 is_attached () { grep -qs '"device":"/dev/nbd0"' "$attach"; }
 rm -r "$XDG_RUNTIME_DIR/nbdzram"
@@ -189,12 +189,12 @@ eventually comes_back || fail "not connected again: $(
 eventually is_attached || fail "$(tail -n 3 "$tmp/watch.log")"
 still_there
 
-# Somebody swaps to it, and then not.
+# The device is in use as swap, and later not.
 mkdir -p "$NBDZRAM_ROOT/proc"
 echo '/dev/nbd0 partition 8192 100 5' >"$NBDZRAM_ROOT/proc/swaps"
 
-# A successor that can't read whose device it is attaches no other one, and
-# forgets nothing.
+# A successor that can't read the owner of the device attaches no other one,
+# and keeps the record.
 kill -9 "$watcher"
 wait "$watcher" 2>/dev/null || :
 mv "$NBDZRAM_ROOT/sys/block/nbd0" "$tmp/unread"
@@ -212,39 +212,39 @@ eventually goes_on || fail "$(tail -n 3 "$tmp/watch.log")"
 kill "$watcher"
 eventually grep -q 'is in use as swap: run nbdzram swapoff swap0' \
     "$tmp/watch.log" || fail "$(tail -n 3 "$tmp/watch.log")"
-kill -0 "$watcher" || fail 'it left a swap alone'
+kill -0 "$watcher" || fail 'it ended while the device is in use as swap'
 rm "$NBDZRAM_ROOT/proc/swaps"
 kill "$watcher"
 wait "$watcher" || fail "it ends with $?"
 wait "$kernel" || fail "$(cat "$tmp/kernel.log")"
 cat "$tmp/kernel.log"
 [ ! -e "$XDG_RUNTIME_DIR/nbdzram/swap0.attach" ] || fail 'its file is left'
-# What was there before went with the file, and so the next user of the device
-# gets at least the kernel's own timeout.
+# The former values were lost with the file, so the device gets the kernel's
+# default timeout.
 [ "$(cat "$queue/io_timeout")" = 30000 ] || fail "$(cat "$queue"/*)"
 stop_nbdkit "$server"
 
 # ---- blocks ----
 
-play_kernel ()
+start_fake_kernel ()
 {
-    rm -f "$PLAYED_KERNEL" "$tmp/blocks.log"
-    "$bin/nbd-kernel" -s "$seed" "$PLAYED_KERNEL" "$NBDZRAM_ROOT" \
+    rm -f "$FAKE_KERNEL" "$tmp/blocks.log"
+    "$bin/nbd-kernel" -s "$seed" "$FAKE_KERNEL" "$NBDZRAM_ROOT" \
         >"$tmp/kernel.log" &
     kernel=$!
     servers+=("$kernel")
-    eventually [ -S "$PLAYED_KERNEL" ]
+    eventually [ -S "$FAKE_KERNEL" ]
 }
 
-# attaches BLOCK SIZE OPTION -- ARGS...: of a server with ARGS, a watcher with
-# OPTION makes a device of SIZE bytes in blocks of BLOCK bytes.
+# attaches BLOCK SIZE OPTION -- ARGS...: for a server with ARGS, a watcher with
+# OPTION connects a device of SIZE bytes with blocks of BLOCK bytes.
 attaches ()
 {
     local block=$1 size=$2 option=$3
     shift 4
 
     start_nbdkit b "$@"
-    play_kernel
+    start_fake_kernel
     "$bin/../fake/watch" swap0 --uri "$(uri b)" $option 2>"$tmp/blocks.log" &
     watcher=$!
     servers+=("$watcher")
@@ -266,7 +266,7 @@ if (requires_filter blocksize-policy); then
         --filter=blocksize-policy zram $odd blocksize-minimum=4096
     start_nbdkit b --filter=blocksize-policy zram 1M \
         blocksize-minimum=64K blocksize-preferred=64K
-    play_kernel
+    start_fake_kernel
     ! "$bin/../fake/watch" swap0 --uri "$(uri b)" 2>"$tmp/blocks.log" ||
         fail "blocks of 64K"
     grep -q 'only blocks that are larger than a page' "$tmp/blocks.log" ||

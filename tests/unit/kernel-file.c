@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Files of the kernel, from a directory of our own. */
+/* Reads and writes kernel files in a directory of this test. */
 
 #include <config.h>
 
@@ -16,7 +16,7 @@
 #include "tests/lib/kernel.h"
 
 static void
-put (const char *text)
+put_file (const char *text)
 {
   kernel_put ("/file", text);
 }
@@ -30,13 +30,13 @@ reads (void **state)
   kernel_put_none ("/file");
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), -1);
   assert_int_equal (errno, ENOENT);
-  put ("");
+  put_file ("");
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), 0);
   assert_string_equal (buf, "");
-  put ("60\n");
+  put_file ("60\n");
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), 2);
   assert_string_equal (buf, "60");
-  put ("longer than that\n");
+  put_file ("longer than that\n");
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), 7);
   assert_string_equal (buf, "longer ");
 }
@@ -49,11 +49,11 @@ numbers (void **state)
   uint64_t n;
 
   (void) state;
-  put ("18446744073709551615\n");
+  put_file ("18446744073709551615\n");
   assert_int_equal (kernel_file_number ("/file", &n), 0);
   assert_int_equal (n, UINT64_MAX);
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i) {
-    put (bad[i]);
+    put_file (bad[i]);
     assert_int_equal (kernel_file_number ("/file", &n), -1);
     assert_int_equal (errno, EINVAL);
   }
@@ -65,7 +65,7 @@ fields (void **state)
   uint64_t n;
 
   (void) state;
-  put ("MemTotalX: 1 kB\nMemTotal:    253 kB\nCapEff:\t00000000a80425fb\n"
+  put_file ("MemTotalX: 1 kB\nMemTotal:    253 kB\nCapEff:\t00000000a80425fb\n"
        "Empty:\n");
   assert_int_equal (kernel_file_field ("/file", "MemTotal", 10, &n), 0);
   assert_int_equal (n, 253);
@@ -84,10 +84,10 @@ writes (void **state)
 
   (void) state;
   kernel_put_none ("/file");
-  /* One that the kernel does not have is not made. */
+  /* A file that the kernel does not have is not created. */
   assert_int_equal (kernel_file_write ("/file", "0"), -1);
   assert_int_equal (errno, ENOENT);
-  put ("");
+  put_file ("");
   assert_int_equal (kernel_file_write ("/file", "100"), 0);
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), 3);
   assert_string_equal (buf, "100");

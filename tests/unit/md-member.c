@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When a half of a mirror is given up and given back, with an array that
- * is files of a directory of our own, and a mdadm that is played.
+/* When a member of a mirror is given up, and how it returns.  The array is
+ * made of files in a directory of this test, and mdadm is fake.
  */
 
 #include <config.h>
@@ -18,9 +18,9 @@
 #include "command/base/kernel-file.h"
 #include "tests/lib/kernel.h"
 
-/* ---- what is played ---- */
+/* ---- fakes ---- */
 
-static unsigned begun;          /* times that mdadm was started */
+static unsigned begun;          /* how often mdadm was started */
 static int start_result, end_result;
 static bool ended;
 
@@ -53,9 +53,9 @@ program_ended (struct running_program *r, int *result, char *error,
   return true;
 }
 
-/* A shell command, in the directory. */
+/* Runs a shell command in the directory. */
 static void __attribute__ ((format (printf, 1, 2)))
-sh (const char *format, ...)
+run_shell (const char *format, ...)
 {
   char command[512];
   va_list ap;
@@ -70,32 +70,35 @@ sh (const char *format, ...)
 static void
 put_state (int index, const char *state)
 {
-  sh ("mkdir -p sys/block/md7/md/dev-nbd%d sys/block/nbd%d/holders/md7"
-      " sys/block/md7/slaves/nbd%d", index, index, index);
-  sh ("echo %s >sys/block/md7/md/dev-nbd%d/state", state, index);
+  run_shell ("mkdir -p sys/block/md7/md/dev-nbd%d sys/block/nbd%d/holders/md7"
+             " sys/block/md7/slaves/nbd%d", index, index, index);
+  run_shell ("echo %s >sys/block/md7/md/dev-nbd%d/state", state, index);
 }
 
 static void
-leave (int index)
+remove_member (int index)
 {
-  /* Who has the file open finds nothing in it any more. */
-  sh (": >sys/block/md7/md/dev-nbd%d/state; rm -r sys/block/md7/md/dev-nbd%d"
-      " sys/block/nbd%d/holders/md7 sys/block/md7/slaves/nbd%d", index,
-      index, index, index);
+  /* A reader that has the file open finds it empty. */
+  run_shell (": >sys/block/md7/md/dev-nbd%d/state;"
+             " rm -r sys/block/md7/md/dev-nbd%d"
+             " sys/block/nbd%d/holders/md7 sys/block/md7/slaves/nbd%d",
+             index, index, index, index);
 }
 
-/* How many workers of the kernel read for a device. */
+/* Sets how many workers of the kernel read for a device. */
 static void
 put_readers (int index, unsigned count)
 {
-  sh ("rm -rf proc/%d?; mkdir -p proc/%d9 && echo nbd%d-recv >proc/%d9/comm",
-      index + 1, index + 1, index, index + 1);
+  run_shell ("rm -rf proc/%d?; mkdir -p proc/%d9 &&"
+             " echo nbd%d-recv >proc/%d9/comm",
+             index + 1, index + 1, index, index + 1);
   for (unsigned i = 0; i < count; ++i)
-    sh ("mkdir proc/%d%u && echo kworker/u4:1+nbd%d-recv >proc/%d%u/comm",
-        index + 1, i, index, index + 1, i);
+    run_shell ("mkdir proc/%d%u &&"
+               " echo kworker/u4:1+nbd%d-recv >proc/%d%u/comm",
+               index + 1, i, index, index + 1, i);
 }
 
-/* A file of the kernel is not made shorter by who writes to it. */
+/* A write does not truncate a file of the kernel. */
 static void
 assert_state (int index, const char *state)
 {
@@ -106,13 +109,13 @@ assert_state (int index, const char *state)
   assert_memory_equal (text, state, strlen (state));
 }
 
-/* A mirror that works, of which we are the first half. */
+/* Sets up a mirror in sync; we are its first member. */
 static int
 mirror (void **state)
 {
   (void) state;
-  sh ("rm -rf sys proc; mkdir -p sys/block/nbd0/holders"
-      " sys/block/md7/md proc; echo raid1 >sys/block/md7/md/level");
+  run_shell ("rm -rf sys proc; mkdir -p sys/block/nbd0/holders"
+             " sys/block/md7/md proc; echo raid1 >sys/block/md7/md/level");
   put_state (0, "in_sync,failfast");
   put_state (1, "in_sync,failfast");
   put_readers (0, 2);
@@ -140,7 +143,7 @@ arrays (void **state)
   assert_int_equal (md_list_members ("md8", members), 0);
   assert_true (md_is_mirror ("md7"));
   assert_false (md_is_mirror ("md8"));
-  sh ("echo raid10 >sys/block/md7/md/level");
+  run_shell ("echo raid10 >sys/block/md7/md/level");
   assert_false (md_is_mirror ("md7"));
   md_read_level ("md7", level, sizeof level);
   assert_string_equal (level, "raid10");
@@ -167,8 +170,8 @@ states (void **state)
   assert_true (md_has_other_in_sync ("md7", 1));
   put_readers (0, 0);
   assert_false (md_has_other_in_sync ("md7", 1));
-  /* Where readers are not shown, nobody is known to be alive. */
-  sh ("rm -r proc/19");
+  /* If readers are not shown, no server is known to be alive. */
+  run_shell ("rm -r proc/19");
   assert_false (md_has_other_in_sync ("md7", 1));
 }
 
@@ -194,7 +197,7 @@ given_up_in_time (void **state)
   assert_string_equal (array, "md7");
   assert_int_equal (look (&h, false, 500), MEMBER_UNCHANGED);
 
-  /* A server that is back soon. */
+  /* A server that is back soon is not given up. */
   assert_int_equal (look (&h, true, 1000), MEMBER_UNCHANGED);
   assert_int_equal (look (&h, true, 2900), MEMBER_UNCHANGED);
   assert_int_equal (look (&h, false, 3100), MEMBER_UNCHANGED);
@@ -203,7 +206,7 @@ given_up_in_time (void **state)
   assert_int_equal (look (&h, true, 7000), MEMBER_GIVE_UP);
 }
 
-/* As long as the other one is dead, too, or has not all pages. */
+/* The other member is dead, too, or not in sync. */
 static void
 last_one_stays (void **state)
 {
@@ -221,17 +224,17 @@ last_one_stays (void **state)
   assert_int_equal (look (&h, true, 102000), MEMBER_UNCHANGED);
   put_state (1, "faulty");
   assert_int_equal (look (&h, true, 103000), MEMBER_UNCHANGED);
-  leave (1);
+  remove_member (1);
   assert_int_equal (look (&h, true, 104000), MEMBER_UNCHANGED);
 
-  /* But nobody waits for who is not of the array. */
+  /* A device that is no working member is not needed. */
   put_state (0, "faulty");
   assert_int_equal (look (&h, true, 105000), MEMBER_GIVE_UP);
-  leave (0);
+  remove_member (0);
   assert_int_equal (look (&h, true, 106000), MEMBER_GIVE_UP);
 }
 
-/* Without an array, and with one of another kind. */
+/* No array, or one that is no mirror. */
 static void
 no_mirror (void **state)
 {
@@ -239,13 +242,13 @@ no_mirror (void **state)
   struct member h;
 
   (void) state;
-  sh ("echo raid0 >sys/block/md7/md/level");
+  run_shell ("echo raid0 >sys/block/md7/md/level");
   member_init (&h, 0, array);
   assert_int_equal (look (&h, true, 0), MEMBER_UNCHANGED);
   assert_int_equal (look (&h, true, 2000), MEMBER_ARRAY_CHANGED);
   assert_string_equal (array, "");
   assert_int_equal (look (&h, true, 100000), MEMBER_UNCHANGED);
-  leave (0);
+  remove_member (0);
   assert_int_equal (look (&h, false, 101000), MEMBER_UNCHANGED);
   assert_int_equal (begun, 0);
 }
@@ -265,11 +268,11 @@ leaving (void **state)
   put_state (0, "faulty,failfast");
   assert_false (member_try_leave (&h));
   assert_state (0, "remove");
-  leave (0);
+  remove_member (0);
   assert_true (member_try_leave (&h));
 }
 
-/* The kernel must not be told that the last one is dead. */
+/* The last member must not be marked as faulty. */
 static void
 last_one_is_never_failed (void **state)
 {
@@ -283,7 +286,7 @@ last_one_is_never_failed (void **state)
   assert_state (0, "in_sync,failfast");
 }
 
-/* ---- coming back ---- */
+/* ---- returning ---- */
 
 static void
 given_back (void **state)
@@ -292,13 +295,13 @@ given_back (void **state)
   struct member h;
 
   (void) state;
-  leave (0);
+  remove_member (0);
   member_init (&h, 0, array);
   assert_int_equal (look (&h, false, 0), MEMBER_ADDING);
   assert_int_equal (look (&h, false, 500), MEMBER_UNCHANGED);
   assert_int_equal (begun, 1);
 
-  /* Refused: again, but not at once. */
+  /* Refused: it is added again, but not at once. */
   ended = true;
   end_result = -1;
   assert_int_equal (member_check (&h, false, 1000, text, sizeof text),
@@ -312,14 +315,14 @@ given_back (void **state)
   put_state (0, "spare");
   assert_int_equal (look (&h, false, 20000), MEMBER_UNCHANGED);
 
-  leave (0);
+  remove_member (0);
   start_result = -1;
   assert_int_equal (look (&h, false, 30000), MEMBER_NOT_ADDED);
   assert_int_equal (look (&h, false, 30500), MEMBER_UNCHANGED);
 }
 
-/* Its server dies while mdadm waits for it: what mdadm waits for fails
- * once the device is given up, and the array is left after that.
+/* The server dies while mdadm waits for it.  Once the device is given up,
+ * mdadm fails, and then the member leaves the array.
  */
 static void
 dies_while_added (void **state)
@@ -328,7 +331,7 @@ dies_while_added (void **state)
   struct member h;
 
   (void) state;
-  leave (0);
+  remove_member (0);
   member_init (&h, 0, array);
   assert_int_equal (look (&h, false, 0), MEMBER_ADDING);
   assert_int_equal (look (&h, true, 500), MEMBER_UNCHANGED);
@@ -339,7 +342,7 @@ dies_while_added (void **state)
   assert_true (member_try_leave (&h));
 }
 
-/* md gave it up, though its server lives. */
+/* md has failed the member, though its server lives. */
 static void
 refused_a_request (void **state)
 {
@@ -354,7 +357,7 @@ refused_a_request (void **state)
   assert_state (0, "faulty");
   assert_int_equal (look (&h, false, 60000), MEMBER_UNCHANGED);
   assert_state (0, "remove");
-  leave (0);
+  remove_member (0);
   assert_int_equal (look (&h, false, 60500), MEMBER_ADDING);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The watcher against a kernel that is played here, with real sockets:
- * servers are killed, hang, or hang up, the kernel gives connections up,
+/* The watcher against a simulated kernel, with real sockets.  Servers are
+ * killed, hang, or close connections, the kernel times connections out, and
  * the watcher itself is killed, all at random moments.
  *
- * Never is a socket handed over while a server lives that has a request
- * which the kernel has given up, nor while one that it replaces still has
- * a reader; and always all connections come back.
+ * A socket is never handed over while a server lives that has a request which
+ * the kernel has timed out, nor while the socket that it replaces still has a
+ * reader.  In the end all connections are back.
  */
 
 #include <config.h>
@@ -39,30 +39,30 @@
 /* A server's end of a connection. */
 struct peer {
   int fd;
-  ino_t other;                  /* end, the client's */
+  ino_t other;                  /* inode of the client's end */
 };
 
-/* A connection of the kernel's. */
+/* A connection of the kernel. */
 struct slot {
   int fd;
   bool dead;                    /* and the kernel knows it */
-  int begins;                   /* ticks until its reader does; 0: it has */
-  int ends;                     /* ... until that of the dead one has */
+  int begins;                   /* ticks until its reader starts; 0: it has */
+  int ends;                     /* ... until the reader of the dead ends */
 };
 
-/* Of a reader, in either. */
+/* The most ticks of either. */
 #define READER_TICKS 400
 
-/* The one server, or none; those before it are gone. */
+/* The present server, or none; former ones have ended. */
 struct server {
   pid_t pid;                    /* 0: none */
-  int gone;                     /* an eventfd, readable when it is */
+  int gone;                     /* an eventfd, readable after its end */
   struct peer peers[PEERS_MAX];
   unsigned peer_count;
-  bool stale;                   /* has requests that were given up */
-  bool suspect;                 /* ... or lost a connection, for which it
-                                 * may be killed */
-  int dying;                    /* ticks until it is gone; -1: it lives */
+  bool stale;                   /* has requests that were timed out */
+  bool suspect;                 /* ... or lost a connection, so that it may
+                                 * be killed */
+  int dying;                    /* ticks until its end; -1: it lives */
 };
 
 struct world {
@@ -77,7 +77,7 @@ struct world {
   int dialing;                  /* ticks */
   unsigned handed, kills, probes, resumed;
   unsigned ended_in;            /* states in which steps ended, as bits */
-  bool quiet;                   /* no more trouble */
+  bool quiet;                   /* no more failures */
   bool blind;                   /* readers can't be seen */
 };
 
@@ -103,8 +103,8 @@ close_peers (struct server *s)
     close (s->peers[--s->peer_count].fd);
 }
 
-/* Sockets close before the process can be seen to be gone, and when they
- * do, none of its threads runs any more.
+/* Sockets close before the process can be seen to have ended, and by then
+ * none of its threads runs any more.
  */
 static void
 begin_death (struct world *w)
@@ -129,7 +129,7 @@ finish_death (struct world *w)
 }
 
 static void
-die (struct world *w, struct slot *s)
+kill_socket (struct world *w, struct slot *s)
 {
   shutdown (s->fd, SHUT_RDWR);
   s->dead = true;
@@ -138,16 +138,16 @@ die (struct world *w, struct slot *s)
   s->begins = 0;
 }
 
-/* The kernel finds, after a while, that the other side has closed. */
+/* After a while, the kernel notices that the other side has closed. */
 static void
-notice (struct world *w)
+notice_deaths (struct world *w)
 {
   for (unsigned i = 0; i < w->slot_count; ++i) {
     struct slot *s = &w->slots[i];
     struct pollfd p = { .fd = s->fd, .events = POLLRDHUP };
 
     if (!s->dead && poll (&p, 1, 0) > 0 && prng (w, 3))
-      die (w, s);
+      kill_socket (w, s);
     if (s->begins > 0)
       s->begins--;
     if (s->ends > 0)
@@ -155,11 +155,11 @@ notice (struct world *w)
   }
 }
 
-/* ---- trouble ---- */
+/* ---- failures ---- */
 
-/* A request took too long, and the server goes on with it. */
+/* A request timed out, and the server still executes it. */
 static void
-give_up (struct world *w)
+time_out (struct world *w)
 {
   struct slot *s = &w->slots[rng_below (&w->rng, w->slot_count)];
   struct pollfd p = { .fd = s->fd, .events = POLLRDHUP };
@@ -167,7 +167,7 @@ give_up (struct world *w)
   if (s->dead || w->server.pid == 0 || w->server.dying >= 0
       || poll (&p, 1, 0) > 0)
     return;
-  die (w, s);
+  kill_socket (w, s);
   w->server.stale = w->server.suspect = true;
 }
 
@@ -180,8 +180,8 @@ inode (int fd)
   return st.st_ino;
 }
 
-/* The server closes a connection of the kernel's, and goes on with what
- * it got from it.
+/* The server closes a connection of the kernel, and still executes what it
+ * received from it.
  */
 static void
 hang_up (struct world *w)
@@ -198,7 +198,7 @@ hang_up (struct world *w)
     }
 }
 
-/* What happens between any two things that the watcher does. */
+/* Called between any two actions of the watcher. */
 static void
 tick (struct world *w)
 {
@@ -209,12 +209,12 @@ tick (struct world *w)
     w->server.dying--;
   if (w->server.pid == 0 && w->restart-- <= 0)
     start_server (w);
-  notice (w);
+  notice_deaths (w);
   if (w->quiet || !prng (w, 12))
     return;
   switch (rng_below (&w->rng, 3)) {
   case 0: begin_death (w); break;
-  case 1: give_up (w); break;
+  case 1: time_out (w); break;
   case 2: hang_up (w); break;
   }
 }
@@ -293,13 +293,13 @@ offer (void *opaque, int fd)
     w->probes++;
   else if (w->server.stale)
     fail_msg ("a socket is handed over while server %d has requests that "
-              "were given up", (int) w->server.pid);
+              "were timed out", (int) w->server.pid);
   for (unsigned i = 0; i < w->slot_count; ++i) {
     struct slot *s = &w->slots[i];
 
     if (!s->dead)
       continue;
-    /* Who reads one that is shut down finds its end. */
+    /* A reader of a socket that is shut down finds its end. */
     if (s->ends > 0 && !is_probe (fd))
       fail_msg ("connection %u would have two readers", i);
     close (s->fd);
@@ -346,7 +346,7 @@ kill_server (void *opaque, int pidfd, pid_t pid)
   if (pid != w->server.pid)
     return;
   if (!w->server.suspect)
-    fail_msg ("server %d is killed for nothing", (int) pid);
+    fail_msg ("server %d is killed without a reason", (int) pid);
   begin_death (w);
 }
 
@@ -377,7 +377,7 @@ static const struct watcher_ops ops = {
 /* ---- a run ---- */
 
 static void
-attach (struct world *w, struct watcher *watcher)
+attach_watcher (struct world *w, struct watcher *watcher)
 {
   struct nbd_dialed list[SLOTS_MAX];
 
@@ -402,9 +402,9 @@ all_live (const struct world *w)
   return true;
 }
 
-/* Killed, it leaves nothing but what it has written down; and it is away
- * for a while.  If there are dead sockets then, of which server is for
- * nobody to find out.
+/* A killed watcher leaves nothing but its record, and its successor starts
+ * after a while.  That one can't find out to which server dead sockets
+ * belonged.
  */
 static void
 kill_watcher (struct world *w, struct watcher *watcher)
@@ -432,9 +432,9 @@ check_polls (const struct watcher *watcher)
   assert_true (ENDS_STEP >> watcher->state & 1);
 }
 
-/* As if it had polled: up to the time that it asked for. */
+/* One step and the poll after it, up to the timeout that it asked for. */
 static void
-step (struct world *w, struct watcher *watcher)
+step_and_poll (struct world *w, struct watcher *watcher)
 {
   int ms = watcher_step (watcher);
   int64_t end = w->now + (ms < 0 ? 20 : ms);
@@ -456,14 +456,14 @@ settle (struct world *w, struct watcher *watcher)
 
   w->quiet = true;
   while (!all_live (w)) {
-    step (w, watcher);
+    step_and_poll (w, watcher);
     assert_uint_in_range (w->now, 0, end);
   }
   w->quiet = quiet;
 }
 
 static void
-clean (struct world *w, struct watcher *watcher)
+clean_world (struct world *w, struct watcher *watcher)
 {
   watcher_end (watcher);
   for (unsigned i = 0; i < w->slot_count; ++i)
@@ -499,16 +499,16 @@ test_chaos (void **state)
 
     w.slot_count = 1 + (unsigned) rng_below (&w.rng, SLOTS_MAX);
     w.blind = prng (&w, 3);
-    attach (&w, &watcher);
+    attach_watcher (&w, &watcher);
     for (int i = 0; i < 300; ++i) {
-      step (&w, &watcher);
+      step_and_poll (&w, &watcher);
       if (prng (&w, 40))
         kill_watcher (&w, &watcher);
       if (prng (&w, 60))
         settle (&w, &watcher);
     }
     settle (&w, &watcher);
-    clean (&w, &watcher);
+    clean_world (&w, &watcher);
     handed += w.handed;
     kills += w.kills;
     resumed += w.resumed;
@@ -635,7 +635,7 @@ quiet_world (unsigned slots)
   };
 }
 
-/* While all is well, it asks for nothing. */
+/* While all sockets live, it does nothing. */
 static void
 test_idle (void **state)
 {
@@ -643,34 +643,34 @@ test_idle (void **state)
   struct watcher watcher;
 
   (void) state;
-  attach (&w, &watcher);
+  attach_watcher (&w, &watcher);
   assert_int_equal (watcher_step (&watcher), -1);
   assert_int_equal (watcher.poll_count, 2);
   assert_int_equal (poll (watcher.polls, watcher.poll_count, 0), 0);
   assert_int_equal (w.handed + w.probes + w.kills, 0);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
-/* A watcher that comes back to a device that is well kills nobody, and
- * its only offers are probes that nobody takes, where it can't see readers.
+/* A watcher that resumes a device whose sockets live kills no server.  It
+ * offers only probes, if it can't see readers, and they are not taken.
  */
 static void
-test_resume_of_the_living (void **state)
+test_resume_of_live_device (void **state)
 {
   struct world w = quiet_world (2);
   struct watcher watcher;
 
   (void) state;
   w.blind = unit_seed () % 2 == 0;
-  attach (&w, &watcher);
+  attach_watcher (&w, &watcher);
   kill_watcher (&w, &watcher);
   for (int i = 0; i < 50; ++i)
-    step (&w, &watcher);
+    step_and_poll (&w, &watcher);
   assert_int_equal (w.kills, 0);
   assert_int_equal (w.handed, 0);
   assert_int_equal (w.probes > 0, w.blind);
   assert_int_equal (watcher.live, 0);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
 /* ... and when the server dies then, all its sockets are replaced. */
@@ -681,15 +681,15 @@ test_resume_then_death (void **state)
   struct watcher watcher;
 
   (void) state;
-  attach (&w, &watcher);
+  attach_watcher (&w, &watcher);
   kill_watcher (&w, &watcher);
-  step (&w, &watcher);
+  step_and_poll (&w, &watcher);
   begin_death (&w);
   settle (&w, &watcher);
-  step (&w, &watcher);
+  step_and_poll (&w, &watcher);
   assert_int_equal (watcher.live, 3);
   assert_int_equal (watcher_step (&watcher), -1);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
 /* A hung server is killed before anything is offered. */
@@ -701,34 +701,34 @@ test_hung_server (void **state)
   pid_t first;
 
   (void) state;
-  attach (&w, &watcher);
+  attach_watcher (&w, &watcher);
   first = w.server.pid;
-  give_up (&w);
+  time_out (&w);
   assert_true (w.server.stale);
   watcher_step (&watcher);
   assert_int_equal (w.kills, 1);
   settle (&w, &watcher);
   assert_int_not_equal (w.server.pid, first);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
-/* Another one has disconnected the device: that is the end. */
+/* Another process has disconnected the device. */
 static int
-never (void *opaque)
+is_never_connected (void *opaque)
 {
   (void) opaque;
   return 0;
 }
 
 static int
-unknown (void *opaque)
+is_perhaps_connected (void *opaque)
 {
   (void) opaque;
   return -1;
 }
 
 static int
-refuse (void *opaque, int fd)
+refuse_offer (void *opaque, int fd)
 {
   (void) opaque;
   (void) fd;
@@ -744,19 +744,19 @@ test_gone (void **state)
   struct watcher watcher;
 
   (void) state;
-  attach (&w, &watcher);
-  others.connected = never;
-  others.offer = refuse;
+  attach_watcher (&w, &watcher);
+  others.connected = is_never_connected;
+  others.offer = refuse_offer;
   watcher.ops = &others;
   begin_death (&w);
   for (int i = 0; i < 1000 && !watcher_is_gone (&watcher); ++i)
-    step (&w, &watcher);
+    step_and_poll (&w, &watcher);
   assert_true (watcher_is_gone (&watcher));
   assert_int_equal (watcher_step (&watcher), -1);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
-/* A kernel that can't say, for want of memory, has disconnected nothing. */
+/* A kernel that can't answer for lack of memory has disconnected nothing. */
 static void
 test_not_gone (void **state)
 {
@@ -765,17 +765,17 @@ test_not_gone (void **state)
   struct watcher watcher;
 
   (void) state;
-  attach (&w, &watcher);
-  others.connected = unknown;
-  others.offer = refuse;
+  attach_watcher (&w, &watcher);
+  others.connected = is_perhaps_connected;
+  others.offer = refuse_offer;
   watcher.ops = &others;
   begin_death (&w);
   for (int i = 0; i < 1000; ++i)
-    step (&w, &watcher);
+    step_and_poll (&w, &watcher);
   assert_false (watcher_is_gone (&watcher));
   watcher.ops = &ops;
   settle (&w, &watcher);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
 /* ---- TCP ---- */
@@ -799,9 +799,9 @@ connect_tcp (int pair[2])
   close (listener);
 }
 
-/* Send until nothing more fits.  Returns how much did. */
+/* Sends until the buffers are full.  Returns how many bytes. */
 static size_t
-fill (int fd)
+fill_socket (int fd)
 {
   static char block[65536];
   size_t total = 0;
@@ -812,8 +812,8 @@ fill (int fd)
   return total;
 }
 
-/* What the kernel had not sent when it gave the connection up is never
- * seen by the server.
+/* The server never gets what the kernel had not sent when the connection was
+ * aborted.
  */
 static void
 test_tcp_abort (void **state)
@@ -831,7 +831,7 @@ test_tcp_abort (void **state)
   w.slots[0].fd = dup_for_us (pair[0]);
   d.fd = pair[0];
   watcher_start (&watcher, &ops, &w, 1, &d, 1, -1, 0);
-  sent = fill (w.slots[0].fd);
+  sent = fill_socket (w.slots[0].fd);
   shutdown (w.slots[0].fd, SHUT_RDWR);
   w.slots[0].dead = true;
   watcher_step (&watcher);
@@ -841,7 +841,7 @@ test_tcp_abort (void **state)
   assert_int_equal (errno, ECONNRESET);
   assert_true (got < sent);
   close (pair[1]);
-  clean (&w, &watcher);
+  clean_world (&w, &watcher);
 }
 
 int
@@ -852,7 +852,7 @@ main (void)
     cmocka_unit_test (test_steps),
     cmocka_unit_test (test_reader_transitions),
     cmocka_unit_test (test_idle),
-    cmocka_unit_test (test_resume_of_the_living),
+    cmocka_unit_test (test_resume_of_live_device),
     cmocka_unit_test (test_resume_then_death),
     cmocka_unit_test (test_hung_server),
     cmocka_unit_test (test_gone),
