@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram metrics: in the text format of Prometheus.  A family is
- * described once and then has samples of all servers, so all of them are
- * asked before anything is printed.
+/* nbdzram metrics: the counters of servers in the text format of Prometheus.
+ * In that format a family is described once, followed by its samples of all
+ * servers.  So all servers are asked before anything is printed.
  */
 
 #include <config.h>
@@ -17,41 +17,41 @@
 #include "lib/base/util.h"
 
 struct family {
-  const char *key;              /* in the server's statistics */
+  const char *key;              /* in the reply of the server */
   const char *name;             /* after "nbdzram_" */
   const char *type;
   const char *help;
 };
 
+/* Numbers of "statistics". */
 static const struct family families[] = {
   { "orig_data_size", "data_bytes", "gauge",
-    "Pages stored, before compression." },
+    "Data stored, before compression." },
   { "compr_data_size", "compressed_bytes", "gauge",
-    "The same pages compressed." },
+    "The same data after compression." },
   { "mem_used_total", "memory_bytes", "gauge",
-    "Memory held, bookkeeping included." },
+    "Memory held, including bookkeeping." },
   { "mem_limit", "memory_limit_bytes", "gauge",
-    "The most memory that may be held; 0 is no limit." },
+    "Limit of the memory held; 0 is no limit." },
   { "mem_used_max", "memory_max_bytes", "gauge",
     "The most memory held since the server started." },
   { "mem_waste", "memory_waste_bytes", "gauge",
-    "Memory between objects, spare memory included." },
+    "Memory between objects, including spare memory." },
   { "mem_bookkeeping", "memory_bookkeeping_bytes", "gauge",
-    "Tables, streams and all else." },
+    "Memory of tables, streams and other bookkeeping." },
   { "same_pages", "same_pages", "gauge", "Pages that repeat one word." },
   { "huge_pages", "huge_pages", "gauge", "Pages stored raw." },
   { "huge_pages_since", "huge_pages_stored_total", "counter",
-    "Pages that were stored raw." },
+    "Pages stored raw since the server started." },
   { "idle_pages", "idle_pages", "gauge",
-    "Pages in memory that nobody has accessed for long." },
+    "Pages in memory that were not accessed for a long time." },
   { "group_pages", "group_pages", "gauge",
     "Pages in groups with neighbours." },
   { "dup_pages", "duplicate_pages", "gauge",
-    "Pages that share the object of an identical one." },
+    "Pages that share the object of an identical page." },
   { "mem_dedup", "memory_dedup_bytes", "gauge",
-    "The index by which identical pages are found." },
-  { "bd_count", "backing_pages", "gauge",
-    "Pages that are in the backing file." },
+    "Memory of the index that finds identical pages." },
+  { "bd_count", "backing_pages", "gauge", "Pages in the backing file." },
   { "bd_reads", "backing_read_pages_total", "counter",
     "Pages read from the backing file." },
   { "bd_writes", "backing_written_pages_total", "counter",
@@ -59,30 +59,30 @@ static const struct family families[] = {
   { "bd_promoted", "backing_promoted_pages_total", "counter",
     "Pages that were read back and stayed in memory." },
   { "bd_stale", "backing_stale_total", "counter",
-    "Times that the backing file had something else than what was "
-    "written back." },
+    "Times that the backing file had other data than what was written "
+    "back." },
   { "bd_read_errors", "backing_read_errors_total", "counter",
-    "Times that the backing file could not be read." },
+    "Failed reads of the backing file." },
   { "bd_write_errors", "backing_write_errors_total", "counter",
-    "Times that the backing file could not be written." },
+    "Failed writes of the backing file." },
   { "bd_size", "backing_size_bytes", "gauge",
     "Room in the backing file." },
   { "bd_used", "backing_used_bytes", "gauge",
-    "Room taken in the backing file." },
+    "Room used in the backing file." },
   { "bd_live", "backing_live_bytes", "gauge",
-    "Room in it taken by pages that are still there." },
+    "Room in the backing file used by pages that still exist." },
   { "bd_written", "backing_written_bytes_total", "counter",
-    "Written to the backing file, cleaning included." },
+    "Bytes written to the backing file, including cleaning." },
   { "bd_connections", "backing_connections", "gauge",
-    "Connections to the backing file, if an NBD server has it." },
+    "Connections to the NBD server of the backing file." },
   { "bd_reconnects", "backing_reconnects_total", "counter",
-    "Connections to the backing file that were made again." },
+    "Times that a connection to the backing file was made again." },
   { "writeback_limit", "writeback_limit_bytes", "gauge",
-    "The most that may be written back in a day; 0 is no limit." },
+    "Limit of bytes written back in a day; 0 is no limit." },
   { "writeback_left", "writeback_left_bytes", "gauge",
-    "What is left of it today." },
+    "Bytes left of the limit for today." },
   { "pages_compacted", "compacted_os_pages_total", "counter",
-    "OS pages given back by compaction." },
+    "OS pages freed by compaction." },
   { "failed_reads", "failed_reads_total", "counter",
     "Reads answered with an error." },
   { "failed_writes", "failed_writes_total", "counter",
@@ -91,37 +91,46 @@ static const struct family families[] = {
   { "objects_up_to_half", "small_objects", "gauge",
     "Objects of up to half a page." },
   { "objects_above_half", "large_objects", "gauge",
-    "Objects above half a page that are not raw." },
+    "Objects larger than half a page that are not raw." },
   { "zspages", "zspages", "gauge",
     "Groups of OS pages that hold objects." },
   { "checksum_errors", "damage_found_total", "counter",
-    "Times a page was found damaged." },
+    "Times that a page was found damaged." },
   { "bad_slots", "damaged_at_start_pages", "gauge",
     "Pages found damaged when the pool was attached." },
 };
 
-/* Of each export. */
+/* Numbers of the reply itself. */
+static const struct family server_families[] = {
+  { "uptime", "uptime_seconds", "gauge", "Seconds since the server started." },
+  { "page_size", "page_size_bytes", "gauge", "Unit of compression." },
+  { "clients", "clients", "gauge", "Connections to the exports." },
+};
+
+/* Numbers of each element of "devices". */
 static const struct family export_families[] = {
-  { "size", "disk_size_bytes", "gauge", "What could be written." },
+  { "size", "disk_size_bytes", "gauge", "Size of the export." },
   { "quota", "export_quota_bytes", "gauge",
-    "The most memory that the export may hold; 0 is no limit." },
+    "Limit of the memory that the export may hold; 0 is no limit." },
   { "held", "export_memory_bytes", "gauge",
-    "Memory that its pages and their table take." },
+    "Memory held by the pages and the table of the export." },
   { "bandwidth", "export_bandwidth_limit_bytes", "gauge",
-    "The most to read and write in a second; 0 is no limit." },
-  { "connections", "export_clients", "gauge", "Connections to it." },
+    "Limit of bytes read and written in a second; 0 is no limit." },
+  { "connections", "export_clients", "gauge", "Connections to the export." },
   { "orig_data_size", "export_data_bytes", "gauge",
-    "Its pages stored, before compression." },
-  { "reads", "export_reads_total", "counter", "Requests to read it." },
+    "Data stored in the export, before compression." },
+  { "reads", "export_reads_total", "counter",
+    "Requests to read the export." },
   { "read_bytes", "export_read_bytes_total", "counter",
-    "Bytes read from it." },
-  { "writes", "export_writes_total", "counter", "Requests to write it." },
+    "Bytes read from the export." },
+  { "writes", "export_writes_total", "counter",
+    "Requests to write the export." },
   { "write_bytes", "export_written_bytes_total", "counter",
-    "Bytes written to it." },
+    "Bytes written to the export." },
   { "trims", "export_trims_total", "counter",
-    "Requests to trim it, or to write zeroes." },
+    "Requests to trim the export or to write zeroes." },
   { "failed", "export_failed_requests_total", "counter",
-    "Requests answered with an error." },
+    "Requests to the export answered with an error." },
 };
 
 /* ---- the format ---- */
@@ -133,8 +142,8 @@ describe (const char *name, const char *type, const char *help)
           type);
 }
 
-/* A label's value, in quotes.  It may be any name that a client chose,
- * which Prometheus gets as it is, and a terminal as it is harmless.
+/* Print the value of a label in quotes.  It may be any name that a client
+ * chose: escape it for a terminal, but not for Prometheus.
  */
 static void
 print_quoted (const char *value)
@@ -155,11 +164,18 @@ print_quoted (const char *value)
   putchar ('"');
 }
 
-/* The name that a socket has by its file, which is there when its server
- * is not, and which no other one has in that directory.
+static void
+print_label (const char *name, const char *value)
+{
+  printf (",%s=", name);
+  print_quoted (value);
+}
+
+/* The file name of a control socket without its suffix.  As the label of a
+ * server it is unique in its directory, and known when the server is dead.
  */
 static void
-file_name (const char *path, char name[CONTROL_PATH_SIZE])
+socket_name (const char *path, char name[CONTROL_PATH_SIZE])
 {
   const char *slash = strrchr (path, '/');
   char *end;
@@ -177,16 +193,16 @@ print_server (const json_t *reply)
   const char *directory = json_text (reply, "directory");
   char name[CONTROL_PATH_SIZE];
 
-  file_name (*path != '\0' ? path : json_text (reply, "name"), name);
+  socket_name (*path != '\0' ? path : json_text (reply, "name"), name);
   fputs ("server=", stdout);
   print_quoted (name);
-  if (*directory == '\0')
-    return;
-  fputs (",directory=", stdout);
-  print_quoted (directory);
+  if (*directory != '\0')
+    print_label ("directory", directory);
 }
 
-/* Without a value, for whoever prints it. */
+/* Begin a line with the labels of the server; the caller adds other labels,
+ * "} " and the value.
+ */
 static void
 begin_sample (const char *name, const char *suffix, const json_t *reply)
 {
@@ -211,7 +227,7 @@ print_seconds (const char *name, const char *suffix, const json_t *reply,
           nanoseconds % 1000000000);
 }
 
-/* ---- what the servers are ---- */
+/* ---- servers ---- */
 
 static void
 print_infos (const json_t *replies)
@@ -219,48 +235,38 @@ print_infos (const json_t *replies)
   size_t i;
   json_t *reply;
 
-  describe ("info", "gauge", "What the server is.");
+  describe ("info", "gauge", "Version and algorithm of the server.");
   json_array_foreach (replies, i, reply) {
     begin_sample ("info", "", reply);
-    fputs (",version=", stdout);
-    print_quoted (json_text (reply, "version"));
-    fputs (",algorithm=", stdout);
-    print_quoted (json_text (reply, "algorithm"));
+    print_label ("version", json_text (reply, "version"));
+    print_label ("algorithm", json_text (reply, "algorithm"));
     fputs ("} 1\n", stdout);
   }
-  describe ("uptime_seconds", "gauge", "For how long it has been serving.");
+}
+
+static void
+print_server_family (const struct family *f, const json_t *replies)
+{
+  size_t i;
+  json_t *reply;
+
+  describe (f->name, f->type, f->help);
   json_array_foreach (replies, i, reply)
-    print_sample ("uptime_seconds", "", reply, json_number (reply, "uptime"));
-  describe ("page_size_bytes", "gauge", "Unit of compression.");
-  json_array_foreach (replies, i, reply)
-    print_sample ("page_size_bytes", "", reply,
-                  json_number (reply, "page_size"));
-  describe ("clients", "gauge", "Connections to its disks.");
-  json_array_foreach (replies, i, reply)
-    print_sample ("clients", "", reply, json_number (reply, "clients"));
+    print_sample (f->name, "", reply, json_number (reply, f->key));
 }
 
 /* ---- exports ---- */
 
-/* Likewise, of an export. */
+/* The same with the label of an export. */
 static void
 begin_export_sample (const char *name, const json_t *reply,
                      const json_t *device)
 {
   begin_sample (name, "", reply);
-  fputs (",export=", stdout);
-  print_quoted (json_text (device, "name"));
+  print_label ("export", json_text (device, "name"));
 }
 
-static void
-print_export_sample (const struct family *f, const json_t *reply,
-                     const json_t *device)
-{
-  begin_export_sample (f->name, reply, device);
-  printf ("} %" PRIu64 "\n", json_number (device, f->key));
-}
-
-/* Its own algorithm, or that of the server. */
+/* The algorithm of the export, or by default that of the server. */
 static const char *
 algorithm_of (const json_t *reply, const json_t *device)
 {
@@ -276,13 +282,11 @@ print_export_infos (const json_t *replies)
   size_t i, j;
   json_t *reply, *device;
 
-  describe ("export_info", "gauge",
-            "How what is written to it is compressed.");
+  describe ("export_info", "gauge", "Algorithm of the export.");
   json_array_foreach (replies, i, reply)
     json_array_foreach (json_object_get (reply, "devices"), j, device) {
       begin_export_sample ("export_info", reply, device);
-      fputs (",algorithm=", stdout);
-      print_quoted (algorithm_of (reply, device));
+      print_label ("algorithm", algorithm_of (reply, device));
       fputs ("} 1\n", stdout);
     }
 }
@@ -296,8 +300,10 @@ print_export_family (const struct family *f, const json_t *replies)
   describe (f->name, f->type, f->help);
   json_array_foreach (replies, i, reply)
     json_array_foreach (json_object_get (reply, "devices"), j, device)
-      if (json_object_get (device, f->key))
-        print_export_sample (f, reply, device);
+      if (json_object_get (device, f->key)) {
+        begin_export_sample (f->name, reply, device);
+        printf ("} %" PRIu64 "\n", json_number (device, f->key));
+      }
 }
 
 /* ---- statistics ---- */
@@ -326,9 +332,9 @@ is_known (const char *key)
   return false;
 }
 
-/* What a newer server counts. */
+/* Print statistics that only a newer server has. */
 static void
-print_unknown (const json_t *replies)
+print_unknown_families (const json_t *replies)
 {
   json_t *reply, *value, *names = json_object ();
   const char *key;
@@ -346,44 +352,45 @@ print_unknown (const json_t *replies)
   json_decref (names);
 }
 
-/* ---- the halves of a mirrored backing file ---- */
+/* ---- replicas of a mirrored backing file ---- */
 
-static const struct family half_families[] = {
+static const struct family replica_families[] = {
   { "in_sync", "backing_half_in_sync", "gauge",
-    "Whether the half of a mirror has all pages." },
-  { "left", "backing_half_missing_bytes", "gauge", "What it lacks, about." },
+    "Whether the replica has all pages." },
+  { "left", "backing_half_missing_bytes", "gauge",
+    "Bytes that the replica lacks, about." },
   { "connections", "backing_half_connections", "gauge",
-    "Connections to it; none: it is away, or something else." },
+    "Connections to the replica; 0 while it is unreachable or unusable." },
   { "reconnects", "backing_half_reconnects_total", "counter",
-    "Connections to it that were made again." },
+    "Times that a connection to the replica was made again." },
 };
 
 static void
-print_half_sample (const struct family *f, const json_t *reply,
-                   const json_t *half)
+print_replica_sample (const struct family *f, const json_t *reply,
+                   const json_t *replica)
 {
-  const json_t *value = json_object_get (half, f->key);
+  const json_t *value = json_object_get (replica, f->key);
 
   begin_sample (f->name, "", reply);
-  fputs (",backing=", stdout);
-  print_quoted (json_text (half, "uri"));
+  print_label ("backing", json_text (replica, "uri"));
   printf ("} %" PRIu64 "\n", json_is_boolean (value)
-          ? (uint64_t) json_is_true (value) : json_number (half, f->key));
+          ? (uint64_t) json_is_true (value) : json_number (replica, f->key));
 }
 
 static void
-print_halves (const json_t *replies)
+print_replicas (const json_t *replies)
 {
   size_t i, j;
-  json_t *reply, *half;
+  json_t *reply, *replica;
 
-  for (size_t k = 0; k < ARRAY_SIZE (half_families); ++k) {
-    const struct family *f = &half_families[k];
+  for (size_t k = 0; k < ARRAY_SIZE (replica_families); ++k) {
+    const struct family *f = &replica_families[k];
 
     describe (f->name, f->type, f->help);
     json_array_foreach (replies, i, reply)
-      json_array_foreach (json_object_get (reply, "backing_halves"), j, half)
-        print_half_sample (f, reply, half);
+      json_array_foreach (json_object_get (reply, "backing_halves"), j,
+                          replica)
+        print_replica_sample (f, reply, replica);
   }
 }
 
@@ -398,17 +405,16 @@ print_maintenance (const json_t *replies)
   size_t i;
 
   describe ("maintenance_cpu_seconds_total", "counter",
-            "Processor time that maintenance took by itself.");
+            "Processor time of background maintenance.");
   json_array_foreach (replies, i, reply)
     print_seconds ("maintenance_cpu_seconds_total", "", reply, json_number (
       json_object_get (reply, "maintenance"), "cpu_nanoseconds"));
-  describe (name, "counter", "Jobs that maintenance did by itself.");
+  describe (name, "counter", "Jobs done by background maintenance.");
   json_array_foreach (replies, i, reply)
     json_object_foreach (json_object_get (json_object_get (
                            reply, "maintenance"), "runs"), action, runs) {
       begin_sample (name, "", reply);
-      fputs (",action=", stdout);
-      print_quoted (action);
+      print_label ("action", action);
       printf ("} %" JSON_INTEGER_FORMAT "\n", json_integer_value (runs));
     }
 }
@@ -457,8 +463,8 @@ print_bytes (const char *request, const char *name, const char *help,
       "bytes"));
 }
 
-/* Sizes of objects by size class: the page size divided by them is the
- * ratio.
+/* Sizes of objects by size class.  The page size divided by the size of an
+ * object is its compression ratio.
  */
 static void
 print_objects (const json_t *replies)
@@ -490,8 +496,8 @@ print_objects (const json_t *replies)
 
 /* ---- all of it ---- */
 
-/* Also where there is nothing else to say: who reads a file without any
- * series can't tell that its servers are gone.
+/* Printed even if no server answers: from a file without any series, a reader
+ * can't tell that the servers are gone.
  */
 static void
 print_up (const json_t *replies, const json_t *down)
@@ -510,13 +516,15 @@ static void
 print_all (const json_t *replies)
 {
   print_infos (replies);
+  for (size_t i = 0; i < ARRAY_SIZE (server_families); ++i)
+    print_server_family (&server_families[i], replies);
   print_export_infos (replies);
   for (size_t i = 0; i < ARRAY_SIZE (export_families); ++i)
     print_export_family (&export_families[i], replies);
   for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
     print_family (&families[i], replies);
-  print_unknown (replies);
-  print_halves (replies);
+  print_unknown_families (replies);
+  print_replicas (replies);
   print_maintenance (replies);
   print_bytes ("read", "read_bytes_total", "Bytes read.", replies);
   print_bytes ("write", "written_bytes_total", "Bytes written.", replies);
