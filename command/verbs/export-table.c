@@ -13,35 +13,35 @@ enum export_column {
 };
 
 const struct column export_columns[] = {
-  [EXPORT] = { "EXPORT", "its name", false, false },
-  [ALGORITHM] = { "ALGORITHM", "how its pages are compressed, if it says so",
+  [EXPORT] = { "EXPORT", "name of the export", false, false },
+  [ALGORITHM] = { "ALGORITHM", "its own algorithm, if it has one",
                   false, false },
-  [SIZE] = { "SIZE", "what could be written", true, false },
-  [QUOTA] = { "QUOTA", "the most memory that it may hold", true, false },
-  [HELD] = { "HELD", "memory that it holds", true, false },
-  [DATA] = { "DATA", "what was written, before compression", true, false },
-  [CLIENTS] = { "CLIENTS", "connections at this moment", true, false },
+  [SIZE] = { "SIZE", "size of the export", true, false },
+  [QUOTA] = { "QUOTA", "limit of the memory held", true, false },
+  [HELD] = { "HELD", "memory held", true, false },
+  [DATA] = { "DATA", "data stored, before compression", true, false },
+  [CLIENTS] = { "CLIENTS", "connections now", true, false },
   [READS] = { "READS", "requests to read", true, true },
-  [READ] = { "READ", "how much was read", true, false },
+  [READ] = { "READ", "bytes read", true, false },
   [WRITES] = { "WRITES", "requests to write", true, true },
-  [WRITTEN] = { "WRITTEN", "how much was written", true, false },
-  [TRIMS] = { "TRIMS", "requests to trim, or to write zeroes", true, true },
+  [WRITTEN] = { "WRITTEN", "bytes written", true, false },
+  [TRIMS] = { "TRIMS", "requests to trim or to write zeroes", true, true },
   [ERRORS] = { "ERRORS", "requests that failed", true, false },
-  [BANDWIDTH] = { "BANDWIDTH", "the most to read and write in a second",
+  [BANDWIDTH] = { "BANDWIDTH", "limit of bytes read and written in a second",
                   true, true },
-  [ALLOW] = { "ALLOW", "who may connect", false, true },
-  [SERVER] = { "SERVER", "what the server is called", false, true },
+  [ALLOW] = { "ALLOW", "clients that may connect", false, true },
+  [SERVER] = { "SERVER", "name of the server", false, true },
   { 0 },
 };
 
-/* What is behind a column that is a number. */
-struct source {
+/* Columns that are one number of the export. */
+struct number_column {
   const char *key;
   bool size;                    /* in bytes */
-  bool limit;                   /* 0: there is none */
+  bool limit;                   /* 0: no limit */
 };
 
-static const struct source sources[] = {
+static const struct number_column number_columns[] = {
   [SIZE] = { "size", true, false },
   [QUOTA] = { "quota", true, true },
   [HELD] = { "held", true, false },
@@ -56,13 +56,13 @@ static const struct source sources[] = {
   [BANDWIDTH] = { "bandwidth", true, true },
 };
 
-/* What a line is about. */
-struct line {
+/* What a row of the table is about. */
+struct export_row {
   const json_t *reply, *device;
   bool bytes;
 };
 
-/* Where nothing is said there is still a word, for scripts. */
+/* A missing value is "-", so that each row has all columns for scripts. */
 static const char *
 text_or_dash (const json_t *object, const char *key)
 {
@@ -72,10 +72,10 @@ text_or_dash (const json_t *object, const char *key)
 }
 
 static const char *
-cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+export_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 {
-  const struct line *l = opaque;
-  const struct source *s;
+  const struct export_row *l = opaque;
+  const struct number_column *s;
   uint64_t n;
 
   switch (column) {
@@ -84,7 +84,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case ALLOW: return text_or_dash (l->device, "allow");
   case SERVER: return text_or_dash (l->reply, "name");
   }
-  s = &sources[column];
+  s = &number_columns[column];
   n = json_number (l->device, s->key);
   if (n == 0 && s->limit && !l->bytes)
     return "-";
@@ -100,10 +100,10 @@ export_lines (struct output *o, const json_t *reply, bool bytes)
   const json_t *list = json_object_get (reply, "devices");
 
   for (size_t i = 0; i < json_array_size (list); ++i) {
-    struct line l = {
+    struct export_row l = {
       .reply = reply, .device = json_array_get (list, i), .bytes = bytes,
     };
 
-    output_line (o, cell, &l);
+    output_line (o, export_cell, &l);
   }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of exports: that of "nbdzram export list", and in
- * "nbdzram status" the second one.
+/* The table of exports, which "nbdzram export list" prints, and "nbdzram
+ * status" after the table of servers.
  */
 
 #ifndef NBDZRAM_COMMAND_VERBS_EXPORT_TABLE_H
@@ -8,8 +8,8 @@
 
 #include "command/base/output.h"
 
-/* Add a line to O, a table of export_columns, for each export of the
- * server that gave REPLY to "status"; sizes in bytes where BYTES.
+/* Add a row to O, a table of export_columns, for each export in REPLY, a
+ * server's reply to "status".  BYTES: print sizes in bytes.
  */
 void export_lines (struct output *o, const json_t *reply, bool bytes);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram status: a table of what servers hold. */
+/* nbdzram status: a table of servers, and one of their exports. */
 
 #include <config.h>
 
@@ -22,46 +22,46 @@ enum status_column {
 };
 
 const struct column status_columns[] = {
-  [NAME] = { "NAME", "what the server is called", false, false },
+  [NAME] = { "NAME", "name of the server", false, false },
   [ALGORITHM] = { "ALGORITHM", "how pages are compressed", false, false },
-  [DISKSIZE] = { "DISKSIZE", "what could be written", true, false },
-  [DATA] = { "DATA", "what was", true, false },
-  [COMPR] = { "COMPR", "the same compressed", true, false },
-  [TOTAL] = { "TOTAL", "memory held, bookkeeping included", true, false },
-  [RATIO] = { "RATIO", "DATA by TOTAL", true, false },
+  [DISKSIZE] = { "DISKSIZE", "size of the disks", true, false },
+  [DATA] = { "DATA", "data stored, before compression", true, false },
+  [COMPR] = { "COMPR", "the same data after compression", true, false },
+  [TOTAL] = { "TOTAL", "memory held, including bookkeeping", true, false },
+  [RATIO] = { "RATIO", "DATA divided by TOTAL", true, false },
   [SAME] = { "SAME", "pages that repeat one word", true, false },
   [HUGE_PAGES] = { "HUGE", "pages stored raw", true, false },
-  [IDLE] = { "IDLE", "pages that nobody has accessed for long", true, false },
+  [IDLE] = { "IDLE", "pages not accessed for a long time", true, false },
   [DUP] = { "DUP", "pages that share the memory of others", true, false },
   [BACKED] = { "BACKED", "pages written back", true, false },
   [BACKING] = { "BACKING", "state of the backing file", false, true },
   [ERRORS] = { "ERRORS", "requests that failed", true, false },
-  [MEM_LIMIT] = { "MEM-LIMIT", "the most memory that may be held", true,
+  [MEM_LIMIT] = { "MEM-LIMIT", "limit of the memory held", true,
                   true },
-  [MEM_USED] = { "MEM-USED", "the most memory that was held", true, true },
-  [MIGRATED] = { "MIGRATED", "OS pages given back by compaction", true, true },
+  [MEM_USED] = { "MEM-USED", "most memory held so far", true, true },
+  [MIGRATED] = { "MIGRATED", "OS pages freed by compaction", true, true },
   [PAGE_SIZE] = { "PAGE-SIZE", "unit of compression", true, true },
   [DAMAGED] = { "DAMAGED", "times a page was found damaged", true, true },
-  [CLIENTS] = { "CLIENTS", "connections at this moment", true, true },
-  [PID] = { "PID", "the process", true, true },
+  [CLIENTS] = { "CLIENTS", "connections now", true, true },
+  [PID] = { "PID", "process ID", true, true },
   [UPTIME] = { "UPTIME", "seconds since it started", true, true },
-  [DEVICE] = { "DEVICE", "the kernel's device", false, true },
-  [SWAPPED] = { "SWAPPED", "how much is swapped to it", true, true },
-  [RECONNECTS] = { "RECONNECTS", "new connections that the kernel was given",
-                   true, true },
-  [HALVES] = { "HALVES", "of a mirror: those in sync, of how many", false,
+  [DEVICE] = { "DEVICE", "block device of the kernel", false, true },
+  [SWAPPED] = { "SWAPPED", "bytes swapped out to the device", true, true },
+  [RECONNECTS] = { "RECONNECTS", "times that the device was reconnected", true,
+                   true },
+  [HALVES] = { "HALVES", "of a mirror: members in sync / all", false,
                true },
-  [BACKING_SYNC] = { "BACKING-SYNC", "of a mirror: halves in sync, "
-                     "and what one lacks", false, true },
-  [BACKING_STALE] = { "BACKING-STALE", "times it gave back something else",
+  [BACKING_SYNC] = { "BACKING-SYNC", "of a mirrored backing file: replicas "
+                     "in sync / all", false, true },
+  [BACKING_STALE] = { "BACKING-STALE", "times that it had other data",
                       true, true },
   [CONTROL] = { "CONTROL", "path of the control socket", false, true },
   { 0 },
 };
 
-/* What a line is about. */
-struct line {
-  const char *name;             /* as it was found */
+/* What a row of the table is about. */
+struct status_row {
+  const char *name;             /* of the server */
   const json_t *reply, *statistics;
   bool bytes;
 };
@@ -78,22 +78,22 @@ disk_size (const json_t *reply)
 }
 
 static void
-put_number (char text[TEXT_SIZE], uint64_t n)
+format_number (char text[TEXT_SIZE], uint64_t n)
 {
   snprintf (text, TEXT_SIZE, "%" PRIu64, n);
 }
 
 static void
-put_size (const struct line *l, char text[TEXT_SIZE], uint64_t n)
+format_size (const struct status_row *l, char text[TEXT_SIZE], uint64_t n)
 {
   if (l->bytes)
-    put_number (text, n);
+    format_number (text, n);
   else
     text_of_size (text, n);
 }
 
 static void
-put_ratio (const struct line *l, char text[TEXT_SIZE])
+format_ratio (const struct status_row *l, char text[TEXT_SIZE])
 {
   uint64_t total = json_number (l->statistics, "mem_used_total");
 
@@ -102,9 +102,12 @@ put_ratio (const struct line *l, char text[TEXT_SIZE])
               / (double) total);
 }
 
-/* Several devices of one server are as one. */
+/* Several devices of one server share a row: counts are added up, and DEVICE
+ * is the first one.
+ */
 static void
-put_attached (const struct line *l, unsigned column, char text[TEXT_SIZE])
+format_attached (const struct status_row *l, unsigned column,
+                 char text[TEXT_SIZE])
 {
   const json_t *list = json_object_get (l->reply, "attachments");
   uint64_t sum = 0;
@@ -120,13 +123,13 @@ put_attached (const struct line *l, unsigned column, char text[TEXT_SIZE])
     snprintf (text, TEXT_SIZE, "%s",
               json_text (json_array_get (list, 0), "device"));
   else if (column == SWAPPED)
-    put_size (l, text, sum);
+    format_size (l, text, sum);
   else
-    put_number (text, sum);
+    format_number (text, sum);
 }
 
 static void
-put_halves (const struct line *l, char text[TEXT_SIZE])
+format_members (const struct status_row *l, char text[TEXT_SIZE])
 {
   const json_t *list = json_object_get (l->reply, "attachments");
 
@@ -141,7 +144,7 @@ put_halves (const struct line *l, char text[TEXT_SIZE])
 }
 
 static void
-put_backing_sync (const struct line *l, char text[TEXT_SIZE])
+format_backing_sync (const struct status_row *l, char text[TEXT_SIZE])
 {
   const json_t *list = json_object_get (l->reply, "backing_halves");
   char left[TEXT_SIZE] = "";
@@ -154,20 +157,20 @@ put_backing_sync (const struct line *l, char text[TEXT_SIZE])
     if (json_is_true (json_object_get (half, "in_sync")))
       in_sync++;
     else
-      put_size (l, left, json_number (half, "left"));
+      format_size (l, left, json_number (half, "left"));
   }
   if (json_array_size (list) > 0)
     snprintf (text, TEXT_SIZE, "%u/%zu%s%.20s", in_sync,
               json_array_size (list), *left ? "," : "", left);
 }
 
-/* Columns that are one number of the server. */
-struct source {
+/* Columns that are one number of "statistics". */
+struct statistic_column {
   const char *key;
   bool size;                    /* in bytes */
 };
 
-static const struct source sources[] = {
+static const struct statistic_column statistic_columns[] = {
   [DATA] = { "orig_data_size", true },
   [COMPR] = { "compr_data_size", true },
   [TOTAL] = { "mem_used_total", true },
@@ -184,9 +187,9 @@ static const struct source sources[] = {
   [CONTROL] = { NULL, false },
 };
 
-/* Of a server elsewhere there is only what this machine sees of it. */
+/* Of a server on another machine, only what this machine knows is shown. */
 static bool
-is_known (const struct line *l, unsigned column)
+has_value (const struct status_row *l, unsigned column)
 {
   switch (column) {
   case NAME: case DEVICE: case SWAPPED: case RECONNECTS: case HALVES:
@@ -197,12 +200,12 @@ is_known (const struct line *l, unsigned column)
 }
 
 static const char *
-cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+status_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 {
-  const struct line *l = opaque;
-  const struct source *s = &sources[column];
+  const struct status_row *l = opaque;
+  const struct statistic_column *s = &statistic_columns[column];
 
-  if (!is_known (l, column))
+  if (!has_value (l, column))
     return "-";
   switch (column) {
   case NAME: return l->name;
@@ -212,34 +215,34 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
   case BACKING:
     return json_string_value (json_object_get (l->reply, "backing"))
       ?: "none";
-  case DISKSIZE: put_size (l, text, disk_size (l->reply)); break;
-  case RATIO: put_ratio (l, text); break;
+  case DISKSIZE: format_size (l, text, disk_size (l->reply)); break;
+  case RATIO: format_ratio (l, text); break;
   case ERRORS:
-    put_number (text, json_number (l->statistics, "failed_reads")
+    format_number (text, json_number (l->statistics, "failed_reads")
                       + json_number (l->statistics, "failed_writes"));
     break;
-  case PAGE_SIZE: put_size (l, text, json_number (l->reply, "page_size"));
+  case PAGE_SIZE: format_size (l, text, json_number (l->reply, "page_size"));
     break;
-  case CLIENTS: put_number (text, json_number (l->reply, "clients")); break;
-  case PID: put_number (text, json_number (l->reply, "pid")); break;
-  case UPTIME: put_number (text, json_number (l->reply, "uptime")); break;
+  case CLIENTS: format_number (text, json_number (l->reply, "clients")); break;
+  case PID: format_number (text, json_number (l->reply, "pid")); break;
+  case UPTIME: format_number (text, json_number (l->reply, "uptime")); break;
   case DEVICE:
   case SWAPPED:
-  case RECONNECTS: put_attached (l, column, text); break;
-  case HALVES: put_halves (l, text); break;
-  case BACKING_SYNC: put_backing_sync (l, text); break;
+  case RECONNECTS: format_attached (l, column, text); break;
+  case HALVES: format_members (l, text); break;
+  case BACKING_SYNC: format_backing_sync (l, text); break;
   default:
     if (s->size)
-      put_size (l, text, json_number (l->statistics, s->key));
+      format_size (l, text, json_number (l->statistics, s->key));
     else
-      put_number (text, json_number (l->statistics, s->key));
+      format_number (text, json_number (l->statistics, s->key));
   }
   return text;
 }
 
 /* ---- exports ---- */
 
-/* Are there others than the one without a name, which is the server? */
+/* Has the server other exports than the one without a name? */
 static bool
 has_exports (const json_t *reply)
 {
@@ -268,7 +271,7 @@ print_exports (const struct command *command, const json_t *replies,
   return output_end (&o);
 }
 
-/* ---- asking ---- */
+/* ---- all of it ---- */
 
 struct status {
   const struct command *command;
@@ -278,7 +281,7 @@ struct status {
   bool json;
 };
 
-/* Scripts, and who chose columns, get the one table. */
+/* The second table is left out for scripts, and if columns were chosen. */
 static bool
 wants_exports (const struct status *s, const json_t *replies)
 {
@@ -298,25 +301,26 @@ print_tables (struct status *s, const json_t *replies)
 
   for (size_t i = 0; i < json_array_size (replies); ++i) {
     const json_t *reply = json_array_get (replies, i);
-    struct line l = {
+    struct status_row l = {
       .name = json_text (reply, "name"),
       .reply = reply,
       .statistics = json_object_get (reply, "statistics"),
       .bytes = bytes,
     };
 
-    output_line (&s->output, cell, &l);
+    output_line (&s->output, status_cell, &l);
   }
   code = output_end (&s->output);
   return code == EXIT_OK && wants_exports (s, replies)
     ? print_exports (s->command, replies, bytes) : code;
 }
 
-/* What all servers here say, and what is known of those elsewhere.  It is
- * an error that there is none, but not that there are others.
+/* Collect the replies of all servers of this machine, and what it knows of
+ * servers on other machines.  To find none at all is an error, but not to
+ * find only servers on other machines.
  */
 static int
-collect (json_t *replies, const char *name, const char *control)
+collect_replies (json_t *replies, const char *name, const char *control)
 {
   size_t here = 0;
 
@@ -330,12 +334,11 @@ collect (json_t *replies, const char *name, const char *control)
     : servers_ask (name, control, "status", replies, NULL);
 }
 
-/* Ask and print. */
 static int
-show (struct status *s, const char *name)
+ask_and_print (struct status *s, const char *name)
 {
   json_t *replies = json_array ();
-  int code = collect (replies, name, s->control);
+  int code = collect_replies (replies, name, s->control);
   int printed = EXIT_OK;
 
   for (size_t i = 0; i < json_array_size (replies); ++i)
@@ -355,7 +358,7 @@ command_status (const struct command *command, int argc, char *argv[])
   const struct option_entry entries[] = {
     OPTIONS_TABLE (&s.table),
     { .name = "json", .letter = 'J', .flag = &s.json,
-      .help = "all that servers say, as JSON" },
+      .help = "print the replies of servers as JSON" },
     OPTION_CONTROL (&s.control),
     { 0 },
   };
@@ -365,5 +368,5 @@ command_status (const struct command *command, int argc, char *argv[])
   if (s.json && (s.table.output || s.table.all || s.table.raw))
     usage_error (command, "--json prints no table");
   output_begin (&s.output, command, command->columns, &s.table);
-  return show (&s, name);
+  return ask_and_print (&s, name);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram top: what a server holds and does, live; in a terminal, or as
- * plain lines.
+/* nbdzram top: what a server holds and does, live, on a terminal or as plain
+ * lines.
  */
 
 #include <config.h>
@@ -26,7 +26,7 @@
 #include "top-exports.h"
 #include "top-sample.h"
 
-#define ANSWER 2                /* seconds to wait for a reply */
+#define REPLY_TIMEOUT 2         /* seconds */
 
 struct top {
   struct server server;
@@ -35,16 +35,16 @@ struct top {
   uint64_t iterations;          /* 0: no end */
   bool blocks;                  /* can block characters be shown? */
   bool batch;
-  bool exports;                 /* shown, instead of the whole */
-  int line;                     /* of the screen, next to be written */
+  bool exports;                 /* show exports instead of the server */
+  int line;                     /* of the screen, to write next */
 };
 
-static volatile sig_atomic_t caught; /* the signal that ends us */
+static volatile sig_atomic_t caught_signal; /* ends the program */
 
 static void
-catch (int sig)
+on_signal (int sig)
 {
-  caught = sig;
+  caught_signal = sig;
 }
 
 static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
@@ -52,14 +52,16 @@ static const int end_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 static void
 catch_signals (void)
 {
-  /* Without SA_RESTART: whatever waits is to look at it. */
-  struct sigaction action = { .sa_handler = catch };
+  /* Without SA_RESTART, so that a signal interrupts waiting. */
+  struct sigaction action = { .sa_handler = on_signal };
 
   for (size_t i = 0; i < ARRAY_SIZE (end_signals); ++i)
     sigaction (end_signals[i], &action, NULL);
 }
 
-/* Keep them from coming between a look at CAUGHT and waiting. */
+/* Block the signals, so that none comes between the test of caught_signal and
+ * waiting.
+ */
 static void
 hold_signals (sigset_t *old)
 {
@@ -72,7 +74,7 @@ hold_signals (sigset_t *old)
 }
 
 static double
-now (void)
+monotonic_time (void)
 {
   struct timespec t;
 
@@ -80,20 +82,33 @@ now (void)
   return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
 }
 
-/* Another sample.  EXIT_OK, or another code with a sentence in ERROR. */
+static struct timespec
+timespec_of (double seconds)
+{
+  const time_t whole = (time_t) seconds;
+
+  return (struct timespec) {
+    .tv_sec = whole,
+    .tv_nsec = (long) ((seconds - (double) whole) * 1e9),
+  };
+}
+
+/* Add a sample to the history.  EXIT_OK, or another code with a line in
+ * ERROR.
+ */
 static int
 take_sample (struct top *t, char *error, size_t size)
 {
   json_t *reply;
   int code = server_try (&t->server, json_pack ("{s:s}", "verb", "metrics"),
-                         ANSWER, &reply, error, size);
+                         REPLY_TIMEOUT, &reply, error, size);
 
   if (code == EXIT_OK)
-    history_add (&t->history, reply, now ());
+    history_add (&t->history, reply, monotonic_time ());
   return code;
 }
 
-/* ---- text for both ---- */
+/* ---- text for screen and lines ---- */
 
 static const char *
 text_of_time (char text[TEXT_SIZE], double seconds)
@@ -118,8 +133,8 @@ memory_ratio (const struct history *h)
 
 /* ---- the screen ---- */
 
-/* A line of the screen, of COLS columns at most: curses would begin
- * another.
+/* Write a line of the screen.  It must have COLS columns at most, or curses
+ * would continue it in the next line.
  */
 static void
 put_text (struct top *t, const char *text, size_t bytes)
@@ -133,7 +148,7 @@ static void
 put_line (struct top *t, const char *format, ...)
   __attribute__ ((format (printf, 2, 3)));
 
-/* ASCII, cut where the screen ends. */
+/* Write a line in ASCII, cut at the end of the screen. */
 static void
 put_line (struct top *t, const char *format, ...)
 {
@@ -147,7 +162,7 @@ put_line (struct top *t, const char *format, ...)
 }
 
 static void
-put_head (struct top *t)
+put_heading (struct top *t)
 {
   const json_t *reply = t->history.now.reply;
   uint64_t up = json_number (reply, "uptime");
@@ -212,7 +227,7 @@ put_maintenance (struct top *t)
 
   put_line (t, "%-8s %10.0f/s", "trims",
             history_statistic_rate (h, "notify_free"));
-  put_line (t, "%-8s %10.0f/s OS pages given back", "compact",
+  put_line (t, "%-8s %10.0f/s OS pages freed", "compact",
             history_statistic_rate (h, "pages_compacted"));
   put_line (t, "%-8s %10.0f/s pages written back, %.0f/s read",
             "backing", history_statistic_rate (h, "bd_writes"),
@@ -245,7 +260,7 @@ put_server (struct top *t)
   put_history (t, "requests", t->history.requests);
 }
 
-/* As many exports as there is room for above the last two lines. */
+/* Write as many exports as fit above the last two lines. */
 static void
 put_exports (struct top *t)
 {
@@ -266,11 +281,11 @@ put_exports (struct top *t)
 }
 
 static void
-draw (struct top *t)
+draw_screen (struct top *t)
 {
   erase ();
   t->line = 0;
-  put_head (t);
+  put_heading (t);
   put_sizes (t);
   if (t->exports)
     put_exports (t);
@@ -281,42 +296,41 @@ draw (struct top *t)
   refresh ();
 }
 
-/* Wait so many seconds for a key; ERR when there is none. */
+/* Wait SECONDS for a key.  ERR: none was pressed. */
 static int
 get_key (double seconds, const sigset_t *unblocked)
 {
   struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
-  struct timespec ts = {
-    .tv_sec = (time_t) seconds,
-    .tv_nsec = (long) ((seconds - (double) (time_t) seconds) * 1e9),
-  };
+  const struct timespec ts = timespec_of (seconds);
 
   ppoll (&input, 1, &ts, unblocked);
   if ((input.revents & (POLLHUP | POLLERR)) != 0)
-    return 'q';                 /* nobody is there any more */
-  return getch ();              /* which waits for nothing, see timeout */
+    return 'q';                 /* the terminal is gone */
+  return getch ();              /* does not wait, see timeout */
 }
 
-/* Wait for the next sample's time.  Returns whether to go on. */
+/* Handle keys until the next sample is due.  False: the user or a signal ends
+ * the program.
+ */
 static bool
 wait_for_key (struct top *t)
 {
-  double until = now () + t->delay, left;
+  double until = monotonic_time () + t->delay, left;
   bool quit = false;
   sigset_t old;
 
   hold_signals (&old);
-  while (!caught && !quit && (left = until - now ()) > 0) {
+  while (!caught_signal && !quit && (left = until - monotonic_time ()) > 0) {
     int key = get_key (left, &old);
 
     quit = key == 'q' || key == 'Q';
     if (key == 'e' || key == 'E')
       t->exports = !t->exports;
     if (key == 'e' || key == 'E' || key == KEY_RESIZE)
-      draw (t);
+      draw_screen (t);
   }
   sigprocmask (SIG_SETMASK, &old, NULL);
-  return !caught && !quit;
+  return !caught_signal && !quit;
 }
 
 static int
@@ -326,9 +340,9 @@ run_screen (struct top *t, char *error, size_t size)
 
   for (uint64_t n = 0; t->iterations == 0 || n < t->iterations; ++n) {
     code = take_sample (t, error, size);
-    if (code != EXIT_OK || caught)
+    if (code != EXIT_OK || caught_signal)
       break;
-    draw (t);
+    draw_screen (t);
     if (!wait_for_key (t))
       break;
   }
@@ -343,10 +357,11 @@ top_screen (struct top *t)
   SCREEN *screen = newterm (NULL, stdout, stdin);
 
   if (!screen) {
-    fprintf (stderr, "nbdzram top: this terminal is of an unknown type\n");
+    fprintf (stderr, "nbdzram top: this terminal is of an unknown type: set "
+             "TERM, or use --batch\n");
     return EXIT_FAILED;
   }
-  catch_signals ();             /* after curses, which has its own */
+  catch_signals ();             /* after curses, which sets its own */
   cbreak ();
   noecho ();
   keypad (stdscr, TRUE);
@@ -355,7 +370,7 @@ top_screen (struct top *t)
   code = run_screen (t, error, sizeof error);
   endwin ();
   delscreen (screen);
-  if (code != EXIT_OK && !caught)
+  if (code != EXIT_OK && !caught_signal)
     fprintf (stderr, "nbdzram: %s\n", error);
   return code;
 }
@@ -383,7 +398,7 @@ print_sample (const struct history *h, uint64_t n)
   output_flush ();
 }
 
-/* A block of lines, since one has no room for all. */
+/* Print a block of lines, one for each export. */
 static void
 print_exports (const struct history *h, uint64_t n)
 {
@@ -401,28 +416,18 @@ print_exports (const struct history *h, uint64_t n)
   free (all);
 }
 
-static void
-pause_for (double seconds)
-{
-  struct timespec t = {
-    .tv_sec = (time_t) seconds,
-    .tv_nsec = (long) ((seconds - (double) (time_t) seconds) * 1e9),
-  };
-
-  nanosleep (&t, NULL);
-}
-
 static int
 top_lines (struct top *t)
 {
+  const struct timespec delay = timespec_of (t->delay);
   char error[1024];
   int code;
 
   catch_signals ();
-  for (uint64_t n = 0; !caught; ++n) {
+  for (uint64_t n = 0; !caught_signal; ++n) {
     code = take_sample (t, error, sizeof error);
     if (code != EXIT_OK) {
-      if (!caught)
+      if (!caught_signal)
         fprintf (stderr, "nbdzram: %s\n", error);
       return code;
     }
@@ -434,26 +439,26 @@ top_lines (struct top *t)
       return EXIT_FAILED;
     if (n + 1 == t->iterations)
       break;
-    pause_for (t->delay);
+    nanosleep (&delay, NULL);
   }
   return EXIT_OK;
 }
 
 /* ---- all of it ---- */
 
-/* Leave as the signal demands, now that all is put away; ^C is a way to
- * say that it was enough.
+/* End by the signal that was caught, if any, now that the terminal is
+ * restored.  SIGINT is the usual way to end this program, so it is no failure.
  */
 static int
-leave (struct top *t, int code)
+end_with_signal (struct top *t, int code)
 {
   history_free (&t->history);
-  if (!caught)
+  if (!caught_signal)
     return code;
-  if (caught == SIGINT)
+  if (caught_signal == SIGINT)
     return EXIT_OK;
-  signal (caught, SIG_DFL);
-  raise (caught);
+  signal (caught_signal, SIG_DFL);
+  raise (caught_signal);
   return EXIT_FAILED;
 }
 
@@ -464,7 +469,7 @@ parse_delay (const struct command *command, const char *s)
   double delay = strtod (s, &end);
 
   if (end == s || *end != '\0' || !(delay >= 0.1 && delay <= 3600))
-    usage_error (command, "--delay=%s: from 0.1 to 3600 seconds", s);
+    usage_error (command, "--delay=%s: must be from 0.1 to 3600 seconds", s);
   return delay;
 }
 
@@ -496,5 +501,5 @@ command_top (const struct command *command, int argc, char *argv[])
     return code;
   code = !t.batch && isatty (STDOUT_FILENO) == 1 && isatty (STDIN_FILENO) == 1
     ? top_screen (&t) : top_lines (&t);
-  return leave (&t, code);
+  return end_with_signal (&t, code);
 }
