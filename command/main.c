@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command nbdzram: finds its verb. */
+/* The command nbdzram: the table of its verbs. */
 
 #include <config.h>
 
@@ -20,7 +20,7 @@ const struct command commands[] = {
     "Show what a server holds and does, live.",
     command_top, NULL },
   { "metrics", "[NAME]",
-    "Print what servers count in the text format of Prometheus.",
+    "Print the counters of servers in the text format of Prometheus.",
     command_metrics, NULL },
   { "pages", "[NAME]",
     "List the state of each page.",
@@ -35,13 +35,13 @@ const struct command commands[] = {
     "Move pages from memory to the backing file.",
     command_maintain, NULL },
   { "compact", "[NAME]",
-    "Move pages together and give the memory between them back.",
+    "Move pages together, and free the memory between them.",
     command_maintain, NULL },
   { "trim-empty", "[NAME]",
-    "Forget pages that hold nothing but zeroes.",
+    "Free pages that hold only zeroes.",
     command_maintain, NULL },
   { "reset", "NAME",
-    "Forget all pages of a disk that nobody uses.",
+    "Discard all pages of a disk that is not in use.",
     command_maintain, NULL },
   { "set", "[NAME] KEY=VALUE...",
     "Change what can be changed while a server runs.",
@@ -62,40 +62,41 @@ const struct command commands[] = {
     "Make a compressed RAM disk, and swap to it.",
     command_swapon, NULL },
   { "swapoff", "[NAME]",
-    "Stop swapping to it, and undo all that swapon did.",
+    "Turn off a swap, and undo everything that swapon did.",
     command_swapoff, NULL },
   { "watch", "NAME",
     "Attach /dev/nbdN to a server, and keep it attached.",
     command_watch, NULL },
   { "analyze", "FILE | --pid PID",
-    "Tell what memory would cost, before anything is set up.",
+    "Estimate what memory would cost in a pool, without a server.",
     command_analyze, analyze_columns },
   { "check", "[NAME]",
-    "See whether machine and server are fit for swap.",
+    "Check whether the machine and a server are safe for swap.",
     command_check, NULL },
   { 0 },
 };
 
 static void
-help (FILE *out)
+print_help (FILE *out)
 {
   fputs ("usage: nbdzram VERB [OPTION...] [ARGUMENT...]\n"
-         "Watch and steer the servers of compressed RAM disks.\n"
+         "Monitor and control servers of compressed RAM disks.\n"
          "\n"
          "Verbs:\n", out);
   for (const struct command *c = commands; c->name; ++c)
     fprintf (out, "  %-12s %s\n", c->name, c->summary);
   fputs ("\n"
          "Options:\n"
-         "  -h, --help     show this, or with a verb what it takes\n"
+         "  -h, --help     show this help, or that of a verb\n"
          "  -V, --version  show the version\n"
          "\n"
-         "NAME is what name= gave the server, or zram0, zram1, ...; where\n"
-         "only one server runs it may be left out.\n", out);
+         "NAME is the name of a server: name=, or else zram0, zram1, ...  It\n"
+         "may be left out if only one server runs.\n", out);
 }
 
+/* Report that WHAT is wrong with WORD of the command line. */
 static int
-refuse (const char *what, const char *word)
+fail_usage (const char *what, const char *word)
 {
   fprintf (stderr, "nbdzram: %s%s; try: nbdzram --help\n", what, word);
   return EXIT_USAGE;
@@ -106,17 +107,17 @@ main (int argc, char *argv[])
 {
   const char *verb = argc > 1 ? argv[1] : NULL;
 
-  /* Whoever started us may ignore it, and then nobody could tell how a
-   * child ended.
+  /* The parent may have set it to be ignored.  Then the exit status of a
+   * child could not be read.
    */
   signal (SIGCHLD, SIG_DFL);
   atexit (output_close);
   setlocale (LC_ALL, "");
-  setlocale (LC_NUMERIC, "C");  /* scripts read it, too */
+  setlocale (LC_NUMERIC, "C");  /* scripts read numbers, too */
   if (!verb)
-    return refuse ("a verb is missing", "");
+    return fail_usage ("a verb is missing", "");
   if (strcmp (verb, "--help") == 0 || strcmp (verb, "-h") == 0) {
-    help (stdout);
+    print_help (stdout);
     return EXIT_OK;
   }
   if (strcmp (verb, "--version") == 0 || strcmp (verb, "-V") == 0) {
@@ -126,5 +127,5 @@ main (int argc, char *argv[])
   for (const struct command *c = commands; c->name; ++c)
     if (strcmp (c->name, verb) == 0)
       return c->run (c, argc - 1, argv + 1);
-  return refuse ("unknown verb ", verb);
+  return fail_usage ("unknown verb ", verb);
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Completion for the command nbdzram.  What it knows of verbs, options and
-# columns comes from --help, so it can't be out of date.
+# Completion for the command nbdzram.  It takes verbs, options and columns from
+# --help, so it is never out of date.
 
-# Names of servers, by their sockets; those of dead ones may be among them.
+# Print the names of servers, from their sockets; some may be dead.
 _nbdzram_names ()
 {
     local dir socket
@@ -14,7 +14,7 @@ _nbdzram_names ()
     done | sort -u
 }
 
-# What may follow the option $2 of verb $3; $1 is the command.  Fails where
+# Print the values of the option $2 of verb $3; $1 is the command.  Fails if
 # the option takes no value.
 _nbdzram_values ()
 {
@@ -40,7 +40,7 @@ _nbdzram_arguments ()
 {
     case $2 in
         idle) echo all; _nbdzram_names ;;
-        # Names of exports may be anybody's, and compgen expands words.
+        # No names of exports: clients choose them, and compgen expands words.
         export) echo list add remove resize; _nbdzram_names ;;
         analyze) compgen -f -- "$3" ;;
         *) _nbdzram_names ;;

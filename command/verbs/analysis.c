@@ -17,8 +17,8 @@
 #include "analysis.h"
 
 struct sample_page {
-  bool first;                   /* of its kind */
-  bool tried, fits;             /* by any algorithm */
+  bool first;                   /* with this content */
+  bool tried, fits;             /* some algorithm tried it, compressed it */
 };
 
 /* ---- counting ---- */
@@ -53,14 +53,14 @@ analysis_close (struct analysis *a)
   free (a->about);
 }
 
-/* Is HASH one of those that are kept? */
+/* Is HASH one of those that the set keeps? */
 static bool
-hash_counts (const struct analysis *a, uint64_t hash)
+is_kept_hash (const struct analysis *a, uint64_t hash)
 {
   return (hash & (((uint64_t) 1 << a->hash_shift) - 1)) == 0;
 }
 
-/* Returns whether it is new. */
+/* Returns whether HASH is new. */
 static bool
 hash_insert (struct analysis *a, uint64_t hash)
 {
@@ -76,7 +76,7 @@ hash_insert (struct analysis *a, uint64_t hash)
   return true;
 }
 
-/* Keep half of them. */
+/* Remove half of the hashes from the set. */
 static void
 hash_thin (struct analysis *a)
 {
@@ -88,24 +88,24 @@ hash_thin (struct analysis *a)
   memset (a->hashes, 0, a->places * sizeof *a->hashes);
   a->hash_count = 0;
   for (uint64_t i = 0; i < a->places; ++i)
-    if (all[i] != 0 && hash_counts (a, all[i]))
+    if (all[i] != 0 && is_kept_hash (a, all[i]))
       hash_insert (a, all[i]);
 }
 
-/* Returns whether this page may be the first of its kind. */
+/* Returns whether PAGE may be the first with its content. */
 static bool
-add_hash (struct analysis *a, const void *page)
+insert_page_hash (struct analysis *a, const void *page)
 {
   uint64_t hash = page_checksum (page, a->sizes.page_size);
   bool first;
 
   if (hash == 0)
     hash = UINT64_MAX;
-  if (!hash_counts (a, hash))
+  if (!is_kept_hash (a, hash))
     return true;
   if (a->hash_count >= a->places / 4 * 3)
     hash_thin (a);
-  first = hash_counts (a, hash) ? hash_insert (a, hash) : true;
+  first = is_kept_hash (a, hash) ? hash_insert (a, hash) : true;
   a->distinct = a->hash_count << a->hash_shift;
   a->estimated = a->hash_shift > 0;
   return first;
@@ -129,27 +129,28 @@ sample_at (const struct analysis *a, uint64_t n)
 }
 
 static void
-set_sample (struct analysis *a, uint64_t n, const void *page, bool first)
+replace_sample (struct analysis *a, uint64_t n, const void *page, bool first)
 {
   memcpy (sample_at (a, n), page, a->sizes.page_size);
   a->about[n] = (struct sample_page) { .first = first };
 }
 
-/* Of NTH pages so far each stays with the same chance, in random order:
- * so any part of the sample is a sample.
+/* Put PAGE, the NTH one, into the sample with a chance that is the same for
+ * all pages so far.  The sample is in random order, so any part of it is a
+ * random sample too.
  */
 static void
-add_sample (struct analysis *a, uint64_t nth, const void *page, bool first)
+add_to_sample (struct analysis *a, uint64_t nth, const void *page, bool first)
 {
   uint64_t n = random_below (a, nth);
 
   if (a->sample_count < a->sample_max) {
     if (n != a->sample_count)
-      set_sample (a, a->sample_count, sample_at (a, n), a->about[n].first);
+      replace_sample (a, a->sample_count, sample_at (a, n), a->about[n].first);
     a->sample_count++;
   }
   if (n < a->sample_count)
-    set_sample (a, n, page, first);
+    replace_sample (a, n, page, first);
 }
 
 void
@@ -164,7 +165,8 @@ analysis_add (struct analysis *a, const void *page)
       ++a->same_stored;
     return;
   }
-  add_sample (a, a->pages - a->same_pages, page, add_hash (a, page));
+  add_to_sample (a, a->pages - a->same_pages, page,
+                 insert_page_hash (a, page));
 }
 
 /* ---- trying ---- */
@@ -178,9 +180,9 @@ struct trial {
   uint32_t first_count;
 };
 
-/* Of this thread's processor time: others may be busy, too. */
+/* Processor time of this thread, which other programs do not disturb. */
 static double
-now (void)
+thread_time (void)
 {
   struct timespec t;
 
@@ -188,7 +190,7 @@ now (void)
   return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
 }
 
-/* Memory that an object of BYTES takes, its share of a full zspage. */
+/* The memory that an object of BYTES takes: its share of a full zspage. */
 static double
 memory_of (const struct size_classes *sizes, uint32_t bytes)
 {
@@ -255,17 +257,17 @@ try_page (struct trial *t, uint32_t n)
   const struct algorithm *a = &t->verdict->algorithm;
   const uint8_t *page = sample_at (t->analysis, n);
   uint32_t page_size = t->analysis->sizes.page_size;
-  double before = now (), between;
+  double before = thread_time (), between;
   size_t length = a->codec->compress (t->compressor, a->level, page,
                                       page_size, t->out);
   int r = 0;
 
-  between = now ();
+  between = thread_time ();
   t->verdict->compress += between - before;
   if (length != 0) {
     r = a->codec->decompress (t->decompressor, t->out, length, t->page,
                               page_size);
-    t->verdict->decompress += now () - between;
+    t->verdict->decompress += thread_time () - between;
     if (r == -1 || memcmp (t->page, page, page_size) != 0) {
       errno = EIO;
       return -1;
@@ -275,9 +277,9 @@ try_page (struct trial *t, uint32_t n)
   return 0;
 }
 
-/* From the sample to all pages. */
+/* Extrapolate from the sample to all pages. */
 static void
-conclude (const struct trial *t, struct verdict *v)
+extrapolate (const struct trial *t, struct verdict *v)
 {
   const struct analysis *a = t->analysis;
   double others = (double) (a->pages - a->same_pages);
@@ -300,23 +302,23 @@ analysis_try (struct analysis *a, const struct algorithm *algorithm,
               double seconds, struct verdict *v)
 {
   struct trial t = { .analysis = a, .verdict = v };
-  double end = now () + seconds;
+  double end = thread_time () + seconds;
   int r;
 
   *v = (struct verdict) { .algorithm = *algorithm };
   r = trial_open (&t, algorithm);
   while (r == 0 && v->tried < a->sample_count
-         && (v->tried == 0 || now () < end)) {
+         && (v->tried == 0 || thread_time () < end)) {
     r = try_page (&t, v->tried);
     v->tried++;
   }
   if (r == 0)
-    conclude (&t, v);
+    extrapolate (&t, v);
   trial_close (&t, algorithm->codec);
   return r;
 }
 
-/* ---- what comes of it ---- */
+/* ---- results ---- */
 
 uint64_t
 analysis_duplicates (const struct analysis *a)

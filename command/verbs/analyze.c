@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram analyze: what would this memory cost? */
+/* nbdzram analyze: how much memory would this data take in a pool? */
 
 #include <config.h>
 
@@ -28,17 +28,17 @@
 #define MILLISECONDS 1000       /* for each algorithm */
 #define MILLISECONDS_LIMIT (3600 * 1000)
 
-/* All that goes into one run, and comes out of it. */
-struct run {
+/* The options, progress and results of a run. */
+struct analyze_run {
   const struct command *command;
   struct analysis analysis;
   struct verdict verdicts[VERDICTS_MAX];
   unsigned count;
-  uint8_t *page;                /* being filled */
+  uint8_t *page;                /* the one being filled */
   size_t filled;
   bool progress;
-  uint64_t done, total;         /* bytes read, and to read; total 0: ? */
-  unsigned percent;             /* last shown */
+  uint64_t done, total;         /* bytes read; of these, 0: unknown */
+  unsigned percent;             /* shown last */
   /* options */
   const char *pid, *algorithms;
   uint64_t page_size, sample, milliseconds;
@@ -51,7 +51,7 @@ struct run {
 #define BAR 40
 
 static void
-show_progress (struct run *r, const char *what, unsigned percent)
+show_progress (struct analyze_run *r, const char *what, unsigned percent)
 {
   static const char full[BAR + 1] = "########################################";
 
@@ -63,14 +63,14 @@ show_progress (struct run *r, const char *what, unsigned percent)
 }
 
 static void
-end_progress (const struct run *r)
+end_progress (const struct analyze_run *r)
 {
   if (r->progress)
     fprintf (stderr, "\r%*s\r", BAR + 30, "");
 }
 
 static void
-show_reading (struct run *r)
+show_read_progress (struct analyze_run *r)
 {
   if (r->total > 0)
     show_progress (r, "reading",
@@ -79,9 +79,9 @@ show_reading (struct run *r)
 
 /* ---- pages ---- */
 
-/* More bytes of the memory to look at, of any length. */
+/* Add LENGTH more bytes of the data, in pages. */
 static void
-add_bytes (struct run *r, const uint8_t *bytes, size_t length)
+add_bytes (struct analyze_run *r, const uint8_t *bytes, size_t length)
 {
   while (length > 0) {
     size_t n = MIN (length, r->page_size - r->filled);
@@ -97,9 +97,9 @@ add_bytes (struct run *r, const uint8_t *bytes, size_t length)
   }
 }
 
-/* The last page ends in zeroes, as on a disk. */
+/* Fill the last page with zeroes, as a disk would. */
 static void
-add_last (struct run *r)
+add_last_page (struct analyze_run *r)
 {
   if (r->filled == 0)
     return;
@@ -109,7 +109,7 @@ add_last (struct run *r)
 }
 
 static int
-read_all (struct run *r, int fd, uint8_t *buf, size_t size)
+read_all (struct analyze_run *r, int fd, uint8_t *buf, size_t size)
 {
   ssize_t n;
 
@@ -120,13 +120,13 @@ read_all (struct run *r, int fd, uint8_t *buf, size_t size)
       return -1;
     add_bytes (r, buf, (size_t) n);
     r->done += (size_t) n;
-    show_reading (r);
+    show_read_progress (r);
   }
   return 0;
 }
 
 static int
-read_file (struct run *r, const char *path)
+read_file (struct analyze_run *r, const char *path)
 {
   int fd = strcmp (path, "-") == 0 ? dup (STDIN_FILENO)
                                    : open (path, O_RDONLY | O_CLOEXEC);
@@ -151,7 +151,7 @@ read_file (struct run *r, const char *path)
 }
 
 struct process_walk {
-  struct run *run;
+  struct analyze_run *run;
   const struct process_memory *memory;
 };
 
@@ -162,12 +162,12 @@ add_process_page (void *opaque, const void *page)
 
   add_bytes (w->run, page, w->memory->page_size);
   w->run->done = w->memory->mapped;
-  show_reading (w->run);
+  show_read_progress (w->run);
   return true;
 }
 
 static int
-read_process (struct run *r, const char *pid)
+read_process (struct analyze_run *r, const char *pid)
 {
   struct process_memory p;
   struct process_walk w = { r, &p };
@@ -180,14 +180,14 @@ read_process (struct run *r, const char *pid)
   }
   if (result == -1)
     fprintf (stderr, "nbdzram analyze: process %s: %s\n", pid,
-             errno == ENOENT ? "there is none" : strerror (errno));
+             errno == ENOENT ? "there is no such process" : strerror (errno));
   return result;
 }
 
 /* ---- algorithms ---- */
 
 static void
-add_algorithm (struct run *r, const char *spec)
+add_algorithm (struct analyze_run *r, const char *spec)
 {
   struct algorithm *a;
   char error[256];
@@ -202,9 +202,9 @@ add_algorithm (struct run *r, const char *spec)
   ++r->count;
 }
 
-/* Every codec, and further levels of those where they matter. */
+/* Add every codec, and more levels of codecs for which the level matters. */
 static void
-add_default_algorithms (struct run *r)
+add_default_algorithms (struct analyze_run *r)
 {
   static const char *const more[] = { "zstd:level=3", "zstd:level=9" };
 
@@ -217,7 +217,7 @@ add_default_algorithms (struct run *r)
 }
 
 static void
-choose_algorithms (struct run *r)
+choose_algorithms (struct analyze_run *r)
 {
   char *list, *rest, *spec;
 
@@ -232,7 +232,7 @@ choose_algorithms (struct run *r)
 }
 
 static int
-try_all (struct run *r)
+try_algorithms (struct analyze_run *r)
 {
   for (unsigned i = 0; i < r->count; ++i) {
     struct algorithm a = r->verdicts[i].algorithm;
@@ -242,7 +242,7 @@ try_all (struct run *r)
                       &r->verdicts[i]) == -1) {
       end_progress (r);
       fprintf (stderr, "nbdzram analyze: %s: %s\n", a.codec->name,
-               errno == EIO ? "what it decompresses is not what it compressed"
+               errno == EIO ? "decompressed data differs from the original"
                             : strerror (errno));
       return -1;
     }
@@ -252,31 +252,31 @@ try_all (struct run *r)
 
 /* ---- the recommendation ---- */
 
-/* A page may take this many seconds to write and to read, where the
- * memory is worth it: a tenth of what a good SSD takes.
+/* The most seconds that a page may take to write and to read for an algorithm
+ * to be recommended: a tenth of the time of a good SSD.
  */
 #define WRITE_MAX 30e-6
 #define READ_MAX 15e-6
-/* A slower algorithm has to save this share of the memory. */
+/* A slower algorithm must save this share of the memory. */
 #define WORTH 0.05
 
 static double
-ratio (const struct run *r, double memory)
+compression_ratio (const struct analyze_run *r, double memory)
 {
   return (double) (r->analysis.pages * r->page_size) / memory;
 }
 
 static bool
-is_fast (const struct run *r, const struct verdict *v)
+is_fast (const struct analyze_run *r, const struct verdict *v)
 {
   double pages = (double) r->page_size / PAGE_SIZE_MIN;
 
   return v->compress <= WRITE_MAX * pages && v->decompress <= READ_MAX * pages;
 }
 
-/* The fastest algorithm, or a slower one that saves enough. */
+/* The fastest algorithm, or one that is slower but saves enough memory. */
 static const struct verdict *
-best_verdict (const struct run *r)
+best_verdict (const struct analyze_run *r)
 {
   const struct verdict *best = &r->verdicts[0];
 
@@ -300,7 +300,7 @@ algorithm_text (char text[TEXT_SIZE], const struct algorithm *a)
   return text;
 }
 
-/* What dedup would bring, where that is worth it. */
+/* The part of the recommendation about dedup; empty if it saves too little. */
 static const char *
 dedup_advice (const struct verdict *v, char text[2 * TEXT_SIZE])
 {
@@ -314,7 +314,7 @@ dedup_advice (const struct verdict *v, char text[2 * TEXT_SIZE])
 }
 
 static void
-recommend (const struct run *r, char *text, size_t size)
+write_recommendation (const struct analyze_run *r, char *text, size_t size)
 {
   const struct verdict *v = best_verdict (r);
   char name[TEXT_SIZE], whole[TEXT_SIZE], memory[TEXT_SIZE];
@@ -323,13 +323,13 @@ recommend (const struct run *r, char *text, size_t size)
   text_of_size (whole, r->analysis.pages * r->page_size);
   text_of_size (memory, (uint64_t) v->memory);
   algorithm_text (name, &v->algorithm);
-  if (ratio (r, v->memory) < 1.1)
+  if (compression_ratio (r, v->memory) < 1.1)
     snprintf (text, size, "A compressed disk is not worth it: these %s would "
               "take %s of memory.", whole, memory);
   else
     snprintf (text, size, "Use algorithm=%s: these %s would take %s of memory "
               "(%.1f : 1)%s, at %.1f µs to write a page and %.1f µs to read "
-              "it.", name, whole, memory, ratio (r, v->memory),
+              "it.", name, whole, memory, compression_ratio (r, v->memory),
               dedup_advice (v, dedup), v->compress * 1e6,
               v->decompress * 1e6);
 }
@@ -340,25 +340,26 @@ enum { ALGORITHM, RATIO, MEMORY, DEDUP_RATIO, HUGE_SHARE, WRITE, READ, TRIED };
 
 const struct column analyze_columns[] = {
   [ALGORITHM] = { "ALGORITHM", "as in algorithm=", false, false },
-  [RATIO] = { "RATIO", "all pages by MEMORY", true, false },
-  [MEMORY] = { "MEMORY", "what a pool would hold", true, false },
+  [RATIO] = { "RATIO", "size of all pages divided by MEMORY", true, false },
+  [MEMORY] = { "MEMORY", "memory held in a pool", true, false },
   [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory", true,
                     false },
-  [HUGE_SHARE] = { "HUGE%", "share that would be stored raw", true, false },
+  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw", true,
+                   false },
   [WRITE] = { "WRITE-US", "microseconds to compress a page", true, false },
   [READ] = { "READ-US", "microseconds to decompress a page", true, false },
   [TRIED] = { "SAMPLE", "pages tried", true, false },
   { 0 },
 };
 
-struct line {
-  const struct run *run;
+struct analyze_row {
+  const struct analyze_run *run;
   const struct verdict *verdict;
 };
 
-/* Share (0 to 1) of all pages that V would store raw. */
+/* The share (0 to 1) of all pages that V would store raw. */
 static double
-huge_share (const struct run *r, const struct verdict *v)
+huge_share (const struct analyze_run *r, const struct verdict *v)
 {
   const struct analysis *a = &r->analysis;
 
@@ -367,16 +368,17 @@ huge_share (const struct run *r, const struct verdict *v)
 }
 
 static const char *
-cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+analyze_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 {
-  const struct line *l = opaque;
+  const struct analyze_row *l = opaque;
   const struct verdict *v = l->verdict;
   uint64_t memory = (uint64_t) v->memory;
 
   switch (column) {
   case ALGORITHM: algorithm_text (text, &v->algorithm); break;
   case RATIO:
-    snprintf (text, TEXT_SIZE, "%.2f", ratio (l->run, v->memory));
+    snprintf (text, TEXT_SIZE, "%.2f",
+              compression_ratio (l->run, v->memory));
     break;
   case MEMORY:
     if (l->run->table.bytes)
@@ -385,7 +387,8 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
       text_of_size (text, memory);
     break;
   case DEDUP_RATIO:
-    snprintf (text, TEXT_SIZE, "%.2f", ratio (l->run, v->memory_dedup));
+    snprintf (text, TEXT_SIZE, "%.2f",
+              compression_ratio (l->run, v->memory_dedup));
     break;
   case HUGE_SHARE:
     snprintf (text, TEXT_SIZE, "%.1f", 100 * huge_share (l->run, v));
@@ -398,7 +401,7 @@ cell (void *opaque, unsigned column, char text[TEXT_SIZE])
 }
 
 static void
-print_share (const char *what, const struct run *r, uint64_t pages,
+print_share (const char *what, const struct analyze_run *r, uint64_t pages,
              bool estimated)
 {
   printf ("%-16s %10" PRIu64 " pages %5.1f %%%s\n", what, pages,
@@ -407,7 +410,7 @@ print_share (const char *what, const struct run *r, uint64_t pages,
 }
 
 static int
-print_text (struct run *r, struct output *o, const char *advice)
+print_text (struct analyze_run *r, struct output *o, const char *advice)
 {
   struct analysis *a = &r->analysis;
   uint64_t raw = (uint64_t) (analysis_incompressible (a) * (double) a->pages
@@ -422,9 +425,9 @@ print_text (struct run *r, struct output *o, const char *advice)
     putchar ('\n');
   }
   for (unsigned i = 0; i < r->count; ++i) {
-    struct line l = { r, &r->verdicts[i] };
+    struct analyze_row l = { r, &r->verdicts[i] };
 
-    output_line (o, cell, &l);
+    output_line (o, analyze_cell, &l);
   }
   if (output_end (o) != EXIT_OK)
     return EXIT_FAILED;
@@ -434,7 +437,7 @@ print_text (struct run *r, struct output *o, const char *advice)
 }
 
 static json_t *
-json_verdicts (const struct run *r)
+json_verdicts (const struct analyze_run *r)
 {
   json_t *list = json_array ();
 
@@ -447,8 +450,8 @@ json_verdicts (const struct run *r)
       "level", v->algorithm.level,
       "sample_pages", (json_int_t) v->tried,
       "memory", (json_int_t) v->memory,
-      "ratio", ratio (r, v->memory),
-      "dedup_ratio", ratio (r, v->memory_dedup),
+      "ratio", compression_ratio (r, v->memory),
+      "dedup_ratio", compression_ratio (r, v->memory_dedup),
       "huge_share", huge_share (r, v),
       "compress_seconds", v->compress,
       "decompress_seconds", v->decompress));
@@ -457,7 +460,7 @@ json_verdicts (const struct run *r)
 }
 
 static int
-print_as_json (const struct run *r, const char *advice)
+print_as_json (const struct analyze_run *r, const char *advice)
 {
   const struct analysis *a = &r->analysis;
 
@@ -476,7 +479,7 @@ print_as_json (const struct run *r, const char *advice)
 /* ---- all of it ---- */
 
 static void
-check_options (struct run *r, const char *file)
+check_options (struct analyze_run *r, const char *file)
 {
   uint64_t pid;
 
@@ -485,7 +488,7 @@ check_options (struct run *r, const char *file)
     usage_error (r->command, "--page-size: must be a power of two from 4K "
                  "to 64K");
   if (!file == !r->pid)
-    usage_error (r->command, "what shall be analyzed, a FILE or --pid?");
+    usage_error (r->command, "give either a FILE or --pid");
   if (r->pid && !parse_number (r->pid, &pid))
     usage_error (r->command, "--pid=%s: not a whole number", r->pid);
   if (r->json && (r->table.output || r->table.all || r->table.raw))
@@ -493,7 +496,7 @@ check_options (struct run *r, const char *file)
 }
 
 static int
-analyze (struct run *r, const char *file)
+analyze_pages (struct analyze_run *r, const char *file)
 {
   struct output o;
   char advice[512];
@@ -502,22 +505,22 @@ analyze (struct run *r, const char *file)
   output_begin (&o, r->command, r->command->columns, &r->table);
   if ((r->pid ? read_process (r, r->pid) : read_file (r, file)) == -1)
     return EXIT_FAILED;
-  add_last (r);
+  add_last_page (r);
   end_progress (r);
   if (r->analysis.pages == 0) {
-    fprintf (stderr, "nbdzram analyze: %s: there is nothing in it\n",
+    fprintf (stderr, "nbdzram analyze: %s: there are no pages to analyze\n",
              r->pid ? r->pid : file);
     return EXIT_FAILED;
   }
-  if (try_all (r) == -1)
+  if (try_algorithms (r) == -1)
     return EXIT_FAILED;
   end_progress (r);
-  recommend (r, advice, sizeof advice);
+  write_recommendation (r, advice, sizeof advice);
   return r->json ? print_as_json (r, advice) : print_text (r, &o, advice);
 }
 
 static int
-open_and_analyze (struct run *r, const char *file)
+open_and_analyze (struct analyze_run *r, const char *file)
 {
   int code = EXIT_FAILED;
 
@@ -528,7 +531,7 @@ open_and_analyze (struct run *r, const char *file)
                                  (uint32_t) r->sample, HASH_PLACES) == -1)
     fprintf (stderr, "nbdzram analyze: out of memory\n");
   else {
-    code = analyze (r, file);
+    code = analyze_pages (r, file);
     analysis_close (&r->analysis);
   }
   free (r->page);
@@ -538,7 +541,7 @@ open_and_analyze (struct run *r, const char *file)
 int
 command_analyze (const struct command *command, int argc, char *argv[])
 {
-  struct run r = {
+  struct analyze_run r = {
     .command = command, .page_size = PAGE_SIZE_MIN,
     .sample = SAMPLE_MAX, .milliseconds = MILLISECONDS,
   };

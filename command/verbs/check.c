@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram check: is this machine, and this server, fit for swap? */
+/* nbdzram check: are this machine and a server safe for swap? */
 
 #include <config.h>
 
@@ -9,11 +9,12 @@
 #include "command/base/output.h"
 #include "command/swap/check.h"
 
-/* The server asked for, or the only one; false: there is none, and none
- * was asked for.
+/* Find the server that was asked for, or the only one.  False, with EXIT_OK in
+ * *CODE, if none was asked for and none runs.
  */
 static bool
-find (const char *name, const char *control, struct server *s, int *code)
+find_server (const char *name, const char *control, struct server *s,
+             int *code)
 {
   struct server *all;
   size_t count;
@@ -64,7 +65,7 @@ command_check (const struct command *command, int argc, char *argv[])
   check_machine (list);
   if (name && !control && check_remote (list, name))
     code = EXIT_OK;
-  else if (find (name, control, &s, &code)) {
+  else if (find_server (name, control, &s, &code)) {
     code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                        &status);
     if (code == EXIT_OK)

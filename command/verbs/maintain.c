@@ -37,13 +37,13 @@ static const struct option_entry recompress_options[] = {
   { .name = "type", .letter = 't', .argument = "TYPE", .string = &given.type,
     .help = "idle, huge, huge_idle, stale, or all (the default)" },
   { .name = "threshold", .argument = "BYTES", .size = &given.threshold,
-    .min = 1, .help = "only pages that take so much or more" },
+    .min = 1, .help = "only pages that take at least this much" },
   { .name = "max-pages", .argument = "N", .number = &given.max_pages,
-    .min = 1, .help = "try at most so many, the largest first" },
+    .min = 1, .help = "try at most N pages, the largest first" },
   { .name = "priority", .argument = "N", .number = &given.priority,
     .min = 1, .help = "only this algorithm of recompress=, from 1" },
   { .name = "group", .flag = &given.group,
-    .help = "put neighbours together" },
+    .help = "compress neighbours as a group" },
   OPTIONS_RANGE (&given.range),
   OPTIONS_QUESTION (&given.to),
   { 0 },
@@ -80,12 +80,12 @@ static const struct maintenance verbs[] = {
     .reply = "{written_pages} of {tried_pages} pages written back, "
              "{written_bytes}" },
   { .verb = "compact", .options = common_options,
-    .reply = "{freed_bytes} given back" },
+    .reply = "{freed_bytes} freed" },
   { .verb = "trim-empty", .options = common_options,
     .reply = "{trimmed_pages} pages trimmed" },
   /* The user must not lose the content of the wrong disk. */
   { .verb = "reset", .options = common_options, .needs_server = true,
-    .reply = "all pages are gone" },
+    .reply = "all pages are discarded" },
 };
 
 static const struct maintenance *asked; /* the verb of this process */
@@ -127,7 +127,7 @@ parse_age (const struct command *command, const char *s)
   uint64_t age;
 
   if (!s)
-    usage_error (command, "which pages, all or those of an AGE?");
+    usage_error (command, "which pages? give all, or an AGE in seconds");
   if (strcmp (s, "all") == 0)
     return 0;
   if (!parse_number (s, &age) || age == 0 || age > INT64_MAX)

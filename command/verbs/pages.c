@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram pages: the state of each, in the letters of zram's
- * block_state.  Devices have many pages: they are printed as they come.
+/* nbdzram pages: the state of each page, in the letters of zram's block_state.
+ * A device has many pages, so each reply is printed as it arrives.
  */
 
 #include <config.h>
@@ -18,7 +18,7 @@
 static const struct {
   const char *name;
   char letter;
-} states[] = {
+} page_states[] = {
   { "same", 's' },
   { "written_back", 'w' },
   { "huge", 'h' },
@@ -29,29 +29,29 @@ static const struct {
   { "damaged", 'd' },
 };
 
-struct printing {
+struct page_printer {
   bool json, noheadings;
-  bool any;                     /* has anything been printed? */
+  bool any;                     /* a page has been printed */
 };
 
 static void
-state_text (const json_t *list, char text[ARRAY_SIZE (states) + 1])
+format_state (const json_t *list, char text[ARRAY_SIZE (page_states) + 1])
 {
-  memset (text, '.', ARRAY_SIZE (states));
-  text[ARRAY_SIZE (states)] = '\0';
+  memset (text, '.', ARRAY_SIZE (page_states));
+  text[ARRAY_SIZE (page_states)] = '\0';
   for (size_t i = 0; i < json_array_size (list); ++i) {
     const char *name = json_string_value (json_array_get (list, i));
 
-    for (size_t s = 0; name && s < ARRAY_SIZE (states); ++s)
-      if (strcmp (states[s].name, name) == 0)
-        text[s] = states[s].letter;
+    for (size_t s = 0; name && s < ARRAY_SIZE (page_states); ++s)
+      if (strcmp (page_states[s].name, name) == 0)
+        text[s] = page_states[s].letter;
   }
 }
 
 static void
-print_page (const struct printing *p, const json_t *page)
+print_page (const struct page_printer *p, const json_t *page)
 {
-  char state[ARRAY_SIZE (states) + 1];
+  char state[ARRAY_SIZE (page_states) + 1];
   const char *codec = json_string_value (json_object_get (page, "codec"));
 
   if (p->json) {
@@ -62,14 +62,14 @@ print_page (const struct printing *p, const json_t *page)
   if (!p->any && !p->noheadings)
     printf ("%12s %10s %-8s %6s %s\n", "PAGE", "AGE", "STATE", "BYTES",
             "CODEC");
-  state_text (json_object_get (page, "state"), state);
+  format_state (json_object_get (page, "state"), state);
   printf ("%12" PRIu64 " %10" PRIu64 " %s %6" PRIu64 " %s\n",
           json_number (page, "index"), json_number (page, "age"), state,
           json_number (page, "bytes"), codec ? codec : "-");
 }
 
 static void
-print_pages (struct printing *p, const json_t *reply)
+print_pages (struct page_printer *p, const json_t *reply)
 {
   const json_t *list = json_object_get (reply, "pages");
 
@@ -79,9 +79,10 @@ print_pages (struct printing *p, const json_t *reply)
   }
 }
 
-/* Ask again and again, from where the last reply ended. */
+/* Ask until the last page has come, each time from the end of the last reply.
+ */
 static int
-ask_and_print (const struct server *s, struct printing *p, json_t *request)
+ask_and_print (const struct server *s, struct page_printer *p, json_t *request)
 {
   json_int_t next = -1, end = 0;
   json_t *reply;
@@ -94,7 +95,7 @@ ask_and_print (const struct server *s, struct printing *p, json_t *request)
     if (code != EXIT_OK)
       break;
     print_pages (p, reply);
-    /* A server that does not get on would be asked forever. */
+    /* Make progress even if the server does not, or this would never end. */
     next = MAX (next + 1, (json_int_t) json_number (reply, "next"));
     end = (json_int_t) json_number (reply, "end");
     json_decref (reply);
@@ -106,7 +107,7 @@ ask_and_print (const struct server *s, struct printing *p, json_t *request)
 int
 command_pages (const struct command *command, int argc, char *argv[])
 {
-  struct printing p = { false, false, false };
+  struct page_printer p = { false, false, false };
   struct range range = { NULL, NULL };
   const char *control = NULL;
   const struct option_entry entries[] = {

@@ -60,11 +60,11 @@ process_memory_close (struct process_memory *p)
     close (p->mem);
 }
 
-/* ---- its mappings ---- */
+/* ---- mappings ---- */
 
-/* Is a line of maps a mapping of the kind wanted?  [heap], [stack] and
- * [anon:...] have no file behind them; [vdso] and its like belong to the
- * kernel, and are not writable.
+/* Is LINE of maps a private, writable mapping without a file?  [heap], [stack]
+ * and [anon:...] are; [vdso] and the like belong to the kernel, and are not
+ * writable.
  */
 static bool
 parse_mapping (const char *line, uint64_t *start, uint64_t *end)
@@ -94,18 +94,16 @@ process_memory_mapped (struct process_memory *p)
   return sum;
 }
 
-/* ---- its pages ---- */
+/* ---- pages ---- */
 
-/* What a walk carries from one mapping to the next. */
+/* What all steps of a walk need. */
 struct walk {
   bool (*fn) (void *opaque, const void *page);
   void *opaque;
   void *page;
 };
 
-/* The pages present of those that ENTRIES, COUNT of them from ADDR on,
- * are about.
- */
+/* Walk the pages from ADDR that COUNT ENTRIES of pagemap say are present. */
 static bool
 walk_batch (struct process_memory *p, const struct walk *w, uint64_t addr,
             const uint64_t *entries, size_t count)

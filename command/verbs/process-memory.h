@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The memory that a living process really uses: what it wrote to private
- * memory with no file behind it, the kind that is swapped.
+/* The memory of a running process that can be swapped out: what it wrote to
+ * private mappings without a file.
  *
- * Functions print nothing; the process may end at any time, which only
- * makes pages unreadable.
+ * Functions print nothing.  The process may end at any time, which only makes
+ * pages unreadable.
  */
 
 #ifndef NBDZRAM_COMMAND_VERBS_PROCESS_MEMORY_H
@@ -18,7 +18,7 @@ struct process_memory {
   size_t page_size;             /* the machine's */
   FILE *maps;
   int pagemap, mem;
-  uint64_t mapped;              /* bytes of the mappings looked at so far */
+  uint64_t mapped;              /* bytes of the mappings walked so far */
   uint64_t skipped;             /* pages that could not be read */
 };
 
@@ -26,11 +26,11 @@ struct process_memory {
 int process_memory_open (struct process_memory *p, const char *pid);
 void process_memory_close (struct process_memory *p);
 
-/* Bytes of all mappings of the kind, present or not. */
+/* Bytes of all these mappings, whether their pages are present or not. */
 uint64_t process_memory_mapped (struct process_memory *p);
 
-/* Call FN for each page that is present, in order of address.  FN
- * returns false to stop.  0, or -1 with errno ENOMEM.
+/* Call FN for each present page, in order of address, until it returns false.
+ * 0, or -1 with errno ENOMEM.
  */
 int process_memory_walk (struct process_memory *p,
                          bool (*fn) (void *opaque, const void *page),

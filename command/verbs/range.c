@@ -9,9 +9,9 @@
 
 #include "range.h"
 
-/* Parse LENGTH characters at S. */
+/* Parse a page number, LENGTH characters at S. */
 static bool
-parse_part (const char *s, size_t length, uint64_t *n)
+parse_index (const char *s, size_t length, uint64_t *n)
 {
   char *copy = strndup (s, length);
   bool ok = copy && parse_number (copy, n) && *n < INT64_MAX;
@@ -21,7 +21,8 @@ parse_part (const char *s, size_t length, uint64_t *n)
 }
 
 static void
-put_pages (const struct command *command, const char *range, json_t *request)
+range_put_pages (const struct command *command, const char *range,
+                 json_t *request)
 {
   uint64_t first, last;
   size_t length;
@@ -29,11 +30,11 @@ put_pages (const struct command *command, const char *range, json_t *request)
 
   length = strcspn (range, "-");
   open = strcmp (range + length, "-") == 0;
-  if (!parse_part (range, length, &first))
+  if (!parse_index (range, length, &first))
     usage_error (command, "--range=%s: neither FIRST-LAST nor FIRST-", range);
   if (range[length] == '\0')
     last = first;
-  else if (!open && !parse_part (range + length + 1, strlen (range), &last))
+  else if (!open && !parse_index (range + length + 1, strlen (range), &last))
     usage_error (command, "--range=%s: neither FIRST-LAST nor FIRST-", range);
   if (!open && last < first)
     usage_error (command, "--range=%s: ends before it begins", range);
@@ -48,7 +49,7 @@ range_put (const struct command *command, const struct range *range,
            json_t *request)
 {
   if (range->pages)
-    put_pages (command, range->pages, request);
+    range_put_pages (command, range->pages, request);
   if (range->export
       && json_object_set_new (request, "device",
                               json_string (range->export)) == -1)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options --range and --export: which pages. */
+/* The options --range and --export, which select pages. */
 
 #ifndef NBDZRAM_COMMAND_VERBS_RANGE_H
 #define NBDZRAM_COMMAND_VERBS_RANGE_H
@@ -17,11 +17,11 @@ struct range {
 #define OPTIONS_RANGE(range)                                            \
   { .name = "range", .argument = "FIRST-LAST",                          \
     .string = &(range)->pages,                                          \
-    .help = "these pages, or FIRST-, or one" },                         \
+    .help = "only these pages; also FIRST- or one number" },            \
   { .name = "export", .argument = "EXPORT", .string = &(range)->export, \
-    .help = "... of the export with this name" }
+    .help = "only pages of the export with this name" }
 
-/* Put RANGE into REQUEST.  What makes no sense ends the program. */
+/* Put RANGE into REQUEST.  An error of the user ends the program. */
 void range_put (const struct command *command, const struct range *range,
                 json_t *request);
 

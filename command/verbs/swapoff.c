@@ -36,11 +36,11 @@ command_swapoff (const struct command *command, int argc, char *argv[])
   bool after_unit = false;
   const struct option_entry entries[] = {
     { .name = "force", .letter = 'f', .flag = &t.force,
-      .help = "even if what is swapped may find no room" },
+      .help = "even if memory may be too small for its pages" },
     { .name = "no-systemd", .flag = &t.no_systemd,
-      .help = "end the server ourselves" },
+      .help = "stop the server without systemd" },
     { .name = "after-unit", .flag = &after_unit,
-      .help = "see to a swap that is on when its unit has ended" },
+      .help = "for ExecStopPost= of the unit" },
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);

@@ -59,8 +59,8 @@ read_settings (struct conf *c, const char *name, const struct settings *given,
     return -1;
   if (c->remote_count > 0 || c->size > 0)
     return 0;
-  snprintf (error, size, "the size is missing: swap is to the disk that has "
-            "no name");
+  snprintf (error, size, "the size is missing: swap uses the export "
+            "without a name");
   return -1;
 }
 
@@ -110,33 +110,33 @@ command_swapon (const struct command *command, int argc, char *argv[])
   bool no_systemd = false, *on = given.on;
   const struct option_entry entries[] = {
     { .name = keys[0], .argument = "SIZE", .list = &v[0],
-      .help = "of the disk: 4G, or ram/2" },
+      .help = "size of the disk: 4G, or ram/2" },
     { .name = keys[1], .argument = "SPEC", .list = &v[1],
       .help = "how pages are compressed" },
     { .name = keys[2], .argument = "SPEC", .list = &v[2],
       .help = "a stronger algorithm for a second pass" },
     { .name = keys[3], .argument = "SIZE", .list = &v[3],
-      .help = "the most memory that may be held" },
+      .help = "limit of the memory held" },
     { .name = keys[4], .argument = "PATH", .list = &v[4],
-      .help = "for pages that are written back; two URIs: a mirror" },
+      .help = "where cold pages go; two URIs: a mirror" },
     { .name = keys[5], .argument = "SIZE", .list = &v[5],
-      .help = "how much of it" },
+      .help = "how much of the backing file to use" },
     { .name = keys[6], .letter = 'p', .argument = "N", .list = &v[6],
-      .help = "of the swap, to 32767 (100)" },
+      .help = "priority of the swap, up to 32767 (100)" },
     { .name = keys[7], .argument = "URI", .list = &v[7],
-      .help = "a server elsewhere; may be repeated" },
+      .help = "a server on another machine; may be repeated" },
     { .name = keys[8], .letter = 'C', .argument = "N", .list = &v[8],
-      .help = "to the server, from 2 (2)" },
+      .help = "connections to the server, from 2 (2)" },
     { .name = flags[0], .flag = &on[0],
-      .help = "each page on all remote servers" },
+      .help = "keep each page on all remote servers" },
     { .name = flags[1], .flag = &on[1],
-      .help = "pages on remote servers in turns, as one device" },
+      .help = "spread pages over all remote servers" },
     { .name = flags[2], .flag = &on[2],
-      .help = "attach a disk, and don't swap to it" },
+      .help = "attach a disk, but don't swap to it" },
     { .name = flags[3], .flag = &on[3],
       .help = "swap even where the machine may hang" },
     { .name = "no-systemd", .flag = &no_systemd,
-      .help = "start the server ourselves" },
+      .help = "start the server without systemd" },
     { 0 },
   };
 

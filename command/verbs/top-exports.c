@@ -12,9 +12,9 @@
 
 /* ---- rates ---- */
 
-/* The devices of a sample by their names, to be released. */
+/* An object with the devices of S by name, which the caller releases. */
 static json_t *
-by_name (const struct sample *s)
+index_by_name (const struct sample *s)
 {
   json_t *index = json_object (), *device;
   size_t i;
@@ -29,7 +29,7 @@ by_name (const struct sample *s)
 }
 
 static double
-rate (const struct history *h, const json_t *now, const json_t *before,
+device_rate (const struct history *h, const json_t *now, const json_t *before,
       const char *key)
 {
   return before ? history_difference (h, json_number (now, key),
@@ -57,7 +57,7 @@ exports_rates (const struct history *h, size_t *count)
 {
   const json_t *list = json_object_get (h->now.reply, "devices");
   struct export_rates *all = calloc (json_array_size (list), sizeof *all);
-  json_t *before = by_name (&h->before);
+  json_t *before = index_by_name (&h->before);
 
   *count = all ? json_array_size (list) : 0;
   for (size_t i = 0; i < *count; ++i) {
@@ -66,10 +66,10 @@ exports_rates (const struct history *h, size_t *count)
 
     all[i] = (struct export_rates) {
       .device = now, .index = i,
-      .reads = rate (h, now, then, "reads"),
-      .read_bytes = rate (h, now, then, "read_bytes"),
-      .writes = rate (h, now, then, "writes"),
-      .write_bytes = rate (h, now, then, "write_bytes"),
+      .reads = device_rate (h, now, then, "reads"),
+      .read_bytes = device_rate (h, now, then, "read_bytes"),
+      .writes = device_rate (h, now, then, "writes"),
+      .write_bytes = device_rate (h, now, then, "write_bytes"),
     };
   }
   json_decref (before);
@@ -80,11 +80,11 @@ exports_rates (const struct history *h, size_t *count)
 
 /* ---- lines ---- */
 
-/* From so many columns on, there is room for the algorithm, too. */
+/* Terminals with so many columns have room for the algorithm, too. */
 #define WIDE 100
 #define ALGORITHM_COLUMNS 18    /* zstd:level=-131072 */
 
-/* Names come last, since some are long. */
+/* Names are the last column, since some are long. */
 
 void
 exports_heading (char line[EXPORT_LINE_SIZE], unsigned columns)

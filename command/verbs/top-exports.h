@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What "nbdzram top" shows of exports, as text.  Knows nothing of
- * terminals, but for how many columns they have.
+/* The rates of exports, and the lines of text that "nbdzram top" shows of
+ * them.  This does not depend on a terminal, but for its number of columns.
  */
 
 #ifndef NBDZRAM_COMMAND_VERBS_TOP_EXPORTS_H
@@ -11,8 +11,8 @@
 
 #define EXPORT_LINE_SIZE (NAME_SIZE + 128)
 
-/* An export in the newest sample; rates are those since the one before,
- * 0 if it was not there then.
+/* An export in the newest sample, with its rates since the sample before; 0 if
+ * that did not have the export.
  */
 struct export_rates {
   const json_t *device;         /* of the sample, which owns it */
@@ -21,12 +21,15 @@ struct export_rates {
   double writes, write_bytes;
 };
 
-/* All of them, the busiest first, then those that hold most, in a list of
- * *COUNT to be freed.  NULL: there are none, or no memory.
+/* The rates of all exports: the busiest first, then those that hold the most
+ * memory.  The caller frees the list of *COUNT.  NULL: there are no exports,
+ * or no memory for the list.
  */
 struct export_rates *exports_rates (const struct history *h, size_t *count);
 
-/* The headings of a line, and a line, of at most COLUMNS columns. */
+/* Put the headings, or the line of an export, into LINE, in at most COLUMNS
+ * columns.
+ */
 void exports_heading (char line[EXPORT_LINE_SIZE], unsigned columns);
 void exports_line (char line[EXPORT_LINE_SIZE], const struct export_rates *e,
                    unsigned columns);

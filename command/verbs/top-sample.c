@@ -29,7 +29,7 @@ parse_requests (struct request_sample *s, const json_t *reply,
 }
 
 static void
-append (double *values, unsigned length, double value)
+append_value (double *values, unsigned length, double value)
 {
   if (length == HISTORY_MAX)
     memmove (values, values + 1, (HISTORY_MAX - 1) * sizeof *values);
@@ -44,9 +44,9 @@ history_add (struct history *h, json_t *reply, double time)
   h->now = (struct sample) { .time = time, .reply = reply };
   parse_requests (&h->now.read, reply, "read");
   parse_requests (&h->now.write, reply, "write");
-  append (h->memory, h->length,
+  append_value (h->memory, h->length,
           (double) history_statistic (h, "mem_used_total"));
-  append (h->requests, h->length,
+  append_value (h->requests, h->length,
           history_rate (h, true) + history_rate (h, false));
   h->length = MIN (h->length + 1, HISTORY_MAX);
 }
@@ -121,7 +121,7 @@ history_latency (const struct history *h, bool read, double share)
     if ((double) sum >= share * (double) all)
       break;
   }
-  /* What took longer than the last bound took at least that. */
+  /* Requests that took longer than the last bound took at least that. */
   i = MIN (i, json_array_size (bounds) - 1);
   return 1e-9 * (double) json_integer_value (json_array_get (bounds, i));
 }

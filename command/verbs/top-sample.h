@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What "nbdzram top" shows, as text: two samples of a server and the
- * time between them.  Knows nothing of terminals.
+/* The numbers that "nbdzram top" shows: two samples of a server, and rates
+ * between them.  This does not depend on a terminal.
  */
 
 #ifndef NBDZRAM_COMMAND_VERBS_TOP_SAMPLE_H
@@ -34,25 +34,24 @@ struct history {
   unsigned length;
 };
 
-/* Make REPLY, which is taken over, the newest sample. */
+/* Make REPLY the newest sample, taken at TIME.  H owns REPLY then. */
 void history_add (struct history *h, json_t *reply, double time);
 void history_free (struct history *h);
 
-/* Requests a second and bytes a second between the two samples; READ
- * says of which kind.
+/* Requests a second and bytes a second between the two samples, of reads if
+ * READ, or else of writes.
  */
 double history_rate (const struct history *h, bool read);
 double history_bytes_rate (const struct history *h, bool read);
 
-/* What a counter that was BEFORE and is NOW went up by a second; 0 where
- * it went down: a server that was started anew counts from zero.
+/* The increase a second of a counter from BEFORE to NOW; 0 if it decreased,
+ * since a restarted server counts from zero.
  */
 double history_difference (const struct history *h, uint64_t now,
                            uint64_t before);
 
-/* The latency in seconds below which SHARE (0 to 1) of the requests
- * between the two samples stayed: the bound of a bucket.  0: there were
- * none.
+/* The latency in seconds that SHARE (0 to 1) of the requests between the two
+ * samples did not exceed: the bound of a bucket.  0: there were no requests.
  */
 double history_latency (const struct history *h, bool read, double share);
 
@@ -60,8 +59,8 @@ double history_latency (const struct history *h, bool read, double share);
 uint64_t history_statistic (const struct history *h, const char *name);
 double history_statistic_rate (const struct history *h, const char *name);
 
-/* Draw the last values that fit in WIDTH columns to LINE, from 0 to the
- * largest, in block characters or, where those can't be shown, in ASCII.
+/* Draw the last values that fit in WIDTH columns to LINE, scaled from 0 to the
+ * largest, in block characters if BLOCKS, or else in ASCII.
  */
 void spark_line (char line[LINE_SIZE], const double *values, unsigned count,
                  unsigned width, bool blocks);

@@ -99,10 +99,10 @@ fi
 # ---- what can't be done ----
 
 : >"$tmp/empty"
-exits 1 'empty: there is nothing in it' analyze "$tmp/empty"
+exits 1 'empty: there are no pages to analyze' analyze "$tmp/empty"
 exits 1 'No such file' analyze "$tmp/none"
 exits 1 'Is a directory' analyze "$tmp"
-exits 1 'process 999999999: there is none' analyze --pid 999999999
+exits 1 'process 999999999: there is no such process' analyze --pid 999999999
 exits 2 'not a whole number' analyze --pid self
 exits 2 'FILE or --pid' analyze --pid 1 "$tmp/file"
 exits 2 'FILE or --pid' analyze

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What swapon, swapoff and watch say where nothing comes of it, in one
-# line; and that they leave nothing behind.
+# When swapon, swapoff and watch fail, they say why in one line, and leave
+# nothing behind.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires nbdcopy
@@ -31,7 +31,7 @@ exits 2 'device=1024: must be from 0 to 1023' watch a --uri nbd://x --device 102
 exits 2 '--remote is there too often' swapon $(printf -- '--remote nbd://x %.0s' {1..9})
 exits 1 'no TLS for swap' watch a --uri nbds://x
 
-# ---- who may ----
+# ---- root is required ----
 
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     chmod 755 "$tmp"
@@ -40,7 +40,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     for verb in 'swapon --size 64M' swapoff; do
         # shellcheck disable=SC2086
         ! setpriv --reuid 65534 --clear-groups "$tmp/nbdzram" $verb \
-            >"$tmp/out" 2>&1 || fail "$verb for anybody"
+            >"$tmp/out" 2>&1 || fail "$verb ran without root"
         [ "$(cat "$tmp/out")" = "nbdzram ${verb%% *}: swap0: this needs root" ] ||
             fail "$(cat "$tmp/out")"
     done
@@ -54,7 +54,7 @@ exits 1 "the size is missing, and there is no $NBDZRAM_CONF_DIR/swap0.conf" \
 exits 1 "there is no $NBDZRAM_CONF_DIR/swpa0.conf" swapon swpa0
 exits 1 "size: 'min(ram / 2, 4096)' is 4096 bytes, and must" \
       swapon --size 'min(ram / 2, 4096)'
-exits 1 'the size is missing: swap is to the disk that has no name' \
+exits 1 'the size is missing: swap uses the export without a name' \
       swapon export=a:size=1G
 exits 1 "unknown key 'colour'" swapon colour=red
 exits 1 'size: .* is more than' swapon --size 1000000G
@@ -74,7 +74,7 @@ if [ ! -e /sys/module/nbd ]; then
     exits 1 'this kernel has no nbd: modprobe nbd' watch a --uri nbd://localhost
 fi
 
-# ---- nothing of real-time priority can run ----
+# ---- real-time priority is not allowed ----
 
 mkdir -p "$NBDZRAM_ROOT/proc/sys/kernel"
 echo 0 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
@@ -88,7 +88,7 @@ END
 done
 rm "$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
 
-# ---- servers elsewhere ----
+# ---- servers on other machines ----
 
 exits 1 'Connection refused' swapon --remote nbd://127.0.0.1:1
 exits 1 'no TLS for swap' swapon --remote nbds://127.0.0.1
@@ -99,7 +99,7 @@ stop_nbdkit "$pid"
 
 # ---- systemd ----
 
-# The unit runs swapon itself, and what that has noted down is read.
+# The unit runs swapon itself; the state that this has written is read.
 mkdir -p "$NBDZRAM_ROOT/run/systemd/system" "$tmp/systemd"
 cat >"$tmp/systemd/systemctl" <<END
 #!/bin/sh
@@ -113,7 +113,7 @@ grep -q '^nbdzram swapon: swap0: swap0.swap: Invalid argument$' "$tmp/err" ||
     fail "$(cat "$tmp/out" "$tmp/err")"
 rmdir "$NBDZRAM_ROOT/run/systemd/system"
 
-# ---- nothing to be undone, and no room for it ----
+# ---- nothing to undo, or no room ----
 
 exits 3 'swap0: there is no such swap' swapoff
 mkdir -p "$XDG_RUNTIME_DIR/nbdzram"
@@ -121,9 +121,9 @@ echo '{"devices":["/dev/nbd0"],"priority":100}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
 echo '/dev/nbd0 partition 1048576 512000 100' >>"$NBDZRAM_ROOT/proc/swaps"
 exits 1 'swap0: 500M are swapped out, but only 100M of memory and 0B of other swap on disks are free: end programs that use 432M, or add as much other swap; --force' swapoff
-[ -e "$XDG_RUNTIME_DIR/nbdzram/swap0.swap" ] || fail 'it is forgotten'
+[ -e "$XDG_RUNTIME_DIR/nbdzram/swap0.swap" ] || fail 'the state was removed'
 
-# What the server holds is no room: it gives nothing back before the end.
+# Memory of the server is no room: it frees nothing before the end.
 start_nbdkit swap0 zram 64M name=swap0
 dd if=/dev/urandom of="$tmp/data" bs=1M count=20 status=none
 nbdcopy "$tmp/data" "$(uri swap0)"
@@ -132,7 +132,7 @@ printf '%s\n' 'Filename Type Size Used Priority' \
 exits 1 'swap0: 100M are swapped out, .* programs that use 32M,' swapoff
 stop_nbdkit "$pid"
 
-# What is no longer in use is forgotten, and settings come back.
+# A swap that is off already is removed, and its settings are restored.
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
 echo '{"changes":[
     {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"},
@@ -149,7 +149,7 @@ END
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/page-cluster")" = 3 ]
 [ "$(cat "$NBDZRAM_ROOT/proc/sys/vm/swappiness")" = 100 ]
 
-# An array that has the device is what is swapped to.
+# If an array has the device, the swap is on the array.
 mkdir -p "$NBDZRAM_ROOT/sys/block/nbd0/holders/md7"
 echo nbdzram:swap0 >"$NBDZRAM_ROOT/sys/block/nbd0/backend"
 echo 1 >"$NBDZRAM_ROOT/sys/block/nbd0/pid"
@@ -160,7 +160,7 @@ exits 1 'swap0: 500M are swapped out, but only 100M of memory' swapoff
 rm -r "$NBDZRAM_ROOT/sys/block" "$XDG_RUNTIME_DIR/nbdzram/swap0.attach"
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
 
-# A unit puts them back when it is stopped, and swapoff says nothing of it.
+# A unit restores them when it is stopped; then swapoff prints nothing.
 mkdir -p "$NBDZRAM_ROOT/run/systemd/system"
 echo '{"devices":[],"priority":100}' \
     >"$XDG_RUNTIME_DIR/nbdzram/swap0.swap"
@@ -183,7 +183,7 @@ rmdir "$NBDZRAM_ROOT/run/systemd/system"
 
 # ---- after all processes were killed ----
 
-# A former run, of which there is only what it wrote down.
+# Only the files of an earlier run exist.
 state=$XDG_RUNTIME_DIR/nbdzram
 mkdir -p "$NBDZRAM_ROOT/sys/module/nbd" "$NBDZRAM_ROOT/sys/block/nbd0"
 echo nbdzram:swap0 >"$NBDZRAM_ROOT/sys/block/nbd0/backend"
@@ -207,7 +207,8 @@ for file in swap0.swap swap0.conf swap0.run kernel.sysctls; do
     [ -e "$state/$file" ] || fail "swapon has removed $file: $(ls "$state")"
 done
 
-# The kernel has turned it off; even without settings all is removed.
+# The kernel has turned swap off; everything is removed, even without
+# NAME.conf.
 printf 'Filename Type Size Used Priority\n' >"$NBDZRAM_ROOT/proc/swaps"
 rm -r "$NBDZRAM_ROOT/sys/block" "$state/swap0.conf"
 nbdzram swapoff >"$tmp/out" 2>&1 || fail "swapoff: $(cat "$tmp/out")"
