@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdzram analyze finds in files, pipes and processes what is in them.
+# nbdzram analyze counts pages of files, pipes and processes.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires python3
 time="--time=50"
 
 # 100 zero pages, 60 random ones, the first 20 of them again, 40 of text,
-# and the beginning of another.
+# and the beginning of another page.
 python3 - "$tmp/file" <<'EOP'
 import random, sys
 r = random.Random (1)
@@ -18,7 +18,7 @@ with open (sys.argv[1], "wb") as f:
     f.write (bytes (409600) + b"".join (noise + noise[:20] + text) + b"end")
 EOP
 
-# expect JSON EXPRESSION...: each is true of it.
+# expect JSON EXPRESSION...: each is true for JSON.
 expect ()
 {
     local json=$1
@@ -54,7 +54,7 @@ check_file
 head -c 10M "$tmp/file" | nbdzram analyze --time 2000 -a lz4 -J - >"$tmp/json"
 check_file
 
-# All that was built in is tried; what was asked for, only.
+# By default all built-in algorithms are tried; else only those given.
 nbdzram analyze $time --raw -n -o ALGORITHM "$tmp/file" >"$tmp/tried"
 for name in $(nbdkit_zram --dump-plugin zram | sed -n 's/^zram_\(.*\)=yes/\1/p')
 do
@@ -69,7 +69,7 @@ nbdzram analyze $time -J --page-size 64K "$tmp/file" >"$tmp/json"
 expect "$tmp/json" 'j["page_size"] == 65536' 'j["pages"] == 14' \
     'j["same_pages"] == 6'
 
-# The text for people ends in one sentence.
+# The text ends in one sentence.
 nbdzram analyze $time "$tmp/file" >"$tmp/text"
 grep -q '^same-filled  *100 pages  45.2 %$' "$tmp/text"
 grep -q '^duplicate  *20 pages   9.0 %$' "$tmp/text"
@@ -96,7 +96,7 @@ if [ -r "/proc/$process/mem" ]; then
         '3000 < j["incompressible_share"] * j["pages"] < 4500'
 fi
 
-# ---- what can't be done ----
+# ---- errors ----
 
 : >"$tmp/empty"
 exits 1 'empty: there are no pages to analyze' analyze "$tmp/empty"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdzram check finds what is there and what is not, on machines of our own.
+# nbdzram check finds problems of the machine and the server, with the files of
+# the kernel in a directory of the test.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires jq socat
@@ -17,7 +18,7 @@ machine ()
     [ ! "${4:-}" ] || mkdir "$NBDZRAM_ROOT/sys/module/nbd"
 }
 
-# check EXIT ARGS...: its list goes to $tmp/list.
+# check EXIT ARGS...: the list of checks goes to $tmp/list.
 check ()
 {
     local code=0 wanted=$1
@@ -26,8 +27,8 @@ check ()
     [ $code = "$wanted" ] || fail "check $*: $code: $(cat "$tmp/list")"
 }
 
-# says CHECK STATUS [PATTERN]: of the last list; PATTERN is of what was
-# found, or of the remedy.
+# says CHECK STATUS [PATTERN]: in the last list; PATTERN matches "found" or
+# "remedy".
 says ()
 {
     jq -e --arg check "$1" --arg status "$2" --arg pattern "${3:-}" '
@@ -56,19 +57,19 @@ says page-cluster warn 'page-cluster=0'
 machine 67584 0 16777216 nbd
 check 0
 says min-free warn '=262144$'
-# What swapon sets is enough, however large the machine.
+# The value that swapon sets is enough, however large the machine is.
 machine 262144 0 67108864 nbd
 check 0
 says min-free ok
 machine 67584 0 16777216 nbd
 
-# For people: each a line, and what to do in another.
+# As text: a line for each check, and one for what to do.
 nbdzram check >"$tmp/out"
 [ "$(wc -l <"$tmp/out")" = 4 ] || fail "$(cat "$tmp/out")"
 grep -q '^warn     min-free ' "$tmp/out"
 grep -q '^  *-> sysctl -w vm.min_free_kbytes=262144' "$tmp/out"
 
-# Nothing of real-time priority may run.
+# Real-time priority is not allowed.
 mkdir "$NBDZRAM_ROOT/proc/sys/kernel"
 echo 950000 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
 check 0
@@ -77,7 +78,7 @@ echo 0 >"$NBDZRAM_ROOT/proc/sys/kernel/sched_rt_runtime_us"
 check 1
 says real-time missing 'sysctl -w kernel.sched_rt_runtime_us=950000'
 
-# No kernel at all.
+# No files of the kernel at all.
 rm -rf "$NBDZRAM_ROOT"
 check 1
 says min-free warn "can't be read"
@@ -135,7 +136,7 @@ group memory/x memory.limit_in_bytes $((1024 * 1024 * 1024))
 check 1
 says cgroup ok '1G, and the pool'
 
-# What is besides the pool needs room, too; memory.high is a limit as well.
+# Memory besides the pool needs room, too; memory.high is a limit as well.
 seen 0 unlimited 0::/a/b
 group a/b memory.max max
 group a memory.max $((100 * 1024 * 1024))
@@ -158,7 +159,7 @@ check 1
 says cgroup-swap ok
 stop_nbdkit "$pid"
 
-# mem-limit, or memory, against the disk at its worst.
+# mem-limit, or memory, compared with the most that the disk can need.
 start_nbdkit plain zram 512M name=plain
 seen 0 unlimited 0::/
 check 1
@@ -171,9 +172,9 @@ check 1
 says mem-limit ok
 stop_nbdkit "$pid"
 
-# ---- who looks after it ----
+# ---- processes beside the server ----
 
-# sup REPLY: something that answers in place of the supervisor.
+# sup REPLY: a process that answers in place of the supervisor.
 sup ()
 {
     local sock=$XDG_RUNTIME_DIR/nbdzram/plain.sup
@@ -199,7 +200,7 @@ check 1
 says standby missing
 says holder missing
 
-# Each of them as the kernel says.  It takes a thread to be without.
+# Each is checked in the kernel.  One thread without protection is enough.
 sup '{"ok":true,"pid":7,"standby":{"pid":9,"waiting":true},"holder":{"pid":8}}'
 process 7 '' 0
 process 8 '' '' 0
@@ -255,7 +256,7 @@ check 1
 says watcher missing 'nbdzram watch plain.1$'
 stop_nbdkit "$pid"
 
-# ---- a hardened one, and the real kernel ----
+# ---- a hardened server, and the real kernel ----
 
 unset NBDZRAM_ROOT
 [ ! "${NBDZRAM_PRELOAD:-}" ] || skip "a sanitizer maps too much to lock"
@@ -265,7 +266,7 @@ start_nbdkit hard zram 64M name=hard mlock=on
 check 1 hard
 says lock ok
 says reserve ok
-# What the system refuses, the server has said; all else is there.
+# The server has reported what the system refuses; all else is ok.
 for each in 'scheduling SCHED_FIFO' 'oom oom_score_adj' 'io-flusher IO_FLUSHER'
 do
     if grep -q "refuses:.*${each#* }" "$tmp/hard.log"; then

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What nbdzram metrics prints is in Prometheus's format, and true.
+# nbdzram metrics prints the format of Prometheus, and its numbers are right.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires python3 qemu-io
@@ -10,7 +10,7 @@ check ()
     nbdzram metrics "$@" >"$tmp/metrics"
     python3 "$srcdir/tests/lib/prometheus.py" <"$tmp/metrics" ||
         fail "$(cat "$tmp/metrics")"
-    # Those who have it.
+    # Only where promtool is installed.
     if command -v promtool >/dev/null; then
         promtool check metrics <"$tmp/metrics"
     fi
@@ -51,7 +51,7 @@ equals 'object_size_bytes_count{server="zram0"}' 10
 equals 'object_size_bytes_bucket{server="zram0",le="4096"}' 10
 equals 'object_size_bytes_bucket{server="zram0",le="3840"}' 0
 equals 'object_size_bytes_sum{server="zram0"}' 40960
-# Clients look for partitions, or what else they please.
+# A client may also read partitions or other things.
 [ "$(value 'read_duration_seconds_count{server="zram0"}')" -ge 3 ] &&
     [ "$(value 'read_bytes_total{server="zram0"}')" -ge $((20 * 1024)) ] ||
     fail "reads"
@@ -70,9 +70,9 @@ grep -q '^nbdzram_info{server="b.2",version=".*",algorithm="lz4hc"} 1$' \
 check b.2
 ! grep zram0 "$tmp/metrics" || fail "zram0 was not asked for"
 
-# ---- servers that are gone ----
+# ---- dead servers ----
 
-# gone CODE ARGS...: what is printed then.
+# gone CODE ARGS...: metrics prints one error, and ends with CODE.
 gone ()
 {
     local code=0 wanted=$1
@@ -84,8 +84,7 @@ gone ()
         fail "$(cat "$tmp/metrics")"
 }
 
-# The socket of one that was killed is still there, with the others that
-# are not.
+# The socket of a killed server still exists; the other server answers.
 stop_nbdkit "$pid" KILL
 gone 3
 equals 'up{server="b.2"}' 0
@@ -101,22 +100,22 @@ equals 'up{server="other"}' 0
 gone 2 a/b
 [ ! -s "$tmp/metrics" ] || fail "a name that can't be"
 
-# ---- what the manual tells to do ----
+# ---- the recipe of the manual ----
 
-# recipe: into $tmp/prom.
+# recipe: write $tmp/prom.
 sed -n '/^ file=/,/^$/p' "$srcdir/man/nbdzram-metrics.pod" |
     sed "s|^ file=.*|file=$tmp/prom|" >"$tmp/recipe"
 [ "$(wc -l <"$tmp/recipe")" = 3 ] || fail "$(cat "$tmp/recipe")"
 recipe ()
 {
     nbdzram () { "$nbdzram" "$@"; }
-    # As cron has it.
+    # As cron runs it.
     (set +e; . "$tmp/recipe") 2>"$tmp/error"
 }
 recipe
 grep -q '^nbdzram_up{server="zram0"} 1$' "$tmp/prom"
 cp "$tmp/prom" "$tmp/before"
-# A disk that is full, but for a block.
+# The disk is full, but for a block.
 (trap '' XFSZ; ulimit -f 1; recipe || :)
 cmp "$tmp/prom" "$tmp/before" || fail "the old file is gone"
 rm -f "$XDG_RUNTIME_DIR/nbdzram/b.2.ctl"

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# status and check of swap on servers elsewhere: a mirror of two, as the
-# kernel would show it, of which both halves work, then one, then none is
-# attached.
+# status and check of swap on other machines: a mirror as the kernel would show
+# it, of which both members work, then one, then none is attached.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires jq
@@ -17,7 +16,7 @@ process $$
 printf 'Filename Type Size Used Priority\n/dev/md7 partition 1048576 2048 100\n' \
     >"$NBDZRAM_ROOT/proc/swaps"
 
-# half NAME INDEX
+# half NAME INDEX: attach a member.
 half ()
 {
     mkdir -p "$sys/nbd$2/holders/md7" "$sys/md7/md/dev-nbd$2" \
@@ -59,18 +58,18 @@ grep -q '^ok  *mirror  *2 of 2 members of /dev/md7 are in sync$' "$tmp/out" ||
     fail "$(cat "$tmp/out")"
 [ "$(grep -c '^ok  *watcher ' "$tmp/out")" = 2 ] || fail "$(cat "$tmp/out")"
 
-# A server that is here has a line of its own.
+# A server on this machine has a row of its own.
 start_nbdkit near zram 1M name=near
 [ "$(status | cut -d ' ' -f 1 | tr '\n' ' ')" = 'far near ' ] || fail "$(status)"
 stop_nbdkit "$pid"
 
-# One is given up; its watcher lives, and its file stays.
+# One member fails; its watcher lives, and its file stays.
 rm -r "$sys/nbd0" "$sys/md7/md/dev-nbd0" "$sys/md7/slaves/nbd0"
 [ "$(status)" = 'far /dev/nbd3 2M 2 1/2' ] || fail "$(status)"
 nbdzram check far >"$tmp/out" || fail "$(cat "$tmp/out")"
 grep -q '^warn  *mirror  *1 of 2 members' "$tmp/out" || fail "$(cat "$tmp/out")"
 
-# Being filled, it has not all pages yet.
+# During the resync it lacks pages.
 half far 0
 echo spare >"$sys/md7/md/dev-nbd0/state"
 [ "$(status)" = 'far /dev/nbd0 2M 4 1/2' ] || fail "$(status)"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdzram top: plain lines, and a terminal that is left as it was.
+# nbdzram top prints plain lines, and restores the terminal.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires python3 qemu-io
@@ -15,7 +15,7 @@ nbdzram top --iterations 3 --delay 0.1 >"$tmp/lines"
 head -n 1 "$tmp/lines" | grep -q 'DATA.*MEMORY.*READS/s.*WRITES/s'
 awk 'NR > 1 && NF != 8 { exit 1 }' "$tmp/lines" || fail "$(cat "$tmp/lines")"
 
-# What is written while it looks is seen, in size and as a rate.
+# Data that is written meanwhile shows, as a size and as a rate.
 head -c 1M /dev/urandom >"$tmp/random"
 "$nbdzram" top --delay 0.2 >"$tmp/live-lines" &
 top=$!
@@ -28,7 +28,7 @@ awk 'NR > 1 && $6 > 0 && $7 != "0B" { n++ } END { exit n != 1 }' \
 kill -TERM "$top"
 wait "$top" && fail "SIGTERM" || [ $? = 143 ] || fail "ended by $?"
 
-# The same of the export, which is the only one and has no name.
+# The same for the only export, which has no name.
 nbdzram top --batch --exports --iterations 2 --delay 0.1 >"$tmp/exports"
 awk 'NR % 3 == 1 && $1 == "HELD" && $NF == "EXPORT" { n++ }
      NR % 3 == 2 && NF == 9 && $8 == "-" && $NF == "-" { n++ }
@@ -44,7 +44,7 @@ else
     echo "the terminal xterm is not known here"
 fi
 
-# ---- the server ends, and others never were ----
+# ---- the server ends, or does not exist ----
 
 "$nbdzram" top --delay 0.1 >"$tmp/more-lines" 2>"$tmp/error" &
 top=$!

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit --swap locks what is there, not what could be.
+# nbdkit --swap locks memory that is used, not memory that could be.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
 requires qemu-io
@@ -12,7 +12,7 @@ start=$SECONDS
 start_nbdkit zram --swap zram 64T reserve=1M
 io "$(uri zram)" "read -P 0 0 1M"
 [ $((SECONDS - start)) -lt 10 ] || fail "the start took too long"
-# VmLck counts mappings, whole; what is in memory is Rss.
+# VmLck counts whole mappings; Rss is what is in memory.
 [ "$(status_kib "$pid" VmLck)" -gt 0 ] || fail "nothing is locked"
 rss=$(status_kib "$pid" VmRSS)
 start_nbdkit null --swap null 1M

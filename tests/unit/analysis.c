@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What "nbdzram analyze" counts, against what is there. */
+/* The numbers of "nbdzram analyze", compared with the data. */
 
 #include <config.h>
 
@@ -90,7 +90,7 @@ nothing_but_same_filled (void **state)
   assert_float_equal (analysis_incompressible (&a), 0, 1e-9);
 }
 
-/* Far more pages than hashes have room: an estimate, and a good one. */
+/* Far more pages than there is room for hashes: the estimate is good. */
 static void
 duplicates_are_estimated (void **state)
 {
@@ -135,7 +135,7 @@ sample_is_fair (void **state)
     assert_uint_in_range (quarter[i], 64 - 32, 64 + 32);
 }
 
-/* What is foretold of memory is what a pool takes. */
+/* The estimate of memory is what a real pool takes. */
 static void
 memory_is_foretold (const char *spec)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What swapon notes down and changes, what swapoff counts, with files of
- * the kernel from a directory of our own.
+/* The state and the settings that swapon records and the room that swapoff
+ * needs, with the kernel's files in a directory of the test.
  */
 
 #include <config.h>
@@ -57,7 +57,7 @@ room_by_hand (void **state)
   static const struct {
     uint64_t used, available, free_swap, ram, missing;
   } rows[] = {
-    /* Nothing swapped always fits. */
+    /* If nothing is swapped out, it always fits. */
     { 0, 0, 0, 256, 0 },
     /* The margin is 16M, or a 32nd of memory. */
     { 100, 116, 0, 256, 0 },
@@ -82,8 +82,8 @@ room_by_hand (void **state)
   }
 }
 
-/* Page by page, while the pool gives nothing back: where room was promised,
- * the margin is never touched.
+/* Page by page, while the pool frees nothing: if nothing was missing, the
+ * margin is never used.
  */
 static void
 room_by_simulation (void **state)
@@ -139,7 +139,7 @@ room_of_the_machine (void **state)
   assert_false (swap_find ("/dev/nbd1", NULL));
 }
 
-/* Swap that is in this machine's memory itself is no room. */
+/* Swap in the memory of this machine is no room. */
 static void
 room_of_other_swap (void **state)
 {
@@ -194,8 +194,8 @@ state_round_trip (void **state)
 
 #define SWAPPINESS "/proc/sys/vm/swappiness"
 
-/* All values have three digits: unlike the kernel, a file keeps what is
- * behind a shorter one.
+/* All values have three digits: unlike the kernel, a file keeps the end of a
+ * longer value when a shorter one is written over it.
  */
 
 static int
@@ -248,7 +248,7 @@ one_swap (void **state)
   assert_int_equal (sysctl_release ("a", "vm.page-cluster", &c), -1);
   assert_int_equal (errno, ENOENT);
 
-  /* The administrator's value stays, also when swapon runs between. */
+  /* The administrator's value stays, also if swapon runs in between. */
   set_for ("a", 150);
   kernel_put (SWAPPINESS, "100\n");
   assert_int_equal (release_of ("a"), SYSCTL_FOREIGN);
@@ -261,8 +261,8 @@ one_swap (void **state)
   assert_file (SWAPPINESS, "180");
 }
 
-/* Three swaps end in each order: the setting is that of the last change
- * which is left, and at the end that from before.  With KILLED, each release
+/* Three swaps end in each order: the setting is that of the last remaining
+ * change, and at the end that from before.  With KILLED, each release
  * is killed after it has set the kernel's value and before the file is
  * written, and done again.
  */
@@ -308,7 +308,7 @@ several_swaps (void **state)
     }
 }
 
-/* The value of an administrator between two swaps is what is restored. */
+/* The value that an administrator set between two swaps is restored. */
 static void
 between_swaps (void **state)
 {
@@ -322,7 +322,7 @@ between_swaps (void **state)
   assert_int_equal (release_of ("b"), SYSCTL_RESTORED);
   assert_file (SWAPPINESS, "180");
 
-  /* One that runs swapon again changes nothing for a later one. */
+  /* To run swapon again for a swap changes nothing for a later swap. */
   kernel_put (SWAPPINESS, "160\n");
   set_for ("a", 150);
   set_for ("b", 100);
@@ -351,7 +351,7 @@ of_version_0_1 (void **state)
   assert_int_equal (release_of ("b"), SYSCTL_RESTORED);
   assert_file (SWAPPINESS, "160");
 
-  /* It is taken over once, and the rest of the file stays. */
+  /* It is imported once, and the rest of the file stays. */
   assert_int_equal (sysctl_last ("a", key, sizeof key), -1);
   assert_int_equal (swap_state_read (&s, "a"), 0);
   assert_string_equal (s.devices[0], "/dev/nbd3");
@@ -373,7 +373,7 @@ damaged_list (void **state)
   run_remove ("kernel", "sysctls");
 }
 
-/* swapon sets vm.min_free_kbytes to what check then wants. */
+/* swapon sets vm.min_free_kbytes to the value that check wants. */
 static const char *
 min_free_status (uint64_t ram, uint64_t min_free)
 {
@@ -424,7 +424,7 @@ min_free (void **state)
 
 /* ---- the server ---- */
 
-/* A supervisor that is asked once and says where it listens. */
+/* A supervisor that replies once, with its address. */
 static pid_t
 play_supervisor (const char *uri)
 {
@@ -550,7 +550,7 @@ queue_there_and_back (void **state)
   queue_restore (&q, 5, 3);
   assert_queue (5, "mq-deadline", "2000", "1", "30000", "128");
 
-  /* What an administrator has made of it since stays. */
+  /* A value that an administrator has set since stays. */
   queue_remember (&q, 5, 3);
   assert_true (queue_set (5, refused, sizeof refused));
   kernel_put ("/sys/block/nbd5/queue/scheduler", "[kyber] none\n");
@@ -558,7 +558,7 @@ queue_there_and_back (void **state)
   queue_restore (&q, 5, 3);
   assert_queue (5, "[kyber] none", "2000", "1", "7000", "128");
 
-  /* What was ours before is nothing to put back. */
+  /* The value that a watcher set is not restored. */
   put_queue (5, "[none] mq-deadline\n", "0\n", "0\n", "3000\n",
              "0\n");
   queue_remember (&q, 5, 3);
@@ -574,8 +574,8 @@ queue_there_and_back (void **state)
   assert_queue (5, NULL, NULL, "1", NULL, NULL);
 }
 
-/* A watcher that was killed has put nothing back.  Whoever has the device
- * next does, and the file of the first one is then good for nothing.
+/* A watcher that was killed has restored nothing.  The next watcher of the
+ * device does, and then the file of the first one has no effect.
  */
 static void
 queue_of_two (void **state)
@@ -617,7 +617,7 @@ queue_of_two (void **state)
   attach_remove ("swap5");
   assert_queue (5, "kyber", "2000", "0", "20000", "128");
 
-  /* Not of a device that somebody else has by now. */
+  /* The queue of a device that another program has by now stays. */
   fd = attach_open ("swap5");
   assert_int_equal (attach_write (fd, &first), 0);
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
@@ -676,7 +676,7 @@ attachment (void **state)
   assert_int_equal (attach_read (&b, "swap0.1"), 0);
   assert_memory_equal (&a, &b, sizeof a);
 
-  /* What is shorter leaves nothing of what was longer. */
+  /* A shorter record leaves nothing of a longer one. */
   strcpy (a.uri, "nbd://x");
   assert_int_equal (attach_write (fd, &a), 0);
   assert_int_equal (attach_read (&b, "swap0.1"), 0);
@@ -685,7 +685,7 @@ attachment (void **state)
   assert_int_equal (attach_open ("swap0.1"), -1);
   assert_int_equal (errno, EBUSY);
 
-  /* A watcher that was killed, and waits for the device, is no watcher. */
+  /* A killed watcher that waits for the device does not count. */
   assert_false (is_left (fd, "0000000000000000"));
   assert_true (is_left (fd, "0000000000000100"));
 
@@ -731,7 +731,7 @@ devices (void **state)
   assert_true (nbd_is_loaded ());
 }
 
-/* ---- what is on a disk ---- */
+/* ---- the content of a disk ---- */
 
 static void
 content (void **state)
@@ -747,7 +747,7 @@ content (void **state)
   fd = open (path, O_RDWR | O_CREAT, 0600);
   assert_int_equal (ftruncate (fd, 8 * MIB), 0);
   assert_int_equal (swap_content (path, &page), SWAP_EMPTY);
-  /* In the middle nobody leaves a mark. */
+  /* The middle is not examined. */
   assert_int_equal (pwrite (fd, "x", 1, 4 * MIB), 1);
   assert_int_equal (swap_content (path, &page), SWAP_EMPTY);
   assert_int_equal (pwrite (fd, "x", 1, 8 * MIB - 1), 1);
@@ -756,7 +756,7 @@ content (void **state)
   assert_int_equal (pwrite (fd, "x", 1, 64 * KIB + 64), 1);
   assert_int_equal (swap_content (path, &page), SWAP_OTHER);
   assert_int_equal (pwrite (fd, "", 1, 64 * KIB + 64), 1);
-  /* Of kernels with other pages; a smaller one is the newer. */
+  /* Swap for other page sizes; the smaller one is found first. */
   for (size_t i = ARRAY_SIZE (pages); i-- > 0; ) {
     assert_int_equal (pwrite (fd, "SWAPSPACE2", 10, (off_t) pages[i] - 10),
                       10);
@@ -802,7 +802,7 @@ programs (void **state)
   if (!getenv ("NBDZRAM_VALGRIND"))     /* its vfork does not tell why */
     assert_int_equal (errno, ENOENT);
 
-  /* One that leaves another behind is not waited for any longer. */
+  /* A background process of the program is not waited for. */
   memcpy (with_file, daemon, sizeof with_file);
   snprintf (file, sizeof file, "%s/pid", kernel_root);
   with_file[3] = file;

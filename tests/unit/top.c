@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What "nbdzram top" and its kin make of exports: rates between two
- * samples, the order of lines, and names that would harm a terminal.
+/* Exports in "nbdzram top" and tables: rates between two samples, the order of
+ * lines, and names that would harm a terminal.
  */
 
 #include <config.h>
@@ -96,7 +96,7 @@ rates_between_samples (void **state)
   assert_non_null (all);
   assert_int_equal (count, 5);
 
-  /* By bytes, then by memory, then as the server has them. */
+  /* By bytes, then by memory, then in the order of the server. */
   assert_string_equal (name_of (&all[0]), "");
   assert_string_equal (name_of (&all[1]), "anew");
   assert_string_equal (name_of (&all[2]), "idle");
@@ -105,7 +105,7 @@ rates_between_samples (void **state)
 
   assert_true (all[0].reads == 10 && all[0].read_bytes == 500);
   assert_true (all[0].writes == 2 && all[0].write_bytes == 1000);
-  /* Removed and made again in between, as far as reads can tell. */
+  /* Removed and added again in between, as its reads show. */
   assert_true (all[1].reads == 0 && all[1].read_bytes == 0);
   assert_true (all[1].writes == 5 && all[1].write_bytes == 250);
   assert_true (all[3].reads == 0 && all[3].write_bytes == 0);
@@ -126,7 +126,7 @@ first_sample_has_none (void **state)
   assert_int_equal (count, 1);
   assert_true (all[0].reads == 0 && all[0].writes == 0);
   free (all);
-  /* A server that knows no exports, or says nonsense. */
+  /* A server without exports, or with a senseless reply. */
   history_add (&h, json_pack ("{s:[i, n, {}]}", "devices", 7), 2);
   all = exports_rates (&h, &count);
   assert_int_equal (count, 3);
@@ -208,7 +208,7 @@ any_name_in_any_width (void **state)
     text_of_name (text, name, width);
     assert_true (columns_of (text) <= width);
 
-    /* JSON has none of those that are not UTF-8. */
+    /* JSON has only names in UTF-8. */
     e.device = json_pack ("{s:s?, s:I, s:s?}", "name", name, "held",
                           (json_int_t) 1 << 40, "algorithm",
                           i % 3 == 0 ? NULL : i % 3 == 1 ? name
