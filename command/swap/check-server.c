@@ -465,17 +465,18 @@ check_remote (json_t *list, const char *name)
   return any;
 }
 
-void
-check_server (json_t *list, const struct server *s, const json_t *status)
+int
+check_server (json_t *list, const struct server *s, json_t **status)
 {
-  const struct server_check l = {
-    .list = list,
-    .server = s,
-    .status = status,
-    .hardening = json_object_get (status, "hardening"),
-    .pid = (int) json_number (status, "pid"),
-  };
+  struct server_check l = { .list = list, .server = s };
+  int code = server_ask (s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                         status);
 
+  if (code != EXIT_OK)
+    return code;
+  l.status = *status;
+  l.hardening = json_object_get (*status, "hardening");
+  l.pid = (int) json_number (*status, "pid");
   check_lock (&l);
   check_threads (&l);
   check_reserve (&l);
@@ -484,4 +485,5 @@ check_server (json_t *list, const struct server *s, const json_t *status)
   check_group_swap (&l);
   check_supervisor (&l);
   check_attachments (&l);
+  return EXIT_OK;
 }

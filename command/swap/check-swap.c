@@ -50,6 +50,18 @@ save_refusal (const char *name, json_t *list)
     run_write (name, REFUSED, json_pack ("{s:O}", "checks", list));
 }
 
+static bool
+check_local (json_t *list, const char *name)
+{
+  struct server s;
+  json_t *status = NULL;
+  bool answers = server_find (&s, name, NULL) == EXIT_OK
+    && check_server (list, &s, &status) == EXIT_OK;
+
+  json_decref (status);
+  return answers;
+}
+
 /* False: the server does not answer. */
 static bool
 run_checks (json_t *list, const struct swap_check *c)
@@ -60,7 +72,7 @@ run_checks (json_t *list, const struct swap_check *c)
     return true;
   }
   swap_server_wait_standby (c->name);
-  return check_local (list, c->name) == EXIT_OK;
+  return check_local (list, c->name);
 }
 
 enum swap_verdict

@@ -50,13 +50,9 @@ void check_real_time (json_t *list);
  */
 bool check_remote (json_t *list, const char *name);
 
-/* Check S, which replied STATUS to "status". */
-void check_server (json_t *list, const struct server *s,
-                   const json_t *status);
-
-/* Ask the server called NAME for its status, and check it.  EXIT_OK, or
- * another code after a message.
+/* Check S by its reply to "status", which goes to *STATUS for the caller to
+ * release.  EXIT_OK, or another code after a message; then *STATUS is NULL.
  */
-int check_local (json_t *list, const char *name);
+int check_server (json_t *list, const struct server *s, json_t **status);
 
 #endif /* NBDZRAM_COMMAND_SWAP_CHECK_H */

@@ -31,22 +31,6 @@ find_server (const char *name, const char *control, struct server *s,
 }
 
 int
-check_local (json_t *list, const char *name)
-{
-  struct server s;
-  json_t *status = NULL;
-  int code = server_find (&s, name, NULL);
-
-  if (code == EXIT_OK)
-    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                       &status);
-  if (code == EXIT_OK)
-    check_server (list, &s, status);
-  json_decref (status);
-  return code;
-}
-
-int
 command_check (const struct command *command, int argc, char *argv[])
 {
   const char *name, *control = NULL;
@@ -65,12 +49,8 @@ command_check (const struct command *command, int argc, char *argv[])
   check_machine (list);
   if (name && !control && check_remote (list, name))
     code = EXIT_OK;
-  else if (find_server (name, control, &s, &code)) {
-    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                       &status);
-    if (code == EXIT_OK)
-      check_server (list, &s, status);
-  }
+  else if (find_server (name, control, &s, &code))
+    code = check_server (list, &s, &status);
   if (code == EXIT_OK) {
     code = check_has_missing (list) ? EXIT_FAILED : EXIT_OK;
     if (!json)
