@@ -89,7 +89,6 @@ command_swap_libswap_la_SOURCES = \
 	command/swap/protection.c command/swap/protection.h \
 	command/swap/remains.c command/swap/remains.h \
 	command/swap/room.c command/swap/room.h \
-	command/swap/room-read.c \
 	command/swap/server.c command/swap/server.h \
 	command/swap/setup.c command/swap/setup.h \
 	command/swap/setup-activate.c \
