@@ -22,7 +22,7 @@
 #define MIN_FREE_HANGS_BELOW 4096
 
 static bool
-exists (const char *path)
+kernel_file_exists (const char *path)
 {
   char real[PATH_MAX];
 
@@ -33,7 +33,8 @@ exists (const char *path)
 static void
 check_nbd (json_t *list)
 {
-  if (exists ("/sys/module/nbd") || exists ("/sys/block/nbd0"))
+  if (kernel_file_exists ("/sys/module/nbd")
+      || kernel_file_exists ("/sys/block/nbd0"))
     check_add (list, CHECK_OK, "nbd", NULL, "the kernel has the driver");
   else
     check_add (list, CHECK_MISSING, "nbd",

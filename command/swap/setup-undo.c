@@ -17,7 +17,7 @@
 #include "sysctls.h"
 
 static void
-report (const char *what, int r, const char *why)
+report_undo (const char *what, int r, const char *why)
 {
   if (r == 0)
     printf ("undone: %s\n", what);
@@ -32,7 +32,7 @@ deactivate (struct swap_setup *s)
     if (s->activated[k]) {
       int r = swap_off (s->state.devices[k]);
 
-      report (s->state.devices[k], r, strerror (errno));
+      report_undo (s->state.devices[k], r, strerror (errno));
     }
 }
 
@@ -43,7 +43,7 @@ detach_devices (struct swap_setup *s)
   char watcher[sizeof s->attached[0].name];
 
   if (s->array.begun && s->array.name[0] != '\0')
-    report ("array", md_stop (s->array.name, why, sizeof why), why);
+    report_undo ("array", md_stop (s->array.name, why, sizeof why), why);
   for (size_t k = 0; k < s->conf.remote_count; ++k)
     if (s->watcher_dials[k])
       swap_server_cancel_watch (s->name, attach_name (watcher, sizeof watcher,
@@ -51,8 +51,8 @@ detach_devices (struct swap_setup *s)
   for (unsigned k = s->attached_count; k-- > 0; )
     if (s->watcher_started[k]) {
       nbd_device_path (device, s->attached[k].index);
-      report (device, swap_server_unwatch (s->name, &s->attached[k], why,
-                                           sizeof why), why);
+      report_undo (device, swap_server_unwatch (s->name, &s->attached[k], why,
+                                                sizeof why), why);
     }
 }
 
@@ -63,7 +63,7 @@ restore_sysctls (struct swap_setup *s)
     struct sysctl_change c;
     int r = sysctl_release (s->name, s->changed_sysctls[i], &c);
 
-    report (s->changed_sysctls[i], r == -1 ? -1 : 0, strerror (errno));
+    report_undo (s->changed_sysctls[i], r == -1 ? -1 : 0, strerror (errno));
   }
 }
 
@@ -76,8 +76,8 @@ setup_undo (struct swap_setup *s)
   detach_devices (s);
   restore_sysctls (s);
   if (s->server_started)
-    report ("server", swap_server_stop (s->name, s->unit, why, sizeof why),
-            why);
+    report_undo ("server", swap_server_stop (s->name, s->unit, why,
+                                             sizeof why), why);
   if (s->conf_created) {
     conf_run_path (path, sizeof path, s->name);
     unlink (path);

@@ -136,7 +136,7 @@ parse_age (const struct command *command, const char *s)
 }
 
 static void
-put_number (json_t *request, const char *key, uint64_t n)
+put_if_given (json_t *request, const char *key, uint64_t n)
 {
   if (n != 0)
     json_object_set_new (request, key, json_integer ((json_int_t) n));
@@ -148,9 +148,9 @@ make_request (const struct command *command)
   json_t *request = json_pack ("{s:s, s:s*}", "verb", command->name,
                                "type", given.type);
 
-  put_number (request, "threshold", given.threshold);
-  put_number (request, "max_pages", given.max_pages);
-  put_number (request, "priority", given.priority);
+  put_if_given (request, "threshold", given.threshold);
+  put_if_given (request, "max_pages", given.max_pages);
+  put_if_given (request, "priority", given.priority);
   if (given.group)
     json_object_set_new (request, "group", json_true ());
   range_put (command, &given.range, request);

@@ -136,7 +136,7 @@ static const struct family export_families[] = {
 /* ---- the format ---- */
 
 static void
-describe (const char *name, const char *type, const char *help)
+print_description (const char *name, const char *type, const char *help)
 {
   printf ("# HELP nbdzram_%s %s\n# TYPE nbdzram_%s %s\n", name, help, name,
           type);
@@ -235,24 +235,13 @@ print_infos (const json_t *replies)
   size_t i;
   json_t *reply;
 
-  describe ("info", "gauge", "Version and algorithm of the server.");
+  print_description ("info", "gauge", "Version and algorithm of the server.");
   json_array_foreach (replies, i, reply) {
     begin_sample ("info", "", reply);
     print_label ("version", json_text (reply, "version"));
     print_label ("algorithm", json_text (reply, "algorithm"));
     fputs ("} 1\n", stdout);
   }
-}
-
-static void
-print_server_family (const struct family *f, const json_t *replies)
-{
-  size_t i;
-  json_t *reply;
-
-  describe (f->name, f->type, f->help);
-  json_array_foreach (replies, i, reply)
-    print_sample (f->name, "", reply, json_number (reply, f->key));
 }
 
 /* ---- exports ---- */
@@ -282,7 +271,7 @@ print_export_infos (const json_t *replies)
   size_t i, j;
   json_t *reply, *device;
 
-  describe ("export_info", "gauge", "Algorithm of the export.");
+  print_description ("export_info", "gauge", "Algorithm of the export.");
   json_array_foreach (replies, i, reply)
     json_array_foreach (json_object_get (reply, "devices"), j, device) {
       begin_export_sample ("export_info", reply, device);
@@ -297,7 +286,7 @@ print_export_family (const struct family *f, const json_t *replies)
   size_t i, j;
   json_t *reply, *device;
 
-  describe (f->name, f->type, f->help);
+  print_description (f->name, f->type, f->help);
   json_array_foreach (replies, i, reply)
     json_array_foreach (json_object_get (reply, "devices"), j, device)
       if (json_object_get (device, f->key)) {
@@ -308,18 +297,21 @@ print_export_family (const struct family *f, const json_t *replies)
 
 /* ---- statistics ---- */
 
+/* Print a family of numbers in the object at PART of the reply; NULL: in the
+ * reply itself.
+ */
 static void
-print_family (const struct family *f, const json_t *replies)
+print_family (const struct family *f, const json_t *replies, const char *part)
 {
   size_t i;
   json_t *reply;
 
-  describe (f->name, f->type, f->help);
+  print_description (f->name, f->type, f->help);
   json_array_foreach (replies, i, reply) {
-    const json_t *statistics = json_object_get (reply, "statistics");
+    const json_t *object = part ? json_object_get (reply, part) : reply;
 
-    if (json_object_get (statistics, f->key))
-      print_sample (f->name, "", reply, json_number (statistics, f->key));
+    if (json_object_get (object, f->key))
+      print_sample (f->name, "", reply, json_number (object, f->key));
   }
 }
 
@@ -347,7 +339,7 @@ print_unknown_families (const json_t *replies)
   json_object_foreach (names, key, value) {
     struct family f = { key, key, "untyped", "See nbdkit-zram-plugin(1)." };
 
-    print_family (&f, replies);
+    print_family (&f, replies, "statistics");
   }
   json_decref (names);
 }
@@ -386,7 +378,7 @@ print_replicas (const json_t *replies)
   for (size_t k = 0; k < ARRAY_SIZE (replica_families); ++k) {
     const struct family *f = &replica_families[k];
 
-    describe (f->name, f->type, f->help);
+    print_description (f->name, f->type, f->help);
     json_array_foreach (replies, i, reply)
       json_array_foreach (json_object_get (reply, "backing_halves"), j,
                           replica)
@@ -404,12 +396,12 @@ print_maintenance (const json_t *replies)
   const char *action;
   size_t i;
 
-  describe ("maintenance_cpu_seconds_total", "counter",
-            "Processor time of background maintenance.");
+  print_description ("maintenance_cpu_seconds_total", "counter",
+                     "Processor time of background maintenance.");
   json_array_foreach (replies, i, reply)
     print_seconds ("maintenance_cpu_seconds_total", "", reply, json_number (
       json_object_get (reply, "maintenance"), "cpu_nanoseconds"));
-  describe (name, "counter", "Jobs done by background maintenance.");
+  print_description (name, "counter", "Jobs done by background maintenance.");
   json_array_foreach (replies, i, reply)
     json_object_foreach (json_object_get (json_object_get (
                            reply, "maintenance"), "runs"), action, runs) {
@@ -428,7 +420,7 @@ print_latency (const char *request, const char *name, const char *help,
   size_t i, b;
   json_t *reply, *count;
 
-  describe (name, "histogram", help);
+  print_description (name, "histogram", help);
   json_array_foreach (replies, i, reply) {
     const json_t *bounds = json_object_get (reply, "latency_bounds");
     const json_t *r = json_object_get (json_object_get (reply, "requests"),
@@ -456,7 +448,7 @@ print_bytes (const char *request, const char *name, const char *help,
   size_t i;
   json_t *reply;
 
-  describe (name, "counter", help);
+  print_description (name, "counter", help);
   json_array_foreach (replies, i, reply)
     print_sample (name, "", reply, json_number (
       json_object_get (json_object_get (reply, "requests"), request),
@@ -473,8 +465,8 @@ print_objects (const json_t *replies)
   size_t i, b;
   json_t *reply, *pair;
 
-  describe (name, "histogram",
-            "Sizes of compressed objects, rounded up to their size class.");
+  print_description (name, "histogram", "Sizes of compressed objects, rounded "
+                     "up to their size class.");
   json_array_foreach (replies, i, reply) {
     uint64_t count = 0, sum = 0;
 
@@ -505,7 +497,7 @@ print_up (const json_t *replies, const json_t *down)
   size_t i;
   json_t *reply;
 
-  describe ("up", "gauge", "Whether the server answers.");
+  print_description ("up", "gauge", "Whether the server answers.");
   json_array_foreach (replies, i, reply)
     print_sample ("up", "", reply, 1);
   json_array_foreach (down, i, reply)
@@ -517,12 +509,12 @@ print_all (const json_t *replies)
 {
   print_infos (replies);
   for (size_t i = 0; i < ARRAY_SIZE (server_families); ++i)
-    print_server_family (&server_families[i], replies);
+    print_family (&server_families[i], replies, NULL);
   print_export_infos (replies);
   for (size_t i = 0; i < ARRAY_SIZE (export_families); ++i)
     print_export_family (&export_families[i], replies);
   for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
-    print_family (&families[i], replies);
+    print_family (&families[i], replies, "statistics");
   print_unknown_families (replies);
   print_replicas (replies);
   print_maintenance (replies);

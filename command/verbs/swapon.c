@@ -65,7 +65,7 @@ read_settings (struct conf *c, const char *name, const struct settings *given,
 }
 
 static int
-prepare (struct swap_setup *s, const struct settings *given)
+prepare_setup (struct swap_setup *s, const struct settings *given)
 {
   if (geteuid () != 0) {
     snprintf (s->error, sizeof s->error, "this needs root");
@@ -143,7 +143,7 @@ command_swapon (const struct command *command, int argc, char *argv[])
   parse_arguments (&s, &given, command, argc, argv,
                    options_parse (command, argc, argv, entries));
   s.unit = !no_systemd && swap_server_has_systemd ();
-  if (prepare (&s, &given) == 0)
+  if (prepare_setup (&s, &given) == 0)
     return swap_setup_run (&s) == 0 ? EXIT_OK : EXIT_FAILED;
   fprintf (stderr, "nbdzram swapon: %s: %s\n", s.name, s.error);
   return EXIT_FAILED;
