@@ -19,7 +19,7 @@
 
 /* Log a message, unless it was the last one. */
 static void __attribute__ ((format (printf, 2, 3)))
-report (struct supervisor *s, const char *format, ...)
+report_once (struct supervisor *s, const char *format, ...)
 {
   char line[sizeof s->files.reported];
   va_list ap;
@@ -52,14 +52,16 @@ check_control (struct supervisor *s)
     return FILE_CREATED;
   }
   if (errno == EADDRINUSE) {
-    report (s,
+    report_once (s,
             "%s: another supervisor has this name now: this one goes on with "
             "its servers, and only SIGTERM ends it",
             path);
     return FILE_OTHERS;
   }
-  report (s, "%s: %s: nbdzram stop and upgrade can't reach this supervisor; "
-       "trying again", path, strerror (errno));
+  report_once (s,
+               "%s: %s: nbdzram stop and upgrade can't reach this supervisor; "
+               "trying again",
+               path, strerror (errno));
   return FILE_MISSING;
 }
 
@@ -75,8 +77,8 @@ check_listeners (struct supervisor *s)
     if (listener_is_linked (l))
       continue;
     if (listener_renew (l) == -1) {
-      report (s, "%s: %s: no client can connect there; trying again", l->path,
-           strerror (errno));
+      report_once (s, "%s: %s: no client can connect there; trying again",
+                   l->path, strerror (errno));
       return FILE_MISSING;
     }
     log_line ("%s was removed and is created again", l->path);

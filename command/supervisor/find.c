@@ -277,9 +277,9 @@ static enum process_kind
 read_kind (pid_t pid, const char *path)
 {
   char *of = read_variable (pid, SERVER_VARIABLE "=");
-  bool ours = of && strcmp (of, path) == 0;
+  bool is_own = of && strcmp (of, path) == 0;
   char comm[32] = "", *supervised;
-  FILE *f = ours ? open_proc (pid, "comm") : NULL;
+  FILE *f = is_own ? open_proc (pid, "comm") : NULL;
   enum process_kind kind = OTHER;
 
   free (of);

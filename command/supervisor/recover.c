@@ -114,7 +114,7 @@ lacks_address (struct recovery *r)
 }
 
 static bool
-always (struct recovery *r)
+is_any (struct recovery *r)
 {
   (void) r;
   return true;
@@ -156,13 +156,13 @@ recover_program (const struct recovery *r)
   if (!argv)
     return -1;
   changed = !s->conf_error[0]
-            && setup_program (setup, &fds, error, sizeof error) == 0
+            && setup_make_program (setup, &fds, error, sizeof error) == 0
             && !has_same_strings (setup->program.argv, argv);
   if (changed)
     log_line ("the settings have changed: they take effect with nbdzram "
               "upgrade");
   argv[0] = (char *) json_text (r->state, "program");
-  result = setup_program_of (setup, argv, &fds);
+  result = setup_set_program (setup, argv, &fds);
   free (argv);
   return result;
 }
@@ -229,7 +229,7 @@ static const struct rule {
   { has_damaged_file_only, FAIL, EX_TEMPFAIL,
     "; the search among the processes found no server: remove the file to "
     "begin anew" },
-  { always, RECOVER_PROCESSES, 0, NULL },
+  { is_any, RECOVER_PROCESSES, 0, NULL },
   { has_refused_descriptor, FAIL, 0,
     "taking over from the running server is not permitted: be root, or set "
     "kernel.yama.ptrace_scope to 0" },
@@ -245,7 +245,7 @@ static const struct rule {
   { lacks_memfd, LOSE_PAGES, 0, NULL },
   { has_no_process, BEGIN_ANEW, 0, NULL },
   { lacks_address, FAIL, EX_TEMPFAIL, "" },
-  { always, TAKE_OVER, 0, NULL },
+  { is_any, TAKE_OVER, 0, NULL },
 };
 
 static int

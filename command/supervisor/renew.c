@@ -83,25 +83,25 @@ servers_renew (struct supervisor *s)
 static bool
 is_connection (const struct supervisor *s, int fd)
 {
-  struct sockaddr_storage ours, theirs, peer;
-  socklen_t len = sizeof theirs, peer_len = sizeof peer;
+  struct sockaddr_storage listening, local, peer;
+  socklen_t len = sizeof local, peer_len = sizeof peer;
 
   if (getpeername (fd, (struct sockaddr *) &peer, &peer_len) == -1
-      || getsockname (fd, (struct sockaddr *) &theirs, &len) == -1)
+      || getsockname (fd, (struct sockaddr *) &local, &len) == -1)
     return false;
   for (unsigned i = 0; i < s->listeners.count; ++i) {
-    socklen_t our_len = sizeof ours;
+    socklen_t listening_len = sizeof listening;
 
-    if (getsockname (s->listeners.list[i].fd, (struct sockaddr *) &ours,
-                     &our_len)
+    if (getsockname (s->listeners.list[i].fd, (struct sockaddr *) &listening,
+                     &listening_len)
           == -1
-        || ours.ss_family != theirs.ss_family)
+        || listening.ss_family != local.ss_family)
       continue;
     /* The address of a listener may be "all addresses": only ports count. */
-    if (ours.ss_family != AF_UNIX
-        ? memcmp (&((struct sockaddr_in *) &ours)->sin_port,
-                  &((struct sockaddr_in *) &theirs)->sin_port, 2) == 0
-        : our_len == len && memcmp (&ours, &theirs, len) == 0)
+    if (listening.ss_family != AF_UNIX
+        ? memcmp (&((struct sockaddr_in *) &listening)->sin_port,
+                  &((struct sockaddr_in *) &local)->sin_port, 2) == 0
+        : listening_len == len && memcmp (&listening, &local, len) == 0)
       return true;
   }
   return false;

@@ -17,11 +17,11 @@
 #include "setup.h"
 #include "tls-files.h"
 
-/* Threads for each connection of nbdkit, which has 16 by default.  Each
- * has a buffer of its own for the largest request it has seen, so a small
- * machine has few.  With TLS there is one: where there are more, nbdkit
- * 1.32.4 to 1.33.9 says goodbye in one thread, which frees what GnuTLS is
- * sending from in another.
+/* Threads of nbdkit for each connection; its own default is 16.  Each thread
+ * keeps a buffer of the size of the largest request that it has seen, so a
+ * small machine has few.  With TLS there is one: with several, nbdkit 1.32.4
+ * to 1.33.9 ends the TLS session in one thread, which frees the buffer from
+ * which GnuTLS sends in another.
  */
 #define THREADS_MIN 4
 #define THREADS_MAX 16
@@ -29,7 +29,7 @@
 /* ---- settings ---- */
 
 static int
-set (struct conf *c, const char *key, const char *value, char *error,
+set_if_given (struct conf *c, const char *key, const char *value, char *error,
      size_t size)
 {
   return value ? conf_set (c, key, value, error, size) : 0;
@@ -45,7 +45,7 @@ set_words (struct conf *c, const struct serve_options *o, char *error,
   return 0;
 }
 
-/* What nbdkit would find out when the first client comes. */
+/* nbdkit would report these mistakes only when the first client connects. */
 static int
 check_tls (const struct conf *c, char *error, size_t size)
 {
@@ -74,11 +74,12 @@ setup_read (struct setup *setup, const struct serve_options *options,
   conf_init (c);
   if (conf_load (c, options->name, error, size) == -1
       || set_words (c, options, error, size) == -1
-      || set (c, "size", options->size, error, size) == -1
-      || set (c, "pool", options->pool, error, size) == -1
-      || set (c, "listen", options->listen, error, size) == -1
-      || set (c, "threads", options->threads ? threads : NULL, error, size)
-         == -1
+      || set_if_given (c, "size", options->size, error, size) == -1
+      || set_if_given (c, "pool", options->pool, error, size) == -1
+      || set_if_given (c, "listen", options->listen, error, size) == -1
+      || set_if_given (c, "threads", options->threads ? threads : NULL, error,
+                       size)
+        == -1
       || conf_check (c, options->swap, error, size) == -1
       || check_tls (c, error, size) == -1)
     return -1;
@@ -89,8 +90,8 @@ setup_read (struct setup *setup, const struct serve_options *options,
 
 /* ---- where programs are ---- */
 
-/* The path of an executable file, as a shell would find it; to be freed,
- * or NULL.
+/* The path of the executable file that a shell would find for NAME.  The
+ * caller owns it.  NULL: there is none.
  */
 static char *
 find_program (const char *name)
@@ -116,7 +117,7 @@ find_program (const char *name)
 }
 
 static const char *
-plugin_path (void)
+get_plugin_path (void)
 {
   const char *path = getenv ("NBDZRAM_PLUGIN");
 
@@ -124,7 +125,7 @@ plugin_path (void)
 }
 
 static uint64_t
-default_threads (const struct conf *c)
+get_default_threads (const struct conf *c)
 {
   long n = 2 * sysconf (_SC_NPROCESSORS_ONLN);
 
@@ -150,14 +151,14 @@ child_fds_layout (unsigned listener_count)
   return fds;
 }
 
-struct words {
+struct argument_list {
   char **list;
   size_t count;
   bool failed;
 };
 
 static void __attribute__ ((format (printf, 2, 3)))
-add (struct words *w, const char *format, ...)
+add_argument (struct argument_list *w, const char *format, ...)
 {
   va_list ap;
 
@@ -171,27 +172,27 @@ add (struct words *w, const char *format, ...)
   va_end (ap);
 }
 
-/* It is not an offer that a client may decline, and both sides show who
- * they are.
+/* Clients without TLS are refused and, with certificates, clients that have
+ * none.
  */
 static void
-add_tls (struct words *w, const struct conf *c)
+add_tls_arguments (struct argument_list *w, const struct conf *c)
 {
   if (conf_has_tls (c))
-    add (w, "--tls=require");
+    add_argument (w, "--tls=require");
   if (c->tls_psk)
-    add (w, "--tls-psk=%s", c->tls_psk);
+    add_argument (w, "--tls-psk=%s", c->tls_psk);
   if (c->tls_certificates) {
-    add (w, "--tls-certificates=%s", c->tls_certificates);
-    add (w, "--tls-verify-peer");
+    add_argument (w, "--tls-certificates=%s", c->tls_certificates);
+    add_argument (w, "--tls-verify-peer");
   }
 }
 
-/* By the '@', systemd lets the server of swap live until the machine is off;
- * see shutdown.h.
+/* systemd does not kill a process whose name begins with '@' until the
+ * machine is off; see command/swap/shutdown.h.
  */
 static const char *
-program_name (const struct setup *setup)
+get_program_name (const struct setup *setup)
 {
   return setup->options.swap ? "@nbdkit" : "nbdkit";
 }
@@ -200,36 +201,37 @@ static char **
 make_arguments (const struct setup *setup, int pool_fd)
 {
   const struct conf *c = &setup->conf;
-  struct words w = {
+  struct argument_list w = {
     .list = calloc (c->parameter_count + 16, sizeof (char *)),
   };
 
   if (!w.list)
     return NULL;
-  add (&w, "%s", program_name (setup));
-  add (&w, "-f");
-  add (&w, "-t");
-  add (&w, "%" PRIu64, c->threads ? c->threads : default_threads (c));
-  add_tls (&w, c);
-  add (&w, "%s", plugin_path ());
+  add_argument (&w, "%s", get_program_name (setup));
+  add_argument (&w, "-f");
+  add_argument (&w, "-t");
+  add_argument (&w, "%" PRIu64,
+                c->threads ? c->threads : get_default_threads (c));
+  add_tls_arguments (&w, c);
+  add_argument (&w, "%s", get_plugin_path ());
   if (c->size > 0)
-    add (&w, "size=%" PRIu64, c->size);
-  add (&w, "name=%s", setup->options.name);
+    add_argument (&w, "size=%" PRIu64, c->size);
+  add_argument (&w, "name=%s", setup->options.name);
   if (c->pool)
-    add (&w, "pool=%s", c->pool);
+    add_argument (&w, "pool=%s", c->pool);
   else
-    add (&w, "pool=/proc/self/fd/%d", pool_fd);
+    add_argument (&w, "pool=/proc/self/fd/%d", pool_fd);
   if (setup->options.swap && !conf_parameter (c, "mlock"))
-    add (&w, "mlock=on");
+    add_argument (&w, "mlock=on");
   for (size_t i = 0; i < c->parameter_count; ++i)
-    add (&w, "%s", c->parameters[i]);
+    add_argument (&w, "%s", c->parameters[i]);
   if (!w.failed)
     return w.list;
   strings_free (w.list);
   return NULL;
 }
 
-/* What our own service manager told us is not for them. */
+/* Variables of the supervisor's own service manager are not for servers. */
 static int
 make_environment (const struct setup *setup, struct program *p,
                   const struct child_fds *fds)
@@ -266,7 +268,7 @@ make_environment (const struct setup *setup, struct program *p,
 }
 
 int
-setup_program (struct setup *setup, const struct child_fds *fds,
+setup_make_program (struct setup *setup, const struct child_fds *fds,
                char *error, size_t size)
 {
   struct program *p = &setup->program;
@@ -276,8 +278,8 @@ setup_program (struct setup *setup, const struct child_fds *fds,
     snprintf (error, size, "nbdkit: not found in PATH");
     return -1;
   }
-  if (access (plugin_path (), R_OK) == -1) {
-    snprintf (error, size, "%s: %s", plugin_path (), strerror (errno));
+  if (access (get_plugin_path (), R_OK) == -1) {
+    snprintf (error, size, "%s: %s", get_plugin_path (), strerror (errno));
     return -1;
   }
   p->argv = make_arguments (setup, fds->pool);
@@ -288,7 +290,7 @@ setup_program (struct setup *setup, const struct child_fds *fds,
 }
 
 int
-setup_program_of (struct setup *setup, char *const argv[],
+setup_set_program (struct setup *setup, char *const argv[],
                   const struct child_fds *fds)
 {
   struct program *p = &setup->program;
@@ -302,7 +304,7 @@ setup_program_of (struct setup *setup, char *const argv[],
   if (!p->path || !p->argv)
     return -1;
   for (size_t i = 0; i < count; ++i)
-    if (!(p->argv[i] = strdup (i == 0 ? program_name (setup) : argv[i])))
+    if (!(p->argv[i] = strdup (i == 0 ? get_program_name (setup) : argv[i])))
       return -1;
   return make_environment (setup, p, fds);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What serve was told, by its command line and by NAME.conf, and the
- * program that follows from it: nbdkit with the plugin and its
- * parameters.
+/* The settings of "nbdzram serve", from its command line and NAME.conf, and
+ * the program of the servers that follows from them: nbdkit with the plugin
+ * and its parameters.
  */
 
 #ifndef NBDZRAM_COMMAND_SUPERVISOR_SETUP_H
@@ -16,10 +16,10 @@
 #define MESSAGE_SIZE 512        /* of an error message */
 #define VERSION_SIZE 32         /* of a program's version */
 
-/* As the user said it; strings are those of argv. */
+/* The command line; the strings are those of argv. */
 struct serve_options {
   const char *name;
-  const char *size, *pool, *listen;
+  const char *size, *pool, *listen; /* NULL: not given */
   uint64_t threads;             /* 0: not given */
   bool swap, standby, daemon, force;
   char **words;                 /* KEY=VALUE */
@@ -29,36 +29,40 @@ struct serve_options {
 struct setup {
   struct serve_options options;
   struct conf conf;
-  bool standby;                 /* keep one */
-  bool serves;                  /* here, not only at remote servers */
+  bool standby;                 /* keep a standby */
+  bool serves;                  /* false: all servers are remote */
   struct program program;
 };
 
-/* Read NAME.conf, and let the options have the last word.  0, or -1 with
- * a line in ERROR; SETUP is to be freed in both cases.
+/* Read NAME.conf; options override it.  Returns 0, or -1 with a message in
+ * ERROR.  The caller frees SETUP in both cases.
  */
 int setup_read (struct setup *setup, const struct serve_options *options,
                 char *error, size_t size);
 
-/* Where in a server its descriptors are: sockets from LISTEN on, its pool,
- * if that has no path, and what it and its supervisor tell each other by.
- */
+/* The descriptors of a server. */
 struct child_fds {
-  int listen, pool, ready_write, ready, hold, log, start_barrier, count;
+  int listen;                   /* the first of the listening sockets */
+  int pool;                     /* the memfd, or /dev/null */
+  int ready_write, ready;       /* the socket of its status, both ends */
+  int hold;                     /* the eventfd that ends its lock keeper */
+  int log;                      /* the reading end of its standard error */
+  int start_barrier;            /* the reading end of its start barrier */
+  int count;
 };
 
 struct child_fds child_fds_layout (unsigned listener_count);
 
-/* Find nbdkit and the plugin, and lay out the program, with descriptors at
- * FDS.  0, or -1 with a line in ERROR.
+/* Find nbdkit and the plugin, and set the program, whose descriptors are
+ * FDS.  Returns 0, or -1 with a message in ERROR.
  */
-int setup_program (struct setup *setup, const struct child_fds *fds,
+int setup_make_program (struct setup *setup, const struct child_fds *fds,
                    char *error, size_t size);
 
-/* A program that is laid out already: ARGV, ended by NULL, with its path
- * first.
+/* Set the program to ARGV, which is copied and ends with NULL; its first
+ * word is the path of the file.  Returns 0, or -1: out of memory.
  */
-int setup_program_of (struct setup *setup, char *const argv[],
+int setup_set_program (struct setup *setup, char *const argv[],
                       const struct child_fds *fds);
 
 void program_free (struct program *program);

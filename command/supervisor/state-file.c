@@ -128,12 +128,12 @@ bool
 state_file_is_linked (const struct supervisor *s)
 {
   char path[sizeof s->directory + 128];
-  struct stat ours, theirs;
+  struct stat opened, linked;
 
   supervisor_path (s, path, sizeof path, ".run");
-  return s->state.file.fd != -1 && fstat (s->state.file.fd, &ours) == 0
-    && lstat (path, &theirs) == 0
-    && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+  return s->state.file.fd != -1 && fstat (s->state.file.fd, &opened) == 0
+    && lstat (path, &linked) == 0
+    && opened.st_dev == linked.st_dev && opened.st_ino == linked.st_ino;
 }
 
 int

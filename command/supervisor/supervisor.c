@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,21 +24,40 @@
 #include "recover.h"
 #include "supervisor.h"
 
-/* One above the threads that serve. */
+/* One above the threads of the servers. */
 #define PRIORITY 3
 
-/* For requests at NAME.sup, which come while memory is gone, too. */
-#define HEAP (1024 * 1024)
+/* For control requests while no memory is free. */
+#define HEAP_SIZE (1024 * 1024)
 
-/* A process that is killed is gone by then, or not to be waited for. */
+/* A killed process is not waited for longer than this. */
 #define DEATH_MS 5000
 
-/* A first server is ready by then, or not to be waited for. */
+/* The first server is not waited for longer than this. */
 #define FIRST_MS 600000
 
 #define POLL_PAUSE_MS 100
 
 #define POLLS_MAX (3 * GENERATIONS_MAX + 2 * WATCHERS_MAX + PEERS_MAX + 4)
+
+void
+supervisor_init (struct supervisor *s, char *arguments[])
+{
+  char path[PATH_MAX + 16];
+
+  s->null = s->signals = s->daemon_pipe = s->pool = -1;
+  s->control.socket.fd = -1;
+  s->upgrade = NO_UPGRADE;
+  s->state = NO_STATE;
+  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
+    s->servers.list[i] = NO_GENERATION;
+  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
+    s->watchers[i] = NO_WATCHER_PROCESS;
+  s->arguments = arguments;
+  if (executable_path (getpid (), path, sizeof path))
+    s->executable = strdup (path);
+  control_directory (s->directory, sizeof s->directory);
+}
 
 int64_t
 earlier (int64_t a, int64_t b)
@@ -58,57 +78,55 @@ supervisor_path (const struct supervisor *s, char *path, size_t size,
 /* ---- waiting ---- */
 
 static void
-poll_for (struct pollfd *polls, unsigned *count, int fd)
+add_poll (struct pollfd *polls, unsigned *count, int fd)
 {
   if (fd != -1)
     polls[(*count)++] = (struct pollfd) { .fd = fd, .events = POLLIN };
 }
 
 static unsigned
-what_to_wait_for (const struct supervisor *s, struct pollfd *polls)
+collect_polls (const struct supervisor *s, struct pollfd *polls)
 {
-  /* Nothing is answered before the first server is ready. */
-  unsigned count = s->begun ? supervisor_control_get_polls (s, polls) : 0;
+  /* Control requests wait until the first server is ready. */
+  unsigned count = s->started ? supervisor_control_get_polls (s, polls) : 0;
 
-  poll_for (polls, &count, s->signals);
+  add_poll (polls, &count, s->signals);
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
     const struct generation *g = &s->servers.list[i];
 
     if (g->state == GENERATION_FREE)
       continue;
     if (!g->ended) {
-      poll_for (polls, &count, g->process.fd);
-      poll_for (polls, &count, g->log.fd);
+      add_poll (polls, &count, g->process.fd);
+      add_poll (polls, &count, g->log.fd);
     }
     else
-      poll_for (polls, &count, g->lock_keeper.fd);
-    /* Once it is ready there is nothing more to hear, and the other end
-     * may be closed.
-     */
+      add_poll (polls, &count, g->lock_keeper.fd);
+    /* After "ready" no status follows, and the other end may be closed. */
     if (g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
-      poll_for (polls, &count, g->ready);
+      add_poll (polls, &count, g->ready);
   }
-  poll_for (polls, &count, s->upgrade.trial.fd);
+  add_poll (polls, &count, s->upgrade.trial.fd);
   for (unsigned i = 0; i < WATCHERS_MAX; ++i)
     if (s->watchers[i].process.pid != 0) {
-      poll_for (polls, &count, s->watchers[i].process.fd);
-      poll_for (polls, &count, s->watchers[i].log.fd);
+      add_poll (polls, &count, s->watchers[i].process.fd);
+      add_poll (polls, &count, s->watchers[i].log.fd);
     }
   return count;
 }
 
-/* Until something happens, or the time NEXT (0: no matter). */
+/* Wait until something happens, or until NEXT in milliseconds (0: never). */
 static void
 wait_for_events (const struct supervisor *s, int64_t next)
 {
   struct pollfd polls[POLLS_MAX];
-  unsigned count = what_to_wait_for (s, polls);
+  unsigned count = collect_polls (s, polls);
   int64_t timeout = next == 0 ? -1 : next - now_ms ();
 
   if (next != 0 && timeout < 0)
     timeout = 0;
-  /* It refuses where there are more than a process may have descriptors;
-   * a thread of real-time priority must not loop without rest.
+  /* poll fails where COUNT is above the limit of open files.  A thread of
+   * real-time priority must not loop without a pause then.
    */
   if (poll (polls, count, (int) timeout) == -1 && errno != EINTR)
     poll (NULL, 0, POLL_PAUSE_MS);
@@ -116,14 +134,14 @@ wait_for_events (const struct supervisor *s, int64_t next)
 
 /* ---- signals ---- */
 
-static void write_down (struct supervisor *s);
+static void save_state (struct supervisor *s);
 
-/* A service manager can't be refused: it waits until this process ends, and
- * the machine with it.  So this one goes without what it supervises, and the
- * next supervisor takes that over.
+/* The supervisor does not end while a device is in use as swap; but a service
+ * manager waits until this process ends, and the shutdown of the machine with
+ * it.  Then the supervisor ends alone, and the next one recovers the servers.
  */
 static void
-signal_stop (struct supervisor *s)
+on_stop_signal (struct supervisor *s)
 {
   char error[MESSAGE_SIZE];
 
@@ -133,38 +151,39 @@ signal_stop (struct supervisor *s)
     log_line ("not stopped: %s", error);
     return;
   }
-  log_line ("the supervisor ends, and its servers go on: %s", error);
-  write_down (s);
+  log_line ("the supervisor ends, but its servers go on: %s", error);
+  save_state (s);
   s->finished = true;
 }
 
 static void
-signal_upgrade (struct supervisor *s)
+on_upgrade_signal (struct supervisor *s)
 {
   char error[MESSAGE_SIZE];
 
   if (upgrade_begin (s, error, sizeof error) == -1)
-    log_line ("no upgrade: %s", error);
+    log_line ("the upgrade was refused: %s", error);
 }
 
 static void
-take_signals (struct supervisor *s)
+read_signals (struct supervisor *s)
 {
   struct signalfd_siginfo info;
 
   while (read (s->signals, &info, sizeof info) == sizeof info)
     switch (info.ssi_signo) {
     case SIGTERM:
-    case SIGINT: signal_stop (s); break;
-    case SIGHUP: signal_upgrade (s); break;
+    case SIGINT: on_stop_signal (s); break;
+    case SIGHUP: on_upgrade_signal (s); break;
     }
 }
 
-/* Children of children end up here: holders.  Ours are not touched, they
- * have been looked at before; one that ended since comes again.
+/* Lock keepers are children of servers, and become this process's when their
+ * server has died.  Children that the supervisor started are left: their
+ * subjects reap them.
  */
 static void
-reap_others (struct supervisor *s)
+reap_orphans (struct supervisor *s)
 {
   siginfo_t info = { .si_pid = 0 };
 
@@ -203,9 +222,9 @@ open_signals (struct supervisor *s)
 
 /* ---- the loop ---- */
 
-/* From here on, the next supervisor finds those that have been started. */
+/* Write NAME.run; then the processes that have been started may go on. */
 static void
-write_down (struct supervisor *s)
+save_state (struct supervisor *s)
 {
   state_save (s);
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
@@ -214,14 +233,14 @@ write_down (struct supervisor *s)
     process_release (&s->watchers[i].process);
 }
 
-/* Look at all that there is; when to look again. */
+/* Poll all subjects.  Returns when to do so again, or 0: at an event. */
 static int64_t
-look (struct supervisor *s)
+poll_subjects (struct supervisor *s)
 {
   int64_t next = 0;
 
-  take_signals (s);
-  /* Who asks is to hear what is so. */
+  read_signals (s);
+  /* Before the control requests, so that "status" is up to date. */
   servers_poll (s);
   supervisor_control_receive (s);
   next = earlier (next, watchers_poll (s));
@@ -230,18 +249,18 @@ look (struct supervisor *s)
   next = earlier (next, files_poll (s));
   next = earlier (next, servers_balance (s));
   next = earlier (next, supervisor_control_reply (s));
-  reap_others (s);
+  reap_orphans (s);
   if (s->state.changed && !s->finished)
-    write_down (s);
+    save_state (s);
   servers_consume_status (s);
   return next;
 }
 
 static void
-loop (struct supervisor *s)
+run_loop (struct supervisor *s)
 {
   while (!s->finished) {
-    int64_t next = look (s);
+    int64_t next = poll_subjects (s);
 
     if (s->upgrade.phase == UPGRADE_EXECUTING && !s->stop.requested
         && !supervisor_control_has_replies (s))
@@ -264,17 +283,18 @@ open_pool (struct supervisor *s)
   return s->pool == -1 ? -1 : 0;
 }
 
-/* The protocol knows no password. */
+/* The protocol has no password. */
 static void
-warn_of_strangers (const struct supervisor *s)
+warn_if_open (const struct supervisor *s)
 {
   if (s->conf_error[0] || !conf_is_open (&s->setup.conf))
     return;
   for (unsigned i = 0; i < s->listeners.count; ++i)
     if (listener_is_public (&s->listeners.list[i])) {
-      log_line ("whoever reaches %s can read and write every page: see "
-                "SERVING OTHER MACHINES in nbdkit-zram-plugin(1)",
-                s->listeners.list[i].uri);
+      log_line (
+        "any machine that reaches %s can read and write every page: see "
+        "SERVING OTHER MACHINES in nbdkit-zram-plugin(1)",
+        s->listeners.list[i].uri);
       return;
     }
 }
@@ -300,16 +320,17 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
   if (open_sockets (s, error, size) == -1)
     return -1;
   if (s->lost)
-    log_line ("the last supervisor and all its servers are gone, and with "
-              "them the pages");
-  warn_of_strangers (s);
+    log_line (
+      "the last supervisor and all its servers have ended: their pages "
+      "are lost");
+  warn_if_open (s);
   if (open_pool (s) == -1) {
     snprintf (error, size, "creating the pool: %s", strerror (errno));
     return -1;
   }
   fds = child_fds_layout (s->listeners.count);
   return s->setup.program.path
-    ? 0 : setup_program (&s->setup, &fds, error, size);
+    ? 0 : setup_make_program (&s->setup, &fds, error, size);
 }
 
 static int
@@ -327,9 +348,11 @@ prepare (struct supervisor *s, char *error, size_t size)
   return 0;
 }
 
-/* The first server: its mistakes are its user's, and are not repeated. */
+/* Start the first server.  If it fails, its settings are wrong: its error is
+ * the message, and it is not started again.
+ */
 static int
-first_server (struct supervisor *s, char *error, size_t size)
+start_first_server (struct supervisor *s, char *error, size_t size)
 {
   struct generation *g = generation_start (s, &s->setup);
   int64_t deadline = now_ms () + FIRST_MS;
@@ -338,10 +361,10 @@ first_server (struct supervisor *s, char *error, size_t size)
     snprintf (error, size, "%s: %s", s->setup.program.path, strerror (errno));
     return -1;
   }
-  write_down (s);
+  save_state (s);
   while (g->state != GENERATION_READY && !s->stop.requested) {
     wait_for_events (s, deadline);
-    take_signals (s);
+    read_signals (s);
     servers_poll (s);
     if (now_ms () >= deadline) {
       snprintf (error, size, "the server is not ready after %d minutes",
@@ -363,7 +386,7 @@ first_server (struct supervisor *s, char *error, size_t size)
 }
 
 static void
-tell_started (struct supervisor *s)
+notify_started (struct supervisor *s)
 {
   char text[256];
 
@@ -386,64 +409,65 @@ harden (void)
   const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
   char refused[MESSAGE_SIZE];
 
-  setrlimit (RLIMIT_MEMLOCK, &all); /* for children, too */
-  if (!harden_self (HEAP, PRIORITY, refused, sizeof refused))
-    log_line ("swap is not safe here, for want of: %s", refused);
+  setrlimit (RLIMIT_MEMLOCK, &all); /* children inherit it */
+  if (!harden_self (HEAP_SIZE, PRIORITY, refused, sizeof refused))
+    log_line ("swap is not safe here: the supervisor could not get: %s",
+              refused);
 }
 
 static int
-give_up (struct supervisor *s, const char *error)
+report_error (struct supervisor *s, const char *error)
 {
   fprintf (stderr, "nbdzram serve: %s: %s\n", s->setup.options.name, error);
   return -1;
 }
 
-/* 0: it runs. */
+/* Returns 0, or -1 after a message. */
 static int
-begin (struct supervisor *s, int resume)
+start_supervisor (struct supervisor *s, int resume)
 {
   char error[LOG_LINE];
   int recovered;
 
   if (prepare (s, error, sizeof error) == -1)
-    return give_up (s, error);
+    return report_error (s, error);
   recovered = recover (s, resume, error, sizeof error);
   if (recovered == -1)
-    return give_up (s, error);
+    return report_error (s, error);
   if (!recovered && s->conf_error[0])
-    return give_up (s, s->conf_error);
+    return report_error (s, s->conf_error);
   if (s->conf_error[0])
-    log_line ("%s: all goes on as it was started", s->conf_error);
+    log_line ("%s: the servers go on with their old settings", s->conf_error);
   if (s->setup.serves && prepare_to_serve (s, error, sizeof error) == -1) {
     if (!recovered)
       stop_remove_files (s);
-    else                        /* who still has the pages waits a while */
+    else /* the pages are there: it can be tried again */
       s->exit_code = EX_TEMPFAIL;
-    return give_up (s, error);
+    return report_error (s, error);
   }
   if (s->setup.options.swap)
     harden ();
   if (!recovered && s->setup.serves
-      && first_server (s, error, sizeof error) == -1) {
+      && start_first_server (s, error, sizeof error) == -1) {
     stop_remove_files (s);
-    return give_up (s, error);
+    return report_error (s, error);
   }
   if (recovered && resume == -1)
-    log_line ("taken over from a supervisor that was killed");
+    log_line ("recovered from a supervisor that was killed");
   return 0;
 }
 
 int
 supervise (struct supervisor *s, int resume)
 {
-  if (begin (s, resume) == -1) {
+  if (start_supervisor (s, resume) == -1) {
     control_socket_close (&s->control.socket);
     return s->exit_code ? s->exit_code : EXIT_FAILURE;
   }
   if (!s->stop.requested)
-    tell_started (s);
+    notify_started (s);
   state_mark_changed (s);
-  s->begun = true;
-  loop (s);
+  s->started = true;
+  run_loop (s);
   return s->exit_code;
 }

@@ -91,7 +91,7 @@ prepare_setup (struct supervisor *s, char *error, size_t size)
     return -1;
   }
   return new->serves
-    ? setup_program (new, &fds, error, size) : 0;
+    ? setup_make_program (new, &fds, error, size) : 0;
 }
 
 static void

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command/base/options.h"
@@ -24,34 +23,41 @@
 
 #define DEFAULT_NAME "zram0"
 #define RESUME "NBDZRAM_RESUME"
-#define DESCRIPTORS_MIN 256     /* KEPT_FD_MIN, and all that is kept there */
-#define DESCRIPTORS_MAX 65536   /* programs may look at each that there is */
-#define DEATH_TRIES 10          /* of a twentieth of a second */
+
+/* Open files: KEPT_FD_MIN and all that is kept above it; at most so many that
+ * a program which loops over all of them takes no time.
+ */
+#define DESCRIPTORS_MIN 256
+#define DESCRIPTORS_MAX 65536
+
+/* How long a killed supervisor may take to end. */
+#define DEATH_TRIES 10
+#define DEATH_PAUSE_MS 50
 
 static int
-say (const char *name, const char *error)
+report_error (const char *name, const char *error)
 {
   fprintf (stderr, "nbdzram serve: %s: %s\n", name, error);
   return EXIT_FAILED;
 }
 
-/* ---- what the user said ---- */
+/* ---- the command line ---- */
 
 static void
-parse (struct serve_options *o, const struct command *command, int argc,
-       char *argv[])
+parse_options (struct serve_options *o, const struct command *command,
+               int argc, char *argv[])
 {
   const struct option_entry entries[] = {
     { .name = "size", .argument = "SIZE", .string = &o->size,
-      .help = "of the disk: 4G, ram/2, min(ram/2,4G)" },
+      .help = "disk size: 4G, ram/2, min(ram/2,4G)" },
     { .name = "pool", .argument = "PATH", .string = &o->pool,
       .help = "keep the pages in this file on tmpfs" },
     { .name = "listen", .letter = 'l', .argument = "ADDRESS",
       .string = &o->listen,
-      .help = "for clients: HOST:PORT, or the path of a socket" },
+      .help = "HOST:PORT, or the path of a socket" },
     { .name = "threads", .letter = 't', .argument = "N",
       .number = &o->threads, .min = 1, .max = CONF_THREADS_MAX,
-      .help = "for each connection" },
+      .help = "threads for each connection" },
     { .name = "swap", .flag = &o->swap,
       .help = "harden it all; keep a standby" },
     { .name = "standby", .flag = &o->standby,
@@ -78,9 +84,9 @@ parse (struct serve_options *o, const struct command *command, int argc,
 
 /* ---- the background ---- */
 
-/* What the child says of its start is what we return. */
+/* Exit as the child does at its start. */
 static _Noreturn void
-parent (int fd, pid_t child)
+wait_for_child (int fd, pid_t child)
 {
   char byte;
   int status;
@@ -96,8 +102,8 @@ parent (int fd, pid_t child)
   _exit (WIFEXITED (status) ? WEXITSTATUS (status) : EXIT_FAILED);
 }
 
-/* Go on in a child.  Returns the end of a pipe to say in that it serves,
- * or -1.
+/* Go on in a child.  Returns a pipe, to write a byte into when it serves; or
+ * -1.
  */
 static int
 go_to_background (void)
@@ -112,7 +118,7 @@ go_to_background (void)
     return -1;
   if (pid > 0) {
     close (fds[1]);
-    parent (fds[0], pid);
+    wait_for_child (fds[0], pid);
   }
   close (fds[0]);
   setsid ();
@@ -123,8 +129,8 @@ go_to_background (void)
 
 /* ---- descriptors ---- */
 
-/* A shell's limit is for programs that use select; the servers, which have
- * a descriptor for each connection, inherit ours.
+/* The limit of a shell is that of programs which use select.  Servers, which
+ * have a descriptor for each connection, inherit the supervisor's limit.
  */
 static int
 raise_descriptor_limit (const char *name)
@@ -133,7 +139,7 @@ raise_descriptor_limit (const char *name)
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_NOFILE, &limit) == -1)
-    return say (name, strerror (errno));
+    return report_error (name, strerror (errno));
   if (limit.rlim_cur < MIN (limit.rlim_max, DESCRIPTORS_MAX)) {
     limit.rlim_cur = MIN (limit.rlim_max, DESCRIPTORS_MAX);
     setrlimit (RLIMIT_NOFILE, &limit);
@@ -143,17 +149,17 @@ raise_descriptor_limit (const char *name)
   snprintf (error, sizeof error, "a limit of %llu open files is too low: "
             "ulimit -n must be at least %d",
             (unsigned long long) limit.rlim_max, DESCRIPTORS_MIN);
-  return say (name, error);
+  return report_error (name, error);
 }
 
-/* ---- being NAME ---- */
+/* ---- the only supervisor of this name ---- */
 
-/* Bind NAME.sup, and lock the NAME.run that is there.  Where the directory
- * does not let us bind, the lock alone makes us the one; the socket follows
- * (command/supervisor/files.c).
+/* Bind NAME.sup, and lock NAME.run, if it exists.  If the directory does not
+ * let the socket be bound now, the lock alone is enough, and the socket is
+ * bound later (command/supervisor/files.h).
  */
 static int
-try_to_be_the_one (struct supervisor *s, const char *path)
+try_claim_name (struct supervisor *s, const char *path)
 {
   bool bound = control_socket_open (&s->control.socket, path) == 0;
   int err = errno;
@@ -174,25 +180,23 @@ try_to_be_the_one (struct supervisor *s, const char *path)
   return -1;
 }
 
-/* One that has just been killed may listen for a moment yet. */
+/* A supervisor that was just killed may still listen for a moment. */
 static int
-open_control (struct supervisor *s, const char *path)
+claim_path (struct supervisor *s, const char *path)
 {
-  static const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-
   for (int i = 0; i < DEATH_TRIES; ++i) {
-    if (try_to_be_the_one (s, path) == 0)
+    if (try_claim_name (s, path) == 0)
       return 0;
     if (errno != EADDRINUSE)
       return -1;
-    nanosleep (&pause, NULL);
+    poll (NULL, 0, DEATH_PAUSE_MS);
   }
   errno = EADDRINUSE;
   return -1;
 }
 
 static int
-be_the_one (struct supervisor *s)
+claim_name (struct supervisor *s)
 {
   char path[sizeof s->directory + 128], error[MESSAGE_SIZE];
 
@@ -201,7 +205,7 @@ be_the_one (struct supervisor *s)
               strerror (errno));
   else {
     supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
-    if (open_control (s, path) == 0) {
+    if (claim_path (s, path) == 0) {
       if (s->control.socket.fd != -1)
         s->control.socket.fd = fd_keep (s->control.socket.fd);
       return EXIT_OK;
@@ -211,14 +215,14 @@ be_the_one (struct supervisor *s)
               : errno == ENAMETOOLONG ? "the path is too long for a socket"
               : strerror (errno));
   }
-  return say (s->setup.options.name, error);
+  return report_error (s->setup.options.name, error);
 }
 
-/* Executed by the supervisor that we were: NAME.sup is open, and so is
- * the file of its state, which is returned.
+/* This process was a supervisor already, and has executed a newer program:
+ * NAME.sup is open.  Returns the descriptor of its state, or -1.
  */
 static int
-stay_the_one (struct supervisor *s, const char *fds)
+resume_name (struct supervisor *s, const char *fds)
 {
   uintmax_t dev = 0, ino = 0;
   struct stat st;
@@ -232,7 +236,7 @@ stay_the_one (struct supervisor *s, const char *fds)
     fcntl (s->control.socket.fd, F_SETFD, FD_CLOEXEC);
   supervisor_path (s, s->control.socket.path, sizeof s->control.socket.path,
                    SUPERVISOR_SUFFIX);
-  /* Earlier versions do not say which file it was. */
+  /* Earlier versions give no device and inode. */
   if (n < 4 && lstat (s->control.socket.path, &st) == 0) {
     dev = st.st_dev;
     ino = st.st_ino;
@@ -244,33 +248,16 @@ stay_the_one (struct supervisor *s, const char *fds)
 
 /* ---- the verb ---- */
 
-/* A mistake in NAME.conf must not keep us from servers that live. */
+/* Were servers started, which may still run?  Then a mistake in NAME.conf must
+ * not keep the supervisor from recovering them.
+ */
 static bool
-was_begun (const struct supervisor *s)
+has_state_file (const struct supervisor *s)
 {
   char path[sizeof s->directory + 128];
 
   supervisor_path (s, path, sizeof path, ".run");
   return access (path, F_OK) == 0;
-}
-
-static void
-supervisor_init (struct supervisor *s, char *argv[])
-{
-  char path[PATH_MAX + 16];
-
-  s->pool = s->null = s->signals = s->daemon_pipe = -1;
-  s->control.socket.fd = -1;
-  s->state = NO_STATE;
-  s->upgrade = NO_UPGRADE;
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    s->servers.list[i] = NO_GENERATION;
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    s->watchers[i] = NO_WATCHER_PROCESS;
-  if (executable_path (getpid (), path, sizeof path))
-    s->executable = strdup (path);
-  s->arguments = argv;
-  control_directory (s->directory, sizeof s->directory);
 }
 
 int
@@ -283,24 +270,24 @@ command_serve (const struct command *command, int argc, char *argv[])
 
   /* The name of the program comes before that of the verb. */
   supervisor_init (&s, argv - 1);
-  parse (&options, command, argc, argv);
+  parse_options (&options, command, argc, argv);
   if (setup_read (&s.setup, &options, s.conf_error, sizeof s.conf_error)
       == 0)
     s.conf_error[0] = '\0';
-  else if (!fds && !was_begun (&s))
-    return say (options.name, s.conf_error);
+  else if (!fds && !has_state_file (&s))
+    return report_error (options.name, s.conf_error);
   if (raise_descriptor_limit (options.name) != EXIT_OK)
     return EXIT_FAILED;
   s.force = options.force;
   log_open (options.name);
   if (fds) {
-    state = stay_the_one (&s, fds);
+    state = resume_name (&s, fds);
     if (options.daemon)
       log_to_kernel ();
     return supervise (&s, state);
   }
   if (options.daemon && (s.daemon_pipe = go_to_background ()) == -1)
-    return say (options.name, strerror (errno));
-  code = be_the_one (&s);
+    return report_error (options.name, strerror (errno));
+  code = claim_name (&s);
   return code == EXIT_OK ? supervise (&s, -1) : code;
 }

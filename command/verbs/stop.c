@@ -14,7 +14,7 @@ command_stop (const struct command *command, int argc, char *argv[])
   bool force = false;
   const struct option_entry entries[] = {
     { .name = "force", .letter = 'f', .flag = &force,
-      .help = "even while swap uses it: what is swapped out is lost" },
+      .help = "even while in use as swap: swapped-out pages are lost" },
     { 0 },
   };
   int index = options_parse (command, argc, argv, entries);

@@ -11,7 +11,7 @@
 #include "command/supervisor/request.h"
 
 static void
-print (const json_t *reply)
+print_versions (const json_t *reply)
 {
   printf ("version %s instead of %s, after a pause of %" PRIu64 " ms\n",
           json_text (reply, "new_version"), json_text (reply, "old_version"),
@@ -37,7 +37,7 @@ command_upgrade (const struct command *command, int argc, char *argv[])
     return code;
   if (json)
     return print_json (reply);
-  print (reply);
+  print_versions (reply);
   json_decref (reply);
   return EXIT_OK;
 }

@@ -25,7 +25,7 @@ begin ()
     echo "$*" >"$tmp/$name.args"
 }
 
-says () { grep -q 'whoever reaches nbd://.* can read and write' "$tmp/$1.log"; }
+says () { grep -q 'any machine that reaches nbd://.* can read and write' "$tmp/$1.log"; }
 
 all_were_right ()
 {

@@ -82,7 +82,7 @@ found () { sup d .pid >/dev/null && answers d && [ -e "$run/d.run" ]; }
 
 no_page_is_lost ()
 {
-    ! grep 'with them the pages' "$tmp/d.log" || fail "the pages are lost"
+    ! grep 'their pages are lost' "$tmp/d.log" || fail "the pages are lost"
 }
 
 # start_successor STATE: of a killed supervisor.  $pid.
@@ -96,7 +96,7 @@ start_successor ()
     "$nbdzram" serve "${args[@]}" >>"$tmp/d.log" 2>&1 &
     pid=$!
     servers+=("$pid")
-    taken_over () { tail -n +$((lines + 1)) "$tmp/d.log" | grep -q 'taken over'; }
+    taken_over () { tail -n +$((lines + 1)) "$tmp/d.log" | grep -q 'recovered from'; }
     eventually taken_over || fail "$1: $(cat "$tmp/d.log")"
 }
 

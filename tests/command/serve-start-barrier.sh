@@ -94,7 +94,7 @@ for ((i = 0; i < writes; i++)); do
     go_on
     : >"$tmp/a.log"
     serve_held a --size=32M --standby
-    ! grep 'damaged\|out of date\|with them the pages' "$tmp/a.log" ||
+    ! grep 'damaged\|out of date\|their pages are lost' "$tmp/a.log" ||
         fail "killed at write $i: see above"
     [ "$(server_pid a)" = "$server" ] || fail "write $i: another server"
 done

@@ -19,7 +19,7 @@ stay_out ()
     ! timeout 60 nbdinfo --size "$1" >"$tmp/got" 2>&1 || fail "$1: let in"
 }
 
-complains () { grep -q 'whoever reaches' "$tmp/$1.log"; }
+complains () { grep -q 'any machine that reaches' "$tmp/$1.log"; }
 
 # ---- everybody ----
 
