@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The runtime directory becomes full, has no more inodes, becomes read-only,
-# or is removed: servers that are killed are replaced all the same, clients
-# get right answers, and afterwards everything is found again.
+# The runtime directory becomes full, runs out of inodes, becomes read-only, or
+# is removed: killed servers are replaced all the same, clients read what they
+# wrote, and afterwards all files are created again.
 if [ ! "${NBDZRAM_PRIVATE:-}" ]; then
     root=
     [ "$(id -u)" = 0 ] || root=-r
@@ -16,7 +16,7 @@ fi
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 requires_descriptors
 
-# $tmp/back is the directory by another path, which nothing is mounted on.
+# $tmp/back is the same directory, on which nothing is mounted later.
 mkdir "$tmp/back"
 mount -t tmpfs -o size=512k,nr_inodes=64 nbdzram-test "$XDG_RUNTIME_DIR" &&
     mount --bind "$XDG_RUNTIME_DIR" "$tmp/back" || skip "can't mount a tmpfs"
@@ -28,7 +28,7 @@ trap 'status=$?
       done 2>/dev/null
       cleanup $status' EXIT
 
-# break_it STATE, mend_it STATE
+# break_it STATE: full, inodes, read-only or removed.  restore_it STATE undoes it.
 break_it ()
 {
     local i
@@ -48,7 +48,7 @@ break_it ()
     esac
 }
 
-mend_it ()
+restore_it ()
 {
     case $1 in
         full|inodes) rm -f "$tmp/back"/fill* ;;
@@ -56,7 +56,7 @@ mend_it ()
     esac
 }
 
-# Servers and standbys, as processes, whatever the directory is like.
+# Print the processes of servers and standbys, without using the directory.
 server_processes ()
 {
     local p
@@ -64,7 +64,7 @@ server_processes ()
         [ "$(cat "/proc/$p/comm" 2>/dev/null)" != nbdkit ] || echo "$p"
     done
 }
-# has_servers N OLD...: as many, and none of the OLD.
+# has_servers N OLD...: there are N servers, and none is one of OLD.
 has_servers ()
 {
     local n=$1 p count=0
@@ -85,7 +85,7 @@ no_page_is_lost ()
     ! grep 'their pages are lost' "$tmp/d.log" || fail "the pages are lost"
 }
 
-# start_successor STATE: of a killed supervisor.  $pid.
+# start_successor STATE: kill the supervisor and start the next one, $pid.
 start_successor ()
 {
     local lines
@@ -96,11 +96,14 @@ start_successor ()
     "$nbdzram" serve "${args[@]}" >>"$tmp/d.log" 2>&1 &
     pid=$!
     servers+=("$pid")
-    taken_over () { tail -n +$((lines + 1)) "$tmp/d.log" | grep -q 'recovered from'; }
-    eventually taken_over || fail "$1: $(cat "$tmp/d.log")"
+    has_recovered ()
+    {
+        tail -n +$((lines + 1)) "$tmp/d.log" | grep -q 'recovered from'
+    }
+    eventually has_recovered || fail "$1: $(cat "$tmp/d.log")"
 }
 
-# try STATE ARGS...: of serve.
+# try STATE ARGS...: run "serve ARGS" while the directory is in STATE.
 try ()
 {
     local state=$1 n=1 old args
@@ -115,7 +118,7 @@ try ()
     [ $n = 1 ] || eventually is_whole d
     break_it "$state"
 
-    # The server, and the one that has replaced it.
+    # Kill the server, and then the one that has replaced it.
     for ((i = 0; i < 2; i++)); do
         if [ "$state" != removed ]; then
             old=$(server_pid d)
@@ -135,13 +138,13 @@ try ()
     pause 500
     client_lives
 
-    mend_it "$state"
+    restore_it "$state"
     eventually found || fail "$state: not found: $(cat "$tmp/d.log")"
     [ "$(supervisor_pid d)" = "$pid" ] || fail "$state: another supervisor"
     eventually is_ready d || fail "$state: not ready"
     [ $n = 1 ] || eventually is_whole d || fail "$state: no standby"
     client_lives
-    # All is as before.
+    # An upgrade and recovery work as before.
     if [ $n = 2 ]; then
         nbdzram upgrade d || fail "$state: $(cat "$tmp/d.log")"
         start_successor "$state"
@@ -160,9 +163,9 @@ for state in full inodes read-only removed; do
     try $state --standby
 done
 
-# ---- a client that stays ----
+# ---- a connected client ----
 
-# Connections are not cut for the sake of a socket that was removed.
+# A server with clients is not replaced because its socket was removed.
 serve d --size=32M --standby
 eventually is_whole d
 start_client -c 2 -p 1024 "$(socket_uri d)"
@@ -177,7 +180,7 @@ client_lives
 [ "$(server_pid d)" = "$server" ] || fail "the server was replaced"
 eventually is_whole d
 end_client 0
-# Then it is replaced, and who connects is served.
+# Without clients it is replaced, and new clients are served.
 [ "$(nbdinfo --size "$(socket_uri d)")" = $((32 << 20)) ]
 stop d
 
@@ -186,7 +189,7 @@ stop d
 mkdir -p "$run"
 break_it inodes
 exits 1 'd.sup: No space left on device' serve d --size=32M
-mend_it inodes
+restore_it inodes
 
 # ---- nbdkit without a supervisor ----
 
@@ -203,6 +206,6 @@ start_nbdkit plain zram 1M name=plain
 eventually grep -q 'no control socket for now: .*No space left on device' \
            "$tmp/plain.log" || fail "it says nothing"
 [ "$(nbdinfo --size "$(uri plain)")" = $((1 << 20)) ]
-mend_it inodes
+restore_it inodes
 eventually answers plain || fail "$(cat "$tmp/plain.log")"
 stop_nbdkit "$pid"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Exports of nbdzram serve: from its settings, and those that came and went
-# since, which a server that takes over has, too.
+# Exports of "nbdzram serve": from its settings, and those that were added or
+# resized since, which the next server has, too.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
@@ -17,7 +17,7 @@ sizes ()
 sizes_are () { [ "$(sizes 2>/dev/null)" = "$1" ]; }
 
 cat >"$tmp/guests" <<'END'
-# who may have how much
+# the guests of this machine
 guest2:size=2M:quota=1M
 guest3:size=3M
 END
@@ -41,7 +41,7 @@ eventually sizes_are \
 io "$(where guest4)" 'read -P 4 0 64k'
 io "$(where guest1)" 'read -P 1 0 64k'
 
-# Without exports from the file, by the command line alone.
+# Exports from the command line alone.
 stop s
 exits 1 "exports: 'guests' is no path" serve s exports=guests
 serve s export=only:size=1M exports=auto export-size=7M

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Servers, standbys and holders are killed under load: clients, which
-# reconnect, find all that was acknowledged, and are never refused.
+# Servers, standbys and lock keepers are killed under load: clients reconnect,
+# read all that was acknowledged, and are never refused.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
 rounds=${quick:+5}
 rounds=${rounds:-20}
 
-# kill_servers ARGS...: of serve.
+# kill_servers ARGS...: kill the servers of "serve ARGS".
 kill_servers ()
 {
     local i uri
@@ -20,11 +20,11 @@ kill_servers ()
     for ((i = 0; i < rounds; i++)); do
         pause 600
         client_lives
-        # It may be between two servers.
+        # There may be no server at this moment.
         kill -9 "$(server_pid k || :)" 2>/dev/null || :
     done
     eventually is_ready k || fail "SEED=$seed: no server any more"
-    # Not every kill met a server.
+    # Not every kill hit a server.
     end_client $((rounds / 2))
     stop k
 }
@@ -33,7 +33,7 @@ kill_servers
 kill_servers --standby --listen=localhost:0
 kill_servers --standby mem-limit=64M algorithm=zstd
 
-# Not only servers.
+# Kill any process, not only servers.
 echo "kill: any (SEED=$seed)"
 serve k --size=32M --standby
 start_client -c 3 -p 4096 "$(socket_uri k)"
@@ -45,10 +45,10 @@ for ((i = 0; i < rounds; i++)); do
     case $chance in
         0) victims=("$(server_pid k || :)") ;;
         1) victims=("$(standby_pid k || :)") ;;
-        2) victims=("$(holder_pid k || :)") ;;
+        2) victims=("$(lock_keeper_pid k || :)") ;;
         3) victims=("$(server_pid k || :)" "$(standby_pid k || :)") ;;
     esac
-    # It may be between two.
+    # There may be none at this moment.
     for victim in "${victims[@]}"; do
         [ ! "$victim" ] || kill -9 "$victim" 2>/dev/null || :
     done
@@ -57,7 +57,7 @@ eventually is_whole k || fail "SEED=$seed: no server or standby any more"
 end_client 0
 stop k
 
-# A server that can't start any more, with its pages kept, until it can.
+# While servers can't start, no page is lost, and starts are tried again.
 cp "$plugin" "$tmp/plugin.so"
 NBDZRAM_PLUGIN=$tmp/plugin.so serve k --size=32M
 io "$(socket_uri k)" 'write -P 5 0 1M'
@@ -65,7 +65,7 @@ echo broken >"$tmp/new.so"
 mv "$tmp/new.so" "$tmp/plugin.so"
 kill -9 "$(server_pid k)"
 eventually grep -q 'a server that was starting ended with status 1' \
-           "$tmp/k.log" || fail "it does not say so"
+           "$tmp/k.log" || fail "the error is not logged"
 [ "$(sup k .state)" = starting ]
 cp "$plugin" "$tmp/new.so"
 mv "$tmp/new.so" "$tmp/plugin.so"
@@ -73,13 +73,14 @@ eventually is_ready k || fail "it does not try again"
 io "$(socket_uri k)" 'read -P 5 0 1M'
 stop k
 
-# A supervisor that has no descriptors goes on trying, and answers later.
+# A supervisor without free descriptors tries again, and replies later.
 serve k --size=32M
 io "$(socket_uri k)" 'write -P 5 0 1M'
 server=$(server_pid k)
 prlimit --pid "$pid" --nofile=1:
 kill -9 "$server"
-eventually grep -q 'starting .*nbdkit: Too many open files' "$tmp/k.log" || fail "it does not say so"
+eventually grep -q 'starting .*nbdkit: Too many open files' "$tmp/k.log" ||
+    fail "the error is not logged"
 supervisor_pid k >"$tmp/asked" &
 asker=$!
 sleep 1

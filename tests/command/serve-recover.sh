@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A supervisor is killed: servers don't notice, and the next supervisor
-# takes over what there is.
+# recovers them.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
@@ -10,15 +10,15 @@ requires_descriptors
 rounds=${quick:+3}
 rounds=${rounds:-10}
 
-# Killed and started again, with servers killed at any time.
-echo "adopt (SEED=$seed)"
+# Supervisors and servers are killed at any time.
+echo "recover (SEED=$seed)"
 serve a --size=32M --standby
 start_client -c 3 -p 4096 "$(socket_uri a)"
 for ((i = 0; i < rounds; i++)); do
     pause 400
     client_lives
-    # The server dies while nobody watches: its standby takes over.  One
-    # of them must live: nobody else has the pages.
+    # If the server dies without a supervisor, its standby takes over.  One of
+    # them must live: no other process has the pages.
     random 3
     victims=("$pid")
     if [ "$chance" = 0 ]; then
@@ -40,7 +40,7 @@ eventually is_whole a || fail "SEED=$seed: no server or standby any more"
 end_client 0
 grep -q 'recovered from' "$tmp/a.log"
 
-# Other settings wait for an upgrade.
+# Changed settings take effect with an upgrade.
 echo 'algorithm = zstd' >"$NBDZRAM_CONF_DIR/a.conf"
 kill -9 "$pid"
 serve a --size=32M --standby
@@ -53,7 +53,7 @@ nbdzram upgrade a
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd'
 stop a
 
-# A mistake in the file keeps nobody from what lives.
+# With a mistake in NAME.conf the servers that live are still recovered.
 serve a --size=32M --standby
 io "$(socket_uri a)" 'write -P 8 0 1M'
 kill -9 "$pid"
@@ -61,7 +61,8 @@ eventually is_gone "$pid"
 cp "$NBDZRAM_CONF_DIR/a.conf" "$tmp/a.conf"
 echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/a.conf"
 serve a --size=32M --standby
-grep -q "unknown key 'sise': the servers go on with their old settings" "$tmp/a.log"
+grep -q "unknown key 'sise': the servers go on with their old settings" \
+     "$tmp/a.log"
 eventually is_whole a
 kill -9 "$(server_pid a)"
 eventually is_whole a
@@ -75,7 +76,7 @@ tail -n 1 "$tmp/out" | grep -q "unknown key 'sise'"
 cp "$tmp/a.conf" "$NBDZRAM_CONF_DIR/a.conf"
 rm -f "$run"/*
 
-# A standby that an upgrade had stopped goes on.
+# A standby that an unfinished upgrade had stopped is continued.
 serve a --size=32M --standby
 eventually is_whole a
 kill -9 "$pid"
@@ -86,24 +87,24 @@ serve a --size=32M --standby
 eventually is_asleep "$standby" || fail "the standby does not go on"
 stop a
 
-# A holder that ends late is forgotten.
+# A lock keeper that ends late is forgotten.
 serve a --size=32M --swap
 eventually is_whole a
-if holder=$(holder_pid a); then
-    stand "$holder"
+if lock_keeper=$(lock_keeper_pid a); then
+    stand "$lock_keeper"
     kill -9 "$(server_pid a)"
     eventually is_whole a
     kill -9 "$pid"
     serve a --size=32M --swap
-    kill -CONT "$holder"
-    eventually is_gone "$holder" || fail "the holder was not told"
+    kill -CONT "$lock_keeper"
+    eventually is_gone "$lock_keeper" || fail "the lock keeper was not told to end"
     eventually none_gone a || fail "$(cat "$run/a.run")"
     eventually is_asleep "$pid" || fail "the supervisor never sleeps"
 fi
 stop a
 
-# A file that is damaged, out of date or missing: what lives is found among
-# the processes.
+# NAME.run is damaged, out of date or missing: the servers are found among the
+# processes.
 old_server ()
 {
     serve a --size=32M --standby
@@ -138,24 +139,25 @@ old_server
 cp "$tmp/a.run" "$run/a.run"
 finds_it 'out of date'
 
-# Where nothing lives, it says what may be removed.
+# If no server lives, the message tells to remove the file.
 printf '{"version":1' >"$run/a.run"
 exits 75 'a.run, which .* is damaged.*: remove the file to begin anew' \
       serve a --size=32M
-[ ! -e "$run/a.sup" ] || fail "a socket is left at which nobody listens"
+[ ! -e "$run/a.sup" ] || fail "a dead socket is left"
 rm "$run/a.run"
 
-# Only a holder is left.
+# Only a lock keeper is left.
 serve a --size=32M --swap
-if ! holder_pid a >/dev/null; then
-    echo "no holder here"
+if ! lock_keeper_pid a >/dev/null; then
+    echo "no lock keeper here"
 else
     io "$(socket_uri a)" 'write -P 3 0 1M'
     eventually is_whole a
     victims="$pid $(standby_pid a) $(server_pid a)"
     # shellcheck disable=SC2086
     kill -9 $victims
-    # Who may not open files by mappings leaves it to somebody who may.
+    # Without the right to open the file of a mapping it fails, and changes
+    # nothing.
     weak=(nbdzram)
     [ "$(id -u)" != 0 ] ||
         weak=(setpriv --bounding-set '-sys_admin,-checkpoint_restore' --
@@ -175,7 +177,7 @@ nbdzram stop a 2>/dev/null || :
 kill_all
 rm -f "$run"/*
 
-# A pool that can't be had from those that live is not made anew.
+# If the pool of living servers can't be opened, no new one is created.
 serve a --size=32M --standby
 io "$(socket_uri a)" 'write -P 4 0 1M'
 eventually is_whole a
@@ -195,7 +197,7 @@ serve a --size=32M --standby
 io "$(socket_uri a)" 'read -P 4 0 1M'
 stop a
 
-# All are gone: it says what that means, and begins anew.
+# All processes are gone: it says that the pages are lost, and begins anew.
 serve a --size=32M
 io "$(socket_uri a)" 'write -P 3 0 1M'
 kill -9 "$pid" "$(server_pid a)"

@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A supervisor is killed when it has started a server, but not yet written
-# down that it has: nobody is left of whom the next one does not know.
+# A supervisor is killed when it has started a server, but not yet recorded it
+# in NAME.run: no process is left that the next supervisor does not know.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
 mkdir -p "$run"
 
-# Supervisors wait for ever when they are about to write a.run.
+# While this file exists, supervisors hang when they are about to write a.run.
 export NBDZRAM_HOLD=$tmp/hold
 mkdir "$NBDZRAM_HOLD"
 hold_it () { touch "$NBDZRAM_HOLD/pwrite"; }
 go_on () { rm "$NBDZRAM_HOLD/pwrite"; }
 serve_held () { LD_PRELOAD=$bin/.libs/hold-write.so serve "$@"; }
 
-# Those of nbdkit, but $server.
+# Print the processes of nbdkit, except $server.
 others ()
 {
     local p
@@ -39,12 +39,12 @@ eventually is_gone "$standby"
 gone=$standby
 is_another () { other=$(others) && [ "$other" ] && [ "$other" != "$gone" ]; }
 eventually is_another || fail "no standby is started"
-# It would wait for the pool by now, and have it when its server dies.
+# Without a barrier it would wait for the pool by now.
 sleep 0.5
-is_another || fail "it did not wait to be written down"
-! grep -q "\"pid\":$other," "$run/a.run" || fail "it is on record"
+is_another || fail "it did not wait to be recorded"
+! grep -q "\"pid\":$other," "$run/a.run" || fail "it is recorded"
 kill -9 "$pid"
-eventually none_other || fail "$(others) lives, of which nobody knows"
+eventually none_other || fail "$(others) lives, but is not recorded"
 go_on
 
 serve a --size=32M --standby
@@ -66,9 +66,9 @@ servers+=("$pid")
 is_started () { [ "$(others)" ]; }
 eventually is_started || fail "no server is started"
 sleep 0.5
-[ ! -e "$run/a.ctl" ] || fail "it did not wait to be written down"
+[ ! -e "$run/a.ctl" ] || fail "it did not wait to be recorded"
 kill -9 "$pid"
-eventually none_other || fail "$(others) lives, of which nobody knows"
+eventually none_other || fail "$(others) lives, but is not recorded"
 go_on
 serve a --size=32M
 io "$(socket_uri a)" 'read -P 0 0 4M'
@@ -78,7 +78,7 @@ stop a
 
 writes=${quick:+4}
 writes=${writes:-12}
-# Killed between any two steps, it leaves one state that is whole.
+# Killed between any two writes, a supervisor leaves one whole state.
 serve_held a --size=32M --standby
 io "$(socket_uri a)" 'write -P 7 0 4M'
 server=$(server_pid a)

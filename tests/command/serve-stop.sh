@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The way out: nothing is left, and what is swapped out is not thrown away.
+# Stopping: nothing is left, and swapped-out pages are not lost.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
-# A kernel of our own, which swaps to a device.
+# A fake /proc and /sys, in which the kernel swaps to a device.
 export NBDZRAM_ROOT=$tmp/root
 mkdir -p "$NBDZRAM_ROOT/proc" "$NBDZRAM_ROOT/sys/block/nbd3"
 swaps ()
@@ -20,17 +20,17 @@ serve s --size=16M --standby
 exits 1 '/dev/nbd3 is in use as swap: run nbdzram swapoff s' stop s
 kill -TERM "$pid"
 eventually grep -q 'not stopped: /dev/nbd3 is in use as swap' "$tmp/s.log" ||
-    fail "SIGTERM says nothing"
+    fail "the refusal is not logged"
 is_ready s || fail "it was stopped"
 nbdzram stop --force s
 nothing_left
 
 # A service manager waits until the supervisor ends: it ends alone, and the
-# next one adopts the server.  systemd spares processes whose name begins
-# with an @.
+# next one recovers the server.  systemd does not kill processes whose name
+# begins with an @.
 NOTIFY_SOCKET=$tmp/notify serve s --size=16M --swap
 server=$(server_pid s)
-for process in "$server" "$(holder_pid s)" "$(standby_pid s)"; do
+for process in "$server" "$(lock_keeper_pid s)" "$(standby_pid s)"; do
     [ "$(head -c 7 "/proc/$process/cmdline" | tr '\0' ' ')" = @nbdkit ] ||
         fail "$process: $(tr '\0' ' ' <"/proc/$process/cmdline")"
 done
@@ -48,12 +48,12 @@ kill -TERM "$pid"
 eventually is_gone "$pid" || fail "not stopped"
 nothing_left
 
-# Somebody else's device.
+# A device of another server.
 echo nbdzram:t >"$NBDZRAM_ROOT/sys/block/nbd3/backend"
 serve s --size=16M
 stop s
 
-# One without an identifier may be ours, if we have a client.
+# A device without an identifier may be the server's, if that has a client.
 rm "$NBDZRAM_ROOT/sys/block/nbd3/backend"
 serve s --size=16M
 start_client -c 2 -p 4096 "$(socket_uri s)"
@@ -63,7 +63,7 @@ end_client 0
 eventually nbdzram stop s
 nothing_left
 
-# Without swap a client keeps nobody.
+# Without swap a client does not keep the server from ending.
 swaps /dev/sda2
 serve s --size=16M --standby
 start_client -c 2 -p 4096 "$(socket_uri s)"

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Who may connect to a supervised server that listens at an address, by TLS;
-# and one that lets everybody in says so.
+# Which clients may connect to a supervised server that listens at an address,
+# by TLS; a server that is open to all logs a warning.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 . "${srcdir:-.}/tests/lib/credentials.sh"
 
 requires nbdinfo
 
-# get_in URI / stay_out URI
+# get_in URI: a client can connect.  stay_out URI: it is refused.
 get_in ()
 {
     [ "$(nbdinfo --size "$1")" = 16777216 ] || fail "$1: not let in"
@@ -21,7 +21,7 @@ stay_out ()
 
 complains () { grep -q 'any machine that reaches' "$tmp/$1.log"; }
 
-# ---- everybody ----
+# ---- open to all ----
 
 serve open --size=16M --listen=:0
 complains open || fail "$(cat "$tmp/open.log")"
@@ -47,10 +47,10 @@ psk=tls-psk-file=$tmp/keys
 get_in "nbds://alice@localhost:$port/?$psk/alice"
 stay_out "nbd://localhost:$port/"
 stay_out "nbds://alice@localhost:$port/?$psk/forged"
-# More than one make some versions of nbdkit use what they have freed.
+# With several threads, some versions of nbdkit use freed memory.
 tr '\0' ' ' <"/proc/$(server_pid key)/cmdline" | grep -q 'nbdkit -f -t 1 ' ||
     fail "it has several threads a connection"
-# Its successor asks for it, too.
+# The next server requires the key, too.
 kill -9 "$(server_pid key)"
 eventually is_ready key
 get_in "nbds://alice@localhost:$port/?$psk/alice"
@@ -77,7 +77,7 @@ stop cert
 exits 1 'tls-psk: the kernel, which swaps, knows no TLS' \
     serve bad --size=16M --swap tls-psk="$tmp/keys/alice"
 
-# nbdkit would serve with these, and let nobody in.
+# nbdkit would start with these, and refuse every client.
 bad_psk ()
 {
     exits 1 "bad: tls-psk: $2: $1" serve bad --size=16M tls-psk="$2"
@@ -94,7 +94,7 @@ for line in alice alice: alice:xyz alice:abc :abcd 'alice:abcd ' \
     bad_psk 'line 2 is not USER:KEY' "$tmp/keys/malformed"
 done
 
-# bad_directory FILE WHY COMMAND: ours, after that command.
+# bad_directory FILE WHY COMMAND: COMMAND spoils a copy of a good directory.
 bad_directory ()
 {
     rm -rf "$tmp/broken"
@@ -117,7 +117,7 @@ for file in server-cert.pem server-key.pem; do
     bad_directory $file 'Is a directory' "rm $file; mkdir $file"
 done
 bad_directory server-cert.pem '' 'cp client-key.pem server-key.pem'
-# For whatever name a certificate is, and from whomever.
+# Any name in the certificate is accepted, and any authority of the list.
 rm -rf "$tmp/broken"
 cp -r "$tmp/ours" "$tmp/broken"
 cp "$tmp/others"/server-*.pem "$tmp/broken/"

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Servers and supervisors are replaced under load, and clients notice no
-# more than a new connection; what can't start replaces nothing.
+# Servers and supervisors are upgraded under load, and clients only have to
+# reconnect; a program that can't start replaces nothing.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
 rounds=${quick:+3}
 rounds=${rounds:-10}
 
-# upgrade_all ARGS...
+# upgrade_all ARGS...: upgrade "serve ARGS" several times.
 upgrade_all ()
 {
     local i old
@@ -31,19 +31,19 @@ upgrade_all
 stop u
 upgrade_all --standby
 
-# The supervisor was executed anew each time; it knows what it has.
+# The supervisor executed itself each time, and kept its state.
 [ "$(restarts u)" -ge "$rounds" ]
 eventually is_whole u
 kill -9 "$(server_pid u)"
 eventually is_whole u
 
-# By a signal.
+# SIGHUP upgrades, too.
 old=$(server_pid u)
 kill -HUP "$pid"
 eventually is_gone "$old" || fail "SIGHUP is no upgrade"
 eventually is_whole u
 
-# ---- what does not start ----
+# ---- servers that don't start ----
 
 cp "$plugin" "$tmp/plugin.so"
 stop u
@@ -60,8 +60,8 @@ exits 1 'u: the new server does not start' upgrade u
 kill -0 "$old"
 has_standby u || fail "its standby is gone"
 
-# Nor does one that reads its parameters well, and fails when it has the
-# pool: the standby of the old program goes on.
+# A server that accepts its parameters and fails when it has locked the pool:
+# the standby of the old program goes on.
 cp "$plugin" "$tmp/new.so"
 mv "$tmp/new.so" "$tmp/plugin.so"
 echo 'page-size = 8K' >"$NBDZRAM_CONF_DIR/u.conf"
@@ -70,17 +70,17 @@ eventually is_ready u || fail "no server any more"
 io "$(socket_uri u)" 'read -P 9 0 1M'
 eventually is_whole u
 
-# What it says of that may be cut in the middle of a character.
+# Its message may be cut in the middle of a character.
 echo "export = a:size=1M:quota=x$(printf '\303\274%.0s' {1..40})" \
     >"$NBDZRAM_CONF_DIR/u.conf"
 exits 1 'u: the new server does not start: .*is not a size' upgrade u
 eventually is_whole u
 
-# A conf that can't be read changes nothing.
+# A mistake in NAME.conf changes nothing.
 echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/u.conf"
 exits 1 "unknown key 'sise'" upgrade u
 
-# What is new in it takes effect.
+# Changed settings take effect.
 echo 'algorithm = zstd' >"$NBDZRAM_CONF_DIR/u.conf"
 nbdzram upgrade u --json | grep -q '"pause_ms"'
 eventually is_whole u
@@ -88,9 +88,9 @@ nbdzram status u --raw -n -o NAME,ALGORITHM | grep -q '^u zstd'
 io "$(socket_uri u)" 'read -P 9 0 1M'
 stop u
 
-# ---- a supervisor that can't be replaced: nothing is ----
+# ---- a supervisor that can't be executed: nothing is replaced ----
 
-# same_server: as before, and it has its standby.
+# same_server: the server and its standby are as before.
 same_server ()
 {
     [ "$(server_pid u)" = "$old" ] || fail "the server was replaced"
@@ -124,7 +124,7 @@ printf '#!/bin/sh\nexit 3\n' | install
 exits 1 "u: the new nbdzram can't be executed: ended with status 3" upgrade u
 same_server
 
-# One that hangs is given up, and keeps the supervisor from nothing.
+# A new program that hangs is killed; meanwhile the supervisor does its work.
 printf '#!/bin/sh\ntouch %s; exec sleep 1000\n' "$tmp/hangs" | install
 nbdzram upgrade u >"$tmp/upgrade.log" 2>&1 &
 upgrade=$!
@@ -140,24 +140,24 @@ nbdzram upgrade u
 eventually is_whole u
 stop u
 
-# A holder that takes its time is waited for, and then forgotten.
+# The supervisor waits for a lock keeper that takes its time.
 serve u --size=32M --swap
 eventually is_whole u
-if holder=$(holder_pid u); then
-    stand "$holder"
+if lock_keeper=$(lock_keeper_pid u); then
+    stand "$lock_keeper"
     nbdzram upgrade u
-    kill -0 "$holder"
-    kill -CONT "$holder"
-    eventually is_gone "$holder" || fail "the holder was not told"
+    kill -0 "$lock_keeper"
+    kill -CONT "$lock_keeper"
+    eventually is_gone "$lock_keeper" || fail "the lock keeper was not told to end"
     eventually none_gone u || fail "$(cat "$run/u.run")"
     eventually is_whole u
     eventually is_asleep "$pid" || fail "the supervisor never sleeps"
 else
-    echo "no holder here"
+    echo "no lock keeper here"
 fi
 stop u
 
-# Nothing of the old ones is kept.
+# No descriptor of an old server is kept.
 serve u --size=16M --standby
 upgraded ()
 {

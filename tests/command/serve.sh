@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdzram serve: where it serves, what it says, and what it refuses.
+# nbdzram serve: addresses, status, messages, requests, and mistakes.
 . "${srcdir:-.}/tests/lib/functions.sh"
 . "${srcdir:-.}/tests/lib/serve-functions.sh"
 
-# The simplest: in the background.
+# In the background.
 nbdzram serve --daemon --size=64M a algorithm=zstd >"$tmp/out" 2>&1 ||
     fail "$(cat "$tmp/out")"
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
@@ -17,13 +17,13 @@ nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd' ||
 exits 1 'a: .*a.sup: another supervisor runs' serve a --size=64M
 stop a
 
-# A server without a supervisor has the name.
+# An unsupervised server has the name already.
 start_nbdkit plain zram 16M name=b
 exits 1 'serve: b: control: .*b.ctl: another server is using it' \
       serve b --size=64M
 stop_nbdkit "$pid"
 
-# By a file, and over TCP; the command line comes after the file.
+# NAME.conf, and TCP; the command line overrides the file.
 cat >"$NBDZRAM_CONF_DIR/b.conf" <<'END'
 size = 16M
 algorithm = lz4
@@ -35,7 +35,7 @@ uri=$(sup b '.listen[0]')
 [ ! -e "$run/b.sock" ]
 stop b
 
-# A pool in a file outlives all.
+# A pool in a file outlives all processes.
 new_pool
 serve c --pool="$pool" --size=16M
 io "$(socket_uri c)" 'write -P 7 0 64k'
@@ -46,7 +46,7 @@ serve c --pool="$pool" --size=16M
 io "$(socket_uri c)" 'read -P 7 0 64k'
 stop c
 
-# Readiness, as a service manager wants it.
+# Readiness, by the protocol of sd_notify(3).
 python3 - "$nbdzram" "$tmp" <<'END' || fail "sd_notify"
 import os, socket, subprocess, sys
 path = sys.argv[2] + '/notify'
@@ -62,7 +62,7 @@ assert p.wait(60) == 0
 END
 nothing_left
 
-# Who asks before there is a server waits, and so does the supervisor.
+# Control requests wait for the first server, and so does the supervisor.
 mkdir "$tmp/slow"
 cat >"$tmp/slow/nbdkit" <<END
 #!/bin/bash
@@ -83,7 +83,7 @@ wait "$asker"
 [ "$(cat "$tmp/out")" = "$pid" ] || fail "not answered"
 stop w
 
-# Who starts it may ignore how children end; it needs to know.
+# The supervisor works if its parent process ignored SIGCHLD.
 python3 -c 'import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])' "$nbdzram" serve i \
@@ -97,7 +97,7 @@ eventually is_restarted || fail "$(cat "$tmp/i.log")"
     fail "$(sup i .last_exit)"
 stop i
 
-# The limit of a shell need not be that of a server.
+# A shell's soft limit of open files is raised.
 if [ "$(ulimit -H -n)" = unlimited ] || [ "$(ulimit -H -n)" -ge 256 ]; then
     (ulimit -S -n 64; exec "$nbdzram" serve few --size=1M) \
         >"$tmp/few.log" 2>&1 &
@@ -118,7 +118,7 @@ refused "serve: e: $missing/e.conf; create it" serve e
 echo 'algorithm = lz4' >"$NBDZRAM_CONF_DIR/half.conf"
 refused "serve: half: the size is missing in $NBDZRAM_CONF_DIR/half.conf: " \
         serve half
-# What it proposes to write serves.
+# The lines that it proposes are a valid file.
 "$nbdzram" serve e 2>&1 | grep -o "'[^']*'" | tr -d "'" \
     >"$NBDZRAM_CONF_DIR/mine.conf" || :
 [ "$(wc -l <"$NBDZRAM_CONF_DIR/mine.conf")" = 2 ] || fail "not two lines"
@@ -136,7 +136,8 @@ refused "serve: e: .*algorithm 'lz5'" serve e --size=1G algorithm=lz5
 [ "$(stat -f -c %T "$tmp")" = tmpfs ] ||
     refused "serve: e: pool=$tmp/none: must be a file on tmpfs" \
             serve e --size=1G --pool="$tmp/none"
-refused 'serve: e: listen=nowhere: must be HOST:PORT' serve e --size=1G --listen=nowhere
+refused 'serve: e: listen=nowhere: must be HOST:PORT' \
+        serve e --size=1G --listen=nowhere
 for port in 65536 99999 -1 +1 ' 80' 4294977296; do
     refused 'serve: e: listen=.*: the port must be from 0 to 65535' \
             serve e --size=1G "--listen=127.0.0.1:$port"
@@ -155,7 +156,7 @@ exits 2 'one argument too many' serve a size=1G b
 exits 3 'no supervisor is running' stop
 exits 3 'zram5: no supervisor of this name is running' upgrade zram5
 
-# A living client's socket is not taken away.
+# The socket of a living server is not replaced.
 serve g --listen="$tmp/nbd.sock" --size=16M
 exits 1 'h: listen=.*: Address already in use' \
       serve h --listen="$tmp/nbd.sock" --size=16M
@@ -185,12 +186,12 @@ done
 sleep 0.2
 kill "${idle[@]}"
 wait "${idle[@]}" 2>/dev/null || :
-eventually is_ready g || fail "idle peers keep others out"
+eventually is_ready g || fail "idle clients keep others out"
 asks '{"verb": "unwatch"}' 'name is missing'
 asks '{"verb": "unwatch", "name": "g"}' '"ok":true'
 stop g
 
-# A watcher that gets nowhere is started again, until nobody wants it.
+# A watcher that fails is started again, until it is removed.
 serve g --swap --size=16M
 for wrong in '"connections": 17' '"connections": 0' '"timeout": 31' \
         '"timeout": "3"' '"dead_timeout": 9223372036854775807'; do

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the tests of nbdzram serve share; after functions.sh.
+# Functions of the tests of "nbdzram serve".  Source functions.sh before.
 
 requires socat jq
 
@@ -9,11 +9,11 @@ run=$XDG_RUNTIME_DIR/nbdzram
 mkdir "$NBDZRAM_CONF_DIR"
 : >"$tmp/none.log"
 
-# Servers of a sanitizer sometimes hang at their end, or fall at their start,
-# which is what these tests must take for a defect.
+# Servers with a sanitizer sometimes hang at their end or crash at their start,
+# which these tests would report as a defect.
 [ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nbdkit and a sanitizer: not reliable"
 
-# Reproducible chance: random N is in $chance, from 0 to N - 1.
+# random N: set $chance to a random number from 0 to N - 1; SEED replays it.
 RANDOM=$((seed % 32768))
 random ()
 {
@@ -21,14 +21,14 @@ random ()
     chance=$((chance % $1))
 }
 
-# pause MS: a random time up to that.
+# pause MS: sleep for a random time of at most MS milliseconds.
 pause ()
 {
     random "$1"
     sleep "$(printf '0.%03d' "$chance")"
 }
 
-# A supervisor takes descriptors of servers that it has not started.
+# A supervisor copies descriptors of servers that it has not started.
 requires_descriptors ()
 {
     python3 - <<'END' || skip "no descriptors of other processes here (ptrace)"
@@ -41,8 +41,8 @@ sys.exit(r < 0)
 END
 }
 
-# sup NAME FILTER: of jq, for the supervisor's status.  False if nothing comes
-# of it.
+# sup NAME FILTER: print what the jq FILTER makes of the supervisor's status.
+# Fails if that is nothing.
 sup ()
 {
     echo '{"verb": "status"}' |
@@ -53,19 +53,19 @@ sup ()
 server_pid () { sup "$1" '.server.pid // empty'; }
 standby_pid () { sup "$1" '.standby | select (.waiting?) | .pid'; }
 supervisor_pid () { sup "$1" .pid; }
-holder_pid () { sup "$1" '.holder.pid // empty'; }
+lock_keeper_pid () { sup "$1" '.holder.pid // empty'; }
 restarts () { sup "$1" .restarts; }
 is_ready () { sup "$1" .server.ready >/dev/null; }
 has_standby () { standby_pid "$1" >/dev/null; }
-# none_gone NAME: its supervisor waits for nobody's end any more.
+# none_gone NAME: its supervisor waits for no end of a process any more.
 none_gone () { ! grep -q '"state":"gone"' "$run/$1.run"; }
-# In the sense of the kernel: it waits for something.
+# is_asleep PID: the kernel says that it waits for something.
 is_asleep () { grep -q '^State:.S' "/proc/$1/status"; }
 is_gone () { ! kill -0 "$1" 2>/dev/null; }
 is_whole () { is_ready "$1" && has_standby "$1"; }
 
-# serve NAME ARGS...: a supervisor in the background; what it says goes to
-# $tmp/NAME.log.  Its process is $pid.
+# serve NAME ARGS...: start a supervisor in the background, and wait for its
+# server.  Its output goes to $tmp/NAME.log; $pid is its process.
 serve ()
 {
     local name=$1
@@ -77,16 +77,15 @@ serve ()
     pid=$(supervisor_pid "$name")
 }
 
-# Whatever a test started is dead at its end, killed supervisors' servers
-# included; they name the test's own directory.
+# Kill all processes of the test, also the servers of killed supervisors.
 kill_all ()
 {
     local p
     for p in $(our_processes); do kill -9 "$p" 2>/dev/null || :; done
 }
 
-# Processes of this test: by their environment, which holders share with
-# the server whose memory they hold.
+# The processes that have the directory of this test in their environment.  A
+# lock keeper shares that with the server whose memory it keeps.
 our_processes ()
 {
     local p
@@ -103,7 +102,7 @@ our_processes ()
     done
 }
 
-# What they are, do, and wait for.
+# Print their command lines, their states, and where they wait in the kernel.
 show_processes ()
 {
     local p
@@ -119,7 +118,7 @@ trap 'status=$?
       kill_all
       cleanup $status' EXIT
 
-# nothing_left: no process, no file.
+# nothing_left: no process and no file of the test is left.
 nothing_left ()
 {
     eventually no_processes || fail "processes are left"
@@ -127,10 +126,11 @@ nothing_left ()
 }
 no_processes () { [ ! "$(our_processes)" ]; }
 
-# socket_uri NAME
+# socket_uri NAME: print the URI of its server.
 socket_uri () { echo "nbd+unix:///?socket=$run/$1.sock"; }
 
-# start_client ARGS...: nbd-reconnect in the background, $client.
+# start_client ARGS...: start nbd-reconnect in the background; its process is
+# $client.
 start_client ()
 {
     "$bin/nbd-reconnect" -s "$seed" "$@" >"$tmp/client.log" 2>&1 &
@@ -138,9 +138,13 @@ start_client ()
     servers+=("$client")
 }
 
-client_lives () { kill -0 "$client" 2>/dev/null || fail "$(cat "$tmp/client.log")"; }
+client_lives ()
+{
+    kill -0 "$client" 2>/dev/null || fail "$(cat "$tmp/client.log")"
+}
 
-# end_client RECONNECTS: it verified all, and reconnected so often at least.
+# end_client RECONNECTS: end the client.  It must have verified all pages, and
+# have reconnected at least so often.
 end_client ()
 {
     local n
@@ -149,10 +153,10 @@ end_client ()
     wait "$client" || fail "SEED=$seed: $(cat "$tmp/client.log")"
     cat "$tmp/client.log"
     n=$(sed -n 's/.* requests, \([0-9]*\) reconnects.*/\1/p' "$tmp/client.log")
-    [ "$n" -ge "$1" ] || fail "it reconnected $n times, not $1"
+    [ "$n" -ge "$1" ] || fail "it reconnected $n times, not at least $1"
 }
 
-# stop NAME: nothing of it is left.
+# stop NAME: stop the supervisor; nothing may be left.
 stop ()
 {
     nbdzram stop "$1"
