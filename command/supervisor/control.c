@@ -190,7 +190,7 @@ get_state_name (struct supervisor *s)
 
 static void
 on_status (struct supervisor *s, struct supervisor_peer *p,
-             const json_t *args)
+           const json_t *args)
 {
   const char *pool = !s->setup.serves ? NULL
     : s->setup.conf.pool ? s->setup.conf.pool : "memfd";
@@ -212,7 +212,7 @@ on_status (struct supervisor *s, struct supervisor_peer *p,
 
 static void
 on_upgrade (struct supervisor *s, struct supervisor_peer *p,
-              const json_t *args)
+            const json_t *args)
 {
   char error[MESSAGE_SIZE];
 
@@ -260,7 +260,7 @@ parse_number_at (struct supervisor_peer *p, const json_t *args,
 
 static void
 on_watch (struct supervisor *s, struct supervisor_peer *p,
-            const json_t *args)
+          const json_t *args)
 {
   const struct conf *c = &s->setup.conf;
   struct watch_request request = {
@@ -274,13 +274,13 @@ on_watch (struct supervisor *s, struct supervisor_peer *p,
   struct watcher_process *w;
 
   if (!parse_number_at (p, args, "connections", CONF_CONNECTIONS_MAX,
-                    &request.connections)
+                        &request.connections)
       || !parse_number_at (p, args, "timeout", CONF_TIMEOUT_MAX,
-                       &request.timeout)
+                           &request.timeout)
       || !parse_number_at (p, args, "dead_timeout", CONF_DEAD_TIMEOUT_MAX,
-                       &request.dead_timeout)
+                           &request.dead_timeout)
       || !parse_number_at (p, args, "block_size", CONF_BLOCK_SIZE_MAX,
-                       &request.block_size))
+                           &request.block_size))
     return;
   if (!request.uri)
     request.uri = s->listeners.count > 0 ? s->listeners.list[0].uri : NULL;
@@ -292,12 +292,12 @@ on_watch (struct supervisor *s, struct supervisor_peer *p,
     set_reply_error (p, error);
   else
     set_reply (p, json_pack ("{s:b, s:s, s:i}", "ok", 1, "name", w->name,
-                         "pid", (int) w->process.pid));
+                             "pid", (int) w->process.pid));
 }
 
 static void
 on_unwatch (struct supervisor *s, struct supervisor_peer *p,
-              const json_t *args)
+            const json_t *args)
 {
   const char *name = json_string_value (json_object_get (args, "name"));
 
@@ -461,14 +461,19 @@ accept_peers (struct supervisor *s)
 {
   if (s->control.socket.fd == -1 || now_ms () < s->control.accept_next)
     return;
-  for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->control.peers[i].fd == -1
-        && (s->control.peers[i].fd = accept4 (s->control.socket.fd, NULL, NULL,
-                                      SOCK_CLOEXEC | SOCK_NONBLOCK)) == -1) {
+  for (unsigned i = 0; i < PEERS_MAX; ++i) {
+    struct supervisor_peer *p = &s->control.peers[i];
+
+    if (p->fd != -1)
+      continue;
+    p->fd = accept4 (s->control.socket.fd, NULL, NULL,
+                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (p->fd == -1) {
       if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
         s->control.accept_next = now_ms () + ACCEPT_PAUSE_MS;
       return;
     }
+  }
 }
 
 void

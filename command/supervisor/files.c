@@ -52,10 +52,8 @@ check_control (struct supervisor *s)
     return FILE_CREATED;
   }
   if (errno == EADDRINUSE) {
-    report_once (s,
-            "%s: another supervisor has this name now: this one goes on with "
-            "its servers, and only SIGTERM ends it",
-            path);
+    report_once (s, "%s: another supervisor has this name now: this one goes "
+                 "on with its servers, and only SIGTERM ends it", path);
     return FILE_OTHERS;
   }
   report_once (s,

@@ -165,7 +165,7 @@ make_fds (const struct child_fds *fds)
 /* Add to STATE what all servers have in common, from the server PID. */
 static void
 add_setup (json_t *state, pid_t pid, json_t *argv,
-                const struct child_fds *fds)
+           const struct child_fds *fds)
 {
   json_t *listen;
   char program[4096];

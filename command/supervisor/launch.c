@@ -125,7 +125,7 @@ reset_signals (void)
  */
 static _Noreturn void
 run_child (const struct program *program, const struct spawn_fds *fds,
-       volatile int *error)
+           volatile int *error)
 {
   reset_signals ();
   setsid ();

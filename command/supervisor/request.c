@@ -21,7 +21,7 @@
  */
 static bool
 probe_supervisor (struct server *s, const char *directory, const char *name,
-               size_t length)
+                  size_t length)
 {
   if (length == 0 || length > CONTROL_NAME_MAX)
     return false;

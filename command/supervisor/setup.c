@@ -30,7 +30,7 @@
 
 static int
 set_if_given (struct conf *c, const char *key, const char *value, char *error,
-     size_t size)
+              size_t size)
 {
   return value ? conf_set (c, key, value, error, size) : 0;
 }
@@ -269,7 +269,7 @@ make_environment (const struct setup *setup, struct program *p,
 
 int
 setup_make_program (struct setup *setup, const struct child_fds *fds,
-               char *error, size_t size)
+                    char *error, size_t size)
 {
   struct program *p = &setup->program;
 
@@ -291,7 +291,7 @@ setup_make_program (struct setup *setup, const struct child_fds *fds,
 
 int
 setup_set_program (struct setup *setup, char *const argv[],
-                  const struct child_fds *fds)
+                   const struct child_fds *fds)
 {
   struct program *p = &setup->program;
   size_t count = 0;

@@ -57,13 +57,13 @@ struct child_fds child_fds_layout (unsigned listener_count);
  * FDS.  Returns 0, or -1 with a message in ERROR.
  */
 int setup_make_program (struct setup *setup, const struct child_fds *fds,
-                   char *error, size_t size);
+                        char *error, size_t size);
 
 /* Set the program to ARGV, which is copied and ends with NULL; its first
  * word is the path of the file.  Returns 0, or -1: out of memory.
  */
 int setup_set_program (struct setup *setup, char *const argv[],
-                      const struct child_fds *fds);
+                       const struct child_fds *fds);
 
 void program_free (struct program *program);
 void setup_free (struct setup *setup);

@@ -44,7 +44,7 @@ write_at (int fd, const char *text, size_t length, size_t offset)
 /* Write TEXT, except for its first character, and blanks into half HALF. */
 static bool
 write_half (const struct state_file *f, unsigned half, const char *text,
-               size_t length)
+            size_t length)
 {
   size_t start = half * f->half;
 

@@ -73,21 +73,21 @@ print_process (struct buffer *b, const struct process *p)
 
 static void
 print_generation (struct buffer *b, const struct supervisor *s,
-                const struct generation *g, bool own)
+                  const struct generation *g, bool own)
 {
   struct child_fds fds = child_fds_layout (s->listeners.count);
 
   print_text (b, "{");
   print_process (b, &g->process);
   print_text (b, ",\"state\":\"%s\",\"sockets\":%" PRIu64 ",\"paused\":%s,"
-       "\"version\":", state_names[g->state], g->renewals,
-       g->paused ? "true" : "false");
+              "\"version\":", state_names[g->state], g->renewals,
+              g->paused ? "true" : "false");
   print_string (b, g->version);
   print_text (b, ",\"holder\":{");
   print_process (b, &g->lock_keeper);
   print_text (b, "},\"fds\":{\"ready\":%d,\"hold\":%d,\"log\":%d}}",
-       own ? g->ready : fds.ready, own ? g->hold : fds.hold,
-       own ? g->log.fd : fds.log);
+              own ? g->ready : fds.ready, own ? g->hold : fds.hold,
+              own ? g->log.fd : fds.log);
 }
 
 static void
@@ -155,10 +155,10 @@ state_print (const struct supervisor *s, bool own, char *text, size_t size)
   print_text (&b, "{\"version\":1,\"name\":");
   print_string (&b, s->setup.options.name);
   print_text (&b,
-       ",\"serial\":%" PRIu64 ",\"pid\":%d,\"restarts\":%" PRIu64
-       ",\"sockets\":%" PRIu64 ",",
-       s->state.serial, (int) getpid (), s->servers.restarts,
-       s->listeners.renewals);
+              ",\"serial\":%" PRIu64 ",\"pid\":%d,\"restarts\":%" PRIu64
+              ",\"sockets\":%" PRIu64 ",",
+              s->state.serial, (int) getpid (), s->servers.restarts,
+              s->listeners.renewals);
   print_text (&b, "\"last_exit\":");
   print_string (&b, s->servers.last_exit);
   print_text (&b, ",\"program\":");

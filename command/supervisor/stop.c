@@ -107,32 +107,41 @@ lock_keepers_are_running (const struct supervisor *s)
   return false;
 }
 
-/* Returns whether the next step may be taken at once. */
+/* Take a step, if it can be taken.  Returns whether it was. */
 static bool
 take_step (struct supervisor *s)
 {
   enum stop_step before = s->stop.step;
 
-  if (before == STOP_BEGIN) {
+  switch (before) {
+  case STOP_BEGIN:
     watchers_signal (s, SIGTERM);
     enter_step (s, STOP_WATCHERS, WATCHERS_MS);
-  } else if (before == STOP_WATCHERS
-             && (!watchers_are_running (s) || is_late (s))) {
+    break;
+  case STOP_WATCHERS:
+    if (watchers_are_running (s) && !is_late (s))
+      break;
     watchers_signal (s, SIGKILL);
     signal_servers (s, SIGTERM);
     release_lock_keepers (s);
     enter_step (s, STOP_SERVERS, SERVERS_MS);
-  } else if (before == STOP_SERVERS && !servers_are_running (s))
-    enter_step (s, STOP_LOCK_KEEPERS, LOCK_KEEPERS_MS);
-  else if (before == STOP_SERVERS && is_late (s)) {
-    signal_servers (s, SIGKILL);
-    enter_step (s, STOP_SERVERS, SERVERS_MS);
-  } else if (before == STOP_LOCK_KEEPERS
-             && (!lock_keepers_are_running (s) || is_late (s))) {
+    break;
+  case STOP_SERVERS:
+    if (!servers_are_running (s))
+      enter_step (s, STOP_LOCK_KEEPERS, LOCK_KEEPERS_MS);
+    else if (is_late (s)) {
+      signal_servers (s, SIGKILL);
+      enter_step (s, STOP_SERVERS, SERVERS_MS);
+    }
+    break;
+  case STOP_LOCK_KEEPERS:
+    if (lock_keepers_are_running (s) && !is_late (s))
+      break;
     stop_remove_files (s);
     s->finished = true;
+    break;
   }
-  return s->stop.step != before && !s->finished;
+  return s->stop.step != before;
 }
 
 int64_t

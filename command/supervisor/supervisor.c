@@ -180,7 +180,7 @@ read_signals (struct supervisor *s)
 
 /* Lock keepers are children of servers, and become this process's when their
  * server has died.  Children that the supervisor started are left: their
- * subjects reap them.
+ * subjects reap them, and the next poll goes on here.
  */
 static void
 reap_orphans (struct supervisor *s)

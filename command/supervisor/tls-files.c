@@ -98,7 +98,7 @@ tls_check_psk (const char *path, char *error, size_t size)
 /* Store DIRECTORY/NAME in PATH, and check that the file can be read. */
 static int
 check_readable (char path[PATH_MAX], const char *directory, const char *name,
-           char *error, size_t size)
+                char *error, size_t size)
 {
   char *text;
 
@@ -122,7 +122,7 @@ check_authorities (gnutls_certificate_credentials_t c, const char *directory,
     return 0;
   return fail_check (path, r == 0 || r == GNUTLS_E_NO_CERTIFICATE_FOUND
                  ? "the file has no certificate" : gnutls_strerror (r),
-                 error, size);
+                     error, size);
 }
 
 static int

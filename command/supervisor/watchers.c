@@ -70,7 +70,7 @@ choose_name (struct supervisor *s, char *name, size_t size)
 {
   for (size_t k = 0; k < WATCHERS_MAX; ++k)
     if (!find_watcher (s, attach_name (name, size, s->setup.options.name,
-                                         k)))
+                                       k)))
       return true;
   return false;
 }
@@ -136,7 +136,7 @@ static int start_watcher_process (struct supervisor *s,
 
 int
 watcher_process_add (struct supervisor *s, const struct watch_request *r,
-             struct watcher_process **added, char *error, size_t size)
+                     struct watcher_process **added, char *error, size_t size)
 {
   struct watcher_process *w = find_free_watcher (s);
   char name[sizeof w->name];
