@@ -42,7 +42,7 @@ enum file_state {
 static enum file_state
 check_control (struct supervisor *s)
 {
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
 
   if (control_socket_is_bound (&s->control.socket))
     return FILE_PRESENT;

@@ -339,11 +339,10 @@ find_processes (const char *path)
 json_t *
 find_orphans (const struct supervisor *s)
 {
-  char path[sizeof s->directory + 128];
-  json_t *found;
+  char path[SUPERVISOR_PATH_SIZE];
+  json_t *found
+    = find_processes (supervisor_path (s, path, sizeof path, ""));
 
-  supervisor_path (s, path, sizeof path, "");
-  found = find_processes (path);
   for (int i = 0; i < DEATH_TRIES; ++i) {
     if (!found || !json_object_get (found, "supervisor"))
       break;

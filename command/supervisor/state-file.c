@@ -99,7 +99,7 @@ init_file (struct state_file *f, const char *text, size_t length)
 static int
 create_file (struct supervisor *s, const char *text, size_t length)
 {
-  char path[sizeof s->directory + 128], new[sizeof path];
+  char path[SUPERVISOR_PATH_SIZE], new[sizeof path];
   struct state_file f = NO_STATE_FILE;
   int err;
 
@@ -127,23 +127,21 @@ create_file (struct supervisor *s, const char *text, size_t length)
 bool
 state_file_is_linked (const struct supervisor *s)
 {
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
   struct stat opened, linked;
 
-  supervisor_path (s, path, sizeof path, ".run");
   return s->state.file.fd != -1 && fstat (s->state.file.fd, &opened) == 0
-    && lstat (path, &linked) == 0
+    && lstat (supervisor_path (s, path, sizeof path, ".run"), &linked) == 0
     && opened.st_dev == linked.st_dev && opened.st_ino == linked.st_ino;
 }
 
 int
 state_lock (const struct supervisor *s)
 {
-  char path[sizeof s->directory + 128];
-  int fd;
+  char path[SUPERVISOR_PATH_SIZE];
+  int fd = open (supervisor_path (s, path, sizeof path, ".run"),
+                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-  supervisor_path (s, path, sizeof path, ".run");
-  fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd == -1 || (fd = fd_keep (fd)) == -1)
     return -1;
   if (flock (fd, LOCK_EX | LOCK_NB) == 0)
@@ -172,11 +170,11 @@ has_halves (struct state_file *f)
 void
 state_open (struct supervisor *s, unsigned current)
 {
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
   struct state_file f = NO_STATE_FILE;
 
-  supervisor_path (s, path, sizeof path, ".run");
-  f.fd = open (path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  f.fd = open (supervisor_path (s, path, sizeof path, ".run"),
+               O_RDWR | O_NOFOLLOW | O_CLOEXEC);
   if (f.fd == -1 || (f.fd = fd_keep (f.fd)) == -1)
     return;
   if (current > 1 || !has_halves (&f)
@@ -192,13 +190,13 @@ state_open (struct supervisor *s, unsigned current)
 static void
 report_failure (struct supervisor *s, int err)
 {
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
 
-  supervisor_path (s, path, sizeof path, ".run");
   if (!s->state.failure_reported)
     log_line ("%s: %s: it can't be written, trying again; the servers go on, "
               "and a supervisor that is started now searches for them among "
-              "the processes", path, strerror (err));
+              "the processes", supervisor_path (s, path, sizeof path, ".run"),
+              strerror (err));
   s->state.failure_reported = true;
 }
 

@@ -233,7 +233,7 @@ json_t *
 state_read (const struct supervisor *s, int resume, unsigned *line,
             char *error, size_t size)
 {
-  char path[sizeof s->directory + 128], *text;
+  char path[SUPERVISOR_PATH_SIZE], *text;
   json_error_t why;
   json_t *state;
   int fd = resume;

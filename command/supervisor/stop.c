@@ -171,16 +171,15 @@ remove_dead_control (const struct supervisor *s)
 void
 stop_remove_files (struct supervisor *s)
 {
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
 
   signal_servers (s, SIGKILL);
   release_lock_keepers (s);
   for (unsigned i = 0; i < s->listeners.count; ++i)
     listener_close (&s->listeners.list[i]);
   s->listeners.count = 0;
-  supervisor_path (s, path, sizeof path, ".run");
   if (s->state.is_ours && (s->state.file.fd == -1 || state_file_is_linked (s)))
-    unlink (path);
+    unlink (supervisor_path (s, path, sizeof path, ".run"));
   remove_dead_control (s);
   control_socket_close (&s->control.socket);
 }

@@ -67,12 +67,13 @@ earlier (int64_t a, int64_t b)
   return a < b ? a : b;
 }
 
-void
+char *
 supervisor_path (const struct supervisor *s, char *path, size_t size,
                  const char *suffix)
 {
   snprintf (path, size, "%s/%s%s", s->directory, s->setup.options.name,
             suffix);
+  return path;
 }
 
 /* ---- waiting ---- */
@@ -303,13 +304,15 @@ static int
 open_sockets (struct supervisor *s, char *error, size_t size)
 {
   const char *address = s->setup.conf.listen;
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
 
   if (s->listeners.count > 0)
     return 0;
-  supervisor_path (s, path, sizeof path, ".sock");
-  return listeners_open (&s->listeners, address ? address : path,
-                         address ? 0666 : 0600, error, size);
+  if (address)
+    return listeners_open (&s->listeners, address, 0666, error, size);
+  return listeners_open (&s->listeners,
+                         supervisor_path (s, path, sizeof path, ".sock"),
+                         0600, error, size);
 }
 
 static int

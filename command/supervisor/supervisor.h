@@ -96,9 +96,10 @@ void supervisor_init (struct supervisor *s, char *arguments[]);
  */
 int supervise (struct supervisor *s, int resume);
 
-/* Store DIRECTORY/NAME and SUFFIX in PATH. */
-void supervisor_path (const struct supervisor *s, char *path, size_t size,
-                      const char *suffix);
+/* Store DIRECTORY/NAME and SUFFIX in PATH, and return it. */
+#define SUPERVISOR_PATH_SIZE (4096 + 128)
+char *supervisor_path (const struct supervisor *s, char *path, size_t size,
+                       const char *suffix);
 
 /* The earlier of two times, of which 0 is never. */
 int64_t earlier (int64_t a, int64_t b);

@@ -198,7 +198,7 @@ claim_path (struct supervisor *s, const char *path)
 static int
 claim_name (struct supervisor *s)
 {
-  char path[sizeof s->directory + 128], error[MESSAGE_SIZE];
+  char path[SUPERVISOR_PATH_SIZE], error[MESSAGE_SIZE];
 
   if (mkdir (s->directory, S_IRWXU) == -1 && errno != EEXIST)
     snprintf (error, sizeof error, "%.400s: %s", s->directory,
@@ -254,10 +254,9 @@ resume_name (struct supervisor *s, const char *fds)
 static bool
 has_state_file (const struct supervisor *s)
 {
-  char path[sizeof s->directory + 128];
+  char path[SUPERVISOR_PATH_SIZE];
 
-  supervisor_path (s, path, sizeof path, ".run");
-  return access (path, F_OK) == 0;
+  return access (supervisor_path (s, path, sizeof path, ".run"), F_OK) == 0;
 }
 
 int
