@@ -43,7 +43,8 @@ enum generation_state {
   GENERATION_STARTING,
   GENERATION_WAITING,           /* for the pool: a standby */
   GENERATION_READY,             /* the server */
-  GENERATION_GONE,              /* no longer the server: dying or dead */
+  GENERATION_GONE,              /* dying or dead: it was the server, or was
+                                 * killed because it is not needed */
 };
 
 struct generation {
