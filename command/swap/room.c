@@ -73,7 +73,7 @@ is_in_memory (const char *path)
   if (strncmp (path, "/dev/zram", 9) == 0)
     return true;
   return sscanf (path, "/dev/nbd%d%c", &index, &end) == 1
-    && attach_find (&a, index, NULL)
+    && attach_find_device (&a, index, NULL)
     && strncmp (a.uri, "nbd+unix:", 9) == 0;
 }
 
