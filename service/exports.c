@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutex.h"
 #include "lib/base/util.h"
 
 #include "bandwidth.h"
