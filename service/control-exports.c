@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The devices that are exported. */
+/* The verbs for exports, and their state. */
 
 #include <config.h>
 
@@ -58,7 +58,7 @@ verb_devices (struct control_context *context)
   return list;
 }
 
-/* ---- coming and going ---- */
+/* ---- add, remove, resize ---- */
 
 static json_t *
 no_exports (void)

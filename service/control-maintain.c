@@ -63,7 +63,7 @@ VERB (reset)
 
   (void) args;
   (void) cancelled;
-  /* Who comes now is turned away: what it wrote would be lost. */
+  /* A client that connects now is refused: its writes would be lost. */
   if (!atomic_compare_exchange_strong (context->clients, &clients,
                                        CLIENTS_BARRED))
     return verb_error ("the disk is in use: %u %s", clients,
@@ -92,8 +92,8 @@ page_type_of (const char *name)
   return i;
 }
 
-/* The pages that ARGS name; false as verb_range.  A device that they are of
- * is used until selection_done.
+/* Selects the pages that ARGS name.  Returns false as verb_range.  The caller
+ * calls selection_done to put the device.
  */
 static bool
 selection_of (const struct control_context *context, const json_t *args,
@@ -127,7 +127,7 @@ recompress_failed (const struct recompress_request *req)
                      "stays");
 }
 
-/* Pages of an algorithm that was replaced: by today's, all of them. */
+/* Compresses all pages of replaced algorithms with the current one. */
 static json_t *
 refresh (const struct control_context *context, const json_t *args,
          const struct job *job)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The state of each page. */
+/* The verb "pages": the state of each page. */
 
 #include <config.h>
 
@@ -10,7 +10,7 @@
 
 #include "control-verbs.h"
 
-#define PAGES_COUNT 1024        /* in a reply, where nothing is said */
+#define PAGES_COUNT 1024        /* in a reply, by default */
 
 static const struct {
   enum page_flag flag;

@@ -21,8 +21,9 @@ control_name_valid (const char *name)
     && name[0] != '.' && name[0] != '-';
 }
 
-/* It is removed when the last session of its user ends: no place for what
- * root serves, which may be swap, and is looked for by services, too.
+/* Is PATH the directory of a session?  It is removed when the last session of
+ * its user ends.  So a server of root does not use it: it may serve swap, and
+ * services must find it, too.
  */
 static bool
 is_of_session (const char *path)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where control sockets are: DIRECTORY/NAME.ctl.  The server makes its
- * own there, and the command nbdzram looks for it.
+/* The paths of control sockets: DIRECTORY/NAME.ctl.  The server creates its
+ * socket there, and the command nbdzram looks for it.
  */
 
 #ifndef NBDZRAM_SERVICE_CONTROL_PATH_H
@@ -16,18 +16,18 @@
 /* Room for the path of a socket and the zero after it. */
 #define CONTROL_PATH_SIZE (sizeof ((struct sockaddr_un *) 0)->sun_path)
 
-/* Letters, digits, and . _ - but for the first; so a name is never
- * taken for an option, a path, or KEY=VALUE.
+/* Is NAME valid?  It has letters, digits, and . _ - after the first character.
+ * So a name can't be confused with an option, a path, or KEY=VALUE.
  */
 bool control_name_valid (const char *name);
 
-/* The directory of this user's sockets, by environment: that of the
- * session, or else, and for root, the system's.
+/* The directory of this user's sockets, from the environment: that of the
+ * session if it has one, and for root that of the system.
  */
 const char *control_directory (char *buf, size_t size);
 
-/* DIRECTORY/NAME.ctl.  -1 with errno ENAMETOOLONG when no socket can be
- * called that.
+/* Make PATH from DIRECTORY and NAME.  Returns 0, or -1 with errno ENAMETOOLONG
+ * if it is too long for a socket.
  */
 int control_path (char path[CONTROL_PATH_SIZE], const char *directory,
                   const char *name);

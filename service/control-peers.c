@@ -16,16 +16,18 @@
 #include "control-peers.h"
 #include "control-worker.h"
 
-/* Out of descriptors or memory, accept would fail again at once. */
+/* The pause after accept failed for want of descriptors or memory: it would
+ * fail again at once.
+ */
 #define ACCEPT_PAUSE 100        /* milliseconds */
 
 struct peer {
   int fd;                       /* -1: this place is free */
-  uint64_t active;              /* by peers->clock: when it last did
-                                 * something */
+  uint64_t active;              /* peers->clock when it last sent or
+                                 * received */
   char *in;                     /* REQUEST_MAX bytes */
   size_t in_length;
-  bool skipping;                /* up to the end of a line too long */
+  bool skipping;                /* the rest of a line that is too long */
   bool ended;                   /* it will send no more */
   char *out;                    /* the rest of a reply, or NULL */
   size_t out_length, out_done;
@@ -38,12 +40,12 @@ struct peers {
   pthread_t thread;
   peers_listener find_listener;
   void *opaque;                 /* its argument */
-  int listener;                 /* -1: there is none now */
-  int64_t look_at;              /* when to ask for it again, milliseconds */
+  int listener;                 /* -1: missing now */
+  int64_t look_at;              /* when to call find_listener, in ms */
   int event_fd;                 /* a task is done, or the end has come */
   _Atomic bool stop;
   bool pausing;                 /* no accept for a moment */
-  uint64_t clock;               /* counts what peers do */
+  uint64_t clock;               /* counts reads and writes of peers */
   struct peer peers[PEERS_MAX];
 };
 
@@ -60,14 +62,16 @@ peer_close (struct peers *ps, struct peer *p)
   *p = (struct peer) { .fd = -1 };
 }
 
-/* May this peer's next request be looked at? */
+/* Can the next request of this peer be read? */
 static bool
 peer_is_ready (const struct peer *p)
 {
   return p->fd != -1 && !p->out && !p->task;
 }
 
-/* Nobody is to wait for a reply that could not be made. */
+/* A peer always gets a reply, or its connection ends.  REPLY NULL: no memory
+ * for it.
+ */
 static void
 peer_reply (struct peers *ps, struct peer *p, json_t *reply)
 {
@@ -146,9 +150,11 @@ drop_input (struct peer *p, size_t length)
   memmove (p->in, p->in + length, p->in_length);
 }
 
-/* No newline in what there is: is that too much, or the end? */
+/* The input has no newline.  Refuses a line that is too long, or cut by the
+ * end of the input.
+ */
 static void
-incomplete (struct peers *ps, struct peer *p)
+handle_incomplete_line (struct peers *ps, struct peer *p)
 {
   if (p->in_length == REQUEST_MAX && !p->skipping) {
     p->skipping = true;
@@ -166,8 +172,8 @@ incomplete (struct peers *ps, struct peer *p)
     p->in_length = 0;
 }
 
-/* One line at a time, so that no peer keeps the others waiting.
- * Returns whether there may be another.
+/* Handles one line, so that no peer keeps the others waiting.  Returns whether
+ * there may be another line.
  */
 static bool
 peer_next (struct peers *ps, struct peer *p)
@@ -176,7 +182,7 @@ peer_next (struct peers *ps, struct peer *p)
   size_t length;
 
   if (!newline) {
-    incomplete (ps, p);
+    handle_incomplete_line (ps, p);
     return false;
   }
   length = (size_t) (newline - p->in);
@@ -206,8 +212,8 @@ peer_read (struct peers *ps, struct peer *p)
 
 /* ---- all of them ---- */
 
-/* The place to give away: a free one, or that of the peer which has been
- * silent for longest, unless it waits for us.  NULL when all do.
+/* Returns a free place, or that of the peer that has been silent for longest
+ * and does not wait for a task.  NULL if all wait for one.
  */
 static struct peer *
 find_place (struct peers *ps)
@@ -226,7 +232,7 @@ find_place (struct peers *ps)
 }
 
 static void
-take_in (struct peers *ps)
+accept_peer (struct peers *ps)
 {
   int fd = accept4 (ps->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   struct peer *p;
@@ -249,7 +255,7 @@ take_in (struct peers *ps)
 }
 
 static void
-tasks_done (struct peers *ps)
+reply_to_done_tasks (struct peers *ps)
 {
   struct task *task;
   eventfd_t count;
@@ -272,14 +278,14 @@ serve_peer (struct peers *ps, struct peer *p, short events)
   if ((events & (POLLHUP | POLLERR)) != 0 && (events & POLLIN) == 0)
     peer_close (ps, p);
   else if ((events & POLLHUP) != 0 && !peer_is_ready (p))
-    peer_close (ps, p);         /* there is nobody to reply to */
+    peer_close (ps, p);         /* it can receive no reply */
   else if ((events & POLLOUT) != 0)
     peer_write (ps, p);
   else if ((events & POLLIN) != 0)
     peer_read (ps, p);
 }
 
-/* Does a peer have input that poll does not know of? */
+/* Returns whether a peer has input left that poll does not report. */
 static bool
 serve_requests (struct peers *ps)
 {
@@ -315,9 +321,9 @@ now_ms (void)
   return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Returns for how many milliseconds the listener is known. */
+/* Returns the milliseconds until find_listener must be called again. */
 static int
-look_at_listener (struct peers *ps)
+update_listener (struct peers *ps)
 {
   int64_t now = now_ms ();
   int ms;
@@ -330,10 +336,10 @@ look_at_listener (struct peers *ps)
 }
 
 static void
-round_of (struct peers *ps, bool more)
+poll_peers (struct peers *ps, bool more)
 {
   struct pollfd fds[PEERS_MAX + 2];
-  int ms = look_at_listener (ps);
+  int ms = update_listener (ps);
 
   for (unsigned i = 0; i < PEERS_MAX; ++i)
     fds[i] = (struct pollfd) {
@@ -357,20 +363,20 @@ round_of (struct peers *ps, bool more)
     if (fds[i].revents != 0)
       serve_peer (ps, &ps->peers[i], fds[i].revents);
   if (fds[PEERS_MAX].revents != 0)
-    tasks_done (ps);
+    reply_to_done_tasks (ps);
   if (fds[PEERS_MAX + 1].revents != 0)
-    take_in (ps);
+    accept_peer (ps);
 }
 
 static void *
-serve (void *arg)
+run_control_thread (void *arg)
 {
   struct peers *ps = arg;
   bool more = false;
 
   control_thread_begins ("zram-control");
   while (!ps->stop) {
-    round_of (ps, more);
+    poll_peers (ps, more);
     more = serve_requests (ps);
   }
   return NULL;
@@ -397,7 +403,8 @@ static int
 start_threads (struct peers *ps)
 {
   ps->worker = worker_start (ps->event_fd, ps->context);
-  return ps->worker ? os_start_thread (&ps->thread, serve, ps) : -1;
+  return ps->worker
+    ? os_start_thread (&ps->thread, run_control_thread, ps) : -1;
 }
 
 struct peers *

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Those who are connected to a control socket, served by one thread
- * that polls them and never waits for one.
+/* The peers: programs that are connected to the control socket.  One thread
+ * polls them and never waits for a single peer.
  *
- * Whatever a peer does costs only bounded memory: there are PEERS_MAX of
- * them, a request has at most REQUEST_MAX bytes, and nothing more is
- * read from a peer until it has taken its last reply.  When all places
- * are taken, the peer that has been silent for longest loses its own.
+ * Peers use bounded memory: there are at most PEERS_MAX, a request has at most
+ * REQUEST_MAX bytes, and the thread reads nothing more from a peer until it
+ * has taken its last reply.  When there are PEERS_MAX, a new peer replaces the one
+ * that has been silent for longest.
  */
 
 #ifndef NBDZRAM_SERVICE_CONTROL_PEERS_H
@@ -18,13 +18,14 @@
 
 struct peers;
 
-/* The socket to listen on, which is not blocking and the caller's, or -1
- * when there is none; and in how many milliseconds to ask again.
+/* Returns the socket to listen on, which does not block and belongs to the
+ * callee, or -1 while it is missing.  *NEXT_MS is the time in milliseconds
+ * until the next call.
  */
 typedef int (*peers_listener) (void *opaque, int *next_ms);
 
-/* Serve all that connect to LISTENER, which is called from the thread.  NULL
- * with errno.
+/* Serve the peers that connect to the socket that LISTENER returns; the thread
+ * calls it.  Returns NULL with errno on an error.
  */
 struct peers *peers_start (peers_listener listener, void *opaque,
                            struct control_context *context);

@@ -96,7 +96,8 @@ change_algorithm (struct pool *pool, const json_t *args, json_t **reply)
     return 0;
   /* The server would read the file with its rights, not the client's. */
   if (strstr (spec, ":dict=")) {
-    *reply = verb_error ("\"algorithm\": a dictionary can only be given when the server starts");
+    *reply = verb_error ("\"algorithm\": a dictionary can only be given when "
+                         "the server starts");
     return -1;
   }
   if (algorithm_parse (spec, &a, error, sizeof error) == -1) {

@@ -28,8 +28,8 @@ address_of (struct sockaddr_un *addr, const char *path)
   return 0;
 }
 
-/* Looking for a living server and taking its place are two steps: the
- * lock of the directory makes them one.  Returns a descriptor to close.
+/* Locks the directory of PATH: checking that no server runs and replacing its
+ * socket must be one step.  Returns a descriptor to close.
  */
 static int
 lock_directory_of (const char *path, int tries)
@@ -61,7 +61,7 @@ new_socket (void)
   return socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Does somebody listen at ADDR? */
+/* Does a process listen at ADDR? */
 static int
 is_alive (const struct sockaddr_un *addr)
 {
@@ -78,7 +78,7 @@ is_alive (const struct sockaddr_un *addr)
   return err == ECONNREFUSED ? 0 : -1;
 }
 
-/* Make room at ADDR, in a locked directory. */
+/* Removes the socket of a dead server at ADDR, in a locked directory. */
 static int
 remove_dead (const struct sockaddr_un *addr)
 {
@@ -197,7 +197,9 @@ control_socket_close (struct control_socket *s)
 {
   if (s->fd == -1)
     return;
-  /* While it still listens nobody else takes it for dead. */
+  /* The file is removed first: while the socket still listens, no other
+   * server takes it for dead.
+   */
   if (control_socket_is_bound (s))
     unlink (s->path);
   close (s->fd);

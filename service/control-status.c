@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a server is and how much it holds. */
+/* The verbs "status" and "metrics". */
 
 #include <config.h>
 
@@ -50,7 +50,7 @@ static const char *const action_names[POLICY_ACTIONS] = {
   [POLICY_COMPACT] = "compact",
 };
 
-/* What it has done by itself. */
+/* What maintenance has done by itself. */
 static json_t *
 maintenance (const struct maintainer *m)
 {
@@ -64,7 +64,7 @@ maintenance (const struct maintainer *m)
                     (json_int_t) m->counters.cpu_ns, "runs", runs);
 }
 
-/* NULL: there is none. */
+/* NULL: the pool has no backing file. */
 static const char *
 backing_state (const struct pool *pool)
 {
@@ -94,7 +94,7 @@ member_state (enum backing_state state)
   }
 }
 
-/* NULL: it is no mirror. */
+/* NULL: the backing is not a mirror. */
 static json_t *
 backing_replicas (const struct pool *pool)
 {
@@ -131,7 +131,7 @@ reserve (struct pool *pool)
                     "misses", (json_int_t) st.misses);
 }
 
-/* As the kernel says at this moment. */
+/* As the kernel reports it now. */
 static json_t *
 hardening (struct pool *pool)
 {
@@ -177,7 +177,7 @@ requests (struct pool *pool)
   return list;
 }
 
-/* The upper ends of the counts of latencies, but for the last. */
+/* The upper bounds of the buckets of latencies; the last has none. */
 static json_t *
 latency_bounds (void)
 {
@@ -189,8 +189,8 @@ latency_bounds (void)
   return list;
 }
 
-/* Objects by size: pairs of the largest size that is counted, and how
- * many there are.
+/* Objects by size class: pairs of the largest size in the class and the number
+ * of objects.
  */
 static json_t *
 object_sizes (struct pool *pool)

@@ -19,7 +19,7 @@
 #define STRING(key) { .name = key, .type = ARGUMENT_STRING }
 #define BOOLEAN(key) { .name = key, .type = ARGUMENT_BOOLEAN }
 
-/* Part of a device; verb_range says what is past its end. */
+/* Part of a device; verb_range checks that it ends within the device. */
 #define RANGE                                                           \
   STRING ("device"), NUMBER ("first", 0, INT64_MAX),                    \
   NUMBER ("end", 0, INT64_MAX)
@@ -96,7 +96,7 @@ static const struct verb verbs[] = {
   { 0 },
 };
 
-/* Of a character of UTF-8 that begins with BYTE; 0: none does. */
+/* The length of a UTF-8 character that begins with BYTE; 0: not valid. */
 static size_t
 character_length (unsigned char byte)
 {
@@ -104,11 +104,11 @@ character_length (unsigned char byte)
     : byte < 0xf0 ? 3 : byte < 0xf5 ? 4 : 0;
 }
 
-/* What a peer sent may have been cut within a character: bytes that are none
- * become '?', and what follows stays.
+/* Replaces each byte that is not part of a valid character by '?': text of a
+ * peer may have been cut within a character.
  */
 static void
-mend (char *text)
+make_valid_utf8 (char *text)
 {
   while (*text != '\0') {
     size_t length = character_length ((unsigned char) *text), i = 1;
@@ -131,12 +131,14 @@ verb_error (const char *format, ...)
   va_start (ap, format);
   vsnprintf (error, sizeof error, format, ap);
   va_end (ap);
-  /* One line, that a terminal may see. */
+  /* One line, without control characters for a terminal. */
   for (char *p = error; *p != '\0'; ++p)
     if ((unsigned char) *p < ' ' || *p == 0x7f)
       *p = '?';
-  mend (error);
-  /* There are characters that JSON does not take. */
+  make_valid_utf8 (error);
+  /* JSON does not take all characters: cut the end until it takes the
+   * rest.
+   */
   while (error[0] != '\0') {
     json_t *text = json_string (error);
 
@@ -147,7 +149,7 @@ verb_error (const char *format, ...)
   return NULL;
 }
 
-/* ---- is it what a verb takes? ---- */
+/* ---- checking arguments ---- */
 
 static bool
 is_choice (const struct argument *a, const char *value)
@@ -161,7 +163,7 @@ is_choice (const struct argument *a, const char *value)
 }
 
 static json_t *
-wrong_choice (const struct argument *a, const char *value)
+choice_error (const struct argument *a, const char *value)
 {
   char list[ERROR_SIZE / 2] = "";
 
@@ -172,7 +174,7 @@ wrong_choice (const struct argument *a, const char *value)
                      value, list);
 }
 
-/* Each returns whether VALUE is right, or else sets *REPLY. */
+/* Each returns whether VALUE is valid, and if not sets *REPLY. */
 static bool
 check_number (const struct argument *a, json_t *value, json_t **reply)
 {
@@ -193,7 +195,7 @@ check_string (const struct argument *a, json_t *value, json_t **reply)
   if (json_is_string (value) && is_choice (a, json_string_value (value)))
     return true;
   *reply = json_is_string (value)
-    ? wrong_choice (a, json_string_value (value))
+    ? choice_error (a, json_string_value (value))
     : verb_error ("\"%s\" must be a string", a->name);
   return false;
 }
@@ -331,7 +333,7 @@ verb_run (const struct verb *verb, struct control_context *context,
   return verb->run (context, args, cancelled);
 }
 
-/* ---- for verbs ---- */
+/* ---- helpers of verbs ---- */
 
 json_int_t
 verb_number (const json_t *args, const char *name, json_int_t otherwise)

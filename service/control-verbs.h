@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verbs: what can be asked of a server.  A table says which there are
- * and which keys each takes, so that whatever else is asked is refused
- * before anything is done.
+/* Verbs: the requests that a server takes.  A table has the verbs and the keys
+ * of each, so that any other request is refused before anything is done.
  *
  * Replies are JSON objects with "ok" first.  NULL stands for "no
  * memory" everywhere.
@@ -19,7 +18,7 @@
 #include "lib/store/devices.h"
 #include "control.h"
 
-/* What verbs are about. */
+/* What verbs work on. */
 struct control_context {
   struct pool *pool;
   struct maintainer *maintainer;
@@ -59,8 +58,8 @@ struct verb {
                   const _Atomic bool *cancelled);
 };
 
-/* What a line of LENGTH bytes asks for.  NULL when that is nothing that
- * can be done: then *REPLY says why.  Otherwise *ARGS is the caller's.
+/* Parse a request, a line of LENGTH bytes.  Returns its verb, and *ARGS, which
+ * the caller frees; or NULL with the error in *REPLY.
  */
 const struct verb *verb_parse (const char *line, size_t length,
                                json_t **args, json_t **reply);
@@ -68,11 +67,11 @@ const struct verb *verb_parse (const char *line, size_t length,
 json_t *verb_run (const struct verb *verb, struct control_context *context,
                   json_t *args, const _Atomic bool *cancelled);
 
-/* A refusal: one sentence. */
+/* Make the reply for an error: one sentence. */
 json_t *verb_error (const char *format, ...)
   __attribute__ ((format (printf, 1, 2)));
 
-/* ---- what they do, by file ---- */
+/* ---- the verbs, by file ---- */
 
 #define VERB(name)                                                      \
   json_t *verb_##name (struct control_context *context, json_t *args,   \
@@ -103,17 +102,17 @@ VERB (export_remove);
 VERB (export_resize);
 json_t *verb_devices (struct control_context *context);
 
-/* ---- for them ---- */
+/* ---- helpers of verbs ---- */
 
-/* A number or a string of ARGS, or what stands for none. */
+/* A number or a string of ARGS, or OTHERWISE if ARGS have no such key. */
 json_int_t verb_number (const json_t *args, const char *name,
                         json_int_t otherwise);
 const char *verb_string (const json_t *args, const char *name,
                          const char *otherwise);
 
-/* The range of pages that "device", "first" and "end" of ARGS name: all
- * of the device where they don't.  The caller uses the device then
- * (devices.h).  False: *REPLY says why it can't be.
+/* The range of pages that "device", "first" and "end" of ARGS name; by default
+ * all pages of the device.  The caller has to put the device (devices.h).
+ * Returns false, with the error in *REPLY, if there is no such range.
  */
 bool verb_range (const struct control_context *context, const json_t *args,
                  struct device **device, uint64_t *first, uint64_t *end,

@@ -46,7 +46,7 @@ task_free (struct task *task)
 }
 
 static void
-append (struct task **list, struct task *task)
+list_append (struct task **list, struct task *task)
 {
   while (*list)
     list = &(*list)->next;
@@ -55,7 +55,7 @@ append (struct task **list, struct task *task)
 }
 
 static bool
-take_out (struct task **list, struct task *task)
+list_remove (struct task **list, struct task *task)
 {
   for (; *list; list = &(*list)->next)
     if (*list == task) {
@@ -66,7 +66,7 @@ take_out (struct task **list, struct task *task)
 }
 
 static struct task *
-take_first (struct task **list)
+list_take_first (struct task **list)
 {
   struct task *task = *list;
 
@@ -77,23 +77,23 @@ take_first (struct task **list)
 
 /* ---- the thread ---- */
 
-/* The next task, or NULL at the end. */
+/* Waits for the next task.  Returns NULL when the worker ends. */
 static struct task *
 next_task (struct worker *w)
 {
   LOCK_FOR_SCOPE (&w->lock);
   while (!w->waiting && !w->stop)
     pthread_cond_wait (&w->changed, &w->lock);
-  w->running = w->stop ? NULL : take_first (&w->waiting);
+  w->running = w->stop ? NULL : list_take_first (&w->waiting);
   return w->running;
 }
 
 static void
-task_is_done (struct worker *w, struct task *task)
+finish_task (struct worker *w, struct task *task)
 {
   LOCK_FOR_SCOPE (&w->lock);
   w->running = NULL;
-  append (&w->done, task);
+  list_append (&w->done, task);
   eventfd_write (w->event_fd, 1);
 }
 
@@ -107,7 +107,7 @@ control_thread_begins (const char *name)
 }
 
 static void *
-work (void *arg)
+run_worker (void *arg)
 {
   struct worker *w = arg;
   struct task *task;
@@ -116,12 +116,12 @@ work (void *arg)
   while ((task = next_task (w)) != NULL) {
     task->reply = verb_run (task->verb, w->context, task->args,
                            &task->cancelled);
-    task_is_done (w, task);
+    finish_task (w, task);
   }
   return NULL;
 }
 
-/* ---- for the other thread ---- */
+/* ---- called by the control thread ---- */
 
 struct worker *
 worker_start (int event_fd, struct control_context *context)
@@ -134,7 +134,7 @@ worker_start (int event_fd, struct control_context *context)
   w->event_fd = event_fd;
   pthread_mutex_init (&w->lock, NULL);
   pthread_cond_init (&w->changed, NULL);
-  if (os_start_thread (&w->thread, work, w) == 0)
+  if (os_start_thread (&w->thread, run_worker, w) == 0)
     return w;
   free (w);
   return NULL;
@@ -145,7 +145,7 @@ free_all (struct task **list)
 {
   struct task *task;
 
-  while ((task = take_first (list)) != NULL)
+  while ((task = list_take_first (list)) != NULL)
     task_free (task);
 }
 
@@ -174,7 +174,7 @@ void
 worker_add (struct worker *w, struct task *task)
 {
   LOCK_FOR_SCOPE (&w->lock);
-  append (&w->waiting, task);
+  list_append (&w->waiting, task);
   pthread_cond_signal (&w->changed);
 }
 
@@ -183,7 +183,7 @@ worker_cancel (struct worker *w, struct task *task)
 {
   LOCK_FOR_SCOPE (&w->lock);
   task->cancelled = true;
-  if (take_out (&w->waiting, task))
+  if (list_remove (&w->waiting, task))
     task_free (task);
 }
 
@@ -191,5 +191,5 @@ struct task *
 worker_done (struct worker *w)
 {
   LOCK_FOR_SCOPE (&w->lock);
-  return take_first (&w->done);
+  return list_take_first (&w->done);
 }

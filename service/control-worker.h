@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The worker: a thread that runs the verbs which take long, one after
- * the other, so that the others are answered meanwhile.
+/* The worker: a thread that runs the verbs that take long, one after the
+ * other, while the control thread replies to the others.
  *
  * A task belongs to the worker from worker_add on, until worker_done
  * returns it or worker_cancel takes it back.  All functions are called
@@ -21,18 +21,18 @@ struct task {
   struct task *next;
   const struct verb *verb;
   json_t *args;
-  json_t *reply;                /* once it is done; NULL: no memory */
+  json_t *reply;                /* when it is done; NULL: no memory */
   _Atomic bool cancelled;
 };
 
 struct worker;
 
-/* EVENT_FD, an eventfd, becomes readable when a task is done.  NULL with
- * errno.
+/* Start the thread.  EVENT_FD, an eventfd, becomes readable when a task is
+ * done.  Returns NULL with errno on an error.
  */
 struct worker *worker_start (int event_fd, struct control_context *context);
 
-/* Cancel what runs and forget what waits.  NULL does nothing. */
+/* Cancel the running task and free the waiting ones.  NULL does nothing. */
 void worker_stop (struct worker *w);
 
 /* A task that takes over ARGS; NULL with errno ENOMEM, ARGS untouched. */
@@ -41,14 +41,14 @@ void task_free (struct task *task);
 
 void worker_add (struct worker *w, struct task *task);
 
-/* Nobody waits for this task any more. */
+/* Cancel a task whose peer has disconnected. */
 void worker_cancel (struct worker *w, struct task *task);
 
-/* A task that is done, cancelled ones included, or NULL. */
+/* Returns a task that is done, perhaps a cancelled one, or NULL. */
 struct task *worker_done (struct worker *w);
 
-/* For each thread of the control socket to begin with: the one that made
- * it may be scheduled in real time, before those that serve.
+/* Each thread of the control socket calls this first: it inherits the
+ * real-time priority of the thread that started it, and must not have it.
  */
 void control_thread_begins (const char *name);
 

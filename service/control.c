@@ -12,11 +12,11 @@
 #include "control-verbs.h"
 #include "control.h"
 
-/* A server without a name is zram0, or the first number that is free. */
+/* A server without a name is zram0, or has the first free number. */
 #define NUMBERS 1000
 
-/* How often it is looked whether the socket is there, and tried to bind it
- * when it is not, milliseconds.
+/* The intervals, in milliseconds, at which the thread checks that the socket
+ * exists, and tries to bind it if it does not.
  */
 #define LOOK_EVERY 5000
 #define TRY_EVERY 1000
@@ -26,15 +26,19 @@ struct control {
   struct control_socket socket;
   struct control_context context;
   struct peers *peers;
-  bool started;                 /* requests must not wait for a lock */
+  bool started;                 /* then binding must not wait for the lock of
+                                 * the directory */
   char name[CONTROL_NAME_MAX + 1]; /* "": not known yet */
-  char said[512];               /* the last that was logged */
+  char said[512];               /* the last message in the log */
 };
 
 /* ---- finding a place ---- */
 
+/* Puts into ERROR why the socket PATH can't be bound, by errno.  Returns
+ * -1.
+ */
 static int
-say (char *error, size_t size, const char *path)
+set_bind_error (char *error, size_t size, const char *path)
 {
   const char *what;
 
@@ -55,8 +59,8 @@ say (char *error, size_t size, const char *path)
   return -1;
 }
 
-/* The name of a server whose socket was named: the file's, if it can be
- * one.
+/* The name of a server whose socket has the path PATH: that of the file, if it
+ * is valid.
  */
 static void
 name_of_path (char name[CONTROL_NAME_MAX + 1], const char *path)
@@ -71,7 +75,7 @@ name_of_path (char name[CONTROL_NAME_MAX + 1], const char *path)
     strcpy (name, "zram");
 }
 
-/* Functions that bind leave errno as it was at the failure. */
+/* On an error, the functions that bind return with its errno. */
 
 static int
 bind_at (struct control *c, const char *path, char *error, size_t size)
@@ -80,7 +84,7 @@ bind_at (struct control *c, const char *path, char *error, size_t size)
     ? control_socket_renew (&c->socket, path)
     : control_socket_open (&c->socket, path);
 
-  return r == 0 ? 0 : say (error, size, path);
+  return r == 0 ? 0 : set_bind_error (error, size, path);
 }
 
 static int
@@ -93,14 +97,14 @@ bind_path (struct control *c, char *error, size_t size)
   return bind_at (c, c->options->path, error, size);
 }
 
-/* Be c->name in DIRECTORY. */
+/* Bind to c->name in DIRECTORY. */
 static int
 bind_name (struct control *c, const char *directory, char *error, size_t size)
 {
   char path[CONTROL_PATH_SIZE];
 
   if (control_path (path, directory, c->name) == -1)
-    return say (error, size, directory);
+    return set_bind_error (error, size, directory);
   return bind_at (c, path, error, size);
 }
 
@@ -119,7 +123,7 @@ bind_number (struct control *c, const char *directory,
   return -1;
 }
 
-/* A name, once found, is kept. */
+/* Once a name is found, the server keeps it. */
 static int
 bind_default (struct control *c, char *error, size_t size)
 {
@@ -127,7 +131,7 @@ bind_default (struct control *c, char *error, size_t size)
 
   control_directory (directory, sizeof directory);
   if (mkdir (directory, S_IRWXU) == -1 && errno != EEXIST)
-    return say (error, size, directory);
+    return set_bind_error (error, size, directory);
   if (c->options->name)
     strcpy (c->name, c->options->name);
   if (c->name[0] == '\0')
@@ -152,7 +156,7 @@ control_open (struct control **c, const struct control_options *o,
     return 0;
   *c = calloc (1, sizeof **c);
   if (!*c)
-    return say (error, size, "control socket");
+    return set_bind_error (error, size, "control socket");
   (*c)->options = o;
   (*c)->socket.fd = -1;
   error[0] = '\0';
@@ -166,7 +170,7 @@ control_open (struct control **c, const struct control_options *o,
 
 /* ---- keeping it ---- */
 
-/* Not the same again and again. */
+/* Logs TEXT unless it is the last message. */
 static void
 log_once (struct control *c, const char *text)
 {
@@ -175,8 +179,8 @@ log_once (struct control *c, const char *text)
   snprintf (c->said, sizeof c->said, "%s", text);
 }
 
-/* The file may be gone, as when a session's directory is removed, or could
- * not be made: then another one takes its place as soon as one can be had.
+/* Binds the socket again if its file was removed, as with the directory of a
+ * session, or could not be created.
  */
 static int
 keep_bound (void *opaque, int *next_ms)
@@ -189,7 +193,7 @@ keep_bound (void *opaque, int *next_ms)
     return c->socket.fd;
   if (bind_socket (c, error, sizeof error) == 0) {
     if (c->said[0] != '\0') {
-      snprintf (text, sizeof text, "the control socket %s is there",
+      snprintf (text, sizeof text, "the control socket %s works now",
                 c->socket.path);
       log_once (c, text);
     }

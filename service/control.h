@@ -2,15 +2,14 @@
 /* The control socket of a server: requests and replies, a line of JSON
  * each, as nbdzram-control(7) describes them.
  *
- *   control-path    where sockets are; shared with the command nbdzram
- *   control-socket  one that is listened at
- *   control-peers   those who are connected: a thread that polls them
+ *   control-path    the paths of sockets; shared with the command nbdzram
+ *   control-socket  a listening socket
+ *   control-peers   the connected clients: a thread that polls them
  *   control-worker  a thread for verbs that take long
- *   control-verbs   what can be asked, and whether it was asked properly
- *   control-status  ... and the answers, a file for each group of verbs
+ *   control-verbs   the table of verbs, and the check of requests
+ *   control-status  ... and the replies, a file for each group of verbs
  *
- * Nothing here is on the path of an NBD request.  Nothing here knows
- * nbdkit either: errors come back as sentences.
+ * Nothing here is on the path of an NBD request.
  */
 
 #ifndef NBDZRAM_SERVICE_CONTROL_H
@@ -26,20 +25,20 @@
 
 struct control;
 
-/* What the server that has the control socket can do with its exports.
+/* The exports of the server that has the control socket (exports.h).
  * Functions return -1 with a sentence in ERROR.
  */
 struct control_export {
   unsigned connections;
   uint64_t bandwidth;           /* bytes a second; 0: no limit */
   char algorithm[ALGORITHM_NAME_SIZE]; /* "": the pool's */
-  char allow[DEVICE_SETTINGS_MAX + 1]; /* "": everybody */
+  char allow[DEVICE_SETTINGS_MAX + 1]; /* "": all clients */
 };
 
 struct control_exports {
   int (*add) (const char *name, const char *settings, char *error,
               size_t size);
-  /* How many connections are cut, or -1. */
+  /* Returns how many connections are cut, or -1. */
   int (*remove) (const char *name, bool force, char *error, size_t size);
   int (*resize) (const char *name, uint64_t bytes, char *error, size_t size);
   void (*look) (const struct device *d, struct control_export *view);
@@ -54,38 +53,38 @@ struct control_options {
   void (*log) (const char *text); /* of a thread: a sentence */
 };
 
-/* Bind the socket; before a fork.  0, or -1 with a sentence in ERROR.
- * OPTIONS stay until control_close.
+/* Bind the socket; before a fork.  Returns 0, or -1 with a sentence in ERROR.
+ * O must stay until control_close.
  *
- * A server must serve where it can't be watched, so this fails only for
- * what a user has to change: another server has the name, there is no such
- * directory.  Where the directory is full or read-only, or OPTIONS are
- * late, *C has no socket yet, and the sentence says why, or is empty; its
- * thread tries again, also when the file has been removed.  Where nothing
- * was asked for and the default directory can't be used, *C is NULL.
+ * A server must serve also without a control socket, so this fails only if the
+ * user has to change something: another server has the name, or the directory
+ * does not exist.  If the directory is full or read-only, or O->late, *C has
+ * no socket yet, and ERROR has the reason or is empty; the thread tries again,
+ * also when the file has been removed.  *C is NULL if neither a path nor a
+ * name was given and the default directory can't be used.
  */
 int control_open (struct control **c, const struct control_options *o,
                   char *error, size_t size);
 
-/* What the server is called, and where its socket is; both are "" as long
- * as that is not known.
+/* The name of the server and the path of its socket; both are "" while they
+ * are not known.
  */
 const char *control_name (const struct control *c);
 const char *control_socket_path (const struct control *c);
 
-/* Added to the number of clients while there may be none. */
+/* Added to the number of clients while no client may connect. */
 #define CLIENTS_BARRED (UINT32_C (1) << 31)
 
-/* Serve, with threads that no signal wakes; after the fork.  The pool and
- * its maintainer have been started, and stay until control_close; CLIENTS
- * is how many use its disks at the moment.  0, or -1 with errno.
+/* Start the threads, with all signals blocked; after the fork.  The pool and
+ * its maintainer have been started, and stay until control_close.  CLIENTS is
+ * the number of connected clients.  Returns 0, or -1 with errno.
  */
 int control_start (struct control *c, struct pool *pool,
                    struct maintainer *maintainer,
                    _Atomic unsigned *clients,
                    const struct control_exports *exports);
 
-/* Interrupt what is going on, and remove the socket.  NULL does
+/* Cancel running verbs, end the threads and remove the socket.  NULL does
  * nothing.
  */
 void control_close (struct control *c);

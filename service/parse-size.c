@@ -134,8 +134,8 @@ parse_unit (struct parser *p)
   read_name (p, name);
   bytes = unit_bytes (name);
   return bytes > 0 ? (double) bytes
-    : set_error (p, "has the unknown unit '%s' (b, s, K, M, G, T, P and E are "
-                 "known)", name);
+    : set_error (p, "has the unknown unit '%s' (b, s, K, M, G, T, P and E "
+                 "are known)", name);
 }
 
 /* Reads all digits as one whole number and divides it by a power of ten:
@@ -234,8 +234,8 @@ parse_word (struct parser *p)
     return p->ram;
   if (strcmp (name, "min") == 0 || strcmp (name, "max") == 0)
     return parse_min_max (p, name[1] == 'i');
-  return set_error (p, "has the unknown word '%s' (ram, min and max are known)",
-                 name);
+  return set_error (p, "has the unknown word '%s' (ram, min and max are "
+                    "known)", name);
 }
 
 static double

@@ -167,8 +167,8 @@ set_name (struct server_settings *s, const char *value, char *error,
 {
   if (!control_name_valid (value))
     return set_error (error, size, "name=%.200s: must be up to %d letters, "
-                      "digits, '.', '_' and '-', and begin with a letter or "
-                      "digit", value, CONTROL_NAME_MAX);
+                      "digits, '.', '_' and '-', without '.' or '-' at the "
+                      "start", value, CONTROL_NAME_MAX);
   free (s->name);
   s->control.name = s->name = strdup (value);
   return s->name ? 0 : set_error (error, size, "name: %s", strerror (errno));

@@ -21,21 +21,21 @@
 /* The kernel's client counts in blocks of this size. */
 #define DISK_SIZE_UNIT 4096
 
-/* A smaller one is a slip of the pen: zram-generator, whose files look
+/* A smaller size is probably an error: zram-generator, whose files look
  * alike, counts in megabytes.
  */
 #define DISK_SIZE_MIN MIB
 
-/* No memory compresses better than that on the average, and the tables of
- * such a disk, which are locked, take 4 % of it.
+/* Memory does not compress better than that on average, and the tables of such
+ * a disk, which are locked, take 4 % of it.
  */
 #define SWAP_RATIO_MAX 16
 
-/* Nor is swap useful beyond that, however large the backing file is. */
+/* More swap is not useful, however large the backing file is. */
 #define SWAP_RAM_MAX 64
 
-/* Seconds.  A server keeps a request waiting up to two for room, and must
- * not execute it after the kernel has given it up.
+/* Seconds.  A request may wait two seconds for memory in the server, which
+ * must not execute it after the kernel has given it up.
  */
 #define TIMEOUT_MIN 3
 
@@ -387,8 +387,8 @@ set_integer (struct conf *c, const struct setting *e, const char *value,
   return set_text_value (c, e, true, digits, error, size);
 }
 
-/* What a file can hold as it is: see conf.h; and JSON, by which a supervisor
- * finds what the one before it has left.
+/* Checks that a file can hold VALUE unchanged (see conf.h), and JSON, too: a
+ * supervisor leaves the values in JSON for the next one.
  */
 static int
 check_writable (const char *key, const char *value, char *error, size_t size)
@@ -451,7 +451,7 @@ conf_set_word (struct conf *c, const char *word, char *error, size_t size)
   return conf_set (c, key, equals + 1, error, size);
 }
 
-/* ---- the whole ---- */
+/* ---- all settings ---- */
 
 const char *
 conf_parameter (const struct conf *c, const char *key)
@@ -496,9 +496,7 @@ conf_is_open (const struct conf *c)
   return false;
 }
 
-/* Without a size, the file that could have said it is what one needs to
- * know.
- */
+/* The message names the file where the user can set the size. */
 static int
 refuse_without_size (const struct conf *c, char *error, size_t size)
 {

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a disk and its use as swap are set to: the file NAME.conf, and the
- * options of serve and swapon, which come after it.
+/* The settings of a disk and of swap on it: the file NAME.conf, and then the
+ * options of serve and swapon.
  *
  * The file is "key = value" a line; "#" or ";" begins a comment, at the
- * start of a line or after a blank.  Keys are the plugin's parameters,
- * which go to the server, and those of the command itself; they are in the
- * tables in service/settings.c and in conf.c.  Sizes are read as everywhere (service/parse-size.h).
- * nbdzram.conf(5) describes them.
+ * start of a line or after a blank.  Keys are the server's parameters, in the
+ * table in service/settings.c, and those of the command itself, in the table
+ * in conf.c.  nbdzram.conf(5) describes them.
  *
  * Settings come in layers: a file, another one, the command line.  In a
- * layer, a key that may be given several times adds up; what a later layer
- * says of it replaces all that earlier ones said.  Other keys are replaced
- * anyway, but a file may not say the same twice.
+ * layer, a key that may be given several times adds up; a later layer
+ * replaces all its values of earlier ones.  A later value of another key
+ * always replaces the earlier one, but a file must not have the key twice.
  *
  * Errors are one line without the name of the program.
  */
@@ -27,12 +26,12 @@
 #define CONF_SUFFIX ".conf"
 #define CONF_REMOTES_MAX 8
 
-/* Of a value, in bytes: so that each fits a line that the library for such
- * files reads.
+/* The longest value in bytes: the library that reads such files cuts longer
+ * lines.
  */
 #define CONF_VALUE_MAX 160
 
-/* Of connections, of threads for each, and of seconds. */
+/* The largest numbers of connections, of threads for each, and of seconds. */
 #define CONF_CONNECTIONS_MAX 16
 #define CONF_THREADS_MAX 256
 #define CONF_TIMEOUT_MAX 30
@@ -42,19 +41,19 @@
 #define CONF_SECTOR_SIZE 512
 #define CONF_BLOCK_SIZE_MAX 4096
 
-/* Of a disk, in bytes: the store's (DEVICE_SIZE_MAX). */
+/* The largest disk in bytes: DEVICE_SIZE_MAX of the store. */
 #define DISK_SIZE_MAX (UINT64_C (1) << 50)
 
 /* Room for any error of these functions, but for the path it begins with. */
 #define CONF_ERROR_SIZE 512
 
-/* Of the integers below. */
+/* Special values of the integers below. */
 #define CONF_KEEP (-1)
 #define CONF_CHOOSE (-2)
 
 struct conf {
-  uint64_t ram;                 /* what "ram" stands for, bytes: the
-                                 * machine's, from conf_init */
+  uint64_t ram;                 /* the value of "ram" in bytes; conf_init
+                                 * sets it to the machine's memory */
   uint64_t size;                /* of the disk, bytes; 0: not given */
   char **parameters;            /* "key=value" for the plugin, without
                                  * size=, pool= and name=; sizes in bytes */
@@ -92,42 +91,42 @@ struct conf {
 void conf_init (struct conf *c);
 void conf_free (struct conf *c);
 
-/* What is set from here on is a layer of its own. */
+/* Begin a new layer of settings. */
 void conf_new_layer (struct conf *c);
 
-/* The path of NAME.conf, in PATH: in $NBDZRAM_CONF_DIR, or where it was
- * configured to be (/etc/nbdzram).
+/* The path of NAME.conf, in PATH: in $NBDZRAM_CONF_DIR, or in the directory of
+ * the configuration (/etc/nbdzram).
  */
 void conf_path (char *path, size_t size, const char *name);
 
-/* Likewise, of what swapon was told and the server is to be: beside the
- * control sockets, gone when the machine starts again.
+/* Likewise for the file in which swapon writes its options for the server:
+ * beside the control sockets, so it is gone when the machine starts again.
  */
 void conf_run_path (char *path, size_t size, const char *name);
 
-/* Read the file at PATH, as a layer.  0, or -1 with a line in ERROR, which
- * names the file and the line; errno is ENOENT where there is no such
- * file.  After an error, C is only good for conf_free.
+/* Read the file at PATH, as a layer.  Returns 0, or -1 with a line in ERROR,
+ * which names the file and the line; errno is ENOENT if the file is missing.
+ * After an error, the caller must only call conf_free.
  */
 int conf_read (struct conf *c, const char *path, char *error, size_t size);
 
-/* Read both files of NAME, as far as they exist: conf_path, which becomes
- * C->file, then conf_run_path.  Begins a layer for what comes after them.  0, or -1 with
- * a line in ERROR.
+/* Read both files of NAME, if they exist: conf_path, which becomes C->file,
+ * then conf_run_path.  Begins a new layer.  Returns 0, or -1 with a line in
+ * ERROR.
  */
 int conf_load (struct conf *c, const char *name, char *error, size_t size);
 
-/* Write C to the file at PATH, which has a slash, whole or not at all, so
- * that conf_read makes the same of it.  The directory is made if it is
- * missing.  0, or -1 with a line in ERROR.
+/* Write C to the file at PATH, which has a slash, whole or not at all.
+ * conf_read reads the same settings from it.  Creates the directory if it is
+ * missing.  Returns 0, or -1 with a line in ERROR.
  */
 int conf_write (const struct conf *c, const char *path, char *error,
                 size_t size);
 
-/* The same to FILE, which knows of errors. */
+/* The same to FILE; the caller checks it for errors. */
 void conf_print (const struct conf *c, FILE *file);
 
-/* One setting, as from the file.  0, or -1 with a line in ERROR. */
+/* Set one key, as from the file.  Returns 0, or -1 with a line in ERROR. */
 int conf_set (struct conf *c, const char *key, const char *value,
               char *error, size_t size);
 
@@ -135,15 +134,15 @@ int conf_set (struct conf *c, const char *key, const char *value,
 int conf_set_word (struct conf *c, const char *word, char *error,
                    size_t size);
 
-/* What C gives the plugin as KEY, the first time, or NULL. */
+/* The first value of the server's parameter KEY, or NULL. */
 const char *conf_parameter (const struct conf *c, const char *key);
 
-/* Does it encrypt what it serves? */
+/* Does the server use TLS? */
 bool conf_has_tls (const struct conf *c);
 
-/* The logical blocks of the device that it is attached as: by default a
- * page, or those that images of disks have, and with them their tables of
- * partitions.
+/* The logical block size of the attached device: by default a page for swap;
+ * for a disk the size in images of disks, in which their partition tables
+ * count.
  */
 static inline uint64_t
 conf_block_size (const struct conf *c)
@@ -153,21 +152,21 @@ conf_block_size (const struct conf *c)
   return c->attach_only ? CONF_SECTOR_SIZE : CONF_BLOCK_SIZE_MAX;
 }
 
-/* Does it export anything by a name? */
+/* Does the server have exports with names? */
 bool conf_has_exports (const struct conf *c);
 
-/* Does it let everybody connect who reaches it, as far as can be told
- * without the file of exports?
+/* Can any client that reaches the server use a disk?  This doesn't read the
+ * file of exports.
  */
 bool conf_is_open (const struct conf *c);
 
-/* What makes no sense together, or on this machine: no size, a size that
- * no SWAP can need, a local server and a remote one.
+/* Check settings that depend on each other or on this machine: a missing size,
+ * a size that is too large for SWAP, a local server and a remote one.  Returns
+ * 0, or -1 with a line in ERROR.
  */
 int conf_check (const struct conf *c, bool swap, char *error, size_t size);
 
-/* The name of the Nth key that can be set, or NULL.  *PLUGIN: does it go
- * to the plugin?
+/* The name of the Nth key, or NULL.  *PLUGIN: is it a parameter of the server?
  */
 const char *conf_key (size_t n, bool *plugin);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Settings in files.
+/* Reads and writes settings in files.
  *
- * The library is built with other choices by each distribution: lines that
- * are indented may continue the former one, comments may begin anywhere or
- * only in front, long lines may be cut.  So it gets to see lines in which
- * all of this is settled, and the same file means the same everywhere.
+ * Each distribution builds the library inih with other options: an indented
+ * line may continue the one before, comments may begin anywhere or only at the
+ * start, long lines may be cut.  So this file passes it only lines in which
+ * none of this matters, and a file means the same everywhere.
  */
 
 #include <config.h>
@@ -47,7 +47,7 @@ conf_run_path (char *path, size_t size, const char *name)
 
 /* ---- reading ---- */
 
-/* Of a line with its comment. */
+/* The longest line, with its comment, in bytes. */
 #define LINE_BYTES_MAX 65536
 
 struct reading {
@@ -61,7 +61,7 @@ struct reading {
 };
 
 static void
-fail (struct reading *r, const char *what)
+set_line_error (struct reading *r, const char *what)
 {
   if (!r->failed)
     snprintf (r->error, r->size, "%s", what);
@@ -104,9 +104,9 @@ has_control_character (const char *line)
   return false;
 }
 
-/* What is wrong with a line as it is. */
+/* What is wrong with the bytes of LINE, or NULL. */
 static const char *
-wrong_with_bytes (const struct reading *r, const char *line)
+check_bytes (const struct reading *r, const char *line)
 {
   if (!strchr (line, '\n') && !feof (r->file))
     return strlen (line) + 1 < LINE_BYTES_MAX ? "the line has a zero byte"
@@ -116,7 +116,7 @@ wrong_with_bytes (const struct reading *r, const char *line)
 }
 
 static const char *
-wrong_with_text (const char *start, size_t size)
+check_line (const char *start, size_t size)
 {
   if (strlen (start) + 1 >= size)
     return "the line is too long";
@@ -125,8 +125,8 @@ wrong_with_text (const char *start, size_t size)
   return *start && !strchr (start, '=') ? "the line is not KEY = VALUE" : NULL;
 }
 
-/* As fgets, for the library, which has room for SIZE bytes of a line; its
- * comment may be longer.
+/* As fgets, for the library, which takes SIZE bytes of a line.  The comment
+ * may be longer.
  */
 static char *
 next_line (char *line, int size, void *opaque)
@@ -141,16 +141,16 @@ next_line (char *line, int size, void *opaque)
     r->err = ferror (r->file) ? errno : 0;
     return NULL;
   }
-  wrong = wrong_with_bytes (r, text);
+  wrong = check_bytes (r, text);
   if (++r->line == 1 && strncmp (text, BYTE_ORDER_MARK, 3) == 0)
     start += 3;
   if (!wrong) {
     cut_comment (start);
     start = trim (start);
-    wrong = wrong_with_text (start, (size_t) size);
+    wrong = check_line (start, (size_t) size);
   }
   if (wrong) {
-    fail (r, wrong);
+    set_line_error (r, wrong);
     return NULL;
   }
   strcpy (line, start);
@@ -158,7 +158,8 @@ next_line (char *line, int size, void *opaque)
 }
 
 static int
-take (void *opaque, const char *section, const char *key, const char *value)
+on_setting (void *opaque, const char *section, const char *key,
+            const char *value)
 {
   const struct setting *e = conf_entry (key);
   struct reading *r = opaque;
@@ -186,7 +187,7 @@ read_file (struct reading *r, const char *path)
 
   r->error = why;
   r->size = sizeof why;
-  line = ini_parse_stream (next_line, r, take, r);
+  line = ini_parse_stream (next_line, r, on_setting, r);
   if (r->failed) {
     snprintf (error, size, "%s:%u: %s", path, r->line, why);
     errno = EINVAL;
@@ -259,7 +260,7 @@ write_number (FILE *file, const struct conf *c, const struct setting *e)
 {
   int64_t value = conf_get_field (c, e);
 
-  /* No size, since there is a remote one. */
+  /* The size is not set: the disk is a remote one. */
   if (value == 0 && e->min > 0 && !e->words[0].name)
     return;
   fprintf (file, "%s = ", e->name);
@@ -302,9 +303,9 @@ conf_print (const struct conf *c, FILE *file)
     fprintf (file, "remote = %s\n", c->remotes[i]);
 }
 
-/* The directory for what runs is made by who comes first. */
+/* Creates the file PATH, and its directory if that is missing. */
 static FILE *
-create (const char *path)
+create_file (const char *path)
 {
   FILE *file = fopen (path, "we");
   char directory[PATH_MAX];
@@ -321,7 +322,7 @@ create (const char *path)
 static int
 write_file (const char *path, const struct conf *c)
 {
-  FILE *file = create (path);
+  FILE *file = create_file (path);
   bool good;
 
   if (!file)

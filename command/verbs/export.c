@@ -33,9 +33,11 @@ struct export {
   bool force;
 };
 
-/* ---- what the user said ---- */
+/* ---- options ---- */
 
-/* S in bytes, as the value of OPTION; ends the program if it is none. */
+/* The size S, the value of OPTION, in bytes; ends the program if it is not
+ * valid.
+ */
 static uint64_t
 size_of (const struct export *e, const char *option, const char *s)
 {
@@ -58,7 +60,7 @@ disk_size (const struct export *e)
   return n;
 }
 
-/* What goes into JSON. */
+/* Ends the program if S, which goes into JSON, is not UTF-8. */
 static void
 check_text (const struct export *e, const char *s)
 {
@@ -100,7 +102,7 @@ option_beyond (const struct export *e, unsigned taken)
 /* ---- list ---- */
 
 static int
-list (struct export *e)
+list_exports (struct export *e)
 {
   struct server s;
   struct output o;
@@ -135,9 +137,11 @@ print_nothing (const json_t *reply)
   (void) reply;
 }
 
-/* Who may connect comes last: such a list has colons of its own. */
+/* The settings of the new export, as text; allow= is last, since its list may
+ * have colons.  NULL: no memory.
+ */
 static char *
-settings (const struct export *e)
+make_settings (const struct export *e)
 {
   char *text = NULL;
   size_t size;
@@ -162,14 +166,14 @@ settings (const struct export *e)
 }
 
 static int
-add (struct export *e)
+add_export (struct export *e)
 {
   char *text;
   int code;
 
   if (!e->size)
-    usage_error (e->command, "how large is it to be? --size=SIZE");
-  text = settings (e);
+    usage_error (e->command, "add requires --size=SIZE");
+  text = make_settings (e);
   if (!text) {
     fprintf (stderr, "nbdzram: %s\n", strerror (ENOMEM));
     return EXIT_FAILED;
@@ -230,7 +234,7 @@ refuse (const struct server *s, const struct export *e, const char *why)
   return EXIT_FAILED;
 }
 
-/* Nobody shall lose the end of a disk by a slip of the keyboard. */
+/* Refuses a size below the present one, which loses the end of the disk. */
 static int
 check_growth (const struct server *s, const struct export *e, uint64_t size)
 {
@@ -245,21 +249,21 @@ check_growth (const struct server *s, const struct export *e, uint64_t size)
   if (!device)
     code = refuse (s, e, "there is no such export");
   else if (size < json_number (device, "size"))
-    code = refuse (s, e, "what is beyond the new end would be lost: say "
-                   "--force");
+    code = refuse (s, e, "the data after the new end would be lost; use "
+                   "--force to shrink it");
   json_decref (reply);
   return code;
 }
 
 static int
-resize (struct export *e)
+resize_export (struct export *e)
 {
   struct server s;
   uint64_t size;
   int code;
 
   if (!e->size)
-    usage_error (e->command, "to which size? --size=SIZE");
+    usage_error (e->command, "resize requires --size=SIZE");
   size = disk_size (e);
   if (!e->force) {
     code
@@ -283,17 +287,18 @@ static const struct action {
   unsigned options;
   int (*run) (struct export *e);
 } actions[] = {
-  { "list", false, TABLE, list },
-  { "add", true, SIZE | QUOTA | BANDWIDTH | ALGORITHM | ALLOW, add },
+  { "list", false, TABLE, list_exports },
+  { "add", true, SIZE | QUOTA | BANDWIDTH | ALGORITHM | ALLOW, add_export },
   { "remove", true, FORCE, remove_export },
-  { "resize", true, SIZE | FORCE, resize },
+  { "resize", true, SIZE | FORCE, resize_export },
 };
 
 static const struct action *
 find_action (const struct command *command, const char *name)
 {
   if (!name)
-    usage_error (command, "what is to be done: list, add, remove or resize?");
+    usage_error (command, "the action is missing: list, add, remove or "
+                 "resize");
   for (size_t i = 0; i < ARRAY_SIZE (actions); ++i)
     if (strcmp (actions[i].name, name) == 0)
       return &actions[i];
@@ -315,7 +320,7 @@ command_export (const struct command *command, int argc, char *argv[])
       .string = &e.algorithm,
       .help = "add: how its pages are compressed" },
     { .name = "allow", .argument = "LIST", .string = &e.allow,
-      .help = "add: who may connect, ADDRESS[/BITS],..." },
+      .help = "add: clients that may connect, ADDRESS[/BITS],..." },
     { .name = "force", .letter = 'f', .flag = &e.force,
       .help = "remove: cut connections; resize: lose the end" },
     OPTIONS_TABLE (&e.table),
@@ -330,7 +335,7 @@ command_export (const struct command *command, int argc, char *argv[])
   if (other)
     usage_error (command, "%s takes no --%s", action->name, other);
   if (action->named && index == argc)
-    usage_error (command, "%s: which export?", action->name);
+    usage_error (command, "%s requires the name of an export", action->name);
   if (action->named)
     e.name = argv[index++];
   check_text (&e, e.name);

@@ -81,8 +81,8 @@ command_set (const struct command *command, int argc, char *argv[])
     if (strchr (argv[index], '='))
       add_setting (command, request, argv[index]);
     else if (q.name)
-      usage_error (command, "%s is neither KEY=VALUE nor the name of the server",
-                   argv[index]);
+      usage_error (command, "%s is neither KEY=VALUE nor the name of a "
+                   "server", argv[index]);
     else
       q.name = argv[index];
   if (json_object_size (request) == 1)

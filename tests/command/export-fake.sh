@@ -174,7 +174,7 @@ asks '{"verb":"writeback","device":""}' -- writeback --export=
 
 # What would lose data is not even asked for.
 rm "$tmp/replies/requests"
-exits 1 'a: what is beyond the new end would be lost' \
+exits 1 'a: the data after the new end would be lost' \
     export resize --size=1023M a
 exits 1 '\\x1b\[31m: there is no such export' \
     export resize --size=1T $'\e[31m'
@@ -191,12 +191,12 @@ exits 1 'zram0: ?\[31m in use' export remove a
 rm "$tmp/replies/requests"
 exits 2 'list, add, remove or resize' export
 exits 2 'frob is none of' export frob
-exits 2 'which export' export add --size=1G
-exits 2 'which export' export remove
+exits 2 'requires the name of an export' export add --size=1G
+exits 2 'requires the name of an export' export remove
 exits 2 'one argument too many' export remove a zram0 b
 exits 2 'one argument too many' export list zram0 b
-exits 2 'how large' export add a
-exits 2 'to which size' export resize a
+exits 2 'add requires --size' export add a
+exits 2 'resize requires --size' export resize a
 exits 2 'not a size' export add --size=1X a
 exits 2 'not a size' export add --size=1G --quota=rom a
 exits 2 'not a size' export add --size=1G --bandwidth=-1 a

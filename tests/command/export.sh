@@ -149,7 +149,7 @@ exits 1 'many: ' export resize --size=256M a
 size_is a $((128 << 20))
 release
 unused a
-exits 1 'a: what is beyond the new end would be lost' \
+exits 1 'a: the data after the new end would be lost' \
     export resize --size=64M a
 io "$(where a)" 'read -P 9 127M 1M'
 unused a
