@@ -63,9 +63,9 @@ grep -qx 'nbdzram: which server? zram0 zram1' "$tmp/which"
     refuses 'zram0.ctl: another server is using it' zram 1M name=zram0
     refuses 'zram0.ctl: another server is using it' zram 1M \
         control="$dir/zram0.ctl"
-    refuses "name=a/b: up to" zram 1M name=a/b
-    refuses "name=-x: up to" zram 1M name=-x
-    refuses "name=: up to" zram 1M name=
+    refuses "name=a/b: must be up to" zram 1M name=a/b
+    refuses "name=-x: must be up to" zram 1M name=-x
+    refuses "name=: must be up to" zram 1M name=
     echo precious >"$tmp/file"
     refuses 'file: this is not a socket' zram 1M control="$tmp/file"
     [ "$(cat "$tmp/file")" = precious ] || fail "a file was replaced"
