@@ -5,19 +5,19 @@
  *        |
  *        v
  *    CHECKING <------------------------------------------------.
- *     |   |  '-- all live ---------> ATTACHED   (ends the step) |
- *     |   '----- server lives -----> FENCING    (ends the step) |
+ *     |   |  '-- all live ---------> ATTACHED  (ends the step) |
+ *     |   '----- server lives -----> FENCING   (ends the step) |
  *     |                                                        |
  *     | some missing                                           |
  *     v                                                        |
- *    PAUSING --- not over yet                   (ends the step) |
+ *    PAUSING --- not over yet                  (ends the step) |
  *     |    |                                                   |
  *     |    | dead unknown                                      |
  *     |    '-------> COUNTING --- none dead, server lives ---->|
  *     | dead known      | dead found                           |
  *     v                 |                                      |
  *    DIALING <----------'                                      |
- *     |    '--- under way                       (ends the step) |
+ *     |    '--- under way                      (ends the step) |
  *     |    '--- failed --------------------------------------->|
  *     | dialed                                                 |
  *     v                                                        |
@@ -25,7 +25,7 @@
  *     |
  *     | disconnected (also from COUNTING)
  *     v
- *    GONE                                       (ends the step)
+ *    GONE                                      (ends the step)
  *
  * The next step goes from where the last one ended to CHECKING, since any
  * socket or server may have died in between.  GONE is final.
