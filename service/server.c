@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/backing/backing-error.h"
 #include "lib/backing/backing.h"
 #include "lib/base/os.h"
 #include "lib/maintenance/maintainer.h"
@@ -130,15 +131,12 @@ check_geometry (const char *path)
 static int
 open_backing (void)
 {
-  const char *path = parameters->backing_paths[0], *culprit = NULL;
-  char error[256] = "";
+  struct backing_error error;
+  char text[512];
 
-  if (!path)
+  if (!parameters->backing_paths[0])
     return 0;
   parameters->writeback.log = host->log;
-  parameters->writeback.culprit = &culprit;
-  parameters->writeback.error = error;
-  parameters->writeback.error_size = sizeof error;
   /* The backing file's bookkeeping is mapped here.  Without this,
    * MCL_FUTURE would fill all of it at once.
    */
@@ -146,46 +144,10 @@ open_backing (void)
     log_error ("mlockall: %m");
     return -1;
   }
-  if (pool_open_writeback (pool, &parameters->writeback) == 0)
+  if (pool_open_writeback (pool, &parameters->writeback, &error) == 0)
     return 0;
-  path = culprit ? culprit : path;
-  switch (errno) {
-  case ERANGE:
-    log_error ("mem-limit: must be at least %" PRIu64 "K with these "
-               "parameters, since backing= needs memory, too",
-               (pool_mem_limit_min (&parameters->pool)
-                + pool_writeback_memory (pool)) / KIB);
-    break;
-  case EREMOTEIO:
-    log_error ("backing=%s: %s", path, error);
-    break;
-  case EEXIST:
-    log_error ("backing=%s: there is something else in it; a file must be "
-               "new or empty, all else begin with 1M of zeroes", path);
-    break;
-  case ENOTEMPTY:
-    log_error ("backing=%s: it has pages of another pool; remove it if "
-               "that is gone", path);
-    break;
-  case EBUSY:
-    log_error ("backing=%s: another process is using it", path);
-    break;
-  case ESTALE:
-    log_error ("backing=%s: it is not the one that this pool used", path);
-    break;
-  case ELOOP:
-    log_error ("backing=%s: it is the pool itself", path);
-    break;
-  case ENOTBLK:
-    log_error ("backing=%s: must be a file or a block device", path);
-    break;
-  case EINVAL:
-    log_error ("backing=%s: a file needs backing-size=, with room for more "
-               "than a page", path);
-    break;
-  default:
-    log_error ("backing=%s: %m", path);
-  }
+  backing_error_text (&error, text, sizeof text);
+  log_error ("%s", text);
   return -1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verbs of the command nbdzram: each has a file in command/verbs and an
- * entry in the table of main.c.
+/* The verbs of the command nbdzram: a file in command/verbs and an entry in
+ * the table of main.c each; the verbs of maintenance share one file.
  */
 
 #ifndef NBDZRAM_COMMAND_BASE_COMMAND_H
@@ -39,13 +39,10 @@ extern const struct command commands[]; /* ended by a NULL name */
 
 COMMAND (analyze);
 COMMAND (check);
-COMMAND (compact);
 COMMAND (export);
-COMMAND (idle);
+COMMAND (maintain);
 COMMAND (metrics);
 COMMAND (pages);
-COMMAND (recompress);
-COMMAND (reset);
 COMMAND (serve);
 COMMAND (set);
 COMMAND (status);
@@ -53,10 +50,8 @@ COMMAND (stop);
 COMMAND (swapoff);
 COMMAND (swapon);
 COMMAND (top);
-COMMAND (trim_empty);
 COMMAND (upgrade);
 COMMAND (watch);
-COMMAND (writeback);
 
 extern const struct column analyze_columns[];
 extern const struct column export_columns[];

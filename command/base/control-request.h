@@ -13,7 +13,7 @@ struct control_request {
   bool json;
 };
 
-#define OPTIONS_QUESTION(q)                                             \
+#define OPTIONS_REQUEST(q)                                              \
   { .name = "json", .letter = 'J', .flag = &(q)->json,                  \
     .help = "print the server's reply" },                               \
   OPTION_CONTROL (&(q)->control)
@@ -23,12 +23,5 @@ struct control_request {
  */
 int control_request_send (const struct control_request *q, json_t *request,
                           void (*print) (const json_t *reply));
-
-/* Parses the command line of a verb that takes only these options and a
- * NAME.
- */
-void control_request_parse (struct control_request *q,
-                            const struct command *command, int argc,
-                            char *argv[]);
 
 #endif /* NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H */

@@ -62,7 +62,7 @@ process_start_time (pid_t pid)
 }
 
 bool
-process_stopped (const struct process *p)
+process_is_stopped (const struct process *p)
 {
   char text[1024];
   const char *state = read_stat (p->pid, text, sizeof text);

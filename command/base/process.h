@@ -47,7 +47,7 @@ void process_close (struct process *p);
 bool process_ended (const struct process *p, int *status);
 
 /* Has SIGSTOP taken effect? */
-bool process_stopped (const struct process *p);
+bool process_is_stopped (const struct process *p);
 
 /* Was PID killed, but waits in the kernel before it can end? */
 bool process_is_killed (pid_t pid);

@@ -259,7 +259,7 @@ standbys_stopped (const struct supervisor *s)
 {
   for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
     if (is_old_standby (s, &s->servers.list[i])
-        && !process_stopped (&s->servers.list[i].process))
+        && !process_is_stopped (&s->servers.list[i].process))
       return false;
   return true;
 }

@@ -324,7 +324,7 @@ command_export (const struct command *command, int argc, char *argv[])
     { .name = "force", .letter = 'f', .flag = &e.force,
       .help = "remove: cut connections; resize: lose the end" },
     OPTIONS_TABLE (&e.table),
-    OPTIONS_QUESTION (&e.control_request),
+    OPTIONS_REQUEST (&e.control_request),
     { 0 },
   };
   int index = options_parse (command, argc, argv, entries);

@@ -29,7 +29,7 @@ static struct {
 } given;
 
 static const struct option_entry common_options[] = {
-  OPTIONS_QUESTION (&given.to),
+  OPTIONS_REQUEST (&given.to),
   { 0 },
 };
 
@@ -45,7 +45,7 @@ static const struct option_entry recompress_options[] = {
   { .name = "group", .flag = &given.group,
     .help = "compress neighbours as a group" },
   OPTIONS_RANGE (&given.range),
-  OPTIONS_QUESTION (&given.to),
+  OPTIONS_REQUEST (&given.to),
   { 0 },
 };
 
@@ -53,7 +53,7 @@ static const struct option_entry writeback_options[] = {
   { .name = "type", .letter = 't', .argument = "TYPE", .string = &given.type,
     .help = "idle, huge, huge_idle, incompressible, or all" },
   OPTIONS_RANGE (&given.range),
-  OPTIONS_QUESTION (&given.to),
+  OPTIONS_REQUEST (&given.to),
   { 0 },
 };
 

@@ -73,7 +73,7 @@ int
 command_set (const struct command *command, int argc, char *argv[])
 {
   struct control_request q = { .name = NULL };
-  const struct option_entry entries[] = { OPTIONS_QUESTION (&q), { 0 } };
+  const struct option_entry entries[] = { OPTIONS_REQUEST (&q), { 0 } };
   int index = options_parse (command, argc, argv, entries);
   json_t *request = json_pack ("{s:s}", "verb", "set");
 
