@@ -23,6 +23,7 @@ command_base_libbase_la_SOURCES = \
 
 noinst_LTLIBRARIES += command/conf/libconf.la
 command_conf_libconf_la_SOURCES = \
+	command/conf/check.c \
 	command/conf/conf.c command/conf/conf.h \
 	command/conf/file.c \
 	command/conf/internal.h

@@ -17,30 +17,19 @@
 #include "control.h"
 #include "export-settings.h"
 #include "exports.h"
+#include "exports-internal.h"
 
 #define ERROR_SIZE 512
 
-/* What the service knows of a device: its extra. */
-struct export {
-  struct export_settings settings; /* constant */
-  struct bandwidth bandwidth;
-  _Atomic unsigned connections; /* changed under exports_lock */
-  _Atomic bool full;            /* exports_set_full */
-};
-
-static struct pool *pool;
+struct pool *exports_pool;
 static const struct exports_options *options;
 static const struct exports_host *host;
 static bool named;              /* an export has or had a name */
 
-/* Held while an export is looked for and used, made, or removed.  Taken
- * before the pool's locks.  Code that only reads the list of devices does not
- * take it.
- */
-static pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int __attribute__ ((format (printf, 3, 4)))
-set_error (char *error, size_t size, const char *format, ...)
+int
+exports_error (char *error, size_t size, const char *format, ...)
 {
   va_list ap;
 
@@ -73,19 +62,13 @@ export_free (void *opaque)
   free (e);
 }
 
-static struct export *
-export_of (const struct device *d)
-{
-  return d->extra;
-}
-
 /* Quotas count objects that belong to one device. */
 static int
 check_quota (const struct export_settings *s, char *error, size_t size)
 {
-  if (s->quota == 0 || pool->objects_are_owned)
+  if (s->quota == 0 || exports_pool->objects_are_owned)
     return 0;
-  return set_error (error, size, "quota: requires a pool that never had "
+  return exports_error (error, size, "quota: requires a pool that never had "
                     "dedup=pool: shared pages belong to no export");
 }
 
@@ -96,7 +79,7 @@ export_new (const char *settings, char *error, size_t size)
   struct export *e = calloc (1, sizeof *e);
 
   if (!e) {
-    set_error (error, size, "%m");
+    exports_error (error, size, "%m");
     return NULL;
   }
   if (export_settings_parse (&e->settings, settings, error, size) == 0
@@ -118,25 +101,25 @@ set_extra (struct device *d, struct export *e)
 /* ---- making them ---- */
 
 /* The algorithm in the settings of E, or NULL. */
-static const struct algorithm *
-algorithm_of (const struct export *e)
+const struct algorithm *
+export_algorithm (const struct export *e)
 {
   return e->settings.algorithm.codec ? &e->settings.algorithm : NULL;
 }
 
 /* Puts into ERROR what errno means for an export.  Returns -1. */
-static int
-set_error_from_errno (char *error, size_t size)
+int
+exports_error_from_errno (char *error, size_t size)
 {
   switch (errno) {
   case EINVAL:
-    return set_error (error, size, "a disk has from 1 byte to 1 PiB");
+    return exports_error (error, size, "a disk has from 1 byte to 1 PiB");
   case ENOENT:
-    return set_error (error, size, "the export was removed");
+    return exports_error (error, size, "the export was removed");
   case ENOSPC:
-    return set_error (error, size, "mem-limit leaves no room for it");
+    return exports_error (error, size, "mem-limit leaves no room for it");
   default:
-    return set_error (error, size, "%m");
+    return exports_error (error, size, "%m");
   }
 }
 
@@ -150,22 +133,25 @@ set_add_error (const struct export *e, const char *name, char *error,
   char shown[EXPORT_SHOWN_SIZE];
 
   if (errno == EEXIST)
-    return set_error (error, size, "there is an export \"%s\" already",
+    return exports_error (error, size, "there is an export \"%s\" already",
                       export_name_shown (name, shown));
-  if (errno == ENOSPC && pool->device_count >= POOL_DEVICES_MAX)
-    return set_error (error, size, "there are %d already", POOL_DEVICES_MAX);
+  if (errno == ENOSPC && exports_pool->device_count >= POOL_DEVICES_MAX)
+    return exports_error (error, size, "there are %d already",
+                          POOL_DEVICES_MAX);
   if (errno == EMLINK)
-    return set_error (error, size, "exports have %d other algorithms already, "
-                      "the most there can be", METHODS_OF_DEVICES);
-  if (algorithm_of (e) && (errno == ENOSPC || errno == ENOMEM))
-    return set_error (error, size, "no memory for it and its algorithm");
-  return set_error_from_errno (error, size);
+    return exports_error (error, size,
+                          "exports have %d other algorithms already, "
+                          "the most there can be",
+                          METHODS_OF_DEVICES);
+  if (export_algorithm (e) && (errno == ENOSPC || errno == ENOMEM))
+    return exports_error (error, size, "no memory for it and its algorithm");
+  return exports_error_from_errno (error, size);
 }
 
 /* Adds an export and returns its device, which the caller has to put.  The
  * caller holds exports_lock.  Returns NULL after ERROR.
  */
-static struct device *
+struct device *
 export_add (const char *name, const char *settings, uint64_t default_size,
       char *error, size_t size)
 {
@@ -178,9 +164,9 @@ export_add (const char *name, const char *settings, uint64_t default_size,
     return NULL;
   bytes = e->settings.size != 0 ? e->settings.size : default_size;
   if (bytes == 0)
-    set_error (error, size, "a new export needs size=");
-  else if ((d = device_add (pool, name, bytes, settings,
-                            algorithm_of (e))) == NULL)
+    exports_error (error, size, "a new export needs size=");
+  else if ((d = device_add (exports_pool, name, bytes, settings,
+                            export_algorithm (e))) == NULL)
     set_add_error (e, name, error, size);
   if (d)
     set_extra (d, e);
@@ -208,11 +194,11 @@ find_wanted (const char *name)
 static int
 set_algorithm (struct device *d, const struct algorithm *algorithm)
 {
-  const struct budget *b = &pool->budget;
+  const struct budget *b = &exports_pool->budget;
 
   if (device_set_algorithm (d, algorithm) == -1)
     return -1;
-  if (!pool->file.created || b->limit == 0 || b->used <= b->limit)
+  if (!exports_pool->file.created || b->limit == 0 || b->used <= b->limit)
     return 0;
   errno = ENOSPC;
   return -1;
@@ -226,12 +212,13 @@ set_up_device (struct device *d, char *error, size_t size)
   struct device_record record;
   struct export *e;
 
-  if (!w && pool_file_get_device (&pool->file, d->number, &record) == -1)
-    return set_error (error, size, "its record: %m");
+  if (!w
+      && pool_file_get_device (&exports_pool->file, d->number, &record) == -1)
+    return exports_error (error, size, "its record: %m");
   e = export_new (w ? w->settings : record.settings, error, size);
   if (!e)
     return -1;
-  if (algorithm_of (e) && set_algorithm (d, algorithm_of (e)) == -1) {
+  if (export_algorithm (e) && set_algorithm (d, export_algorithm (e)) == -1) {
     set_add_error (e, d->name, error, size);
     export_free (e);
     return -1;
@@ -247,7 +234,7 @@ set_up_devices (void)
   char error[ERROR_SIZE];
 
   for (struct device *d = NULL;
-       (d = device_pin_next (pool, d)) != NULL; )
+       (d = device_pin_next (exports_pool, d)) != NULL; )
     if (set_up_device (d, error, sizeof error) == -1) {
       log_error ("export=%s: %s", d->name, error);
       device_unpin (d);
@@ -260,7 +247,7 @@ set_up_devices (void)
 static int
 open_wanted (const struct wanted_export *w)
 {
-  struct device *d = device_find (pool, w->name);
+  struct device *d = device_find (exports_pool, w->name);
   char error[ERROR_SIZE];
 
   if (d) {
@@ -295,7 +282,7 @@ int
 exports_open (struct pool *p, const struct exports_options *o,
               const struct exports_host *h)
 {
-  pool = p;
+  exports_pool = p;
   options = o;
   host = h;
   /* Existing exports come first.  Otherwise a new one could take the last
@@ -320,7 +307,8 @@ exports_open (struct pool *p, const struct exports_options *o,
 static bool
 name_matters (void)
 {
-  return named || exports_are_wanted (options) || pool->device_count > 1;
+  return named || exports_are_wanted (options)
+    || exports_pool->device_count > 1;
 }
 
 static struct device *
@@ -330,9 +318,9 @@ make_automatic (const char *name)
   struct device *d = NULL;
 
   exports_automatic_settings (options, settings);
-  if (pool->device_count >= options->max)
-    set_error (error, sizeof error, "there are %u already",
-               pool->device_count);
+  if (exports_pool->device_count >= options->max)
+    exports_error (error, sizeof error, "there are %u already",
+               exports_pool->device_count);
   else
     d = export_add (name, settings, options->size, error, sizeof error);
   if (!d) {
@@ -355,7 +343,7 @@ log_not_found (const char *name)
 static struct device *
 find_or_make (const char *name)
 {
-  struct device *d = device_find (pool, name_matters () ? name : "");
+  struct device *d = device_find (exports_pool, name_matters () ? name : "");
 
   if (d)
     return d;
@@ -438,7 +426,7 @@ exports_list (int (*on_export) (void *opaque, const char *name,
   int r = 0;
 
   for (struct device *d = NULL;
-       (d = device_pin_next (pool, d)) != NULL; )
+       (d = device_pin_next (exports_pool, d)) != NULL; )
     if (r == 0 && export_of (d) && peer_may_use (export_of (d))) {
       exports_describe (d, text);
       r = on_export (opaque, d->name, text);
@@ -453,7 +441,7 @@ exports_get_default (char name[DEVICE_NAME_MAX + 1])
 
   name[0] = '\0';
   for (struct device *d = NULL;
-       (d = device_pin_next (pool, d)) != NULL; ) {
+       (d = device_pin_next (exports_pool, d)) != NULL; ) {
     if (!export_of (d) || !peer_may_use (export_of (d)))
       continue;
     if (d->name[0] == '\0')
@@ -504,116 +492,3 @@ exports_set_full (struct device *d, bool full)
   /* Mostly nothing changes: then only read. */
   return e->full == full ? full : atomic_exchange (&e->full, full);
 }
-
-/* ---- for the control socket ---- */
-
-static int
-on_add (const char *name, const char *settings, char *error, size_t size)
-{
-  struct device *d;
-
-  LOCK_FOR_SCOPE (&exports_lock);
-  d = export_add (name, settings, 0, error, size);
-  if (!d)
-    return -1;
-  device_put (d);
-  return 0;
-}
-
-/* The export without a name belongs to size=, which the next start checks. */
-static int
-check_has_name (const char *name, char *error, size_t size)
-{
-  return name[0] != '\0' ? 0
-    : set_error (error, size, "the export without a name is that of size=, "
-                 "and can't be changed");
-}
-
-/* The device called NAME, which the caller has to put; NULL after ERROR. */
-static struct device *
-find_device (const char *name, char *error, size_t size)
-{
-  struct device *d = device_find (pool, name);
-
-  if (!d && errno == EBUSY)
-    set_error (error, size, "the export is being resized");
-  else if (!d)
-    set_error (error, size, "there is no export \"%.64s\"", name);
-  return d;
-}
-
-/* Returns how many connections the export has, which end with their next
- * request, or -1 after ERROR.
- */
-static int
-on_remove (const char *name, bool force, char *error, size_t size)
-{
-  unsigned connections;
-  struct device *d;
-  bool removable;
-
-  if (check_has_name (name, error, size) == -1)
-    return -1;
-  {
-    LOCK_FOR_SCOPE (&exports_lock);
-    d = find_device (name, error, size);
-    if (!d)
-      return -1;
-    connections = export_of (d)->connections;
-    removable = connections == 0 || force;
-    if (removable)
-      device_remove (d);
-  }
-  /* Frees the pages now, since clients may stay connected for long.  This may
-   * take long, so the lock is not held.
-   */
-  if (removable && connections > 0)
-    device_zero (d, d->size, 0);
-  device_put (d);
-  if (removable)
-    return (int) connections;
-  return set_error (error, size, "the export is in use: %u %s", connections,
-                    connections == 1 ? "connection" : "connections");
-}
-
-static int
-on_resize (const char *name, uint64_t bytes, char *error, size_t size)
-{
-  struct device *d;
-  int r, err;
-
-  if (check_has_name (name, error, size) == -1)
-    return -1;
-  d = find_device (name, error, size);
-  if (!d)
-    return -1;
-  r = device_resize (d, bytes);
-  err = errno;
-  device_put (d);
-  errno = err;
-  if (r == 0)
-    return 0;
-  return errno == EBUSY ? set_error (error, size, "the export is in use")
-                        : set_error_from_errno (error, size);
-}
-
-static void
-on_get (const struct device *d, struct control_export *view)
-{
-  const struct export *e = export_of (d);
-
-  *view = (struct control_export) { .connections = 0 };
-  if (!e)                       /* it is being added */
-    return;
-  view->connections = e->connections;
-  view->bandwidth = e->settings.bandwidth;
-  if (algorithm_of (e))
-    algorithm_name (e->settings.algorithm.codec, e->settings.algorithm.level,
-                    view->algorithm);
-  if (e->settings.allow_text)
-    snprintf (view->allow, sizeof view->allow, "%s", e->settings.allow_text);
-}
-
-const struct control_exports exports_control = {
-  .add = on_add, .remove = on_remove, .resize = on_resize, .look = on_get,
-};

@@ -17,6 +17,8 @@ service_libservice_la_SOURCES = \
 	service/control-verbs.c service/control-verbs.h \
 	service/control-worker.c service/control-worker.h \
 	service/export-settings.c service/export-settings.h \
+	service/exports-control.c \
+	service/exports-internal.h \
 	service/exports.c service/exports.h \
 	service/exports-options.c service/exports-options.h \
 	service/hardening.c service/hardening.h \

@@ -18,21 +18,10 @@
 #include "conf.h"
 #include "internal.h"
 
-/* The kernel's client counts in blocks of this size. */
-#define DISK_SIZE_UNIT 4096
-
 /* A smaller size is probably an error: zram-generator, whose files look
  * alike, counts in megabytes.
  */
 #define DISK_SIZE_MIN MIB
-
-/* Memory does not compress better than that on average, and the tables of such
- * a disk, which are locked, take 4 % of it.
- */
-#define SWAP_RATIO_MAX 16
-
-/* More swap is not useful, however large the backing file is. */
-#define SWAP_RAM_MAX 64
 
 /* Seconds.  A request may wait two seconds for memory in the server, which
  * must not execute it after the kernel has given it up.
@@ -184,8 +173,8 @@ conf_new_layer (struct conf *c)
 
 /* ---- errors ---- */
 
-static int __attribute__ ((format (printf, 4, 5)))
-refuse (int err, char *error, size_t size, const char *format, ...)
+int
+conf_error (int err, char *error, size_t size, const char *format, ...)
 {
   va_list ap;
 
@@ -199,7 +188,7 @@ refuse (int err, char *error, size_t size, const char *format, ...)
 static int
 out_of_memory (char *error, size_t size)
 {
-  return refuse (ENOMEM, error, size, "%s", strerror (ENOMEM));
+  return conf_error (ENOMEM, error, size, "%s", strerror (ENOMEM));
 }
 
 /* ---- values ---- */
@@ -223,10 +212,12 @@ check_export (const struct conf *c, const char *value, char *error,
   if (parse_size (text, c->ram, &n, why, sizeof why) == -1
       || n >= DISK_SIZE_MIN)
     return 0;
-  return refuse (EINVAL, error, size, "export: '%s' is %" PRIu64 " bytes, "
-                 "and must be from %s to %s; a number without a unit is in "
-                 "bytes", value, n, size_text (min, DISK_SIZE_MIN),
-                 size_text (max, DISK_SIZE_MAX));
+  return conf_error (
+    EINVAL, error, size,
+    "export: '%s' is %" PRIu64 " bytes, "
+    "and must be from %s to %s; a number without a unit is in "
+    "bytes",
+    value, n, size_text (min, DISK_SIZE_MIN), size_text (max, DISK_SIZE_MAX));
 }
 
 static bool
@@ -248,9 +239,9 @@ check_path (const struct setting *e, const char *value, char *error,
   if ((e->type == SETTING_PATH
        || (e->type == SETTING_PLACE && !strstr (value, "://")))
       && value[0] != '/' && !is_word (e, value))
-    return refuse (EINVAL, error, size, "%s: '%s' is no path that begins "
-                   "with a slash%s", e->name, value,
-                   setting_or_words (e, words));
+    return conf_error (EINVAL, error, size, "%s: '%s' is no path that begins "
+                       "with a slash%s", e->name, value,
+                       setting_or_words (e, words));
   return 0;
 }
 
@@ -277,8 +268,8 @@ add_remote (struct conf *c, bool first, const char *value, char *error,
     c->remotes[c->remote_count - 1] = NULL;
   }
   if (c->remote_count == CONF_REMOTES_MAX)
-    return refuse (EINVAL, error, size, "remote: at most %d of them",
-                   CONF_REMOTES_MAX);
+    return conf_error (EINVAL, error, size, "remote: at most %d of them",
+                       CONF_REMOTES_MAX);
   if (set_text (&c->remotes[c->remote_count], value, error, size) == -1)
     return -1;
   c->remote_count++;
@@ -394,20 +385,20 @@ static int
 check_writable (const char *key, const char *value, char *error, size_t size)
 {
   if (value[0] == '\0')
-    return refuse (EINVAL, error, size, "%s: the value is missing", key);
+    return conf_error (EINVAL, error, size, "%s: the value is missing", key);
   if (strlen (value) > CONF_VALUE_MAX)
-    return refuse (EINVAL, error, size, "%s: the value has more than %d "
-                   "bytes", key, CONF_VALUE_MAX);
+    return conf_error (EINVAL, error, size, "%s: the value has more than %d "
+                       "bytes", key, CONF_VALUE_MAX);
   for (const char *s = value; *s; ++s)
     if ((unsigned char) *s < ' ' || *s == 127
         || ((s == value || s[-1] == ' ') && (*s == '#' || *s == ';')))
-      return refuse (EINVAL, error, size, "%s: the value has a character "
-                     "that has no place there", key);
+      return conf_error (EINVAL, error, size, "%s: the value has a character "
+                         "that has no place there", key);
   if (!is_utf8 (value))
-    return refuse (EINVAL, error, size, "%s: the value is not UTF-8", key);
+    return conf_error (EINVAL, error, size, "%s: the value is not UTF-8", key);
   if (value[0] == ' ' || value[strlen (value) - 1] == ' ')
-    return refuse (EINVAL, error, size, "%s: the value has a blank around it",
-                   key);
+    return conf_error (EINVAL, error, size,
+                       "%s: the value has a blank around it", key);
   return 0;
 }
 
@@ -419,10 +410,12 @@ conf_set (struct conf *c, const char *key, const char *value, char *error,
   bool first;
 
   if (follows_from_name (key))
-    return refuse (EINVAL, error, size, "%s: follows from what the disk is "
-                   "called, as does its file", key);
+    return conf_error (EINVAL, error, size,
+                       "%s: follows from what the disk is "
+                       "called, as does its file",
+                       key);
   if (!e)
-    return refuse (EINVAL, error, size, "unknown key '%s'", key);
+    return conf_error (EINVAL, error, size, "unknown key '%s'", key);
   if (check_writable (key, value, error, size) == -1
       || check_path (e, value, error, size) == -1
       || (strcmp (key, "export") == 0
@@ -442,10 +435,10 @@ conf_set_word (struct conf *c, const char *word, char *error, size_t size)
   char key[64];
 
   if (!equals || equals == word)
-    return refuse (EINVAL, error, size, "'%s' is not KEY=VALUE", word);
+    return conf_error (EINVAL, error, size, "'%s' is not KEY=VALUE", word);
   if ((size_t) (equals - word) >= sizeof key)
-    return refuse (EINVAL, error, size, "unknown key '%.*s'",
-                   (int) (equals - word), word);
+    return conf_error (EINVAL, error, size, "unknown key '%.*s'",
+                       (int) (equals - word), word);
   memcpy (key, word, (size_t) (equals - word));
   key[equals - word] = '\0';
   return conf_set (c, key, equals + 1, error, size);
@@ -460,14 +453,6 @@ conf_parameter (const struct conf *c, const char *key)
     if (is_parameter (c->parameters[i], key))
       return c->parameters[i] + strlen (key) + 1;
   return NULL;
-}
-
-static uint64_t
-parameter_number (const struct conf *c, const char *key)
-{
-  const char *value = conf_parameter (c, key);
-
-  return value ? strtoull (value, NULL, 10) : 0;
 }
 
 bool
@@ -494,123 +479,4 @@ conf_is_open (const struct conf *c)
         && !strstr (c->parameters[i], ":allow="))
       return true;
   return false;
-}
-
-/* The message names the file where the user can set the size. */
-static int
-refuse_without_size (const struct conf *c, char *error, size_t size)
-{
-  if (c->file_missing)
-    return refuse (EINVAL, error, size, "the size is missing, and there is "
-                   "no %s; create it with two lines, for example "
-                   "'size = ram / 2' and 'algorithm = lz4'", c->file);
-  return refuse (EINVAL, error, size, "the size is missing%s%s: size = 4G, "
-                 "or size = ram / 2", c->file ? " in " : "",
-                 c->file ? c->file : "");
-}
-
-static int
-check_remote (const struct conf *c, char *error, size_t size)
-{
-  const struct {
-    const char *key, *value;
-  } local[] = {
-    { "pool", c->pool }, { "listen", c->listen },
-    { "tls-certificates", c->tls_certificates }, { "tls-psk", c->tls_psk },
-  };
-
-  if (c->size > 0)
-    return refuse (EINVAL, error, size, "size and remote: a remote disk has "
-                   "the size that its server gives it");
-  if (c->parameter_count > 0)
-    return refuse (EINVAL, error, size, "%.*s and remote: one is of a server "
-                   "here, the other of one elsewhere",
-                   (int) strcspn (c->parameters[0], "="), c->parameters[0]);
-  for (size_t i = 0; i < ARRAY_SIZE (local); ++i)
-    if (local[i].value)
-      return refuse (EINVAL, error, size, "%s and remote: one is of a server "
-                     "here, the other of one elsewhere", local[i].key);
-  return 0;
-}
-
-static int
-check_array (const struct conf *c, char *error, size_t size)
-{
-  if (c->mirror && c->stripe)
-    return refuse (EINVAL, error, size, "mirror and stripe: several servers "
-                   "are one of them");
-  if ((c->mirror || c->stripe) && c->remote_count < 2)
-    return refuse (EINVAL, error, size, "%s: of two servers at least, each "
-                   "a remote", c->mirror ? "mirror" : "stripe");
-  return 0;
-}
-
-static int
-check_tls (const struct conf *c, bool swap, char *error, size_t size)
-{
-  if (c->tls_certificates && c->tls_psk)
-    return refuse (EINVAL, error, size, "tls-certificates and tls-psk: a "
-                   "server knows its clients by one of them");
-  if (swap && conf_has_tls (c))
-    return refuse (EINVAL, error, size, "%s: the kernel, which swaps, knows "
-                   "no TLS", c->tls_psk ? "tls-psk" : "tls-certificates");
-  return 0;
-}
-
-static int
-check_swap (const struct conf *c, char *error, size_t size)
-{
-  uint64_t most = SWAP_RATIO_MAX * (c->ram
-                                    + parameter_number (c, "backing-size"));
-
-  if (c->ram > 0 && c->remote_count == 0
-      && c->size > MIN (most, SWAP_RAM_MAX * c->ram))
-    return most < SWAP_RAM_MAX * c->ram
-      ? refuse (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
-                "than %d times what there is to keep it in: at most %"
-                PRIu64 "M", c->size / MIB, SWAP_RATIO_MAX, most / MIB)
-      : refuse (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
-                "than %d times the memory: at most %" PRIu64 "M",
-                c->size / MIB, SWAP_RAM_MAX, SWAP_RAM_MAX * c->ram / MIB);
-  if (c->ram > 0 && c->min_free > (int64_t) (c->ram / 4))
-    return refuse (EINVAL, error, size, "min-free: %" PRIu64 "M is more than "
-                   "a quarter of the memory (%" PRIu64 "M)",
-                   (uint64_t) c->min_free / MIB, c->ram / MIB);
-  if (!is_power_of_2 (conf_block_size (c)))
-    return refuse (EINVAL, error, size, "block-size: %" PRIu64 " is not 512, "
-                   "1024, 2048 or 4096", conf_block_size (c));
-  if (!c->attach_only && conf_block_size (c) != DISK_SIZE_UNIT)
-    return refuse (EINVAL, error, size, "block-size: swap has blocks of 4096 "
-                   "bytes; others are for attach-only");
-  if (c->dead_timeout <= c->timeout)
-    return refuse (EINVAL, error, size, "dead-timeout: must be more than "
-                   "timeout");
-  return 0;
-}
-
-/* Is each parameter there without which another one is an error? */
-static int
-check_needs (const struct conf *c, char *error, size_t size)
-{
-  for (const struct setting *s = settings; s->name; ++s)
-    if (s->needs && parameter_number (c, s->name) > 0
-        && !conf_parameter (c, s->needs))
-      return refuse (EINVAL, error, size, "%s requires %s", s->name,
-                     s->needs);
-  return 0;
-}
-
-int
-conf_check (const struct conf *c, bool swap, char *error, size_t size)
-{
-  if (c->remote_count > 0 && check_remote (c, error, size) == -1)
-    return -1;
-  if (c->remote_count == 0 && c->size == 0 && !conf_has_exports (c))
-    return refuse_without_size (c, error, size);
-  if (check_needs (c, error, size) == -1)
-    return -1;
-  if (check_array (c, error, size) == -1
-      || check_tls (c, swap, error, size) == -1)
-    return -1;
-  return swap ? check_swap (c, error, size) : 0;
 }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What conf.c and file.c share: the keys. */
+/* What conf.c, check.c and file.c share: the keys, and errors. */
 
 #ifndef NBDZRAM_COMMAND_CONF_INTERNAL_H
 #define NBDZRAM_COMMAND_CONF_INTERNAL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "service/settings.h"
 
 #include "conf.h"
+
+/* The kernel's client counts in blocks of this size. */
+#define DISK_SIZE_UNIT 4096
 
 extern const struct setting conf_fields[]; /* ended by a NULL name; their
                                             * offsets are in struct conf */
@@ -17,5 +21,9 @@ extern const struct setting conf_fields[]; /* ended by a NULL name; their
 const struct setting *conf_entry (const char *key);
 uint64_t conf_entry_bit (const struct setting *e);
 int64_t conf_get_field (const struct conf *c, const struct setting *e);
+
+/* Put the message in ERROR, set errno to ERR, and return -1. */
+int conf_error (int err, char *error, size_t size, const char *format, ...)
+  __attribute__ ((format (printf, 4, 5)));
 
 #endif /* NBDZRAM_COMMAND_CONF_INTERNAL_H */
