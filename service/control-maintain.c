@@ -27,7 +27,7 @@ is_wanted (void *opaque)
 static struct job
 job_until (const _Atomic bool *cancelled)
 {
-  return (struct job) { is_wanted, (void *) cancelled };
+  return (struct job) { is_wanted, (void *) (uintptr_t) cancelled };
 }
 
 VERB (idle)

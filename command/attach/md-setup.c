@@ -29,7 +29,7 @@
 #define ARGUMENTS_MAX (2 * MD_MEMBERS_MAX + 16)
 
 struct mdadm_arguments {
-  char *list[ARGUMENTS_MAX + 1];
+  const char *list[ARGUMENTS_MAX + 1];
   unsigned count;
   char devices[MD_MEMBERS_MAX][NBD_DEVICE_PATH_SIZE];
 };
@@ -37,7 +37,7 @@ struct mdadm_arguments {
 static void
 append_argument (struct mdadm_arguments *w, const char *word)
 {
-  w->list[w->count++] = (char *) word;
+  w->list[w->count++] = word;
 }
 
 static void
@@ -134,9 +134,9 @@ int
 md_stop (const char *array, char *error, size_t size)
 {
   char path[MD_DEVICE_PATH_SIZE];
-  char *const argv[] = {
-    (char *) "mdadm", (char *) "--stop",
-    (char *) md_device_path (path, array), NULL,
+  const char *const argv[] = {
+    "mdadm", "--stop",
+    md_device_path (path, array), NULL,
   };
 
   return run_program (argv, error, size);
@@ -148,10 +148,10 @@ md_add_begin (struct running_program *r, const char *array, int index,
               char *error, size_t size)
 {
   char path[MD_DEVICE_PATH_SIZE], device[NBD_DEVICE_PATH_SIZE];
-  char *const argv[] = {
-    (char *) "mdadm", (char *) "--manage",
-    (char *) md_device_path (path, array), (char *) "--failfast",
-    (char *) "--add", (char *) nbd_device_path (device, index), NULL,
+  const char *const argv[] = {
+    "mdadm", "--manage",
+    md_device_path (path, array), "--failfast",
+    "--add", nbd_device_path (device, index), NULL,
   };
 
   return program_start (r, argv, error, size);

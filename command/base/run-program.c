@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,23 +24,25 @@ static const char *const places[] = {
 
 /* Searches in places, too, since the PATH of a user may lack them. */
 static int
-spawn_in_places (pid_t *pid, char *const argv[],
+spawn_in_places (pid_t *pid, const char *const argv[],
                  const posix_spawn_file_actions_t *actions,
                  const posix_spawnattr_t *attributes)
 {
+  /* The arguments are not changed: POSIX has the older type. */
+  char *const *args = (char *const *) (uintptr_t) argv;
   char path[256];
-  int r = posix_spawnp (pid, argv[0], actions, attributes, argv, environ);
+  int r = posix_spawnp (pid, argv[0], actions, attributes, args, environ);
 
   for (unsigned i = 0; r == ENOENT && places[i]; ++i) {
     snprintf (path, sizeof path, "%s/%s", places[i], argv[0]);
-    r = posix_spawn (pid, path, actions, attributes, argv, environ);
+    r = posix_spawn (pid, path, actions, attributes, args, environ);
   }
   return r;
 }
 
 /* Standard output goes to /dev/null, errors to FD. */
 static int
-spawn_quietly (pid_t *pid, char *const argv[], int fd)
+spawn_quietly (pid_t *pid, const char *const argv[], int fd)
 {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -102,7 +105,7 @@ explain_failure (const struct running_program *r, int status, char *error,
 }
 
 int
-program_start (struct running_program *r, char *const argv[], char *error,
+program_start (struct running_program *r, const char *const argv[], char *error,
                size_t size)
 {
   int err;
@@ -156,7 +159,7 @@ program_ended (struct running_program *r, int *result, char *error,
 }
 
 int
-run_program (char *const argv[], char *error, size_t size)
+run_program (const char *const argv[], char *error, size_t size)
 {
   struct running_program r;
 

@@ -19,7 +19,7 @@ struct running_program {
  * directories of administrators' programs.  0 with *R, which program_wait or
  * program_ended frees; -1 with errno and a line in ERROR.
  */
-int program_start (struct running_program *r, char *const argv[],
+int program_start (struct running_program *r, const char *const argv[],
                    char *error, size_t size);
 
 /* Waits for it.  0 if it exits with 0; else -1 with EIO and in ERROR the last
@@ -34,6 +34,6 @@ bool program_ended (struct running_program *r, int *result, char *error,
                     size_t size);
 
 /* Starts it and waits. */
-int run_program (char *const argv[], char *error, size_t size);
+int run_program (const char *const argv[], char *error, size_t size);
 
 #endif /* NBDZRAM_COMMAND_BASE_RUN_PROGRAM_H */

@@ -24,17 +24,16 @@
 
 /* ---- JSON ---- */
 
-char **
+const char **
 json_strings_at (const json_t *o, const char *key)
 {
   const json_t *list = json_object_get (o, key), *item;
-  char **strings = calloc (json_array_size (list) + 1, sizeof *strings);
+  const char **strings = calloc (json_array_size (list) + 1, sizeof *strings);
   size_t i;
 
   if (strings)
     json_array_foreach (list, i, item)
-      strings[i] = (char *) (json_string_value (item)
-                             ? json_string_value (item) : "");
+      strings[i] = json_string_value (item) ? json_string_value (item) : "";
   return strings;
 }
 
@@ -281,7 +280,7 @@ static void
 recover_watcher (struct recovery *r, struct watcher_process *w,
                  const json_t *o)
 {
-  char **argv = json_strings_at (o, "argv");
+  const char **argv = json_strings_at (o, "argv");
 
   *w = NO_WATCHER_PROCESS;
   w->used = true;

@@ -59,6 +59,6 @@ bool recovery_has_memfd (const struct recovery *r);
 /* The list of strings KEY of the object O, ended by NULL.  The caller frees
  * the list, but not the strings, which belong to O.  NULL: out of memory.
  */
-char **json_strings_at (const json_t *o, const char *key);
+const char **json_strings_at (const json_t *o, const char *key);
 
 #endif /* NBDZRAM_COMMAND_SUPERVISOR_RECOVER_PROCESSES_H */

@@ -133,7 +133,7 @@ lose_pages (struct supervisor *s)
 }
 
 static bool
-has_same_strings (char *const *a, char *const *b)
+has_same_strings (char *const *a, const char *const *b)
 {
   while (*a && *b && strcmp (*a, *b) == 0)
     ++a, ++b;
@@ -148,7 +148,8 @@ recover_program (const struct recovery *r)
 {
   struct supervisor *s = r->s;
   struct setup *setup = &s->setup;
-  char **argv = json_strings_at (r->state, "argv"), error[MESSAGE_SIZE];
+  const char **argv = json_strings_at (r->state, "argv");
+  char error[MESSAGE_SIZE];
   struct child_fds fds = child_fds_layout (s->listeners.count);
   bool changed;
   int result;
@@ -161,7 +162,7 @@ recover_program (const struct recovery *r)
   if (changed)
     log_line ("the settings have changed: they take effect with nbdzram "
               "upgrade");
-  argv[0] = (char *) json_text (r->state, "program");
+  argv[0] = json_text (r->state, "program");
   result = setup_set_program (setup, argv, &fds);
   free (argv);
   return result;

@@ -290,7 +290,7 @@ setup_make_program (struct setup *setup, const struct child_fds *fds,
 }
 
 int
-setup_set_program (struct setup *setup, char *const argv[],
+setup_set_program (struct setup *setup, const char *const argv[],
                    const struct child_fds *fds)
 {
   struct program *p = &setup->program;

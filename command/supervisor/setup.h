@@ -62,7 +62,7 @@ int setup_make_program (struct setup *setup, const struct child_fds *fds,
 /* Set the program to ARGV, which is copied and ends with NULL; its first
  * word is the path of the file.  Returns 0, or -1: out of memory.
  */
-int setup_set_program (struct setup *setup, char *const argv[],
+int setup_set_program (struct setup *setup, const char *const argv[],
                        const struct child_fds *fds);
 
 void program_free (struct program *program);

@@ -24,7 +24,8 @@
 
 int
 watcher_process_set_program (const struct supervisor *s,
-                             struct watcher_process *w, char *const argv[])
+                             struct watcher_process *w,
+                             const char *const argv[])
 {
   static const char *const left_out[] = {
     "NOTIFY_SOCKET=", "NBDZRAM_RESUME=", "LISTEN_", START_BARRIER_VARIABLE "=",
@@ -104,17 +105,17 @@ prepare_program (const struct supervisor *s, struct watcher_process *w,
                  const struct watch_request *r)
 {
   char connections[24], timeout[24], dead_timeout[24], block_size[24];
-  char *const argv[] = {
+  const char *const argv[] = {
     /* The '@' is that of the server: see get_program_name in setup.c. */
-    (char *) (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
-    (char *) "watch", w->name,
-    (char *) "--uri", (char *) r->uri,
-    (char *) "--connections", connections,
-    (char *) "--timeout", timeout,
-    (char *) "--dead-timeout", dead_timeout,
-    (char *) "--block-size", block_size,
-    r->mirror ? (char *) "--mirror" : NULL,
-    (char *) "--half-of", (char *) s->setup.options.name, NULL,
+    (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
+    "watch", w->name,
+    "--uri", r->uri,
+    "--connections", connections,
+    "--timeout", timeout,
+    "--dead-timeout", dead_timeout,
+    "--block-size", block_size,
+    r->mirror ? "--mirror" : NULL,
+    "--half-of", s->setup.options.name, NULL,
   };
 
   snprintf (connections, sizeof connections, "%" PRIu64, r->connections);

@@ -67,7 +67,7 @@ void watcher_process_remove (struct supervisor *s, const char *name);
  */
 int watcher_process_set_program (const struct supervisor *s,
                                  struct watcher_process *w,
-                                 char *const argv[]);
+                                 const char *const argv[]);
 
 /* Free the entry W and what it holds.  The process is not signalled. */
 void watcher_process_close (struct watcher_process *w);

@@ -98,8 +98,8 @@ swap_make (const char *device, const char *label, char *error, size_t size)
 {
   /* The kernel's headers allow 16 characters. */
   char short_label[16];
-  char *const argv[] = {
-    (char *) "mkswap", (char *) "-L", short_label, (char *) device, NULL,
+  const char *const argv[] = {
+    "mkswap", "-L", short_label, device, NULL,
   };
 
   strncpy (short_label, label, sizeof short_label - 1);

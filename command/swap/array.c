@@ -36,8 +36,8 @@ array_kind (const struct array *a)
 static int
 load_md_module (const struct array *a, char *error, size_t size)
 {
-  char *const argv[] = {
-    (char *) "modprobe", (char *) (a->mirror ? "raid1" : "raid0"), NULL,
+  const char *const argv[] = {
+    "modprobe", (a->mirror ? "raid1" : "raid0"), NULL,
   };
   char why[256], mdstat[64];
 

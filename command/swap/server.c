@@ -122,8 +122,8 @@ systemctl (const char *verb, const char *name, const char *option,
            char *error, size_t size)
 {
   char unit[128];
-  char *const argv[] = {
-    (char *) "systemctl", (char *) verb, unit, (char *) option, NULL,
+  const char *const argv[] = {
+    "systemctl", verb, unit, option, NULL,
   };
 
   snprintf (unit, sizeof unit, UNIT "%s.service", name);
@@ -149,9 +149,9 @@ int
 swap_server_start (const char *name, bool unit, char *error, size_t size)
 {
   char self[4096] = "";
-  char *const argv[] = {
-    self, (char *) "serve", (char *) "--swap", (char *) "--daemon",
-    (char *) name, NULL,
+  const char *const argv[] = {
+    self, "serve", "--swap", "--daemon",
+    name, NULL,
   };
 
   /* Use the path of the program, which lists of processes show; but the file

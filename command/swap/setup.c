@@ -43,7 +43,7 @@ check_real_time_allowed (struct swap_setup *s)
 static int
 load_nbd_module (struct swap_setup *s)
 {
-  char *const argv[] = { (char *) "modprobe", (char *) "nbd", NULL };
+  const char *const argv[] = { "modprobe", "nbd", NULL };
   char why[256];
 
   if (nbd_is_loaded ())

@@ -102,8 +102,8 @@ exits 3 'there is no such server' status --control "$tmp/none"
 exits 3 'none: there is no such server' compact --control "$tmp/none"
 
 # Keywords do not depend on the language, as tolower does.
-! grep -nE '\b(strn?casecmp|tolower|toupper) ' \
-  "$srcdir"/{lib,plugin,server}/*.[ch] || fail "see command/base/ascii.h"
+! grep -rnE --include="*.[ch]" '\b(strn?casecmp|tolower|toupper) ' \
+  "$srcdir"/{lib,service,plugin,command} || fail "see command/base/ascii.h"
 if localedef -i tr_TR -f UTF-8 "$tmp/tr_TR.UTF-8" 2>"$tmp/out"; then
     start_nbdkit zram zram 1M
     LOCPATH=$tmp LC_ALL=tr_TR.UTF-8 \

@@ -54,7 +54,7 @@ unit_quick (void)
 unsigned
 unit_scaled (unsigned n)
 {
-  return unit_quick () ? div_up (n, 10) : n;
+  return unit_quick () ? (unsigned) div_up (n, 10) : n;
 }
 
 bool

@@ -115,7 +115,7 @@ in_dir (const char *name)
 }
 
 static pid_t
-run_program (char *const argv[])
+run_program (const char *const argv[])
 {
   posix_spawn_file_actions_t actions;
   const char *log = in_dir ("log");
@@ -125,7 +125,8 @@ run_program (char *const argv[])
   posix_spawn_file_actions_addopen (&actions, 1, log,
                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
   posix_spawn_file_actions_adddup2 (&actions, 1, 2);
-  if (posix_spawnp (&pid, argv[0], &actions, NULL, argv, environ) != 0)
+  if (posix_spawnp (&pid, argv[0], &actions, NULL,
+                    (char *const *) (uintptr_t) argv, environ) != 0)
     die ("%s: %m", argv[0]);
   posix_spawn_file_actions_destroy (&actions);
   return pid;
@@ -146,8 +147,8 @@ static pid_t
 ask (const char *verb, const char *a, const char *b)
 {
   char control[128];
-  char *argv[] = {
-    (char *) t.command, (char *) verb, control, (char *) a, (char *) b, NULL,
+  const char *argv[] = {
+    t.command, verb, control, a, b, NULL,
   };
 
   snprintf (control, sizeof control, "--control=%s", in_dir ("control"));
@@ -191,10 +192,10 @@ static void
 start_server (void)
 {
   char pool[160], control[160], backing[DISKS_MAX][256];
-  char *argv[20] = {
-    (char *) "nbdkit", (char *) "-f", (char *) "-U", in_dir ("socket"),
-    (char *) t.plugin, (char *) "size=1M", (char *) "policy=off", pool,
-    control, (char *) "backing-size=4M", (char *) "recompress=lz4hc",
+  const char *argv[20] = {
+    "nbdkit", "-f", "-U", in_dir ("socket"),
+    t.plugin, "size=1M", "policy=off", pool,
+    control, "backing-size=4M", "recompress=lz4hc",
   };
   unsigned n = 11, first = (unsigned) rng_below (&t.rng, t.count);
 
@@ -317,7 +318,10 @@ look_at_disks (size_t at)
 static void
 put_block (struct disk *d, uint32_t block, const uint8_t *content)
 {
-  disk_io (d, true, block, (void *) content, BACKING_BLOCK);
+  uint8_t copy[BACKING_BLOCK];
+
+  memcpy (copy, content, sizeof copy);
+  disk_io (d, true, block, copy, sizeof copy);
 }
 
 /* One of those in which something was written, but for the header. */
@@ -397,11 +401,11 @@ write_back (bool killed)
 static bool
 is_pair_whole (void)
 {
-  char *argv[] = {
-    (char *) "/bin/sh", (char *) "-c",
-    (char *) "test \"$(\"$0\" status -n --raw -o BACKING --control=\"$1\")\" "
+  const char *argv[] = {
+    "/bin/sh", "-c",
+    "test \"$(\"$0\" status -n --raw -o BACKING --control=\"$1\")\" "
     "= ok",
-    (char *) t.command, in_dir ("control"), NULL,
+    t.command, in_dir ("control"), NULL,
   };
 
   return ended_well (run_program (argv));

@@ -198,7 +198,7 @@ anew ()
 
 anew
 refuses 'must be NBD servers' zram 1M backing="$(uri lost)" backing="$tmp/file"
-refuses 'two already' zram 1M backing="$(uri lost)" backing="$(uri kept)" \
+refuses 'two are given already' zram 1M backing="$(uri lost)" backing="$(uri kept)" \
     backing="$(uri kept)"
 refuses 'same export' zram 1M backing="$(uri lost)" backing="$(uri lost)"
 anew

@@ -248,7 +248,7 @@ fi
 
 # ---- what is refused ----
 
-refuses 'begins with a slash' zram 1M backing='nbd+unix:///?socket=far.sock'
+refuses 'must begin with a slash' zram 1M backing='nbd+unix:///?socket=far.sock'
 start_far -r memory 64M
 refuses 'read-only' zram 1M backing="$(uri far)"
 stop_nbdkit "$far" KILL

@@ -183,7 +183,7 @@ dedup_is_foretold (void **state)
   for (unsigned i = 0; i < 800; ++i)
     add (DATA_RANDOM, i % 200);
   v = try ("lz4");
-  assert_float_equal (v.memory / v.memory_dedup, 4, 0.05);
+  assert_float_equal ((float) (v.memory / v.memory_dedup), 4, 0.05F);
 }
 
 int

@@ -950,10 +950,10 @@ misplaced_blocks (void **state)
     uint32_t used = s->backing.used;
     uint32_t a = 1 + (uint32_t) rng_below (&s->rng, used - 1);
     uint32_t b = 1 + (uint32_t) rng_below (&s->rng, used - 1);
-    static const uint8_t zeroes[BACKING_BLOCK];
+    static uint8_t zeroes[BACKING_BLOCK];
 
     store_blocks (s, a, round % 2 ? good + (size_t) b * BACKING_BLOCK
-                                  : (uint8_t *) zeroes, BACKING_BLOCK, true);
+                                  : zeroes, BACKING_BLOCK, true);
     if (round % 2)
       store_blocks (s, b, good + (size_t) a * BACKING_BLOCK, BACKING_BLOCK,
                     true);

@@ -475,7 +475,8 @@ fail_in_turn (const char *algorithm, const char *second, uint64_t seed,
       wrong ("a file is left open");
     close (fd);
     runs++;
-    fail_at += fail_at < OPENING ? 1 : 1 + rng_below (&rng, 2 * step - 1);
+    fail_at += fail_at < OPENING
+      ? 1 : 1 + (unsigned) rng_below (&rng, 2 * step - 1);
   } while (failures > 0);
   return runs;
 }

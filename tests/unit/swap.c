@@ -779,16 +779,16 @@ content (void **state)
 static void
 programs (void **state)
 {
-  char *const good[] = { "sh", "-c", "echo hello >&2", NULL };
-  char *const bad[] = { "sh", "-c", "echo one; echo two >&2; "
+  const char *const good[] = { "sh", "-c", "echo hello >&2", NULL };
+  const char *const bad[] = { "sh", "-c", "echo one; echo two >&2; "
                         "printf 'th\\nr\\aee\\n' >&2; exit 3", NULL };
-  char *const mute[] = { "sh", "-c", "exit 3", NULL };
-  char *const killed[] = { "sh", "-c", "kill -9 $$", NULL };
-  char *const daemon[] = { "sh", "-c", "sleep 100 & echo $! >$0; exit 0",
+  const char *const mute[] = { "sh", "-c", "exit 3", NULL };
+  const char *const killed[] = { "sh", "-c", "kill -9 $$", NULL };
+  const char *const daemon[] = { "sh", "-c", "sleep 100 & echo $! >$0; exit 0",
                            NULL, NULL };
-  char *const none[] = { "no-such-program", NULL };
+  const char *const none[] = { "no-such-program", NULL };
   char error[256], file[64], command[128];
-  char *with_file[5];
+  const char *with_file[5];
 
   (void) state;
   assert_int_equal (run_program (good, error, sizeof error), 0);

@@ -202,6 +202,7 @@ any_name_in_any_width (void **state)
     char name[256] = "", text[NAME_SIZE], line[EXPORT_LINE_SIZE];
     unsigned width = (unsigned) rng_below (&rng, 1200);
     struct export_rates e = { .reads = 1e9, .read_bytes = 1e18 };
+    json_t *device;
 
     while (strlen (name) < sizeof name - 5 && rng_below (&rng, 60) > 0)
       strcat (name, parts[rng_below (&rng, ARRAY_SIZE (parts))]);
@@ -209,15 +210,16 @@ any_name_in_any_width (void **state)
     assert_true (columns_of (text) <= width);
 
     /* JSON has only names in UTF-8. */
-    e.device = json_pack ("{s:s?, s:I, s:s?}", "name", name, "held",
-                          (json_int_t) 1 << 40, "algorithm",
-                          i % 3 == 0 ? NULL : i % 3 == 1 ? name
-                          : "zstd:level=-131072");
+    device = json_pack ("{s:s?, s:I, s:s?}", "name", name, "held",
+                        (json_int_t) 1 << 40, "algorithm",
+                        i % 3 == 0 ? NULL : i % 3 == 1 ? name
+                        : "zstd:level=-131072");
+    e.device = device;
     exports_line (line, &e, width);
     assert_true (columns_of (line) <= width);
     exports_heading (line, width);
     assert_true (columns_of (line) <= width);
-    json_decref ((json_t *) e.device);
+    json_decref (device);
   }
 }
 
