@@ -318,7 +318,7 @@ grep -q refused "$tmp/others" || fail "$(cat "$tmp/others")"
 # Who comes back finds nobody else's.
 io_fails "$(where x)" 'read 0 4k' || fail "the disk of others"
 size_is '' $((16 << 20))
-exits 1 'many: .*without a name stays' export remove --force ''
-exits 1 'many: .*without a name stays' export resize --size=32M ''
+exits 1 'many: .*without a name .*be changed' export remove --force ''
+exits 1 'many: .*without a name .*be changed' export resize --size=32M ''
 size_is '' $((16 << 20))
 stop_nbdkit "$pid"

@@ -201,7 +201,7 @@ echo '{"changes":[
     {"name":"swap0","key":"vm.page-cluster","old":"3","new":"0"}]}' \
     >"$state/kernel.sysctls"
 echo 0 >"$NBDZRAM_ROOT/proc/sys/vm/page-cluster"
-exits 1 '/dev/nbd0 is in use as swap, and what was swapped out is lost' \
+exits 1 '/dev/nbd0 is in use as swap, and the pages swapped out to it are lost' \
       swapon --size 64M
 for file in swap0.swap swap0.conf swap0.run kernel.sysctls; do
     [ -e "$state/$file" ] || fail "swapon has removed $file: $(ls "$state")"
