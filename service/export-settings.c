@@ -198,7 +198,7 @@ export_name_shown (const char *name, char text[EXPORT_SHOWN_SIZE])
 {
   size_t i;
 
-  for (i = 0; name[i] != '\0' && i < EXPORT_SHOWN_SIZE - 1; ++i)
+  for (i = 0; i < EXPORT_SHOWN_SIZE - 1 && name[i] != '\0'; ++i)
     text[i] = name[i] < ' ' || name[i] >= 0x7f ? '?' : name[i];
   text[i] = '\0';
   return text;

@@ -119,7 +119,7 @@ make_getopt_tables (struct getopt_tables *t,
   memset (t, 0, sizeof *t);
   *s++ = ':';
   *s++ = 'h';
-  for (i = 0; entries[i].name && i < OPTIONS_MAX; ++i) {
+  for (i = 0; i < OPTIONS_MAX && entries[i].name; ++i) {
     t->longs[i] = (struct option) {
       .name = entries[i].name,
       .has_arg = entries[i].argument ? required_argument : no_argument,

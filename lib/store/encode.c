@@ -256,13 +256,14 @@ encode_stored (struct device *d, unsigned codec, const void *page,
   struct encoding e = {
     .page = page, .data = data, .length = length, .codec = codec,
     .may_share = codec != CODEC_FILL && d->pool->options.dedup != DEDUP_OFF,
-    .has_looked = true, .maintenance = true,
+    .maintenance = true,
   };
 
   if (store_compressed (d, &e, slot) == -1)
     return -1;
   if (e.may_share)
-    *slot = insert_or_share (d, NULL, &e, *slot);
+    dedup_insert (&d->pool->dedup, e.sum & FINGERPRINT_MASK, dedup_scope (d),
+                  *slot);
   return 0;
 }
 
