@@ -4,8 +4,8 @@
  *
  * Peers use bounded memory: there are at most PEERS_MAX, a request has at most
  * REQUEST_MAX bytes, and the thread reads nothing more from a peer until it
- * has taken its last reply.  When there are PEERS_MAX, a new peer replaces the one
- * that has been silent for longest.
+ * has taken its last reply.  When there are PEERS_MAX, a new peer replaces the
+ * one that has been silent for longest.
  */
 
 #ifndef NBDZRAM_SERVICE_CONTROL_PEERS_H

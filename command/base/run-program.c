@@ -105,8 +105,8 @@ explain_failure (const struct running_program *r, int status, char *error,
 }
 
 int
-program_start (struct running_program *r, const char *const argv[], char *error,
-               size_t size)
+program_start (struct running_program *r, const char *const argv[],
+               char *error, size_t size)
 {
   int err;
 

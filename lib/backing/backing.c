@@ -114,7 +114,8 @@ check_content (struct backing *b, const struct backing_options *o,
   const uint8_t *id = NULL;
 
   if (b->may_be_larger) {       /* it is away, and expected to come back */
-    memcpy (b->id, o->record->ids[record_only_in_sync (o->record)], sizeof b->id);
+    memcpy (b->id, o->record->ids[record_only_in_sync (o->record)],
+            sizeof b->id);
     return 0;
   }
   if (b->is_device || file_size >= BACKING_BLOCK) {

@@ -232,10 +232,10 @@ use_generation (struct pool *pool, unsigned priority, int generation)
   const struct pool_options *o = &pool->options;
 
   if (priority > 0)
-    return scratch_set_dictionary (&pool->scratch, priority, &pool->dictionaries,
-                           generation);
-  return streams_set_pool_method (&pool->streams, &o->algorithm, &pool->dictionaries,
-                         generation);
+    return scratch_set_dictionary (&pool->scratch, priority,
+                                   &pool->dictionaries, generation);
+  return streams_set_pool_method (&pool->streams, &o->algorithm,
+                                  &pool->dictionaries, generation);
 }
 
 static const struct algorithm *
@@ -318,8 +318,9 @@ pool_change_algorithm (struct pool *pool, const struct algorithm *algorithm)
   int generation;
 
   if (hold_first_generation (pool, algorithm, &generation) == -1
-      || streams_set_pool_method (&pool->streams, algorithm, &pool->dictionaries,
-                         generation) == -1)
+      || streams_set_pool_method (&pool->streams, algorithm,
+                                  &pool->dictionaries, generation)
+        == -1)
     return -1;
   pool->options.algorithm = *algorithm;
   pool->options.algorithm.dictionary = NULL; /* it is in the pool file */
