@@ -264,7 +264,7 @@ no (void *handle)
   return 0;
 }
 
-/* What is acknowledged is in memory, and safe from a kill. */
+/* An acknowledged write is in the pool: a flush adds nothing. */
 static int
 zram_can_fua (void *handle)
 {
@@ -272,7 +272,7 @@ zram_can_fua (void *handle)
   return NBDKIT_FUA_NATIVE;
 }
 
-/* Everything is in memory: nbdkit answers without asking us. */
+/* nbdkit answers by itself: caching ahead gains nothing. */
 static int
 zram_can_cache (void *handle)
 {

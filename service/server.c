@@ -262,7 +262,7 @@ log_start_error (void)
   case ESTALE:
     log_error ("backing=%s: %s", parameters->backing_paths[0],
                parameters->backing_paths[1]
-               ? "of the mirror, only a half is there, and it has become "
+               ? "only one replica can be reached, and it has become "
                  "smaller than what was on it"
                : "it can't be reached, and may be larger than is known");
     break;

@@ -5,7 +5,7 @@
  * The server's parameters, nbdkit zram --help, nbdzram set (in the command
  * and in the server), and the check of NAME.conf all use this table.  So a
  * new setting is a row here, a field of struct server_settings, the code
- * that uses the field, and the manual.
+ * that uses the field, and the manual.  HACKING.md has the details.
  */
 
 #ifndef NBDZRAM_SERVICE_SETTINGS_H

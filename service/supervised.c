@@ -50,7 +50,7 @@ supervised_init (struct supervised *s)
   return 0;
 }
 
-/* The line is short enough for a pipe to take it whole. */
+/* The line is short enough for the socket to take it whole. */
 static int
 write_ready (const struct supervised *s, const char *line)
 {
@@ -74,7 +74,9 @@ supervised_wait (const struct supervised *s, const char *path)
   if (r == 0)
     r = flock (fd, LOCK_EX);
   err = errno;
-  /* Opening the pool takes another lock. */
+  /* Opening the pool takes a lock of its own.  This one is given up before,
+   * so another process may be faster: then the caller waits again.
+   */
   close (fd);
   errno = err;
   return r;

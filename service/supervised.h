@@ -2,7 +2,7 @@
 /* A server of a supervisor: NBDZRAM_SUPERVISED=READY,HOLD in the
  * environment names two descriptors.
  *
- *   READY  a pipe, to which the server writes lines: "waiting" when another
+ *   READY  a socket, to which the server writes lines: "waiting" when another
  *          server has the pool, "ready VERSION PID" when it can serve; PID is
  *          that of the lock keeper, or 0
  *   HOLD   an eventfd, which ends the lock keeper (lock-keeper.h)

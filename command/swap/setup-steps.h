@@ -40,7 +40,9 @@ int setup_activate (struct swap_setup *s);
 
 /* ---- setup-undo.c ---- */
 
-/* Undo what S notes, the last step first.  Errors are reported. */
+/* Undo what S notes: first swap and devices, then what was changed for them.
+ * The module nbd stays loaded.  Errors are reported.
+ */
 void setup_undo (struct swap_setup *s);
 
 #endif /* NBDZRAM_COMMAND_SWAP_SETUP_STEPS_H */

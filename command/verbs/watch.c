@@ -167,9 +167,9 @@ command_watch (const struct command *command, int argc, char *argv[])
       .max = INDEX_MAX,
       .help = "attach /dev/nbdN instead of a free one" },
     { .name = "mirror", .flag = &w.mirror,
-      .help = "member of a mirror, which may drop it" },
+      .help = "member of a mirror, which goes on without it" },
     { .name = "half-of", .argument = "NAME", .string = &w.member_of,
-      .help = "member of the mirror of NAME, which may lack it" },
+      .help = "member of the mirror of the swap NAME" },
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);

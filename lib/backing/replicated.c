@@ -36,7 +36,7 @@
  * A disk that lost its last writes, but kept its header, looks like the right
  * one.  Only the checksums of its blocks tell (backing.h).  When what it gives
  * for an object is not what was written, and the other replica has that, the
- * object is taken from there, or from memory if there is room.  The replica
+ * object is taken from there, and stays in memory.  The replica
  * may have lost anything else, too: it is then not in sync, and all of it is
  * examined and resynced.  If it is found corrupt again soon after that, it is
  * left alone for a while, each time longer.

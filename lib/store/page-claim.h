@@ -7,7 +7,7 @@
  * the claim (page-info.h).
  *
  * INDEX is the page.  All functions take the slot's lock, so the caller
- * holds no lock that comes after it (pool.h).
+ * holds no lock that comes after it (pool-types.h).
  */
 
 #ifndef NBDZRAM_STORE_PAGE_CLAIM_H

@@ -5,7 +5,7 @@
  * at once.  It wakes the maintainer, which writes pages back, and waits.
  *
  * A waiting thread holds no lock, no stream and no claim.  It waits until the
- * maintainer has done a round, and for RECLAIM_SECONDS in all.  A round that
+ * maintainer has done a round, for RECLAIM_SECONDS in all at most.  A round that
  * freed nothing, since the backing file is full or fails, ends all waiting.
  */
 
@@ -27,7 +27,8 @@
 #define RECLAIM_SECONDS 2
 
 struct reclaim {
-  pthread_mutex_t lock;         /* of what follows; taken alone */
+  pthread_mutex_t lock;         /* of what follows; wake () is called
+                                 * with it held */
   pthread_cond_t ended;         /* a round has ended */
   void (*wake) (void *opaque);  /* wakes the maintainer; NULL: none runs */
   void *opaque;
