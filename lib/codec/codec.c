@@ -20,6 +20,9 @@
 /* Longest name of an algorithm with its level. */
 #define NAME_MAX_LENGTH 64
 
+_Static_assert (CODEC_IDS <= CODEC_DICTIONARY,
+                "the numbers of codecs end where those of dictionaries begin");
+
 const struct codec *const codecs[] = {
   &codec_lz4,
   &codec_lz4hc,
