@@ -90,8 +90,9 @@ stop_nbdkit "$second"
 
 # A server whose socket was taken away leaves alone what is there now.
 start_nbdkit a zram 1M control="$tmp/s.ctl"
-rm "$tmp/s.ctl"
-touch "$tmp/s.ctl"
+# In one step: the server binds a socket again when it finds none.
+touch "$tmp/other"
+mv -f "$tmp/other" "$tmp/s.ctl"
 stop_nbdkit "$pid"
 [ -f "$tmp/s.ctl" ] || fail "another's file was removed"
 rm "$tmp/s.ctl"
