@@ -12,6 +12,7 @@
 #include "control.h"
 #include "exports.h"
 #include "exports-internal.h"
+#include "set-error.h"
 
 static int
 on_add (const char *name, const char *settings, char *error, size_t size)
@@ -30,11 +31,10 @@ on_add (const char *name, const char *settings, char *error, size_t size)
 static int
 check_has_name (const char *name, char *error, size_t size)
 {
-  return name[0] != '\0'
-    ? 0
-    : exports_error (error, size,
-                     "the export without a name is that of size=, "
-                     "and can't be changed");
+  if (name[0] != '\0')
+    return 0;
+  return set_error (error, size, "the export without a name is that of size=, "
+                    "and can't be changed");
 }
 
 /* The device called NAME, which the caller has to put; NULL after ERROR. */
@@ -44,9 +44,9 @@ find_device (const char *name, char *error, size_t size)
   struct device *d = device_find (exports_pool, name);
 
   if (!d && errno == EBUSY)
-    exports_error (error, size, "the export is being resized");
+    set_error (error, size, "the export is being resized");
   else if (!d)
-    exports_error (error, size, "there is no export \"%.64s\"", name);
+    set_error (error, size, "there is no export \"%.64s\"", name);
   return d;
 }
 
@@ -80,9 +80,8 @@ on_remove (const char *name, bool force, char *error, size_t size)
   device_put (d);
   if (removable)
     return (int) connections;
-  return exports_error (error, size, "the export is in use: %u %s",
-                        connections,
-                        connections == 1 ? "connection" : "connections");
+  return set_error (error, size, "the export is in use: %u %s", connections,
+                    connections == 1 ? "connection" : "connections");
 }
 
 static int
@@ -102,7 +101,7 @@ on_resize (const char *name, uint64_t bytes, char *error, size_t size)
   errno = err;
   if (r == 0)
     return 0;
-  return errno == EBUSY ? exports_error (error, size, "the export is in use")
+  return errno == EBUSY ? set_error (error, size, "the export is in use")
                         : exports_error_from_errno (error, size);
 }
 

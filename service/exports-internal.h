@@ -47,11 +47,7 @@ const struct algorithm *export_algorithm (const struct export *e);
 struct device *export_add (const char *name, const char *settings,
                            uint64_t default_size, char *error, size_t size);
 
-/* Put the message in ERROR and return -1. */
-int exports_error (char *error, size_t size, const char *format, ...)
-  __attribute__ ((format (printf, 3, 4)));
-
-/* The same, for what errno says of the store. */
+/* As set_error, for what errno says of the store. */
 int exports_error_from_errno (char *error, size_t size);
 
 #endif /* NBDZRAM_SERVICE_EXPORTS_INTERNAL_H */

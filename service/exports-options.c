@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,22 +12,12 @@
 
 #include "export-settings.h"
 #include "exports-options.h"
+#include "set-error.h"
 
 /* The default of max-exports=. */
 #define AUTOMATIC_MAX 64
 
 #define ERROR_SIZE 512
-
-static int __attribute__ ((format (printf, 3, 4)))
-set_error (char *error, size_t size, const char *format, ...)
-{
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (error, size, format, ap);
-  va_end (ap);
-  return -1;
-}
 
 static int
 append_wanted (struct exports_options *o, const struct wanted_export *w)

@@ -18,6 +18,7 @@
 #include "export-settings.h"
 #include "exports.h"
 #include "exports-internal.h"
+#include "set-error.h"
 
 #define ERROR_SIZE 512
 
@@ -27,17 +28,6 @@ static const struct exports_host *host;
 static bool named;              /* an export has or had a name */
 
 pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
-
-int
-exports_error (char *error, size_t size, const char *format, ...)
-{
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (error, size, format, ap);
-  va_end (ap);
-  return -1;
-}
 
 static void __attribute__ ((format (printf, 1, 2)))
 log_error (const char *format, ...)
@@ -68,7 +58,7 @@ check_quota (const struct export_settings *s, char *error, size_t size)
 {
   if (s->quota == 0 || exports_pool->objects_are_owned)
     return 0;
-  return exports_error (error, size, "quota: requires a pool that never had "
+  return set_error (error, size, "quota: requires a pool that never had "
                     "dedup=pool: shared pages belong to no export");
 }
 
@@ -79,7 +69,7 @@ export_new (const char *settings, char *error, size_t size)
   struct export *e = calloc (1, sizeof *e);
 
   if (!e) {
-    exports_error (error, size, "%m");
+    set_error (error, size, "%m");
     return NULL;
   }
   if (export_settings_parse (&e->settings, settings, error, size) == 0
@@ -113,13 +103,13 @@ exports_error_from_errno (char *error, size_t size)
 {
   switch (errno) {
   case EINVAL:
-    return exports_error (error, size, "a disk has from 1 byte to 1 PiB");
+    return set_error (error, size, "a disk has from 1 byte to 1 PiB");
   case ENOENT:
-    return exports_error (error, size, "the export was removed");
+    return set_error (error, size, "the export was removed");
   case ENOSPC:
-    return exports_error (error, size, "mem-limit leaves no room for it");
+    return set_error (error, size, "mem-limit leaves no room for it");
   default:
-    return exports_error (error, size, "%m");
+    return set_error (error, size, "%m");
   }
 }
 
@@ -133,18 +123,15 @@ set_add_error (const struct export *e, const char *name, char *error,
   char shown[EXPORT_SHOWN_SIZE];
 
   if (errno == EEXIST)
-    return exports_error (error, size, "there is an export \"%s\" already",
+    return set_error (error, size, "there is an export \"%s\" already",
                       export_name_shown (name, shown));
   if (errno == ENOSPC && exports_pool->device_count >= POOL_DEVICES_MAX)
-    return exports_error (error, size, "there are %d already",
-                          POOL_DEVICES_MAX);
+    return set_error (error, size, "there are %d already", POOL_DEVICES_MAX);
   if (errno == EMLINK)
-    return exports_error (error, size,
-                          "exports have %d other algorithms already, "
-                          "the most there can be",
-                          METHODS_OF_DEVICES);
+    return set_error (error, size, "exports have %d other algorithms already, "
+                      "the most there can be", METHODS_OF_DEVICES);
   if (export_algorithm (e) && (errno == ENOSPC || errno == ENOMEM))
-    return exports_error (error, size, "no memory for it and its algorithm");
+    return set_error (error, size, "no memory for it and its algorithm");
   return exports_error_from_errno (error, size);
 }
 
@@ -164,7 +151,7 @@ export_add (const char *name, const char *settings, uint64_t default_size,
     return NULL;
   bytes = e->settings.size != 0 ? e->settings.size : default_size;
   if (bytes == 0)
-    exports_error (error, size, "a new export needs size=");
+    set_error (error, size, "a new export needs size=");
   else if ((d = device_add (exports_pool, name, bytes, settings,
                             export_algorithm (e))) == NULL)
     set_add_error (e, name, error, size);
@@ -214,7 +201,7 @@ set_up_device (struct device *d, char *error, size_t size)
 
   if (!w
       && pool_file_get_device (&exports_pool->file, d->number, &record) == -1)
-    return exports_error (error, size, "its record: %m");
+    return set_error (error, size, "its record: %m");
   e = export_new (w ? w->settings : record.settings, error, size);
   if (!e)
     return -1;
@@ -319,7 +306,7 @@ make_automatic (const char *name)
 
   exports_automatic_settings (options, settings);
   if (exports_pool->device_count >= options->max)
-    exports_error (error, sizeof error, "there are %u already",
+    set_error (error, sizeof error, "there are %u already",
                exports_pool->device_count);
   else
     d = export_add (name, settings, options->size, error, sizeof error);

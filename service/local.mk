@@ -27,6 +27,7 @@ service_libservice_la_SOURCES = \
 	service/parse-size.c service/parse-size.h \
 	service/server.c service/server.h \
 	service/server-settings.c service/server-settings.h \
+	service/set-error.c service/set-error.h \
 	service/settings.c service/settings.h \
 	service/start-barrier.c service/start-barrier.h \
 	service/supervised.c service/supervised.h \

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "parse-size.h"
 #include "server-settings.h"
 #include "settings.h"
+#include "set-error.h"
 
 #define BACKING_TIMEOUT_DEFAULT 30 /* seconds */
 
@@ -66,17 +66,6 @@ server_settings_free (struct server_settings *s)
   free (s->control_path);
   free (s->name);
   s->pool_path = s->control_path = s->name = NULL;
-}
-
-static int __attribute__ ((format (printf, 3, 4)))
-set_error (char *error, size_t size, const char *format, ...)
-{
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (error, size, format, ap);
-  va_end (ap);
-  return -1;
 }
 
 /* ---- settings with a function of their own ---- */
