@@ -12,8 +12,6 @@ concurrent_units = \
 	tests/unit/devices \
 	tests/unit/dictionary \
 	tests/unit/latency \
-	tests/unit/nbd-client \
-	tests/unit/replicated \
 	tests/unit/stream \
 	tests/unit/threads
 if HAVE_BACKING_NBD
