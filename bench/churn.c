@@ -11,7 +11,7 @@
  * after each of which all that was written leaves memory, and the file is
  * cleaned if it is due, as the policy would.
  *
- * Who replaces pages at random gets the worst: see lib/backing/clean.c.
+ * Replacing pages at random is the worst case: see lib/backing/clean.c.
  */
 
 #include <config.h>
@@ -114,7 +114,7 @@ look (struct bench *b, struct span *s)
   s->looks++;
 }
 
-/* Until as much is alive as is to be. */
+/* Write pages until the wanted number of bytes is alive. */
 static void
 fill (struct bench *b)
 {

@@ -67,7 +67,9 @@ enum member_event {
 /* ARRAY has MD_NAME_SIZE bytes and remains the caller's, which outlives H. */
 void member_init (struct member *h, int index, char *array);
 
-/* Does what is to be done now.  DEAD: the device has no live connection. */
+/* Checks the member at NOW and starts the step that is due: give it up, or
+ * add it again.  DEAD: the device has no live connection.
+ */
 enum member_event member_check (struct member *h, bool dead, int64_t now,
                                char *text, unsigned size);
 

@@ -39,7 +39,7 @@ struct attachment {
                                  * unknown, or none */
   pid_t server;                 /* the process that serves; 0: unknown */
   uint64_t server_start;        /* when it started, ticks since boot */
-  struct device_queue queue;    /* what is to be restored */
+  struct device_queue queue;    /* settings that release restores */
 };
 
 /* The Kth watcher of NAME: "NAME", "NAME.1", ... */

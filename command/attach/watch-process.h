@@ -106,7 +106,7 @@ bool watch_is_swap (const struct attachment *a, const char *identifier);
 
 /* ---- watch-member.c ---- */
 
-/* Does what is to be done now for a connected member of a mirror.  Sets
+/* Starts the step that is due for a connected member of a mirror.  Sets
  * w->detached when the device was given up and disconnected.
  */
 void watch_check_member (struct watching *w);

@@ -411,7 +411,7 @@ receive_from_peer (struct supervisor *s, struct supervisor_peer *p)
   ssize_t n;
 
   if (is_busy (p)) {
-    /* Nothing is to be told to a client that has gone. */
+    /* A client that has disconnected needs no reply. */
     if (has_hung_up (p->fd))
       disconnect_peer (p);
     return;

@@ -203,8 +203,8 @@ take_over (const struct recovery *r, char *error, size_t size)
     snprintf (error, size, "%s", strerror (ENOMEM));
     return -1;
   }
-  /* The user who started the first server has seen its errors; from now on
-   * errors are logged.
+  /* The user saw the errors of the first server when it started.  From now
+   * on, errors are logged.
    */
   s->servers.served = true;
   return 1;

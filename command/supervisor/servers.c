@@ -57,8 +57,8 @@ generation_is_stale (const struct supervisor *s, const struct generation *g)
   return g->renewals != s->listeners.renewals;
 }
 
-/* One that is paused can't lock the pool; one that is stale is to be
- * replaced.
+/* A paused generation can't lock the pool, and a stale one will be replaced:
+ * neither is a candidate.
  */
 struct generation *
 generation_find_candidate (struct supervisor *s)

@@ -22,8 +22,8 @@ backing_is_header_of (const struct backing *b, const void *block)
 /* ---- checking what is in it ---- */
 
 /* Set how many blocks slots may name, and how many may be written.  Slots of
- * an earlier process may name all that the file has, even if less is to be
- * used now.
+ * an earlier process may name any block of the file, even if backing-size= is
+ * smaller now.
  */
 static int
 find_size (struct backing *b, const struct backing_options *o,

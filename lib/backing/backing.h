@@ -162,7 +162,7 @@ struct backing {
   struct backing_sums sums_kept; /* where they are kept; fd -1: not kept */
   bool sums_begun;              /* sums_kept.begin was called */
   bits_word *backed;            /* by block: may have space on disk */
-  bits_word *victims;           /* by block: is to be emptied */
+  bits_word *victims;           /* by block: cleaning will empty it */
   _Atomic uint16_t *group_used; /* by group: blocks that are not free */
   _Atomic uint32_t high_water;  /* blocks ever used, whole groups: the arrays
                                  * are resident, and taken from the budget,

@@ -141,7 +141,7 @@ enum nbd_connect_result nbd_connection_open (struct nbd_connection *c,
 
 /* Send what is queued, and receive replies, waiting for them for up to a
  * second, or without a limit if nothing is sent.  Returns false when the
- * connection is to be closed.
+ * caller must close the connection.
  */
 bool nbd_connection_step (struct nbd_connection *c);
 

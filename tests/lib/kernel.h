@@ -15,8 +15,8 @@ extern char kernel_root[KERNEL_ROOT_SIZE];
 int kernel_setup (void **state);
 int kernel_teardown (void **state);
 
-/* Write the file that is to be at PATH, which begins with a slash; its
- * directory is made.
+/* Write TEXT to the file PATH of the fake kernel; PATH begins with a slash.
+ * Makes its directory.
  */
 void kernel_put (const char *path, const char *text);
 
