@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/budget.h"
@@ -56,6 +57,8 @@ struct stream {
                                  * dedup index before they are compressed
                                  * (encode.c) */
   int pinned;                   /* held generation, or NO_GENERATION */
+  bool must_not_wait;           /* the request fails with EAGAIN instead of
+                                 * waiting for the backing file (page.h) */
   size_t bytes;                 /* taken from the budget, with contexts */
   struct latency latency[REQUEST_KINDS]; /* of the requests it served */
 };

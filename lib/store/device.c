@@ -80,20 +80,53 @@ count_failure (struct device *d, _Atomic uint64_t *of_pool)
 
 /* ---- reading and writing ---- */
 
-int
-device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
+/* A stream for a request that may wait, or must not. */
+static struct stream *
+get_stream (struct device *d, bool may_wait)
+{
+  struct stream *stream = stream_get (&d->pool->streams);
+
+  stream->must_not_wait = !may_wait;
+  return stream;
+}
+
+static void
+put_stream (struct device *d, struct stream *stream)
+{
+  stream->must_not_wait = false;
+  stream_put (&d->pool->streams, stream);
+}
+
+static int
+read_range (struct device *d, void *buf, uint32_t count, uint64_t offset,
+            bool may_wait)
 {
   uint64_t start = latency_clock ();
-  struct stream *stream = stream_get (&d->pool->streams);
+  struct stream *stream = get_stream (d, may_wait);
   int r = read_pieces (d, &stream, buf, count, offset);
 
-  latency_record (&stream->latency[REQUEST_READ], start, count);
-  stream_put (&d->pool->streams, stream);
+  if (r == 0 || errno != EAGAIN)
+    latency_record (&stream->latency[REQUEST_READ], start, count);
+  put_stream (d, stream);
+  if (r == -1 && errno == EAGAIN)
+    return -1;
   add_to_counter (&d->counters.reads, 1);
   add_to_counter (&d->counters.read_bytes, count);
   if (r == -1)
     count_failure (d, &d->pool->counters.failed_reads);
   return r;
+}
+
+int
+device_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
+{
+  return read_range (d, buf, count, offset, true);
+}
+
+int
+device_try_read (struct device *d, void *buf, uint32_t count, uint64_t offset)
+{
+  return read_range (d, buf, count, offset, false);
 }
 
 /* How often a write that finds no memory is tried again.  Other requests may
@@ -123,15 +156,22 @@ wait_to_retry (struct device *d, struct retries *tries)
 
 static int
 write_once (struct device *d, const void *buf, uint32_t count,
-            uint64_t offset, uint64_t start)
+            uint64_t offset, uint64_t start, bool may_wait)
 {
-  struct stream *stream = stream_get (&d->pool->streams);
+  struct stream *stream = get_stream (d, may_wait);
   int r = write_pieces (d, &stream, buf, count, offset);
 
   if (r == 0)
     latency_record (&stream->latency[REQUEST_WRITE], start, count);
-  stream_put (&d->pool->streams, stream);
+  put_stream (d, stream);
   return r;
+}
+
+static void
+count_write (struct device *d, uint32_t count)
+{
+  add_to_counter (&d->counters.writes, 1);
+  add_to_counter (&d->counters.write_bytes, count);
 }
 
 int
@@ -141,14 +181,39 @@ device_write (struct device *d, const void *buf, uint32_t count,
   uint64_t start = latency_clock ();
   struct retries tries = { .count = 0 };
 
-  add_to_counter (&d->counters.writes, 1);
-  add_to_counter (&d->counters.write_bytes, count);
+  count_write (d, count);
   do
-    if (write_once (d, buf, count, offset, start) == 0)
+    if (write_once (d, buf, count, offset, start, true) == 0)
       return 0;
   while (wait_to_retry (d, &tries));
   count_failure (d, &d->pool->counters.failed_writes);
   return -1;
+}
+
+/* Would the request that failed with errno have to wait?  Maintenance may free
+ * memory for it.  Sets errno to EAGAIN then.
+ */
+static bool
+would_wait (void)
+{
+  if (errno != EAGAIN && errno != ENOSPC)
+    return false;
+  errno = EAGAIN;
+  return true;
+}
+
+int
+device_try_write (struct device *d, const void *buf, uint32_t count,
+                  uint64_t offset)
+{
+  int r = write_once (d, buf, count, offset, latency_clock (), false);
+
+  if (r == -1 && would_wait ())
+    return -1;
+  count_write (d, count);
+  if (r == -1)
+    count_failure (d, &d->pool->counters.failed_writes);
+  return r;
 }
 
 /* ---- zeroes ---- */
@@ -175,25 +240,44 @@ trim_pages (struct device *d, uint64_t first, uint64_t end)
 }
 
 static int
-zero_part (struct device *d, uint64_t offset, uint32_t count)
+zero_part (struct device *d, uint64_t offset, uint32_t count, bool may_wait)
 {
   struct piece p = first_piece (d, offset, count);
   struct retries tries = { .count = 0 };
   int r;
 
   do {
-    struct stream *stream = stream_get (&d->pool->streams);
+    struct stream *stream = get_stream (d, may_wait);
 
     r = page_zero (d, &stream, p.index, p.offset, p.count);
-    stream_put (&d->pool->streams, stream);
+    put_stream (d, stream);
+    if (r == -1 && !may_wait && would_wait ())
+      return -1;
   } while (r == -1 && wait_to_retry (d, &tries));
   if (r == -1)
     count_failure (d, &d->pool->counters.failed_writes);
   return r;
 }
 
-int
-device_zero (struct device *d, uint64_t count, uint64_t offset)
+/* Zeroes the parts of pages at either end of a range. */
+static int
+zero_ends (struct device *d, uint64_t first, uint64_t last, uint64_t offset,
+           uint64_t end, bool may_wait)
+{
+  uint32_t page_size = d->pool->sizes.page_size;
+
+  if (offset < first * page_size
+      && zero_part (d, offset, (uint32_t) (first * page_size - offset),
+                    may_wait) == -1)
+    return -1;
+  if (end > last * page_size)
+    return zero_part (d, last * page_size,
+                      (uint32_t) (end - last * page_size), may_wait);
+  return 0;
+}
+
+static int
+zero_range (struct device *d, uint64_t count, uint64_t offset, bool may_wait)
 {
   uint32_t page_size = d->pool->sizes.page_size;
   uint64_t end = offset + count;
@@ -201,18 +285,28 @@ device_zero (struct device *d, uint64_t count, uint64_t offset)
   uint64_t last = end == d->size ? d->pages : end / page_size;
   uint64_t first = div_up (offset, page_size);
 
-  add_to_counter (&d->counters.trims, 1);
   if (first > last)             /* within one page */
-    return zero_part (d, offset, (uint32_t) count);
+    return zero_part (d, offset, (uint32_t) count, may_wait);
   /* First, since the parts may need the memory that these give back. */
   trim_pages (d, first, last);
-  if (offset < first * page_size
-      && zero_part (d, offset, (uint32_t) (first * page_size - offset)) == -1)
-    return -1;
-  if (end > last * page_size)
-    return zero_part (d, last * page_size,
-                      (uint32_t) (end - last * page_size));
-  return 0;
+  return zero_ends (d, first, last, offset, end, may_wait);
+}
+
+int
+device_zero (struct device *d, uint64_t count, uint64_t offset)
+{
+  add_to_counter (&d->counters.trims, 1);
+  return zero_range (d, count, offset, true);
+}
+
+int
+device_try_zero (struct device *d, uint64_t count, uint64_t offset)
+{
+  int r = zero_range (d, count, offset, false);
+
+  if (r == 0 || errno != EAGAIN)
+    add_to_counter (&d->counters.trims, 1);
+  return r;
 }
 
 /* ---- extents ---- */

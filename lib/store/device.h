@@ -28,6 +28,17 @@ int device_write (struct device *d, const void *buf, uint32_t count,
  */
 int device_zero (struct device *d, uint64_t count, uint64_t offset);
 
+/* The same for a thread that must not wait for the backing file or for
+ * memory.  EAGAIN: the request would wait, or may have to.  Then it has been
+ * executed in part or not at all, and is not counted: call the function above,
+ * with the same arguments.
+ */
+int device_try_read (struct device *d, void *buf, uint32_t count,
+                     uint64_t offset);
+int device_try_write (struct device *d, const void *buf, uint32_t count,
+                      uint64_t offset);
+int device_try_zero (struct device *d, uint64_t count, uint64_t offset);
+
 /* What a range holds. */
 enum extent_kind {
   EXTENT_DATA,

@@ -63,6 +63,19 @@ read_in_memory (struct device *d, struct stream *stream, uint64_t index,
   return decode_slot (d, stream, slot, page) == 0 ? READ_OK : READ_FAILED;
 }
 
+/* As page_fetch, unless the request must not wait: then READ_FAILED with
+ * errno EAGAIN.
+ */
+static enum read_result
+fetch_if_may_wait (struct device *d, struct stream **stream, uint64_t index,
+                   void *dst, bool must_stay)
+{
+  if (!(*stream)->must_not_wait)
+    return page_fetch (d, stream, index, dst, must_stay);
+  errno = EAGAIN;
+  return READ_FAILED;
+}
+
 int
 page_read (struct device *d, struct stream **stream, uint64_t index,
            void *buf, uint32_t offset, uint32_t count)
@@ -73,7 +86,7 @@ page_read (struct device *d, struct stream **stream, uint64_t index,
   do {
     r = read_in_memory (d, *stream, index, whole ? buf : (*stream)->page);
     if (r == READ_WRITTEN_BACK)
-      r = page_fetch (d, stream, index, whole ? buf : NULL, false);
+      r = fetch_if_may_wait (d, stream, index, whole ? buf : NULL, false);
   } while (r == READ_SLOT_CHANGED);
   if (r != READ_OK)
     return -1;
@@ -162,7 +175,7 @@ write_part (struct device *d, struct stream **stream, uint64_t index,
 
   while ((r = change_in_memory (d, *stream, index, buf, offset, count))
          == READ_WRITTEN_BACK)
-    if (page_fetch (d, stream, index, NULL, true) == READ_FAILED)
+    if (fetch_if_may_wait (d, stream, index, NULL, true) == READ_FAILED)
       return -1;
   return r == READ_OK ? 0 : -1;
 }

@@ -8,7 +8,8 @@
  *
  * Parameters: INDEX is the page; OFFSET and COUNT are bytes within it.  The
  * caller owns *STREAM.  If the page must be read from the backing file, it is
- * exchanged for another stream, since a stream must not wait for a disk.
+ * exchanged for another stream, since a stream must not wait for a disk; with
+ * (*STREAM)->must_not_wait set, the function fails with EAGAIN instead.
  * Functions return 0, or -1 with errno as in device.h.
  */
 
