@@ -3,27 +3,26 @@
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdbool.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "lib/store/device.h"
 #include "service/exports.h"
 #include "service/hardening.h"
+#include "service/requests.h"
 
-#include "requests.h"
+#include "callbacks.h"
 
 static size_t hardened_for;      /* bytes of a page; 0: not hardened */
 
 void
-requests_harden (size_t page_size)
+callbacks_harden (size_t page_size)
 {
   hardened_for = page_size;
 }
 
-/* What a thread of nbdkit's needs before its first one, and what the
+/* What a thread of nbdkit's needs before its first request, and what the
  * export's bandwidth wants.
  */
 static int
@@ -34,81 +33,46 @@ begin_request (struct device *d, uint32_t count)
   return exports_begin_request (d, count);
 }
 
-/* A full pool, or export, fails requests by the thousand: say it once, until
- * one of that export succeeds again.
- */
-static int
-report (struct device *d, int r, const char *request, uint32_t count,
-        uint64_t offset)
-{
-  int err = errno;
-
-  if (r == 0) {
-    exports_set_full (d, false);
-    return 0;
-  }
-  if (err == EIO)
-    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64
-                  ": a page is damaged, or can't be reached",
-                  request, count, offset);
-  else if (!exports_set_full (d, true))
-    nbdkit_error ("%s of %" PRIu32 " bytes at %" PRIu64 ": %s", request,
-                  count, offset, err == EDQUOT
-                  ? "the export's quota is used up" : "the pool is full");
-  errno = err == EDQUOT ? ENOSPC : err;
-  return -1;
-}
-
 int
-request_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
-               uint32_t flags)
+on_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
+          uint32_t flags)
 {
   (void) flags;
   if (begin_request (handle, count) == -1)
     return -1;
-  if (device_read (handle, buf, count, offset) == 0)
-    return exports_check_removed (handle);
-  return report (handle, -1, "read", count, offset);
+  return request_read (handle, buf, count, offset, true);
 }
 
 int
-request_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
-                uint32_t flags)
+on_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
+           uint32_t flags)
 {
   (void) flags;
   if (begin_request (handle, count) == -1)
     return -1;
-  return report (handle, device_write (handle, buf, count, offset),
-                 "write", count, offset);
+  return request_write (handle, buf, count, offset, true);
 }
 
 int
-request_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+on_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   (void) flags;
   if (begin_request (handle, 0) == -1)
     return -1;
-  return report (handle, device_zero (handle, count, offset), "zero", count,
-                 offset);
+  return request_zero (handle, count, offset, true);
 }
 
-/* Clients trim to get memory back, and must not fail for want of it: then
- * parts of pages keep their data, which the protocol allows.
- */
 int
-request_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+on_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   (void) flags;
   if (begin_request (handle, 0) == -1)
     return -1;
-  if (device_zero (handle, count, offset) == 0
-      || errno == ENOSPC || errno == EDQUOT)
-    return 0;
-  return report (handle, -1, "trim", count, offset);
+  return request_trim (handle, count, offset, true);
 }
 
 int
-request_flush (void *handle, uint32_t flags)
+on_flush (void *handle, uint32_t flags)
 {
   (void) flags;
   return exports_check_removed (handle);
@@ -144,8 +108,8 @@ add_extent (void *opaque, uint64_t offset, uint64_t length,
 }
 
 int
-request_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
-                 struct nbdkit_extents *extents)
+on_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+            struct nbdkit_extents *extents)
 {
   struct extents_request req = {
     .extents = extents,
@@ -154,8 +118,5 @@ request_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
 
   if (begin_request (handle, 0) == -1)
     return -1;
-  if (device_extents (handle, count, offset, add_extent, &req) == -1
-      && errno != 0)
-    return -1;
-  return exports_check_removed (handle);
+  return request_extents (handle, count, offset, add_extent, &req);
 }

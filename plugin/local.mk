@@ -3,7 +3,7 @@
 
 plugin_LTLIBRARIES = plugin/nbdkit-zram-plugin.la
 plugin_nbdkit_zram_plugin_la_SOURCES = \
-	plugin/requests.c plugin/requests.h \
+	plugin/callbacks.c plugin/callbacks.h \
 	plugin/zram.c
 plugin_nbdkit_zram_plugin_la_LIBADD = $(service_libs)
 plugin_nbdkit_zram_plugin_la_LDFLAGS = \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The nbdkit plugin: a thin adapter of the service (service/server.h).  The
- * callbacks for requests are in requests.c.
+ * callbacks for requests are in callbacks.c.
  */
 
 #include <config.h>
@@ -17,7 +17,7 @@
 #include "service/server-settings.h"
 #include "service/settings.h"
 
-#include "requests.h"
+#include "callbacks.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -125,7 +125,7 @@ zram_after_fork (void)
   if (server_start () == -1)
     return -1;
   if (server_is_hardened ())
-    requests_harden (parameters.pool.geometry.page_size);
+    callbacks_harden (parameters.pool.geometry.page_size);
   return 0;
 }
 
@@ -310,12 +310,12 @@ static struct nbdkit_plugin plugin = {
   .can_fast_zero     = yes,
   .can_fua           = zram_can_fua,
   .can_cache         = zram_can_cache,
-  .pread             = request_pread,
-  .pwrite            = request_pwrite,
-  .zero              = request_zero,
-  .trim              = request_trim,
-  .flush             = request_flush,
-  .extents           = request_extents,
+  .pread             = on_pread,
+  .pwrite            = on_pwrite,
+  .zero              = on_zero,
+  .trim              = on_trim,
+  .flush             = on_flush,
+  .extents           = on_extents,
   .errno_is_preserved = 1,
 };
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "export-settings.h"
 #include "exports.h"
 #include "exports-internal.h"
+#include "log.h"
 #include "set-error.h"
 
 #define ERROR_SIZE 512
@@ -28,18 +28,6 @@ static const struct exports_host *host;
 static bool named;              /* an export has or had a name */
 
 pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void __attribute__ ((format (printf, 1, 2)))
-log_error (const char *format, ...)
-{
-  char text[2 * ERROR_SIZE];
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (text, sizeof text, format, ap);
-  va_end (ap);
-  host->log (text);
-}
 
 /* ---- what is known of a device ---- */
 

@@ -23,8 +23,10 @@ service_libservice_la_SOURCES = \
 	service/exports-options.c service/exports-options.h \
 	service/hardening.c service/hardening.h \
 	service/lock-keeper.c service/lock-keeper.h \
+	service/log.c service/log.h \
 	service/parse-number.c service/parse-number.h \
 	service/parse-size.c service/parse-size.h \
+	service/requests.c service/requests.h \
 	service/server.c service/server.h \
 	service/server-settings.c service/server-settings.h \
 	service/set-error.c service/set-error.h \

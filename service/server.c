@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "control.h"
 #include "hardening.h"
 #include "lock-keeper.h"
+#include "log.h"
 #include "server.h"
 #include "start-barrier.h"
 #include "supervised.h"
@@ -28,8 +28,6 @@
 
 /* Requests at a time that need no memory to be compressed. */
 #define STREAMS_READY 8
-
-#define MESSAGE_SIZE 1024
 
 static struct server_settings *parameters;
 static const struct exports_host *host;
@@ -41,30 +39,6 @@ static bool hardened;
 static struct supervised supervised;
 static bool serving;             /* the pool has been started */
 static pid_t lock_keeper_pid;   /* 0: not started */
-
-static void __attribute__ ((format (printf, 1, 2)))
-log_error (const char *format, ...)
-{
-  char text[MESSAGE_SIZE];
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (text, sizeof text, format, ap);
-  va_end (ap);
-  host->log (text);
-}
-
-static void __attribute__ ((format (printf, 1, 2)))
-log_debug (const char *format, ...)
-{
-  char text[MESSAGE_SIZE];
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (text, sizeof text, format, ap);
-  va_end (ap);
-  host->debug (text);
-}
 
 /* ---- opening ---- */
 
@@ -234,6 +208,7 @@ server_open (struct server_settings *s, const struct exports_host *h)
 {
   parameters = s;
   host = h;
+  log_to (h->log, h->debug);
   if (begin_hardening () == -1 || open_pool () == -1)
     return -1;
   if (pool_try_map (pool, server_settings_total_size (parameters)) == -1) {
