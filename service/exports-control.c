@@ -72,6 +72,8 @@ on_remove (const char *name, bool force, char *error, size_t size)
     if (removable)
       device_remove (d);
   }
+  if (removable)
+    exports_disconnect (d);
   /* Frees the pages now, since clients may stay connected for long.  This may
    * take long, so the lock is not held.
    */

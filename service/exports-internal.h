@@ -47,6 +47,9 @@ const struct algorithm *export_algorithm (const struct export *e);
 struct device *export_add (const char *name, const char *settings,
                            uint64_t default_size, char *error, size_t size);
 
+/* End the connections to D, if the program that serves can do that. */
+void exports_disconnect (const struct device *d);
+
 /* As set_error, for what errno says of the store. */
 int exports_error_from_errno (char *error, size_t size);
 

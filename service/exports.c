@@ -440,6 +440,13 @@ exports_check_removed (const struct device *d)
   return -1;
 }
 
+void
+exports_disconnect (const struct device *d)
+{
+  if (host->disconnect_export)
+    host->disconnect_export (d);
+}
+
 static bool
 is_removed (void *opaque)
 {

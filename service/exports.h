@@ -33,6 +33,11 @@ struct exports_host {
   int (*sleep) (unsigned nanoseconds);
 
   void (*disconnect) (void);    /* end the client's connection */
+
+  /* End all connections to D, also those that are idle; NULL if the program
+   * can't.
+   */
+  void (*disconnect_export) (const struct device *d);
 };
 
 /* Add the exports that are wanted.  O and HOST must stay.  The pool has been

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lib/base/os.h"
+#include "lib/base/util.h"
+
+#include "buffer.h"
+
+static uint8_t *
+map (size_t size)
+{
+  void *p = mmap (NULL, size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  return p == MAP_FAILED ? NULL : p;
+}
+
+int
+buffer_open (struct buffer *b)
+{
+  *b = (struct buffer) { .bytes = map (BUFFER_SIZE), .size = BUFFER_SIZE };
+  return b->bytes ? 0 : -1;
+}
+
+void
+buffer_close (struct buffer *b)
+{
+  if (b->bytes)
+    munmap (b->bytes, b->size);
+  *b = (struct buffer) { .bytes = NULL };
+}
+
+/* Moves what B holds to the beginning of NEW, which may be its own memory. */
+static void
+move_to (struct buffer *b, uint8_t *new)
+{
+  size_t used = buffer_used (b);
+
+  memmove (new, b->bytes + b->start, used);
+  b->start = 0;
+  b->end = used;
+}
+
+int
+buffer_reserve (struct buffer *b, size_t size)
+{
+  uint8_t *bytes;
+
+  if (size <= b->size - b->start)
+    return 0;
+  if (size <= b->size) {
+    move_to (b, b->bytes);
+    return 0;
+  }
+  size = align_up (size, OS_PAGE_SIZE);
+  bytes = map (size);
+  if (!bytes)
+    return -1;
+  move_to (b, bytes);
+  munmap (b->bytes, b->size);
+  b->bytes = bytes;
+  b->size = size;
+  return 0;
+}
+
+void
+buffer_release (struct buffer *b)
+{
+  if (buffer_used (b) > 0)
+    return;
+  if (b->size > BUFFER_SIZE) {
+    munmap (b->bytes + BUFFER_SIZE, b->size - BUFFER_SIZE);
+    b->size = BUFFER_SIZE;
+  }
+  madvise (b->bytes, b->size, MADV_DONTNEED);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Buffers of a connection: bytes that were received and not used yet, and
+ * replies that were not sent yet.
+ *
+ * A buffer has room for several requests of usual sizes, and grows for a
+ * larger one.  Its memory is mapped: a part that was never used costs nothing.
+ */
+
+#ifndef NBDZRAM_SERVER_BUFFER_H
+#define NBDZRAM_SERVER_BUFFER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUFFER_SIZE (512 * 1024)
+
+struct buffer {
+  uint8_t *bytes;               /* aligned as a page of memory */
+  size_t size;
+  size_t start, end;            /* what it holds */
+};
+
+/* Return 0, or -1 with errno ENOMEM; then nothing has changed. */
+int buffer_open (struct buffer *b);
+void buffer_close (struct buffer *b);
+
+static inline size_t
+buffer_used (const struct buffer *b)
+{
+  return b->end - b->start;
+}
+
+static inline size_t
+buffer_room (const struct buffer *b)
+{
+  return b->size - b->end;
+}
+
+/* Make room for SIZE bytes in all, from what the buffer holds on.  This may
+ * move what it holds.  Returns 0, or -1 with errno ENOMEM.
+ */
+int buffer_reserve (struct buffer *b, size_t size);
+
+/* Drop what it holds. */
+static inline void
+buffer_clear (struct buffer *b)
+{
+  b->start = b->end = 0;
+}
+
+/* Return the memory of a buffer that is empty to the system.  Locked memory
+ * of the first BUFFER_SIZE bytes stays.
+ */
+void buffer_release (struct buffer *b);
+
+#endif /* NBDZRAM_SERVER_BUFFER_H */

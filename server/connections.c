@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/mutex.h"
+#include "service/exports.h"
+#include "service/log.h"
+#include "service/server.h"
+
+#include "connections.h"
+#include "threads.h"
+
+/* Connections that a hardened server has ready: the kernel's client comes
+ * with two, and connects again before the old ones have ended.
+ */
+#define SPARES 4
+
+/* A TCP client that has vanished is noticed within two minutes. */
+#define KEEPALIVE_IDLE 60
+#define KEEPALIVE_INTERVAL 15
+#define KEEPALIVE_COUNT 4
+
+static const struct connection_settings *settings;
+static const struct connections_options *options;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all below */
+static pthread_cond_t changed;
+static struct connection *serving, *spares;
+static unsigned serving_count, spare_count;
+static bool refusing;           /* the limit was logged */
+
+/* ---- a connection's memory ---- */
+
+static void
+connection_free (struct connection *c)
+{
+  buffer_close (&c->input);
+  buffer_close (&c->output);
+  free (c);
+}
+
+static struct connection *
+connection_new (void)
+{
+  struct connection *c = calloc (1, sizeof *c);
+
+  if (!c)
+    return NULL;
+  channel_init (&c->channel);
+  workers_init (&c->workers);
+  c->settings = settings;
+  if (buffer_open (&c->input) == 0 && buffer_open (&c->output) == 0)
+    return c;
+  connection_free (c);
+  errno = ENOMEM;
+  return NULL;
+}
+
+/* ---- a connection's thread ---- */
+
+static void
+log_end (const struct connection *c, const char *why)
+{
+  char name[ALLOW_NAME_SIZE];
+
+  log_debug ("%s: closed in the handshake: %s",
+             allow_name ((const struct sockaddr *) &c->peer, name), why);
+}
+
+/* Serves a client to the end.  Returns whether it came to an export. */
+static bool
+serve_client (struct connection *c)
+{
+  const char *why = NULL;
+
+  c->style = NBD_SIMPLE;
+  c->no_zeroes = c->block_status = false;
+  c->block_status_of[0] = '\0';
+  c->ended = false;
+  buffer_clear (&c->input);
+  buffer_clear (&c->output);
+  if (!handshake (c, &why)) {
+    if (why)
+      log_end (c, why);
+    return false;
+  }
+  c->channel.busy_poll = settings->busy_poll;
+  transmission (c);
+  return true;
+}
+
+static void
+remove_from (struct connection **list, struct connection *c)
+{
+  while (*list != c)
+    list = &(*list)->next;
+  *list = c->next;
+}
+
+/* Releases the device of C, if it has one. */
+static void
+detach_device (struct connection *c)
+{
+  struct device *d = c->device;
+
+  if (!d)
+    return;
+  {
+    LOCK_FOR_SCOPE (&lock);     /* of connections_end */
+    c->device = NULL;
+  }
+  exports_detach (d);
+  server_remove_client ();
+}
+
+static void
+close_connection (struct connection *c, bool cleanly)
+{
+  LOCK_FOR_SCOPE (&lock);
+  channel_close (&c->channel, cleanly);
+  remove_from (&serving, c);
+  --serving_count;
+  refusing = false;
+  pthread_cond_broadcast (&changed);
+}
+
+/* Waits for the next client.  Returns false if neither the thread nor C is
+ * needed any more.
+ */
+static bool
+wait_for_client (struct connection *c)
+{
+  LOCK_FOR_SCOPE (&lock);
+  if (!settings->hardened || spare_count >= SPARES)
+    return false;
+  c->next = spares;
+  spares = c;
+  ++spare_count;
+  while (c->channel.fd == -1)
+    pthread_cond_wait (&changed, &lock);
+  return true;
+}
+
+static void *
+connection_thread (void *opaque)
+{
+  struct connection *c = opaque;
+
+  current_connection = c;
+  thread_begin (settings);
+  while (c->channel.fd != -1 || wait_for_client (c)) {
+    bool served = serve_client (c);
+
+    /* Before the client, which sees that the connection is closed, can find
+     * the export in use.
+     */
+    detach_device (c);
+    close_connection (c, served);
+  }
+  connection_free (c);
+  return NULL;
+}
+
+/* ---- accepting ---- */
+
+int
+connections_open (const struct connection_settings *s,
+                  const struct connections_options *o)
+{
+  settings = s;
+  options = o;
+  cond_init (&changed);
+  for (unsigned i = 0; s->hardened && i < SPARES; ++i) {
+    struct connection *c = connection_new ();
+
+    if (!c)
+      return -1;
+    if (thread_start (connection_thread, c) == -1) {
+      connection_free (c);
+      return -1;
+    }
+  }
+  return 0;
+}
+
+/* The bytes of an IP address, for comparison.  Returns their number, 0 for
+ * other kinds of addresses.
+ */
+static size_t
+address_bytes (const struct sockaddr_storage *a, const void **bytes)
+{
+  switch (a->ss_family) {
+  case AF_INET:
+    *bytes = &((const struct sockaddr_in *) a)->sin_addr;
+    return sizeof (struct in_addr);
+  case AF_INET6:
+    *bytes = &((const struct sockaddr_in6 *) a)->sin6_addr;
+    return sizeof (struct in6_addr);
+  default:
+    return 0;
+  }
+}
+
+/* How many connections have the address of PEER; 0 if it is none of IP. */
+static unsigned
+count_of_address (const struct sockaddr_storage *peer)
+{
+  const void *bytes, *other;
+  size_t size = address_bytes (peer, &bytes);
+  unsigned count = 0;
+
+  for (const struct connection *c = serving; size > 0 && c; c = c->next)
+    count += address_bytes (&c->peer, &other) == size
+      && memcmp (bytes, other, size) == 0;
+  return count;
+}
+
+/* Why no connection of PEER is accepted, or NULL.  The caller has the lock. */
+static const char *
+limit_reached (const struct sockaddr_storage *peer)
+{
+  if (serving_count >= options->max)
+    return "--max-connections is reached";
+  if (options->max_of_address != 0
+      && count_of_address (peer) >= options->max_of_address)
+    return "--max-connections-of-address is reached";
+  return NULL;
+}
+
+/* A connection for the client at FD, or NULL after a line in the log. */
+static struct connection *
+get_connection (int fd, const struct sockaddr_storage *peer, bool *is_new)
+{
+  struct connection *c;
+  const char *why;
+
+  LOCK_FOR_SCOPE (&lock);
+  why = limit_reached (peer);
+  c = why ? NULL : spares;
+  *is_new = !c;
+  if (c) {
+    spares = c->next;
+    --spare_count;
+  }
+  else if (!why && (c = connection_new ()) == NULL)
+    why = strerror (errno);
+  if (!c) {
+    /* One line, although a client may try a thousand times. */
+    if (!refusing)
+      log_error ("a connection is refused: %s", why);
+    refusing = true;
+    return NULL;
+  }
+  c->peer = *peer;
+  channel_open (&c->channel, fd);
+  c->next = serving;
+  serving = c;
+  ++serving_count;
+  pthread_cond_broadcast (&changed);
+  return c;
+}
+
+static void
+set_tcp_options (int fd)
+{
+  static const int on = 1, idle = KEEPALIVE_IDLE,
+    interval = KEEPALIVE_INTERVAL, count = KEEPALIVE_COUNT;
+
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt (fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  setsockopt (fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  setsockopt (fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+static bool
+is_allowed (const struct sockaddr_storage *peer)
+{
+  char name[ALLOW_NAME_SIZE];
+
+  if (options->allow->count == 0
+      || allow_permits (options->allow, (const struct sockaddr *) peer))
+    return true;
+  log_error ("%s may not connect: see allow=",
+             allow_name ((const struct sockaddr *) peer, name));
+  return false;
+}
+
+void
+connections_accept (int fd)
+{
+  struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+  socklen_t length = sizeof peer;
+  struct connection *c = NULL;
+  bool is_new;
+
+  if (getpeername (fd, (struct sockaddr *) &peer, &length) == 0
+      && is_allowed (&peer)) {
+    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6)
+      set_tcp_options (fd);
+    c = get_connection (fd, &peer, &is_new);
+  }
+  if (!c)
+    close (fd);
+  else if (is_new && thread_start (connection_thread, c) == -1) {
+    log_error ("a connection is refused: starting a thread: %s",
+               strerror (errno));
+    close_connection (c, false);
+    connection_free (c);
+  }
+}
+
+/* ---- the end ---- */
+
+void
+connections_end (const struct device *d)
+{
+  LOCK_FOR_SCOPE (&lock);
+  for (struct connection *c = serving; c; c = c->next)
+    if (!d || c->device == d) {
+      c->ended = true;
+      channel_shutdown (&c->channel, false);
+    }
+}
+
+bool
+connections_wait (unsigned seconds)
+{
+  struct timespec until;
+  int r = 0;
+
+  clock_gettime (CLOCK_MONOTONIC, &until);
+  until.tv_sec += seconds;
+
+  LOCK_FOR_SCOPE (&lock);
+  while (serving_count > 0 && r == 0)
+    r = pthread_cond_timedwait (&changed, &lock, &until);
+  return serving_count == 0;
+}
+
+void
+connections_abort (void)
+{
+  LOCK_FOR_SCOPE (&lock);
+  for (struct connection *c = serving; c; c = c->next) {
+    c->ended = true;
+    channel_shutdown (&c->channel, true);
+  }
+}
+
+/* ---- for exports ---- */
+
+bool
+connections_get_peer (struct sockaddr_storage *addr)
+{
+  const struct connection *c = current_connection;
+
+  if (!c || c->peer.ss_family == AF_UNSPEC)
+    return false;
+  *addr = c->peer;
+  return true;
+}
+
+void
+connections_disconnect (void)
+{
+  if (current_connection)
+    current_connection->ended = true;
+}

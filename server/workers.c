@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/mutex.h"
+
+#include "connection.h"
+#include "threads.h"
+#include "workers.h"
+
+void
+workers_init (struct workers *w)
+{
+  *w = (struct workers) { .last = &w->first };
+  mutex_init (&w->lock);
+  cond_init (&w->changed);
+  for (unsigned i = 0; i < WORKERS_MAX; ++i) {
+    w->tasks[i].next = w->unused;
+    w->unused = &w->tasks[i];
+  }
+}
+
+/* ---- the threads ---- */
+
+/* Waits for a task.  Returns NULL when the thread is to end.  The caller has
+ * the lock.
+ */
+static struct task *
+take_task (struct workers *w)
+{
+  struct timespec until;
+  struct task *t;
+  int r = 0;
+
+  clock_gettime (CLOCK_MONOTONIC, &until);
+  until.tv_sec += WORKER_IDLE_SECONDS;
+  ++w->idle;
+  while (!w->first && !w->ending && r == 0)
+    r = pthread_cond_timedwait (&w->changed, &w->lock, &until);
+  --w->idle;
+  t = w->first;
+  if (t) {
+    --w->queued;
+    w->first = t->next;
+    if (!w->first)
+      w->last = &w->first;
+  }
+  return t;
+}
+
+static void
+execute_task (struct connection *c, struct task *t)
+{
+  struct buffer *output = &t->output;
+
+  execute (c, output, &t->request, t->payload.bytes, true);
+  if (buffer_used (output) > 0
+      && channel_send (&c->channel, output->bytes, output->end) == -1)
+    c->ended = true;
+  buffer_clear (output);
+  buffer_clear (&t->payload);
+  if (c->ended)
+    channel_shutdown (&c->channel, true);
+}
+
+static void *
+worker_thread (void *opaque)
+{
+  struct connection *c = opaque;
+  struct workers *w = &c->workers;
+  struct task *t;
+
+  current_connection = c;
+  thread_begin (c->settings);
+
+  LOCK_FOR_SCOPE (&w->lock);
+  while ((t = take_task (w)) != NULL) {
+    pthread_mutex_unlock (&w->lock);
+    execute_task (c, t);
+    pthread_mutex_lock (&w->lock);
+    t->next = w->unused;
+    w->unused = t;
+  }
+  --w->threads;
+  pthread_cond_broadcast (&w->changed);
+  return NULL;
+}
+
+/* ---- the connection's thread ---- */
+
+/* A task with a copy of the payload, and memory for its reply; or NULL. */
+static struct task *
+prepare_task (struct workers *w, const struct nbd_request *r,
+              const uint8_t *payload, size_t size)
+{
+  struct task *t;
+
+  {
+    LOCK_FOR_SCOPE (&w->lock);
+    t = w->unused;
+  }
+  /* Only this thread takes tasks from the list. */
+  if (!t
+      || (!t->payload.bytes && buffer_open (&t->payload) == -1)
+      || (!t->output.bytes && buffer_open (&t->output) == -1)
+      || buffer_reserve (&t->payload, size) == -1)
+    return NULL;
+  t->request = *r;
+  memcpy (t->payload.bytes, payload, size);
+  return t;
+}
+
+bool
+workers_hand_over (struct connection *c, const struct nbd_request *r,
+                   const uint8_t *payload, size_t size)
+{
+  struct workers *w = &c->workers;
+  struct task *t = prepare_task (w, r, payload, size);
+
+  if (!t)
+    return false;
+
+  LOCK_FOR_SCOPE (&w->lock);
+  if (w->queued >= w->idle && w->threads < WORKERS_MAX
+      && thread_start (worker_thread, c) == 0)
+    ++w->threads;
+  if (w->threads == 0)
+    return false;
+  /* Workers may have put back others in front of it. */
+  for (struct task **link = &w->unused; *link; link = &(*link)->next)
+    if (*link == t) {
+      *link = t->next;
+      break;
+    }
+  t->next = NULL;
+  *w->last = t;
+  w->last = &t->next;
+  ++w->queued;
+  pthread_cond_broadcast (&w->changed);
+  return true;
+}
+
+void
+workers_end (struct workers *w)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  w->ending = true;
+  pthread_cond_broadcast (&w->changed);
+  while (w->threads > 0)
+    pthread_cond_wait (&w->changed, &w->lock);
+  w->ending = false;
+  for (unsigned i = 0; i < WORKERS_MAX; ++i) {
+    buffer_close (&w->tasks[i].payload);
+    buffer_close (&w->tasks[i].output);
+  }
+}
+
+void
+workers_release (struct workers *w)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  for (struct task *t = w->unused; t; t = t->next) {
+    buffer_close (&t->payload);
+    buffer_close (&t->output);
+  }
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Workers: threads of a connection for requests that wait, for the backing
+ * file or for memory.  The thread of the connection goes on meanwhile.
+ *
+ * A worker sends its reply by itself, so a client that does not read its
+ * replies holds up its own workers, and no others.
+ *
+ * Workers start when they are needed, up to WORKERS_MAX, and end after
+ * WORKER_IDLE_SECONDS without a request.  If one can't start, or all are
+ * busy, the thread of the connection does the request itself and waits: so no
+ * memory is needed to make progress.
+ */
+
+#ifndef NBDZRAM_SERVER_WORKERS_H
+#define NBDZRAM_SERVER_WORKERS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "nbd-protocol.h"
+
+/* As many requests at once as nbdkit has threads: a disk needs some. */
+#define WORKERS_MAX 16
+#define WORKER_IDLE_SECONDS 10
+
+struct connection;
+
+/* A request for a worker, with all the memory that it needs. */
+struct task {
+  struct nbd_request request;
+  struct buffer payload;        /* a copy */
+  struct buffer output;
+  struct task *next;
+};
+
+struct workers {
+  pthread_mutex_t lock;         /* of all that follows */
+  pthread_cond_t changed;
+  struct task tasks[WORKERS_MAX];
+  struct task *unused;
+  struct task *first, **last;   /* the queue */
+  unsigned threads, idle, queued;
+  bool ending;
+};
+
+void workers_init (struct workers *w);
+
+/* Have a worker of C execute R, whose payload of SIZE bytes is at PAYLOAD.
+ * Returns false if none can.
+ */
+bool workers_hand_over (struct connection *c, const struct nbd_request *r,
+                        const uint8_t *payload, size_t size);
+
+/* Wait until all requests are done, and end the threads. */
+void workers_end (struct workers *w);
+
+/* Release memory that no request uses at present. */
+void workers_release (struct workers *w);
+
+#endif /* NBDZRAM_SERVER_WORKERS_H */
