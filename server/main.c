@@ -53,7 +53,7 @@ write_error (const char *line)
   if (to_syslog)
     syslog (LOG_ERR, "%s", line);
   else
-    fprintf (stderr, "nbdzramd: %s\n", line);
+    fprintf (stderr, "nbdzramd: error: %s\n", line);
 }
 
 static void

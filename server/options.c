@@ -89,7 +89,7 @@ usage_error (const char *format, ...)
 {
   va_list ap;
 
-  fprintf (stderr, "nbdzramd: ");
+  fprintf (stderr, "nbdzramd: error: ");
   va_start (ap, format);
   vfprintf (stderr, format, ap);
   va_end (ap);

@@ -356,8 +356,8 @@ int
 server_settings_check (struct server_settings *s, char *error, size_t size)
 {
   if (s->size == 0 && !exports_are_wanted (&s->exports))
-    return set_error (error, size, "the size of the disk is missing: nbdkit "
-                      "zram size=8G");
+    return set_error (error, size, "the size of the disk is missing: for "
+                      "example, size=8G");
   if (exports_options_check (&s->exports, error, size) == -1)
     return -1;
   if (s->pool.dedup != DEDUP_OFF && !s->pool.geometry.checksum)

@@ -10,6 +10,7 @@ export LC_ALL=C
 plugin=$(cd "$top_builddir" && pwd)/plugin/.libs/nbdkit-zram-plugin.so
 bin=$(cd "$top_builddir" && pwd)/tests/lib
 nbdzram=$(cd "$top_builddir" && pwd)/command/nbdzram
+nbdzramd=$(cd "$top_builddir" && pwd)/server/nbdzramd
 
 # In a build with a sanitizer, a report ends the server, which the tests
 # notice.  nbdkit itself frees not all at its end.
@@ -95,24 +96,51 @@ requires_algorithm ()
 # tree.  NBDZRAM_PRELOAD (a sanitizer) is for the server only, not for
 # the clients in --run.  A socket of -U - is the test's own, since nbdkit
 # leaves its directory in /tmp behind when it refuses to serve.
+#
+# With NBDZRAM_SERVER=nbdzramd, nbdzramd serves instead of nbdkit with the
+# plugin, if the arguments have nothing that only nbdkit can do.
 nbdkit_command ()
 {
-    local arg seen='' run='' last=''
+    local arg seen='' run='' last='' server=nbdkit
 
-    command=(env ${NBDZRAM_PRELOAD:+LD_PRELOAD="$NBDZRAM_PRELOAD"} nbdkit)
+    ! is_for_nbdzramd "$@" || server=$nbdzramd
+    command=(env ${NBDZRAM_PRELOAD:+LD_PRELOAD="$NBDZRAM_PRELOAD"} "$server")
     for arg in "$@"; do
         if [ "$arg" = zram ] && [ ! "$seen" ]; then
-            arg=$plugin
             seen=1
+            [ "$server" = nbdkit ] || continue
+            arg=$plugin
         elif [ "$run" ]; then
             arg="unset LD_PRELOAD; $arg"
         elif [ "$last $arg" = "-U -" ]; then
             arg=$tmp/$SRANDOM.sock
+        elif [ "$server" != nbdkit ] && [[ $arg = -t || $last = -t ]]; then
+            last=$arg           # threads of each connection
+            continue
         fi
         if [ "$arg" = --run ]; then run=1; else run=''; fi
         last=$arg
         command+=("$arg")
     done
+}
+
+is_for_nbdzramd ()
+{
+    local arg zram=''
+    [ "${NBDZRAM_SERVER:-nbdkit}" = nbdzramd ] || return 1
+    for arg in "$@"; do
+        case $arg in
+            zram) zram=1 ;;
+            --filter*|--dump-plugin) return 1 ;;
+        esac
+    done
+    [ "$zram" ]
+}
+
+# serves_with SERVER: is this the server of the test, nbdkit or nbdzramd?
+serves_with ()
+{
+    [ "${NBDZRAM_SERVER:-nbdkit}" = "$1" ]
 }
 
 nbdkit_zram ()
