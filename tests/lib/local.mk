@@ -8,7 +8,12 @@ EXTRA_DIST += \
 	tests/lib/functions.sh \
 	tests/lib/hostile.py \
 	tests/lib/hosts.sh \
+	tests/lib/nbd_handshake.py \
+	tests/lib/nbd_protocol.py \
 	tests/lib/prometheus.py \
+	tests/lib/protocol-client.py \
+	tests/lib/protocol-options.py \
+	tests/lib/protocol-tls.py \
 	tests/lib/serve-functions.sh \
 	tests/lib/terminal.py
 

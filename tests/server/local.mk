@@ -39,6 +39,9 @@ server_tests = \
 	tests/server/no-allocation.sh \
 	tests/server/pool-full-tmpfs.sh \
 	tests/server/pool-hugetlbfs.sh \
+	tests/server/protocol-client.sh \
+	tests/server/protocol-options.sh \
+	tests/server/protocol-tls.sh \
 	tests/server/stats.sh \
 	tests/server/tls.sh \
 	tests/server/trim-memory.sh
