@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/lib/prometheus.py \
 	tests/lib/protocol-client.py \
 	tests/lib/protocol-options.py \
+	tests/lib/protocol-requests.py \
 	tests/lib/protocol-tls.py \
 	tests/lib/serve-functions.sh \
 	tests/lib/terminal.py

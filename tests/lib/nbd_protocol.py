@@ -379,3 +379,15 @@ def run_tests (tests, *args):
                 test.__name__, where.lineno, where.line, e))
     print ("%d of %d tests failed" % (failed, len (tests)))
     sys.exit (1 if failed else 0)
+
+
+def run_in_styles (tests, all_styles):
+    """Run each function with each style of replies."""
+    def in_style (test, style):
+        def run ():
+            test (style)
+        run.__name__ = "%s, %s replies" % (test.__name__, STYLE_NAMES[style])
+        return run
+
+    run_tests ([in_style (test, style) for style in all_styles
+                for test in tests])

@@ -41,6 +41,7 @@ server_tests = \
 	tests/server/pool-hugetlbfs.sh \
 	tests/server/protocol-client.sh \
 	tests/server/protocol-options.sh \
+	tests/server/protocol-requests.sh \
 	tests/server/protocol-tls.sh \
 	tests/server/stats.sh \
 	tests/server/tls.sh \
