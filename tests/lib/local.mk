@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/lib/nbd_protocol.py \
 	tests/lib/prometheus.py \
 	tests/lib/protocol-client.py \
+	tests/lib/protocol-cut.py \
 	tests/lib/protocol-options.py \
 	tests/lib/protocol-requests.py \
 	tests/lib/protocol-tls.py \

@@ -40,6 +40,7 @@ server_tests = \
 	tests/server/pool-full-tmpfs.sh \
 	tests/server/pool-hugetlbfs.sh \
 	tests/server/protocol-client.sh \
+	tests/server/protocol-cut.sh \
 	tests/server/protocol-options.sh \
 	tests/server/protocol-requests.sh \
 	tests/server/protocol-tls.sh \
