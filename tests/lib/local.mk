@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/lib/protocol-cut.py \
 	tests/lib/protocol-options.py \
 	tests/lib/protocol-requests.py \
+	tests/lib/protocol-slow.py \
 	tests/lib/protocol-tls.py \
 	tests/lib/serve-functions.sh \
 	tests/lib/terminal.py

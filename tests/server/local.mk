@@ -43,6 +43,7 @@ server_tests = \
 	tests/server/protocol-cut.sh \
 	tests/server/protocol-options.sh \
 	tests/server/protocol-requests.sh \
+	tests/server/protocol-slow.sh \
 	tests/server/protocol-tls.sh \
 	tests/server/stats.sh \
 	tests/server/tls.sh \
