@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/lib/protocol-client.py \
 	tests/lib/protocol-cut.py \
 	tests/lib/protocol-options.py \
+	tests/lib/protocol-random.py \
 	tests/lib/protocol-requests.py \
 	tests/lib/protocol-slow.py \
 	tests/lib/protocol-tls.py \

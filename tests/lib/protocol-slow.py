@@ -173,7 +173,8 @@ def a_crowd ():
         assert c.answer (OPT_GO).final == REP_ACK
     for i, c in enumerate (clients):
         c.socket.sendall (c.prepare (
-            WRITE, CROWDED + i * PAGE, data=struct.pack (">I", i) * 1024).bytes)
+            WRITE, CROWDED + i * PAGE,
+            data=struct.pack (">I", i) * 1024).bytes)
     for c in clients:
         c.finish_all ()
         waiting.register (c.socket, selectors.EVENT_READ)

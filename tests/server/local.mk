@@ -42,6 +42,7 @@ server_tests = \
 	tests/server/protocol-client.sh \
 	tests/server/protocol-cut.sh \
 	tests/server/protocol-options.sh \
+	tests/server/protocol-random.sh \
 	tests/server/protocol-requests.sh \
 	tests/server/protocol-slow.sh \
 	tests/server/protocol-tls.sh \
