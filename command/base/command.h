@@ -16,12 +16,27 @@ enum exit_code {
   EXIT_NO_SERVER = 3,           /* not found, or it does not answer */
 };
 
+struct row;                     /* output.h */
+
+enum column_kind {
+  COLUMN_TEXT,
+  COLUMN_NUMBER,
+  COLUMN_SIZE,                  /* in bytes */
+  COLUMN_LIMIT,                 /* likewise; 0 is no limit */
+};
+
 /* A column of a verb's table. */
 struct column {
   const char *name;
   const char *help;
-  bool number;                  /* aligned to the right */
+  enum column_kind kind;        /* all but texts are aligned to the right */
   bool hidden;                  /* shown only on request */
+
+  /* For row_cell in output.h: where the value is. */
+  const char *key;
+  bool of_reply;                /* KEY is of the reply, not of its part */
+  bool always;                  /* also for a server that was not asked */
+  const char *(*format) (const struct row *row, char *text); /* no KEY */
 };
 
 struct command {

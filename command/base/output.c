@@ -72,6 +72,13 @@ text_of_size (char text[TEXT_SIZE], uint64_t bytes)
   return text;
 }
 
+const char *
+text_of_number (char text[TEXT_SIZE], uint64_t n)
+{
+  snprintf (text, TEXT_SIZE, "%" PRIu64, n);
+  return text;
+}
+
 uint64_t
 json_number (const json_t *object, const char *key)
 {
@@ -210,7 +217,7 @@ output_begin (struct output *o, const struct command *command,
     const struct column *c = &o->columns[o->shown[i]];
 
     if (!scols_table_new_column (o->table, c->name, 0,
-                                 c->number ? SCOLS_FL_RIGHT : 0))
+                                 c->kind ? SCOLS_FL_RIGHT : 0))
       exit_no_memory ();
   }
 }
@@ -231,6 +238,36 @@ output_line (struct output *o,
 
     if (scols_line_set_data (line, i, data) != 0)
       exit_no_memory ();
+  }
+}
+
+const char *
+row_size (const struct row *row, char text[TEXT_SIZE], uint64_t bytes)
+{
+  return row->bytes ? text_of_number (text, bytes)
+    : text_of_size (text, bytes);
+}
+
+const char *
+row_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+{
+  const struct row *row = opaque;
+  const struct column *c = &row->columns[column];
+  const json_t *object = c->of_reply ? row->reply : row->part;
+  const char *value;
+  uint64_t n;
+
+  if (!row->part && !c->always)
+    return "-";
+  if (c->format)
+    return c->format (row, text);
+  value = json_text (object, c->key);
+  n = json_number (object, c->key);
+  switch (c->kind) {
+  case COLUMN_TEXT: return *value ? value : "-";
+  case COLUMN_NUMBER: return text_of_number (text, n);
+  case COLUMN_LIMIT: if (n == 0 && !row->bytes) return "-"; /* fallthrough */
+  default: return row_size (row, text, n);
   }
 }
 

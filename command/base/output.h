@@ -31,6 +31,9 @@ void output_close (void);
 /* "512", "4K", "1.2G": at most one digit after the point. */
 const char *text_of_size (char text[TEXT_SIZE], uint64_t bytes);
 
+/* "512". */
+const char *text_of_number (char text[TEXT_SIZE], uint64_t n);
+
 /* The number at KEY of OBJECT; 0 if there is none. */
 uint64_t json_number (const json_t *object, const char *key);
 
@@ -91,6 +94,24 @@ void output_line (struct output *o,
                   const char *(*cell) (void *opaque, unsigned column,
                                        char text[TEXT_SIZE]),
                   void *opaque);
+
+/* What a row is about, for columns that say where their values are. */
+struct row {
+  const struct column *columns;
+  const json_t *reply;          /* of the server */
+  const json_t *part;           /* of REPLY, with the keys of most columns;
+                                 * NULL: the server was not asked */
+  bool bytes;                   /* print sizes in bytes */
+};
+
+/* For output_line: OPAQUE is a struct row.  A value that is missing is "-", so
+ * that each row has all columns for scripts.
+ */
+const char *row_cell (void *opaque, unsigned column, char text[TEXT_SIZE]);
+
+/* A size as the options of the table want it. */
+const char *row_size (const struct row *row, char text[TEXT_SIZE],
+                      uint64_t bytes);
 
 /* Prints the table and frees it.  Returns the exit code. */
 int output_end (struct output *o);

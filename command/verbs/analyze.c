@@ -339,16 +339,14 @@ write_recommendation (const struct analyze_run *r, char *text, size_t size)
 enum { ALGORITHM, RATIO, MEMORY, DEDUP_RATIO, HUGE_SHARE, WRITE, READ, TRIED };
 
 const struct column analyze_columns[] = {
-  [ALGORITHM] = { "ALGORITHM", "as in algorithm=", false, false },
-  [RATIO] = { "RATIO", "size of all pages divided by MEMORY", true, false },
-  [MEMORY] = { "MEMORY", "memory held in a pool", true, false },
-  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory", true,
-                    false },
-  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw", true,
-                   false },
-  [WRITE] = { "WRITE-US", "microseconds to compress a page", true, false },
-  [READ] = { "READ-US", "microseconds to decompress a page", true, false },
-  [TRIED] = { "SAMPLE", "pages tried", true, false },
+  [ALGORITHM] = { "ALGORITHM", "as in algorithm=", COLUMN_TEXT },
+  [RATIO] = { "RATIO", "size of all pages divided by MEMORY", COLUMN_NUMBER },
+  [MEMORY] = { "MEMORY", "memory held in a pool", COLUMN_NUMBER },
+  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory", COLUMN_NUMBER },
+  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw", COLUMN_NUMBER },
+  [WRITE] = { "WRITE-US", "microseconds to compress a page", COLUMN_NUMBER },
+  [READ] = { "READ-US", "microseconds to decompress a page", COLUMN_NUMBER },
+  [TRIED] = { "SAMPLE", "pages tried", COLUMN_NUMBER },
   { 0 },
 };
 
@@ -381,11 +379,8 @@ analyze_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
               compression_ratio (l->run, v->memory));
     break;
   case MEMORY:
-    if (l->run->table.bytes)
-      snprintf (text, TEXT_SIZE, "%" PRIu64, memory);
-    else
-      text_of_size (text, memory);
-    break;
+    return l->run->table.bytes ? text_of_number (text, memory)
+      : text_of_size (text, memory);
   case DEDUP_RATIO:
     snprintf (text, TEXT_SIZE, "%.2f",
               compression_ratio (l->run, v->memory_dedup));

@@ -14,231 +14,184 @@
 
 #include "export-table.h"
 
-enum status_column {
-  NAME, ALGORITHM, DISKSIZE, DATA, COMPR, TOTAL, RATIO, SAME, HUGE_PAGES,
-  IDLE, DUP, BACKED, ERRORS, BACKING, MEM_LIMIT, MEM_USED, MIGRATED,
-  PAGE_SIZE, DAMAGED, CLIENTS, PID, UPTIME, DEVICE, SWAPPED, RECONNECTS,
-  HALVES, BACKING_SYNC, BACKING_STALE, CONTROL,
-};
+/* ---- cells ---- */
 
-const struct column status_columns[] = {
-  [NAME] = { "NAME", "name of the server", false, false },
-  [ALGORITHM] = { "ALGORITHM", "how pages are compressed", false, false },
-  [DISKSIZE] = { "DISKSIZE", "size of the disks", true, false },
-  [DATA] = { "DATA", "data stored, before compression", true, false },
-  [COMPR] = { "COMPR", "the same data after compression", true, false },
-  [TOTAL] = { "TOTAL", "memory held, including bookkeeping", true, false },
-  [RATIO] = { "RATIO", "DATA divided by TOTAL", true, false },
-  [SAME] = { "SAME", "pages that repeat one word", true, false },
-  [HUGE_PAGES] = { "HUGE", "pages stored raw", true, false },
-  [IDLE] = { "IDLE", "pages not accessed for a long time", true, false },
-  [DUP] = { "DUP", "pages that share the memory of others", true, false },
-  [BACKED] = { "BACKED", "pages written back", true, false },
-  [BACKING] = { "BACKING", "state of the backing file", false, true },
-  [ERRORS] = { "ERRORS", "requests that failed", true, false },
-  [MEM_LIMIT] = { "MEM-LIMIT", "limit of the memory held", true,
-                  true },
-  [MEM_USED] = { "MEM-USED", "most memory held so far", true, true },
-  [MIGRATED] = { "MIGRATED", "OS pages freed by compaction", true, true },
-  [PAGE_SIZE] = { "PAGE-SIZE", "unit of compression", true, true },
-  [DAMAGED] = { "DAMAGED", "times a page was found damaged", true, true },
-  [CLIENTS] = { "CLIENTS", "connections now", true, true },
-  [PID] = { "PID", "process ID", true, true },
-  [UPTIME] = { "UPTIME", "seconds since it started", true, true },
-  [DEVICE] = { "DEVICE", "block device of the kernel", false, true },
-  [SWAPPED] = { "SWAPPED", "bytes swapped out to the device", true, true },
-  [RECONNECTS] = { "RECONNECTS", "times that the device was reconnected", true,
-                   true },
-  [HALVES] = { "HALVES", "of a mirror: members in sync / all", false,
-               true },
-  [BACKING_SYNC] = { "BACKING-SYNC", "of a mirrored backing file: replicas "
-                     "in sync / all", false, true },
-  [BACKING_STALE] = { "BACKING-STALE", "times that it had other data",
-                      true, true },
-  [CONTROL] = { "CONTROL", "path of the control socket", false, true },
-  { 0 },
-};
-
-/* What a row of the table is about. */
-struct status_row {
-  const char *name;             /* of the server */
-  const json_t *reply, *statistics;
-  bool bytes;
-};
-
-static uint64_t
-disk_size (const json_t *reply)
+static const char *
+disk_size (const struct row *row, char *text)
 {
-  const json_t *list = json_object_get (reply, "devices");
   uint64_t size = 0;
+  json_t *device;
+  size_t i;
 
-  for (size_t i = 0; i < json_array_size (list); ++i)
-    size += json_number (json_array_get (list, i), "size");
-  return size;
+  json_array_foreach (json_object_get (row->reply, "devices"), i, device)
+    size += json_number (device, "size");
+  return row_size (row, text, size);
 }
 
-static void
-format_number (char text[TEXT_SIZE], uint64_t n)
+static const char *
+compression_ratio (const struct row *row, char *text)
 {
-  snprintf (text, TEXT_SIZE, "%" PRIu64, n);
-}
-
-static void
-format_size (const struct status_row *l, char text[TEXT_SIZE], uint64_t n)
-{
-  if (l->bytes)
-    format_number (text, n);
-  else
-    text_of_size (text, n);
-}
-
-static void
-format_ratio (const struct status_row *l, char text[TEXT_SIZE])
-{
-  uint64_t total = json_number (l->statistics, "mem_used_total");
+  uint64_t total = json_number (row->part, "mem_used_total");
 
   snprintf (text, TEXT_SIZE, "%.2f", total == 0 ? 0.0
-            : (double) json_number (l->statistics, "orig_data_size")
+            : (double) json_number (row->part, "orig_data_size")
               / (double) total);
+  return text;
+}
+
+static const char *
+failed_requests (const struct row *row, char *text)
+{
+  return text_of_number (text, json_number (row->part, "failed_reads")
+                               + json_number (row->part, "failed_writes"));
+}
+
+static const char *
+backing_state (const struct row *row, char *text)
+{
+  (void) text;
+  return json_string_value (json_object_get (row->reply, "backing"))
+    ?: "none";
 }
 
 /* Several devices of one server share a row: counts are added up, and DEVICE
  * is the first one.
  */
-static void
-format_attached (const struct status_row *l, unsigned column,
-                 char text[TEXT_SIZE])
+
+static const char *
+first_device (const struct row *row, char *text)
 {
-  const json_t *list = json_object_get (l->reply, "attachments");
-  uint64_t sum = 0;
+  const json_t *list = json_object_get (row->reply, "attachments");
 
-  for (size_t i = 0; i < json_array_size (list); ++i) {
-    const json_t *a = json_array_get (list, i);
-
-    sum += column == SWAPPED
-      ? json_number (json_object_get (a, "swap"), "used")
-      : json_number (a, "reconnects");
-  }
-  if (column == DEVICE)
-    snprintf (text, TEXT_SIZE, "%s",
-              json_text (json_array_get (list, 0), "device"));
-  else if (column == SWAPPED)
-    format_size (l, text, sum);
-  else
-    format_number (text, sum);
+  (void) text;
+  return json_text (json_array_get (list, 0), "device");
 }
 
-static void
-format_members (const struct status_row *l, char text[TEXT_SIZE])
+static const char *
+swapped_bytes (const struct row *row, char *text)
 {
-  const json_t *list = json_object_get (l->reply, "attachments");
+  uint64_t sum = 0;
+  json_t *a;
+  size_t i;
+
+  json_array_foreach (json_object_get (row->reply, "attachments"), i, a)
+    sum += json_number (json_object_get (a, "swap"), "used");
+  return row_size (row, text, sum);
+}
+
+static const char *
+reconnects (const struct row *row, char *text)
+{
+  uint64_t sum = 0;
+  json_t *a;
+  size_t i;
+
+  json_array_foreach (json_object_get (row->reply, "attachments"), i, a)
+    sum += json_number (a, "reconnects");
+  return text_of_number (text, sum);
+}
+
+static const char *
+members_in_sync (const struct row *row, char *text)
+{
+  json_t *attachment;
+  size_t i;
 
   text[0] = '\0';
-  for (size_t i = 0; i < json_array_size (list); ++i) {
-    const json_t *a = json_object_get (json_array_get (list, i), "array");
+  json_array_foreach (json_object_get (row->reply, "attachments"), i,
+                      attachment) {
+    const json_t *a = json_object_get (attachment, "array");
 
     if (strcmp (json_text (a, "level"), "raid1") == 0)
       snprintf (text, TEXT_SIZE, "%" PRIu64 "/%" PRIu64,
                 json_number (a, "in_sync"), json_number (a, "halves"));
   }
-}
-
-static void
-format_backing_sync (const struct status_row *l, char text[TEXT_SIZE])
-{
-  const json_t *list = json_object_get (l->reply, "backing_halves");
-  char left[TEXT_SIZE] = "";
-  unsigned in_sync = 0;
-
-  text[0] = '\0';
-  for (size_t i = 0; i < json_array_size (list); ++i) {
-    const json_t *half = json_array_get (list, i);
-
-    if (json_is_true (json_object_get (half, "in_sync")))
-      in_sync++;
-    else
-      format_size (l, left, json_number (half, "left"));
-  }
-  if (json_array_size (list) > 0)
-    snprintf (text, TEXT_SIZE, "%u/%zu%s%.20s", in_sync,
-              json_array_size (list), *left ? "," : "", left);
-}
-
-/* Columns that are one number of "statistics". */
-struct statistic_column {
-  const char *key;
-  bool size;                    /* in bytes */
-};
-
-static const struct statistic_column statistic_columns[] = {
-  [DATA] = { "orig_data_size", true },
-  [COMPR] = { "compr_data_size", true },
-  [TOTAL] = { "mem_used_total", true },
-  [SAME] = { "same_pages", false },
-  [HUGE_PAGES] = { "huge_pages", false },
-  [IDLE] = { "idle_pages", false },
-  [DUP] = { "dup_pages", false },
-  [BACKED] = { "bd_count", false },
-  [MEM_LIMIT] = { "mem_limit", true },
-  [MEM_USED] = { "mem_used_max", true },
-  [MIGRATED] = { "pages_compacted", false },
-  [DAMAGED] = { "checksum_errors", false },
-  [BACKING_STALE] = { "bd_stale", false },
-  [CONTROL] = { NULL, false },
-};
-
-/* Of a server on another machine, only what this machine knows is shown. */
-static bool
-has_value (const struct status_row *l, unsigned column)
-{
-  switch (column) {
-  case NAME: case DEVICE: case SWAPPED: case RECONNECTS: case HALVES:
-    return true;
-  default:
-    return l->statistics;
-  }
+  return text;
 }
 
 static const char *
-status_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
+replicas_in_sync (const struct row *row, char *text)
 {
-  const struct status_row *l = opaque;
-  const struct statistic_column *s = &statistic_columns[column];
+  char left[TEXT_SIZE] = "";
+  unsigned in_sync = 0;
+  json_t *half;
+  size_t i;
 
-  if (!has_value (l, column))
-    return "-";
-  switch (column) {
-  case NAME: return l->name;
-  case CONTROL: return json_text (l->reply, "control");
-  case ALGORITHM:
-    return json_text (l->reply, "algorithm");
-  case BACKING:
-    return json_string_value (json_object_get (l->reply, "backing"))
-      ?: "none";
-  case DISKSIZE: format_size (l, text, disk_size (l->reply)); break;
-  case RATIO: format_ratio (l, text); break;
-  case ERRORS:
-    format_number (text, json_number (l->statistics, "failed_reads")
-                      + json_number (l->statistics, "failed_writes"));
-    break;
-  case PAGE_SIZE: format_size (l, text, json_number (l->reply, "page_size"));
-    break;
-  case CLIENTS: format_number (text, json_number (l->reply, "clients")); break;
-  case PID: format_number (text, json_number (l->reply, "pid")); break;
-  case UPTIME: format_number (text, json_number (l->reply, "uptime")); break;
-  case DEVICE:
-  case SWAPPED:
-  case RECONNECTS: format_attached (l, column, text); break;
-  case HALVES: format_members (l, text); break;
-  case BACKING_SYNC: format_backing_sync (l, text); break;
-  default:
-    if (s->size)
-      format_size (l, text, json_number (l->statistics, s->key));
+  text[0] = '\0';
+  json_array_foreach (json_object_get (row->reply, "backing_halves"), i,
+                      half) {
+    if (json_is_true (json_object_get (half, "in_sync")))
+      in_sync++;
     else
-      format_number (text, json_number (l->statistics, s->key));
+      row_size (row, left, json_number (half, "left"));
   }
+  if (i > 0)
+    snprintf (text, TEXT_SIZE, "%u/%zu%s%.20s", in_sync, i,
+              *left ? "," : "", left);
   return text;
 }
+
+/* Values are of "statistics", or of the reply itself.  Of a server on another
+ * machine, only what this machine knows is shown.
+ */
+const struct column status_columns[] = {
+  { "NAME", "name of the server", .key = "name", .of_reply = true,
+    .always = true },
+  { "ALGORITHM", "how pages are compressed", .key = "algorithm",
+    .of_reply = true },
+  { "DISKSIZE", "size of the disks", COLUMN_SIZE, .format = disk_size },
+  { "DATA", "data stored, before compression", COLUMN_SIZE,
+    .key = "orig_data_size" },
+  { "COMPR", "the same data after compression", COLUMN_SIZE,
+    .key = "compr_data_size" },
+  { "TOTAL", "memory held, including bookkeeping", COLUMN_SIZE,
+    .key = "mem_used_total" },
+  { "RATIO", "DATA divided by TOTAL", COLUMN_NUMBER,
+    .format = compression_ratio },
+  { "SAME", "pages that repeat one word", COLUMN_NUMBER,
+    .key = "same_pages" },
+  { "HUGE", "pages stored raw", COLUMN_NUMBER, .key = "huge_pages" },
+  { "IDLE", "pages not accessed for a long time", COLUMN_NUMBER,
+    .key = "idle_pages" },
+  { "DUP", "pages that share the memory of others", COLUMN_NUMBER,
+    .key = "dup_pages" },
+  { "BACKED", "pages written back", COLUMN_NUMBER, .key = "bd_count" },
+  { "ERRORS", "requests that failed", COLUMN_NUMBER,
+    .format = failed_requests },
+  { "BACKING", "state of the backing file", COLUMN_TEXT, true,
+    .format = backing_state },
+  { "MEM-LIMIT", "limit of the memory held", COLUMN_SIZE, true,
+    .key = "mem_limit" },
+  { "MEM-USED", "most memory held so far", COLUMN_SIZE, true,
+    .key = "mem_used_max" },
+  { "MIGRATED", "OS pages freed by compaction", COLUMN_NUMBER, true,
+    .key = "pages_compacted" },
+  { "PAGE-SIZE", "unit of compression", COLUMN_SIZE, true,
+    .key = "page_size", .of_reply = true },
+  { "DAMAGED", "times a page was found damaged", COLUMN_NUMBER, true,
+    .key = "checksum_errors" },
+  { "CLIENTS", "connections now", COLUMN_NUMBER, true, .key = "clients",
+    .of_reply = true },
+  { "PID", "process ID", COLUMN_NUMBER, true, .key = "pid",
+    .of_reply = true },
+  { "UPTIME", "seconds since it started", COLUMN_NUMBER, true,
+    .key = "uptime", .of_reply = true },
+  { "DEVICE", "block device of the kernel", COLUMN_TEXT, true,
+    .format = first_device, .always = true },
+  { "SWAPPED", "bytes swapped out to the device", COLUMN_SIZE, true,
+    .format = swapped_bytes, .always = true },
+  { "RECONNECTS", "times that the device was reconnected", COLUMN_NUMBER,
+    true, .format = reconnects, .always = true },
+  { "HALVES", "of a mirror: members in sync / all", COLUMN_TEXT, true,
+    .format = members_in_sync, .always = true },
+  { "BACKING-SYNC", "of a mirrored backing file: replicas in sync / all",
+    COLUMN_TEXT, true, .format = replicas_in_sync },
+  { "BACKING-STALE", "times that it had other data", COLUMN_NUMBER, true,
+    .key = "bd_stale" },
+  { "CONTROL", "path of the control socket", COLUMN_TEXT, true,
+    .key = "control", .of_reply = true },
+  { 0 },
+};
 
 /* ---- exports ---- */
 
@@ -301,14 +254,11 @@ print_tables (struct status *s, const json_t *replies)
 
   for (size_t i = 0; i < json_array_size (replies); ++i) {
     const json_t *reply = json_array_get (replies, i);
-    struct status_row l = {
-      .name = json_text (reply, "name"),
-      .reply = reply,
-      .statistics = json_object_get (reply, "statistics"),
-      .bytes = bytes,
+    struct row row = {
+      status_columns, reply, json_object_get (reply, "statistics"), bytes,
     };
 
-    output_line (&s->output, status_cell, &l);
+    output_line (&s->output, row_cell, &row);
   }
   code = output_end (&s->output);
   return code == EXIT_OK && wants_exports (s, replies)
