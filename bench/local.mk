@@ -12,22 +12,22 @@ bench_measure = bench/measure.c bench/measure.h
 bench_ask_SOURCES = bench/ask.c $(bench_measure)
 bench_ask_LDADD =
 bench_churn_SOURCES = bench/churn.c $(bench_measure)
-bench_churn_LDADD = lib/libstore.la
+bench_churn_LDADD = $(store_libs)
 bench_compact_SOURCES = bench/compact.c $(bench_measure)
-bench_compact_LDADD = lib/libstore.la
+bench_compact_LDADD = $(store_libs)
 bench_dedup_SOURCES = bench/dedup.c $(bench_measure)
-bench_dedup_LDADD = lib/libstore.la
+bench_dedup_LDADD = $(store_libs)
 bench_dedup_store_SOURCES = bench/dedup-store.c $(bench_measure)
-bench_dedup_store_LDADD = lib/libstore.la
+bench_dedup_store_LDADD = $(store_libs)
 bench_dump_pages_SOURCES = bench/dump-pages.c \
 	command/verbs/process-memory.c command/verbs/process-memory.h
 bench_dump_pages_LDADD =
 bench_nbd_load_SOURCES = bench/nbd-load.c $(bench_measure)
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)
 bench_stall_SOURCES = bench/stall.c $(bench_measure)
-bench_stall_LDADD = lib/libstore.la
+bench_stall_LDADD = $(store_libs)
 bench_store_SOURCES = bench/store.c $(bench_measure)
-bench_store_LDADD = lib/libstore.la
+bench_store_LDADD = $(store_libs)
 
 dist_noinst_SCRIPTS += \
 	bench/all.sh bench/backing.sh bench/life.sh bench/make-pages.sh \

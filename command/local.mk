@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The program nbdzram.  A folder includes only what is above it here.
 
-noinst_LTLIBRARIES += command/base/libbase.la
-command_base_libbase_la_SOURCES = \
+noinst_LIBRARIES += command/base/libbase.a
+command_base_libbase_a_SOURCES = \
 	command/base/ascii.h \
 	command/base/cgroup.c command/base/cgroup.h \
 	command/base/clock.h \
@@ -21,17 +21,17 @@ command_base_libbase_la_SOURCES = \
 	command/base/run-program.c command/base/run-program.h \
 	command/base/utf8.h
 
-noinst_LTLIBRARIES += command/conf/libconf.la
-command_conf_libconf_la_SOURCES = \
+noinst_LIBRARIES += command/conf/libconf.a
+command_conf_libconf_a_SOURCES = \
 	command/conf/check.c \
 	command/conf/conf.c command/conf/conf.h \
 	command/conf/file.c \
 	command/conf/internal.h
-command_conf_libconf_la_CPPFLAGS = $(AM_CPPFLAGS) \
+command_conf_libconf_a_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
 
-noinst_LTLIBRARIES += command/attach/libattach.la
-command_attach_libattach_la_SOURCES = \
+noinst_LIBRARIES += command/attach/libattach.a
+command_attach_libattach_a_SOURCES = \
 	command/attach/device-queue.c command/attach/device-queue.h \
 	command/attach/in-use.c command/attach/in-use.h \
 	command/attach/md.c command/attach/md.h \
@@ -51,8 +51,8 @@ command_attach_libattach_la_SOURCES = \
 	command/attach/watcher.c command/attach/watcher.h \
 	command/attach/watcher-states.c command/attach/watcher-states.h
 
-noinst_LTLIBRARIES += command/supervisor/libsupervisor.la
-command_supervisor_libsupervisor_la_SOURCES = \
+noinst_LIBRARIES += command/supervisor/libsupervisor.a
+command_supervisor_libsupervisor_a_SOURCES = \
 	command/supervisor/backoff.h \
 	command/supervisor/control.c command/supervisor/control.h \
 	command/supervisor/files.c command/supervisor/files.h \
@@ -73,11 +73,11 @@ command_supervisor_libsupervisor_la_SOURCES = \
 	command/supervisor/tls-files.c command/supervisor/tls-files.h \
 	command/supervisor/upgrade.c command/supervisor/upgrade.h \
 	command/supervisor/watchers.c command/supervisor/watchers.h
-command_supervisor_libsupervisor_la_CPPFLAGS = $(AM_CPPFLAGS) \
+command_supervisor_libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DPLUGINDIR='"$(plugindir)"'
 
-noinst_LTLIBRARIES += command/swap/libswap.la
-command_swap_libswap_la_SOURCES = \
+noinst_LIBRARIES += command/swap/libswap.a
+command_swap_libswap_a_SOURCES = \
 	command/swap/after-unit.c \
 	command/swap/area.c command/swap/area.h \
 	command/swap/array.c command/swap/array.h \
@@ -131,11 +131,11 @@ command_nbdzram_SOURCES = \
 
 # From the top folder down, as archives are searched.
 command_libs = \
-	command/swap/libswap.la \
-	command/supervisor/libsupervisor.la \
-	command/attach/libattach.la \
-	command/conf/libconf.la \
-	command/base/libbase.la \
+	command/swap/libswap.a \
+	command/supervisor/libsupervisor.a \
+	command/attach/libattach.a \
+	command/conf/libconf.a \
+	command/base/libbase.a \
 	$(service_libs) \
 	$(SMARTCOLS_LIBS) $(INIH_LIBS) $(LIBNBD_LIBS) \
 	$(LIBNL_LIBS) $(GNUTLS_LIBS)

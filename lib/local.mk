@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The store.  A folder includes only what is above it here.
 
-noinst_LTLIBRARIES += lib/base/libbase.la
-lib_base_libbase_la_SOURCES = \
+noinst_LIBRARIES += lib/base/libbase.a
+lib_base_libbase_a_SOURCES = \
 	lib/base/bits.h \
 	lib/base/budget.h \
 	lib/base/checksum.c lib/base/checksum.h \
@@ -12,14 +12,14 @@ lib_base_libbase_la_SOURCES = \
 	lib/base/os.c lib/base/os.h \
 	lib/base/util.h
 
-noinst_LTLIBRARIES += lib/pool-file/libpoolfile.la
-lib_pool_file_libpoolfile_la_SOURCES = \
+noinst_LIBRARIES += lib/pool-file/libpoolfile.a
+lib_pool_file_libpoolfile_a_SOURCES = \
 	lib/pool-file/backing-record.h \
 	lib/pool-file/devices.c \
 	lib/pool-file/pool-file.c lib/pool-file/pool-file.h
 
-noinst_LTLIBRARIES += lib/codec/libcodec.la
-lib_codec_libcodec_la_SOURCES = \
+noinst_LIBRARIES += lib/codec/libcodec.a
+lib_codec_libcodec_a_SOURCES = \
 	lib/codec/codec.c lib/codec/codec.h \
 	lib/codec/codecs.h \
 	lib/codec/dictionary.c lib/codec/dictionary.h \
@@ -32,17 +32,17 @@ lib_codec_libcodec_la_SOURCES = \
 	lib/codec/stream-internal.h \
 	lib/codec/stream-methods.c
 if HAVE_LZO
-lib_codec_libcodec_la_SOURCES += lib/codec/lzo.c
+lib_codec_libcodec_a_SOURCES += lib/codec/lzo.c
 endif
 if HAVE_ZSTD
-lib_codec_libcodec_la_SOURCES += lib/codec/zstd.c
+lib_codec_libcodec_a_SOURCES += lib/codec/zstd.c
 endif
 if HAVE_DEFLATE
-lib_codec_libcodec_la_SOURCES += lib/codec/deflate.c
+lib_codec_libcodec_a_SOURCES += lib/codec/deflate.c
 endif
 
-noinst_LTLIBRARIES += lib/alloc/liballoc.la
-lib_alloc_liballoc_la_SOURCES = \
+noinst_LIBRARIES += lib/alloc/liballoc.a
+lib_alloc_liballoc_a_SOURCES = \
 	lib/alloc/arena.c lib/alloc/arena.h \
 	lib/alloc/objects.c lib/alloc/objects.h \
 	lib/alloc/objects-check.c \
@@ -52,8 +52,8 @@ lib_alloc_liballoc_la_SOURCES = \
 	lib/alloc/reserve.c lib/alloc/reserve.h \
 	lib/alloc/size-class.c lib/alloc/size-class.h
 
-noinst_LTLIBRARIES += lib/backing/libbacking.la
-lib_backing_libbacking_la_SOURCES = \
+noinst_LIBRARIES += lib/backing/libbacking.a
+lib_backing_libbacking_a_SOURCES = \
 	lib/backing/backing.c lib/backing/backing.h \
 	lib/backing/backing-error.c lib/backing/backing-error.h \
 	lib/backing/batch.c \
@@ -67,7 +67,7 @@ lib_backing_libbacking_la_SOURCES = \
 	lib/backing/remote.h \
 	lib/backing/space.c
 if HAVE_BACKING_NBD
-lib_backing_libbacking_la_SOURCES += \
+lib_backing_libbacking_a_SOURCES += \
 	lib/backing/libnbd-load.c lib/backing/libnbd-load.h \
 	lib/backing/nbd.c \
 	lib/backing/nbd-client.c lib/backing/nbd-client.h \
@@ -83,8 +83,8 @@ lib_backing_libbacking_la_SOURCES += \
 	lib/backing/replicated-resync.c
 endif
 
-noinst_LTLIBRARIES += lib/store/libstore.la
-lib_store_libstore_la_SOURCES = \
+noinst_LIBRARIES += lib/store/libstore.a
+lib_store_libstore_a_SOURCES = \
 	lib/store/age.c lib/store/age.h \
 	lib/store/dedup.c lib/store/dedup.h \
 	lib/store/dedup-check.c \
@@ -113,8 +113,8 @@ lib_store_libstore_la_SOURCES = \
 	lib/store/table.c lib/store/table.h \
 	lib/store/walk.c lib/store/walk.h
 
-noinst_LTLIBRARIES += lib/maintenance/libmaintenance.la
-lib_maintenance_libmaintenance_la_SOURCES = \
+noinst_LIBRARIES += lib/maintenance/libmaintenance.a
+lib_maintenance_libmaintenance_a_SOURCES = \
 	lib/maintenance/compact.c lib/maintenance/compact.h \
 	lib/maintenance/idle.c lib/maintenance/idle.h \
 	lib/maintenance/maintainer.c lib/maintenance/maintainer.h \
@@ -129,15 +129,14 @@ lib_maintenance_libmaintenance_la_SOURCES = \
 	lib/maintenance/writeback-internal.h \
 	lib/maintenance/writeback-moves.c
 
-noinst_LTLIBRARIES += lib/libstore.la
-lib_libstore_la_SOURCES =
-lib_libstore_la_LIBADD = \
-	lib/maintenance/libmaintenance.la \
-	lib/store/libstore.la \
-	lib/backing/libbacking.la \
-	lib/alloc/liballoc.la \
-	lib/codec/libcodec.la \
-	lib/pool-file/libpoolfile.la \
-	lib/base/libbase.la \
+# From the top folder down, as archives are searched.
+store_libs = \
+	lib/maintenance/libmaintenance.a \
+	lib/store/libstore.a \
+	lib/backing/libbacking.a \
+	lib/alloc/liballoc.a \
+	lib/codec/libcodec.a \
+	lib/pool-file/libpoolfile.a \
+	lib/base/libbase.a \
 	$(LZ4_LIBS) $(LZO_LIBS) $(ZSTD_LIBS) $(DEFLATE_LIBS) $(XXHASH_LIBS) \
 	-lpthread

@@ -2,7 +2,7 @@
 # Install what is missing through the system's package manager.  Sourced by
 # quickstart and runtests.
 
-packages_build_apt="gcc make autoconf automake libtool pkg-config perl
+packages_build_apt="gcc make autoconf automake pkg-config perl
     nbdkit nbdkit-plugin-dev libnbd-dev libnbd-bin
     liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev
     libjansson-dev libsmartcols-dev libncurses-dev
@@ -16,7 +16,7 @@ packages_debian_apt="debootstrap util-linux"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
 packages_bench_apt="gnuplot-nox"
-packages_build_dnf="gcc make autoconf automake libtool pkgconf-pkg-config
+packages_build_dnf="gcc make autoconf automake pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
     jansson-devel libsmartcols-devel ncurses-devel
@@ -35,7 +35,7 @@ packages_bench_dnf="gnuplot"
 modules_build="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash jansson
     smartcols ncursesw inih libnl-3.0 libnl-genl-3.0 gnutls"
 modules_tests="cmocka sqlite3"
-commands_build="gcc make autoreconf libtoolize pod2man nbdkit nbdcopy nbdinfo"
+commands_build="gcc make autoreconf pod2man nbdkit nbdcopy nbdinfo"
 commands_tests="qemu-img qemu-io fio unshare nsenter ip pgrep python3 socat jq
     certtool psktool"
 commands_valgrind="valgrind"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The program nbdzramd.  Its parts are a library for tests.
 
-noinst_LTLIBRARIES += server/libserver.la
-server_libserver_la_SOURCES = \
+noinst_LIBRARIES += server/libserver.a
+server_libserver_a_SOURCES = \
 	server/background.c server/background.h \
 	server/buffer.c server/buffer.h \
 	server/channel.c server/channel.h \
@@ -21,4 +21,4 @@ server_libserver_la_SOURCES = \
 sbin_PROGRAMS = server/nbdzramd
 server_nbdzramd_SOURCES = server/main.c
 server_nbdzramd_LDADD = \
-	server/libserver.la $(service_libs) $(GNUTLS_LIBS)
+	server/libserver.a $(service_libs) $(GNUTLS_LIBS)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What every server of the store needs, whatever its protocol.
 
-noinst_LTLIBRARIES += service/libservice.la
-service_libservice_la_SOURCES = \
+noinst_LIBRARIES += service/libservice.a
+service_libservice_a_SOURCES = \
 	service/allow.c service/allow.h \
 	service/bandwidth.c service/bandwidth.h \
 	service/control.c service/control.h \
@@ -35,4 +35,4 @@ service_libservice_la_SOURCES = \
 	service/supervised.c service/supervised.h \
 	service/thread-state.c service/thread-state.h
 
-service_libs = service/libservice.la lib/libstore.la $(JANSSON_LIBS)
+service_libs = service/libservice.a $(store_libs) $(JANSSON_LIBS)

@@ -23,7 +23,7 @@ dist_check_SCRIPTS += $(server_tests) $(filter_tests) $(command_tests) \
 # ---- the thread sanitizer ----
 
 # It finds nothing in a program that has one thread.
-check-threads: $(check_PROGRAMS) $(check_LTLIBRARIES)
+check-threads: $(check_PROGRAMS)
 	$(MAKE) check-TESTS \
 	  TESTS='$(threaded_units) $(concurrent_units) tests/unit/fault-corrupt \
 	    $(server_tests)'
@@ -36,6 +36,5 @@ check-valgrind: $(check_PROGRAMS)
 	NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(MAKE) check-TESTS \
 	  TESTS='$(plain_units) $(threaded_units) $(fault_programs) \
 	    $(fuzz_programs)' \
-	  LOG_COMPILER='$(LOG_COMPILER) $(LIBTOOL) --quiet --mode=execute \
-	    $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
+	  LOG_COMPILER='$(LOG_COMPILER) $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
 	    --child-silent-after-fork=yes'

@@ -12,7 +12,7 @@ export NBDZRAM_HOLD=$tmp/hold
 mkdir "$NBDZRAM_HOLD"
 hold_it () { touch "$NBDZRAM_HOLD/pwrite"; }
 go_on () { rm "$NBDZRAM_HOLD/pwrite"; }
-serve_held () { LD_PRELOAD=$bin/.libs/hold-write.so serve "$@"; }
+serve_held () { LD_PRELOAD=$bin/hold-write.so serve "$@"; }
 
 # Print the processes of nbdkit, except $server.
 others ()
@@ -59,7 +59,7 @@ stop a
 # ---- the first server ----
 
 hold_it
-LD_PRELOAD=$bin/.libs/hold-write.so \
+LD_PRELOAD=$bin/hold-write.so \
     "$nbdzram" serve a --size=32M >>"$tmp/a.log" 2>&1 &
 pid=$!
 servers+=("$pid")

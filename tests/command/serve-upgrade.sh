@@ -99,7 +99,7 @@ same_server ()
 export NBDZRAM_HOLD=$tmp/hold
 mkdir "$NBDZRAM_HOLD"
 cp "$nbdzram" "$tmp/nbdzram"
-LD_PRELOAD=$bin/.libs/hold-write.so "$tmp/nbdzram" serve u --size=32M \
+LD_PRELOAD=$bin/hold-write.so "$tmp/nbdzram" serve u --size=32M \
     --standby >>"$tmp/u.log" 2>&1 &
 pid=$!
 servers+=("$pid")

@@ -7,7 +7,7 @@ set -eu -o pipefail
 export LC_ALL=C
 
 : "${srcdir:=.}" "${top_builddir:=.}"
-plugin=$(cd "$top_builddir" && pwd)/plugin/.libs/nbdkit-zram-plugin.so
+plugin=$(cd "$top_builddir" && pwd)/plugin/nbdkit-zram-plugin.so
 bin=$(cd "$top_builddir" && pwd)/tests/lib
 nbdzram=$(cd "$top_builddir" && pwd)/command/nbdzram
 nbdzramd=$(cd "$top_builddir" && pwd)/server/nbdzramd
@@ -21,7 +21,7 @@ export TSAN_OPTIONS=halt_on_error=1:exitcode=99
 # With one, a process that has asked for the text of an errno would wait
 # forever when a library of nbdkit's frees a locale at the end.
 [ ! "${NBDZRAM_PRELOAD:-}" ] ||
-    NBDZRAM_PRELOAD+=" $bin/.libs/no-freelocale.so"
+    NBDZRAM_PRELOAD+=" $bin/no-freelocale.so"
 
 # Loops are short when everything is slow (sanitizers, valgrind).
 quick=${NBDZRAM_QUICK:-}

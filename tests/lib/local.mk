@@ -22,24 +22,24 @@ EXTRA_DIST += \
 	tests/lib/terminal.py
 
 # For programs in C that test a part of the store.
-check_LTLIBRARIES = tests/lib/libunit.la
-tests_lib_libunit_la_SOURCES = tests/lib/content.h tests/lib/data.c \
+check_LIBRARIES = tests/lib/libunit.a
+tests_lib_libunit_a_SOURCES = tests/lib/content.h tests/lib/data.c \
 	tests/lib/prng.h tests/lib/unit.c tests/lib/unit.h
-LDADD = tests/lib/libunit.la lib/libstore.la $(CMOCKA_LIBS)
+LDADD = tests/lib/libunit.a $(store_libs) $(CMOCKA_LIBS)
 
 # ---- preloaded into servers ----
 
-# -rpath makes them shared; they are never installed.
-check_LTLIBRARIES += tests/lib/count-calls.la tests/lib/hold-write.la \
-	tests/lib/no-freelocale.la
-preloaded_ldflags = -module -shared -avoid-version \
-	-rpath $(abs_top_builddir)/tests/lib
-tests_lib_count_calls_la_SOURCES = tests/lib/count-calls.c
-tests_lib_count_calls_la_LDFLAGS = $(preloaded_ldflags)
-tests_lib_hold_write_la_SOURCES = tests/lib/hold-write.c
-tests_lib_hold_write_la_LDFLAGS = $(preloaded_ldflags)
-tests_lib_no_freelocale_la_SOURCES = tests/lib/no-freelocale.c
-tests_lib_no_freelocale_la_LDFLAGS = $(preloaded_ldflags)
+check_PROGRAMS += tests/lib/count-calls.so tests/lib/hold-write.so \
+	tests/lib/no-freelocale.so
+tests_lib_count_calls_so_SOURCES = tests/lib/count-calls.c
+tests_lib_count_calls_so_LDFLAGS = $(AM_LDFLAGS) -shared
+tests_lib_count_calls_so_LDADD =
+tests_lib_hold_write_so_SOURCES = tests/lib/hold-write.c
+tests_lib_hold_write_so_LDFLAGS = $(AM_LDFLAGS) -shared
+tests_lib_hold_write_so_LDADD =
+tests_lib_no_freelocale_so_SOURCES = tests/lib/no-freelocale.c
+tests_lib_no_freelocale_so_LDFLAGS = $(AM_LDFLAGS) -shared
+tests_lib_no_freelocale_so_LDADD =
 
 # ---- clients ----
 

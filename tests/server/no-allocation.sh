@@ -11,7 +11,7 @@ requires jq
 nbdkit_zram -U - zram 1M mlock=on --run true 2>/dev/null ||
     skip "memory can't be locked here"
 
-shim=$bin/.libs/count-calls.so
+shim=$bin/count-calls.so
 [ -e "$shim" ] || fail "$shim is not there"
 truncate -s 4096 "$tmp/count"
 export NBDZRAM_COUNT=$tmp/count

@@ -35,8 +35,7 @@ exits 1 'no TLS for swap' watch a --uri nbds://x
 
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     chmod 755 "$tmp"
-    cp "${nbdzram%/*}/.libs/nbdzram" "$tmp/nbdzram" 2>/dev/null ||
-        cp "$nbdzram" "$tmp/nbdzram"
+    cp "$nbdzram" "$tmp/nbdzram"
     for verb in 'swapon --size 64M' swapoff; do
         # shellcheck disable=SC2086
         ! setpriv --reuid 65534 --clear-groups "$tmp/nbdzram" $verb \

@@ -66,9 +66,9 @@ TESTS += $(unit_programs)
 
 backing_help = tests/lib/backing.c tests/lib/backing.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
-command_ldadd = tests/lib/libunit.la $(command_libs) $(CMOCKA_LIBS)
+command_ldadd = tests/lib/libunit.a $(command_libs) $(CMOCKA_LIBS)
 
-tests_unit_allow_LDADD = tests/lib/libunit.la $(service_libs) \
+tests_unit_allow_LDADD = tests/lib/libunit.a $(service_libs) \
 	$(CMOCKA_LIBS)
 tests_unit_analysis_SOURCES = tests/unit/analysis.c \
 	command/verbs/analysis.c command/verbs/analysis.h
@@ -82,7 +82,7 @@ tests_unit_kernel_file_SOURCES = tests/unit/kernel-file.c $(kernel_help)
 tests_unit_kernel_file_LDADD = $(command_ldadd)
 tests_unit_md_member_SOURCES = tests/unit/md-member.c $(kernel_help)
 tests_unit_md_member_LDADD = $(command_ldadd)
-tests_unit_parse_size_LDADD = tests/lib/libunit.la $(service_libs) \
+tests_unit_parse_size_LDADD = tests/lib/libunit.a $(service_libs) \
 	$(CMOCKA_LIBS)
 tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(fake_server) \
 	$(backing_help)

@@ -33,22 +33,21 @@ dist_check_SCRIPTS += $(vm_tests) $(vm_long_tests)
 EXTRA_DIST += tests/vm/guest.sh tests/vm/host.sh tests/vm/init \
 	tests/vm/make-image tests/vm/run-vm
 
-EXTRA_PROGRAMS += tests/vm/outb tests/vm/pages
+EXTRA_PROGRAMS += tests/vm/harden.so tests/vm/outb tests/vm/pages
+tests_vm_harden_so_SOURCES = tests/vm/harden.c
+tests_vm_harden_so_LDFLAGS = $(AM_LDFLAGS) -shared
+tests_vm_harden_so_LDADD =
 tests_vm_outb_SOURCES = tests/vm/outb.c
 tests_vm_pages_SOURCES = tests/lib/prng.h tests/lib/content.h tests/vm/pages.c
 tests_vm_pages_LDADD =
 tests_vm_outb_LDADD =
 
-EXTRA_LTLIBRARIES = tests/vm/harden.la
-tests_vm_harden_la_SOURCES = tests/vm/harden.c
-tests_vm_harden_la_LDFLAGS = -module -avoid-version -rpath /nowhere
-
-CLEANFILES += $(EXTRA_LTLIBRARIES) tests/vm/outb tests/vm/pages
+CLEANFILES += tests/vm/harden.so tests/vm/outb tests/vm/pages
 clean-local:
 	rm -rf tests/vm/image
 
 # The kernel that was fetched stays; the archives are made anew.
-vm_image_needs = all tests/vm/outb tests/vm/pages tests/vm/harden.la \
+vm_image_needs = all tests/vm/outb tests/vm/pages tests/vm/harden.so \
 	$(bench_remote_workloads)
 make_image = $(SHELL) $(srcdir)/tests/vm/make-image $(top_builddir) \
 	tests/vm/image
