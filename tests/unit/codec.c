@@ -361,7 +361,7 @@ garbage (struct bench *b)
   assert_non_null (buf);
   for (unsigned i = 0; i < unit_scaled (200); ++i) {
     size_t length = rng_below (&rng, b->size + 1);
-    uint64_t kind = rng_below (&rng, DATA_KINDS);
+    enum data_kind kind = (enum data_kind) rng_below (&rng, DATA_KINDS);
 
     data_fill (buf, b->size, kind, rng_next (&rng));
     unpack (b, buf, length);
