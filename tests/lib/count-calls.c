@@ -40,7 +40,7 @@ begin (void)
   if (fd == -1)
     return;
   p = syscall (SYS_mmap, NULL, sizeof *counter, PROT_READ | PROT_WRITE,
-               MAP_SHARED, fd, 0);
+               MAP_SHARED, fd, 0L);
   if (p != -1)
     counter = (_Atomic unsigned long *) p;
   close (fd);
