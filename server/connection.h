@@ -48,6 +48,7 @@ struct connection {
   /* What the handshake agreed on. */
   struct device *device;
   enum nbd_style style;
+  bool fixed_newstyle;          /* else EXPORT_NAME is the only option */
   bool no_zeroes;               /* after the reply to EXPORT_NAME */
   bool block_status;            /* base:allocation was chosen, ... */
   char block_status_of[NBD_STRING_MAX + 1]; /* ... for this export */

@@ -139,6 +139,16 @@ transmission_flags (const struct connection *c)
   return flags;
 }
 
+/* The client has chosen the export called NAME: a context counts for the
+ * export for which it was set.
+ */
+static void
+forget_other_context (struct connection *c, const char *name, uint32_t length)
+{
+  c->block_status &= strlen (c->block_status_of) == length
+    && memcmp (c->block_status_of, name, length) == 0;
+}
+
 static enum progress
 on_export_name (struct negotiation *n)
 {
@@ -147,6 +157,8 @@ on_export_name (struct negotiation *n)
   uint8_t message[10 + NBD_EXPORT_NAME_ZEROES] = { 0 };
 
   /* This option has no reply for errors. */
+  if (c->style == NBD_EXTENDED)
+    return close_because (n, "extended headers exclude EXPORT_NAME");
   if (n->option.length > NBD_STRING_MAX
       || !copy_name (c, (const char *) n->data.p, n->option.length, name))
     return close_because (n, "the name of the export is not valid");
@@ -154,7 +166,7 @@ on_export_name (struct negotiation *n)
   if (!c->device)
     return CLOSE;
   nbd_put16 (nbd_put64 (message, c->device->size), transmission_flags (c));
-  c->block_status = false;
+  forget_other_context (c, (const char *) n->data.p, n->option.length);
   if (channel_send (&c->channel, message, c->no_zeroes ? 10 : sizeof message)
       == -1)
     return close_because (n, strerror (errno));
@@ -224,28 +236,38 @@ send_export_info (struct negotiation *n, const struct device *d)
   return reply_with (n, NBD_REP_INFO, head, sizeof head, "", 0);
 }
 
-/* Sends what the client asks for, and what every client gets.  Requests that
- * are not known are ignored, as the specification wants.
+/* Which NBD_INFO_... the client asks for, a bit each.  Requests that are not
+ * known are ignored, as the specification wants.
  */
+static unsigned
+read_info_requests (struct negotiation *n, unsigned count)
+{
+  unsigned wanted = 0;
+
+  for (; count > 0; --count) {
+    uint16_t info = nbd_read16 (&n->data);
+
+    if (info <= NBD_INFO_BLOCK_SIZE)
+      wanted |= 1u << info;
+  }
+  return wanted;
+}
+
+/* Sends what the client WANTED, and what every client gets. */
 static enum progress
-send_infos (struct negotiation *n, const struct device *d, unsigned requests)
+send_infos (struct negotiation *n, const struct device *d, unsigned wanted)
 {
   char text[EXPORT_DESCRIPTION_SIZE];
   enum progress r = send_export_info (n, d);
 
-  for (; r == NEXT_OPTION && requests > 0; --requests)
-    switch (nbd_read16 (&n->data)) {
-    case NBD_INFO_NAME:
-      r = send_info_text (n, NBD_INFO_NAME, d->name);
-      break;
-    case NBD_INFO_DESCRIPTION:
-      exports_describe (d, text);
-      r = send_info_text (n, NBD_INFO_DESCRIPTION, text);
-      break;
-    case NBD_INFO_BLOCK_SIZE:
-      r = send_block_size (n);
-      break;
-    }
+  if (r == NEXT_OPTION && (wanted & 1u << NBD_INFO_NAME) != 0)
+    r = send_info_text (n, NBD_INFO_NAME, d->name);
+  if (r == NEXT_OPTION && (wanted & 1u << NBD_INFO_DESCRIPTION) != 0) {
+    exports_describe (d, text);
+    r = send_info_text (n, NBD_INFO_DESCRIPTION, text);
+  }
+  if (r == NEXT_OPTION && (wanted & 1u << NBD_INFO_BLOCK_SIZE) != 0)
+    r = send_block_size (n);
   return r;
 }
 
@@ -269,12 +291,12 @@ on_info_or_go (struct negotiation *n)
 
   if (n->data.failed || n->data.left != 2 * requests)
     return reply_error (n, NBD_REP_ERR_INVALID,
-                        "the lengths in the option don't fit together");
+                        "a length or a string in the option is not valid");
   d = copy_name (c, text, length, name) ? use_export (name) : NULL;
   if (!d)
     return reply_error (n, NBD_REP_ERR_UNKNOWN,
                         "there is no such export for this client");
-  r = send_infos (n, d, requests);
+  r = send_infos (n, d, read_info_requests (n, requests));
   if (r == NEXT_OPTION)
     r = reply (n, NBD_REP_ACK);
   if (r != NEXT_OPTION || n->option.type != NBD_OPT_GO) {
@@ -282,9 +304,7 @@ on_info_or_go (struct negotiation *n)
     return r;
   }
   c->device = d;
-  /* A context counts for the export for which it was set. */
-  c->block_status &= strlen (c->block_status_of) == length
-    && memcmp (c->block_status_of, text, length) == 0;
+  forget_other_context (c, text, length);
   return EXPORT_CHOSEN;
 }
 
@@ -361,7 +381,7 @@ on_meta_context (struct negotiation *n)
   found = read_queries (n, list);
   if (n->data.failed || n->data.left > 0)
     return reply_error (n, NBD_REP_ERR_INVALID,
-                        "the lengths in the option don't fit together");
+                        "a length or a string in the option is not valid");
   if (c->style == NBD_SIMPLE)
     return reply_error (n, NBD_REP_ERR_INVALID,
                         "structured replies were not negotiated");
@@ -443,6 +463,8 @@ run_option (struct negotiation *n)
   const struct option_handler *h = find_handler (n->option.type);
   const struct connection *c = n->c;
 
+  if (!c->fixed_newstyle && n->option.type != NBD_OPT_EXPORT_NAME)
+    return close_because (n, "the client is too old for this option");
   if (c->settings->tls_required && !c->channel.tls && !(h && h->before_tls)) {
     if (n->option.type == NBD_OPT_EXPORT_NAME)
       return close_because (n, "the client does not use TLS");
@@ -471,6 +493,8 @@ skip_option (struct negotiation *n)
     in->start += now;
     left -= now;
   }
+  if (!find_handler (n->option.type))
+    return reply (n, NBD_REP_ERR_UNSUP);
   return reply_error (n, NBD_REP_ERR_TOO_BIG, "the option is too long");
 }
 
@@ -514,6 +538,7 @@ exchange_flags (struct connection *c, const char **why)
   }
   flags = nbd_get32 (c->input.bytes + c->input.start);
   c->input.start += NBD_CLIENT_FLAGS_SIZE;
+  c->fixed_newstyle = (flags & NBD_FIXED_NEWSTYLE) != 0;
   c->no_zeroes = (flags & NBD_NO_ZEROES) != 0;
   *why = "the client has flags that this server does not know";
   return (flags & ~(NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES)) == 0;

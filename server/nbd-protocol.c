@@ -70,10 +70,16 @@ nbd_read32 (struct nbd_reader *r)
 const char *
 nbd_read_string (struct nbd_reader *r, uint32_t *length)
 {
+  const char *s;
+
   *length = nbd_read32 (r);
   if (*length > NBD_STRING_MAX)
     r->failed = true;
-  return nbd_read_bytes (r, *length);
+  s = nbd_read_bytes (r, *length);
+  if (!s || !memchr (s, '\0', *length))
+    return s;
+  r->failed = true;
+  return NULL;
 }
 
 /* ---- requests ---- */
@@ -97,11 +103,10 @@ nbd_request_decode (const uint8_t *p, enum nbd_style style,
 uint64_t
 nbd_request_payload (const struct nbd_request *r, enum nbd_style style)
 {
-  if (r->type == NBD_CMD_WRITE
-      || (style == NBD_EXTENDED
-          && (r->flags & NBD_CMD_FLAG_PAYLOAD_LEN) != 0))
-    return r->length;
-  return 0;
+  bool has_payload = style == NBD_EXTENDED
+    ? (r->flags & NBD_CMD_FLAG_PAYLOAD_LEN) != 0 : r->type == NBD_CMD_WRITE;
+
+  return has_payload ? r->length : 0;
 }
 
 /* Commands: their names, and the flags that each may have. */
@@ -181,6 +186,11 @@ nbd_request_check (const struct nbd_request *r,
   }
   if ((r->flags & ~allowed_flags (r, limits->style)) != 0) {
     *why = "the command doesn't have these flags";
+    return NBD_EINVAL;
+  }
+  if (r->type == NBD_CMD_WRITE && nbd_request_payload (r, limits->style) == 0
+      && r->length > 0) {
+    *why = "a write lacks the flag of its data";
     return NBD_EINVAL;
   }
   if (limits->read_only && commands[r->type].changes) {

@@ -155,8 +155,8 @@ uint32_t nbd_read32 (struct nbd_reader *r);
 /* LENGTH bytes, or NULL if there are fewer. */
 const char *nbd_read_bytes (struct nbd_reader *r, size_t length);
 
-/* A string after its length.  Returns NULL if there is less, or if it is
- * longer than NBD_STRING_MAX.
+/* A string after its length.  Returns NULL if there is less, if it is longer
+ * than NBD_STRING_MAX, or if it has a byte 0.
  */
 const char *nbd_read_string (struct nbd_reader *r, uint32_t *length);
 
@@ -249,8 +249,8 @@ nbd_request_size (enum nbd_style style)
 bool nbd_request_decode (const uint8_t *p, enum nbd_style style,
                          struct nbd_request *r);
 
-/* How many bytes follow the header of R.  Extended headers say it by a flag;
- * a write has its data in any case.
+/* How many bytes follow the header of R.  Extended headers say it by a
+ * flag.
  */
 uint64_t nbd_request_payload (const struct nbd_request *r,
                               enum nbd_style style);
