@@ -70,11 +70,10 @@ command_supervisor_libsupervisor_a_SOURCES = \
 	command/supervisor/state-file.c command/supervisor/state-file.h \
 	command/supervisor/stop.c command/supervisor/stop.h \
 	command/supervisor/supervisor.c command/supervisor/supervisor.h \
-	command/supervisor/tls-files.c command/supervisor/tls-files.h \
 	command/supervisor/upgrade.c command/supervisor/upgrade.h \
 	command/supervisor/watchers.c command/supervisor/watchers.h
 command_supervisor_libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DPLUGINDIR='"$(plugindir)"'
+	-DSBINDIR='"$(sbindir)"'
 
 noinst_LIBRARIES += command/swap/libswap.a
 command_swap_libswap_a_SOURCES = \

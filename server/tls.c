@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <gnutls/gnutls.h>
 
 #include "service/set-error.h"
+#include "service/tls-files.h"
 
 #include "tls.h"
 
@@ -35,42 +35,34 @@ struct tls_session {
 
 /* ---- credentials ---- */
 
-/* DIRECTORY/NAME in PATH, if it can be read. */
+/* Sets ERROR to what GnuTLS says of a file of OPTION.  Returns -1. */
 static int
-make_path (char path[PATH_MAX], const char *directory, const char *name,
-           char *error, size_t size)
+set_tls_error (char *error, size_t size, const char *option, int r)
 {
-  snprintf (path, PATH_MAX, "%s/%s", directory, name);
-  if (access (path, R_OK) == 0)
-    return 0;
-  return set_error (error, size, "--tls-certificates: %s: %s", path,
-                    strerror (errno));
+  return set_error (error, size, "%s: %s", option, gnutls_strerror (r));
 }
 
 static int
 read_certificates (struct tls_credentials *t, const char *directory,
                    char *error, size_t size)
 {
-  char ca[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
+  char ca[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], why[512];
   int r;
 
-  if (gnutls_certificate_allocate_credentials (&t->certificates) < 0)
-    return set_error (error, size, "%s", strerror (ENOMEM));
-  if (make_path (ca, directory, "ca-cert.pem", error, size) == -1
-      || make_path (cert, directory, "server-cert.pem", error, size) == -1
-      || make_path (key, directory, "server-key.pem", error, size) == -1)
-    return -1;
-  r = gnutls_certificate_set_x509_trust_file (t->certificates, ca,
+  if (tls_check_certificates (directory, why, sizeof why) == -1)
+    return set_error (error, size, "--tls-certificates: %s", why);
+  snprintf (ca, sizeof ca, "%s/ca-cert.pem", directory);
+  snprintf (cert, sizeof cert, "%s/server-cert.pem", directory);
+  snprintf (key, sizeof key, "%s/server-key.pem", directory);
+  r = gnutls_certificate_allocate_credentials (&t->certificates);
+  if (r >= 0)
+    r = gnutls_certificate_set_x509_trust_file (t->certificates, ca,
+                                                GNUTLS_X509_FMT_PEM);
+  if (r >= 0)
+    r = gnutls_certificate_set_x509_key_file (t->certificates, cert, key,
                                               GNUTLS_X509_FMT_PEM);
-  if (r <= 0)
-    return set_error (error, size, "--tls-certificates: %s: %s", ca,
-                      r == 0 ? "the file has no certificate"
-                             : gnutls_strerror (r));
-  r = gnutls_certificate_set_x509_key_file (t->certificates, cert, key,
-                                            GNUTLS_X509_FMT_PEM);
   if (r < 0)
-    return set_error (error, size, "--tls-certificates: %s, %s: %s", cert,
-                      key, gnutls_strerror (r));
+    return set_tls_error (error, size, "--tls-certificates", r);
   gnutls_certificate_set_known_dh_params (t->certificates,
                                           GNUTLS_SEC_PARAM_MEDIUM);
   return 0;
@@ -80,17 +72,16 @@ static int
 read_psk (struct tls_credentials *t, const char *file, char *error,
           size_t size)
 {
+  char why[512];
   int r;
 
-  if (gnutls_psk_allocate_server_credentials (&t->psk) < 0)
-    return set_error (error, size, "%s", strerror (ENOMEM));
-  if (access (file, R_OK) == -1)
-    return set_error (error, size, "--tls-psk: %s: %s", file,
-                      strerror (errno));
-  r = gnutls_psk_set_server_credentials_file (t->psk, file);
+  if (tls_check_psk (file, why, sizeof why) == -1)
+    return set_error (error, size, "--tls-psk: %s", why);
+  r = gnutls_psk_allocate_server_credentials (&t->psk);
+  if (r >= 0)
+    r = gnutls_psk_set_server_credentials_file (t->psk, file);
   if (r < 0)
-    return set_error (error, size, "--tls-psk: %s: %s", file,
-                      gnutls_strerror (r));
+    return set_tls_error (error, size, "--tls-psk", r);
   gnutls_psk_set_server_known_dh_params (t->psk, GNUTLS_SEC_PARAM_MEDIUM);
   return 0;
 }
@@ -105,13 +96,12 @@ tls_credentials_open (const struct tls_options *o, char *error, size_t size)
     return NULL;
   }
   t->verify_peer = o->verify_peer;
-  if ((o->psk && read_psk (t, o->psk, error, size) == -1)
-      || (o->certificates
-          && read_certificates (t, o->certificates, error, size) == -1)) {
-    tls_credentials_close (t);
-    return NULL;
-  }
-  return t;
+  if ((!o->psk || read_psk (t, o->psk, error, size) == 0)
+      && (!o->certificates
+          || read_certificates (t, o->certificates, error, size) == 0))
+    return t;
+  tls_credentials_close (t);
+  return NULL;
 }
 
 void

@@ -33,6 +33,7 @@ service_libservice_a_SOURCES = \
 	service/settings.c service/settings.h \
 	service/start-barrier.c service/start-barrier.h \
 	service/supervised.c service/supervised.h \
-	service/thread-state.c service/thread-state.h
+	service/thread-state.c service/thread-state.h \
+	service/tls-files.c service/tls-files.h
 
 service_libs = service/libservice.a $(store_libs) $(JANSSON_LIBS)

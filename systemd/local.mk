@@ -15,7 +15,7 @@ uninstall-conf-directory:
 
 # Only make knows the directories.
 unit_sed = sed -e 's|@bindir[@]|$(bindir)|g' -e 's|@confdir[@]|$(confdir)|g' \
-	-e 's|@plugindir[@]|$(plugindir)|g'
+	-e 's|@sbindir[@]|$(sbindir)|g'
 unit_files = systemd/nbdzram.service systemd/nbdzram@.service \
 	systemd/nbdzram-swap@.service
 EXTRA_DIST += systemd/nbdzram@.service.in systemd/nbdzram-swap@.service.in \

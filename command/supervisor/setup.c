@@ -13,18 +13,9 @@
 #include "lib/base/util.h"
 #include "service/control-path.h"
 #include "service/start-barrier.h"
+#include "service/tls-files.h"
 
 #include "setup.h"
-#include "tls-files.h"
-
-/* Threads of nbdkit for each connection; its own default is 16.  Each thread
- * keeps a buffer of the size of the largest request that it has seen, so a
- * small machine has few.  With TLS there is one: with several, nbdkit 1.32.4
- * to 1.33.9 ends the TLS session in one thread, which frees the buffer from
- * which GnuTLS sends in another.
- */
-#define THREADS_MIN 4
-#define THREADS_MAX 16
 
 /* ---- settings ---- */
 
@@ -45,7 +36,9 @@ set_words (struct conf *c, const struct serve_options *o, char *error,
   return 0;
 }
 
-/* nbdkit would report these mistakes only when the first client connects. */
+/* Before anything is started: the server would report the same mistakes in
+ * its log.
+ */
 static int
 check_tls (const struct conf *c, char *error, size_t size)
 {
@@ -88,53 +81,16 @@ setup_read (struct setup *setup, const struct serve_options *options,
   return 0;
 }
 
-/* ---- where programs are ---- */
-
-/* The path of the executable file that a shell would find for NAME.  The
- * caller owns it.  NULL: there is none.
- */
-static char *
-find_program (const char *name)
-{
-  const char *path = getenv ("PATH");
-  char *file;
-
-  if (!path || !*path)
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  while (*path) {
-    size_t len = strcspn (path, ":");
-
-    if (asprintf (&file, "%.*s/%s", (int) len, path, name) == -1)
-      return NULL;
-    if (len > 0 && access (file, X_OK) == 0)
-      return file;
-    free (file);
-    path += len;
-    path += *path == ':';
-  }
-  errno = ENOENT;
-  return NULL;
-}
-
-static const char *
-get_plugin_path (void)
-{
-  const char *path = getenv ("NBDZRAM_PLUGIN");
-
-  return path && *path ? path : PLUGINDIR "/nbdkit-zram-plugin.so";
-}
-
-static uint64_t
-get_default_threads (const struct conf *c)
-{
-  long n = 2 * sysconf (_SC_NPROCESSORS_ONLN);
-
-  if (conf_has_tls (c))
-    return 1;
-  return (uint64_t) MIN (MAX (n, THREADS_MIN), THREADS_MAX);
-}
-
 /* ---- the program ---- */
+
+/* The variable is for tests, and for programs that are not installed. */
+static const char *
+get_server_path (void)
+{
+  const char *path = getenv ("NBDZRAMD");
+
+  return path && *path ? path : SBINDIR "/nbdzramd";
+}
 
 struct child_fds
 child_fds_layout (unsigned listener_count)
@@ -188,13 +144,17 @@ add_tls_arguments (struct argument_list *w, const struct conf *c)
   }
 }
 
-/* systemd does not kill a process whose name begins with '@' until the
- * machine is off; see command/swap/shutdown.h.
+/* The name of the process that runs the program at PATH.  systemd does not
+ * kill a process whose name begins with '@' until the machine is off; see
+ * command/swap/shutdown.h.  The caller owns it; NULL: no memory.
  */
-static const char *
-get_program_name (const struct setup *setup)
+static char *
+make_process_name (const struct setup *setup, const char *path)
 {
-  return setup->options.swap ? "@nbdkit" : "nbdkit";
+  char *name;
+
+  return asprintf (&name, "%s%s", setup->options.swap ? "@" : "",
+                   basename (path)) == -1 ? NULL : name;
 }
 
 static char **
@@ -207,13 +167,9 @@ make_arguments (const struct setup *setup, int pool_fd)
 
   if (!w.list)
     return NULL;
-  add_argument (&w, "%s", get_program_name (setup));
-  add_argument (&w, "-f");
-  add_argument (&w, "-t");
-  add_argument (&w, "%" PRIu64,
-                c->threads ? c->threads : get_default_threads (c));
+  add_argument (&w, "%snbdzramd", setup->options.swap ? "@" : "");
+  add_argument (&w, "--foreground");
   add_tls_arguments (&w, c);
-  add_argument (&w, "%s", get_plugin_path ());
   if (c->size > 0)
     add_argument (&w, "size=%" PRIu64, c->size);
   add_argument (&w, "name=%s", setup->options.name);
@@ -273,17 +229,13 @@ setup_make_program (struct setup *setup, const struct child_fds *fds,
 {
   struct program *p = &setup->program;
 
-  p->path = find_program ("nbdkit");
-  if (!p->path) {
-    snprintf (error, size, "nbdkit: not found in PATH");
+  if (access (get_server_path (), X_OK) == -1) {
+    snprintf (error, size, "%s: %s", get_server_path (), strerror (errno));
     return -1;
   }
-  if (access (get_plugin_path (), R_OK) == -1) {
-    snprintf (error, size, "%s: %s", get_plugin_path (), strerror (errno));
-    return -1;
-  }
+  p->path = strdup (get_server_path ());
   p->argv = make_arguments (setup, fds->pool);
-  if (p->argv && make_environment (setup, p, fds) == 0)
+  if (p->path && p->argv && make_environment (setup, p, fds) == 0)
     return 0;
   snprintf (error, size, "%s", strerror (ENOMEM));
   return -1;
@@ -304,7 +256,8 @@ setup_set_program (struct setup *setup, const char *const argv[],
   if (!p->path || !p->argv)
     return -1;
   for (size_t i = 0; i < count; ++i)
-    if (!(p->argv[i] = strdup (i == 0 ? get_program_name (setup) : argv[i])))
+    if (!(p->argv[i] = i == 0 ? make_process_name (setup, argv[0])
+                              : strdup (argv[i])))
       return -1;
   return make_environment (setup, p, fds);
 }

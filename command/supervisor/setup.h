@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The settings of "nbdzram serve", from its command line and NAME.conf, and
- * the program of the servers that follows from them: nbdkit with the plugin
- * and its parameters.
+ * the program of the servers that follows from them: nbdzramd with its
+ * parameters.
  */
 
 #ifndef NBDZRAM_COMMAND_SUPERVISOR_SETUP_H
@@ -53,8 +53,7 @@ struct child_fds {
 
 struct child_fds child_fds_layout (unsigned listener_count);
 
-/* Find nbdkit and the plugin, and set the program, whose descriptors are
- * FDS.  Returns 0, or -1 with a message in ERROR.
+/* Find nbdzramd, and set the program, whose descriptors are FDS.  Returns 0, or -1 with a message in ERROR.
  */
 int setup_make_program (struct setup *setup, const struct child_fds *fds,
                         char *error, size_t size);

@@ -106,7 +106,7 @@ prepare_program (const struct supervisor *s, struct watcher_process *w,
 {
   char connections[24], timeout[24], dead_timeout[24], block_size[24];
   const char *const argv[] = {
-    /* The '@' is that of the server: see get_program_name in setup.c. */
+    /* The '@' is that of the server: see make_process_name in setup.c. */
     (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
     "watch", w->name,
     "--uri", r->uri,

@@ -6,7 +6,7 @@
 
 requires python3 socat
 [ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nbdkit and a sanitizer: not reliable"
-export NBDZRAM_PLUGIN=$plugin
+export NBDZRAMD=$nbdzramd
 private_mounts
 # Nothing here is the system's.
 mount -t tmpfs nbdzram-test /run || skip "can't mount a tmpfs"

@@ -61,7 +61,7 @@ server_processes ()
 {
     local p
     for p in $(our_processes); do
-        [ "$(cat "/proc/$p/comm" 2>/dev/null)" != nbdkit ] || echo "$p"
+        [ "$(cat "/proc/$p/comm" 2>/dev/null)" != nbdzramd ] || echo "$p"
     done
 }
 # has_servers N OLD...: there are N servers, and none is one of OLD.

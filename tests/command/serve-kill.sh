@@ -58,17 +58,18 @@ end_client 0
 stop k
 
 # While servers can't start, no page is lost, and starts are tried again.
-cp "$plugin" "$tmp/plugin.so"
-NBDZRAM_PLUGIN=$tmp/plugin.so serve k --size=32M
+cp "$nbdzramd" "$tmp/nbdzramd"
+NBDZRAMD=$tmp/nbdzramd serve k --size=32M
 io "$(socket_uri k)" 'write -P 5 0 1M'
-echo broken >"$tmp/new.so"
-mv "$tmp/new.so" "$tmp/plugin.so"
+printf '#!/bin/sh\nexit 1\n' >"$tmp/new"
+chmod +x "$tmp/new"
+mv "$tmp/new" "$tmp/nbdzramd"
 kill -9 "$(server_pid k)"
 eventually grep -q 'a server that was starting ended with status 1' \
            "$tmp/k.log" || fail "the error is not logged"
 [ "$(sup k .state)" = starting ]
-cp "$plugin" "$tmp/new.so"
-mv "$tmp/new.so" "$tmp/plugin.so"
+cp "$nbdzramd" "$tmp/new"
+mv "$tmp/new" "$tmp/nbdzramd"
 eventually is_ready k || fail "it does not try again"
 io "$(socket_uri k)" 'read -P 5 0 1M'
 stop k
@@ -79,7 +80,7 @@ io "$(socket_uri k)" 'write -P 5 0 1M'
 server=$(server_pid k)
 prlimit --pid "$pid" --nofile=1:
 kill -9 "$server"
-eventually grep -q 'starting .*nbdkit: Too many open files' "$tmp/k.log" ||
+eventually grep -q 'starting .*nbdzramd: Too many open files' "$tmp/k.log" ||
     fail "the error is not logged"
 supervisor_pid k >"$tmp/asked" &
 asker=$!

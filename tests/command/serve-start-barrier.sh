@@ -14,12 +14,12 @@ hold_it () { touch "$NBDZRAM_HOLD/pwrite"; }
 go_on () { rm "$NBDZRAM_HOLD/pwrite"; }
 serve_held () { LD_PRELOAD=$bin/hold-write.so serve "$@"; }
 
-# Print the processes of nbdkit, except $server.
+# Print the processes of nbdzramd, except $server.
 others ()
 {
     local p
     for p in $(our_processes); do
-        [ "$p" = "${server:-}" ] || [ "$(cat "/proc/$p/comm")" != nbdkit ] ||
+        [ "$p" = "${server:-}" ] || [ "$(cat "/proc/$p/comm")" != nbdzramd ] ||
             echo "$p"
     done
 }

@@ -31,7 +31,7 @@ nothing_left
 NOTIFY_SOCKET=$tmp/notify serve s --size=16M --swap
 server=$(server_pid s)
 for process in "$server" "$(lock_keeper_pid s)" "$(standby_pid s)"; do
-    [ "$(head -c 7 "/proc/$process/cmdline" | tr '\0' ' ')" = @nbdkit ] ||
+    [ "$(head -c 9 "/proc/$process/cmdline" | tr '\0' ' ')" = @nbdzramd ] ||
         fail "$process: $(tr '\0' ' ' <"/proc/$process/cmdline")"
 done
 kill -TERM "$pid"

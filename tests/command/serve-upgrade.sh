@@ -45,16 +45,17 @@ eventually is_whole u
 
 # ---- servers that don't start ----
 
-cp "$plugin" "$tmp/plugin.so"
+cp "$nbdzramd" "$tmp/nbdzramd"
 stop u
-export NBDZRAM_PLUGIN=$tmp/plugin.so
+export NBDZRAMD=$tmp/nbdzramd
 serve u --size=32M --standby
 eventually is_whole u
 io "$(socket_uri u)" 'write -P 9 0 1M'
 old=$(server_pid u)
 
-echo broken >"$tmp/new.so"
-mv "$tmp/new.so" "$tmp/plugin.so"
+printf '#!/bin/sh\nexit 1\n' >"$tmp/new"
+chmod +x "$tmp/new"
+mv "$tmp/new" "$tmp/nbdzramd"
 exits 1 'u: the new server does not start' upgrade u
 [ "$(server_pid u)" = "$old" ] || fail "the old server is gone"
 kill -0 "$old"
@@ -62,8 +63,8 @@ has_standby u || fail "its standby is gone"
 
 # A server that accepts its parameters and fails when it has locked the pool:
 # the standby of the old program goes on.
-cp "$plugin" "$tmp/new.so"
-mv "$tmp/new.so" "$tmp/plugin.so"
+cp "$nbdzramd" "$tmp/new"
+mv "$tmp/new" "$tmp/nbdzramd"
 echo 'page-size = 8K' >"$NBDZRAM_CONF_DIR/u.conf"
 exits 1 'u: the new server does not start: .*page-size' upgrade u
 eventually is_ready u || fail "no server any more"

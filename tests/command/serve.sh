@@ -63,14 +63,13 @@ END
 nothing_left
 
 # Control requests wait for the first server, and so does the supervisor.
-mkdir "$tmp/slow"
-cat >"$tmp/slow/nbdkit" <<END
+cat >"$tmp/slow" <<END
 #!/bin/bash
 until [ -e "$tmp/go" ]; do sleep 0.05; done
-exec $(command -v nbdkit) "\$@"
+exec $nbdzramd "\$@"
 END
-chmod +x "$tmp/slow/nbdkit"
-PATH=$tmp/slow:$PATH "$nbdzram" serve w --size=16M &
+chmod +x "$tmp/slow"
+NBDZRAMD=$tmp/slow "$nbdzram" serve w --size=16M &
 pid=$!
 servers+=("$pid")
 eventually test -S "$run/w.sup"
@@ -146,8 +145,8 @@ refused "serve: e: listen=$tmp: this is not a socket" \
         serve e --size=1G --listen="$tmp"
 refused 'serve: e: listen=/.*: File name too long' \
         serve e --size=1G --listen="/$(printf 'x%.0s' {1..120})"
-NBDZRAM_PLUGIN=$tmp/none.so refused 'serve: e: .*none.so: No such file' \
-              serve e --size=1G
+NBDZRAMD=$tmp/none refused 'serve: e: .*none: No such file' \
+        serve e --size=1G
 exits 1 "serve: e: .*algorithm 'lz5'" serve e --daemon --size=1G algorithm=lz5
 echo 'sise = 1G' >"$NBDZRAM_CONF_DIR/f.conf"
 refused "f.conf:1: unknown key 'sise'" serve f

@@ -3,7 +3,7 @@
 
 requires socat jq
 
-export NBDZRAM_PLUGIN=$plugin
+export NBDZRAMD=$nbdzramd
 export NBDZRAM_CONF_DIR=$tmp/conf
 run=$XDG_RUNTIME_DIR/nbdzram
 mkdir "$NBDZRAM_CONF_DIR"

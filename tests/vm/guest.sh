@@ -128,7 +128,7 @@ signal_far ()
         'index ($0, name) && !/awk/ { print $1 }')
 }
 
-nothing_left () { ! pidof nbdkit nbdzram >/dev/null; }
+nothing_left () { ! pidof nbdkit nbdzramd nbdzram >/dev/null; }
 
 # The process of ours whose command line has PATTERN.
 pid_of ()
@@ -159,15 +159,14 @@ units=/etc/systemd/system
 become_systemd ()
 {
     local test=$1 settings=$2
-    # bindir plugindir confdir, as the units were installed
+    # bindir sbindir confdir, as the units were installed
     # shellcheck disable=SC2046
     set -- $(sed -n 's/^RequiresMountsFor=//p' \
         /lib/systemd/system/nbdzram-swap@.service)
     mkdir -p "$1" "$2" "$3" $units/swap.target.wants \
         $units/multi-user.target.wants
     [ -e "$1/nbdzram" ] || ln -s /bin/nbdzram "$1/"
-    [ -e "$2/nbdkit-zram-plugin.so" ] ||
-        ln -s "$NBDZRAM_PLUGIN" "$2/nbdkit-zram-plugin.so"
+    [ -e "$2/nbdzramd" ] || ln -s /bin/nbdzramd "$2/"
     # shellcheck disable=SC2059
     printf "$settings" >"$3/swap0.conf"
     ln -s /lib/systemd/system/nbdzram-swap@.service \

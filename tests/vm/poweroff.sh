@@ -54,7 +54,7 @@ say "the machine goes down"
 at_the_end "
 say \"after \$((\$(cut -d. -f1 /proc/uptime) - $(cut -d. -f1 /proc/uptime))) s\"
 grep '^/dev/nbd' /proc/swaps || fail 'the swap was turned off'
-pidof nbdkit >/dev/null || fail 'the server was killed'
+pidof nbdzramd >/dev/null || fail 'the server was killed'
 [ \"\$(dd if=/dev/shm/file bs=1M count=8 2>/dev/null | md5sum)\" = '$sum' ] ||
     fail 'other data'
 kernel_is_well

@@ -15,8 +15,7 @@ conf=$3/swap0.conf
 if [ $$ = 1 ]; then
     mkdir -p "$1" "$2" "$3" $units/multi-user.target.wants
     [ -e "$1/nbdzram" ] || ln -s /bin/nbdzram "$1/"
-    [ -e "$2/nbdkit-zram-plugin.so" ] ||
-        ln -s "$NBDZRAM_PLUGIN" "$2/nbdkit-zram-plugin.so"
+    [ -e "$2/nbdzramd" ] || ln -s /bin/nbdzramd "$2/"
     printf 'size = 100M\n' >"$conf"
     cat >$units/test.service <<'EOF'
 [Service]

@@ -25,7 +25,7 @@ kill_all ()
     local i
     for i in 1 2 3 4; do
         # shellcheck disable=SC2046
-        kill -9 $(pidof nbdkit nbdzram) 2>/dev/null
+        kill -9 $(pidof nbdzramd nbdzram) 2>/dev/null
     done
 }
 

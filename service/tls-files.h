@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Checks of the files of TLS before a server is started.  nbdkit would report
- * a mistake too late: it reads the file of keys at each connection, and starts
- * with an empty list of authorities, by which it then refuses every client.
+/* Checks of the files of TLS before a server is started.  GnuTLS would report
+ * a mistake too late: it reads the file of keys at each connection, and takes
+ * an empty list of authorities, by which it then refuses every client.
  */
 
-#ifndef NBDZRAM_COMMAND_SUPERVISOR_TLS_FILES_H
-#define NBDZRAM_COMMAND_SUPERVISOR_TLS_FILES_H
+#ifndef NBDZRAM_SERVICE_TLS_FILES_H
+#define NBDZRAM_SERVICE_TLS_FILES_H
 
 #include <stddef.h>
 
@@ -20,4 +20,4 @@ int tls_check_psk (const char *path, char *error, size_t size);
  */
 int tls_check_certificates (const char *directory, char *error, size_t size);
 
-#endif /* NBDZRAM_COMMAND_SUPERVISOR_TLS_FILES_H */
+#endif /* NBDZRAM_SERVICE_TLS_FILES_H */
