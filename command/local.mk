@@ -5,6 +5,7 @@ noinst_LIBRARIES += command/base/libbase.a
 command_base_libbase_a_SOURCES = \
 	command/base/ascii.h \
 	command/base/cgroup.c command/base/cgroup.h \
+	command/base/cleanup.h \
 	command/base/clock.h \
 	command/base/command.h \
 	command/base/control-client.c command/base/control-client.h \

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
+#include "service/set-error.h"
 
 #include "md-setup.h"
 #include "nbd-device.h"
@@ -34,32 +36,31 @@ struct mdadm_arguments {
   char devices[MD_MEMBERS_MAX][NBD_DEVICE_PATH_SIZE];
 };
 
+/* Adds the words of LIST, which is ended by NULL. */
 static void
-append_argument (struct mdadm_arguments *w, const char *word)
+append_arguments (struct mdadm_arguments *w, const char *const *list)
 {
-  w->list[w->count++] = word;
+  while (*list)
+    w->list[w->count++] = *list++;
 }
 
 static void
 append_devices (struct mdadm_arguments *w, const int *index, unsigned count)
 {
   for (unsigned i = 0; i < count; ++i)
-    append_argument (w, nbd_device_path (w->devices[i], index[i]));
+    w->list[w->count++] = nbd_device_path (w->devices[i], index[i]);
 }
 
 int
 md_has_superblock (const char *device)
 {
-  int fd = open (device, O_RDONLY | O_CLOEXEC), err;
+  CLEANUP_CLOSE int fd = open (device, O_RDONLY | O_CLOEXEC);
   unsigned char magic[4];
   ssize_t n;
 
   if (fd == -1)
     return -1;
   n = pread (fd, magic, sizeof magic, SUPERBLOCK_OFFSET);
-  err = errno;
-  close (fd);
-  errno = err;
   return n == -1 ? -1
     : n == sizeof magic
       && ((uint32_t) magic[3] << 24 | (uint32_t) magic[2] << 16
@@ -75,30 +76,25 @@ int
 md_create (const char *name, bool mirror, const int *index, unsigned count,
            unsigned missing, char *error, size_t size)
 {
+  static const char *const of_mirror[] = {
+    "--level=1", "--assume-clean", "--bitmap=internal", "--failfast", NULL,
+  };
+  static const char *const of_stripe[] = {
+    "--level=0", "--chunk=" CHUNK, NULL,
+  };
   char path[128], number[48];
+  const char *const begin[] = {
+    "mdadm", "--create", path, "--run", "--metadata=1.2", number, NULL,
+  };
   struct mdadm_arguments w = { .count = 0 };
 
   snprintf (path, sizeof path, "/dev/md/%s", name);
   snprintf (number, sizeof number, "--raid-devices=%u", count + missing);
-  append_argument (&w, "mdadm");
-  append_argument (&w, "--create");
-  append_argument (&w, path);
-  append_argument (&w, "--run");
-  append_argument (&w, "--metadata=1.2");
-  append_argument (&w, number);
-  if (mirror) {
-    append_argument (&w, "--level=1");
-    append_argument (&w, "--assume-clean");
-    append_argument (&w, "--bitmap=internal");
-    append_argument (&w, "--failfast");
-  }
-  else {
-    append_argument (&w, "--level=0");
-    append_argument (&w, "--chunk=" CHUNK);
-  }
+  append_arguments (&w, begin);
+  append_arguments (&w, mirror ? of_mirror : of_stripe);
   append_devices (&w, index, count);
   for (unsigned i = 0; i < missing; ++i)
-    append_argument (&w, "missing");
+    w.list[w.count++] = "missing";
   return run_program (w.list, error, size);
 }
 
@@ -107,13 +103,11 @@ md_assemble (const char *name, const int *index, unsigned count, char *error,
              size_t size)
 {
   char path[128];
+  const char *const begin[] = { "mdadm", "--assemble", path, "--run", NULL };
   struct mdadm_arguments w = { .count = 0 };
 
   snprintf (path, sizeof path, "/dev/md/%s", name);
-  append_argument (&w, "mdadm");
-  append_argument (&w, "--assemble");
-  append_argument (&w, path);
-  append_argument (&w, "--run");
+  append_arguments (&w, begin);
   append_devices (&w, index, count);
   return run_program (w.list, error, size);
 }
@@ -126,8 +120,7 @@ md_set_speed (const char *array, char *error, size_t size)
   snprintf (path, sizeof path, "/sys/block/%s/md/sync_speed_min", array);
   if (kernel_file_write (path, SPEED_LEAST) == 0)
     return 0;
-  snprintf (error, size, "%s: %s", path, strerror (errno));
-  return -1;
+  return set_error (error, size, "%s: %s", path, strerror (errno));
 }
 
 int

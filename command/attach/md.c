@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
 
 #include "md.h"
@@ -36,34 +37,22 @@ md_device_path (char path[MD_DEVICE_PATH_SIZE], const char *array)
 
 /* ---- arrays and members ---- */
 
-static DIR *
-open_directory (const char *path)
-{
-  char real[512];
-
-  return kernel_file_path (real, sizeof real, path) == -1 ? NULL
-    : opendir (real);
-}
-
 bool
 md_find_array (char array[MD_NAME_SIZE], int index)
 {
   char path[64];
   const struct dirent *entry;
-  bool found = false;
-  DIR *dir;
+  CLEANUP_CLOSEDIR DIR *dir = NULL;
 
   snprintf (path, sizeof path, "/sys/block/nbd%d/holders", index);
-  dir = open_directory (path);
-  while (dir && !found && (entry = readdir (dir)) != NULL)
+  dir = kernel_file_opendir (path);
+  while (dir && (entry = readdir (dir)) != NULL)
     if (strncmp (entry->d_name, "md", 2) == 0
         && strlen (entry->d_name) < MD_NAME_SIZE) {
       strcpy (array, entry->d_name);
-      found = true;
+      return true;
     }
-  if (dir)
-    closedir (dir);
-  return found;
+  return false;
 }
 
 unsigned
@@ -72,15 +61,13 @@ md_list_members (const char *array, int index[MD_MEMBERS_MAX])
   char path[64];
   const struct dirent *entry;
   unsigned count = 0;
-  DIR *dir;
+  CLEANUP_CLOSEDIR DIR *dir = NULL;
 
   snprintf (path, sizeof path, "/sys/block/%s/slaves", array);
-  dir = open_directory (path);
+  dir = kernel_file_opendir (path);
   while (dir && count < MD_MEMBERS_MAX && (entry = readdir (dir)) != NULL)
     if (strncmp (entry->d_name, "nbd", 3) == 0)
       index[count++] = atoi (entry->d_name + 3);
-  if (dir)
-    closedir (dir);
   return count;
 }
 
@@ -155,14 +142,9 @@ md_member_read (int fd)
 enum md_member
 md_member_state (const char *array, int index)
 {
-  int fd = md_member_open (array, index);
-  enum md_member member;
+  CLEANUP_CLOSE int fd = md_member_open (array, index);
 
-  if (fd == -1)
-    return MD_NO_MEMBER;
-  member = md_member_read (fd);
-  close (fd);
-  return member;
+  return md_member_read (fd);
 }
 
 unsigned

@@ -76,11 +76,10 @@ nbd_device_find (const char *identifier)
 static bool
 exists (int index)
 {
-  char path[64], real[512];
+  char path[64];
 
   attribute_path (path, sizeof path, index, "queue");
-  return kernel_file_path (real, sizeof real, path) == 0
-    && access (real, F_OK) == 0;
+  return kernel_file_exists (path);
 }
 
 int
@@ -122,8 +121,5 @@ nbd_device_busy (int index)
 bool
 nbd_is_loaded (void)
 {
-  char path[512];
-
-  return kernel_file_path (path, sizeof path, "/sys/module/nbd") == 0
-    && access (path, F_OK) == 0;
+  return kernel_file_exists ("/sys/module/nbd");
 }

@@ -20,6 +20,7 @@
 #include <linux/nbd.h>
 
 #include "command/base/clock.h"
+#include "command/base/process.h"
 #include "service/parse-number.h"
 
 #include "nbd-dial.h"
@@ -184,22 +185,21 @@ nbd_resolve (struct nbd_address *a, const char *uri, char *error, size_t size)
 
 /* ---- one attempt ---- */
 
-static void
-close_fd (int *fd)
-{
-  if (*fd != -1)
-    close (*fd);
-  *fd = -1;
-}
-
 void
 nbd_dial_end (struct nbd_dial *d)
 {
   if (d->nbd)
     nbd_close (d->nbd);
   d->nbd = NULL;
-  close_fd (&d->fd);
-  close_fd (&d->result.pidfd);
+  fd_close (&d->fd);
+  fd_close (&d->result.pidfd);
+}
+
+void
+nbd_dialed_close (struct nbd_dialed *d)
+{
+  fd_close (&d->fd);
+  fd_close (&d->pidfd);
 }
 
 /* Ends the attempt with an error. */
@@ -260,7 +260,7 @@ connect_next (struct nbd_dial *d)
   const int on = 1;
   int err = EHOSTUNREACH;
 
-  close_fd (&d->fd);
+  fd_close (&d->fd);
   while (d->next < a->count) {
     unsigned i = d->next++;
 
@@ -277,7 +277,7 @@ connect_next (struct nbd_dial *d)
                  a->length[i]) == 0 || errno == EINPROGRESS)
       return 0;
     err = errno;
-    close_fd (&d->fd);
+    fd_close (&d->fd);
   }
   return dial_failed (d, err, "connect");
 }
@@ -286,11 +286,10 @@ connect_next (struct nbd_dial *d)
 static int
 finish_connect (struct nbd_dial *d)
 {
-  struct pollfd p = { .fd = d->fd, .events = POLLOUT };
   socklen_t length = sizeof (int);
   int err = 0;
 
-  if (poll (&p, 1, 0) <= 0)
+  if (!fd_has_event (d->fd, POLLOUT))
     return 0;
   if (getsockopt (d->fd, SOL_SOCKET, SO_ERROR, &err, &length) == -1)
     err = errno;
@@ -336,13 +335,12 @@ static int
 identify_server (struct nbd_dial *d)
 {
   const int off = 0;
-  struct pollfd p = { .fd = d->fd, .events = POLLRDHUP };
   struct nbd_dialed *r = &d->result;
 
   r->pid = peek_sender (d->fd);
   if (r->pid > 0)
     r->pidfd = (int) syscall (SYS_pidfd_open, r->pid, 0);
-  if (poll (&p, 1, 0) != 0)
+  if (fd_has_event (d->fd, POLLRDHUP))
     return dial_failed (d, ECONNRESET, "the server hung up");
   if (r->pidfd == -1)
     return dial_failed (d, r->pid > 0 ? errno : ESRCH,
@@ -441,14 +439,6 @@ continue_handshake (struct nbd_dial *d)
   return 0;
 }
 
-static bool
-is_readable (int fd)
-{
-  struct pollfd p = { .fd = fd, .events = POLLIN };
-
-  return poll (&p, 1, 0) > 0;
-}
-
 int
 nbd_dial_step (struct nbd_dial *d)
 {
@@ -458,7 +448,8 @@ nbd_dial_step (struct nbd_dial *d)
     r = connect_next (d);
   if (r == 0 && d->fd != -1 && d->connecting)
     r = finish_connect (d) == -1 ? -1 : 0;
-  if (r == 0 && d->fd != -1 && !d->connecting && is_readable (d->fd)) {
+  if (r == 0 && d->fd != -1 && !d->connecting
+      && fd_has_event (d->fd, POLLIN)) {
     if (d->address->local)
       r = identify_server (d);
     if (r == 0)

@@ -51,6 +51,8 @@ struct nbd_dialed {
                                  * ASCII are '?' */
 };
 
+void nbd_dialed_close (struct nbd_dialed *d);
+
 struct nbd_handle;
 
 /* One attempt. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
 
 #include "nbd-receivers.h"
@@ -34,15 +35,12 @@ ends_with (const char *s, const char *end)
 int
 nbd_receivers (int index)
 {
-  char directory[512], queue[32], name[128];
+  CLEANUP_CLOSEDIR DIR *dir = kernel_file_opendir ("/proc");
+  char queue[32], name[128];
   const struct dirent *entry;
   bool has_queue = false;
   int count = 0;
-  DIR *dir;
 
-  if (kernel_file_path (directory, sizeof directory, "/proc") == -1)
-    return -1;
-  dir = opendir (directory);
   if (!dir)
     return -1;
   /* The rescuer thread of the queue has the name without the plus sign, so a
@@ -56,6 +54,5 @@ nbd_receivers (int index)
       ++count;
     has_queue = has_queue || strstr (name, queue + 1) != NULL;
   }
-  closedir (dir);
   return has_queue ? count : -1;
 }

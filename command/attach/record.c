@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/output.h"
 #include "command/base/run-file.h"
 #include "service/control-path.h"
@@ -41,7 +42,8 @@ copy_text (char *to, size_t size, const json_t *object, const char *key)
 int
 attach_read (struct attachment *a, const char *name)
 {
-  json_t *object = run_read (name, "attach"), *server;
+  json_auto_t *object = run_read (name, "attach");
+  const json_t *server;
 
   if (!object)
     return -1;
@@ -65,20 +67,7 @@ attach_read (struct attachment *a, const char *name)
   for (unsigned n = 0; queue_key (n); ++n)
     copy_text (a->queue.old[n], sizeof a->queue.old[n],
                json_object_get (object, "queue"), queue_key (n));
-  json_decref (object);
   return 0;
-}
-
-/* Extracts NAME from "NAME.attach". */
-static bool
-name_of_file (const char *file, char name[72])
-{
-  const char *dot = strrchr (file, '.');
-
-  if (!dot || strcmp (dot, ".attach") != 0 || dot - file >= 72)
-    return false;
-  snprintf (name, 72, "%.*s", (int) (dot - file), file);
-  return true;
 }
 
 bool
@@ -86,16 +75,15 @@ attach_find_device (struct attachment *a, int index, const char *name)
 {
   char directory[RUN_PATH_SIZE], found[sizeof a->name];
   const struct dirent *entry;
-  bool is_there = false;
-  DIR *dir = opendir (control_directory (directory, sizeof directory));
+  CLEANUP_CLOSEDIR DIR *dir
+    = opendir (control_directory (directory, sizeof directory));
 
-  while (dir && !is_there && (entry = readdir (dir)) != NULL)
-    is_there = name_of_file (entry->d_name, found)
-      && (!name || strcmp (found, name) != 0)
-      && attach_read (a, found) == 0 && a->index == index;
-  if (dir)
-    closedir (dir);
-  return is_there;
+  while (dir && (entry = readdir (dir)) != NULL)
+    if (name_of_file (found, sizeof found, entry->d_name, ATTACH_SUFFIX)
+        && (!name || strcmp (found, name) != 0)
+        && attach_read (a, found) == 0 && a->index == index)
+      return true;
+  return false;
 }
 
 /* A process that checks whether it is locked holds the lock for a moment. */
@@ -131,21 +119,20 @@ int
 attach_open (const char *name)
 {
   char path[RUN_PATH_SIZE], directory[RUN_PATH_SIZE];
-  int fd, err;
+  int fd;
 
   mkdir (control_directory (directory, sizeof directory), 0700);
   fd = open (run_path (path, name, "attach"), O_RDWR | O_CREAT | O_CLOEXEC,
              0644);
   if (fd == -1)
     return -1;
-  if (lock_record (fd) == -1)
-    err = errno == EWOULDBLOCK ? EBUSY : errno;
-  else if (ftruncate (fd, ATTACH_SIZE) == -1 || map_page (fd) == -1)
-    err = errno;
-  else
+  if (lock_record (fd) == -1) {
+    if (errno == EWOULDBLOCK)
+      errno = EBUSY;
+  }
+  else if (ftruncate (fd, ATTACH_SIZE) == 0 && map_page (fd) == 0)
     return fd;
-  close (fd);
-  errno = err;
+  fd_close (&fd);
   return -1;
 }
 
@@ -220,7 +207,7 @@ int
 attach_write (int fd, const struct attachment *a)
 {
   static char text[ATTACH_SIZE];
-  json_t *object = attach_json (a);
+  json_auto_t *object = attach_json (a);
   size_t length;
   ssize_t n;
 
@@ -230,7 +217,6 @@ attach_write (int fd, const struct attachment *a)
   }
   memset (text, ' ', sizeof text);
   length = json_dumpb (object, text, sizeof text - 1, JSON_COMPACT);
-  json_decref (object);
   if (length == 0 || length >= sizeof text) {
     errno = ENOSPC;
     return -1;

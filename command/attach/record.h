@@ -24,6 +24,7 @@
 #include "md.h"
 
 #define ATTACH_SIZE 4096
+#define ATTACH_SUFFIX ".attach"
 
 struct attachment {
   char name[72];                /* NAME, or NAME.K */

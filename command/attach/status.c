@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "command/conf/conf.h"
@@ -16,8 +17,6 @@
 #include "nbd-device.h"
 #include "record.h"
 #include "status.h"
-
-#define SUFFIX ".attach"
 
 static json_t *
 describe_array (const char *array, int index, const char *device)
@@ -70,7 +69,7 @@ void
 attach_status (json_t *reply)
 {
   const char *name = json_string_value (json_object_get (reply, "name"));
-  json_t *list = json_array ();
+  json_auto_t *list = json_array ();
   char watcher[72], array[MD_NAME_SIZE] = "";
 
   for (size_t k = 0; name && k < CONF_REMOTES_MAX; ++k) {
@@ -82,20 +81,6 @@ attach_status (json_t *reply)
   }
   if (json_array_size (list) > 0)
     json_object_set (reply, "attachments", list);
-  json_decref (list);
-}
-
-/* Extracts NAME from "NAME.attach". */
-static bool
-name_of_file (const char *file, char *name, size_t size)
-{
-  size_t length = strlen (file), end = strlen (SUFFIX);
-
-  if (length <= end || length - end >= size
-      || strcmp (file + length - end, SUFFIX) != 0)
-    return false;
-  snprintf (name, size, "%.*s", (int) (length - end), file);
-  return true;
 }
 
 /* Is it the second watcher of a name, or a later one: "NAME.1"? */
@@ -125,12 +110,13 @@ attach_status_remote (json_t *replies, const char *name)
 {
   char directory[CONTROL_PATH_SIZE], found[72];
   const struct dirent *entry;
-  DIR *dir = opendir (control_directory (directory, sizeof directory));
+  CLEANUP_CLOSEDIR DIR *dir
+    = opendir (control_directory (directory, sizeof directory));
 
   while (dir && (entry = readdir (dir)) != NULL) {
-    json_t *reply;
+    json_auto_t *reply = NULL;
 
-    if (!name_of_file (entry->d_name, found, sizeof found)
+    if (!name_of_file (found, sizeof found, entry->d_name, ATTACH_SUFFIX)
         || (name && strcmp (found, name) != 0) || is_further (found)
         || has_server (directory, found))
       continue;
@@ -138,8 +124,5 @@ attach_status_remote (json_t *replies, const char *name)
     attach_status (reply);
     if (json_object_get (reply, "attachments"))
       json_array_append (replies, reply);
-    json_decref (reply);
   }
-  if (dir)
-    closedir (dir);
 }

@@ -194,11 +194,8 @@ watch_connect_device (struct watching *w, int index, int ms)
     watcher_start (&w->watcher, &watch_ops, w, count, list, count, -1, 0);
     return 0;
   }
-  for (unsigned i = 0; i < count; ++i) {
-    close (list[i].fd);
-    if (list[i].pidfd != -1)
-      close (list[i].pidfd);
-  }
+  for (unsigned i = 0; i < count; ++i)
+    nbd_dialed_close (&list[i]);
   return -1;
 }
 

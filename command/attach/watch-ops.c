@@ -75,9 +75,7 @@ dial_server (void *opaque, struct nbd_dialed *d, struct pollfd *p,
   *d = w->dial.result;
   if (watch_verify_disk (w, d))
     return 1;
-  close (d->fd);
-  if (d->pidfd != -1)
-    close (d->pidfd);
+  nbd_dialed_close (d);
   return -1;
 }
 
@@ -142,8 +140,7 @@ watch_maintain_record (struct watching *w)
   w->file_next = now_ms () + RECORD_CHECK_MS;
   if (!attach_is_current (w->file, w->a.name)
       && (fd = attach_open (w->a.name)) != -1) {
-    if (w->file != -1)
-      close (w->file);
+    fd_close (&w->file);
     w->file = fd;
     w->saved = false;
   }

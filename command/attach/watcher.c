@@ -7,6 +7,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "command/base/process.h"
+
 #include "watcher.h"
 
 #define SERVERS (sizeof ((struct watcher *) 0)->servers \
@@ -29,17 +31,9 @@ watcher_now (struct watcher *w)
 }
 
 static bool
-has_event (int fd, short events)
-{
-  struct pollfd p = { .fd = fd, .events = events };
-
-  return poll (&p, 1, 0) > 0;
-}
-
-static bool
 is_hung_up (int fd)
 {
-  return has_event (fd, POLLRDHUP);
+  return fd_has_event (fd, POLLRDHUP);
 }
 
 /* ---- servers ---- */
@@ -56,7 +50,7 @@ server_add_link (struct watcher *w, int pidfd, pid_t pid)
     if (w->servers[i].pidfd == -1)
       free_entry = (int) i;
     else if (w->servers[i].pid == pid
-             && !has_event (w->servers[i].pidfd, POLLIN)) {
+             && !fd_has_event (w->servers[i].pidfd, POLLIN)) {
       close (pidfd);
       w->servers[i].links++;
       return (int) i;
@@ -79,10 +73,8 @@ server_remove_link (struct watcher *w, int server)
   s = &w->servers[server];
   if (s->links > 0)
     s->links--;
-  if (s->links == 0 && !s->condemned) {
-    close (s->pidfd);
-    s->pidfd = -1;
-  }
+  if (s->links == 0 && !s->condemned)
+    fd_close (&s->pidfd);
 }
 
 static void
@@ -103,7 +95,7 @@ fence_servers (struct watcher *w)
 
     if (s->pidfd == -1 || !s->condemned)
       continue;
-    if (has_event (s->pidfd, POLLIN)) {
+    if (fd_has_event (s->pidfd, POLLIN)) {
       s->condemned = false;
       s->links++;
       server_remove_link (w, (int) i);
@@ -137,8 +129,7 @@ link_abort (int fd)
 static void
 link_drop (struct watcher *w, struct link *l)
 {
-  if (l->fd != -1)
-    close (l->fd);
+  fd_close (&l->fd);
   server_remove_link (w, l->server);
   *l = (struct link) { .fd = -1, .server = -1 };
 }
@@ -195,7 +186,7 @@ lose_former_server (struct watcher *w)
 static void
 reap_former_server (struct watcher *w)
 {
-  if (w->former == -1 || !has_event (w->servers[w->former].pidfd, POLLIN))
+  if (w->former == -1 || !fd_has_event (w->servers[w->former].pidfd, POLLIN))
     return;
   lose_former_server (w);
   retry_now (w);
@@ -545,6 +536,5 @@ watcher_end (struct watcher *w)
   while (w->live > 0)
     link_drop (w, &w->links[--w->live]);
   for (unsigned i = 0; i < SERVERS; ++i)
-    if (w->servers[i].pidfd != -1)
-      close (w->servers[i].pidfd);
+    fd_close (&w->servers[i].pidfd);
 }

@@ -10,6 +10,7 @@
 #include "lib/base/util.h"
 
 #include "cgroup.h"
+#include "cleanup.h"
 #include "kernel-file.h"
 
 /* Control groups version 1 show "no limit" as this number or more; version 2
@@ -77,13 +78,11 @@ process_limit (int pid, uint64_t (*limit) (bool second, const char *group))
 {
   char path[64], line[PATH_MAX];
   uint64_t least = UINT64_MAX;
-  FILE *fp;
+  CLEANUP_FCLOSE FILE *fp = NULL;
 
   snprintf (path, sizeof path, "/proc/%d/cgroup", pid);
   fp = kernel_file_open (path);
-  if (!fp)
-    return least;
-  while (fgets (line, sizeof line, fp)) {
+  while (fp && fgets (line, sizeof line, fp)) {
     char *controllers = strchr (line, ':'), *group;
     bool second;
 
@@ -96,7 +95,6 @@ process_limit (int pid, uint64_t (*limit) (bool second, const char *group))
     if (second || strstr (controllers, "memory"))
       least = MIN (least, limit (second, group));
   }
-  fclose (fp);
   return least;
 }
 

@@ -14,7 +14,9 @@
 
 #include "lib/base/util.h"
 
+#include "cleanup.h"
 #include "control-client.h"
+#include "run-file.h"
 
 #define REPLY_MAX (64 * MIB)    /* more than any server sends */
 
@@ -34,9 +36,7 @@ connect_to (const char *path, int timeout)
       && setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t) == 0
       && connect (fd, (const struct sockaddr *) &addr, sizeof addr) == 0)
     return fd;
-  t.tv_sec = errno;
-  close (fd);
-  errno = (int) t.tv_sec;
+  fd_close (&fd);
   return -1;
 }
 
@@ -96,7 +96,7 @@ receive_line (int fd)
 static json_t *
 exchange (int fd, const char *text)
 {
-  char *line = NULL;
+  CLEANUP_FREE char *line = NULL;
   json_t *reply;
 
   if (send_all (fd, text, strlen (text)) == 0
@@ -105,7 +105,6 @@ exchange (int fd, const char *text)
   if (!line)
     return NULL;
   reply = json_loads (line, JSON_REJECT_DUPLICATES, NULL);
-  free (line);
   if (!reply)
     errno = EPROTO;
   return reply;
@@ -114,16 +113,9 @@ exchange (int fd, const char *text)
 static json_t *
 exchange_at (const char *path, const char *text, int timeout)
 {
-  json_t *reply;
-  int fd = connect_to (path, timeout), err;
+  CLEANUP_CLOSE int fd = connect_to (path, timeout);
 
-  if (fd == -1)
-    return NULL;
-  reply = exchange (fd, text);
-  err = errno;
-  close (fd);
-  errno = err;
-  return reply;
+  return fd == -1 ? NULL : exchange (fd, text);
 }
 
 /* ---- errors ---- */
@@ -131,25 +123,19 @@ exchange_at (const char *path, const char *text, int timeout)
 static int
 explain_no_reply (const struct server *s, char *error, size_t size)
 {
+  const char *why;
+
   switch (errno) {
   case ENOENT:
-  case ECONNREFUSED:
-    snprintf (error, size, "%s: there is no such server", s->name);
-    return EXIT_NO_SERVER;
-  case EAGAIN:
-    snprintf (error, size, "%s: the server does not answer", s->name);
-    return EXIT_NO_SERVER;
+  case ECONNREFUSED: why = "there is no such server"; break;
+  case EAGAIN: why = "the server does not answer"; break;
   case ECONNRESET:
-  case EPIPE:
-    snprintf (error, size, "%s: the server has ended", s->name);
-    return EXIT_NO_SERVER;
-  case EPROTO:
-    snprintf (error, size, "%s: this is no server of nbdzram", s->name);
-    return EXIT_NO_SERVER;
-  default:
-    snprintf (error, size, "%s: %s", s->name, strerror (errno));
-    return EXIT_NO_SERVER;
+  case EPIPE: why = "the server has ended"; break;
+  case EPROTO: why = "this is no server of nbdzram"; break;
+  default: why = strerror (errno);
   }
+  snprintf (error, size, "%s: %s", s->name, why);
+  return EXIT_NO_SERVER;
 }
 
 /* Copies the error of a server, without characters that a terminal obeys. */
@@ -169,7 +155,7 @@ int
 server_try (const struct server *s, json_t *request, int timeout,
             json_t **reply, char *error, size_t size)
 {
-  char *text = json_dumps (request, JSON_COMPACT);
+  CLEANUP_FREE char *text = json_dumps (request, JSON_COMPACT);
 
   json_decref (request);
   *reply = NULL;
@@ -178,7 +164,6 @@ server_try (const struct server *s, json_t *request, int timeout,
     return EXIT_FAILED;
   }
   *reply = exchange_at (s->path, text, timeout);
-  free (text);
   if (!*reply)
     return explain_no_reply (s, error, size);
   if (json_is_true (json_object_get (*reply, "ok")))
@@ -276,34 +261,19 @@ add_server (struct server_search *l, const char *directory, unsigned number,
   more[l->count++] = s;
 }
 
-/* Extracts the name of a server from the file name of its socket. */
-static bool
-name_of_file (char name[CONTROL_PATH_SIZE], const char *file)
-{
-  size_t len = strlen (file), suffix = strlen (CONTROL_SUFFIX);
-
-  if (len <= suffix || len >= CONTROL_PATH_SIZE
-      || strcmp (file + len - suffix, CONTROL_SUFFIX) != 0)
-    return false;
-  memcpy (name, file, len - suffix);
-  name[len - suffix] = '\0';
-  return control_name_valid (name);
-}
-
 static void
 add_servers (struct server_search *l, const char *directory, unsigned number)
 {
-  DIR *dir = l->name ? NULL : opendir (directory);
+  CLEANUP_CLOSEDIR DIR *dir = l->name ? NULL : opendir (directory);
   char name[CONTROL_PATH_SIZE];
   struct dirent *entry;
 
   if (l->name)
     add_server (l, directory, number, l->name);
   while (dir && (entry = readdir (dir)) != NULL)
-    if (name_of_file (name, entry->d_name))
+    if (name_of_file (name, sizeof name, entry->d_name, CONTROL_SUFFIX)
+        && control_name_valid (name))
       add_server (l, directory, number, name);
-  if (dir)
-    closedir (dir);
 }
 
 static int
@@ -342,7 +312,7 @@ servers_find (size_t *count)
  * another user may have servers there.
  */
 static int
-report_no_server (const char *what)
+report_no_server (const struct server_search *l)
 {
   const char *closed = NULL;
   struct directories d;
@@ -352,8 +322,10 @@ report_no_server (const char *what)
     if (d.path[i][0] && access (d.path[i], R_OK | X_OK) == -1
         && errno == EACCES)
       closed = d.path[i];
-  fprintf (stderr, closed ? "nbdzram: %s; in %s only its owner can look\n"
-                          : "nbdzram: %s\n", what, closed);
+  fprintf (stderr, "nbdzram: %s%s",
+           l->name ? l->name : "no server is running",
+           l->name ? ": there is no such server" : "");
+  fprintf (stderr, closed ? "; in %s only its owner can look\n" : "\n", closed);
   return EXIT_NO_SERVER;
 }
 
@@ -393,7 +365,6 @@ report_choice (const struct server_search *l)
 static int
 find_only_server (struct server *s, struct server_search *l)
 {
-  char what[CONTROL_PATH_SIZE + 64];
   int code = EXIT_OK;
 
   find_servers (l);
@@ -403,12 +374,8 @@ find_only_server (struct server *s, struct server_search *l)
     report_choice (l);
     code = EXIT_USAGE;
   }
-  else if (l->name) {
-    snprintf (what, sizeof what, "%s: there is no such server", l->name);
-    code = report_no_server (what);
-  }
   else
-    code = report_no_server ("no server is running");
+    code = report_no_server (l);
   free (l->servers);
   l->servers = NULL;
   return code;
@@ -446,8 +413,6 @@ server_find (struct server *s, const char *name, const char *control)
 static int
 find_servers_or_control (struct server_search *l, const char *control)
 {
-  char what[CONTROL_PATH_SIZE + 64];
-
   if (control) {
     l->servers = malloc (sizeof *l->servers);
     if (!l->servers)
@@ -458,12 +423,7 @@ find_servers_or_control (struct server_search *l, const char *control)
   if (l->name && check_name (l->name) != EXIT_OK)
     return EXIT_USAGE;
   find_servers (l);
-  if (l->count > 0)
-    return EXIT_OK;
-  if (!l->name)
-    return report_no_server ("no server is running");
-  snprintf (what, sizeof what, "%s: there is no such server", l->name);
-  return report_no_server (what);
+  return l->count > 0 ? EXIT_OK : report_no_server (l);
 }
 
 /* Adds where the server was found: there may be several of one name. */

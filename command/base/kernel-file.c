@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "kernel-file.h"
 
 int
@@ -32,19 +33,10 @@ open_file (const char *path, int flags)
     ? -1 : open (real, flags | O_CLOEXEC);
 }
 
-static void
-close_keep_errno (int fd)
-{
-  int err = errno;
-
-  close (fd);
-  errno = err;
-}
-
 ssize_t
 kernel_file_read (const char *path, char *buf, size_t size)
 {
-  int fd = open_file (path, O_RDONLY);
+  CLEANUP_CLOSE int fd = open_file (path, O_RDONLY);
   size_t length = 0;
   ssize_t n = 0;
 
@@ -55,7 +47,6 @@ kernel_file_read (const char *path, char *buf, size_t size)
          && ((n = read (fd, buf + length, size - 1 - length)) > 0
              || (n == -1 && errno == EINTR)))
     length += n > 0 ? (size_t) n : 0;
-  close_keep_errno (fd);
   if (n == -1)
     return -1;
   if (length > 0 && buf[length - 1] == '\n')
@@ -82,30 +73,29 @@ kernel_file_number (const char *path, uint64_t *n)
 int
 kernel_file_field (const char *path, const char *key, int base, uint64_t *n)
 {
-  FILE *fp = kernel_file_open (path);
+  CLEANUP_FCLOSE FILE *fp = kernel_file_open (path);
   size_t length = strlen (key);
   char line[512];
-  int err = ENODATA;
 
   if (!fp)
     return -1;
-  while (err == ENODATA && fgets (line, sizeof line, fp))
+  while (fgets (line, sizeof line, fp))
     if (strncmp (line, key, length) == 0 && line[length] == ':') {
       const char *value = line + length + 1;
       char *end;
 
       *n = strtoull (value, &end, base);
-      err = end == value ? EINVAL : 0;
+      errno = EINVAL;
+      return end == value ? -1 : 0;
     }
-  fclose (fp);
-  errno = err;
-  return err == 0 ? 0 : -1;
+  errno = ENODATA;
+  return -1;
 }
 
 int
 kernel_file_write (const char *path, const char *value)
 {
-  int fd = open_file (path, O_WRONLY | O_TRUNC);
+  CLEANUP_CLOSE int fd = open_file (path, O_WRONLY | O_TRUNC);
   size_t length = strlen (value);
   ssize_t n;
 
@@ -115,7 +105,6 @@ kernel_file_write (const char *path, const char *value)
   do
     n = write (fd, value, length);
   while (n == -1 && errno == EINTR);
-  close_keep_errno (fd);
   if (n == (ssize_t) length)
     return 0;
   if (n != -1)
@@ -130,4 +119,22 @@ kernel_file_open (const char *path)
 
   return kernel_file_path (real, sizeof real, path) == -1
     ? NULL : fopen (real, "re");
+}
+
+DIR *
+kernel_file_opendir (const char *path)
+{
+  char real[PATH_MAX];
+
+  return kernel_file_path (real, sizeof real, path) == -1
+    ? NULL : opendir (real);
+}
+
+bool
+kernel_file_exists (const char *path)
+{
+  char real[PATH_MAX];
+
+  return kernel_file_path (real, sizeof real, path) == 0
+    && access (real, F_OK) == 0;
 }

@@ -12,6 +12,8 @@
 #ifndef NBDZRAM_COMMAND_BASE_KERNEL_FILE_H
 #define NBDZRAM_COMMAND_BASE_KERNEL_FILE_H
 
+#include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,5 +47,10 @@ int kernel_file_write (const char *path, const char *value);
 
 /* Opens a file of many lines, to be closed by fclose.  NULL with errno. */
 FILE *kernel_file_open (const char *path);
+
+/* Opens a directory, to be closed by closedir.  NULL with errno. */
+DIR *kernel_file_opendir (const char *path);
+
+bool kernel_file_exists (const char *path);
 
 #endif /* NBDZRAM_COMMAND_BASE_KERNEL_FILE_H */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "kernel-file.h"
 #include "proc-swaps.h"
 
@@ -29,7 +30,7 @@ decode_octal_escapes (char *s)
 int
 swaps_read (struct swap_area list[SWAPS_MAX])
 {
-  FILE *f = kernel_file_open ("/proc/swaps");
+  CLEANUP_FCLOSE FILE *f = kernel_file_open ("/proc/swaps");
   char line[1024];
   int count = 0;
 
@@ -47,7 +48,6 @@ swaps_read (struct swap_area list[SWAPS_MAX])
     a->used *= 1024;
     count++;
   }
-  fclose (f);
   return count;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "kernel-file.h"
 #include "process.h"
 
@@ -36,15 +37,14 @@ static const char *
 read_stat (pid_t pid, char *text, size_t size)
 {
   char path[32], *end;
+  CLEANUP_CLOSE int fd = -1;
   ssize_t n;
-  int fd;
 
   snprintf (path, sizeof path, "/proc/%d/stat", (int) pid);
   fd = open (path, O_RDONLY | O_CLOEXEC);
   if (fd == -1)
     return NULL;
   n = read (fd, text, size - 1);
-  close (fd);
   text[n > 0 ? n : 0] = '\0';
   end = strrchr (text, ')');
   return end ? end + 1 : NULL;
@@ -81,14 +81,6 @@ process_is_killed (pid_t pid)
     && (pending & UINT64_C (1) << (SIGKILL - 1)) != 0;
 }
 
-static bool
-has_pidfd_ended (int fd)
-{
-  struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-  return poll (&poll_fd, 1, 0) == 1;
-}
-
 int
 process_open (struct process *p, pid_t pid, uint64_t start)
 {
@@ -108,7 +100,7 @@ process_open (struct process *p, pid_t pid, uint64_t start)
     return -1;
   /* With the pidfd open, a reused number is noticed from here on. */
   found = process_start_time (pid);
-  if (found == 0 || (start != 0 && (found != start || has_pidfd_ended (fd)))) {
+  if (found == 0 || (start != 0 && (found != start || fd_has_event (fd, POLLIN)))) {
     close (fd);
     errno = ESRCH;
     return -1;
@@ -141,7 +133,7 @@ process_close (struct process *p)
 bool
 process_ended (const struct process *p, int *status)
 {
-  if (p->fd == -1 || !has_pidfd_ended (p->fd))
+  if (p->fd == -1 || !fd_has_event (p->fd, POLLIN))
     return false;
   if (waitpid (p->pid, status, WNOHANG) != p->pid)
     *status = -1;
@@ -186,9 +178,20 @@ fd_keep (int fd)
 void
 fd_close (int *fd)
 {
+  int err = errno;
+
   if (*fd != -1)
     close (*fd);
   *fd = -1;
+  errno = err;
+}
+
+bool
+fd_has_event (int fd, short events)
+{
+  struct pollfd p = { .fd = fd, .events = events };
+
+  return poll (&p, 1, 0) > 0;
 }
 
 void

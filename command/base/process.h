@@ -66,8 +66,11 @@ int process_take_fd (const struct process *p, int number);
 /* Moves FD to KEPT_FD_MIN or above; FD is closed, also on failure. */
 int fd_keep (int fd);
 
-/* Closes *FD, unless it is -1, and sets it to -1. */
+/* Closes *FD, unless it is -1, and sets it to -1.  errno stays as it is. */
 void fd_close (int *fd);
+
+/* Has FD one of EVENTS, of poll(2), now? */
+bool fd_has_event (int fd, short events);
 
 /* Describes how a process ended: "killed by signal 9". */
 void status_text (char *text, size_t size, int status);

@@ -5,13 +5,27 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "service/control-path.h"
 
+#include "cleanup.h"
 #include "run-file.h"
+
+bool
+name_of_file (char *name, size_t size, const char *file, const char *suffix)
+{
+  size_t length = strlen (file), end = strlen (suffix);
+
+  if (length <= end || length - end >= size
+      || strcmp (file + length - end, suffix) != 0)
+    return false;
+  snprintf (name, size, "%.*s", (int) (length - end), file);
+  return true;
+}
 
 const char *
 run_path (char path[RUN_PATH_SIZE], const char *name, const char *suffix)
@@ -26,13 +40,12 @@ run_path (char path[RUN_PATH_SIZE], const char *name, const char *suffix)
 static json_t *
 read_once (const char *path)
 {
-  FILE *f = fopen (path, "re");
+  CLEANUP_FCLOSE FILE *f = fopen (path, "re");
   json_t *object;
 
   if (!f)
     return NULL;
   object = json_loadf (f, 0, NULL);
-  fclose (f);
   if (object && json_is_object (object))
     return object;
   json_decref (object);
@@ -59,45 +72,71 @@ run_read (const char *name, const char *suffix)
   }
 }
 
-static int
-write_file (const char *path, const json_t *object)
+/* Creates the file PATH, and its directory if that is missing. */
+static FILE *
+create_file (const char *path)
 {
   FILE *f = fopen (path, "we");
+  char directory[RUN_PATH_SIZE];
+
+  if (f || errno != ENOENT)
+    return f;
+  snprintf (directory, sizeof directory, "%s", path);
+  *strrchr (directory, '/') = '\0';
+  if (mkdir (directory, S_IRWXU) == -1 && errno != EEXIST)
+    return NULL;
+  return fopen (path, "we");
+}
+
+static int
+write_file (const char *path, int (*print) (const void *object, FILE *f),
+            const void *object)
+{
+  FILE *f = create_file (path);
+  bool good;
 
   if (!f)
     return -1;
-  if (json_dumpf (object, f, JSON_COMPACT) == -1
-      || fputc ('\n', f) == EOF || fflush (f) == EOF) {
-    fclose (f);
-    errno = ENOSPC;
+  good = print (object, f) == 0 && !ferror (f) && fflush (f) == 0;
+  return fclose (f) == 0 && good ? 0 : -1;
+}
+
+int
+file_replace (const char *path, int (*print) (const void *object, FILE *f),
+              const void *object)
+{
+  char new[RUN_PATH_SIZE];
+  int err;
+
+  if (snprintf (new, sizeof new, "%s.new", path) >= (int) sizeof new) {
+    errno = ENAMETOOLONG;
     return -1;
   }
-  return fclose (f) == EOF ? -1 : 0;
+  if (write_file (new, print, object) == 0 && rename (new, path) == 0)
+    return 0;
+  err = errno;
+  unlink (new);
+  errno = err;
+  return -1;
+}
+
+static int
+print_object (const void *object, FILE *f)
+{
+  return json_dumpf (object, f, JSON_COMPACT) == -1 || fputc ('\n', f) == EOF
+    ? -1 : 0;
 }
 
 int
 run_write (const char *name, const char *suffix, json_t *object)
 {
-  char path[RUN_PATH_SIZE], new[RUN_PATH_SIZE + 8], directory[RUN_PATH_SIZE];
-  int r = -1;
+  json_auto_t *owned = object;
+  char path[RUN_PATH_SIZE];
 
-  if (!object) {
-    errno = ENOMEM;
-    return -1;
-  }
-  run_path (path, name, suffix);
-  snprintf (new, sizeof new, "%s.new", path);
-  mkdir (control_directory (directory, sizeof directory), 0700);
-  if (write_file (new, object) == 0)
-    r = rename (new, path);
-  if (r == -1) {
-    int err = errno;
-
-    unlink (new);
-    errno = err;
-  }
-  json_decref (object);
-  return r;
+  if (owned)
+    return file_replace (run_path (path, name, suffix), print_object, owned);
+  errno = ENOMEM;
+  return -1;
 }
 
 void

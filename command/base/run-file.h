@@ -9,7 +9,9 @@
 #ifndef NBDZRAM_COMMAND_BASE_RUN_FILE_H
 #define NBDZRAM_COMMAND_BASE_RUN_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -24,6 +26,20 @@ json_t *run_read (const char *name, const char *suffix);
 
 /* Replaces the file by OBJECT, which is taken over, in one step. */
 int run_write (const char *name, const char *suffix, json_t *object);
+
+/* Replaces the file at PATH, which has a slash, whole or not at all, by what
+ * PRINT writes; that returns 0, or -1 with errno.  Creates the directory if it
+ * is missing.
+ */
+int file_replace (const char *path,
+                  int (*print) (const void *object, FILE *f),
+                  const void *object);
+
+/* Extracts the NAME, which is not empty, from FILE: NAME and SUFFIX.  False:
+ * FILE is something else, or NAME does not fit.
+ */
+bool name_of_file (char *name, size_t size, const char *file,
+                   const char *suffix);
 
 void run_remove (const char *name, const char *suffix);
 

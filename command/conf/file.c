@@ -16,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "command/base/cleanup.h"
+#include "command/base/run-file.h"
 #include "service/control-path.h"
 
 #include "conf.h"
@@ -188,44 +188,29 @@ read_file (struct reading *r, const char *path)
   r->error = why;
   r->size = sizeof why;
   line = ini_parse_stream (next_line, r, on_setting, r);
-  if (r->failed) {
-    snprintf (error, size, "%s:%u: %s", path, r->line, why);
-    errno = EINVAL;
-    return -1;
-  }
-  if (line > 0) {
-    snprintf (error, size, "%s:%d: the line is not KEY = VALUE", path, line);
-    errno = EINVAL;
-    return -1;
-  }
+  if (r->failed)
+    return conf_error (EINVAL, error, size, "%s:%u: %s", path, r->line, why);
+  if (line > 0)
+    return conf_error (EINVAL, error, size,
+                       "%s:%d: the line is not KEY = VALUE", path, line);
   if (line == 0 && r->err == 0)
     return 0;
   if (r->err == 0)
     r->err = ENOMEM;
-  snprintf (error, size, "%s: %s", path, strerror (r->err));
-  errno = r->err;
-  return -1;
+  return conf_error (r->err, error, size, "%s: %s", path, strerror (r->err));
 }
 
 int
 conf_read (struct conf *c, const char *path, char *error, size_t size)
 {
-  struct reading r = { .conf = c, .error = error, .size = size };
-  int err, result;
+  CLEANUP_FCLOSE FILE *file = fopen (path, "re");
+  struct reading r = {
+    .conf = c, .file = file, .error = error, .size = size,
+  };
 
   conf_new_layer (c);
-  r.file = fopen (path, "re");
-  if (!r.file) {
-    err = errno;
-    snprintf (error, size, "%s: %s", path, strerror (err));
-    errno = err;
-    return -1;
-  }
-  result = read_file (&r, path);
-  err = errno;
-  fclose (r.file);
-  errno = err;
-  return result;
+  return file ? read_file (&r, path)
+    : conf_error (errno, error, size, "%s: %s", path, strerror (errno));
 }
 
 int
@@ -236,10 +221,8 @@ conf_load (struct conf *c, const char *name, char *error, size_t size)
   conf_path (path, sizeof path, name);
   free (c->file);
   c->file = strdup (path);
-  if (!c->file) {
-    snprintf (error, size, "%s", strerror (ENOMEM));
-    return -1;
-  }
+  if (!c->file)
+    return conf_error (ENOMEM, error, size, "%s", strerror (ENOMEM));
   c->file_missing = false;
   if (conf_read (c, path, error, size) == -1) {
     if (errno != ENOENT)
@@ -303,55 +286,16 @@ conf_print (const struct conf *c, FILE *file)
     fprintf (file, "remote = %s\n", c->remotes[i]);
 }
 
-/* Creates the file PATH, and its directory if that is missing. */
-static FILE *
-create_file (const char *path)
-{
-  FILE *file = fopen (path, "we");
-  char directory[PATH_MAX];
-
-  if (file || errno != ENOENT)
-    return file;
-  snprintf (directory, sizeof directory, "%s", path);
-  *strrchr (directory, '/') = '\0';
-  if (mkdir (directory, S_IRWXU) == -1 && errno != EEXIST)
-    return NULL;
-  return fopen (path, "we");
-}
-
 static int
-write_file (const char *path, const struct conf *c)
+print_conf (const void *conf, FILE *file)
 {
-  FILE *file = create_file (path);
-  bool good;
-
-  if (!file)
-    return -1;
-  conf_print (c, file);
-  good = !ferror (file);
-  if (fclose (file) == 0 && good)
-    return 0;
-  return -1;
+  conf_print (conf, file);
+  return 0;
 }
 
 int
 conf_write (const struct conf *c, const char *path, char *error, size_t size)
 {
-  char temporary[PATH_MAX];
-  int err;
-
-  if (snprintf (temporary, sizeof temporary, "%s.new", path)
-      >= (int) sizeof temporary)
-    errno = ENAMETOOLONG;
-  else if (write_file (temporary, c) == 0 && rename (temporary, path) == 0)
-    return 0;
-  else {
-    err = errno;
-    unlink (temporary);
-    errno = err;
-  }
-  err = errno;
-  snprintf (error, size, "%s: %s", path, strerror (err));
-  errno = err;
-  return -1;
+  return file_replace (path, print_conf, c) == 0 ? 0
+    : conf_error (errno, error, size, "%s: %s", path, strerror (errno));
 }

@@ -10,6 +10,7 @@
 #include <sys/swap.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/run-program.h"
 #include "lib/base/util.h"
 
@@ -80,17 +81,10 @@ read_ends (int fd, char *start, char *end, size_t *page)
 int
 swap_content (const char *device, size_t *page)
 {
-  char *buf = malloc (2 * END_SIZE);
-  int fd = open (device, O_RDONLY | O_CLOEXEC), r = -1, err;
+  CLEANUP_FREE char *buf = malloc (2 * END_SIZE);
+  CLEANUP_CLOSE int fd = open (device, O_RDONLY | O_CLOEXEC);
 
-  if (buf && fd != -1)
-    r = read_ends (fd, buf, buf + END_SIZE, page);
-  err = errno;
-  if (fd != -1)
-    close (fd);
-  free (buf);
-  errno = err;
-  return r;
+  return buf && fd != -1 ? read_ends (fd, buf, buf + END_SIZE, page) : -1;
 }
 
 int

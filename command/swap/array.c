@@ -3,27 +3,16 @@
 #include <config.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
 #include "command/base/kernel-file.h"
+#include "service/set-error.h"
 
 #include "area.h"
 #include "array.h"
-
-static int __attribute__ ((format (printf, 3, 4)))
-array_fail (char *error, size_t size, const char *format, ...)
-{
-  va_list ap;
-
-  va_start (ap, format);
-  vsnprintf (error, size, format, ap);
-  va_end (ap);
-  return -1;
-}
 
 static const char *
 array_kind (const struct array *a)
@@ -45,7 +34,7 @@ load_md_module (const struct array *a, char *error, size_t size)
   if (run_program (argv, why, sizeof why) == 0
       || kernel_file_read ("/proc/mdstat", mdstat, sizeof mdstat) != -1)
     return 0;
-  return array_fail (error, size, "this kernel has no md: %s", why);
+  return set_error (error, size, "this kernel has no md: %s", why);
 }
 
 /* Find the array that has some of the devices; a->name stays empty if there
@@ -60,9 +49,9 @@ find_array (struct array *a, char *error, size_t size)
     if (!md_find_array (name, a->index[k]))
       continue;
     if (a->name[0] != '\0' && strcmp (name, a->name) != 0)
-      return array_fail (error, size, "/dev/nbd%d belongs to /dev/%s, "
-                         "and another device to /dev/%s", a->index[k], name,
-                         a->name);
+      return set_error (error, size, "/dev/nbd%d belongs to /dev/%s, and "
+                        "another device to /dev/%s", a->index[k], name,
+                        a->name);
     strcpy (a->name, name);
   }
   if (a->name[0] == '\0')
@@ -70,9 +59,9 @@ find_array (struct array *a, char *error, size_t size)
   md_read_level (a->name, level, sizeof level);
   if (strcmp (level, a->mirror ? "raid1" : "raid0") == 0)
     return 0;
-  return array_fail (error, size, "/dev/%s has one of the devices, but is "
-                     "not a running %s; to stop it: mdadm --stop /dev/%s",
-                     a->name, array_kind (a), a->name);
+  return set_error (error, size, "/dev/%s has one of the devices, but is "
+                    "not a running %s; to stop it: mdadm --stop /dev/%s",
+                    a->name, array_kind (a), a->name);
 }
 
 static int
@@ -84,11 +73,11 @@ check_is_empty (const char *device, char *error, size_t size)
   case SWAP_EMPTY:
     return 0;
   case -1:
-    return array_fail (error, size, "%s: %s", device, strerror (errno));
+    return set_error (error, size, "%s: %s", device, strerror (errno));
   default:
-    return array_fail (error, size, "%s holds something other than a member "
-                       "of an array; to destroy it: wipefs -a %s", device,
-                       device);
+    return set_error (error, size, "%s holds something other than a member "
+                      "of an array; to destroy it: wipefs -a %s", device,
+                      device);
   }
 }
 
@@ -106,7 +95,7 @@ find_superblocks (const struct array *a, int index[MD_MEMBERS_MAX],
     int has = md_has_superblock (nbd_device_path (device, a->index[k]));
 
     if (has == -1)
-      return array_fail (error, size, "%s: %s", device, strerror (errno));
+      return set_error (error, size, "%s: %s", device, strerror (errno));
     if (has == 1)
       index[count++] = a->index[k];
     else if (check_is_empty (device, error, size) == -1)
@@ -126,8 +115,8 @@ begin_array (struct array *a, char *error, size_t size)
   if (old == -1)
     return -1;
   if (old > 0 && old < (int) a->count && !a->mirror)
-    return array_fail (error, size, "%d of %u disks belong to a stripe, and "
-                       "the others are empty", old, a->count);
+    return set_error (error, size, "%d of %u disks belong to a stripe, and "
+                      "the others are empty", old, a->count);
   a->begun = true;
   r = old > 0 ? md_assemble (a->title, index, (unsigned) old, error, size)
     : md_create (a->title, a->mirror, a->index, a->count, a->missing, error,
@@ -136,7 +125,7 @@ begin_array (struct array *a, char *error, size_t size)
       || r == -1)
     return -1;
   if (a->name[0] == '\0')
-    return array_fail (error, size, "mdadm did not make an array");
+    return set_error (error, size, "mdadm did not make an array");
   printf ("%s /dev/%s, a %s of %u\n", old > 0 ? "assembled" : "made",
           a->name, array_kind (a), a->count + a->missing);
   return 0;
@@ -157,7 +146,7 @@ add_missing (const struct array *a, char *error, size_t size)
       continue;
     if (md_add (a->name, index, why, sizeof why) == -1
         && md_member_state (a->name, index) == MD_NO_MEMBER)
-      return array_fail (error, size, "/dev/nbd%d: %s", index, why);
+      return set_error (error, size, "/dev/nbd%d: %s", index, why);
     printf ("added /dev/nbd%d\n", index);
   }
   return 0;

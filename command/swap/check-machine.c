@@ -4,10 +4,8 @@
 #include <config.h>
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command/base/kernel-file.h"
 #include "lib/base/util.h"
@@ -20,15 +18,6 @@
  * receive the reply.
  */
 #define MIN_FREE_HANGS_BELOW 4096
-
-static bool
-kernel_file_exists (const char *path)
-{
-  char real[PATH_MAX];
-
-  return kernel_file_path (real, sizeof real, path) == 0
-    && access (real, F_OK) == 0;
-}
 
 static void
 check_nbd (json_t *list)

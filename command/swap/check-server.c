@@ -13,8 +13,10 @@
 #include "command/attach/device-queue.h"
 #include "command/attach/status.h"
 #include "command/base/cgroup.h"
+#include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
+#include "command/base/run-file.h"
 #include "lib/base/util.h"
 
 #include "check.h"
@@ -70,7 +72,7 @@ memlock_limit (const struct server_check *l)
   static const char key[] = "Max locked memory";
   uint64_t limit = 0;
   char path[64], line[256];
-  FILE *fp = kernel_file_open (proc_path (l, "limits", path));
+  CLEANUP_FCLOSE FILE *fp = kernel_file_open (proc_path (l, "limits", path));
 
   if (!fp)
     return 0;
@@ -78,7 +80,6 @@ memlock_limit (const struct server_check *l)
     if (strncmp (line, key, sizeof key - 1) == 0
         && sscanf (line + sizeof key - 1, "%" SCNu64, &limit) != 1)
       limit = UINT64_MAX;       /* "unlimited" */
-  fclose (fp);
   return limit;
 }
 
@@ -264,12 +265,10 @@ static bool
 sibling_path (const struct server_check *l, const char *suffix, char *path,
               size_t size)
 {
-  size_t length = strlen (l->server->path), end = strlen (CONTROL_SUFFIX);
+  char name[CONTROL_PATH_SIZE];
 
-  return length > end
-    && strcmp (l->server->path + length - end, CONTROL_SUFFIX) == 0
-    && snprintf (path, size, "%.*s%s", (int) (length - end), l->server->path,
-                 suffix) < (int) size;
+  return name_of_file (name, sizeof name, l->server->path, CONTROL_SUFFIX)
+    && snprintf (path, size, "%s%s", name, suffix) < (int) size;
 }
 
 /* Check that PID has the WANTED protection; FINE is the text if it has. */
@@ -322,7 +321,7 @@ static void
 check_supervisor (const struct server_check *l)
 {
   struct server sup = { .name = "" };
-  json_t *reply = NULL;
+  json_auto_t *reply = NULL;
   char error[256], text[256];
   uint64_t pid;
 
@@ -344,7 +343,6 @@ check_supervisor (const struct server_check *l)
     check_lock_keeper (l,
                        json_number (json_object_get (reply, "holder"), "pid"));
   }
-  json_decref (reply);
 }
 
 static bool
@@ -375,17 +373,15 @@ check_queue (json_t *list, int index)
 static void
 check_attachment (const struct server_check *l, const char *file)
 {
-  json_t *attach = json_load_file (file, 0, NULL);
+  json_auto_t *attach = json_load_file (file, 0, NULL);
   const char *device = json_string_value (json_object_get (attach, "device"));
   uint64_t pid = json_number (attach, "pid");
   const char *base = strrchr (file, '/') + 1;
   char text[256];
 
   /* A watcher that still connects has written nothing yet. */
-  if (!device) {
-    json_decref (attach);
+  if (!device)
     return;
-  }
   if (is_running (pid)) {
     snprintf (text, sizeof text, "process %" PRIu64 " keeps %s connected", pid,
               device);
@@ -398,7 +394,6 @@ check_attachment (const struct server_check *l, const char *file)
                "no watcher keeps %s connected", device);
   }
   check_queue (l->list, (int) json_number (attach, "index"));
-  json_decref (attach);
 }
 
 /* NAME.attach, NAME.1.attach, ...; none if the disk is not attached. */
@@ -448,21 +443,18 @@ check_remote (json_t *list, const char *name)
   struct server s = { .name = "" };
   const struct server_check l = { .list = list, .server = &s };
   char directory[sizeof s.path];
-  json_t *replies = json_array ();
-  bool any;
+  json_auto_t *replies = json_array ();
 
   attach_status_remote (replies, name);
-  any = json_array_size (replies) > 0
-    && control_path (s.path, control_directory (directory, sizeof directory),
-                     name) == 0;
-  if (any) {
-    check_supervisor (&l);
-    check_attachments (&l);
-    check_mirror (list, json_object_get (json_array_get (replies, 0),
-                                         "attachments"));
-  }
-  json_decref (replies);
-  return any;
+  if (json_array_size (replies) == 0
+      || control_path (s.path, control_directory (directory, sizeof directory),
+                       name) == -1)
+    return false;
+  check_supervisor (&l);
+  check_attachments (&l);
+  check_mirror (list, json_object_get (json_array_get (replies, 0),
+                                       "attachments"));
+  return true;
 }
 
 int

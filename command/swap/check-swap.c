@@ -29,14 +29,11 @@ print_problems (const char *name, const json_t *list)
 bool
 swap_check_real_time (const char *name)
 {
-  json_t *list = json_array ();
-  bool missing;
+  json_auto_t *list = json_array ();
 
   check_real_time (list);
   print_problems (name, list);
-  missing = check_has_missing (list);
-  json_decref (list);
-  return !missing;
+  return !check_has_missing (list);
 }
 
 /* systemd sets MAINPID for the swapon that a unit runs. */
@@ -54,12 +51,10 @@ static bool
 check_local (json_t *list, const char *name)
 {
   struct server s;
-  json_t *status = NULL;
-  bool answers = server_find (&s, name, NULL) == EXIT_OK
-    && check_server (list, &s, &status) == EXIT_OK;
+  json_auto_t *status = NULL;
 
-  json_decref (status);
-  return answers;
+  return server_find (&s, name, NULL) == EXIT_OK
+    && check_server (list, &s, &status) == EXIT_OK;
 }
 
 /* False: the server does not answer. */
@@ -78,27 +73,26 @@ run_checks (json_t *list, const struct swap_check *c)
 enum swap_verdict
 swap_check (const struct swap_check *c)
 {
-  json_t *list = json_array ();
-  enum swap_verdict verdict = run_checks (list, c) ? SWAP_SAFE : SWAP_UNKNOWN;
+  json_auto_t *list = json_array ();
+  bool answers = run_checks (list, c);
 
   print_problems (c->name, list);
   if (!c->refuse)
-    verdict = SWAP_SAFE;
-  else if (verdict == SWAP_SAFE && check_has_missing (list)) {
-    save_refusal (c->name, list);
-    verdict = SWAP_REFUSED;
-  }
-  json_decref (list);
-  return verdict;
+    return SWAP_SAFE;
+  if (!answers)
+    return SWAP_UNKNOWN;
+  if (!check_has_missing (list))
+    return SWAP_SAFE;
+  save_refusal (c->name, list);
+  return SWAP_REFUSED;
 }
 
 void
 swap_check_print_refusal (const char *name)
 {
-  json_t *object = run_read (name, REFUSED);
+  json_auto_t *object = run_read (name, REFUSED);
 
   print_problems (name, json_object_get (object, "checks"));
-  json_decref (object);
   swap_check_forget_refusal (name);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "command/base/cgroup.h"
+#include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
 #include "lib/base/util.h"
@@ -39,20 +40,18 @@ protection_of_thread (int pid, const char *tid)
 static unsigned
 protection_of_threads (int pid)
 {
-  char path[64], real[512];
+  char path[64];
   unsigned has = PROTECTION_FLUSHER | PROTECTION_REAL_TIME;
   const struct dirent *entry;
-  DIR *dir = NULL;
+  CLEANUP_CLOSEDIR DIR *dir = NULL;
 
   snprintf (path, sizeof path, "/proc/%d/task", pid);
-  if (kernel_file_path (real, sizeof real, path) == 0)
-    dir = opendir (real);
+  dir = kernel_file_opendir (path);
   if (!dir)
     return 0;
   while ((entry = readdir (dir)) != NULL)
     if (entry->d_name[0] != '.')
       has &= protection_of_thread (pid, entry->d_name);
-  closedir (dir);
   return has;
 }
 

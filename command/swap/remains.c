@@ -18,6 +18,7 @@
 #include "lib/base/util.h"
 #include "service/control-path.h"
 #include "service/control-socket.h"
+#include "service/set-error.h"
 
 #include "area.h"
 #include "remains.h"
@@ -83,16 +84,13 @@ bool
 swap_server_is_alive (const char *name)
 {
   char path[RUN_PATH_SIZE], directory[RUN_PATH_SIZE];
-  json_t *found;
-  bool lives;
+  json_auto_t *found = NULL;
 
   snprintf (path, sizeof path, "%s/%s",
             control_directory (directory, sizeof directory), name);
   found = find_processes (path);
-  lives = json_array_size (json_object_get (found, "generations")) > 0
+  return json_array_size (json_object_get (found, "generations")) > 0
     || is_listening (name, "ctl");
-  json_decref (found);
-  return lives;
 }
 
 /* ---- pages ---- */
@@ -110,16 +108,14 @@ is_local (const char *name)
 bool
 swap_is_lost (const char *name)
 {
-  json_t *run = run_read (name, "run");
-  bool in_memory, lost;
+  json_auto_t *run = run_read (name, "run");
+  bool in_memory = run
+    ? json_integer_value (json_object_get (run, "pool")) >= 0
+      && json_array_size (json_object_get (run, "argv")) > 0
+    : is_local (name);
 
-  in_memory = run ? json_integer_value (json_object_get (run, "pool")) >= 0
-                    && json_array_size (json_object_get (run, "argv")) > 0
-                  : is_local (name);
-  lost = in_memory && !is_listening (name, "sup")
+  return in_memory && !is_listening (name, "sup")
     && !swap_server_is_alive (name);
-  json_decref (run);
-  return lost;
 }
 
 /* ---- cleaning up ---- */
@@ -150,9 +146,7 @@ is_same_disk (const struct attachment *a, const char *uri)
   if (nbd_resolve (&address, uri, why, sizeof why) == -1
       || nbd_dial (&dial, &address, DIAL_MS) == -1)
     return true;                /* unknown: leave it to the watcher */
-  close (dial.result.fd);
-  if (dial.result.pidfd != -1)
-    close (dial.result.pidfd);
+  nbd_dialed_close (&dial.result);
   return strcmp (dial.result.description, a->description) == 0
     && dial.result.size / BLOCK_SIZE == a->size / BLOCK_SIZE;
 }
@@ -170,11 +164,10 @@ swap_remains_detach (const char *name, const char *watcher, const char *uri,
   if (!swap_server_is_orphaned (name, watcher, &a) || is_same_disk (&a, uri))
     return 0;
   nbd_device_path (device, a.index);
-  if (swap_find (device, NULL)) {
-    snprintf (error, size, "%s is in use as swap, and what was swapped out "
-              "is lost: run nbdzram swapoff %s", device, name);
-    return -1;
-  }
+  if (swap_find (device, NULL))
+    return set_error (error, size, "%s is in use as swap, and what was "
+                      "swapped out is lost: run nbdzram swapoff %s", device,
+                      name);
   if (swap_server_unwatch (name, &a, error, size) == -1)
     return -1;
   printf ("detached %s, whose server is gone\n", device);

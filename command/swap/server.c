@@ -16,6 +16,7 @@
 
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-netlink.h"
+#include "command/base/cleanup.h"
 #include "command/base/control-client.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
@@ -23,6 +24,7 @@
 #include "command/base/run-file.h"
 #include "command/base/run-program.h"
 #include "lib/base/util.h"
+#include "service/set-error.h"
 
 #include "server.h"
 
@@ -46,10 +48,7 @@ pause_ms (int ms)
 bool
 swap_server_has_systemd (void)
 {
-  char path[512];
-
-  return kernel_file_path (path, sizeof path, "/run/systemd/system") == 0
-    && access (path, F_OK) == 0;
+  return kernel_file_exists ("/run/systemd/system");
 }
 
 /* Put the control socket of NAME's supervisor into S.  -1: the name is too
@@ -92,9 +91,8 @@ static int
 tell_supervisor (const char *name, json_t *request, int timeout, char *error,
                  size_t size)
 {
-  json_t *reply = ask_supervisor (name, request, timeout, error, size);
+  json_auto_t *reply = ask_supervisor (name, request, timeout, error, size);
 
-  json_decref (reply);
   return reply ? 0 : -1;
 }
 
@@ -110,9 +108,8 @@ supervisor_status (const char *name)
 bool
 swap_server_is_running (const char *name)
 {
-  json_t *reply = supervisor_status (name);
+  json_auto_t *reply = supervisor_status (name);
 
-  json_decref (reply);
   return reply != NULL;
 }
 
@@ -169,12 +166,11 @@ void
 swap_server_wait_standby (const char *name)
 {
   for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
-    json_t *reply = supervisor_status (name);
+    json_auto_t *reply = supervisor_status (name);
     bool waits = json_is_true (json_object_get (
       json_object_get (reply, "standby"), "waiting"));
     bool serves = !json_is_null (json_object_get (reply, "server"));
 
-    json_decref (reply);
     if (!reply || !serves || waits)
       return;
     pause_ms (TICK_MS);
@@ -200,8 +196,7 @@ wait_for_end (const char *name, char *error, size_t size)
       return 0;
     pause_ms (TICK_MS);
   }
-  snprintf (error, size, "%s: the server does not end", name);
-  return -1;
+  return set_error (error, size, "%s: the server does not end", name);
 }
 
 int
@@ -251,8 +246,8 @@ int
 swap_server_uri (char *uri, size_t size, const char *name, char *error,
                  size_t error_size)
 {
-  json_t *reply = ask_supervisor (name, json_pack ("{s:s}", "verb", "status"),
-                                  TIMEOUT, error, error_size);
+  json_auto_t *reply = ask_supervisor (
+    name, json_pack ("{s:s}", "verb", "status"), TIMEOUT, error, error_size);
   const char *listens = json_string_value (
     json_array_get (json_object_get (reply, "listen"), 0));
 
@@ -260,7 +255,6 @@ swap_server_uri (char *uri, size_t size, const char *name, char *error,
     own_address (uri, size, listens);
   else if (reply)
     snprintf (error, error_size, "%s: the server listens nowhere", name);
-  json_decref (reply);
   return listens ? 0 : -1;
 }
 
@@ -270,25 +264,23 @@ swap_server_uri (char *uri, size_t size, const char *name, char *error,
 static pid_t
 lock_owner (int fd)
 {
-  FILE *locks = kernel_file_open ("/proc/locks");
+  CLEANUP_FCLOSE FILE *locks = kernel_file_open ("/proc/locks");
   char line[256];
   struct stat st;
-  pid_t owner = 0;
 
-  if (locks && fstat (fd, &st) == 0)
-    while (owner == 0 && fgets (line, sizeof line, locks)) {
-      unsigned major, minor;
-      unsigned long long inode;
-      int pid;
+  if (!locks || fstat (fd, &st) == -1)
+    return 0;
+  while (fgets (line, sizeof line, locks)) {
+    unsigned major, minor;
+    unsigned long long inode;
+    int pid;
 
-      if (sscanf (line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &major,
-                  &minor, &inode) == 4
-          && makedev (major, minor) == st.st_dev && inode == st.st_ino)
-        owner = pid;
-    }
-  if (locks)
-    fclose (locks);
-  return owner;
+    if (sscanf (line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &major,
+                &minor, &inode) == 4
+        && makedev (major, minor) == st.st_dev && inode == st.st_ino)
+      return pid;
+  }
+  return 0;
 }
 
 /* Does a process hold the lock of WATCHER.attach?  A killed process that waits
@@ -298,15 +290,11 @@ static bool
 has_watcher (const char *watcher)
 {
   char path[RUN_PATH_SIZE];
-  int fd = open (run_path (path, watcher, "attach"), O_RDWR | O_CLOEXEC);
-  bool held;
+  CLEANUP_CLOSE int fd = open (run_path (path, watcher, "attach"),
+                               O_RDWR | O_CLOEXEC);
 
-  if (fd == -1)
-    return false;
-  held = flock (fd, LOCK_EX | LOCK_NB) == -1
+  return fd != -1 && flock (fd, LOCK_EX | LOCK_NB) == -1
     && !process_is_killed (lock_owner (fd));
-  close (fd);
-  return held;
 }
 
 /* Does the supervisor of NAME list WATCHER, even if its process has died and
@@ -315,15 +303,14 @@ has_watcher (const char *watcher)
 static bool
 supervisor_has_watcher (const char *name, const char *watcher)
 {
-  json_t *reply = supervisor_status (name);
-  const json_t *list = json_object_get (reply, "watchers");
-  bool known = false;
+  json_auto_t *reply = supervisor_status (name);
+  const json_t *w;
+  size_t i;
 
-  for (size_t i = 0; i < json_array_size (list); ++i)
-    known = known || strcmp (json_text (json_array_get (list, i), "name"),
-                             watcher) == 0;
-  json_decref (reply);
-  return known;
+  json_array_foreach (json_object_get (reply, "watchers"), i, w)
+    if (strcmp (json_text (w, "name"), watcher) == 0)
+      return true;
+  return false;
 }
 
 bool
@@ -408,11 +395,9 @@ disconnect_device (const struct attachment *a, char *error, size_t size)
 static pid_t
 watcher_pid (const char *watcher)
 {
-  json_t *object = run_read (watcher, "attach");
-  pid_t pid = (pid_t) json_integer_value (json_object_get (object, "pid"));
+  json_auto_t *object = run_read (watcher, "attach");
 
-  json_decref (object);
-  return pid;
+  return (pid_t) json_number (object, "pid");
 }
 
 /* The supervisor restarts a watcher that was killed.  So as long as there is a

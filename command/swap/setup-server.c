@@ -45,9 +45,7 @@ probe_remote (struct swap_setup *s, const char *uri)
     return -1;
   if (nbd_dial (&dial, &address, DIAL_MS) == -1)
     return setup_fail (s, "%s: %s", uri, dial.error);
-  close (dial.result.fd);
-  if (dial.result.pidfd != -1)
-    close (dial.result.pidfd);
+  nbd_dialed_close (&dial.result);
   if (s->conf.connections > 1
       && !(dial.result.flags & NBD_FLAG_CAN_MULTI_CONN))
     return setup_fail (s, "%s: the server allows no more than one connection",

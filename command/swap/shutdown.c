@@ -12,6 +12,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
+
 #include "server.h"
 #include "shutdown.h"
 
@@ -74,29 +76,23 @@ shutdown_uncover (const char *device)
 static void
 read_to_end (const char *path)
 {
-  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC);
   char text[4096];
 
-  if (fd == -1)
-    return;
   while (read (fd, text, sizeof text) > 0)
     ;
-  close (fd);
 }
 
 void
 shutdown_read_command_lines (void)
 {
-  DIR *dir = opendir ("/proc");
+  CLEANUP_CLOSEDIR DIR *dir = opendir ("/proc");
   struct dirent *entry;
   char path[300];
 
-  if (!dir)
-    return;
-  while ((entry = readdir (dir)) != NULL)
+  while (dir && (entry = readdir (dir)) != NULL)
     if (isdigit ((unsigned char) entry->d_name[0])) {
       snprintf (path, sizeof path, "/proc/%s/cmdline", entry->d_name);
       read_to_end (path);
     }
-  closedir (dir);
 }

@@ -16,7 +16,8 @@
 int
 swap_state_read (struct swap_state *s, const char *name)
 {
-  json_t *object = run_read (name, "swap"), *devices, *priority;
+  json_auto_t *object = run_read (name, "swap");
+  const json_t *devices, *priority;
 
   if (!object)
     return -1;
@@ -34,7 +35,6 @@ swap_state_read (struct swap_state *s, const char *name)
   priority = json_object_get (object, "priority");
   if (json_is_integer (priority))
     s->priority = (int) json_integer_value (priority);
-  json_decref (object);
   return 0;
 }
 

@@ -115,18 +115,16 @@ import_entries (struct sysctl_changes *l, const char *name, json_t *changes)
 static int
 import_one (struct sysctl_changes *l, const char *name)
 {
-  json_t *swap = run_read (name, "swap"), *changes;
-  int r = 0;
+  json_auto_t *swap = run_read (name, "swap");
+  json_t *changes = json_object_get (swap, "sysctls");
 
-  changes = json_object_get (swap, "sysctls");
-  if (json_object_size (changes) > 0)
-    r = import_entries (l, name, changes);
-  if (changes && r == 0) {
-    json_object_del (swap, "sysctls");
-    r = run_write (name, "swap", json_incref (swap));
-  }
-  json_decref (swap);
-  return r;
+  if (!changes)
+    return 0;
+  if (json_object_size (changes) > 0
+      && import_entries (l, name, changes) == -1)
+    return -1;
+  json_object_del (swap, "sysctls");
+  return run_write (name, "swap", json_incref (swap));
 }
 
 static int
