@@ -54,19 +54,33 @@ method_close (struct method *m)
   *m = (struct method) { .codec = NULL };
 }
 
-void *
-method_compressor_new (const struct method *m, size_t page_size,
-                       size_t *bytes)
+int
+method_new_context (const struct method *m, size_t page_size,
+                    struct context *c)
 {
-  return m->encoder
-    ? m->codec->dictionaries->compressor_new (m->encoder, page_size, bytes)
-    : m->codec->compressor_new (m->level, page_size, bytes);
+  size_t bytes;
+  void *p = m->encoder
+    ? m->codec->dictionaries->compressor_new (m->encoder, page_size, &bytes)
+    : m->codec->compressor_new (m->level, page_size, &bytes);
+
+  if (!p)
+    return -1;
+  if (budget_take (m->budget, bytes) == -1) {
+    m->codec->compressor_free (p);
+    return -1;
+  }
+  *c = (struct context) { p, bytes };
+  return 0;
 }
 
 void
-method_compressor_free (const struct method *m, void *ctx)
+method_free_context (const struct method *m, struct context *c)
 {
-  m->codec->compressor_free (ctx);
+  if (!c->p)
+    return;
+  m->codec->compressor_free (c->p);
+  budget_give (m->budget, c->bytes);
+  *c = (struct context) { .p = NULL };
 }
 
 uint64_t
@@ -75,9 +89,9 @@ method_cost (const struct algorithm *algorithm, size_t page_size)
   const struct dictionary_content *content = algorithm->dictionary;
   struct dictionaries one = { .file = NULL };
   struct budget budget = { .limit = 0 };
+  struct context context = { .p = NULL };
   struct method m;
-  size_t bytes = 0;
-  void *ctx;
+  uint64_t bytes;
 
   if (!content)
     return 0;
@@ -86,10 +100,9 @@ method_cost (const struct algorithm *algorithm, size_t page_size)
   dictionaries_hold (&one, 0);
   if (method_open (&m, algorithm, &one, 0, &budget) == -1)
     return 0;
-  ctx = method_compressor_new (&m, page_size, &bytes);
-  if (ctx)
-    method_compressor_free (&m, ctx);
-  bytes += m.bytes;
+  method_new_context (&m, page_size, &context);
+  bytes = budget.used;
+  method_free_context (&m, &context);
   method_close (&m);
   return bytes + dictionary_cost (content->bytes, content->length);
 }

@@ -17,6 +17,12 @@
 
 #define NO_GENERATION (-1)
 
+/* A context of a codec. */
+struct context {
+  void *p;                      /* NULL: not needed */
+  size_t bytes;                 /* taken from the budget */
+};
+
 struct method {
   const struct codec *codec;
   int level;
@@ -49,10 +55,14 @@ method_id (const struct method *m)
                     : m->codec->id;
 }
 
-/* As the codec's functions of that name; for pages of PAGE_SIZE bytes. */
-void *method_compressor_new (const struct method *m, size_t page_size,
-                             size_t *bytes);
-void method_compressor_free (const struct method *m, void *ctx);
+/* Create a context for pages of PAGE_SIZE bytes.  Returns 0, or -1 with errno
+ * ENOMEM or ENOSPC.
+ */
+int method_new_context (const struct method *m, size_t page_size,
+                        struct context *c);
+
+/* Safe on a zeroed context. */
+void method_free_context (const struct method *m, struct context *c);
 
 /* As the codec's compress. */
 static inline size_t

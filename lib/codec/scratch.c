@@ -10,13 +10,29 @@
 
 #include "scratch.h"
 
+/* Errors and the hold of GENERATION are as in method_open. */
 static int
-take_budget (struct scratch *w, size_t bytes)
+compressor_open (struct compressor *c, const struct algorithm *algorithm,
+                 struct dictionaries *dictionaries, int generation,
+                 size_t size, struct budget *budget)
 {
-  if (budget_take (w->budget, bytes) == -1)
+  if (method_open (&c->method, algorithm, dictionaries, generation, budget)
+      == -1)
     return -1;
-  w->bytes += bytes;
-  return 0;
+  if (method_new_context (&c->method, size, &c->context) == 0)
+    return 0;
+
+  int err = errno;
+  method_close (&c->method);
+  errno = err;
+  return -1;
+}
+
+static void
+compressor_close (struct compressor *c)
+{
+  method_free_context (&c->method, &c->context);
+  method_close (&c->method);
 }
 
 static size_t
@@ -32,22 +48,20 @@ largest_bound (const struct scratch *w, size_t size)
 static int
 allocate_scratch (struct scratch *w, size_t page_size, size_t size)
 {
-  size_t bound = largest_bound (w, size), bytes;
+  size_t bound = largest_bound (w, size);
 
-  if (take_budget (w, page_size + size + bound) == -1)
+  if (budget_take (w->budget, page_size + size + bound) == -1)
     return -1;
+  w->bytes = page_size + size + bound;
   w->object = aligned_alloc (OS_PAGE_SIZE, page_size);
   w->pages = aligned_alloc (OS_PAGE_SIZE, size);
   w->out = malloc (bound);
   if (!w->object || !w->pages || !w->out)
     return -1;
-  for (unsigned i = 0; i < w->count; ++i) {
-    const struct algorithm *a = &w->algorithms[i];
-
-    w->compressors[i] = a->codec->compressor_new (a->level, size, &bytes);
-    if (!w->compressors[i] || take_budget (w, bytes) == -1)
+  for (unsigned i = 0; i < w->count; ++i)
+    if (compressor_open (&w->compressors[i], &w->algorithms[i], NULL,
+                         NO_GENERATION, size, w->budget) == -1)
       return -1;
-  }
   return 0;
 }
 
@@ -73,12 +87,8 @@ void
 scratch_close (struct scratch *w)
 {
   for (unsigned i = 0; i < w->count; ++i) {
-    if (w->compressors[i])
-      w->algorithms[i].codec->compressor_free (w->compressors[i]);
-    if (w->page_compressors[i])
-      method_compressor_free (&w->methods[i], w->page_compressors[i]);
-    method_close (&w->methods[i]);
-    budget_give (w->budget, w->page_compressor_bytes[i]);
+    compressor_close (&w->compressors[i]);
+    compressor_close (&w->page_compressors[i]);
   }
   free (w->object);
   free (w->pages);
@@ -92,69 +102,45 @@ size_t
 scratch_compress (struct scratch *w, unsigned priority, size_t offset,
                   size_t size)
 {
-  const struct algorithm *a = &w->algorithms[priority - 1];
+  struct compressor *c = &w->compressors[priority - 1];
 
-  return a->codec->compress (w->compressors[priority - 1], a->level,
-                             w->pages + offset, size, w->out);
+  return method_compress (&c->method, c->context.p, w->pages + offset, size,
+                          w->out);
 }
 
 int
 scratch_set_dictionary (struct scratch *w, unsigned priority,
                         struct dictionaries *dictionaries, int generation)
 {
-  struct method *m = &w->methods[priority - 1], new;
-  void **ctx = &w->page_compressors[priority - 1];
-  size_t bytes;
-  void *made;
+  struct compressor new;
 
-  if (method_open (&new, &w->algorithms[priority - 1], dictionaries,
-                   generation, w->budget) == -1)
+  if (compressor_open (&new, &w->algorithms[priority - 1], dictionaries,
+                       generation, w->page_size, w->budget) == -1)
     return -1;
-  made = method_compressor_new (&new, w->page_size, &bytes);
-  if (!made || budget_take (w->budget, bytes) == -1) {
-    int err = errno;
-
-    if (made)
-      method_compressor_free (&new, made);
-    method_close (&new);
-    errno = err;
-    return -1;
-  }
-  if (*ctx)
-    method_compressor_free (m, *ctx);
-  budget_give (w->budget, w->page_compressor_bytes[priority - 1]);
-  method_close (m);
-  *m = new;
-  *ctx = made;
-  w->page_compressor_bytes[priority - 1] = bytes;
+  compressor_close (&w->page_compressors[priority - 1]);
+  w->page_compressors[priority - 1] = new;
   return 0;
+}
+
+static const struct compressor *
+page_compressor (const struct scratch *w, unsigned priority)
+{
+  const struct compressor *c = &w->page_compressors[priority - 1];
+
+  return c->method.codec ? c : &w->compressors[priority - 1];
 }
 
 size_t
 scratch_compress_page (struct scratch *w, unsigned priority)
 {
-  void *ctx = w->page_compressors[priority - 1];
+  const struct compressor *c = page_compressor (w, priority);
 
-  return ctx
-    ? method_compress (&w->methods[priority - 1], ctx, w->pages, w->page_size,
-                       w->out)
-    : scratch_compress (w, priority, 0, w->page_size);
+  return method_compress (&c->method, c->context.p, w->pages, w->page_size,
+                          w->out);
 }
 
 unsigned
 scratch_page_id (const struct scratch *w, unsigned priority)
 {
-  return w->page_compressors[priority - 1]
-    ? method_id (&w->methods[priority - 1])
-    : w->algorithms[priority - 1].codec->id;
-}
-
-uint64_t
-scratch_bytes_taken (const struct scratch *w)
-{
-  uint64_t bytes = w->bytes;
-
-  for (unsigned i = 0; i < w->count; ++i)
-    bytes += w->page_compressor_bytes[i] + w->methods[i].bytes;
-  return bytes;
+  return method_id (&page_compressor (w, priority)->method);
 }

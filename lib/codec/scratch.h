@@ -22,17 +22,17 @@ struct scratch {
   struct budget *budget;
   const struct algorithm *algorithms;
   unsigned count;
-  void *compressors[RECOMPRESS_MAX];
-  struct method methods[RECOMPRESS_MAX]; /* with a dictionary, for pages */
-  void *page_compressors[RECOMPRESS_MAX]; /* contexts of methods; NULL: use
-                                           * compressors */
-  size_t page_compressor_bytes[RECOMPRESS_MAX];
+  struct compressor {
+    struct method method;
+    struct context context;
+  } compressors[RECOMPRESS_MAX],
+    page_compressors[RECOMPRESS_MAX]; /* with a dictionary, for pages; without
+                                       * a codec: use compressors */
   size_t page_size;
   uint8_t *object;              /* a copy of one object, up to a page */
   uint8_t *pages;               /* the pages of a group, or one page */
   uint8_t *out;                 /* output of a compressor */
-  size_t bytes;                 /* taken from the budget, without methods and
-                                 * page_compressors */
+  size_t bytes;                 /* taken from the budget for the buffers */
 };
 
 /* Allocate buffers and contexts for COUNT ALGORITHMS, which must outlive
@@ -68,8 +68,5 @@ unsigned scratch_page_id (const struct scratch *w, unsigned priority);
  */
 size_t scratch_compress (struct scratch *w, unsigned priority,
                          size_t offset, size_t size);
-
-/* Return how many bytes were taken from the budget in total. */
-uint64_t scratch_bytes_taken (const struct scratch *w);
 
 #endif /* NBDZRAM_CODEC_SCRATCH_H */

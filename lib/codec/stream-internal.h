@@ -17,8 +17,6 @@ int stream_make_decompressor (struct streams *s, struct stream *stream,
                               const struct codec *codec);
 
 /* Free the context if it exists. */
-void stream_free_compressor (struct streams *s, struct stream *stream,
-                             unsigned place);
 void stream_free_decompressor (struct streams *s, struct stream *stream,
                                const struct codec *codec);
 

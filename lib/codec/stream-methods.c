@@ -81,7 +81,7 @@ close_method (struct streams *s, unsigned place)
   {
     LOCK_FOR_SCOPE (&s->lock);
     for (struct stream *stream = s->made; stream; stream = stream->next_made)
-      stream_free_compressor (s, stream, place);
+      method_free_context (&s->methods[place], &stream->compressors[place]);
   }
   method_close (&s->methods[place]);
 }

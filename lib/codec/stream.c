@@ -21,7 +21,7 @@ static void
 stream_free (struct streams *s, struct stream *stream)
 {
   for (unsigned place = 0; place < METHODS; ++place)
-    stream_free_compressor (s, stream, place);
+    method_free_context (&s->methods[place], &stream->compressors[place]);
   for (const struct codec *const *c = codecs; *c; ++c)
     stream_free_decompressor (s, stream, *c);
   free (stream->out);
@@ -42,42 +42,12 @@ take_budget (struct streams *s, struct stream *stream, size_t bytes)
 
 /* ---- contexts ---- */
 
-static void
-release_context (struct streams *s, struct stream *stream, struct context *c)
-{
-  budget_give (s->budget, c->bytes);
-  stream->bytes -= c->bytes;
-  *c = (struct context) { .p = NULL };
-}
-
 int
 stream_make_compressor (struct streams *s, struct stream *stream,
                         unsigned place)
 {
-  const struct method *method = &s->methods[place];
-  struct context c;
-
-  c.p = method_compressor_new (method, s->page_size, &c.bytes);
-  if (!c.p)
-    return -1;
-  if (take_budget (s, stream, c.bytes) == -1) {
-    method_compressor_free (method, c.p);
-    return -1;
-  }
-  stream->compressors[place] = c;
-  return 0;
-}
-
-void
-stream_free_compressor (struct streams *s, struct stream *stream,
-                        unsigned place)
-{
-  struct context *c = &stream->compressors[place];
-
-  if (!c->p)
-    return;
-  method_compressor_free (&s->methods[place], c->p);
-  release_context (s, stream, c);
+  return method_new_context (&s->methods[place], s->page_size,
+                             &stream->compressors[place]);
 }
 
 int
@@ -91,7 +61,7 @@ stream_make_decompressor (struct streams *s, struct stream *stream,
   c.p = codec->decompressor_new (&c.bytes);
   if (!c.p)
     return -1;
-  if (take_budget (s, stream, c.bytes) == -1) {
+  if (budget_take (s->budget, c.bytes) == -1) {
     codec->decompressor_free (c.p);
     return -1;
   }
@@ -108,7 +78,8 @@ stream_free_decompressor (struct streams *s, struct stream *stream,
   if (!c->p)
     return;
   codec->decompressor_free (c->p);
-  release_context (s, stream, c);
+  budget_give (s->budget, c->bytes);
+  *c = (struct context) { .p = NULL };
 }
 
 void

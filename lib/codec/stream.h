@@ -38,12 +38,6 @@
 #define METHODS_OF_DEVICES 8
 #define METHODS (METHODS_OF_POOL + METHODS_OF_DEVICES)
 
-/* A context of a codec. */
-struct context {
-  void *p;                      /* NULL: not needed */
-  size_t bytes;                 /* taken from the budget */
-};
-
 struct stream {
   struct stream *next;          /* in the list of idle or handed streams */
   struct stream *next_made;
@@ -59,7 +53,7 @@ struct stream {
   int pinned;                   /* held generation, or NO_GENERATION */
   bool must_not_wait;           /* the request fails with EAGAIN instead of
                                  * waiting for the backing file (page.h) */
-  size_t bytes;                 /* taken from the budget, with contexts */
+  size_t bytes;                 /* taken from the budget for the buffers */
   struct latency latency[REQUEST_KINDS]; /* of the requests it served */
 };
 

@@ -146,15 +146,14 @@ compress (unsigned way, const uint8_t *page, size_t page_size, uint8_t *out)
 {
   struct budget budget = { .limit = 0 };
   struct method m;
-  size_t bytes, length;
-  void *ctx;
+  struct context context;
+  size_t length;
 
   method_of (way, &m, &budget);
-  ctx = method_compressor_new (&m, page_size, &bytes);
-  if (!ctx)
+  if (method_new_context (&m, page_size, &context) == -1)
     abort ();
-  length = method_compress (&m, ctx, page, page_size, out);
-  method_compressor_free (&m, ctx);
+  length = method_compress (&m, context.p, page, page_size, out);
+  method_free_context (&m, &context);
   method_close (&m);
   return length;
 }

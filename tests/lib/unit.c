@@ -342,8 +342,30 @@ stream_bytes (const struct pool *pool)
 
   for (unsigned i = 0; i < METHODS; ++i)
     bytes += pool->streams.methods[i].bytes;
-  for (const struct stream *s = pool->streams.made; s; s = s->next_made)
+  for (const struct stream *s = pool->streams.made; s; s = s->next_made) {
     bytes += s->bytes;
+    for (unsigned i = 0; i < METHODS; ++i)
+      bytes += s->compressors[i].bytes;
+    for (unsigned i = 0; i < CODEC_IDS; ++i)
+      bytes += s->decompressors[i].bytes;
+  }
+  return bytes;
+}
+
+static uint64_t
+compressor_bytes (const struct compressor *c)
+{
+  return c->method.bytes + c->context.bytes;
+}
+
+static uint64_t
+scratch_bytes (const struct scratch *w)
+{
+  uint64_t bytes = w->bytes;
+
+  for (unsigned i = 0; i < w->count; ++i)
+    bytes += compressor_bytes (&w->compressors[i])
+      + compressor_bytes (&w->page_compressors[i]);
   return bytes;
 }
 
@@ -409,7 +431,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
   CHECK (os.bytes == s->bytes);
   CHECK (os.huge <= s->huge);
   CHECK (s->bad == 0);
-  sum = fixed + stream_bytes (pool) + scratch_bytes_taken (&pool->scratch)
+  sum = fixed + stream_bytes (pool) + scratch_bytes (&pool->scratch)
     + dedup_bytes (pool) + dictionaries_bytes (&pool->dictionaries)
     + (s->devices + s->leaves + s->map_pages + s->info_pages)
       * OS_PAGE_SIZE
