@@ -17,6 +17,9 @@
 
 #define SKIPPED 77
 
+/* The function of a test, as cmocka calls it. */
+#define TEST(name) static void name (void **state __attribute__ ((unused)))
+
 /* ---- random numbers, always replayable ---- */
 
 struct rng {

@@ -9,10 +9,8 @@
 
 #include "lib/store/age.h"
 
-static void
-seconds_and_back (void **state)
+TEST (seconds_and_back)
 {
-  (void) state;
   for (unsigned age = 0; age <= AGE_MAX; ++age) {
     assert_int_equal (age_of_seconds (age_seconds ((uint8_t) age)), age);
     if (age > 0) {
@@ -30,12 +28,10 @@ seconds_and_back (void **state)
 }
 
 /* At any interval of sweeps, an age is exact to one of its steps. */
-static void
-sweeps_keep_the_time (void **state)
+TEST (sweeps_keep_the_time)
 {
   struct rng rng = { unit_seed () };
 
-  (void) state;
   for (unsigned i = 0; i < unit_scaled (200); ++i) {
     uint64_t start = rng_below (&rng, 1000000), now = start;
     uint64_t longest = 1 + rng_below (&rng, i % 2 ? 3 : 5000);
@@ -59,12 +55,10 @@ sweeps_keep_the_time (void **state)
   }
 }
 
-static void
-the_oldest_stay_so (void **state)
+TEST (the_oldest_stay_so)
 {
   uint8_t older[AGE_CODES];
 
-  (void) state;
   age_steps (0, 100 * 86400, older);
   assert_int_equal (older[0], AGE_MAX);
   assert_int_equal (older[AGE_MAX], AGE_MAX);

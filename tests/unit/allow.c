@@ -36,8 +36,7 @@ permits (const struct allow *a, const char *text)
   return allow_permits (a, (const struct sockaddr *) &peer);
 }
 
-static void
-by_hand (void **state)
+TEST (by_hand)
 {
   static const struct {
     const char *list, *in, *out;
@@ -58,7 +57,6 @@ by_hand (void **state)
   };
   char error[256];
 
-  (void) state;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
     struct allow a = { .count = 0 };
 
@@ -70,12 +68,10 @@ by_hand (void **state)
 }
 
 /* Against comparing one bit after the other. */
-static void
-by_chance (void **state)
+TEST (by_chance)
 {
   struct rng rng = { unit_seed () };
 
-  (void) state;
   for (unsigned n = unit_scaled (20000); n > 0; --n) {
     struct sockaddr_in6 peer = { .sin6_family = AF_INET6 };
     uint8_t prefix[16], *other = peer.sin6_addr.s6_addr;
@@ -98,15 +94,13 @@ by_chance (void **state)
   }
 }
 
-static void
-nobody_and_everybody (void **state)
+TEST (nobody_and_everybody)
 {
   const struct sockaddr_un local = { .sun_family = AF_UNIX };
   const struct sockaddr other = { .sa_family = AF_APPLETALK };
   struct allow a = { .count = 0 };
   char error[256];
 
-  (void) state;
   assert_true (permits (&a, "192.0.2.1") && permits (&a, "::"));
   assert_true (allow_permits (&a, &other));
   assert_int_equal (allow_add (&a, "192.0.2.1", error, sizeof error), 0);
@@ -118,8 +112,7 @@ nobody_and_everybody (void **state)
   allow_free (&a);
 }
 
-static void
-mistakes (void **state)
+TEST (mistakes)
 {
   static const char *const lists[] = {
     "", ",", "127.0.0.1,", ",127.0.0.1", "localhost", "127.0.0.1/33",
@@ -131,7 +124,6 @@ mistakes (void **state)
   };
   char error[256];
 
-  (void) state;
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; ++i) {
     struct allow a = { .count = 0 };
 
@@ -142,14 +134,12 @@ mistakes (void **state)
   }
 }
 
-static void
-names (void **state)
+TEST (names)
 {
   const struct sockaddr_un local = { .sun_family = AF_UNIX };
   struct sockaddr_storage a = address ("192.0.2.1");
   char name[ALLOW_NAME_SIZE];
 
-  (void) state;
   assert_string_equal (allow_name ((struct sockaddr *) &a, name),
                        "192.0.2.1");
   a = address ("2001:db8::1");

@@ -82,13 +82,11 @@ assert_holds (const struct fixture *f, uint64_t bytes)
   assert_true (resident (f) == bytes);
 }
 
-static void
-lowest_first (void **state)
+TEST (lowest_first)
 {
   struct fixture f;
   uint32_t frame;
 
-  (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   for (uint32_t i = 0; i < FRAMES; ++i) {
     assert_int_equal (take_new (&f.arena, &frame), 0);
@@ -109,13 +107,11 @@ lowest_first (void **state)
   close_arena (&f);
 }
 
-static void
-commits_in_parts (void **state)
+TEST (commits_in_parts)
 {
   struct fixture f;
   uint32_t frame;
 
-  (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   assert_true (arena_commits_in_parts (&f.arena));
   assert_int_equal (take_new (&f.arena, &frame), 0);
@@ -140,13 +136,11 @@ commits_in_parts (void **state)
 /* Freed frames become spares, up to a bound.  At the limit, their memory is
  * freed for other frames.
  */
-static void
-spare_frames_keep_their_memory (void **state)
+TEST (spare_frames_keep_their_memory)
 {
   uint32_t frames[ARENA_SPARES_MAX + 1], frame, committed;
   struct fixture f;
 
-  (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   for (unsigned i = 0; i <= ARENA_SPARES_MAX; ++i) {
     assert_int_equal (take_new (&f.arena, &frames[i]), 0);
@@ -176,13 +170,11 @@ spare_frames_keep_their_memory (void **state)
   close_arena (&f);
 }
 
-static void
-the_limit_is_kept (void **state)
+TEST (the_limit_is_kept)
 {
   struct fixture f;
   uint32_t frame;
 
-  (void) state;
   open_arena (&f, OS_PAGE_SIZE);
   f.budget.limit = 8192;
   assert_int_equal (take_new (&f.arena, &frame), 0);
@@ -194,14 +186,12 @@ the_limit_is_kept (void **state)
   close_arena (&f);
 }
 
-static void
-huge_pages_come_whole (void **state)
+TEST (huge_pages_come_whole)
 {
   const uint32_t per = HUGE_PAGE / FRAME;
   struct fixture f;
   uint32_t frame;
 
-  (void) state;
   open_arena (&f, HUGE_PAGE);
   assert_false (arena_commits_in_parts (&f.arena));
   assert_int_equal (f.arena.frames_per_granule, per);
@@ -267,10 +257,8 @@ attach_gives_back (uint64_t granule)
   close_arena (&f);
 }
 
-static void
-attach_gives_back_the_rest (void **state)
+TEST (attach_gives_back_the_rest)
 {
-  (void) state;
   attach_gives_back (OS_PAGE_SIZE);
   attach_gives_back (HUGE_PAGE);
 }
@@ -305,13 +293,11 @@ take_and_give (void *arg)
   return NULL;
 }
 
-static void
-threads_get_frames_of_their_own (void **state)
+TEST (threads_get_frames_of_their_own)
 {
   pthread_t threads[4];
   uint64_t seeds[4];
 
-  (void) state;
   open_arena (&shared, OS_PAGE_SIZE);
   shared.budget.limit = 8 * OS_PAGE_SIZE;
   for (unsigned t = 0; t < 4; ++t) {

@@ -73,14 +73,12 @@ remove_named_file (void **state)
 }
 
 /* By name, as users open it: a file in a directory of its own. */
-static void
-a_named_file (void **state)
+TEST (a_named_file)
 {
   struct unit_pool u = { .fd = -1 };
   struct stats before, after;
   struct device *a, *b;
 
-  (void) state;
   assert_non_null (mkdtemp (dir));
   snprintf (path, sizeof path, "%s/pool", dir);
   u.options = (struct pool_options) {
@@ -111,15 +109,13 @@ a_named_file (void **state)
 }
 
 /* Each attach has another algorithm, and the pool has pages of all of them. */
-static void
-every_algorithm_is_read (void **state)
+TEST (every_algorithm_is_read)
 {
   static uint64_t tags[PAGES];
   struct unit_pool u;
   struct stats before, after;
   struct device *d;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   assert_non_null (device_open (u.pool, "", PAGES * PAGE));
   for (uint64_t i = 0; i < PAGES; ++i)
@@ -148,12 +144,10 @@ every_algorithm_is_read (void **state)
   unit_close (&u);
 }
 
-static void
-geometry_is_the_files (void **state)
+TEST (geometry_is_the_files)
 {
   struct unit_pool u;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", 16384, false, 0), 0);
   u.options.geometry.page_size = 4096;
   u.options.geometry.checksum = true;
@@ -164,12 +158,10 @@ geometry_is_the_files (void **state)
   unit_close (&u);
 }
 
-static void
-one_holder_at_a_time (void **state)
+TEST (one_holder_at_a_time)
 {
   struct unit_pool u;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   errno = 0;
   assert_null (pool_open (&u.options));
@@ -180,15 +172,13 @@ one_holder_at_a_time (void **state)
 /* Slots beyond the last page belong to no page: damage there must not free an
  * object.
  */
-static void
-slots_behind_the_end (void **state)
+TEST (slots_behind_the_end)
 {
   struct unit_pool u;
   struct device *a, *b;
   uint8_t page[PAGE], found[PAGE];
   slot_t slot;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   a = device_open (u.pool, "a", 10 * PAGE);
   b = device_open (u.pool, "b", 10 * PAGE);
@@ -285,14 +275,12 @@ old_or_new (struct unit_pool *u, struct diary *diary)
   unit_detach (u);
 }
 
-static void
-killed_anywhere (void **state)
+TEST (killed_anywhere)
 {
   struct diary *diary = mmap (NULL, sizeof *diary, PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   struct unit_pool u;
 
-  (void) state;
   assert_ptr_not_equal (diary, MAP_FAILED);
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   assert_non_null (device_open (u.pool, "", VICTIMS * PAGE));

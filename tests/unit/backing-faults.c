@@ -110,13 +110,11 @@ assert_state (struct store *s, enum backing_state state, int err)
   assert_int_equal (error, err);
 }
 
-static void
-write_errors (void **state)
+TEST (write_errors)
 {
   struct store *s = open_some (".");
   uint32_t used = s->backing.used;
 
-  (void) state;
   fail_with (EIO, 0);
   assert_int_equal (try_write (s, 5000), -1);
   assert_int_equal (errno, EIO);
@@ -160,12 +158,10 @@ write_errors (void **state)
 }
 
 /* Calls that are interrupted, or transfer less, are no errors. */
-static void
-short_calls (void **state)
+TEST (short_calls)
 {
   struct store *s = open_some (".");
 
-  (void) state;
   for (at_most = 4096; at_most <= 65536; at_most *= 2) {
     for (uint32_t n = 0; n < 2000; n += 3)
       assert_int_equal (store_put (s, n, object_length (&s->rng)), 0);
@@ -176,12 +172,10 @@ short_calls (void **state)
   store_close (s);
 }
 
-static void
-read_errors (void **state)
+TEST (read_errors)
 {
   struct store *s = open_some (".");
 
-  (void) state;
   fail_with (EIO, 0);
   errno = 0;
   assert_false (store_slot_ok (s, 1));
@@ -193,8 +187,7 @@ read_errors (void **state)
 }
 
 /* Another program truncates the file. */
-static void
-truncated (void **state)
+TEST (truncated)
 {
   static _Alignas (4096) uint8_t buf[2 * BACKING_BLOCK];
   struct store *s = open_some (".");
@@ -202,7 +195,6 @@ truncated (void **state)
   uint64_t end = 0;
   int error;
 
-  (void) state;
   assert_int_equal (backing_get_state (&s->backing, &error), BACKING_OK);
   for (uint32_t n = 0; n < 2000; ++n)
     end = MAX (end, s->slots[n].offset);
@@ -238,12 +230,10 @@ truncated (void **state)
 }
 
 /* The file is unlinked, but still open. */
-static void
-removed (void **state)
+TEST (removed)
 {
   struct store *s = open_some (".");
 
-  (void) state;
   assert_int_equal (unlink (s->path), 0);
   assert_int_equal (try_write (s, 5000), 0);
   store_check (s);
@@ -319,10 +309,8 @@ within_block (void)
   return try_file_size (4 * MIB + 1000);
 }
 
-static void
-resource_limit (void **state)
+TEST (resource_limit)
 {
-  (void) state;
   run_in_child (beyond_file_size);
   run_in_child (within_block);
 }
@@ -350,10 +338,8 @@ on_small_tmpfs (void)
   return 0;
 }
 
-static void
-full_file_system (void **state)
+TEST (full_file_system)
 {
-  (void) state;
   run_in_child (on_small_tmpfs);
 }
 

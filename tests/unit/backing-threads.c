@@ -206,12 +206,10 @@ maintain (void *unused)
 /* So small that freed blocks are soon written again, but with room for all
  * objects twice.
  */
-static void
-all_at_once (void **state)
+TEST (all_at_once)
 {
   pthread_t readers[READERS], maintainer;
 
-  (void) state;
   store = store_open (".", 3 * MIB);
   for (unsigned n = 0; n < SLOTS; ++n)
     pthread_mutex_init (&slots[n].lock, NULL);
@@ -288,10 +286,8 @@ try_reader (bool stale)
   store->backing.io = before;
 }
 
-static void
-readers_are_waited_for (void **state)
+TEST (readers_are_waited_for)
 {
-  (void) state;
   store = store_open (".", 8 * MIB);
   for (unsigned round = 0; round < unit_scaled (100); ++round) {
     try_reader (false);

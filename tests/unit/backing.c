@@ -61,14 +61,12 @@ assert_system_error (const struct backing_options *o, int err)
   assert_int_equal (refusal.system, err);
 }
 
-static void
-made_and_found (void **state)
+TEST (made_and_found)
 {
   struct store *s = store_open (".", 8 * MIB);
   uint8_t zero[BACKING_ID_SIZE] = { 0 };
   struct stat st;
 
-  (void) state;
   assert_int_equal (stat (s->path, &st), 0);
   assert_int_equal (st.st_mode & 0777, 0600);
   assert_int_equal (st.st_size, BACKING_BLOCK);
@@ -86,8 +84,7 @@ made_and_found (void **state)
 }
 
 /* A pool without written back pages takes over another pool's file. */
-static void
-taken_over (void **state)
+TEST (taken_over)
 {
   struct store *s = store_open (".", 8 * MIB);
   struct budget budget = { 0 };
@@ -95,7 +92,6 @@ taken_over (void **state)
   struct backing b;
   struct stat st;
 
-  (void) state;
   assert_int_equal (store_put (s, 0, 100), 0);
   assert_int_equal (store_flush (s), 0);
   o.budget = &budget;
@@ -116,8 +112,7 @@ taken_over (void **state)
 }
 
 /* A file that differs in anything from the recorded one is refused. */
-static void
-not_the_expected (void **state)
+TEST (not_the_expected)
 {
   struct store *s = store_open (".", 8 * MIB);
   struct backing_record r;
@@ -126,7 +121,6 @@ not_the_expected (void **state)
   uint8_t byte;
   int fd;
 
-  (void) state;
   r = s->record;
   store_leave (s);
   o.budget = &budget;
@@ -166,8 +160,7 @@ not_the_expected (void **state)
 /* A replica can be used alone if it has all pages; then the other one is no
  * longer in sync.
  */
-static void
-half_of_a_mirror (void **state)
+TEST (half_of_a_mirror)
 {
   static const struct {
     unsigned place, before, after; /* 0 after: it is refused */
@@ -181,7 +174,6 @@ half_of_a_mirror (void **state)
   struct backing_options o = s->options;
   struct backing b;
 
-  (void) state;
   store_leave (s);
   o.budget = &budget;
   for (unsigned i = 0; i < ARRAY_SIZE (cases); ++i) {
@@ -203,15 +195,13 @@ half_of_a_mirror (void **state)
 }
 
 /* A pool that is kept in a file may come back for its pages. */
-static void
-needed_by_another (void **state)
+TEST (needed_by_another)
 {
   struct store *s = store_open (".", 8 * MIB);
   struct budget budget = { 0 };
   struct backing_options o = s->options;
   struct backing b;
 
-  (void) state;
   store_leave (s);
   o.budget = &budget;
   o.record = NULL;
@@ -237,8 +227,7 @@ needed_by_another (void **state)
 /* Of an unaligned block: the undefined behaviour sanitizer reports an access
  * that assumes alignment.
  */
-static void
-header_at_any_address (void **state)
+TEST (header_at_any_address)
 {
   uint8_t bytes[BACKING_BLOCK + 8], id[BACKING_ID_SIZE];
   const struct backing_options o = {
@@ -246,7 +235,6 @@ header_at_any_address (void **state)
   };
   struct backing_options other = o;
 
-  (void) state;
   other.pool_id[0] ^= 1;
   for (unsigned at = 0; at < 8; ++at) {
     void *block = bytes + at;
@@ -264,8 +252,7 @@ header_at_any_address (void **state)
   }
 }
 
-static void
-others_are_left_alone (void **state)
+TEST (others_are_left_alone)
 {
   static const char text[] = "somebody's letters";
   struct store *s = store_open (".", 8 * MIB);
@@ -275,7 +262,6 @@ others_are_left_alone (void **state)
   struct stat st;
   int fd;
 
-  (void) state;
   snprintf (path, sizeof path, "%s/other", s->dir);
   o.path = path;
   o.budget = &budget;
@@ -411,13 +397,11 @@ try_device (const char *path, int file)
   backing_close (&b);
 }
 
-static void
-block_device (void **state)
+TEST (block_device)
 {
   char name[] = "./nbdzram-unit-XXXXXX", path[32];
   int file = mkstemp (name), loop;
 
-  (void) state;
   assert_true (file >= 0);
   unlink (name);
   assert_int_equal (ftruncate (file, 8 * MIB), 0);
@@ -466,10 +450,8 @@ try_packing (uint32_t min, uint32_t max, uint32_t multiple)
 }
 
 /* No more than 5 % is lost, if sizes allow it. */
-static void
-packing (void **state)
+TEST (packing)
 {
-  (void) state;
   try_packing (32, 3844, 105);
   try_packing (200, 1500, 105);
   try_packing (1, 64, 105);
@@ -478,8 +460,7 @@ packing (void **state)
   try_packing (2049, 4096, 200);
 }
 
-static void
-large_and_aligned (void **state)
+TEST (large_and_aligned)
 {
   static const uint32_t lengths[] = {
     4096, 65536, 65540, 100, 4097, 61441, 8192, 3000, 32, 33, 12345,
@@ -489,7 +470,6 @@ large_and_aligned (void **state)
   struct backing *b = &s->backing;
   uint32_t used;
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (lengths); ++i) {
     object_fill (object, lengths[i], i);
     s->slots[i].length = lengths[i];
@@ -519,13 +499,11 @@ large_and_aligned (void **state)
 /* A batch accepts an object or refuses it: nothing is written beyond its
  * memory.
  */
-static void
-batches_of_all_sizes (void **state)
+TEST (batches_of_all_sizes)
 {
   static uint8_t object[OBJECT_MAX];
   struct store *s = store_open (".", 64 * MIB);
 
-  (void) state;
   for (unsigned round = 0; round < 40; ++round) {
     uint32_t bytes = (uint32_t) rng_below (&s->rng, MIB);
     uint32_t max = 32u << rng_below (&s->rng, 12);
@@ -553,13 +531,11 @@ batches_of_all_sizes (void **state)
 
 /* ---- claims of slots ---- */
 
-static void
-places_that_cannot_be (void **state)
+TEST (places_that_cannot_be)
 {
   struct store *s = store_open (".", 8 * MIB);
   struct backing *b = &s->backing;
 
-  (void) state;
   assert_true (backing_contains (b, 4096, 1));
   assert_true (backing_contains (b, 8 * MIB - 4096, 4096));
   assert_true (backing_contains (b, 8 * MIB - 32, 32));
@@ -574,14 +550,12 @@ places_that_cannot_be (void **state)
   store_close (s);
 }
 
-static void
-shared_objects (void **state)
+TEST (shared_objects)
 {
   struct store *s = store_open (".", 8 * MIB);
   struct backing *b = &s->backing;
   uint64_t offset;
 
-  (void) state;
   assert_int_equal (store_put (s, 0, 10000), 0);
   assert_int_equal (store_flush (s), 0);
   offset = s->slots[0].offset;
@@ -602,14 +576,12 @@ shared_objects (void **state)
 /* With more slots than can be counted, the block is not free again before the
  * next process counts fewer.
  */
-static void
-too_many_share (void **state)
+TEST (too_many_share)
 {
   struct store *s = store_open (".", 8 * MIB);
   struct backing *b = &s->backing;
   uint64_t offset;
 
-  (void) state;
   assert_int_equal (store_put (s, 0, 3200), 0);
   assert_int_equal (store_flush (s), 0);
   offset = s->slots[0].offset;
@@ -667,10 +639,8 @@ try_anything (const char *parent)
   store_close (s);
 }
 
-static void
-anything (void **state)
+TEST (anything)
 {
-  (void) state;
   try_anything (".");
   try_anything ("/dev/shm");
 }
@@ -684,8 +654,7 @@ file_bytes (struct store *s)
   return st.file;
 }
 
-static void
-given_back (void **state)
+TEST (given_back)
 {
   struct store *s = store_open (".", TIB);
   struct backing *b = &s->backing;
@@ -693,7 +662,6 @@ given_back (void **state)
   struct stat st;
   int error;
 
-  (void) state;
   for (uint32_t n = 0; n < STORE_SLOTS; ++n)
     assert_int_equal (store_put (s, n, 3800), 0);
   assert_int_equal (store_flush (s), 0);
@@ -730,14 +698,12 @@ given_back (void **state)
 }
 
 /* Without memory for more blocks, those that the file has are used. */
-static void
-at_the_limit_of_memory (void **state)
+TEST (at_the_limit_of_memory)
 {
   struct store *s = store_open (".", 64 * MIB);
   unsigned written = 0;
   int r;
 
-  (void) state;
   s->budget.limit = s->budget.used;
   do {
     r = store_put (s, written % STORE_SLOTS, 3800);
@@ -753,12 +719,10 @@ at_the_limit_of_memory (void **state)
 }
 
 /* With a smaller size than before, objects beyond it can still be read. */
-static void
-made_smaller (void **state)
+TEST (made_smaller)
 {
   struct store *s = store_open (".", 64 * MIB);
 
-  (void) state;
   for (uint32_t n = 0; n < 8192; ++n)
     assert_int_equal (store_put (s, n, 3800), 0);
   assert_int_equal (store_flush (s), 0);
@@ -779,14 +743,12 @@ made_smaller (void **state)
 }
 
 /* A full file loses nothing, reports that it is full, and is cleaned. */
-static void
-full (void **state)
+TEST (full)
 {
   struct store *s = store_open (".", 8 * MIB);
   uint32_t n = 0, in_file = 0;
   int error;
 
-  (void) state;
   while (store_put (s, n, object_length (&s->rng)) == 0)
     ++n;
   assert_int_equal (errno, ENOSPC);
@@ -907,14 +869,12 @@ open_stale (uint8_t *snapshot)
 }
 
 /* The file is an older one, whole or in some blocks. */
-static void
-older_blocks (void **state)
+TEST (older_blocks)
 {
   static uint8_t older[STALE_BYTES], newer[STALE_BYTES];
   struct store *s = open_stale (older);
   unsigned stale, again;
 
-  (void) state;
   for (unsigned round = 0; round < 5; ++round) {
     put_all (s);
     store_check (s);
@@ -939,13 +899,11 @@ older_blocks (void **state)
 }
 
 /* Two blocks were exchanged, or one was lost. */
-static void
-misplaced_blocks (void **state)
+TEST (misplaced_blocks)
 {
   static uint8_t good[STALE_BYTES];
   struct store *s = open_stale (good);
 
-  (void) state;
   for (unsigned round = 0; round < 40; ++round) {
     uint32_t used = s->backing.used;
     uint32_t a = 1 + (uint32_t) rng_below (&s->rng, used - 1);
@@ -967,13 +925,11 @@ misplaced_blocks (void **state)
 /* After an upgrade, blocks without checksums are valid until they are written
  * again.
  */
-static void
-unknown_blocks (void **state)
+TEST (unknown_blocks)
 {
   static uint8_t older[STALE_BYTES];
   struct store *s = open_stale (older);
 
-  (void) state;
   assert_int_equal (ftruncate (s->sums.fd, 0), 0);
   assert_int_equal (ftruncate (s->sums.fd, BACKING_SUMS_SIZE), 0);
   store_reopen (s);
@@ -988,14 +944,12 @@ unknown_blocks (void **state)
 /* Without memory for checksums, nothing is written, and attaching fails.  A
  * file that ends too early has no memory for them.
  */
-static void
-no_room_for_sums (void **state)
+TEST (no_room_for_sums)
 {
   const uint64_t offset = (uint64_t) GROUP_BLOCKS * BACKING_BLOCK;
   struct store *s = store_open (".", 256 * MIB);
   struct backing *b = &s->backing;
 
-  (void) state;
   assert_int_equal (ftruncate (s->sums.fd, OS_PAGE_SIZE * 2), 0);
   assert_int_equal (space_raise (b, 2 * GROUP_BLOCKS, false), -1);
   assert_int_equal (errno, ENOSPC);
@@ -1008,10 +962,8 @@ no_room_for_sums (void **state)
   store_close (s);
 }
 
-static void
-churn (void **state)
+TEST (churn)
 {
-  (void) state;
   try_churn (RANDOM, 1.18, 2.0);
   try_churn (HOT, 1.18, 2.2);
   try_churn (NEIGHBOURS, 1.18, 1.2);

@@ -25,13 +25,11 @@ find_slowly (const bool *oracle, uint64_t from, uint64_t end, bool value)
   return from < end ? from : end;
 }
 
-static void
-as_an_array_of_bool (void **state)
+TEST (as_an_array_of_bool)
 {
   bits_word map[WORDS] = { 0 };
   bool oracle[BITS] = { false };
 
-  (void) state;
   for (int i = 0; i < 20000; ++i) {
     uint64_t n = rng_below (&rng, BITS), end = rng_below (&rng, BITS + 1);
     /* Make runs of equal bits, so that the search skips whole words. */
@@ -48,12 +46,10 @@ as_an_array_of_bool (void **state)
   }
 }
 
-static void
-nothing_found_is_the_end (void **state)
+TEST (nothing_found_is_the_end)
 {
   bits_word map[WORDS] = { 0 };
 
-  (void) state;
   assert_int_equal (bits_find_set (map, 0, BITS), BITS);
   assert_int_equal (bits_find_set (map, BITS, BITS), BITS);
   assert_int_equal (bits_find_clear (map, 64, 64), 64);
@@ -73,13 +69,11 @@ set_every_fourth (void *arg)
   return NULL;
 }
 
-static void
-threads_lose_no_bit (void **state)
+TEST (threads_lose_no_bit)
 {
   pthread_t threads[THREADS];
   unsigned numbers[THREADS];
 
-  (void) state;
   for (unsigned t = 0; t < THREADS; ++t) {
     numbers[t] = t;
     assert_int_equal (pthread_create (&threads[t], NULL, set_every_fourth,

@@ -12,24 +12,20 @@
 
 #define THREADS 4
 
-static void
-no_limit (void **state)
+TEST (no_limit)
 {
   struct budget b = { .limit = 0 };
 
-  (void) state;
   assert_int_equal (budget_take (&b, UINT64_C (1) << 62), 0);
   budget_give (&b, UINT64_C (1) << 62);
   assert_true (b.used == 0);
   assert_true (b.used_max == UINT64_C (1) << 62);
 }
 
-static void
-up_to_the_limit (void **state)
+TEST (up_to_the_limit)
 {
   struct budget b = { .limit = 100 };
 
-  (void) state;
   assert_int_equal (budget_take (&b, 60), 0);
   errno = 0;
   assert_int_equal (budget_take (&b, 41), -1);
@@ -43,12 +39,10 @@ up_to_the_limit (void **state)
   assert_true (b.used == 100 && b.used_max == 100);
 }
 
-static void
-force_goes_beyond (void **state)
+TEST (force_goes_beyond)
 {
   struct budget b = { .limit = 100 };
 
-  (void) state;
   budget_force (&b, 150);
   assert_true (b.used == 150 && b.used_max == 150);
   assert_int_equal (budget_take (&b, 1), -1);
@@ -82,13 +76,11 @@ take_and_give (void *arg)
   return NULL;
 }
 
-static void
-threads_never_exceed_it (void **state)
+TEST (threads_never_exceed_it)
 {
   pthread_t threads[THREADS];
   uint64_t seeds[THREADS];
 
-  (void) state;
   for (unsigned t = 0; t < THREADS; ++t) {
     seeds[t] = unit_seed () + t;
     assert_int_equal (pthread_create (&threads[t], NULL, take_and_give,

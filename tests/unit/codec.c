@@ -29,13 +29,11 @@ parse (const char *spec, struct algorithm *a, char error[256])
   return algorithm_parse (spec, a, error, 256);
 }
 
-static void
-parses_every_codec (void **state)
+TEST (parses_every_codec)
 {
   struct algorithm a;
   char error[256], spec[64];
 
-  (void) state;
   for (const struct codec *const *c = codecs; *c; ++c) {
     assert_int_equal (parse ((*c)->name, &a, error), 0);
     assert_ptr_equal (a.codec, *c);
@@ -51,8 +49,7 @@ parses_every_codec (void **state)
   assert_string_equal (codecs[0]->name, "lz4");
 }
 
-static void
-refuses_the_rest (void **state)
+TEST (refuses_the_rest)
 {
   static const char *const specs[] = {
     "", ":", "lz", "lz44", "LZ4", " lz4", "lz4 ", "lz4:", "lz4::level=1",
@@ -73,7 +70,6 @@ refuses_the_rest (void **state)
   struct algorithm a;
   char error[256];
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (specs); ++i) {
     assert_int_equal (parse (specs[i], &a, error), -1);
     assert_int_equal (errno, EINVAL);
@@ -81,13 +77,11 @@ refuses_the_rest (void **state)
   }
 }
 
-static void
-errors_name_what_is_valid (void **state)
+TEST (errors_name_what_is_valid)
 {
   struct algorithm a;
   char error[256], tiny[5] = "abcd", endless[5000];
 
-  (void) state;
   parse ("lz5", &a, error);
   for (const struct codec *const *c = codecs; *c; ++c)
     assert_non_null (strstr (error, (*c)->name));
@@ -120,8 +114,7 @@ file_of (const char *start, size_t size, char path[32])
   return fd;
 }
 
-static void
-dictionaries_from_files (void **state)
+TEST (dictionaries_from_files)
 {
   static const char *const forms[] = {
     "zstd:level=3:dict=%s", "zstd:dict=%s:level=3",
@@ -130,7 +123,6 @@ dictionaries_from_files (void **state)
   struct algorithm a;
   char error[256], spec[128], path[32];
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (forms); ++i)
     for (size_t size = 1; size <= POOL_DICTIONARY_MAX; size *= 512) {
       int fd = file_of ("d", size, path);
@@ -166,14 +158,12 @@ refuses_file (const char *path, const char *why)
   assert_null (a.dictionary);
 }
 
-static void
-refuses_other_dictionaries (void **state)
+TEST (refuses_other_dictionaries)
 {
   struct algorithm a;
   char error[256], path[32];
   int fd;
 
-  (void) state;
   refuses_file ("", "No such file");
   refuses_file ("/nonexistent/x", "No such file");
   refuses_file ("/", "Is a directory");
@@ -200,10 +190,8 @@ refuses_other_dictionaries (void **state)
 
 #endif
 
-static void
-fill_is_no_codec (void **state)
+TEST (fill_is_no_codec)
 {
-  (void) state;
   assert_null (codec_by_id (CODEC_FILL));
   assert_null (codec_by_id (CODEC_IDS));
   assert_null (codec_by_id (15));
@@ -422,21 +410,17 @@ try_codec (const struct codec *codec)
       try_level (codec, levels[i]);
 }
 
-static void
-every_codec (void **state)
+TEST (every_codec)
 {
-  (void) state;
   for (const struct codec *const *c = codecs; *c; ++c)
     try_codec (*c);
 }
 
 /* Codecs must survive the output of other codecs. */
-static void
-codecs_read_each_other (void **state)
+TEST (codecs_read_each_other)
 {
   struct bench from, to;
 
-  (void) state;
   for (const struct codec *const *a = codecs; *a; ++a)
     for (const struct codec *const *b = codecs; *b; ++b) {
       bench_open (&from, *a, (*a)->default_level, 4096);

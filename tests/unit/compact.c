@@ -103,12 +103,10 @@ try_packing (const char *algorithm, uint32_t page_size, uint64_t pages)
   done (&f);
 }
 
-static void
-sparse_zspages_are_packed (void **state)
+TEST (sparse_zspages_are_packed)
 {
   unsigned n = unit_quick () ? 4 : 1;
 
-  (void) state;
   try_packing ("lz4", 4096, 60000 / n);
 #ifdef HAVE_ZSTD
   try_packing ("zstd", 16384, 20000 / n);
@@ -116,13 +114,11 @@ sparse_zspages_are_packed (void **state)
 }
 
 /* Compacting again and again moves nothing and frees nothing. */
-static void
-it_comes_to_rest (void **state)
+TEST (it_comes_to_rest)
 {
   struct fixture f;
   unsigned rounds = 0;
 
-  (void) state;
   fill (&f, "lz4", 4096, unit_scaled (5000));
   trim_randomly (&f, 50);
   while (pool_compact (f.u.pool, NULL) > 0)
@@ -134,13 +130,11 @@ it_comes_to_rest (void **state)
 }
 
 /* At the memory limit, compaction needs no memory itself. */
-static void
-it_works_at_the_limit (void **state)
+TEST (it_works_at_the_limit)
 {
   struct fixture f;
   uint64_t used;
 
-  (void) state;
   fill (&f, "lz4", 4096, unit_scaled (5000));
   trim_randomly (&f, 50);
   used = f.u.pool->budget.used;
@@ -153,12 +147,10 @@ it_works_at_the_limit (void **state)
   done (&f);
 }
 
-static void
-an_empty_pool (void **state)
+TEST (an_empty_pool)
 {
   struct unit_pool u;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", 4096, true, 0), 0);
   assert_true (pool_compact (u.pool, NULL) == 0);
   assert_non_null (device_open (u.pool, "", GIB));

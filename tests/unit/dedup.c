@@ -115,13 +115,11 @@ insert_until_full (struct fixture *f, unsigned n)
 
 /* ---- one object ---- */
 
-static void
-shared_and_dropped (void **state)
+TEST (shared_and_dropped)
 {
   struct fixture f;
   slot_t slot = slot_of (7, 42);
 
-  (void) state;
   open_index (&f, 0);
   assert_true (take (&f, 42, 3) == SLOT_EMPTY);
   assert_int_equal (dedup_insert (&f.x, 42, 3, slot), 0);
@@ -142,8 +140,7 @@ shared_and_dropped (void **state)
 }
 
 /* No bit of a slot is lost in the index. */
-static void
-slots_come_back_whole (void **state)
+TEST (slots_come_back_whole)
 {
   const uint64_t last = SLOT_ARENA_MAX;
   const slot_t slots[] = {
@@ -154,7 +151,6 @@ slots_come_back_whole (void **state)
   };
   struct fixture f;
 
-  (void) state;
   open_index (&f, 0);
   for (unsigned i = 0; i < ARRAY_SIZE (slots); ++i) {
     uint32_t fp = i * (FP_MASK / 3);
@@ -166,13 +162,11 @@ slots_come_back_whole (void **state)
 }
 
 /* Fingerprints and scopes that differ only in the lowest or highest bit. */
-static void
-found_by_both_only (void **state)
+TEST (found_by_both_only)
 {
   const uint32_t fp = 0x2aaaaaa;
   struct fixture f;
 
-  (void) state;
   open_index (&f, 0);
   assert_int_equal (dedup_insert (&f.x, fp, 5, slot_of (1, fp)), 0);
   assert_true (take (&f, fp ^ 1, 5) == SLOT_EMPTY);
@@ -189,13 +183,11 @@ found_by_both_only (void **state)
   close_index (&f);
 }
 
-static void
-references_are_bounded (void **state)
+TEST (references_are_bounded)
 {
   struct fixture f;
   slot_t a = slot_of (1, 9), b = slot_of (2, 9);
 
-  (void) state;
   open_index (&f, 0);
   assert_int_equal (dedup_insert (&f.x, 9, 0, a), 0);
   for (unsigned i = 1; i < DEDUP_REFS_MAX; ++i)
@@ -226,13 +218,11 @@ is_this (slot_t slot, void *opaque)
   return slot == *(slot_t *) opaque;
 }
 
-static void
-the_caller_chooses (void **state)
+TEST (the_caller_chooses)
 {
   struct fixture f;
   slot_t slots[3], other = slot_of (99, 1);
 
-  (void) state;
   open_index (&f, 0);
   for (unsigned i = 0; i < 3; ++i) {
     slots[i] = slot_of (i, 1);
@@ -245,13 +235,11 @@ the_caller_chooses (void **state)
   close_index (&f);
 }
 
-static void
-moved_unless_shared (void **state)
+TEST (moved_unless_shared)
 {
   struct fixture f;
   slot_t from = slot_stored (64, 500, 1), to = slot_moved (from, 96);
 
-  (void) state;
   open_index (&f, 0);
   assert_true (dedup_move (&f.x, 6, from, to));
   assert_true (take (&f, 6, 0) == SLOT_EMPTY);
@@ -273,13 +261,11 @@ moved_unless_shared (void **state)
 
 /* ---- attach ---- */
 
-static void
-claimed_at_attach (void **state)
+TEST (claimed_at_attach)
 {
   struct fixture f;
   slot_t slot = slot_of (3, 8);
 
-  (void) state;
   open_index (&f, 0);
   assert_int_equal (dedup_claim (&f.x, 8, 1, slot), 0);
   /* The scope differs after a change of dedup's mode; the object is the same.
@@ -301,14 +287,12 @@ claimed_at_attach (void **state)
 }
 
 /* Limits are ignored at attach: an object with two owners must have a node. */
-static void
-claims_exceed_limits (void **state)
+TEST (claims_exceed_limits)
 {
   const unsigned nodes = 5000, shared = 700;
   struct fixture f;
   uint64_t held;
 
-  (void) state;
   open_index (&f, 10 * OS_PAGE_SIZE);
   f.budget.limit = ALREADY_USED + 5 * OS_PAGE_SIZE;
   for (unsigned i = 0; i < nodes; ++i)
@@ -363,15 +347,13 @@ bytes_per_node (struct fixture *f)
 }
 
 /* At every size while the index grows and shrinks, not only at round ones. */
-static void
-a_node_is_small (void **state)
+TEST (a_node_is_small)
 {
   static const unsigned checked[] = { 20000, 48000, 100000, 500000, 1000000 };
   unsigned last = unit_quick () ? 100000 : 1000000;
   struct fixture f;
   double worst = 0;
 
-  (void) state;
   open_index (&f, 0);
   for (unsigned n = 0, c = 0; n < last; n += 500) {
     insert_many (&f, n, n + 500);
@@ -400,13 +382,11 @@ a_node_is_small (void **state)
 }
 
 /* At any size, all remaining nodes can be found, and no other. */
-static void
-nothing_is_lost (void **state)
+TEST (nothing_is_lost)
 {
   const unsigned nodes = 60000;
   struct fixture f;
 
-  (void) state;
   open_index (&f, 0);
   insert_many (&f, 0, nodes);
   for (unsigned gone = 0; gone < nodes; gone += nodes / 10) {
@@ -428,13 +408,11 @@ nothing_is_lost (void **state)
  * line lies, adding and removing a few nodes does not move it to another OS
  * page.
  */
-static void
-coming_and_going_is_free (void **state)
+TEST (coming_and_going_is_free)
 {
   struct fixture f;
   uint64_t bytes;
 
-  (void) state;
   open_index (&f, 0);
   for (unsigned n = 2000; n < 3000; ++n) {
     insert_many (&f, n - (n == 2000 ? n : 1), n);
@@ -455,14 +433,12 @@ coming_and_going_is_free (void **state)
   close_index (&f);
 }
 
-static void
-limits_are_kept (void **state)
+TEST (limits_are_kept)
 {
   const uint64_t limit = 50 * OS_PAGE_SIZE;
   struct fixture f;
   unsigned n;
 
-  (void) state;
   for (int whose = 0; whose < 2; ++whose) {
     open_index (&f, whose == 0 ? limit : 0);
     f.budget.limit = whose == 0 ? 0 : ALREADY_USED + limit;
@@ -484,12 +460,10 @@ limits_are_kept (void **state)
 }
 
 /* Not enough memory for one node: all that was taken is given back. */
-static void
-no_memory_at_all (void **state)
+TEST (no_memory_at_all)
 {
   struct fixture f;
 
-  (void) state;
   for (uint64_t limit = 1; limit < OS_PAGE_SIZE; limit += 1000) {
     open_index (&f, limit);
     assert_int_equal (insert_until_full (&f, 0), 0);
@@ -511,14 +485,12 @@ statm (bool address_space)
   return (address_space ? size : resident) * OS_PAGE_SIZE;
 }
 
-static void
-no_address_space (void **state)
+TEST (no_address_space)
 {
   struct fixture f = { .budget.used = ALREADY_USED };
   uint64_t size = statm (true);
   struct rlimit old, low;
 
-  (void) state;
   if (unit_instrumented ()) {
     print_message ("sanitizers need address space themselves\n");
     skip ();
@@ -558,10 +530,8 @@ fill_and_empty (void)
   close_index (&f);
 }
 
-static void
-memory_really_goes (void **state)
+TEST (memory_really_goes)
 {
-  (void) state;
   if (unit_instrumented ()) {
     print_message ("instrumented: what is resident says little\n");
     skip ();
@@ -569,10 +539,8 @@ memory_really_goes (void **state)
   fill_and_empty ();
 }
 
-static void
-memory_really_goes_when_locked (void **state)
+TEST (memory_really_goes_when_locked)
 {
-  (void) state;
   if (unit_instrumented ()) {
     print_message ("instrumented: what is resident says little\n");
     skip ();
@@ -591,13 +559,11 @@ memory_really_goes_when_locked (void **state)
 /* Many pages with one fingerprint, written by an attacker or not: the cost of
  * a lookup is bounded.
  */
-static void
-a_flood_of_one_fingerprint (void **state)
+TEST (a_flood_of_one_fingerprint)
 {
   struct fixture f;
   unsigned n = 0;
 
-  (void) state;
   open_index (&f, 0);
   while (dedup_insert (&f.x, 77, n % 3, slot_of (n, 77)) == 0)
     ++n;
@@ -644,13 +610,11 @@ drop_from_chain (struct fixture *f, unsigned low, unsigned n,
 /* A chain of many lines is split when the list of holes is full, so that
  * freeing its lines moves other lines of the same chain.
  */
-static void
-lines_move_while_chains_split (void **state)
+TEST (lines_move_while_chains_split)
 {
   uint32_t fps[64][300];
   struct fixture f;
 
-  (void) state;
   for (unsigned i = 0; i < unit_scaled (200); ++i) {
     unsigned n = 290 + (unsigned) rng_below (&rng, 10);
 
@@ -847,20 +811,16 @@ compare_with_a_list (unsigned max, unsigned shards, bool crowded)
   close_index (&m.f);
 }
 
-static void
-as_a_list (void **state)
+TEST (as_a_list)
 {
-  (void) state;
   compare_with_a_list (MODEL_OBJECTS, 2, false);
 }
 
 /* With few long chains, the line that moves often belongs to the chain that is
  * split or merged.
  */
-static void
-as_a_list_in_long_chains (void **state)
+TEST (as_a_list_in_long_chains)
 {
-  (void) state;
   compare_with_a_list (1000, 1, true);
 }
 
@@ -1003,14 +963,12 @@ hold_and_let_go (void *arg)
   return NULL;
 }
 
-static void
-threads_share_and_free_once (void **state)
+TEST (threads_share_and_free_once)
 {
   struct holder holders[THREADS];
   uint64_t references = 0;
   struct dedup_stats st;
 
-  (void) state;
   open_index (&shared.f, 0);
   for (unsigned t = 0; t < THREADS; ++t) {
     holders[t] = (struct holder) { .rng = { rng_next (&rng) },

@@ -229,10 +229,8 @@ try_random (const char *algorithm, uint32_t page_size, bool checksum)
   close_scene (&s);
 }
 
-static void
-random_requests (void **state)
+TEST (random_requests)
 {
-  (void) state;
   try_random ("lz4", 4096, true);
   try_random ("lz4", 4096, false);
   try_random ("lz4hc:level=3", 8192, true);
@@ -259,15 +257,13 @@ open_one (struct unit_pool *u, struct device **d, uint64_t size)
   assert_non_null (*d);
 }
 
-static void
-new_disks_read_zero_and_stay_empty (void **state)
+TEST (new_disks_read_zero_and_stay_empty)
 {
   struct unit_pool u;
   struct device *d;
   uint8_t buf[2 * PAGE], zeroes[2 * PAGE] = { 0 };
   uint64_t used;
 
-  (void) state;
   open_one (&u, &d, GIB);
   used = u.pool->budget.used;
   for (uint64_t at = 0; at + sizeof buf <= GIB; at += 61 * MIB + 100) {
@@ -282,15 +278,13 @@ new_disks_read_zero_and_stay_empty (void **state)
   unit_close (&u);
 }
 
-static void
-the_last_page_is_cut_short (void **state)
+TEST (the_last_page_is_cut_short)
 {
   const uint64_t size = 3 * PAGE + 100;
   struct unit_pool u;
   struct device *d;
   uint8_t buf[PAGE], in[PAGE], zeroes[PAGE] = { 0 };
 
-  (void) state;
   open_one (&u, &d, size);
   assert_int_equal (d->pages, 4);
   data_fill (in, PAGE, DATA_RANDOM, 1);
@@ -310,14 +304,12 @@ the_last_page_is_cut_short (void **state)
   unit_close (&u);
 }
 
-static void
-zeroing_parts (void **state)
+TEST (zeroing_parts)
 {
   struct unit_pool u;
   struct device *d;
   uint8_t buf[3 * PAGE], in[3 * PAGE];
 
-  (void) state;
   open_one (&u, &d, 3 * PAGE);
   data_fill (in, sizeof in, DATA_TEXT, 2);
   for (unsigned i = 0; i < 2000; ++i) {
@@ -375,8 +367,7 @@ stop_at_once (void *opaque, uint64_t offset, uint64_t length,
   return -1;
 }
 
-static void
-extents_tell_data_zero_and_hole (void **state)
+TEST (extents_tell_data_zero_and_hole)
 {
   const uint64_t size = 100 * GIB + 5;
   struct unit_pool u;
@@ -385,7 +376,6 @@ extents_tell_data_zero_and_hole (void **state)
   uint8_t in[PAGE], zeroes[PAGE] = { 0 };
   unsigned calls = 0;
 
-  (void) state;
   open_one (&u, &d, size);
   data_fill (in, PAGE, DATA_TEXT, 3);
   assert_int_equal (device_write (d, in, PAGE, 0), 0);
@@ -412,15 +402,13 @@ extents_tell_data_zero_and_hole (void **state)
 
 /* ---- opening ---- */
 
-static void
-names_and_sizes (void **state)
+TEST (names_and_sizes)
 {
   struct unit_pool u;
   struct device *d;
   char name[DEVICE_NAME_MAX + 2];
   uint64_t size, used;
 
-  (void) state;
   open_one (&u, &d, MIB);
   memset (name, 'x', sizeof name);
   name[DEVICE_NAME_MAX + 1] = '\0';
@@ -452,14 +440,12 @@ names_and_sizes (void **state)
   unit_close (&u);
 }
 
-static void
-as_many_as_there_can_be (void **state)
+TEST (as_many_as_there_can_be)
 {
   struct unit_pool u;
   char name[16];
   uint8_t buf[PAGE];
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
     struct device *d;
@@ -489,8 +475,7 @@ as_many_as_there_can_be (void **state)
 }
 
 /* The largest device takes no more memory than its pages need. */
-static void
-one_pebibyte (void **state)
+TEST (one_pebibyte)
 {
   struct unit_pool u;
   struct device *d;
@@ -498,7 +483,6 @@ one_pebibyte (void **state)
   uint8_t buf[PAGE], expected[PAGE];
   struct list l = { .count = 0 };
 
-  (void) state;
   if (unit_instrumented ()) {
     print_message ("a disk of 1 PiB needs 2 TiB of address space\n");
     skip ();

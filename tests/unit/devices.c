@@ -70,12 +70,10 @@ verify_zero (struct device *d, uint64_t first, uint64_t end)
 
 /* ---- adding and removing ---- */
 
-static void
-found_by_name (void **state)
+TEST (found_by_name)
 {
   struct device *a, *b;
 
-  (void) state;
   open_pool (0);
   errno = 0;
   assert_null (device_find (u.pool, "a"));
@@ -100,13 +98,11 @@ found_by_name (void **state)
   unit_close (&u);
 }
 
-static void
-removed_with_all_it_held (void **state)
+TEST (removed_with_all_it_held)
 {
   struct device *a, *b;
   uint64_t used, bytes;
 
-  (void) state;
   open_pool (0);
   a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   fill (a, 0, 1000, 1);
@@ -136,12 +132,10 @@ removed_with_all_it_held (void **state)
   unit_close (&u);
 }
 
-static void
-removed_device_stays_for_its_users (void **state)
+TEST (removed_device_stays_for_its_users)
 {
   struct device *old, *new;
 
-  (void) state;
   open_pool (0);
   old = device_add (u.pool, "a", 100 * PAGE, "", NULL);
   assert_ptr_equal (device_find (u.pool, "a"), old);
@@ -172,13 +166,11 @@ removed_device_stays_for_its_users (void **state)
 }
 
 /* The server is killed after it has begun to remove a device. */
-static void
-removal_survives_a_kill (void **state)
+TEST (removal_survives_a_kill)
 {
   struct device *a, *b;
   uint64_t size;
 
-  (void) state;
   open_pool (0);
   a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   b = device_add (u.pool, "b", 1000 * PAGE, "", NULL);
@@ -202,13 +194,11 @@ removal_survives_a_kill (void **state)
  * before it wrote the record of a new table, or after it had replaced the
  * record of an old one.
  */
-static void
-orphaned_tables_go (void **state)
+TEST (orphaned_tables_go)
 {
   struct device_record before = { .size = PIB }, after = before;
   struct device *d;
 
-  (void) state;
   open_pool (0);
   assert_int_equal (pool_file_add_table (&u.pool->file, &before, MIB), 0);
   d = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
@@ -226,12 +216,10 @@ orphaned_tables_go (void **state)
 
 /* ---- size ---- */
 
-static void
-becomes_larger_and_smaller (void **state)
+TEST (becomes_larger_and_smaller)
 {
   struct device *d;
 
-  (void) state;
   open_pool (0);
   d = device_add (u.pool, "a", 100 * PAGE, "quota=1M", NULL);
   fill (d, 0, 100, 1);
@@ -273,12 +261,10 @@ becomes_larger_and_smaller (void **state)
   unit_close (&u);
 }
 
-static void
-who_can_not_be_resized (void **state)
+TEST (who_can_not_be_resized)
 {
   struct device *d;
 
-  (void) state;
   open_pool (0);
   d = device_add (u.pool, "a", 100 * PAGE, "", NULL);
   assert_ptr_equal (device_find (u.pool, "a"), d);
@@ -356,14 +342,12 @@ resize_beside (struct device *a, struct device *b)
 /* Resizing holds no lock that other threads need.  It waits for memory for two
  * seconds, which may be too short on a busy machine, so it is tried again.
  */
-static void
-resized_while_others_connect (void **state)
+TEST (resized_while_others_connect)
 {
   uint8_t page[PAGE], found[PAGE];
   struct device *a, *b;
   unsigned tries = 0;
 
-  (void) state;
   open_pool (0);
   reclaim_set (&u.pool->reclaim, ignore, NULL);
   a = device_add (u.pool, "a", 51 * PAGE, "", NULL);
@@ -386,12 +370,10 @@ resized_while_others_connect (void **state)
 }
 
 /* The pages beyond the new end free the memory that the last page needs. */
-static void
-shrunk_on_a_full_pool (void **state)
+TEST (shrunk_on_a_full_pool)
 {
   struct device *d;
 
-  (void) state;
   open_pool (0);
   d = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   fill (d, 0, 1000, 1);
@@ -403,13 +385,11 @@ shrunk_on_a_full_pool (void **state)
 }
 
 /* There is no memory for the larger table. */
-static void
-no_memory_to_become_larger (void **state)
+TEST (no_memory_to_become_larger)
 {
   struct device *d;
   uint64_t used;
 
-  (void) state;
   open_pool (4 * MIB);
   d = device_add (u.pool, "a", 2000 * PAGE, "", NULL);
   fill (d, 0, 200, 1);
@@ -436,13 +416,11 @@ recorded_settings (unsigned n)
   return record.settings;
 }
 
-static void
-settings_are_kept (void **state)
+TEST (settings_are_kept)
 {
   char longest[DEVICE_SETTINGS_MAX + 2];
   struct device *d;
 
-  (void) state;
   memset (longest, 's', sizeof longest);
   longest[sizeof longest - 1] = '\0';
   open_pool (0);
@@ -484,13 +462,11 @@ fill_up (struct device *d, int error, uint64_t seed)
   return 0;
 }
 
-static void
-no_more_than_its_quota (void **state)
+TEST (no_more_than_its_quota)
 {
   struct device *a, *b;
   uint64_t n;
 
-  (void) state;
   open_pool (0);
   a = device_add (u.pool, "a", 4000 * PAGE, "", NULL);
   b = device_add (u.pool, "b", 4000 * PAGE, "", NULL);
@@ -525,15 +501,13 @@ no_more_than_its_quota (void **state)
 }
 
 /* A device that has used up its quota can still be recompressed. */
-static void
-recompressed_at_its_quota (void **state)
+TEST (recompressed_at_its_quota)
 {
   struct recompress_request req = { .which = select_type (PAGES_ALL) };
   struct recompress_result result;
   struct device *d;
   uint64_t n;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   unit_detach (&u);
   u.options.recompress[0] = unit_algorithm (unit_strong ());
@@ -554,13 +528,11 @@ recompressed_at_its_quota (void **state)
 }
 
 /* In a full pool, the last memory goes to devices that hold little. */
-static void
-the_last_memory_is_for_all (void **state)
+TEST (the_last_memory_is_for_all)
 {
   struct device *a, *b;
   uint64_t n;
 
-  (void) state;
   open_pool (8 * MIB);
   a = device_add (u.pool, "a", 40000 * PAGE, "", NULL);
   b = device_add (u.pool, "b", 40000 * PAGE, "", NULL);
@@ -635,15 +607,13 @@ assert_text (struct device *d, uint64_t first, uint64_t end)
   }
 }
 
-static void
-each_by_its_algorithm (void **state)
+TEST (each_by_its_algorithm)
 {
   struct algorithm hc = unit_algorithm ("lz4hc:level=5"), best = strong ();
   struct algorithm lz4 = unit_algorithm ("lz4");
   struct device *a, *b, *c;
   uint64_t refreshed;
 
-  (void) state;
   open_pool (0);
   a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   b = device_add (u.pool, "b", 1000 * PAGE, "", &hc);
@@ -681,14 +651,12 @@ each_by_its_algorithm (void **state)
 }
 
 /* After an attach the algorithm must be set again, also in a full pool. */
-static void
-found_and_told_its_algorithm (void **state)
+TEST (found_and_told_its_algorithm)
 {
   struct algorithm hc = unit_algorithm ("lz4hc:level=5"), best = strong ();
   struct device *d;
   uint64_t n;
 
-  (void) state;
   open_pool (8 * MIB);
   d = device_add (u.pool, "a", 40000 * PAGE, "", &best);
   put_text (d, 0, 50);
@@ -717,15 +685,13 @@ found_and_told_its_algorithm (void **state)
 }
 
 /* With any amount of memory too little for the algorithm, nothing changes. */
-static void
-no_memory_for_its_algorithm (void **state)
+TEST (no_memory_for_its_algorithm)
 {
   struct algorithm hc = unit_algorithm ("lz4hc:level=5");
   struct device *a;
   uint64_t used, bytes, size;
   unsigned refused = 0;
 
-  (void) state;
   open_pool (0);
   a = device_add (u.pool, "a", 1000 * PAGE, "", NULL);
   assert_int_equal (pool_make_resident (u.pool, 4), 0);
@@ -762,15 +728,13 @@ no_memory_for_its_algorithm (void **state)
   unit_close (&u);
 }
 
-static void
-as_many_algorithms_as_there_can_be (void **state)
+TEST (as_many_algorithms_as_there_can_be)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct device *d[METHODS_OF_DEVICES];
   uint64_t used = 0;
   char name[16];
 
-  (void) state;
   open_pool (0);
   for (int i = 0; i < METHODS_OF_DEVICES; ++i) {
     a.level = 2 + i;
@@ -804,8 +768,7 @@ as_many_algorithms_as_there_can_be (void **state)
 /* The device's algorithm is weaker or stronger than that of recompression: a
  * page becomes smaller, or stays as it is.
  */
-static void
-recompressed_by_the_pools (void **state)
+TEST (recompressed_by_the_pools)
 {
   struct recompress_request req = { .which = select_type (PAGES_ALL) };
   struct algorithm weak = unit_algorithm ("lz4:level=30"), best = strong ();
@@ -813,7 +776,6 @@ recompressed_by_the_pools (void **state)
   struct recompress_result result;
   struct device *a, *b;
 
-  (void) state;
   open_pool (0);
   unit_detach (&u);
   u.options.recompress[0] = hc;
@@ -842,15 +804,13 @@ recompressed_by_the_pools (void **state)
 }
 
 /* Pages of the strongest algorithm can only gain in groups. */
-static void
-grouped_where_nothing_is_stronger (void **state)
+TEST (grouped_where_nothing_is_stronger)
 {
   struct recompress_request req = { .which = select_type (PAGES_ALL) };
   struct recompress_result result;
   struct algorithm best = strong ();
   struct device *d;
 
-  (void) state;
   open_pool (0);
   unit_detach (&u);
   u.options.recompress[0] = best;
@@ -868,13 +828,11 @@ grouped_where_nothing_is_stronger (void **state)
 }
 
 /* A page may share the object of a device with another algorithm. */
-static void
-shared_with_another_algorithm (void **state)
+TEST (shared_with_another_algorithm)
 {
   struct algorithm best = strong (), lz4 = unit_algorithm ("lz4");
   struct device *a, *b;
 
-  (void) state;
   open_pool (0);
   unit_detach (&u);
   u.options.dedup = DEDUP_POOL;
@@ -1002,8 +960,7 @@ disturb (void *opaque)
   return NULL;
 }
 
-static void
-writers_at_the_limits (void **state)
+TEST (writers_at_the_limits)
 {
   static struct writer writers[WRITERS];
   struct device *tenants[TENANTS];
@@ -1011,7 +968,6 @@ writers_at_the_limits (void **state)
   pthread_t other;
   char name[8];
 
-  (void) state;
   open_pool (LIMIT);
   for (unsigned i = 0; i < TENANTS; ++i) {
     snprintf (name, sizeof name, "%u", i);
@@ -1080,8 +1036,7 @@ change_algorithms (void *opaque)
   return NULL;
 }
 
-static void
-algorithms_change_under_writers (void **state)
+TEST (algorithms_change_under_writers)
 {
   static struct writer writers[WRITERS];
   struct algorithm hc = unit_algorithm ("lz4hc:level=5"), best = strong ();
@@ -1091,7 +1046,6 @@ algorithms_change_under_writers (void **state)
   pthread_t other;
   char name[8];
 
-  (void) state;
   open_pool (0);
   for (unsigned i = 0; i < TENANTS; ++i) {
     snprintf (name, sizeof name, "%u", i);

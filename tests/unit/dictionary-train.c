@@ -85,8 +85,7 @@ compress (void *encoder, const void *page)
 /* Half of each page is from 32 parts that fit in the dictionary, so it must
  * gain nearly as much.
  */
-static void
-finds_what_is_common (void **state)
+TEST (finds_what_is_common)
 {
   const struct codec *zstd = codec_by_id (CODEC_ZSTD);
   static uint8_t dictionary[SIZE];
@@ -95,7 +94,6 @@ finds_what_is_common (void **state)
   ssize_t length;
   void *encoder;
 
-  (void) state;
   if (!zstd)
     skip ();
   for (size_t i = 0; i < PAGES; ++i)
@@ -115,12 +113,10 @@ finds_what_is_common (void **state)
   assert_true (with < without * 7 / 10);
 }
 
-static void
-every_page_size (void **state)
+TEST (every_page_size)
 {
   uint8_t *out = malloc (POOL_DICTIONARY_MAX);
 
-  (void) state;
   assert_non_null (out);
   fill_samples (DATA_TEXT);
   for (size_t size = PAGE; size <= 65536; size *= 2)
@@ -130,12 +126,10 @@ every_page_size (void **state)
 }
 
 /* The content is at the start of OUT, and nothing is written beyond SIZE. */
-static void
-small_sizes (void **state)
+TEST (small_sizes)
 {
   uint8_t out[2000];
 
-  (void) state;
   fill_samples (DATA_TEXT);
   for (size_t size = 0; size < 1500; size += 100) {
     memset (out, 0xa5, sizeof out);
@@ -145,12 +139,10 @@ small_sizes (void **state)
   }
 }
 
-static void
-nothing_in_common (void **state)
+TEST (nothing_in_common)
 {
   static uint8_t out[SIZE];
 
-  (void) state;
   assert_int_equal (train (0, PAGE, SIZE, out), 0);
   fill_samples (DATA_ZERO);
   assert_int_equal (train (PAGES, PAGE, SIZE, out), 0);
@@ -159,13 +151,11 @@ nothing_in_common (void **state)
   assert_int_equal (train (1, PAGE, SIZE, out), 0);
 }
 
-static void
-stops_when_told (void **state)
+TEST (stops_when_told)
 {
   static uint8_t out[SIZE];
   unsigned all = 0;
 
-  (void) state;
   fill_samples (DATA_RECORDS);
   assert_true (dictionary_train (samples, PAGES, PAGE, SIZE, out, &budget,
                                  always, &all) > 0);
@@ -181,8 +171,7 @@ stops_when_told (void **state)
   }
 }
 
-static void
-asks_for_its_memory (void **state)
+TEST (asks_for_its_memory)
 {
   uint64_t memory = dictionary_train_memory (PAGES, PAGE);
   struct budget small = { .limit = memory - 1 };
@@ -190,7 +179,6 @@ asks_for_its_memory (void **state)
   static uint8_t out[SIZE];
   unsigned calls = 0;
 
-  (void) state;
   fill_samples (DATA_TEXT);
   errno = 0;
   assert_int_equal (dictionary_train (samples, PAGES, PAGE, SIZE, out, &small,

@@ -189,12 +189,10 @@ as_option (uint64_t tag)
 
 /* ---- generations ---- */
 
-static void
-pages_shrink (void **state)
+TEST (pages_shrink)
 {
   uint64_t with, without;
 
-  (void) state;
   put_all (0);
   without = bytes_stored ();
   assert_int_equal (use_dictionary (7), 0);
@@ -206,10 +204,8 @@ pages_shrink (void **state)
   assert_pool_ok (u.pool);
 }
 
-static void
-eight_at_once (void **state)
+TEST (eight_at_once)
 {
-  (void) state;
   for (unsigned g = 0; g < POOL_DICTIONARIES; ++g) {
     assert_int_equal (use_dictionary (g), 0);
     put_all (g);
@@ -234,13 +230,11 @@ eight_at_once (void **state)
   }
 }
 
-static void
-the_last_page_drops_it (void **state)
+TEST (the_last_page_drops_it)
 {
   struct dictionaries *d = &u.pool->dictionaries;
   uint64_t used;
 
-  (void) state;
   for (unsigned g = 0; g < 3; ++g) {
     assert_int_equal (use_dictionary (g), 0);
     put_all (g);
@@ -276,12 +270,10 @@ the_last_page_drops_it (void **state)
   assert_pool_ok (u.pool);
 }
 
-static void
-the_same_is_found (void **state)
+TEST (the_same_is_found)
 {
   struct dictionary_content *c = as_option (5);
 
-  (void) state;
   for (unsigned round = 0; round < 12; ++round) {
     reopen ();
     assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
@@ -297,10 +289,8 @@ the_same_is_found (void **state)
   free (c);
 }
 
-static void
-auto_goes_on_with_the_most_used (void **state)
+TEST (auto_goes_on_with_the_most_used)
 {
-  (void) state;
   put_all (0);
   assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 0);
   assert_int_equal (use_dictionary (1), 0);
@@ -316,12 +306,10 @@ auto_goes_on_with_the_most_used (void **state)
   assert_pool_ok (u.pool);
 }
 
-static void
-every_level (void **state)
+TEST (every_level)
 {
   static const int levels[] = { -100, -1, 1, 2, 3, 5, 7, 9, 12, 15, 19, 22 };
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (levels); ++i) {
     struct dictionary_content *c = as_option (i);
 
@@ -352,13 +340,11 @@ formatted_content (uint8_t *content, size_t room)
   return length;
 }
 
-static void
-formatted_ones (void **state)
+TEST (formatted_ones)
 {
   static uint8_t content[32768];
   size_t length = formatted_content (content, sizeof content);
 
-  (void) state;
   assert_int_equal (use_dictionary (0), 0);
   put_all (0);
   assert_int_equal (pool_use_dictionary (u.pool, content, length), 0);
@@ -384,14 +370,12 @@ formatted_ones (void **state)
 /* Pages are written with lz4.  Recompression uses zstd with a dictionary,
  * which the pages then need.
  */
-static void
-recompression_has_its_own (void **state)
+TEST (recompression_has_its_own)
 {
   struct recompress_request req = { .which = select_type (PAGES_ALL) };
   struct recompress_result with, without;
   uint64_t bytes;
 
-  (void) state;
   u.options.algorithm = unit_algorithm ("lz4");
   u.options.recompress[0] = unit_algorithm ("zstd:level=9:dict=auto");
   u.options.recompress_count = 1;
@@ -426,10 +410,8 @@ recompression_has_its_own (void **state)
   assert_pool_ok (u.pool);
 }
 
-static void
-a_change_that_fails (void **state)
+TEST (a_change_that_fails)
 {
-  (void) state;
   u.options.algorithm = unit_algorithm ("lz4");
   u.options.recompress[0] = unit_algorithm ("zstd:level=9:dict=auto");
   u.options.recompress_count = 1;
@@ -450,10 +432,8 @@ a_change_that_fails (void **state)
 
 /* ---- memory ---- */
 
-static void
-no_memory_changes_nothing (void **state)
+TEST (no_memory_changes_nothing)
 {
-  (void) state;
   assert_int_equal (use_dictionary (0), 0);
   put_all (0);
   for (uint64_t room = 0; room < 400000; room += 9000) {
@@ -479,14 +459,12 @@ no_memory_changes_nothing (void **state)
 /* At the smallest limit that is allowed, a full pool can be opened again:
  * the limit has room for the dictionary of the algorithm.
  */
-static void
-a_full_pool_starts (void **state)
+TEST (a_full_pool_starts)
 {
   struct dictionary_content *c = as_option (3);
   uint8_t page[PAGE];
   uint64_t least;
 
-  (void) state;
   unit_close (&u);
   least = pool_mem_limit_min (&u.options);
   assert_true (least > LENGTH);
@@ -509,13 +487,11 @@ a_full_pool_starts (void **state)
   free (c);
 }
 
-static void
-what_is_no_dictionary (void **state)
+TEST (what_is_no_dictionary)
 {
   static const uint8_t damaged[1000] = { 0x37, 0xa4, 0x30, 0xec, 1 };
   static uint8_t large[POOL_DICTIONARY_MAX + 1];
 
-  (void) state;
   errno = 0;
   assert_int_equal (pool_use_dictionary (u.pool, damaged, 0), -1);
   assert_int_equal (errno, EINVAL);
@@ -568,10 +544,8 @@ flip (uint64_t offset)
 /* The process was killed before it wrote a record, or while it freed an
  * area.
  */
-static void
-a_half_written_area (void **state)
+TEST (a_half_written_area)
 {
-  (void) state;
   assert_int_equal (use_dictionary (0), 0);
   put_all (0);
   unit_detach (&u);
@@ -629,10 +603,8 @@ two_generations (void)
   unit_detach (&u);
 }
 
-static void
-a_damaged_area (void **state)
+TEST (a_damaged_area)
 {
-  (void) state;
   two_generations ();
   flip (content_offset (0) + rng_below (&rng, LENGTH));
   generation_0_is_lost ();
@@ -650,12 +622,10 @@ a_damaged_record (void **state)
   }
 }
 
-static void
-a_lost_record (void **state)
+TEST (a_lost_record)
 {
   static const uint8_t zeroes[RECORD_SIZE];
 
-  (void) state;
   two_generations ();
   write_file (RECORDS, zeroes, sizeof zeroes);
   generation_0_is_lost ();
@@ -720,17 +690,13 @@ change_under_load (void)
   assert_pool_ok (u.pool);
 }
 
-static void
-changes_under_load (void **state)
+TEST (changes_under_load)
 {
-  (void) state;
   change_under_load ();
 }
 
-static void
-changes_while_pages_are_shared (void **state)
+TEST (changes_while_pages_are_shared)
 {
-  (void) state;
   u.options.dedup = DEDUP_POOL;
   u.options.dedup_limit = MIB;
   reopen ();
@@ -740,15 +706,13 @@ changes_while_pages_are_shared (void **state)
 /* The only page of a dictionary is freed just after a writer has found the
  * same content in it, and before the writer's slot is counted.
  */
-static void
-a_page_about_to_share (void **state)
+TEST (a_page_about_to_share)
 {
   struct dictionaries *d;
   uint8_t page[PAGE], found[PAGE];
   struct stream *stream;
   slot_t slot;
 
-  (void) state;
   u.options.dedup = DEDUP_POOL;
   u.options.dedup_limit = MIB;
   reopen ();
@@ -837,13 +801,11 @@ all_is_there (struct diary *diary)
   unit_detach (&u);
 }
 
-static void
-killed_anywhere (void **state)
+TEST (killed_anywhere)
 {
   struct diary *diary = mmap (NULL, sizeof *diary, PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-  (void) state;
   assert_ptr_not_equal (diary, MAP_FAILED);
   unit_detach (&u);
   for (unsigned round = 0; round < unit_scaled (100); ++round) {
@@ -865,32 +827,32 @@ killed_anywhere (void **state)
   munmap (diary, sizeof *diary);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown (f, open_pool, close_pool)
+#define WITH_POOL(f) cmocka_unit_test_setup_teardown (f, open_pool, close_pool)
 
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    TEST (pages_shrink),
-    TEST (eight_at_once),
-    TEST (the_last_page_drops_it),
-    TEST (the_same_is_found),
-    TEST (auto_goes_on_with_the_most_used),
-    TEST (every_level),
-    TEST (formatted_ones),
-    TEST (recompression_has_its_own),
-    TEST (a_change_that_fails),
-    TEST (no_memory_changes_nothing),
-    TEST (a_full_pool_starts),
-    TEST (what_is_no_dictionary),
-    TEST (a_half_written_area),
-    TEST (a_damaged_area),
-    TEST (a_damaged_record),
-    TEST (a_lost_record),
-    TEST (changes_under_load),
-    TEST (changes_while_pages_are_shared),
-    TEST (a_page_about_to_share),
-    TEST (killed_anywhere),
+    WITH_POOL (pages_shrink),
+    WITH_POOL (eight_at_once),
+    WITH_POOL (the_last_page_drops_it),
+    WITH_POOL (the_same_is_found),
+    WITH_POOL (auto_goes_on_with_the_most_used),
+    WITH_POOL (every_level),
+    WITH_POOL (formatted_ones),
+    WITH_POOL (recompression_has_its_own),
+    WITH_POOL (a_change_that_fails),
+    WITH_POOL (no_memory_changes_nothing),
+    WITH_POOL (a_full_pool_starts),
+    WITH_POOL (what_is_no_dictionary),
+    WITH_POOL (a_half_written_area),
+    WITH_POOL (a_damaged_area),
+    WITH_POOL (a_damaged_record),
+    WITH_POOL (a_lost_record),
+    WITH_POOL (changes_under_load),
+    WITH_POOL (changes_while_pages_are_shared),
+    WITH_POOL (a_page_about_to_share),
+    WITH_POOL (killed_anywhere),
   };
 
   rng.state = unit_seed ();

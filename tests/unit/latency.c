@@ -15,10 +15,8 @@
 #define PAGE 4096
 #define THREADS 8
 
-static void
-buckets (void **state)
+TEST (buckets)
 {
-  (void) state;
   assert_int_equal (latency_bucket (0), 0);
   assert_int_equal (latency_bucket ((1 << LATENCY_SHIFT) - 1), 0);
   assert_int_equal (latency_bucket (1 << LATENCY_SHIFT), 1);
@@ -59,15 +57,13 @@ client (void *arg)
 /* Each request is counted once, with several threads, while another thread
  * reads the sums.
  */
-static void
-every_request_counts (void **state)
+TEST (every_request_counts)
 {
   pthread_t threads[THREADS];
   struct unit_pool u;
   struct device *d;
   struct latency l;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   d = device_open (u.pool, "", 1024 * PAGE);
   assert_non_null (d);

@@ -113,14 +113,12 @@ fill_and_fight (struct unit_pool *u, struct device *d)
   assert_pool_ok (u->pool);
 }
 
-static void
-writes_are_refused (void **state)
+TEST (writes_are_refused)
 {
   struct unit_pool u;
   struct device *d;
   uint64_t empty, empty_file;
 
-  (void) state;
   memset (tags, 0, sizeof tags);
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 3 * MIB), 0);
   d = device_open (u.pool, "", PAGES * PAGE);
@@ -142,13 +140,11 @@ writes_are_refused (void **state)
 }
 
 /* With a limit below what the pool holds, attaching and reading work. */
-static void
-attach_above_the_limit (void **state)
+TEST (attach_above_the_limit)
 {
   struct unit_pool u;
   struct device *d;
 
-  (void) state;
   memset (tags, 0, sizeof tags);
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 64 * MIB), 0);
   d = device_open (u.pool, "", PAGES * PAGE);
@@ -209,10 +205,8 @@ the_least_limit (const char *algorithm, uint32_t page_size)
   unit_close (&u);
 }
 
-static void
-the_least_limits_work (void **state)
+TEST (the_least_limits_work)
 {
-  (void) state;
   for (const struct codec *const *c = codecs; *c; ++c)
     for (uint32_t page_size = 4096; page_size <= 65536; page_size *= 4)
       the_least_limit ((*c)->name, page_size);

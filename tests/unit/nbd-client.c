@@ -138,14 +138,12 @@ seconds (void)
 /* ---- without faults ---- */
 
 /* The same before the threads are started. */
-static void
-requests (void **state)
+TEST (requests)
 {
   static uint8_t data[MIB];
   struct io_run runs[3];
   bool unsure;
 
-  (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
     struct fake_server *p = start_server (turn & 1);
     struct nbd_client *f = turn < 2 ? open_client (p, LONG)
@@ -171,15 +169,13 @@ requests (void **state)
   }
 }
 
-static void
-refusals (void **state)
+TEST (refusals)
 {
   const struct nbd_client_options o = {
     .uri = "nbd+unix:///?socket=/nonexistent/socket", .timeout = LONG,
   };
   char error[256] = "";
 
-  (void) state;
   assert_null (nbd_client_open (&o, error, sizeof error));
   assert_non_null (strstr (error, "No such file"));
   nbd_client_close (NULL);
@@ -188,10 +184,8 @@ refusals (void **state)
 /* ---- away at first ---- */
 
 /* What opening usually finds is found when the server comes. */
-static void
-away_at_first (void **state)
+TEST (away_at_first)
 {
-  (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
     struct fake_server *p = start_server (turn & 1);
     const struct nbd_client_options o = {
@@ -229,8 +223,7 @@ away_at_first (void **state)
 }
 
 /* A server that can't be used is not away. */
-static void
-unusable (void **state)
+TEST (unusable)
 {
   struct fake_server *p = start_server (false);
   const struct nbd_client_options o = {
@@ -238,7 +231,6 @@ unusable (void **state)
   };
   char error[256] = "";
 
-  (void) state;
   p->read_only = true;
   assert_null (nbd_client_open (&o, error, sizeof error));
   assert_string_equal (error, "it is read-only");
@@ -254,15 +246,13 @@ next_cut (int64_t cut)
   return cut < 48 ? cut + 1 : cut + 1500;
 }
 
-static void
-cut_reads (void **state)
+TEST (cut_reads)
 {
   struct fake_server *p = start_server (false);
   struct nbd_client *f = start_client (p, LONG);
   struct nbd_client_stats st;
   uint64_t n = 1;
 
-  (void) state;
   for (int64_t cut = 0; cut < 28; ++cut) {
     p->receive_left = cut;
     assert_block (f, n++);
@@ -302,14 +292,12 @@ cut_write (struct fake_server *p, struct nbd_client *f, uint64_t n,
   assert_memory_equal (p->disk + n * BACKING_BLOCK, data, sizeof data);
 }
 
-static void
-cut_writes (void **state)
+TEST (cut_writes)
 {
   struct fake_server *p = start_server (false);
   struct nbd_client *f = start_client (p, LONG);
   uint64_t n = 1;
 
-  (void) state;
   for (int64_t cut = 0; cut < 28 + 2 * BACKING_BLOCK; cut = next_cut (cut)) {
     p->receive_left = cut;
     cut_write (p, f, n++, true);
@@ -328,14 +316,12 @@ cut_writes (void **state)
 }
 
 /* ... while it is being made again. */
-static void
-cut_handshakes (void **state)
+TEST (cut_handshakes)
 {
   struct fake_server *p = start_server (false);
   struct nbd_client *f = start_client (p, LONG);
   unsigned step = unit_quick () ? 23 : 5;
 
-  (void) state;
   for (int64_t cut = 0; cut < 120; cut += step) {
     wait_for_connections (f, 1);
     fake_server_leave (p);
@@ -354,8 +340,7 @@ cut_handshakes (void **state)
 }
 
 /* A request behind the end fails, and ends no connection. */
-static void
-behind_the_end (void **state)
+TEST (behind_the_end)
 {
   uint8_t block[BACKING_BLOCK] = { 0 };
   struct fake_server *p = start_server (true);
@@ -363,7 +348,6 @@ behind_the_end (void **state)
   struct nbd_client_stats st;
   bool unsure = true;
 
-  (void) state;
   assert_int_equal (nbd_client_read (f, block, sizeof block, DISK, true), -1);
   assert_int_equal (errno, EIO);
   assert_int_equal (write_blocks (f, block, DISK / BACKING_BLOCK, 1, &unsure),
@@ -380,13 +364,11 @@ behind_the_end (void **state)
 }
 
 /* What was reported as written survives, if the server has FUA. */
-static void
-power_lost (void **state)
+TEST (power_lost)
 {
   uint8_t data[8 * BACKING_BLOCK];
   bool unsure;
 
-  (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
     struct fake_server *p = start_server (turn / 2);
     struct nbd_client *f;
@@ -417,14 +399,12 @@ power_lost (void **state)
 
 /* ---- the wrong disk ---- */
 
-static void
-wrong (void **state)
+TEST (wrong)
 {
   uint8_t block[BACKING_BLOCK];
   struct nbd_client_stats st;
   bool unsure = true;
 
-  (void) state;
   for (unsigned turn = 0; turn < 2; ++turn) {
     struct fake_server *p = start_server (turn == 1);
     struct nbd_client *f = start_client (p, LONG);
@@ -466,12 +446,10 @@ wrong (void **state)
 
 /* ---- no answer ---- */
 
-static void
-mute (void **state)
+TEST (mute)
 {
   uint8_t block[BACKING_BLOCK] = { 0 };
 
-  (void) state;
   for (unsigned turn = 0; turn < 2; ++turn) {
     struct fake_server *p = start_server (turn == 1);
     struct nbd_client *f = start_client (p, 3);
@@ -512,8 +490,7 @@ answer (struct fake_server *p, int err, unsigned times)
   p->errors = times;
 }
 
-static void
-answers (void **state)
+TEST (answers)
 {
   struct fake_server *p = start_server (false);
   struct nbd_client *f = start_client (p, LONG);
@@ -521,7 +498,6 @@ answers (void **state)
   struct nbd_client_stats st;
   bool unsure = true;
 
-  (void) state;
   answer (p, 28, 1);            /* ENOSPC */
   assert_int_equal (write_blocks (f, block, 1, 1, &unsure), -1);
   assert_int_equal (errno, ENOSPC);
@@ -564,8 +540,7 @@ read_on (void *opaque)
   return NULL;
 }
 
-static void
-many (void **state)
+TEST (many)
 {
   static uint8_t data[MIB];
   struct rng rng = { .state = unit_seed () };
@@ -575,7 +550,6 @@ many (void **state)
   pthread_t threads[READERS];
   bool unsure;
 
-  (void) state;
   shared = start_client (p, LONG);
   enough = false;
   for (uintptr_t i = 0; i < READERS; ++i)
@@ -684,8 +658,7 @@ assert_object (struct backing *b, uint64_t offset, unsigned i)
   assert_memory_equal (found, object, sizeof object);
 }
 
-static void
-backing (void **state)
+TEST (backing)
 {
   struct fake_server *p = fake_server_start (DISK);
   struct budget budget = { 0 };
@@ -698,7 +671,6 @@ backing (void **state)
   unsigned phase;
   int error;
 
-  (void) state;
   open_backing (&b, p, &budget, &record);
   assert_true (b.taken_over && b.is_device && b.can_give_back);
   assert_int_equal (p->trimmed, DISK - BACKING_BLOCK);

@@ -208,22 +208,18 @@ try_churn (uint32_t page_size, uint64_t granule)
   close_objects ();
 }
 
-static void
-random_use (void **state)
+TEST (random_use)
 {
-  (void) state;
   for (uint32_t page_size = 4096; page_size <= 65536; page_size *= 4)
     try_churn (page_size, OS_PAGE_SIZE);
   try_churn (4096, 2 * MIB);
 }
 
-static void
-wrong_frees_are_refused (void **state)
+TEST (wrong_frees_are_refused)
 {
   uint64_t offset, past = ARENA;
   const uint32_t bytes = 100, cls = 3;  /* of up to 128 bytes */
 
-  (void) state;
   open_objects (4096, OS_PAGE_SIZE);
   assert_int_equal (class_of (bytes), cls);
   assert_int_equal (object_alloc (&f.o, cls, bytes, true, &offset), 0);
@@ -244,12 +240,10 @@ wrong_frees_are_refused (void **state)
   close_objects ();
 }
 
-static void
-no_growth_without_leave (void **state)
+TEST (no_growth_without_leave)
 {
   uint64_t offset;
 
-  (void) state;
   open_objects (4096, OS_PAGE_SIZE);
   errno = 0;
   assert_int_equal (object_alloc (&f.o, 0, 32, false, &offset), -1);
@@ -265,13 +259,11 @@ no_growth_without_leave (void **state)
 /* At the limit, committed memory can still be used, and a failed allocation
  * changes nothing.
  */
-static void
-at_the_limit (void **state)
+TEST (at_the_limit)
 {
   unsigned n = 0;
   uint64_t used;
 
-  (void) state;
   open_objects (4096, OS_PAGE_SIZE);
   f.budget.limit = 512 * KIB;
   while (n < OBJECTS && alloc (n, random_bytes ()) == 0)
@@ -332,18 +324,14 @@ attach (uint64_t granule)
   close_objects ();
 }
 
-static void
-attach_finds_all (void **state)
+TEST (attach_finds_all)
 {
-  (void) state;
   attach (OS_PAGE_SIZE);
   attach (2 * MIB);
 }
 
-static void
-wrong_claims_are_refused (void **state)
+TEST (wrong_claims_are_refused)
 {
-  (void) state;
   open_objects (4096, OS_PAGE_SIZE);
   assert_int_equal (object_claim (&f.o, 0, 0, 32), 0);
   assert_int_equal (object_claim (&f.o, 0, 16, 32), -1);
@@ -398,12 +386,10 @@ compact (void)
   assert_sums ();
 }
 
-static void
-compaction_packs (void **state)
+TEST (compaction_packs)
 {
   struct objects_stats st;
 
-  (void) state;
   open_objects (4096, OS_PAGE_SIZE);
   /* Use few classes, so that each has many zspages. */
   for (unsigned n = 0; n < OBJECTS; ++n)
@@ -429,10 +415,8 @@ compaction_packs (void **state)
 /* Objects in isolated zspages may be freed, and the zspages are used again
  * after the compaction.
  */
-static void
-isolation_ends (void **state)
+TEST (isolation_ends)
 {
-  (void) state;
   open_objects (4096, OS_PAGE_SIZE);
   for (unsigned round = 0; round < 20; ++round) {
     churn (unit_scaled (1000));

@@ -159,10 +159,8 @@ static const struct {
   { "ram * 1P", "too large" },
 };
 
-static void
-table_of_values (void **state)
+TEST (table_of_values)
 {
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (good); ++i) {
     char error[128] = "";
     uint64_t bytes;
@@ -175,10 +173,8 @@ table_of_values (void **state)
   }
 }
 
-static void
-table_of_refusals (void **state)
+TEST (table_of_refusals)
 {
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (bad); ++i) {
     char error[128] = "";
     uint64_t bytes;
@@ -198,8 +194,7 @@ table_of_refusals (void **state)
 }
 
 /* Infinity must not turn into a number again. */
-static void
-infinity_on_the_way (void **state)
+TEST (infinity_on_the_way)
 {
   static const char *const ends[] = {
     "", " * 0", " - 1", ") * 0", ", 4G)",
@@ -207,7 +202,6 @@ infinity_on_the_way (void **state)
   char text[2048], error[128];
   uint64_t bytes;
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (ends); ++i) {
     strcpy (text, i == 3 ? "(1P" : i == 4 ? "min(1P" : "1P");
     for (unsigned n = 0; n < 40; ++n)
@@ -219,15 +213,13 @@ infinity_on_the_way (void **state)
   }
 }
 
-static void
-nested_deeply (void **state)
+TEST (nested_deeply)
 {
   static const char *const starts[] = { "(", "-", "min(", "1+(" };
   static char text[1 << 20];
   char error[128];
   uint64_t bytes;
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (starts); ++i) {
     text[0] = '\0';
     for (char *s = text; s < text + sizeof text - 8;)
@@ -348,13 +340,11 @@ make (struct text *t, enum level level, unsigned depth)
   return value;
 }
 
-static void
-random_expressions (void **state)
+TEST (random_expressions)
 {
   static char buf[1 << 20];
   unsigned right = 0, rounds = unit_scaled (100000);
 
-  (void) state;
   for (unsigned i = 0; i < rounds; ++i) {
     struct text t = { buf, buf + sizeof buf };
     double value = make (&t, SUM, (unsigned) rng_below (&rng, 5));
@@ -376,15 +366,13 @@ random_expressions (void **state)
 }
 
 /* Any text is a value or a reason. */
-static void
-random_texts (void **state)
+TEST (random_texts)
 {
   static const char *const words[] = {
     "ram", "min", "max", "(", ")", ",", "+", "-", "*", "/", "1", "0", "4G",
     ".", " ", "K", "%", "\xff", "e", "99999999",
   };
 
-  (void) state;
   for (unsigned i = 0; i < unit_scaled (200000); ++i) {
     char text[256] = "", error[64] = "";
     uint64_t bytes = UINT64_MAX;

@@ -35,8 +35,7 @@ defaults (void)
 
 /* ---- decisions ---- */
 
-static void
-off_is_off (void **state)
+TEST (off_is_off)
 {
   struct policy p = { .next = { 0 } };
   struct policy_settings s = defaults ();
@@ -46,32 +45,27 @@ off_is_off (void **state)
     .has_stale = true, .needs_training = true,
   };
 
-  (void) state;
   s.on = false;
   for (uint64_t now = 0; now < 1000; ++now)
     assert_int_equal (policy_decide (&p, &s, &v, now).action, POLICY_REST);
 }
 
-static void
-nothing_without_its_means (void **state)
+TEST (nothing_without_its_means)
 {
   struct policy p = { .next = { 0 } };
   struct policy_settings s = defaults ();
   struct policy_view v = { .mem_used = 100, .mem_limit = 100 };
 
-  (void) state;
   for (uint64_t now = 0; now < 1000; ++now)
     assert_int_equal (policy_decide (&p, &s, &v, now).action, POLICY_REST);
 }
 
-static void
-writeback_begins_at_the_watermark (void **state)
+TEST (writeback_begins_at_the_watermark)
 {
   struct policy_settings s = defaults ();
   struct policy_view v = { .can_write_back = true };
   uint64_t last = s.writeback_age;
 
-  (void) state;
   assert_true (policy_writeback_age (&s, &v) == s.writeback_age);
   v.mem_limit = 100 * MIB;
   v.mem_used = 79 * MIB;
@@ -94,8 +88,7 @@ writeback_begins_at_the_watermark (void **state)
 }
 
 /* Each action is done as often as its pages need, and no more often. */
-static void
-a_week_of_decisions (void **state)
+TEST (a_week_of_decisions)
 {
   struct policy p = { .next = { 0 } };
   struct policy_settings s = defaults ();
@@ -106,7 +99,6 @@ a_week_of_decisions (void **state)
   };
   uint64_t runs[POLICY_ACTIONS] = { 0 }, last[POLICY_ACTIONS] = { 0 };
 
-  (void) state;
   for (uint64_t now = 1; now < WEEK; now += 1 + rng_below (&rng, 2)) {
     struct policy_decision d;
 
@@ -212,14 +204,12 @@ check_pages (uint64_t second)
     assert_uint_in_range (grouped, 6 * PAGES / 16, 7 * PAGES / 16);
 }
 
-static void
-a_week_of_pages (void **state)
+TEST (a_week_of_pages)
 {
   struct policy p = { .next = { 0 } };
   struct policy_settings s = defaults ();
   struct stats st;
 
-  (void) state;
   open_disk ();
   for (uint64_t i = 0; i < PAGES; ++i)
     put (i);
@@ -253,14 +243,12 @@ a_week_of_pages (void **state)
 
 /* ---- the thread ---- */
 
-static void
-the_thread_works_and_stops (void **state)
+TEST (the_thread_works_and_stops)
 {
   struct maintainer m;
   struct maintainer_settings s;
   struct stats st;
 
-  (void) state;
   open_disk ();
   for (uint64_t i = 0; i < PAGES; ++i)
     put (i);

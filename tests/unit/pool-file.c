@@ -73,14 +73,12 @@ assert_refused (int err)
   assert_int_equal (errno, err);
 }
 
-static void
-new_then_found (void **state)
+TEST (new_then_found)
 {
   const struct pool_geometry other = { .page_size = 4096, .checksum = false };
   struct pool_file file;
   struct stat st;
 
-  (void) state;
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   assert_true (file.created);
   assert_int_equal (file.geometry.page_size, 16384);
@@ -102,15 +100,13 @@ new_then_found (void **state)
 /* Checksums of a backing file's blocks always have the same place.  Once the
  * first is set, and not before, earlier versions refuse the pool.
  */
-static void
-checksums_of_blocks (void **state)
+TEST (checksums_of_blocks)
 {
   struct pool_file file;
   struct backing_sums a, b;
   _Atomic uint64_t *magic;
   uint64_t first, next = UINT64_MAX;
 
-  (void) state;
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   magic = file.head;
   first = *magic;
@@ -141,12 +137,10 @@ checksums_of_blocks (void **state)
   assert_refused (EPROTONOSUPPORT);
 }
 
-static void
-no_path_is_a_memfd (void **state)
+TEST (no_path_is_a_memfd)
 {
   struct pool_file a, b;
 
-  (void) state;
   assert_int_equal (pool_file_open (&a, NULL, &geometry), 0);
   assert_int_equal (pool_file_open (&b, NULL, &geometry), 0);
   assert_true (a.created && b.created);
@@ -155,12 +149,10 @@ no_path_is_a_memfd (void **state)
   pool_file_close (&b);
 }
 
-static void
-one_holder (void **state)
+TEST (one_holder)
 {
   struct pool_file file;
 
-  (void) state;
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   assert_refused (EBUSY);
   assert_int_equal (access (path, F_OK), 0);
@@ -170,15 +162,13 @@ one_holder (void **state)
   pool_file_close (&file);
 }
 
-static void
-what_is_no_pool_stays (void **state)
+TEST (what_is_no_pool_stays)
 {
   char page[OS_PAGE_SIZE];
   struct stat st;
   char byte;
   int fd;
 
-  (void) state;
   memset (page, 'x', sizeof page);
   for (size_t size = 1; size <= sizeof page; size += 585) {
     write_file (page, size, (off_t) size);
@@ -197,13 +187,11 @@ what_is_no_pool_stays (void **state)
   close (fd);
 }
 
-static void
-blank_becomes_a_pool (void **state)
+TEST (blank_becomes_a_pool)
 {
   static const off_t lengths[] = { 0, 2 * (64LL << 30) };
   struct pool_file file;
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (lengths); ++i) {
     write_file ("", 0, lengths[i]);
     assert_int_equal (pool_file_open (&file, path, &geometry), 0);
@@ -214,12 +202,10 @@ blank_becomes_a_pool (void **state)
 }
 
 /* The process that created it was killed before it stored the magic number. */
-static void
-interrupted_making_starts_over (void **state)
+TEST (interrupted_making_starts_over)
 {
   struct pool_file file;
 
-  (void) state;
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   memset (file.head, 0, 8);
   pool_file_close (&file);
@@ -228,15 +214,13 @@ interrupted_making_starts_over (void **state)
   pool_file_close (&file);
 }
 
-static void
-other_file_systems (void **state)
+TEST (other_file_systems)
 {
   struct statfs fs;
   struct pool_file file;
   char cwd_path[] = "unit-pool-file-XXXXXX.tmp";
   int fd;
 
-  (void) state;
   if (statfs (".", &fs) == -1 || fs.f_type == TMPFS_MAGIC) {
     print_message ("the current directory is on a tmpfs\n");
     skip ();
@@ -272,13 +256,11 @@ named (const char *name, uint64_t size)
   return r;
 }
 
-static void
-records_are_kept (void **state)
+TEST (records_are_kept)
 {
   struct pool_file file;
   struct device_record a = named ("a", 12345), b = named ("", PIB), r;
 
-  (void) state;
   memset (b.name, 'n', DEVICE_NAME_MAX);
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   assert_int_equal (pool_file_get_device (&file, 0, &r), -1);
@@ -305,14 +287,12 @@ records_are_kept (void **state)
   pool_file_close (&file);
 }
 
-static void
-cut_short (void **state)
+TEST (cut_short)
 {
   struct pool_file file;
   struct device_record a = named ("a", 1 << 20), r;
   uint64_t end, start;
 
-  (void) state;
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   assert_int_equal (pool_file_add_device (&file, 0, &a, 64 * 8), 0);
   start = a.table_offset;
@@ -332,13 +312,11 @@ cut_short (void **state)
   }
 }
 
-static void
-next_data_finds_all (void **state)
+TEST (next_data_finds_all)
 {
   struct pool_file file;
   uint64_t start, stop, offset = 0, seen = 0;
 
-  (void) state;
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   for (uint64_t n = 1; n < 20; ++n)
     assert_int_equal (pwrite (file.fd, "x", 1, (off_t) (n * n * MIB)), 1);
@@ -359,23 +337,23 @@ next_data_finds_all (void **state)
   pool_file_close (&file);
 }
 
-#define TEST(f) cmocka_unit_test_teardown (f, remove_file)
+#define THEN_REMOVE(f) cmocka_unit_test_teardown (f, remove_file)
 
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    TEST (new_then_found),
-    TEST (checksums_of_blocks),
-    TEST (no_path_is_a_memfd),
-    TEST (one_holder),
-    TEST (what_is_no_pool_stays),
-    TEST (blank_becomes_a_pool),
-    TEST (interrupted_making_starts_over),
-    TEST (other_file_systems),
-    TEST (records_are_kept),
-    TEST (cut_short),
-    TEST (next_data_finds_all),
+    THEN_REMOVE (new_then_found),
+    THEN_REMOVE (checksums_of_blocks),
+    THEN_REMOVE (no_path_is_a_memfd),
+    THEN_REMOVE (one_holder),
+    THEN_REMOVE (what_is_no_pool_stays),
+    THEN_REMOVE (blank_becomes_a_pool),
+    THEN_REMOVE (interrupted_making_starts_over),
+    THEN_REMOVE (other_file_systems),
+    THEN_REMOVE (records_are_kept),
+    THEN_REMOVE (cut_short),
+    THEN_REMOVE (next_data_finds_all),
   };
 
   return cmocka_run_group_tests_name ("pool-file", tests, make_dir,

@@ -145,14 +145,12 @@ reattach (struct fixture *f)
 
 /* ---- page by page ---- */
 
-static void
-idle_pages_get_smaller (void **state)
+TEST (idle_pages_get_smaller)
 {
   struct fixture f;
   struct recompress_result r;
   struct stats before, after;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   before = stats_of (&f);
@@ -181,14 +179,12 @@ idle_pages_get_smaller (void **state)
   close_disk (&f);
 }
 
-static void
-the_largest_come_first (void **state)
+TEST (the_largest_come_first)
 {
   struct fixture f;
   struct recompress_result r;
   uint64_t huge;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   huge = stats_of (&f).huge_pages;
@@ -204,14 +200,12 @@ the_largest_come_first (void **state)
   close_disk (&f);
 }
 
-static void
-the_threshold_spares_the_small (void **state)
+TEST (the_threshold_spares_the_small)
 {
   struct fixture f;
   struct recompress_result r;
   uint64_t tried = 0;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   r = recompress (&f, (struct recompress_request) { .threshold = 3000 });
@@ -228,13 +222,11 @@ the_threshold_spares_the_small (void **state)
   close_disk (&f);
 }
 
-static void
-algorithms_follow_each_other (void **state)
+TEST (algorithms_follow_each_other)
 {
   struct fixture f;
   struct recompress_result r;
 
-  (void) state;
   open_disk (&f, "lz4hc", unit_strong ());
   fill (&f);
   r = recompress (&f, (struct recompress_request) { .priority = 1 });
@@ -247,14 +239,12 @@ algorithms_follow_each_other (void **state)
   close_disk (&f);
 }
 
-static void
-noise_is_incompressible (void **state)
+TEST (noise_is_incompressible)
 {
   struct fixture f;
   struct recompress_result r;
   uint8_t page[PAGE];
 
-  (void) state;
   open_disk (&f, "lz4hc", unit_strong ());
   data_fill (page, PAGE, DATA_RANDOM, 7);
   assert_int_equal (device_write (f.d, page, PAGE, 5 * PAGE), 0);
@@ -276,14 +266,12 @@ noise_is_incompressible (void **state)
   unit_close (&f.u);
 }
 
-static void
-what_there_is_not_is_refused (void **state)
+TEST (what_there_is_not_is_refused)
 {
   struct fixture f;
   struct recompress_request req = { .priority = 2 };
   struct recompress_result r;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   assert_int_equal (pool_recompress (f.u.pool, &req, &always, &r), -1);
   assert_int_equal (errno, EINVAL);
@@ -299,14 +287,12 @@ what_there_is_not_is_refused (void **state)
 
 /* ---- in groups ---- */
 
-static void
-groups_are_smaller_still (void **state)
+TEST (groups_are_smaller_still)
 {
   struct fixture f;
   struct recompress_result r;
   uint64_t alone;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   recompress (&f, (struct recompress_request) { .max_pages = 0 });
@@ -325,10 +311,8 @@ groups_are_smaller_still (void **state)
 }
 
 /* A group has fewer of the larger pages, but as many are candidates. */
-static void
-large_pages_are_grouped (void **state)
+TEST (large_pages_are_grouped)
 {
-  (void) state;
   for (uint32_t size = 2 * PAGE; size <= 16 * PAGE; size *= 2) {
     uint8_t page[16 * PAGE], expected[16 * PAGE];
     struct fixture f = { .tags = { 0 } };
@@ -353,12 +337,10 @@ large_pages_are_grouped (void **state)
   }
 }
 
-static void
-writing_one_keeps_its_neighbours (void **state)
+TEST (writing_one_keeps_its_neighbours)
 {
   struct fixture f;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   group (&f, PAGES_ALL);
@@ -397,13 +379,11 @@ writing_one_keeps_its_neighbours (void **state)
 }
 
 /* The rest of broken groups is grouped again. */
-static void
-half_dead_groups_are_made_anew (void **state)
+TEST (half_dead_groups_are_made_anew)
 {
   struct fixture f;
   uint64_t before;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   group (&f, PAGES_ALL);
@@ -419,13 +399,11 @@ half_dead_groups_are_made_anew (void **state)
   close_disk (&f);
 }
 
-static void
-damage_in_a_group_is_noticed (void **state)
+TEST (damage_in_a_group_is_noticed)
 {
   struct fixture f;
   uint64_t failed = 0;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   group (&f, PAGES_ALL);
@@ -454,14 +432,12 @@ damage_in_a_group_is_noticed (void **state)
 }
 
 /* Any access ends a claim. */
-static void
-who_accesses_wins (void **state)
+TEST (who_accesses_wins)
 {
   struct fixture f;
   uint8_t page[PAGE], copy[PAGE];
   slot_t slot;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   for (uint64_t i = 0; i < 40; ++i) {
@@ -504,8 +480,7 @@ others_can_read (void *opaque)
   return true;
 }
 
-static void
-jobs_keep_no_stream (void **state)
+TEST (jobs_keep_no_stream)
 {
   struct fixture f;
   const struct job job = { others_can_read, &f };
@@ -514,7 +489,6 @@ jobs_keep_no_stream (void **state)
   struct recompress_result r;
   uint64_t refreshed;
 
-  (void) state;
   open_disk (&f, unit_strong (), NULL);
   fill (&f);
   assert_int_equal (pool_set_algorithm (f.u.pool, &lz4hc), 0);

@@ -60,15 +60,13 @@ codec_at (uint64_t index)
   return slot_codec (table_get (&d->table, index));
 }
 
-static void
-old_pages_follow_the_algorithm (void **state)
+TEST (old_pages_follow_the_algorithm)
 {
   struct algorithm lz4hc = unit_algorithm ("lz4hc:level=9");
   struct policy p = { .next = { 0 } };
   struct maintainer_settings s;
   uint64_t refreshed;
 
-  (void) state;
   open_disk ("lz4");
   for (uint64_t i = 0; i < 100; ++i)
     put (i, DATA_TEXT);
@@ -106,13 +104,11 @@ old_pages_follow_the_algorithm (void **state)
 /* A full pool must start, even if the present options alone could not read all
  * of its pages.
  */
-static void
-a_full_pool_starts (void **state)
+TEST (a_full_pool_starts)
 {
   const char *other = codec_by_name ("zstd") ? "zstd" : "deflate";
   uint8_t page[PAGE];
 
-  (void) state;
   if (!codec_by_name (other)) {
     print_message ("no codec with a context is built in\n");
     skip ();
@@ -134,13 +130,11 @@ a_full_pool_starts (void **state)
   unit_close (&u);
 }
 
-static void
-the_limit_moves (void **state)
+TEST (the_limit_moves)
 {
   uint8_t page[PAGE];
   uint64_t i;
 
-  (void) state;
   open_disk ("lz4");
   for (i = 0; i < 1000; ++i)
     put (i, DATA_RANDOM);
@@ -163,14 +157,12 @@ the_limit_moves (void **state)
 }
 
 /* With dedup, a page must not be taken for its own duplicate. */
-static void
-shared_pages_follow_too (void **state)
+TEST (shared_pages_follow_too)
 {
   struct algorithm lz4hc = unit_algorithm ("lz4hc:level=9");
   uint64_t refreshed;
   struct stats st;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   u.options.dedup = DEDUP_POOL;
   assert_int_equal (unit_reopen (&u), 0);
@@ -193,14 +185,12 @@ shared_pages_follow_too (void **state)
   unit_close (&u);
 }
 
-static void
-dictionaries_are_trained (void **state)
+TEST (dictionaries_are_trained)
 {
   struct policy p = { .next = { 0 } };
   struct maintainer_settings s;
   struct stats before, after;
 
-  (void) state;
   if (!codec_by_name ("zstd")) {
     print_message ("zstd is not built in\n");
     skip ();
@@ -232,13 +222,11 @@ dictionaries_are_trained (void **state)
 /* Devices with an algorithm of their own don't use the dictionary, unless
  * their pages are recompressed with one.
  */
-static void
-dictionaries_are_for_the_pools (void **state)
+TEST (dictionaries_are_for_the_pools)
 {
   struct algorithm lz4 = unit_algorithm ("lz4");
   struct device *pools, *own;
 
-  (void) state;
   if (!codec_by_name ("zstd")) {
     print_message ("zstd is not built in\n");
     skip ();

@@ -351,14 +351,12 @@ assert_both (struct disk *d)
 
 /* ---- without faults ---- */
 
-static void
-written_to_both (void **state)
+TEST (written_to_both)
 {
   struct disk *d = start_disk ();
   struct backing_stats st;
   int error;
 
-  (void) state;
   assert_true (d->backing.taken_over);
   assert_int_equal (d->record.in_sync, 3);
   assert_int_equal (put (d, 0, 200), 0);
@@ -395,10 +393,8 @@ written_to_both (void **state)
 /* ---- one server fails ---- */
 
 /* Either server goes away and comes back. */
-static void
-one_is_away (void **state)
+TEST (one_is_away)
 {
-  (void) state;
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
     int error;
@@ -441,10 +437,8 @@ one_is_away (void **state)
 /* A replica that lacks blocks is not read from, by this process or by a later
  * one.
  */
-static void
-stale_is_never_read (void **state)
+TEST (stale_is_never_read)
 {
-  (void) state;
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
     int error;
@@ -497,10 +491,8 @@ stale_is_never_read (void **state)
 }
 
 /* A server comes back with an empty disk, while pages are read. */
-static void
-back_with_nothing (void **state)
+TEST (back_with_nothing)
 {
-  (void) state;
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
 
@@ -550,12 +542,10 @@ back_with_nothing (void **state)
 }
 
 /* During its resync, it loses its content without losing a connection. */
-static void
-emptied_while_mended (void **state)
+TEST (emptied_while_mended)
 {
   struct disk *d = start_disk ();
 
-  (void) state;
   put_in_time (d, 0, 200);
   leave (d, 0);
   put_in_time (d, 0, 20);
@@ -575,12 +565,10 @@ emptied_while_mended (void **state)
 }
 
 /* It comes back with other content, which must not be overwritten. */
-static void
-back_as_another (void **state)
+TEST (back_as_another)
 {
   struct disk *d = start_disk ();
 
-  (void) state;
   put_in_time (d, 0, 100);
   leave (d, 0);
   memset (d->replicas[0]->disk, 'x', BACKING_BLOCK);
@@ -607,10 +595,8 @@ back_as_another (void **state)
 /* It comes back as if nothing had happened, but has lost writes that it had
  * not confirmed.
  */
-static void
-power_lost (void **state)
+TEST (power_lost)
 {
-  (void) state;
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
 
@@ -640,13 +626,11 @@ next_cut (int64_t cut)
   return cut < 60 ? cut + 7 : cut + (unit_quick () ? 17000 : 5000);
 }
 
-static void
-cut_writes (void **state)
+TEST (cut_writes)
 {
   struct disk *d = start_disk ();
   uint64_t free_for_it = DISK / BACKING_BLOCK - 2 * SLOTS;
 
-  (void) state;
   put_in_time (d, 0, 20);
   for (int64_t cut = 0; cut < 25 * BACKING_BLOCK; cut = next_cut (cut)) {
     struct fake_server *p = d->replicas[rng_below (&d->rng, 2)];
@@ -675,12 +659,10 @@ cut_writes (void **state)
 }
 
 /* The server answers with errors, like one that is full. */
-static void
-one_is_full (void **state)
+TEST (one_is_full)
 {
   struct disk *d = start_disk ();
 
-  (void) state;
   put_in_time (d, 0, 50);
   d->replicas[1]->error = 28;   /* ENOSPC */
   d->replicas[1]->errors = 1000000;
@@ -712,12 +694,10 @@ one_is_full (void **state)
 }
 
 /* Only blocks that the replica in sync can't read are missing on the other. */
-static void
-one_has_a_bad_block (void **state)
+TEST (one_has_a_bad_block)
 {
   struct disk *d = start_disk ();
 
-  (void) state;
   put_in_time (d, 0, 200);
   leave (d, 0);
   put_in_time (d, 0, 200);
@@ -732,12 +712,10 @@ one_has_a_bad_block (void **state)
 }
 
 /* A server hangs, and requests wait for it only a few seconds. */
-static void
-one_hangs (void **state)
+TEST (one_hangs)
 {
   struct disk *d = start_disk ();
 
-  (void) state;
   put_in_time (d, 0, 50);
   d->replicas[1]->mute = true;
   assert_all (d);
@@ -753,14 +731,12 @@ one_hangs (void **state)
 /* The disk of a server hangs: it is connected to again and again, but requests
  * don't wait for it each time.
  */
-static void
-one_hangs_at_writes (void **state)
+TEST (one_hangs_at_writes)
 {
   struct disk *d = start_disk ();
   unsigned waits = 0;
   uint64_t began;
 
-  (void) state;
   put_in_time (d, 0, 50);
   d->replicas[1]->mute_writes = true;
   for (unsigned i = 0; i < 8; ++i) {
@@ -780,10 +756,8 @@ one_hangs_at_writes (void **state)
 
 /* ---- attaching ---- */
 
-static void
-from_one_to_two_and_back (void **state)
+TEST (from_one_to_two_and_back)
 {
-  (void) state;
   for (unsigned turn = 0; turn < 4; ++turn) {
     struct disk *d = new_disk ();
     unsigned first = turn & 1, then = turn >> 1;
@@ -820,15 +794,13 @@ from_one_to_two_and_back (void **state)
 /* A single export that has pages may be away when it is opened.  When it comes
  * back, it is checked as usual.
  */
-static void
-one_alone_is_away (void **state)
+TEST (one_alone_is_away)
 {
   struct disk *d = new_disk ();
   struct fake_server *p = d->replicas[0];
   struct backing_stats st;
   int error;
 
-  (void) state;
   fake_server_leave (p);
   assert_unusable (d, p->uri, NULL, "No such file");
   fake_server_return (p, FAKE_DISK_KEPT);
@@ -918,12 +890,10 @@ one_alone_is_away (void **state)
   stop_disk (d);
 }
 
-static void
-begins_with_one (void **state)
+TEST (begins_with_one)
 {
   struct disk *d = new_disk ();
 
-  (void) state;
   fake_server_leave (d->replicas[0]);
   open_both (d);
   put_in_time (d, 0, 100);
@@ -937,10 +907,8 @@ begins_with_one (void **state)
 /* A server that goes away while it is checked, after any byte that it gets or
  * sends, is treated as one that was away; with pages, and without.
  */
-static void
-one_goes_at_start (void **state)
+TEST (one_goes_at_start)
 {
-  (void) state;
   for (unsigned turn = 0; turn < unit_scaled (40); ++turn) {
     struct disk *d = new_disk ();
     struct fake_server *p;
@@ -975,13 +943,11 @@ one_goes_at_start (void **state)
 
 /* A smaller replica bounds what is used, and can't get blocks beyond its end.
  */
-static void
-of_two_sizes (void **state)
+TEST (of_two_sizes)
 {
   struct disk *d = new_disk ();
   struct backing_stats st;
 
-  (void) state;
   d->replicas[0]->size = DISK / 2;
   open_complete (d);
   backing_get_stats (&d->backing, &st);
@@ -1022,10 +988,8 @@ of_two_sizes (void **state)
 /* A replica in sync becomes smaller than its pages need: no page is lost, even
  * though its header is still there.
  */
-static void
-one_has_shrunk (void **state)
+TEST (one_has_shrunk)
 {
-  (void) state;
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
     struct backing_stats st;
@@ -1064,13 +1028,11 @@ one_has_shrunk (void **state)
   }
 }
 
-static void
-refusals (void **state)
+TEST (refusals)
 {
   struct disk *d = new_disk ();
   char *uris[BACKING_REPLICAS] = { d->replicas[0]->uri, d->replicas[1]->uri };
 
-  (void) state;
   assert_unusable (d, uris[0], "/tmp/file", "both replicas");
   assert_unusable (d, "/tmp/file", uris[0], "both replicas");
   assert_unusable (d, uris[0], "nbd+unix:///?socket=s", "slash");
@@ -1172,10 +1134,8 @@ assert_pages (struct device *device, unsigned tag, unsigned later,
 }
 
 /* Its older pages are not accepted, and not copied to the other replica. */
-static void
-one_has_forgotten (void **state)
+TEST (one_has_forgotten)
 {
-  (void) state;
   for (unsigned n = 0; n < 2 * BACKING_REPLICAS; ++n) {
     struct disk *d = new_disk ();
     struct fake_server *p = d->replicas[n / 2];
@@ -1289,12 +1249,10 @@ lose_part (struct pair *p, unsigned replica, unsigned from, unsigned end)
 /* The first read finds the corrupt replica, which is then resynced, so that
  * the other one may be lost.
  */
-static void
-one_goes_back (void **state)
+TEST (one_goes_back)
 {
   static uint8_t snapshot[DISK];
 
-  (void) state;
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct pair p;
     uint64_t i = 0;
@@ -1317,12 +1275,10 @@ one_goes_back (void **state)
 }
 
 /* Each replica has lost blocks that the other one has. */
-static void
-both_lack_something (void **state)
+TEST (both_lack_something)
 {
   struct pair p;
 
-  (void) state;
   begin_pair (&p, 1000);
   lose_part (&p, 0, 0, 30);
   lose_part (&p, 1, 40, 100);
@@ -1340,13 +1296,11 @@ both_lack_something (void **state)
 /* Blocks that both replicas have lost can't be read.  Neither replica is
  * marked corrupt for them, and a resync does not copy them.
  */
-static void
-neither_has_it (void **state)
+TEST (neither_has_it)
 {
   struct pair p;
   unsigned errors = 0;
 
-  (void) state;
   begin_pair (&p, 1000);
   lose_part (&p, 0, 50, 60);
   lose_part (&p, 1, 50, 55);
@@ -1489,8 +1443,7 @@ heal (struct disk *d, unsigned n)
 }
 
 /* A replica that is in sync can be reached at any time. */
-static void
-anything (void **state)
+TEST (anything)
 {
   struct disk *d = start_disk ();
   unsigned rounds = unit_scaled (400), puts = 0;
@@ -1498,7 +1451,6 @@ anything (void **state)
   unsigned victim = 0;
   bool away = false;
 
-  (void) state;
   d->replicas[1]->no_trim = true;
   shared = d;
   enough = false;
@@ -1559,10 +1511,8 @@ answer_soon (void *opaque)
 /* Threads of the second replica look at the first one when their server comes
  * back empty.  The address sanitizer reports it if that was freed by then.
  */
-static void
-closed_while_a_half_comes_back (void **state)
+TEST (closed_while_a_half_comes_back)
 {
-  (void) state;
   for (unsigned i = 0; i < 30; ++i) {
     struct disk *d = start_disk ();
     unsigned second = member_of (d, 1) == 1 ? 1 : 0, before;

@@ -121,13 +121,11 @@ settles (struct unit_pool *u, uint64_t at_least)
   return false;
 }
 
-static void
-is_full_from_the_start (void **state)
+TEST (is_full_from_the_start)
 {
   struct unit_pool u;
   struct reserve_stats st;
 
-  (void) state;
   open_all (&u, 0, false);
   st = stats (&u);
   assert_true (st.size == 0 && st.now == 0 && st.misses == 0);
@@ -144,14 +142,12 @@ is_full_from_the_start (void **state)
 /* As long as the thread can follow the writer, no write asks the system for
  * memory.  Memory is added by the OS page, as without a reserve.
  */
-static void
-serves_and_is_refilled (void **state)
+TEST (serves_and_is_refilled)
 {
   struct unit_pool u, plain;
   struct objects_stats with, without;
   struct device *d;
 
-  (void) state;
   d = open_all (&u, 0, true);
   for (uint64_t i = 0; i < PAGES; ++i) {
     assert_int_equal (put (d, i, i + 1), 0);
@@ -181,14 +177,12 @@ serves_and_is_refilled (void **state)
  * as a miss.  Without the thread, the number of writes is known: the first
  * zspage of a class keeps three OS pages, and all others are whole.
  */
-static void
-misses_are_counted (void **state)
+TEST (misses_are_counted)
 {
   struct unit_pool u;
   struct device *d;
   uint8_t page[PAGE];
 
-  (void) state;
   d = open_all (&u, 0, true);
   reserve_stop (&u.pool->reserve);
   for (uint64_t i = 0; i < RESERVE / PAGE - 13; ++i) {
@@ -233,12 +227,10 @@ pages_that_fit (bool reserve)
   return n;
 }
 
-static void
-takes_nothing_from_pages (void **state)
+TEST (takes_nothing_from_pages)
 {
   uint64_t without, with;
 
-  (void) state;
   without = pages_that_fit (false);
   with = pages_that_fit (true);
   assert_true (without < PAGES);
@@ -248,14 +240,12 @@ takes_nothing_from_pages (void **state)
   assert_true (with >= without - without / 10);
 }
 
-static void
-freed_memory_goes_back (void **state)
+TEST (freed_memory_goes_back)
 {
   struct unit_pool u;
   struct device *d;
   uint64_t empty;
 
-  (void) state;
   d = open_all (&u, 0, true);
   empty = unit_file_bytes (u.pool);
   for (uint64_t i = 0; i < PAGES; ++i)
@@ -271,14 +261,12 @@ freed_memory_goes_back (void **state)
 }
 
 /* After a kill, the frames of the old reserve contain no objects. */
-static void
-attach_gives_the_old_one_back (void **state)
+TEST (attach_gives_the_old_one_back)
 {
   struct unit_pool u;
   struct device *d;
   uint64_t bytes;
 
-  (void) state;
   d = open_all (&u, 0, true);
   for (uint64_t i = 0; i < 500; ++i)
     assert_int_equal (put (d, i, i + 1), 0);
@@ -302,14 +290,12 @@ attach_gives_the_old_one_back (void **state)
 
 /* ---- a resident table ---- */
 
-static void
-a_resident_table_stays (void **state)
+TEST (a_resident_table_stays)
 {
   struct unit_pool u;
   struct device *d;
   uint64_t used, file;
 
-  (void) state;
   d = open_all (&u, 0, false);
   arena_drain (&u.pool->arena);
   used = u.pool->budget.used;
@@ -326,14 +312,12 @@ a_resident_table_stays (void **state)
   unit_close (&u);
 }
 
-static void
-a_table_beyond_the_limit_does_not (void **state)
+TEST (a_table_beyond_the_limit_does_not)
 {
   struct unit_pool u;
   struct device *d;
   uint64_t used;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 4 * MIB), 0);
   d = device_open (u.pool, "", 8 * GIB);
   assert_non_null (d);
@@ -349,8 +333,7 @@ a_table_beyond_the_limit_does_not (void **state)
 
 /* ---- a file system that becomes full ---- */
 
-static void
-a_full_file_system (void **state)
+TEST (a_full_file_system)
 {
   static char dir[] = "/tmp/unit-reserve.XXXXXX";
   static char path[sizeof dir + 8];
@@ -358,7 +341,6 @@ a_full_file_system (void **state)
   struct device *d;
   uint64_t n = 0, refused = 0;
 
-  (void) state;
   if (unshare (CLONE_NEWNS) == -1
       || mount ("none", "/", "none", MS_REC | MS_PRIVATE, "") == -1)
     skip ();
@@ -465,17 +447,13 @@ races (uint64_t limit)
   unit_close (&u);
 }
 
-static void
-races_without_a_limit (void **state)
+TEST (races_without_a_limit)
 {
-  (void) state;
   races (0);
 }
 
-static void
-races_at_the_limit (void **state)
+TEST (races_at_the_limit)
 {
-  (void) state;
   races (5 * MIB);
 }
 

@@ -14,14 +14,12 @@
 
 static struct rng rng;
 
-static void
-finds_the_word (void **state)
+TEST (finds_the_word)
 {
   /* Without alignment. */
   uint8_t buf[PAGE + 8];
   uint64_t word = rng_next (&rng), found;
 
-  (void) state;
   for (unsigned shift = 0; shift < 8; ++shift) {
     for (unsigned i = 0; i < PAGE; i += 8)
       memcpy (buf + shift + i, &word, 8);
@@ -30,13 +28,11 @@ finds_the_word (void **state)
   }
 }
 
-static void
-one_byte_differs (void **state)
+TEST (one_byte_differs)
 {
   uint8_t page[PAGE];
   uint64_t found;
 
-  (void) state;
   memset (page, 0, PAGE);
   for (unsigned i = 0; i < PAGE; ++i) {
     page[i] ^= 0x40;
@@ -47,24 +43,20 @@ one_byte_differs (void **state)
   assert_true (found == 0);
 }
 
-static void
-longer_periods_are_not_same (void **state)
+TEST (longer_periods_are_not_same)
 {
   uint8_t page[PAGE];
   uint64_t found;
 
-  (void) state;
   for (unsigned i = 0; i < PAGE; ++i)
     page[i] = (uint8_t) (i % 16);
   assert_false (same_filled (page, PAGE, &found));
 }
 
-static void
-fills_any_part (void **state)
+TEST (fills_any_part)
 {
   uint8_t whole[PAGE], part[PAGE + 2];
 
-  (void) state;
   for (unsigned i = 0; i < 5000; ++i) {
     uint64_t word = i % 8 == 0 ? 0 : rng_next (&rng);
     size_t offset = rng_below (&rng, PAGE);

@@ -109,13 +109,11 @@ stats_of (struct fixture *f)
 }
 
 /* Tags 5n and 5n + 1 are text and records. */
-static void
-one_object_for_all (void **state)
+TEST (one_object_for_all)
 {
   struct fixture f;
   uint64_t one;
 
-  (void) state;
   open_disks (&f, DEDUP_POOL, 0);
   put (&f, 0, 0, 5);
   one = stats_of (&f).compr_data_size;
@@ -138,12 +136,10 @@ one_object_for_all (void **state)
   unit_close (&f.u);
 }
 
-static void
-devices_keep_to_themselves (void **state)
+TEST (devices_keep_to_themselves)
 {
   struct fixture f;
 
-  (void) state;
   open_disks (&f, DEDUP_DEVICE, 0);
   for (uint64_t i = 0; i < 10; ++i)
     for (unsigned n = 0; n < 2; ++n)
@@ -172,13 +168,11 @@ recompress (struct fixture *f)
   assert_int_equal (pool_group (f->u.pool, &req, NULL, &r), 0);
 }
 
-static void
-everything_together (void **state)
+TEST (everything_together)
 {
   struct fixture f;
   enum dedup_mode modes[] = { DEDUP_POOL, DEDUP_OFF, DEDUP_DEVICE };
 
-  (void) state;
   open_disks (&f, DEDUP_POOL, 0);
   for (unsigned round = 0; round < unit_scaled (40); ++round) {
     churn (&f, 500);
@@ -201,13 +195,11 @@ everything_together (void **state)
 }
 
 /* Pages still share objects after recompression, compaction and attach. */
-static void
-sharing_survives_maintenance (void **state)
+TEST (sharing_survives_maintenance)
 {
   struct fixture f;
   uint64_t shared;
 
-  (void) state;
   open_disks (&f, DEDUP_POOL, 0);
   for (uint64_t i = 0; i < PAGES; ++i)
     put (&f, 0, i, i % 100 * 5 + 5);
@@ -228,12 +220,10 @@ sharing_survives_maintenance (void **state)
   unit_close (&f.u);
 }
 
-static void
-a_full_index_stops_nothing (void **state)
+TEST (a_full_index_stops_nothing)
 {
   struct fixture f;
 
-  (void) state;
   open_disks (&f, DEDUP_POOL, 1);
   churn (&f, 5000);
   assert_content (&f);
@@ -244,14 +234,12 @@ a_full_index_stops_nothing (void **state)
 /* Damage of a shared object affects all its pages and no other page, also when
  * they are trimmed and dedup can't find the object.
  */
-static void
-damage_does_not_spread (void **state)
+TEST (damage_does_not_spread)
 {
   struct fixture f;
   uint8_t page[PAGE];
   slot_t slot;
 
-  (void) state;
   open_disks (&f, DEDUP_POOL, 0);
   for (uint64_t i = 0; i < 10; ++i)
     put (&f, 0, i, 5);

@@ -61,20 +61,16 @@ check_page_size (uint32_t page_size)
   assert_true (size_class_largest (&sc) < page_size);
 }
 
-static void
-every_page_size (void **state)
+TEST (every_page_size)
 {
-  (void) state;
   for (uint32_t page_size = 4096; page_size <= 65536; page_size *= 2)
     check_page_size (page_size);
 }
 
-static void
-as_documented (void **state)
+TEST (as_documented)
 {
   struct size_classes sc;
 
-  (void) state;
   size_classes_init (&sc, 4096);
   assert_int_equal (sc.step, 32);
   assert_int_equal (sc.zspage_size, 65536);

@@ -54,8 +54,7 @@ assert_kind (slot_t s, unsigned kind)
   assert_true (slot_verify (s) == s);
 }
 
-static void
-same_words (void **state)
+TEST (same_words)
 {
   const uint64_t fit[] = {
     0, 1, 255, UINT64_MAX, (uint64_t) -4096, UINT64_C (0x7fffffffffffff),
@@ -66,7 +65,6 @@ same_words (void **state)
     UINT64_C (0x0101010101010101), INT64_MAX, (uint64_t) INT64_MIN,
   };
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (fit); ++i) {
     assert_true (slot_same_fits (fit[i]));
     assert_true (slot_same_word (slot_same (fit[i])) == fit[i]);
@@ -77,10 +75,8 @@ same_words (void **state)
   assert_true (slot_same (0) != SLOT_EMPTY);
 }
 
-static void
-stored_fields (void **state)
+TEST (stored_fields)
 {
-  (void) state;
   for (int i = 0; i < ROUNDS; ++i) {
     uint64_t offset = random_offset (SLOT_STORED_UNIT);
     uint32_t length = i == 0 ? 1 : i == 1 ? 65536
@@ -95,10 +91,8 @@ stored_fields (void **state)
   }
 }
 
-static void
-huge_fields (void **state)
+TEST (huge_fields)
 {
-  (void) state;
   for (int i = 0; i < ROUNDS; ++i) {
     uint64_t offset = random_offset (SLOT_HUGE_UNIT);
     uint64_t sum = rng_next (&rng);
@@ -112,21 +106,17 @@ huge_fields (void **state)
   }
 }
 
-static void
-last_offsets (void **state)
+TEST (last_offsets)
 {
   uint64_t stored = SLOT_ARENA_MAX - SLOT_STORED_UNIT;
   uint64_t huge = SLOT_ARENA_MAX - SLOT_HUGE_UNIT;
 
-  (void) state;
   assert_true (slot_offset (slot_stored (stored, 1, 1)) == stored);
   assert_true (slot_offset (slot_huge (huge, 0)) == huge);
 }
 
-static void
-moving_changes_the_offset_alone (void **state)
+TEST (moving_changes_the_offset_alone)
 {
-  (void) state;
   for (int i = 0; i < ROUNDS; ++i) {
     slot_t s = random_slot (), moved;
     uint64_t offset = random_offset (SLOT_HUGE_UNIT);
@@ -144,10 +134,8 @@ moving_changes_the_offset_alone (void **state)
   }
 }
 
-static void
-written_back_keeps_all_but_the_offset (void **state)
+TEST (written_back_keeps_all_but_the_offset)
 {
-  (void) state;
   for (int i = 0; i < ROUNDS; ++i) {
     slot_t s = random_slot (), out;
     uint64_t offset = random_offset (SLOT_HUGE_UNIT);
@@ -165,10 +153,8 @@ written_back_keeps_all_but_the_offset (void **state)
   }
 }
 
-static void
-one_flipped_bit_is_noticed (void **state)
+TEST (one_flipped_bit_is_noticed)
 {
-  (void) state;
   for (int i = 0; i < ROUNDS / 16; ++i) {
     slot_t s = i == 0 ? SLOT_EMPTY : i == 1 ? SLOT_BAD : random_slot ();
 
@@ -177,10 +163,8 @@ one_flipped_bit_is_noticed (void **state)
   }
 }
 
-static void
-bad_and_empty_have_no_object (void **state)
+TEST (bad_and_empty_have_no_object)
 {
-  (void) state;
   assert_true (slot_verify (SLOT_EMPTY) == SLOT_EMPTY);
   assert_false (slot_has_object (SLOT_EMPTY));
   assert_kind (SLOT_BAD, SLOT_KIND_BAD);

@@ -14,13 +14,11 @@
 
 #define PAGE 4096
 
-static void
-the_table_is_complete (void **state)
+TEST (the_table_is_complete)
 {
   unsigned count = 0;
   bool seen[sizeof (struct stats)] = { false };
 
-  (void) state;
   for (const struct stats_field *f = stats_fields; f->name; ++f, ++count) {
     assert_true (f->offset % sizeof (uint64_t) == 0);
     assert_true (f->offset < sizeof (struct stats));
@@ -51,14 +49,12 @@ put (struct device *d, uint64_t index, enum data_kind kind)
   assert_int_equal (device_write (d, page, PAGE, index * PAGE), 0);
 }
 
-static void
-each_kind_is_counted (void **state)
+TEST (each_kind_is_counted)
 {
   struct unit_pool u;
   struct device *d;
   struct stats st;
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 100 * MIB), 0);
   d = device_open (u.pool, "", GIB);
   st = stats_of (u.pool);
@@ -98,14 +94,12 @@ each_kind_is_counted (void **state)
   unit_close (&u);
 }
 
-static void
-damage_is_counted (void **state)
+TEST (damage_is_counted)
 {
   struct unit_pool u;
   struct device *d;
   uint8_t page[PAGE];
 
-  (void) state;
   assert_int_equal (unit_open (&u, "lz4", PAGE, true, 0), 0);
   d = device_open (u.pool, "", MIB);
   put (d, 3, DATA_TEXT);

@@ -18,10 +18,8 @@
 #define PAGE 4096
 #define THREADS 8
 
-static void
-every_codec (void **state)
+TEST (every_codec)
 {
-  (void) state;
   for (const struct codec *const *c = codecs; *c; ++c) {
     struct algorithm a = { .codec = *c, .level = (*c)->default_level };
     struct budget budget = { .limit = 0 };
@@ -46,8 +44,7 @@ every_codec (void **state)
   }
 }
 
-static void
-unknown_codecs_are_damage (void **state)
+TEST (unknown_codecs_are_damage)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 0 };
@@ -55,7 +52,6 @@ unknown_codecs_are_damage (void **state)
   struct stream *stream;
   uint8_t src[64] = { 0 }, dst[PAGE];
 
-  (void) state;
   assert_int_equal (streams_open (&s, &a, PAGE, &budget), 0);
   stream = stream_get (&s);
   for (unsigned id = 0; id < 16; ++id)
@@ -73,15 +69,13 @@ unknown_codecs_are_damage (void **state)
   assert_true (budget.used == 0);
 }
 
-static void
-the_last_one_first (void **state)
+TEST (the_last_one_first)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 0 };
   struct streams s;
   struct stream *one, *two;
 
-  (void) state;
   assert_int_equal (streams_open (&s, &a, PAGE, &budget), 0);
   one = stream_get (&s);
   two = stream_get (&s);
@@ -93,14 +87,12 @@ the_last_one_first (void **state)
   streams_close (&s);
 }
 
-static void
-no_memory_for_the_first (void **state)
+TEST (no_memory_for_the_first)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 1000 };
   struct streams s;
 
-  (void) state;
   errno = 0;
   assert_int_equal (streams_open (&s, &a, PAGE, &budget), -1);
   assert_int_equal (errno, ENOSPC);
@@ -156,8 +148,7 @@ assert_compresses (struct streams *s, unsigned count, unsigned method,
 }
 
 /* Both existing and later streams get a device's method. */
-static void
-devices_have_methods (void **state)
+TEST (devices_have_methods)
 {
   struct algorithm lz4 = unit_algorithm ("lz4"), fast;
   struct algorithm hc = unit_algorithm ("lz4hc:level=4");
@@ -166,7 +157,6 @@ devices_have_methods (void **state)
   struct streams s;
   int a, b;
 
-  (void) state;
   fast = unit_algorithm ("lz4:level=20");
   assert_int_equal (streams_open (&s, &lz4, PAGE, &budget), 0);
   assert_compresses (&s, 3, METHOD_OF_POOL, &lz4);
@@ -192,8 +182,7 @@ devices_have_methods (void **state)
   assert_true (budget.used == 0);
 }
 
-static void
-the_same_is_shared (void **state)
+TEST (the_same_is_shared)
 {
   struct algorithm lz4 = unit_algorithm ("lz4");
   struct algorithm hc = unit_algorithm ("lz4hc:level=4");
@@ -202,7 +191,6 @@ the_same_is_shared (void **state)
   uint64_t used, more;
   int a;
 
-  (void) state;
   assert_int_equal (streams_open (&s, &lz4, PAGE, &budget), 0);
   assert_compresses (&s, 5, METHOD_OF_POOL, &lz4);
   used = budget.used;
@@ -222,8 +210,7 @@ the_same_is_shared (void **state)
   assert_true (budget.used == 0);
 }
 
-static void
-so_many_and_no_more (void **state)
+TEST (so_many_and_no_more)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 0 };
@@ -231,7 +218,6 @@ so_many_and_no_more (void **state)
   uint64_t used;
   int places[METHODS_OF_DEVICES];
 
-  (void) state;
   assert_int_equal (streams_open (&s, &a, PAGE, &budget), 0);
   for (int i = 0; i < METHODS_OF_DEVICES; ++i) {
     a.level = 2 + i;
@@ -259,8 +245,7 @@ so_many_and_no_more (void **state)
 }
 
 /* Wherever memory runs out, nothing changes. */
-static void
-no_memory_for_a_method (void **state)
+TEST (no_memory_for_a_method)
 {
   struct algorithm lz4 = unit_algorithm ("lz4"), a = another_algorithm ();
   struct budget budget = { .limit = 0 };
@@ -269,7 +254,6 @@ no_memory_for_a_method (void **state)
   uint64_t used;
   int place;
 
-  (void) state;
   assert_int_equal (streams_open (&s, &lz4, PAGE, &budget), 0);
   assert_compresses (&s, 4, METHOD_OF_POOL, &lz4);
   used = budget.used;
@@ -344,23 +328,19 @@ run_threads (uint64_t limit)
   assert_true (budget.used == 0);
 }
 
-static void
-threads_share (void **state)
+TEST (threads_share)
 {
-  (void) state;
   run_threads (0);
 }
 
 /* With memory for one or two streams, eight threads take turns. */
-static void
-threads_wait_for_memory (void **state)
+TEST (threads_wait_for_memory)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 0 };
   struct streams s;
   uint64_t one;
 
-  (void) state;
   assert_int_equal (streams_open (&s, &a, PAGE, &budget), 0);
   one = budget.used;
   streams_close (&s);
@@ -391,8 +371,7 @@ is_waiting (struct streams *s)
 /* A thread that puts a stream back and wants it again gets it after the
  * threads that wait.
  */
-static void
-waiting_threads_come_first (void **state)
+TEST (waiting_threads_come_first)
 {
   struct algorithm a = unit_algorithm ("lz4");
   struct budget budget = { .limit = 0 };
@@ -400,7 +379,6 @@ waiting_threads_come_first (void **state)
   struct stream *stream;
   pthread_t thread;
 
-  (void) state;
   assert_int_equal (streams_open (&s, &a, PAGE, &budget), 0);
   budget.limit = budget.used;
   for (unsigned i = 0; i < 20; ++i) {
@@ -538,22 +516,18 @@ change_methods (uint64_t limit)
   assert_true (budget.used == 0);
 }
 
-static void
-methods_change_while_used (void **state)
+TEST (methods_change_while_used)
 {
-  (void) state;
   change_methods (0);
 }
 
-static void
-methods_change_where_memory_is_short (void **state)
+TEST (methods_change_where_memory_is_short)
 {
   struct algorithm strong = another_algorithm ();
   struct budget budget = { .limit = 0 };
   struct streams s;
   uint64_t one;
 
-  (void) state;
   assert_int_equal (streams_open (&s, &strong, PAGE, &budget), 0);
   one = budget.used;
   streams_close (&s);

@@ -110,13 +110,11 @@ assert_leaves (struct fixture *f, uint64_t leaves, uint64_t map_pages)
   assert_true (resident (f) == leaves * OS_PAGE_SIZE);
 }
 
-static void
-reading_costs_nothing (void **state)
+TEST (reading_costs_nothing)
 {
   struct fixture f;
   slot_t slots[LEAF_SLOTS];
 
-  (void) state;
   open_table (&f, 100000);
   for (uint64_t index = 0; index < 100000; index += 37)
     assert_true (get (&f, index) == SLOT_EMPTY);
@@ -126,13 +124,11 @@ reading_costs_nothing (void **state)
   close_table (&f);
 }
 
-static void
-leaves_come_and_go (void **state)
+TEST (leaves_come_and_go)
 {
   struct fixture f;
   slot_t slots[LEAF_SLOTS];
 
-  (void) state;
   open_table (&f, 10 * LEAF_SLOTS + 3);
   assert_int_equal (f.t.leaves, 11);
   assert_int_equal (put (&f, 3 * LEAF_SLOTS + 7, slot_same (42)), 0);
@@ -159,12 +155,10 @@ leaves_come_and_go (void **state)
 }
 
 /* At attach, empty leaves become holes again. */
-static void
-empty_leaves_are_not_kept (void **state)
+TEST (empty_leaves_are_not_kept)
 {
   struct fixture f;
 
-  (void) state;
   open_table (&f, 20 * LEAF_SLOTS);
   for (uint64_t leaf = 0; leaf < 20; ++leaf)
     assert_int_equal (put (&f, leaf * LEAF_SLOTS + leaf,
@@ -175,12 +169,10 @@ empty_leaves_are_not_kept (void **state)
   close_table (&f);
 }
 
-static void
-the_limit_is_kept (void **state)
+TEST (the_limit_is_kept)
 {
   struct fixture f;
 
-  (void) state;
   open_table (&f, UINT64_C (1) << 26);
   f.budget.limit = 7 * OS_PAGE_SIZE;
   assert_int_equal (put (&f, 0, slot_same (0)), 0);
@@ -195,12 +187,10 @@ the_limit_is_kept (void **state)
   close_table (&f);
 }
 
-static void
-damage_is_not_believed (void **state)
+TEST (damage_is_not_believed)
 {
   struct fixture f;
 
-  (void) state;
   open_table (&f, 1000);
   assert_int_equal (put (&f, 5, slot_stored (64, 100, 1)), 0);
   f.t.slots[5] ^= 1 << 20;
@@ -215,13 +205,11 @@ damage_is_not_believed (void **state)
 
 #define KEPT (INFO_INCOMPRESSIBLE | 2 << INFO_TRIED_SHIFT)
 
-static void
-access_makes_a_page_young (void **state)
+TEST (access_makes_a_page_young)
 {
   struct fixture f;
   uint8_t older[AGE_CODES];
 
-  (void) state;
   open_table (&f, 5 * LEAF_SLOTS);
   put (&f, 7, slot_same (1));
   put (&f, 4 * LEAF_SLOTS + 1, slot_same (2));
@@ -242,12 +230,10 @@ access_makes_a_page_young (void **state)
   close_table (&f);
 }
 
-static void
-nothing_is_known_of_a_new_leaf (void **state)
+TEST (nothing_is_known_of_a_new_leaf)
 {
   struct fixture f;
 
-  (void) state;
   open_table (&f, 10 * LEAF_SLOTS);
   put (&f, 7, slot_same (1));
   table_mark (&f.t, 7, INFO_IDLE, 0);
@@ -262,14 +248,12 @@ nothing_is_known_of_a_new_leaf (void **state)
 }
 
 /* Few slots that are far apart, as on a huge disk. */
-static void
-huge_and_sparse (void **state)
+TEST (huge_and_sparse)
 {
   const uint64_t pages = PIB / 4096;
   struct fixture f;
   uint64_t indexes[20];
 
-  (void) state;
   if (unit_instrumented ()) {
     print_message ("a table of 1 PiB needs 2 TiB of address space\n");
     skip ();
@@ -288,14 +272,12 @@ huge_and_sparse (void **state)
 }
 
 /* Random slots, compared with an array. */
-static void
-as_an_array (void **state)
+TEST (as_an_array)
 {
   enum { PAGES = 40 * LEAF_SLOTS };
   static slot_t oracle[PAGES];
   struct fixture f;
 
-  (void) state;
   open_table (&f, PAGES);
   for (unsigned i = 0; i < unit_scaled (20000); ++i) {
     uint64_t index = rng_below (&rng, 40) * LEAF_SLOTS + rng_below (&rng, 4);
@@ -320,12 +302,10 @@ as_an_array (void **state)
 }
 
 /* The slots of a leaf share LEAF_LOCKS locks, and no more. */
-static void
-locks_of_a_leaf (void **state)
+TEST (locks_of_a_leaf)
 {
   struct fixture f;
 
-  (void) state;
   open_table (&f, 100 * LEAF_SLOTS);
   for (uint64_t leaf = 0; leaf < 100; ++leaf)
     for (uint64_t i = 0; i < LEAF_SLOTS; ++i)

@@ -279,23 +279,19 @@ try_threads (uint64_t limit)
   unit_close (&u);
 }
 
-static void
-without_limit (void **state)
+TEST (without_limit)
 {
-  (void) state;
   try_threads (0);
 }
 
 /* With so little memory that writes are refused again and again. */
-static void
-at_the_limit (void **state)
+TEST (at_the_limit)
 {
   struct pool_options options = {
     .algorithm = unit_algorithm ("lz4"),
     .geometry = { .page_size = PAGE, .checksum = true },
   };
 
-  (void) state;
   try_threads (pool_mem_limit_min (&options));
 }
 

@@ -60,12 +60,10 @@ stats_now (void)
   return st;
 }
 
-static void
-idle_until_accessed (void **state)
+TEST (idle_until_accessed)
 {
   uint8_t page[PAGE];
 
-  (void) state;
   open_disk ();
   for (uint64_t i = 0; i < 10; ++i)
     put (i, DATA_TEXT);
@@ -83,12 +81,10 @@ idle_until_accessed (void **state)
   unit_close (&u);
 }
 
-static void
-idle_by_age (void **state)
+TEST (idle_by_age)
 {
   uint8_t page[PAGE];
 
-  (void) state;
   open_disk ();
   pool_sweep (u.pool, 1000);
   for (uint64_t i = 0; i < 10; ++i)
@@ -112,14 +108,12 @@ idle_by_age (void **state)
   unit_close (&u);
 }
 
-static void
-states_of_all_kinds (void **state)
+TEST (states_of_all_kinds)
 {
   struct page_state states[100];
   uint64_t next = 0, total = 0;
   unsigned n;
 
-  (void) state;
   open_disk ();
   put (5, DATA_RANDOM);
   put (6, DATA_TEXT);
@@ -147,12 +141,10 @@ states_of_all_kinds (void **state)
   unit_close (&u);
 }
 
-static void
-written_zeroes_become_holes (void **state)
+TEST (written_zeroes_become_holes)
 {
   uint8_t page[PAGE], zero[PAGE] = { 0 };
 
-  (void) state;
   open_disk ();
   for (uint64_t i = 0; i < PAGES - 1; ++i)
     put (i, i == 700 ? DATA_TEXT : i == 800 ? DATA_SAME : DATA_ZERO);
@@ -165,12 +157,10 @@ written_zeroes_become_holes (void **state)
   unit_close (&u);
 }
 
-static void
-reset_leaves_nothing (void **state)
+TEST (reset_leaves_nothing)
 {
   uint64_t before;
 
-  (void) state;
   open_disk ();
   before = u.pool->budget.used;
   for (uint64_t i = 0; i < PAGES - 1; ++i)

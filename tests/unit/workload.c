@@ -16,10 +16,8 @@
 #include "tests/lib/prng.h"
 
 /* A time is told again, never shorter, and at most 3 % longer. */
-static void
-times_are_kept (void **state)
+TEST (times_are_kept)
 {
-  (void) state;
   for (uint64_t ns = 1; ns < UINT64_C (1000000000000); ns += ns / 50 + 1) {
     struct page_ins p = { 0 };
     double us = (double) ns / 1000;
@@ -30,12 +28,10 @@ times_are_kept (void **state)
   }
 }
 
-static void
-quantiles (void **state)
+TEST (quantiles)
 {
   struct page_ins p = { 0 };
 
-  (void) state;
   assert_true (page_in_quantile (&p, .99) == 0);
   page_in_count (&p, 10000, 980);
   page_in_count (&p, 100000, 19);
@@ -62,13 +58,11 @@ expected (unsigned k, double exponent)
 }
 
 /* The popular come as often as by the law, within five deviations. */
-static void
-zipf_is_by_the_law (void **state)
+TEST (zipf_is_by_the_law)
 {
   const double exponents[] = { .5, .99, 1.5 };
   unsigned touches = unit_scaled (1000000);
 
-  (void) state;
   for (unsigned e = 0; e < 3; ++e) {
     uint64_t prng = unit_seed ();
     struct zipf z = zipf_new (NUMBERS, exponents[e], prng);
@@ -85,25 +79,21 @@ zipf_is_by_the_law (void **state)
   }
 }
 
-static void
-zipf_of_one (void **state)
+TEST (zipf_of_one)
 {
   uint64_t prng = 1;
   struct zipf z = zipf_new (1, .99, 1);
 
-  (void) state;
   for (unsigned i = 0; i < 100; ++i)
     assert_int_equal (zipf_next (&z, &prng), 0);
   zipf_free (&z);
 }
 
 /* Every bit that is turned is found, and where. */
-static void
-content_is_verified (void **state)
+TEST (content_is_verified)
 {
   uint64_t page[512];
 
-  (void) state;
   for (uint64_t number = 0; number < 200; ++number) {
     uint64_t at = number * 7 % 512;
 

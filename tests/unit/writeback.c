@@ -178,14 +178,12 @@ group_pages (struct fixture *f)
 
 /* ---- written back and read ---- */
 
-static void
-memory_goes_and_pages_stay (void **state)
+TEST (memory_goes_and_pages_stay)
 {
   struct fixture f;
   struct writeback_result r;
   struct stats before, after;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   before = stats_of (&f);
@@ -209,13 +207,11 @@ memory_goes_and_pages_stay (void **state)
   close_disk (&f);
 }
 
-static void
-no_room_no_promotion (void **state)
+TEST (no_room_no_promotion)
 {
   struct fixture f;
   struct writeback_result r;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   r = write_back (&f, PAGES_ALL);
@@ -229,13 +225,11 @@ no_room_no_promotion (void **state)
   close_disk (&f);
 }
 
-static void
-parts_of_pages_are_changed (void **state)
+TEST (parts_of_pages_are_changed)
 {
   struct fixture f;
   uint8_t page[PAGE], got[PAGE];
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   write_back (&f, PAGES_ALL);
@@ -253,13 +247,11 @@ parts_of_pages_are_changed (void **state)
   close_disk (&f);
 }
 
-static void
-trimming_frees_the_file (void **state)
+TEST (trimming_frees_the_file)
 {
   struct fixture f;
   uint64_t empty;
 
-  (void) state;
   open_disk (&f);
   empty = stats_of (&f).bd_live;
   fill (&f);
@@ -274,14 +266,12 @@ trimming_frees_the_file (void **state)
   close_disk (&f);
 }
 
-static void
-types_are_kept_to (void **state)
+TEST (types_are_kept_to)
 {
   struct fixture f;
   struct writeback_result r;
   uint64_t huge;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   assert_int_equal (write_back (&f, PAGES_IDLE).tried, 0);
@@ -295,13 +285,11 @@ types_are_kept_to (void **state)
   close_disk (&f);
 }
 
-static void
-groups_go_whole (void **state)
+TEST (groups_go_whole)
 {
   struct fixture f;
   uint64_t grouped;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   group_pages (&f);
@@ -319,13 +307,11 @@ groups_go_whole (void **state)
   close_disk (&f);
 }
 
-static void
-shared_objects_go_once (void **state)
+TEST (shared_objects_go_once)
 {
   struct fixture f;
   struct writeback_result r;
 
-  (void) state;
   open_with (&f, DEDUP_POOL, 16 * MIB);
   for (uint64_t i = 0; i < PAGES; ++i)
     put_tag (&f, i, 1 + i % 100);
@@ -344,15 +330,13 @@ shared_objects_go_once (void **state)
 
 /* ---- limits and failures ---- */
 
-static void
-the_limit_of_a_day (void **state)
+TEST (the_limit_of_a_day)
 {
   struct fixture f;
   struct selection all = select_type (PAGES_ALL);
   struct writeback_result r;
   uint64_t limit, left;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   pool_writeback_clock (f.u.pool, 100);
@@ -375,14 +359,12 @@ the_limit_of_a_day (void **state)
   close_disk (&f);
 }
 
-static void
-a_full_file_loses_nothing (void **state)
+TEST (a_full_file_loses_nothing)
 {
   struct fixture f;
   struct selection all = select_type (PAGES_ALL);
   struct writeback_result r;
 
-  (void) state;
   open_with (&f, DEDUP_OFF, MIB);
   fill (&f);
   assert_int_equal (pool_write_back (f.u.pool, &all, NULL, &r), -1);
@@ -395,14 +377,12 @@ a_full_file_loses_nothing (void **state)
   unlink (path);
 }
 
-static void
-a_cut_file_is_an_error (void **state)
+TEST (a_cut_file_is_an_error)
 {
   struct fixture f;
   uint8_t page[PAGE];
   uint64_t failed = 0;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   write_back (&f, PAGES_ALL);
@@ -420,15 +400,13 @@ a_cut_file_is_an_error (void **state)
   close_disk (&f);
 }
 
-static void
-damage_is_noticed (void **state)
+TEST (damage_is_noticed)
 {
   struct fixture f;
   uint8_t page[PAGE], expected[PAGE];
   uint64_t failed = 0;
   int fd;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   group_pages (&f);
@@ -490,10 +468,8 @@ static uint8_t older[16 * MIB];
 /* The file is an older one.  Cleaning, or a later process, does not make a
  * stale page valid.
  */
-static void
-older_pages_are_errors (void **state)
+TEST (older_pages_are_errors)
 {
-  (void) state;
   for (unsigned n = 0; n < 6; ++n) {
     struct fixture f;
 
@@ -530,8 +506,7 @@ older_pages_are_errors (void **state)
 /* A pool of the version without checksums of blocks has all its pages.  It
  * gets the new version when something is written back, not before.
  */
-static void
-pool_of_an_earlier_version (void **state)
+TEST (pool_of_an_earlier_version)
 {
   struct fixture f;
   struct pool_file file;
@@ -539,7 +514,6 @@ pool_of_an_earlier_version (void **state)
   _Atomic uint64_t *magic;
   uint64_t earlier;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   write_back (&f, PAGES_ALL);
@@ -566,13 +540,11 @@ pool_of_an_earlier_version (void **state)
   close_disk (&f);
 }
 
-static void
-the_wrong_file_is_refused (void **state)
+TEST (the_wrong_file_is_refused)
 {
   struct fixture f, other;
   char elsewhere[160];
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   write_back (&f, PAGES_ALL);
@@ -598,13 +570,11 @@ the_wrong_file_is_refused (void **state)
 
 /* ---- for a long time ---- */
 
-static void
-cleaning_keeps_it_dense (void **state)
+TEST (cleaning_keeps_it_dense)
 {
   struct fixture f;
   struct stats st;
 
-  (void) state;
   open_disk (&f);
   fill (&f);
   f.u.pool->budget.limit = 0;
@@ -625,8 +595,7 @@ cleaning_keeps_it_dense (void **state)
 }
 
 /* More is written than fits in memory, faster than pages age. */
-static void
-writes_wait_for_room (void **state)
+TEST (writes_wait_for_room)
 {
   struct fixture f;
   struct maintainer m;
@@ -634,7 +603,6 @@ writes_wait_for_room (void **state)
   uint8_t page[PAGE];
   uint64_t limit;
 
-  (void) state;
   open_disk (&f);
   limit = f.u.pool->budget.used + MIB;
   f.u.pool->budget.limit = limit;
@@ -741,18 +709,15 @@ trim_most (struct fixture *f)
   assert_int_equal (device_zero (f->d, (PAGES - 64) * PAGE, 64 * PAGE), 0);
 }
 
-static void
-waiting_writes_see_other_room (void **state)
+TEST (waiting_writes_see_other_room)
 {
-  (void) state;
   assert_int_equal (write_beside (lift_limit), 1);
   /* A trim does not wake them. */
   assert_int_equal (write_beside (trim_most), 0);
 }
 
 /* When the file is full, too, a write fails soon. */
-static void
-no_room_anywhere (void **state)
+TEST (no_room_anywhere)
 {
   struct fixture f;
   struct maintainer m;
@@ -760,7 +725,6 @@ no_room_anywhere (void **state)
   uint8_t page[PAGE];
   uint64_t i;
 
-  (void) state;
   open_with (&f, DEDUP_OFF, MIB);
   f.u.pool->budget.limit = f.u.pool->budget.used + MIB;
   maintainer_settings_init (&s);
@@ -843,8 +807,7 @@ race (void *opaque)
 
 #define RACERS 4
 
-static void
-everything_at_once (void **state)
+TEST (everything_at_once)
 {
   struct fixture f;
   struct racer racers[RACERS];
@@ -854,7 +817,6 @@ everything_at_once (void **state)
   struct recompress_result rr;
   struct writeback_result wr;
 
-  (void) state;
   open_with (&f, rng_below (&rng, 2) ? DEDUP_POOL : DEDUP_OFF, 16 * MIB);
   fill (&f);
   f.u.pool->budget.limit = f.u.pool->budget.used + MIB;
@@ -964,12 +926,10 @@ free_the_file (struct fixture *f)
   backing_give_back (f->u.pool->backing, 0);
 }
 
-static void
-a_hole_is_no_damage (void **state)
+TEST (a_hole_is_no_damage)
 {
   struct fixture *f = calloc (1, sizeof *f);
 
-  (void) state;
   open_disk (f);
   for (uint64_t i = 0; i < 64; ++i)
     put_tag (f, i, 1000 + i);
@@ -991,13 +951,11 @@ drop_the_dictionary (struct fixture *f)
   assert_int_equal (dictionaries_alive (&f->u.pool->dictionaries), 0);
 }
 
-static void
-a_dictionary_may_go_meanwhile (void **state)
+TEST (a_dictionary_may_go_meanwhile)
 {
   struct fixture *f = calloc (1, sizeof *f);
   uint8_t content[16 * PAGE];
 
-  (void) state;
   if (!codec_by_name ("zstd")) {
     print_message ("zstd is not built in\n");
     free (f);
