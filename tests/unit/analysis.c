@@ -55,10 +55,8 @@ try (const char *spec)
   return v;
 }
 
-static void
-counts_exactly (void **state)
+TEST (counts_exactly)
 {
-  (void) state;
   for (unsigned i = 0; i < 10; ++i)
     add (DATA_ZERO, i);
   for (unsigned i = 0; i < 20; ++i)
@@ -76,12 +74,10 @@ counts_exactly (void **state)
   assert_float_equal (analysis_incompressible (&a), 600.0 / 630, 1e-9);
 }
 
-static void
-nothing_but_same_filled (void **state)
+TEST (nothing_but_same_filled)
 {
   struct verdict v;
 
-  (void) state;
   for (unsigned i = 0; i < 10; ++i)
     add (DATA_ZERO, i);
   v = try ("lz4");
@@ -91,14 +87,12 @@ nothing_but_same_filled (void **state)
 }
 
 /* Far more pages than there is room for hashes: the estimate is good. */
-static void
-duplicates_are_estimated (void **state)
+TEST (duplicates_are_estimated)
 {
   unsigned distinct = 20 * PLACES, pages = 30 * PLACES;
   uint8_t page[PAGE] = { 1 };
   double share;
 
-  (void) state;
   for (unsigned i = 0; i < pages; ++i) {
     unsigned tag = i % distinct;
 
@@ -114,13 +108,11 @@ duplicates_are_estimated (void **state)
 /* Each page is in the sample with the same chance: of four quarters, each
  * has about a quarter of it.
  */
-static void
-sample_is_fair (void **state)
+TEST (sample_is_fair)
 {
   unsigned quarter[4] = { 0 };
   uint8_t page[PAGE] = { 1 };
 
-  (void) state;
   for (unsigned i = 0; i < 8000; ++i) {
     memcpy (page + 100, &i, sizeof i);
     analysis_add (&a, page);
@@ -165,21 +157,17 @@ memory_is_foretold (const char *spec)
   unit_close (&u);
 }
 
-static void
-memory_is_foretold_by_all (void **state)
+TEST (memory_is_foretold_by_all)
 {
-  (void) state;
   for (const struct codec *const *c = codecs; *c; ++c)
     memory_is_foretold ((*c)->name);
 }
 
 /* Duplicates that share their memory. */
-static void
-dedup_is_foretold (void **state)
+TEST (dedup_is_foretold)
 {
   struct verdict v;
 
-  (void) state;
   for (unsigned i = 0; i < 800; ++i)
     add (DATA_RANDOM, i % 200);
   v = try ("lz4");

@@ -82,12 +82,10 @@ assert_parameters (const struct conf *c, const char *wanted)
 
 /* ---- what files say ---- */
 
-static void
-whole_file (void **state)
+TEST (whole_file)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c,
              "\xef\xbb\xbf# swap for this machine\n"
@@ -137,12 +135,10 @@ whole_file (void **state)
   conf_free (&c);
 }
 
-static void
-defaults (void **state)
+TEST (defaults)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "");
   assert_int_equal (c.size, 0);
@@ -163,12 +159,10 @@ defaults (void **state)
   conf_free (&c);
 }
 
-static void
-words_for_numbers (void **state)
+TEST (words_for_numbers)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "priority = auto\nthreads = auto\nmin-free = keep\n"
              "swappiness = keep\n");
@@ -182,12 +176,10 @@ words_for_numbers (void **state)
 }
 
 /* A disk of whole blocks. */
-static void
-size_is_rounded (void **state)
+TEST (size_is_rounded)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   set (&c, "size=ram / 3");
   assert_int_equal (c.size, RAM / 3 / 4096 * 4096);
@@ -200,12 +192,10 @@ size_is_rounded (void **state)
 
 /* ---- layers ---- */
 
-static void
-later_layers_replace (void **state)
+TEST (later_layers_replace)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "size = 1G\nalgorithm = lz4\nrecompress = lzo\n"
              "recompress = zstd\npool = /a\n");
@@ -223,12 +213,10 @@ later_layers_replace (void **state)
   conf_free (&c);
 }
 
-static void
-remotes_add_up (void **state)
+TEST (remotes_add_up)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "remote = nbd://a:10809/x\nremote = nbd://b\n");
   assert_int_equal (c.remote_count, 2);
@@ -248,13 +236,11 @@ remotes_add_up (void **state)
   conf_free (&c);
 }
 
-static void
-both_files_of_a_name (void **state)
+TEST (both_files_of_a_name)
 {
   char path[PATH_MAX];
   struct conf c;
 
-  (void) state;
   setenv ("NBDZRAM_CONF_DIR", directory, 1);
   setenv ("XDG_RUNTIME_DIR", directory, 1);
   begin (&c);
@@ -286,8 +272,7 @@ both_files_of_a_name (void **state)
 
 /* ---- refusals ---- */
 
-static void
-refused_lines (void **state)
+TEST (refused_lines)
 {
   static const struct {
     const char *text, *line, *why;
@@ -341,7 +326,6 @@ refused_lines (void **state)
     { "mem_limit = 1G", "1", "unknown key 'mem_limit'" },
   };
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (cases); ++i) {
     char prefix[PATH_MAX + 16];
     struct conf c;
@@ -363,8 +347,7 @@ refused_lines (void **state)
 }
 
 /* What is long is a comment, or blanks. */
-static void
-long_lines (void **state)
+TEST (long_lines)
 {
   enum { LONG = 3000 };
   static const char *const fillers[] = {
@@ -372,7 +355,6 @@ long_lines (void **state)
   };
   struct conf c;
 
-  (void) state;
   for (unsigned i = 0; i < ARRAY_SIZE (fillers); ++i) {
     char filler[LONG + 1], text[2 * LONG];
     int n;
@@ -391,12 +373,10 @@ long_lines (void **state)
   }
 }
 
-static void
-unreadable (void **state)
+TEST (unreadable)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   assert_int_equal (conf_read (&c, directory, error, sizeof error), -1);
   assert_int_equal (errno, EISDIR);
@@ -404,14 +384,12 @@ unreadable (void **state)
   conf_free (&c);
 }
 
-static void
-refused_bytes (void **state)
+TEST (refused_bytes)
 {
   static const char zero[] = "size = 1G\n\0size = 2G\n";
   char line[1024] = "backing = /";
   struct conf c;
 
-  (void) state;
   begin (&c);
   put_file (zero, sizeof zero - 1);
   assert_int_equal (conf_read (&c, in_directory ("a.conf"), error,
@@ -433,12 +411,10 @@ refused_bytes (void **state)
   conf_free (&c);
 }
 
-static void
-refused_files (void **state)
+TEST (refused_files)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   assert_int_equal (conf_read (&c, in_directory ("none"), error,
                                sizeof error), -1);
@@ -460,12 +436,10 @@ assert_senseless (struct conf *c, bool swap, const char *why)
     fail_msg ("'%s', not '%s'", error, why);
 }
 
-static void
-senseless_sizes (void **state)
+TEST (senseless_sizes)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   assert_senseless (&c, false, "the size is missing");
   set (&c, "size=128G");
@@ -495,12 +469,10 @@ senseless_sizes (void **state)
   conf_free (&c);
 }
 
-static void
-block_sizes (void **state)
+TEST (block_sizes)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "size = 1G\n");
   assert_int_equal (conf_block_size (&c), 4096);
@@ -524,8 +496,7 @@ block_sizes (void **state)
   conf_free (&c);
 }
 
-static void
-here_or_elsewhere (void **state)
+TEST (here_or_elsewhere)
 {
   static const struct {
     const char *word, *why;
@@ -537,7 +508,6 @@ here_or_elsewhere (void **state)
   };
   struct conf c;
 
-  (void) state;
   begin (&c);
   set (&c, "remote=nbd://a");
   assert_int_equal (conf_check (&c, true, error, sizeof error), 0);
@@ -556,12 +526,10 @@ here_or_elsewhere (void **state)
   }
 }
 
-static void
-tls_or_swap (void **state)
+TEST (tls_or_swap)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   set (&c, "size=1G");
   set (&c, "tls-psk=/etc/keys");
@@ -574,12 +542,10 @@ tls_or_swap (void **state)
   conf_free (&c);
 }
 
-static void
-exports_add_up (void **state)
+TEST (exports_add_up)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "export = a:size=1G\nexport = b:size=2G:quota=64M\n"
              "exports = /etc/guests\nmax-exports = 9\n"
@@ -600,13 +566,11 @@ exports_add_up (void **state)
 }
 
 /* They need no disk without a name. */
-static void
-exports_or_size (void **state)
+TEST (exports_or_size)
 {
   static const char *const words[] = { "export=a:size=1G", "exports=auto" };
   struct conf c;
 
-  (void) state;
   for (size_t i = 0; i < ARRAY_SIZE (words); ++i) {
     begin (&c);
     set (&c, "max-exports=4");
@@ -628,12 +592,10 @@ exports_or_size (void **state)
   }
 }
 
-static void
-open_to_everybody (void **state)
+TEST (open_to_everybody)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   set (&c, "export=a:size=1G:allow=192.0.2.1");
   set (&c, "export=b:allow=192.0.2.1:size=1G");
@@ -671,12 +633,10 @@ random_value (const char *key)
   return all[rng_below (&rng, ARRAY_SIZE (all))];
 }
 
-static void
-arrays (void **state)
+TEST (arrays)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   read_text (&c, "size = 1G\nmirror = on\n");
   assert_true (c.mirror);
@@ -735,13 +695,11 @@ assert_same (const struct conf *a, const struct conf *b)
   assert_int_equal (a->min_free, b->min_free);
 }
 
-static void
-written_and_read (void **state)
+TEST (written_and_read)
 {
   size_t keys = 0, taken = 0;
   bool plugin;
 
-  (void) state;
   while (conf_key (keys, &plugin))
     keys++;
   for (unsigned i = 0; i < unit_scaled (3000); ++i) {
@@ -766,8 +724,7 @@ written_and_read (void **state)
 }
 
 /* Any file is settings or a line that says why not. */
-static void
-random_files (void **state)
+TEST (random_files)
 {
   static const char *const words[] = {
     "size", "recompress", "remote", "min-free", "name", " ", "=", "=", "\n",
@@ -776,7 +733,6 @@ random_files (void **state)
   };
   unsigned taken = 0;
 
-  (void) state;
   for (unsigned i = 0; i < unit_scaled (20000); ++i) {
     char text[4096] = "";
     size_t length;
@@ -800,12 +756,10 @@ random_files (void **state)
   assert_true (taken > 100);
 }
 
-static void
-written_whole_or_not (void **state)
+TEST (written_whole_or_not)
 {
   struct conf c;
 
-  (void) state;
   begin (&c);
   assert_int_equal (conf_write (&c, in_directory ("no/ne/x"), error,
                                 sizeof error), -1);

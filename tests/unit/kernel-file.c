@@ -21,12 +21,10 @@ put_file (const char *text)
   kernel_put ("/file", text);
 }
 
-static void
-reads (void **state)
+TEST (reads)
 {
   char buf[8];
 
-  (void) state;
   kernel_put_none ("/file");
   assert_int_equal (kernel_file_read ("/file", buf, sizeof buf), -1);
   assert_int_equal (errno, ENOENT);
@@ -41,14 +39,12 @@ reads (void **state)
   assert_string_equal (buf, "longer ");
 }
 
-static void
-numbers (void **state)
+TEST (numbers)
 {
   static const char *const bad[] = { "", "\n", "max\n", "-1\n", "12kB\n",
                                      " 7\n", "99999999999999999999\n" };
   uint64_t n;
 
-  (void) state;
   put_file ("18446744073709551615\n");
   assert_int_equal (kernel_file_number ("/file", &n), 0);
   assert_int_equal (n, UINT64_MAX);
@@ -59,12 +55,10 @@ numbers (void **state)
   }
 }
 
-static void
-fields (void **state)
+TEST (fields)
 {
   uint64_t n;
 
-  (void) state;
   put_file ("MemTotalX: 1 kB\nMemTotal:    253 kB\nCapEff:\t00000000a80425fb\n"
        "Empty:\n");
   assert_int_equal (kernel_file_field ("/file", "MemTotal", 10, &n), 0);
@@ -77,12 +71,10 @@ fields (void **state)
   assert_int_equal (errno, EINVAL);
 }
 
-static void
-writes (void **state)
+TEST (writes)
 {
   char buf[8], path[KERNEL_ROOT_SIZE + 8];
 
-  (void) state;
   kernel_put_none ("/file");
   /* A file that the kernel does not have is not created. */
   assert_int_equal (kernel_file_write ("/file", "0"), -1);

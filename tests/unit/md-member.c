@@ -128,13 +128,11 @@ mirror (void **state)
 
 /* ---- arrays ---- */
 
-static void
-arrays (void **state)
+TEST (arrays)
 {
   char array[MD_NAME_SIZE], level[32];
   int members[MD_MEMBERS_MAX];
 
-  (void) state;
   assert_true (md_find_array (array, 0));
   assert_string_equal (array, "md7");
   assert_false (md_find_array (array, 5));
@@ -151,10 +149,8 @@ arrays (void **state)
   assert_string_equal (level, "");
 }
 
-static void
-states (void **state)
+TEST (states)
 {
-  (void) state;
   assert_int_equal (md_member_state ("md7", 0), MD_MEMBER_IN_SYNC);
   put_state (0, "faulty,write_error");
   assert_int_equal (md_member_state ("md7", 0), MD_MEMBER_FAULTY);
@@ -185,13 +181,11 @@ look (struct member *h, bool dead, int64_t now)
   return member_check (h, dead, now, text, sizeof text);
 }
 
-static void
-given_up_in_time (void **state)
+TEST (given_up_in_time)
 {
   char array[MD_NAME_SIZE] = "";
   struct member h;
 
-  (void) state;
   member_init (&h, 0, array);
   assert_int_equal (look (&h, false, 0), MEMBER_ARRAY_CHANGED);
   assert_string_equal (array, "md7");
@@ -207,13 +201,11 @@ given_up_in_time (void **state)
 }
 
 /* The other member is dead, too, or not in sync. */
-static void
-last_one_stays (void **state)
+TEST (last_one_stays)
 {
   char array[MD_NAME_SIZE] = "md7";
   struct member h;
 
-  (void) state;
   member_init (&h, 0, array);
   put_readers (1, 0);
   assert_int_equal (look (&h, true, 0), MEMBER_UNCHANGED);
@@ -235,13 +227,11 @@ last_one_stays (void **state)
 }
 
 /* No array, or one that is no mirror. */
-static void
-no_mirror (void **state)
+TEST (no_mirror)
 {
   char array[MD_NAME_SIZE] = "md7";
   struct member h;
 
-  (void) state;
   run_shell ("echo raid0 >sys/block/md7/md/level");
   member_init (&h, 0, array);
   assert_int_equal (look (&h, true, 0), MEMBER_UNCHANGED);
@@ -255,13 +245,11 @@ no_mirror (void **state)
 
 /* ---- leaving ---- */
 
-static void
-leaving (void **state)
+TEST (leaving)
 {
   char array[MD_NAME_SIZE] = "md7";
   struct member h;
 
-  (void) state;
   member_init (&h, 0, array);
   assert_false (member_try_leave (&h));
   assert_state (0, "faulty");
@@ -273,13 +261,11 @@ leaving (void **state)
 }
 
 /* The last member must not be marked as faulty. */
-static void
-last_one_is_never_failed (void **state)
+TEST (last_one_is_never_failed)
 {
   char array[MD_NAME_SIZE] = "md7";
   struct member h;
 
-  (void) state;
   member_init (&h, 0, array);
   put_readers (1, 0);
   assert_false (member_try_leave (&h));
@@ -288,13 +274,11 @@ last_one_is_never_failed (void **state)
 
 /* ---- returning ---- */
 
-static void
-given_back (void **state)
+TEST (given_back)
 {
   char array[MD_NAME_SIZE] = "md7", text[160];
   struct member h;
 
-  (void) state;
   remove_member (0);
   member_init (&h, 0, array);
   assert_int_equal (look (&h, false, 0), MEMBER_ADDING);
@@ -324,13 +308,11 @@ given_back (void **state)
 /* The server dies while mdadm waits for it.  Once the device is given up,
  * mdadm fails, and then the member leaves the array.
  */
-static void
-dies_while_added (void **state)
+TEST (dies_while_added)
 {
   char array[MD_NAME_SIZE] = "md7";
   struct member h;
 
-  (void) state;
   remove_member (0);
   member_init (&h, 0, array);
   assert_int_equal (look (&h, false, 0), MEMBER_ADDING);
@@ -343,13 +325,11 @@ dies_while_added (void **state)
 }
 
 /* md has failed the member, though its server lives. */
-static void
-refused_a_request (void **state)
+TEST (refused_a_request)
 {
   char array[MD_NAME_SIZE] = "md7";
   struct member h;
 
-  (void) state;
   member_init (&h, 0, array);
   put_state (0, "faulty");
   assert_int_equal (look (&h, false, 0), MEMBER_UNCHANGED);

@@ -51,8 +51,7 @@ assert_file (const char *path, const char *text)
 
 /* ---- room ---- */
 
-static void
-room_by_hand (void **state)
+TEST (room_by_hand)
 {
   static const struct {
     uint64_t used, available, free_swap, ram, missing;
@@ -70,7 +69,6 @@ room_by_hand (void **state)
     { 100, 0, 0, 256, 116 },
   };
 
-  (void) state;
   for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
     struct swap_room r = {
       .used = rows[i].used * MIB, .available = rows[i].available * MIB,
@@ -85,13 +83,11 @@ room_by_hand (void **state)
 /* Page by page, while the pool frees nothing: if nothing was missing, the
  * margin is never used.
  */
-static void
-room_by_simulation (void **state)
+TEST (room_by_simulation)
 {
   struct rng rng = { .state = unit_seed () };
   unsigned promised = 0;
 
-  (void) state;
   for (unsigned run = 0; run < unit_scaled (20000); ++run) {
     struct swap_room r = {
       .used = rng_below (&rng, 4 * GIB), .available = rng_below (&rng, 4 * GIB),
@@ -110,14 +106,12 @@ room_by_simulation (void **state)
   assert_true (promised > 0);
 }
 
-static void
-room_of_the_machine (void **state)
+TEST (room_of_the_machine)
 {
   char devices[2][32] = { "/dev/nbd0", "/dev/nbd3" };
   struct swap_room r;
   char text[256];
 
-  (void) state;
   kernel_put ("/proc/meminfo",
               "MemTotal:  1048576 kB\nMemAvailable:  204800 kB\n");
   kernel_put ("/proc/swaps", "Filename Type Size Used Priority\n"
@@ -140,13 +134,11 @@ room_of_the_machine (void **state)
 }
 
 /* Swap in the memory of this machine is no room. */
-static void
-room_of_other_swap (void **state)
+TEST (room_of_other_swap)
 {
   char devices[1][32] = { "/dev/nbd0" };
   struct swap_room r;
 
-  (void) state;
   kernel_put ("/nbdzram/near.attach", "{\"index\": 1, \"uri\": "
               "\"nbd+unix:///?socket=/run/nbdzram/near.sock\"}");
   kernel_put ("/nbdzram/far.attach",
@@ -166,15 +158,13 @@ room_of_other_swap (void **state)
 
 /* ---- NAME.swap ---- */
 
-static void
-state_round_trip (void **state)
+TEST (state_round_trip)
 {
   struct swap_state s = {
     .name = "swap0", .devices = { "/dev/nbd0", "/dev/nbd7" },
     .device_count = 2, .priority = 100,
   }, t;
 
-  (void) state;
   assert_int_equal (swap_state_read (&t, "swap0"), -1);
   assert_int_equal (errno, ENOENT);
   assert_int_equal (swap_state_write (&s), 0);
@@ -214,13 +204,11 @@ release_of (const char *name)
   return sysctl_release (name, "vm.swappiness", &c);
 }
 
-static void
-one_swap (void **state)
+TEST (one_swap)
 {
   struct sysctl_change c;
   char key[32];
 
-  (void) state;
   kernel_put ("/proc/sys/vm/page-cluster", "3\n");
   kernel_put (SWAPPINESS, "160\n");
   assert_int_equal (sysctl_last ("a", key, sizeof key), -1);
@@ -290,8 +278,7 @@ ends_in_order (const char *order, const uint64_t wants[3], bool killed)
   }
 }
 
-static void
-several_swaps (void **state)
+TEST (several_swaps)
 {
   static const char *const orders[] = {
     "012", "021", "102", "120", "201", "210",
@@ -300,7 +287,6 @@ several_swaps (void **state)
     { 150, 150, 150 }, { 150, 100, 150 }, { 160, 150, 160 }, { 110, 120, 130 },
   };
 
-  (void) state;
   for (size_t i = 0; i < 6; ++i)
     for (size_t k = 0; k < 4; ++k) {
       ends_in_order (orders[i], wants[k], false);
@@ -309,10 +295,8 @@ several_swaps (void **state)
 }
 
 /* The value that an administrator set between two swaps is restored. */
-static void
-between_swaps (void **state)
+TEST (between_swaps)
 {
-  (void) state;
   kernel_put (SWAPPINESS, "160\n");
   set_for ("a", 150);
   kernel_put (SWAPPINESS, "180\n");
@@ -334,13 +318,11 @@ between_swaps (void **state)
   assert_file (SWAPPINESS, "160");
 }
 
-static void
-of_version_0_1 (void **state)
+TEST (of_version_0_1)
 {
   struct swap_state s;
   char key[32];
 
-  (void) state;
   kernel_put (SWAPPINESS, "150\n");
   kernel_put ("/nbdzram/a.swap", "{\"devices\":[\"/dev/nbd3\"],\"priority\":7,"
               "\"sysctls\":{\"vm.swappiness\":{\"old\":\"160\","
@@ -359,12 +341,10 @@ of_version_0_1 (void **state)
   run_remove ("a", "swap");
 }
 
-static void
-damaged_list (void **state)
+TEST (damaged_list)
 {
   struct sysctl_change c;
 
-  (void) state;
   kernel_put (SWAPPINESS, "160\n");
   kernel_put ("/nbdzram/kernel.sysctls", "{\"changes\":");
   assert_int_equal (sysctl_set ("a", "vm.swappiness", 1, &c), -1);
@@ -395,8 +375,7 @@ min_free_status (uint64_t ram, uint64_t min_free)
   return status;
 }
 
-static void
-min_free (void **state)
+TEST (min_free)
 {
   static const struct {
     uint64_t ram, now, wanted;
@@ -407,7 +386,6 @@ min_free (void **state)
     { 1024 * GIB, 90112, 262144 }, { 1024 * GIB, 500000, 500000 },
   };
 
-  (void) state;
   for (size_t i = 0; i < ARRAY_SIZE (rows); ++i)
     assert_int_equal (swap_min_free (rows[i].ram, rows[i].now),
                       rows[i].wanted);
@@ -452,8 +430,7 @@ play_supervisor (const char *uri)
   _exit (0);
 }
 
-static void
-where_to_dial (void **state)
+TEST (where_to_dial)
 {
   static const struct {
     const char *listens, *uri;
@@ -468,7 +445,6 @@ where_to_dial (void **state)
   };
   char uri[1024], error[256];
 
-  (void) state;
   for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
     pid_t pid = play_supervisor (rows[i].listens);
     int r = swap_server_uri (uri, sizeof uri, "swap2", error, sizeof error);
@@ -528,14 +504,12 @@ assert_queue (int index, const char *scheduler, const char *wbt,
   }
 }
 
-static void
-queue_there_and_back (void **state)
+TEST (queue_there_and_back)
 {
   struct device_queue q;
   char refused[128];
   uint64_t usec;
 
-  (void) state;
   put_queue (5, "[mq-deadline] kyber none\n", "2000\n", "1\n", "30000\n",
              "128\n");
   queue_remember (&q, 5, 3);
@@ -577,8 +551,7 @@ queue_there_and_back (void **state)
 /* A watcher that was killed has restored nothing.  The next watcher of the
  * device does, and then the file of the first one has no effect.
  */
-static void
-queue_of_two (void **state)
+TEST (queue_of_two)
 {
   struct attachment first = {
     .name = "swap5", .identifier = "nbdzram:swap5", .index = 5, .timeout = 3,
@@ -587,7 +560,6 @@ queue_of_two (void **state)
   char refused[128];
   int fd = attach_open ("swap5");
 
-  (void) state;
   assert_int_not_equal (fd, -1);
   put_queue (5, "[kyber] none\n", "2000\n", "0\n", "20000\n",
              "128\n");
@@ -652,8 +624,7 @@ is_left (int fd, const char *pending)
   return swap_server_is_orphaned ("swap0", "swap0.1", &a);
 }
 
-static void
-attachment (void **state)
+TEST (attachment)
 {
   struct attachment a = {
     .name = "swap0.1", .identifier = "nbdzram:swap0.1",
@@ -665,7 +636,6 @@ attachment (void **state)
   int fd, status;
   pid_t pid;
 
-  (void) state;
   memset (&b, 0, sizeof b);
   assert_int_equal (attach_read (&b, "swap0.1"), -1);
   assert_int_equal (errno, ENOENT);
@@ -701,10 +671,8 @@ attachment (void **state)
   assert_int_equal (process_start_time (-1), 0);
 }
 
-static void
-devices (void **state)
+TEST (devices)
 {
-  (void) state;
   assert_int_equal (nbd_device_find ("nbdzram:swap0"), -1);
   kernel_put ("/sys/block/nbd3/backend", "nbdzram:swap0\n");
   assert_int_equal (nbd_device_find ("nbdzram:swap0"), -1);
@@ -733,15 +701,13 @@ devices (void **state)
 
 /* ---- the content of a disk ---- */
 
-static void
-content (void **state)
+TEST (content)
 {
   static const size_t pages[] = { 4096, 8192, 16384, 32768, 65536 };
   char path[64], error[256];
   size_t page;
   int fd;
 
-  (void) state;
   snprintf (path, sizeof path, "%s/disk", kernel_root);
   assert_int_equal (swap_content (path, &page), -1);
   fd = open (path, O_RDWR | O_CREAT, 0600);
@@ -776,8 +742,7 @@ content (void **state)
 
 /* ---- programs ---- */
 
-static void
-programs (void **state)
+TEST (programs)
 {
   const char *const good[] = { "sh", "-c", "echo hello >&2", NULL };
   const char *const bad[] = { "sh", "-c", "echo one; echo two >&2; "
@@ -790,7 +755,6 @@ programs (void **state)
   char error[256], file[64], command[128];
   const char *with_file[5];
 
-  (void) state;
   assert_int_equal (run_program (good, error, sizeof error), 0);
   assert_int_equal (run_program (bad, error, sizeof error), -1);
   assert_string_equal (error, "r?ee");

@@ -23,8 +23,7 @@ static struct rng rng;
 
 /* ---- sizes ---- */
 
-static void
-sizes_as_text (void **state)
+TEST (sizes_as_text)
 {
   static const struct {
     uint64_t bytes;
@@ -37,7 +36,6 @@ sizes_as_text (void **state)
   };
   char text[TEXT_SIZE];
 
-  (void) state;
   for (size_t i = 0; i < ARRAY_SIZE (rows); ++i)
     assert_string_equal (text_of_size (text, rows[i].bytes), rows[i].text);
 }
@@ -75,14 +73,12 @@ name_of (const struct export_rates *e)
 
 /* ---- rates ---- */
 
-static void
-rates_between_samples (void **state)
+TEST (rates_between_samples)
 {
   struct history h = { .length = 0 };
   struct export_rates *all;
   size_t count;
 
-  (void) state;
   history_add (&h, reply (json_pack (
     "[o, o, o]", device ("", 5, 10, 100, 10, 100),
     device ("idle", 9, 1, 1, 1, 1),
@@ -113,14 +109,12 @@ rates_between_samples (void **state)
   history_free (&h);
 }
 
-static void
-first_sample_has_none (void **state)
+TEST (first_sample_has_none)
 {
   struct history h = { .length = 0 };
   struct export_rates *all;
   size_t count;
 
-  (void) state;
   history_add (&h, reply (json_pack ("[o]", device ("a", 1, 2, 3, 4, 5))), 1);
   all = exports_rates (&h, &count);
   assert_int_equal (count, 1);
@@ -140,8 +134,7 @@ first_sample_has_none (void **state)
 
 /* ---- names ---- */
 
-static void
-names_that_do_harm (void **state)
+TEST (names_that_do_harm)
 {
   static const struct {
     const char *name, *shown;
@@ -157,7 +150,6 @@ names_that_do_harm (void **state)
   };
   char text[NAME_SIZE];
 
-  (void) state;
   for (size_t i = 0; i < ARRAY_SIZE (cases); ++i)
     assert_string_equal (text_of_name (text, cases[i].name, NAME_SIZE),
                          cases[i].shown);
@@ -189,15 +181,13 @@ columns_of (const char *text)
   return columns;
 }
 
-static void
-any_name_in_any_width (void **state)
+TEST (any_name_in_any_width)
 {
   static const char *const parts[] = {
     "a", "\xc3\xa4", "\xe6\xbc\xa2", "\xcc\x81", "\xe2\x80\xae", "\x1b",
     "\\x", "\n", "\xff", "\xf0\x9f\x98\x80", "\xc2\x85", " ",
   };
 
-  (void) state;
   for (unsigned i = 0; i < unit_scaled (20000); ++i) {
     char name[256] = "", text[NAME_SIZE], line[EXPORT_LINE_SIZE];
     unsigned width = (unsigned) rng_below (&rng, 1200);

@@ -483,13 +483,11 @@ count_fds (void)
   return count;
 }
 
-static void
-test_chaos (void **state)
+TEST (test_chaos)
 {
   unsigned handed = 0, kills = 0, resumed = 0, probes = 0, ended_in = 0;
   unsigned fds = count_fds ();
 
-  (void) state;
   for (unsigned run = 0; run < unit_scaled (400); ++run) {
     struct world w = {
       .rng = { .state = unit_seed () + run },
@@ -531,8 +529,7 @@ is_legal (enum watcher_state state, enum watcher_event event)
 }
 
 /* Every transition that is allowed, and no other one. */
-static void
-test_transitions (void **state)
+TEST (test_transitions)
 {
   static const struct {
     enum watcher_state from;
@@ -569,7 +566,6 @@ test_transitions (void **state)
   const size_t count = sizeof legal / sizeof legal[0];
   size_t found = 0;
 
-  (void) state;
   for (size_t i = 0; i < count; ++i) {
     struct watcher_transition t = watcher_transition (legal[i].from,
                                                       legal[i].event);
@@ -586,10 +582,8 @@ test_transitions (void **state)
 /* A step can begin where one can end, and nowhere else.  Every event can
  * happen, but for that which ends a step; every state can be left.
  */
-static void
-test_steps (void **state)
+TEST (test_steps)
 {
-  (void) state;
   for (unsigned s = 0; s < WATCHER_STATES; ++s) {
     unsigned events = 0;
 
@@ -610,10 +604,8 @@ test_steps (void **state)
 /* A reader that dies is only missed while the newest one may not have
  * started; a count that can be trusted ends all doubt.
  */
-static void
-test_reader_transitions (void **state)
+TEST (test_reader_transitions)
 {
-  (void) state;
   for (unsigned s = 0; s < READER_STATES; ++s) {
     assert_int_equal (reader_transition (s, READER_ADDED),
                       s == READERS_LOST ? READERS_LOST : READERS_STARTING);
@@ -636,13 +628,11 @@ quiet_world (unsigned slots)
 }
 
 /* While all sockets live, it does nothing. */
-static void
-test_idle (void **state)
+TEST (test_idle)
 {
   struct world w = quiet_world (2);
   struct watcher watcher;
 
-  (void) state;
   attach_watcher (&w, &watcher);
   assert_int_equal (watcher_step (&watcher), -1);
   assert_int_equal (watcher.poll_count, 2);
@@ -654,13 +644,11 @@ test_idle (void **state)
 /* A watcher that resumes a device whose sockets live kills no server.  It
  * offers only probes, if it can't see readers, and they are not taken.
  */
-static void
-test_resume_of_live_device (void **state)
+TEST (test_resume_of_live_device)
 {
   struct world w = quiet_world (2);
   struct watcher watcher;
 
-  (void) state;
   w.blind = unit_seed () % 2 == 0;
   attach_watcher (&w, &watcher);
   kill_watcher (&w, &watcher);
@@ -674,13 +662,11 @@ test_resume_of_live_device (void **state)
 }
 
 /* ... and when the server dies then, all its sockets are replaced. */
-static void
-test_resume_then_death (void **state)
+TEST (test_resume_then_death)
 {
   struct world w = quiet_world (3);
   struct watcher watcher;
 
-  (void) state;
   attach_watcher (&w, &watcher);
   kill_watcher (&w, &watcher);
   step_and_poll (&w, &watcher);
@@ -693,14 +679,12 @@ test_resume_then_death (void **state)
 }
 
 /* A hung server is killed before anything is offered. */
-static void
-test_hung_server (void **state)
+TEST (test_hung_server)
 {
   struct world w = quiet_world (2);
   struct watcher watcher;
   pid_t first;
 
-  (void) state;
   attach_watcher (&w, &watcher);
   first = w.server.pid;
   time_out (&w);
@@ -736,14 +720,12 @@ refuse_offer (void *opaque, int fd)
   return -1;
 }
 
-static void
-test_gone (void **state)
+TEST (test_gone)
 {
   struct watcher_ops others = ops;
   struct world w = quiet_world (1);
   struct watcher watcher;
 
-  (void) state;
   attach_watcher (&w, &watcher);
   others.connected = is_never_connected;
   others.offer = refuse_offer;
@@ -757,14 +739,12 @@ test_gone (void **state)
 }
 
 /* A kernel that can't answer for lack of memory has disconnected nothing. */
-static void
-test_not_gone (void **state)
+TEST (test_not_gone)
 {
   struct watcher_ops others = ops;
   struct world w = quiet_world (2);
   struct watcher watcher;
 
-  (void) state;
   attach_watcher (&w, &watcher);
   others.connected = is_perhaps_connected;
   others.offer = refuse_offer;
@@ -815,8 +795,7 @@ fill_socket (int fd)
 /* The server never gets what the kernel had not sent when the connection was
  * aborted.
  */
-static void
-test_tcp_abort (void **state)
+TEST (test_tcp_abort)
 {
   static char block[65536];
   struct world w = quiet_world (1);
@@ -826,7 +805,6 @@ test_tcp_abort (void **state)
   int pair[2];
   ssize_t n;
 
-  (void) state;
   connect_tcp (pair);
   w.slots[0].fd = dup_for_us (pair[0]);
   d.fd = pair[0];
