@@ -44,8 +44,6 @@ const struct setting conf_fields[] = {
   { .name = "tls-certificates", .type = SETTING_PATH,
     FIELD (tls_certificates) },
   { .name = "tls-psk", .type = SETTING_PATH, FIELD (tls_psk) },
-  { .name = "threads", .type = SETTING_NUMBER, .min = 1,
-    .max = CONF_THREADS_MAX, FIELD (threads), .words = { { "auto", 0 } } },
 
   { .name = "priority", .type = SETTING_NUMBER, .max = 32767,
     FIELD (priority), .words = { { "auto", CONF_KEEP } } },
@@ -83,6 +81,15 @@ static bool
 follows_from_name (const char *key)
 {
   return strcmp (key, "name") == 0 || strcmp (key, "control") == 0;
+}
+
+/* A key of earlier versions that has no effect any more.  It is no error: a
+ * swap must come up after an upgrade.
+ */
+static bool
+is_obsolete (const char *key)
+{
+  return strcmp (key, "threads") == 0;
 }
 
 static const struct setting *
@@ -414,6 +421,10 @@ conf_set (struct conf *c, const char *key, const char *value, char *error,
                        "%s: follows from what the disk is "
                        "called, as does its file",
                        key);
+  if (is_obsolete (key)) {
+    c->obsolete = "threads";
+    return 0;
+  }
   if (!e)
     return conf_error (EINVAL, error, size, "unknown key '%s'", key);
   if (check_writable (key, value, error, size) == -1

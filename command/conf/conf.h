@@ -31,9 +31,8 @@
  */
 #define CONF_VALUE_MAX 160
 
-/* The largest numbers of connections, of threads for each, and of seconds. */
+/* The largest numbers of connections, and of seconds. */
 #define CONF_CONNECTIONS_MAX 16
-#define CONF_THREADS_MAX 256
 #define CONF_TIMEOUT_MAX 30
 #define CONF_DEAD_TIMEOUT_MAX 86400
 
@@ -65,7 +64,9 @@ struct conf {
                                  * a slash; NULL: NAME.sock */
   char *tls_certificates;       /* directory, or */
   char *tls_psk;                /* file of keys; NULL both: no TLS */
-  uint64_t threads;             /* for each connection; 0: by processors */
+
+  const char *obsolete;         /* a key that is given and has no effect any
+                                 * more, or NULL */
 
   /* Its use as swap. */
   char *remotes[CONF_REMOTES_MAX]; /* URIs, instead of a local server */

@@ -60,19 +60,14 @@ setup_read (struct setup *setup, const struct serve_options *options,
             char *error, size_t size)
 {
   struct conf *c = &setup->conf;
-  char threads[32];
 
   *setup = (struct setup) { .options = *options };
-  snprintf (threads, sizeof threads, "%" PRIu64, options->threads);
   conf_init (c);
   if (conf_load (c, options->name, error, size) == -1
       || set_words (c, options, error, size) == -1
       || set_if_given (c, "size", options->size, error, size) == -1
       || set_if_given (c, "pool", options->pool, error, size) == -1
       || set_if_given (c, "listen", options->listen, error, size) == -1
-      || set_if_given (c, "threads", options->threads ? threads : NULL, error,
-                       size)
-        == -1
       || conf_check (c, options->swap, error, size) == -1
       || check_tls (c, error, size) == -1)
     return -1;

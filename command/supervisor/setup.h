@@ -20,7 +20,6 @@
 struct serve_options {
   const char *name;
   const char *size, *pool, *listen; /* NULL: not given */
-  uint64_t threads;             /* 0: not given */
   bool swap, standby, daemon, force;
   char **words;                 /* KEY=VALUE */
   int word_count;

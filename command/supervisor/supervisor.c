@@ -327,6 +327,9 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
       "the last supervisor and all its servers have ended: their pages "
       "are lost");
   warn_if_open (s);
+  if (s->setup.conf.obsolete)
+    log_line ("%s: the setting has no effect any more: remove it",
+              s->setup.conf.obsolete);
   if (open_pool (s) == -1) {
     snprintf (error, size, "creating the pool: %s", strerror (errno));
     return -1;

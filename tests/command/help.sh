@@ -87,11 +87,9 @@ exits 2 'both say which' compact a --control b
 exits 2 "can't be the name" compact a/b
 # Zero is a number, and not as if nothing had been said.
 for zero in recompress:threshold recompress:max-pages recompress:priority \
-        top:iterations serve:threads analyze:sample analyze:time; do
+        top:iterations analyze:sample analyze:time; do
     exits 2 "${zero#*:}=0: must be from 1 to" "${zero%:*}" "--${zero#*:}=0"
 done
-exits 2 'threads=257: must be from 1 to 256' serve --threads=257
-exits 2 'threads=x: not a whole number' serve --threads=x
 for n in 9223372036854775808 18446744073709551616 -1 +1 0x1 1K 1.5; do
     exits 2 "max-pages=$n: " recompress "--max-pages=$n"
 done

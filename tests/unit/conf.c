@@ -123,7 +123,7 @@ TEST (whole_file)
   assert_string_equal (c.pool, "/dev/shm/p");
   assert_string_equal (c.listen, "0.0.0.0:10809");
   assert_false (conf_has_tls (&c));
-  assert_int_equal (c.threads, 4);
+  assert_string_equal (c.obsolete, "threads");
   assert_int_equal (c.priority, 7);
   assert_int_equal (c.connections, 3);
   assert_int_equal (c.timeout, 5);
@@ -146,7 +146,6 @@ TEST (defaults)
   assert_null (c.pool);
   assert_null (c.listen);
   assert_false (conf_has_tls (&c));
-  assert_int_equal (c.threads, 0);
   assert_int_equal (c.remote_count, 0);
   assert_false (c.mirror || c.stripe || c.attach_only);
   assert_int_equal (c.priority, 100);
@@ -164,10 +163,9 @@ TEST (words_for_numbers)
   struct conf c;
 
   begin (&c);
-  read_text (&c, "priority = auto\nthreads = auto\nmin-free = keep\n"
+  read_text (&c, "priority = auto\nmin-free = keep\n"
              "swappiness = keep\n");
   assert_int_equal (c.priority, -1);
-  assert_int_equal (c.threads, 0);
   assert_int_equal (c.min_free, CONF_KEEP);
   assert_int_equal (c.swappiness, CONF_KEEP);
   set (&c, "min-free=auto");
@@ -678,7 +676,6 @@ assert_same (const struct conf *a, const struct conf *b)
   assert_same_text (a->listen, b->listen);
   assert_same_text (a->tls_certificates, b->tls_certificates);
   assert_same_text (a->tls_psk, b->tls_psk);
-  assert_int_equal (a->threads, b->threads);
   assert_int_equal (a->remote_count, b->remote_count);
   for (size_t i = 0; i < a->remote_count; ++i)
     assert_string_equal (a->remotes[i], b->remotes[i]);
