@@ -209,6 +209,8 @@ class Handshake (Connection):
         super ().__init__ (where, **options)
         self.style = SIMPLE
         self.uses_tls = False
+        # May information come twice?  Only when it is asked for twice.
+        self.may_repeat = False
         self.contexts, self.contexts_of = {}, None
         self.size = self.flags = None
         # What is larger may be refused; and what no chunk may be larger than.
@@ -261,6 +263,7 @@ class Handshake (Connection):
             if option in (OPT_INFO, OPT_GO, OPT_SET_META_CONTEXT):
                 keys = [key for key, value in items]
                 self.rule (len (set (keys)) == len (keys) or
+                           self.may_repeat or
                            # nbdkit answers each query, also one twice.
                            IS_NBDKIT and option == OPT_SET_META_CONTEXT,
                            "the item %r twice", items[-1])

@@ -210,7 +210,9 @@ def some_option (r, c):
     if option in (OPT_INFO, OPT_LIST_META_CONTEXT) and r.random () < .3:
         data = bytearray (data)
         data[r.randrange (len (data))] ^= 1 << r.randrange (8)
+        c.may_repeat = True
     c.option (option, bytes (data))
+    c.may_repeat = False
     c.contexts = {}
     c.contexts_of = None
 

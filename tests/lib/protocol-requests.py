@@ -168,7 +168,9 @@ def illegal_flags (style):
         c.write (0, data)
         for kind in KINDS:
             for bit in range (16):
-                if 1 << bit & legal_flags (kind, style):
+                if 1 << bit & legal_flags (kind, style) or \
+                        style == EXTENDED and kind == WRITE and \
+                        1 << bit == PAYLOAD_LEN:
                     continue
                 r = illegal_flag (c, style, kind, 1 << bit)
                 assert r.error == EINVAL, (r, r.error)
@@ -184,13 +186,30 @@ def illegal_flag (c, style, kind, flags):
     if style != EXTENDED:
         payload = bytes (PAGE if kind == WRITE else 0)
     elif kind == WRITE:
-        # This flag must be there: without it, no payload is.
-        flags ^= PAYLOAD_LEN
-        payload = bytes (PAGE if flags & PAYLOAD_LEN else 0)
+        flags |= PAYLOAD_LEN
+        payload = bytes (PAGE)
     else:
         # With it, length is that of a payload.
         payload = bytes (length if flags & PAYLOAD_LEN else 0)
     return c.call_raw (kind, 0, length, flags, payload)
+
+
+def write_without_its_flag (style):
+    """With extended headers a write must have PAYLOAD_LEN.  Without, some
+    servers take a payload nevertheless."""
+    if style != EXTENDED:
+        return
+    for payload in b"", b"n" * PAGE:
+        with connect (path, style) as c:
+            c.write (PAGE, b"o" * PAGE)
+            r = c.prepare_raw (WRITE, 0, PAGE, 0, payload)
+            c.send (r.bytes)
+            c.socket.shutdown (socket.SHUT_WR)
+            c.finish_until_closed ()
+            assert payload or not r.finished or r.error == EINVAL, r
+        with connect (path, style) as c:
+            assert c.read (PAGE, PAGE) == b"o" * PAGE
+            c.disconnect ()
 
 
 def status_of_chosen_contexts (style):
@@ -480,9 +499,10 @@ def status_is_true (style):
 
 tests = (legal_requests, large_requests, larger_than_the_largest_payload,
          enormous_writes, large_disk, length_0, illegal_flags,
-         status_of_chosen_contexts, beyond_the_end, unknown_commands,
-         flush_with_a_range, wrong_magic, status_without_a_context,
-         read_only_disk, one_cookie, many_at_once, split_everywhere,
+         write_without_its_flag, status_of_chosen_contexts, beyond_the_end,
+         unknown_commands, flush_with_a_range, wrong_magic,
+         status_without_a_context, read_only_disk, one_cookie, many_at_once,
+         split_everywhere,
          disconnect_in_flight, disconnect_with_arguments,
          nothing_after_disconnect, status_is_true)
 run_in_styles (tests, styles (path))

@@ -181,13 +181,9 @@ def plain_text_after_starttls ():
             try:
                 check (c.answer (OPT_STARTTLS), REP_ACK)
                 c.wrap (context ())
-                c.socket.settimeout (2)
-                more = c.socket.recv (1)
-            except TimeoutError:
-                assert False, "TLS began"
-            except (OSError, Closed):
+            except (Closed, OSError):
                 continue
-            assert more == b"", "an option in the clear was answered"
+            assert False, "TLS began"
     with encrypted () as c:
         assert c.read (0, 512) != b"!" * 512
         c.disconnect ()

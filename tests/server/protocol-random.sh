@@ -8,7 +8,7 @@ requires python3
 # Some versions of nbdkit end themselves when a client is gone that several
 # replies are on their way to.
 threads=()
-[ "${NBDZRAM_SERVER:-}" ] || threads=(-t 1)
+[ "${NBDZRAM_SERVER:-nbdkit}" != nbdkit ] || threads=(-t 1)
 
 echo "SEED=$seed"
 for size in 67109377 1049089; do

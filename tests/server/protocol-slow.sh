@@ -12,7 +12,7 @@ ulimit -n 4096 2>/dev/null || skip "too few files may be open"
 # Some versions of nbdkit end themselves when a client is gone that several
 # replies are on their way to.
 threads=()
-[ "${NBDZRAM_SERVER:-}" ] || threads=(-t 1)
+[ "${NBDZRAM_SERVER:-nbdkit}" != nbdkit ] || threads=(-t 1)
 
 start_nbdkit zram "${threads[@]}" zram 64M
 python3 -B "$srcdir/tests/lib/protocol-slow.py" "$pid" "$tmp/zram.sock" \

@@ -10,7 +10,7 @@ requires python3
 # Some versions of nbdkit end themselves when a client leaves whose connection
 # several threads have.
 threads=()
-[ "${NBDZRAM_SERVER:-}" ] || threads=(-t 1)
+[ "${NBDZRAM_SERVER:-nbdkit}" != nbdkit ] || threads=(-t 1)
 
 for mode in on require; do
     start_nbdkit tls "${threads[@]}" --tls=$mode \
