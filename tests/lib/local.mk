@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/lib/prometheus.py \
 	tests/lib/protocol-client.py \
 	tests/lib/protocol-cut.py \
+	tests/lib/protocol-known-bugs.py \
 	tests/lib/protocol-options.py \
 	tests/lib/protocol-random.py \
 	tests/lib/protocol-requests.py \

@@ -41,6 +41,7 @@ server_tests = \
 	tests/server/pool-hugetlbfs.sh \
 	tests/server/protocol-client.sh \
 	tests/server/protocol-cut.sh \
+	tests/server/protocol-known-bugs.sh \
 	tests/server/protocol-options.sh \
 	tests/server/protocol-random.sh \
 	tests/server/protocol-requests.sh \
