@@ -15,22 +15,20 @@ known_bugs ()
 ulimit -n 4096 2>/dev/null || skip "too few files may be open"
 
 # Some versions of nbdkit end themselves when a client is gone that several
-# replies are on their way to.
-threads=()
-[ "${NBDZRAM_SERVER:-nbdkit}" != nbdkit ] || threads=(-t 1)
+# replies are on their way to: hence -t 1.
 
-start_nbdkit large "${threads[@]}" zram 1T
-start_nbdkit named "${threads[@]}" zram export=alpha:size=4M \
+start_nbdkit large -t 1 zram 1T
+start_nbdkit named -t 1 zram export=alpha:size=4M \
     export=beta:size=4M
-start_nbdkit auto "${threads[@]}" zram exports=auto export-size=1M \
+start_nbdkit auto -t 1 zram exports=auto export-size=1M \
     max-exports=4
-start_nbdkit zram "${threads[@]}" zram 64M
+start_nbdkit zram -t 1 zram 64M
 known_bugs plain "$pid" "$tmp/zram.sock" "$tmp/large.sock" \
     "$tmp/named.sock" "$tmp/auto.sock" || fail "see above"
 
 # CVE-2024-7409 of qemu, too: a server that was told to end did not, or
 # crashed, while clients kept their connections open.  nbdkit waits for them.
-if [ "${NBDZRAM_SERVER:-nbdkit}" != nbdkit ]; then
+if serves_with nbdzramd; then
     mkfifo "$tmp/hold"
     known_bugs hold "$tmp/zram.sock" <"$tmp/hold" >"$tmp/held" &
     servers+=("$!")
@@ -49,6 +47,6 @@ for program in certtool psktool; do
     }
 done
 . "$srcdir/tests/lib/credentials.sh"
-start_nbdkit tls "${threads[@]}" --tls=on --tls-certificates="$tmp/ours" \
+start_nbdkit tls -t 1 --tls=on --tls-certificates="$tmp/ours" \
     zram 1M
 known_bugs tls "$pid" "$tmp/tls.sock" "$tmp/ours" || fail "see above"
