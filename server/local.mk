@@ -18,7 +18,8 @@ server_libserver_a_SOURCES = \
 	server/transmission.c server/transmission.h \
 	server/workers.c server/workers.h
 
+server_libs = server/libserver.a $(service_libs) $(GNUTLS_LIBS)
+
 sbin_PROGRAMS = server/nbdzramd
 server_nbdzramd_SOURCES = server/main.c
-server_nbdzramd_LDADD = \
-	server/libserver.a $(service_libs) $(GNUTLS_LIBS)
+server_nbdzramd_LDADD = $(server_libs)

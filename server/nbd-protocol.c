@@ -109,38 +109,25 @@ nbd_request_payload (const struct nbd_request *r, enum nbd_style style)
   return has_payload ? r->length : 0;
 }
 
-/* Commands: their names, and the flags that each may have. */
+/* The flags that each command may have besides FUA, which is allowed with all
+ * of them: clients are known to set it.
+ */
 static const struct {
-  const char *name;
   uint16_t flags;
   bool changes;                 /* the disk */
 } commands[] = {
-  /* FUA is allowed with all commands: clients are known to set it. */
-  [NBD_CMD_READ] = { "read", NBD_CMD_FLAG_FUA, false },
-  [NBD_CMD_WRITE] = { "write", NBD_CMD_FLAG_FUA, true },
-  [NBD_CMD_DISC] = { "disconnect", NBD_CMD_FLAG_FUA, false },
-  [NBD_CMD_FLUSH] = { "flush", NBD_CMD_FLAG_FUA, false },
-  [NBD_CMD_TRIM] = { "trim", NBD_CMD_FLAG_FUA, true },
-  [NBD_CMD_CACHE] = { "cache", NBD_CMD_FLAG_FUA, false },
+  [NBD_CMD_WRITE] = { 0, true },
+  [NBD_CMD_TRIM] = { 0, true },
   [NBD_CMD_WRITE_ZEROES] = {
-    "write-zeroes", NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_NO_HOLE
-    | NBD_CMD_FLAG_FAST_ZERO, true,
+    NBD_CMD_FLAG_NO_HOLE | NBD_CMD_FLAG_FAST_ZERO, true,
   },
-  [NBD_CMD_BLOCK_STATUS] = {
-    "block-status", NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_REQ_ONE, false,
-  },
+  [NBD_CMD_BLOCK_STATUS] = { NBD_CMD_FLAG_REQ_ONE, false },
 };
-
-const char *
-nbd_command_name (unsigned type)
-{
-  return type < ARRAY_SIZE (commands) ? commands[type].name : "unknown";
-}
 
 static uint16_t
 allowed_flags (const struct nbd_request *r, enum nbd_style style)
 {
-  uint16_t flags = commands[r->type].flags;
+  uint16_t flags = commands[r->type].flags | NBD_CMD_FLAG_FUA;
 
   if (r->type == NBD_CMD_READ && style != NBD_SIMPLE)
     flags |= NBD_CMD_FLAG_DF;

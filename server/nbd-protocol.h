@@ -291,7 +291,4 @@ uint8_t *nbd_chunk_encode (uint8_t *p, enum nbd_style style,
 /* The error of the protocol that stands for errno ERR. */
 enum nbd_error nbd_error_from_errno (int err);
 
-/* A command as a word, for messages. */
-const char *nbd_command_name (unsigned type);
-
 #endif /* NBDZRAM_SERVER_NBD_PROTOCOL_H */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "parse-number.h"
@@ -42,10 +41,6 @@ supervised_init (struct supervised *s)
   unsetenv (VARIABLE);
   if (set_close_on_exec (s->ready) == -1 || set_close_on_exec (s->hold) == -1)
     return -1;
-  /* nbdkit in the foreground asks for SIGTERM when its parent dies, but the
-   * server must outlive its supervisor.
-   */
-  prctl (PR_SET_PDEATHSIG, 0);
   s->on = true;
   return 0;
 }

@@ -7,9 +7,9 @@ set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-for target in attach decompress; do
+for target in attach connection decompress; do
     mkdir "$tmp/$target"
-    "${top_builddir:-.}/tests/libfuzz-$target" \
+    "${top_builddir:-.}/tests/fuzz/libfuzz-$target" \
         -max_total_time="${FUZZ_SECONDS:-45}" -seed="${SEED:-0}" \
         -print_final_stats=1 -artifact_prefix="$tmp/found-" "$tmp/$target" || {
         for f in "$tmp"/found-*; do

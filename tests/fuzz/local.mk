@@ -1,19 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # Built with every compiler: our own driver, which prints its SEED.
-fuzz_programs = tests/fuzz/attach tests/fuzz/decompress
+fuzz_programs = tests/fuzz/attach tests/fuzz/connection \
+	tests/fuzz/decompress
 check_PROGRAMS += $(fuzz_programs)
 TESTS += $(fuzz_programs)
 tests_fuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/driver.c \
 	tests/fuzz/fuzz.h
+tests_fuzz_connection_SOURCES = tests/fuzz/connection.c \
+	tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_connection_LDADD = $(server_libs) $(LDADD)
 tests_fuzz_decompress_SOURCES = tests/fuzz/decompress.c \
 	tests/fuzz/driver.c tests/fuzz/fuzz.h
 
 # With libFuzzer: ./configure --enable-fuzzer CC=clang && make libfuzz
-libfuzz_programs = tests/fuzz/libfuzz-attach tests/fuzz/libfuzz-decompress
+libfuzz_programs = tests/fuzz/libfuzz-attach tests/fuzz/libfuzz-connection \
+	tests/fuzz/libfuzz-decompress
 EXTRA_PROGRAMS += $(libfuzz_programs)
 tests_fuzz_libfuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/fuzz.h
 tests_fuzz_libfuzz_attach_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_libfuzz_connection_SOURCES = tests/fuzz/connection.c \
+	tests/fuzz/fuzz.h
+tests_fuzz_libfuzz_connection_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_libfuzz_connection_LDADD = $(server_libs) $(LDADD)
 tests_fuzz_libfuzz_decompress_SOURCES = tests/fuzz/decompress.c \
 	tests/fuzz/fuzz.h
 tests_fuzz_libfuzz_decompress_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -92,7 +92,7 @@ our_processes ()
     for p in /proc/[0-9]*; do
         [ "${p#/proc/}" != $$ ] && [ "${p#/proc/}" != "$BASHPID" ] || continue
         case $({ tr -d '\0' <"$p/cmdline"; } 2>/dev/null) in
-            nbdkit*|@nbdkit*|*/command/nbdzram*|@nbdzram*) ;;
+            nbdzramd*|@nbdzramd*|nbdkit*|*/command/nbdzram*|@nbdzram*) ;;
             *) continue ;;
         esac
         if { tr '\0' '\n' <"$p/environ"; } 2>/dev/null |

@@ -14,11 +14,15 @@ for page_size in 4096 16384 65536; do
     nbdinfo --is rotational "$(uri zram)" && fail "rotational"
     nbdinfo "$(uri zram)" >"$tmp/info"
     grep -q 'base:allocation' "$tmp/info" || fail "no extents"
-    # The protocol's defaults are not stated.
+    # The plugin does not state the protocol's defaults.
     # Newer versions of nbdinfo repeat a number in units, "16384 (16K)".
     sizes=$(sed -n -e 's/ (.*)$//' -e 's/^[[:space:]]*block_size_//p' \
                 "$tmp/info")
-    if [ $page_size = 4096 ]; then
+    if serves_with nbdzramd; then
+        [ "$sizes" = "minimum: 1
+preferred: $page_size
+maximum: 33554432" ]
+    elif [ $page_size = 4096 ]; then
         [ ! "$sizes" ]
     else
         [ "$sizes" = "minimum: 1

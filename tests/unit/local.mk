@@ -42,6 +42,7 @@ plain_units = \
 	tests/unit/kernel-file \
 	tests/unit/limit \
 	tests/unit/md-member \
+	tests/unit/nbd-protocol \
 	tests/unit/objects \
 	tests/unit/parse-size \
 	tests/unit/pool-file \
@@ -84,6 +85,8 @@ tests_unit_md_member_SOURCES = tests/unit/md-member.c $(kernel_help)
 tests_unit_md_member_LDADD = $(command_ldadd)
 tests_unit_parse_size_LDADD = tests/lib/libunit.a $(service_libs) \
 	$(CMOCKA_LIBS)
+tests_unit_nbd_protocol_LDADD = tests/lib/libunit.a server/libserver.a \
+	$(service_libs) $(CMOCKA_LIBS)
 tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(fake_server) \
 	$(backing_help)
 tests_unit_replicated_SOURCES = tests/unit/replicated.c $(fake_server) \

@@ -207,6 +207,94 @@ TEST (memory_goes_and_pages_stay)
   close_disk (&f);
 }
 
+/* ---- requests that must not wait ---- */
+
+/* Puts a page that has an object at INDEX. */
+static void
+put_object (struct fixture *f, uint64_t index)
+{
+  uint8_t page[PAGE];
+  uint64_t tag;
+
+  do {
+    tag = 1 + rng_next (&rng) % 100000;
+    page_of_tag (page, tag);
+  } while (memcmp (page, page + 8, PAGE - 8) == 0);
+  put_tag (f, index, tag);
+}
+
+TEST (reads_that_would_wait)
+{
+  struct fixture f;
+  struct stats before;
+  uint64_t reads, trims;
+  uint8_t page[PAGE], half[PAGE / 2];
+
+  open_disk (&f);
+  for (uint64_t i = 0; i < 8; ++i)
+    put_object (&f, i);
+  assert_int_equal (device_try_read (f.d, page, PAGE, 0), 0);
+  assert_int_equal (write_back (&f, PAGES_ALL).written, 8);
+  before = stats_of (&f);
+  reads = f.d->counters.reads;
+  trims = f.d->counters.trims;
+
+  /* Nothing is counted that another thread does again. */
+  errno = 0;
+  assert_int_equal (device_try_read (f.d, page, PAGE, 0), -1);
+  assert_int_equal (errno, EAGAIN);
+  assert_int_equal (device_try_read (f.d, half, sizeof half, 100), -1);
+  assert_int_equal (errno, EAGAIN);
+  memset (half, 7, sizeof half);
+  assert_int_equal (device_try_write (f.d, half, sizeof half, PAGE), -1);
+  assert_int_equal (errno, EAGAIN);
+  assert_int_equal (device_try_zero (f.d, PAGE / 2, 2 * PAGE), -1);
+  assert_int_equal (errno, EAGAIN);
+  assert_int_equal (f.d->counters.reads, reads);
+  assert_int_equal (f.d->counters.trims, trims);
+  assert_int_equal (f.d->counters.failed, 0);
+  assert_int_equal (stats_of (&f).bd_reads, before.bd_reads);
+
+  /* Whole pages need nothing from the file. */
+  f.tags[3] = 5;
+  page_of_tag (page, f.tags[3]);
+  assert_int_equal (device_try_write (f.d, page, PAGE, 3 * PAGE), 0);
+  f.tags[4] = 0;
+  assert_int_equal (device_try_zero (f.d, PAGE, 4 * PAGE), 0);
+  for (uint64_t i = 0; i < 8; ++i)
+    assert_page (&f, i);
+
+  /* The streams that were used wait again when they may. */
+  write_back (&f, PAGES_ALL);
+  for (uint64_t i = 0; i < 8; ++i)
+    assert_page (&f, i);
+  close_disk (&f);
+}
+
+TEST (writes_that_would_wait)
+{
+  struct fixture f;
+  uint8_t page[PAGE];
+  uint64_t writes;
+
+  open_disk (&f);
+  put_tag (&f, 0, 1);
+  f.u.pool->budget.limit = f.u.pool->budget.used;
+  data_fill (page, PAGE, DATA_RANDOM, 9);
+  writes = f.d->counters.writes;
+  assert_int_equal (device_try_write (f.d, page, PAGE, PAGE), -1);
+  assert_int_equal (errno, EAGAIN);
+  assert_int_equal (f.d->counters.writes, writes);
+  assert_int_equal (stats_of (&f).failed_writes, 0);
+  /* Here nothing frees memory, so waiting ends at once. */
+  assert_int_equal (device_write (f.d, page, PAGE, PAGE), -1);
+  assert_int_equal (errno, ENOSPC);
+  assert_int_equal (stats_of (&f).failed_writes, 1);
+  assert_page (&f, 0);
+  assert_page (&f, 1);
+  close_disk (&f);
+}
+
 TEST (no_room_no_promotion)
 {
   struct fixture f;
@@ -982,6 +1070,8 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (memory_goes_and_pages_stay),
+    cmocka_unit_test (reads_that_would_wait),
+    cmocka_unit_test (writes_that_would_wait),
     cmocka_unit_test (no_room_no_promotion),
     cmocka_unit_test (parts_of_pages_are_changed),
     cmocka_unit_test (trimming_frees_the_file),
