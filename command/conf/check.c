@@ -35,15 +35,12 @@ static int
 refuse_without_size (const struct conf *c, char *error, size_t size)
 {
   if (c->file_missing)
-    return conf_error (EINVAL, error, size,
-                       "the size is missing, and there is "
-                       "no %s; create it with two lines, for example "
-                       "'size = ram / 2' and 'algorithm = lz4'",
-                       c->file);
-  return conf_error (EINVAL, error, size,
-                     "the size is missing%s%s: size = 4G, "
-                     "or size = ram / 2",
-                     c->file ? " in " : "", c->file ? c->file : "");
+    return conf_error (error, size, "the size is missing, and there is no %s; "
+                       "create it with two lines, for example 'size = ram / "
+                       "2' and 'algorithm = lz4'", c->file);
+  return conf_error (error, size, "the size is missing%s%s: size = 4G, or "
+                     "size = ram / 2", c->file ? " in " : "",
+                     c->file ? c->file : "");
 }
 
 static int
@@ -57,21 +54,17 @@ check_remote (const struct conf *c, char *error, size_t size)
   };
 
   if (c->size > 0)
-    return conf_error (EINVAL, error, size,
-                       "size and remote: a remote disk has "
-                       "the size that its server gives it");
+    return conf_error (error, size, "size and remote: a remote disk has the "
+                       "size that its server gives it");
   if (c->parameter_count > 0)
-    return conf_error (EINVAL, error, size,
-                       "%.*s and remote: one is of a server "
+    return conf_error (error, size, "%.*s and remote: one is of a server "
                        "here, the other of one elsewhere",
                        (int) strcspn (c->parameters[0], "="),
                        c->parameters[0]);
   for (size_t i = 0; i < ARRAY_SIZE (local); ++i)
     if (local[i].value)
-      return conf_error (EINVAL, error, size,
-                         "%s and remote: one is of a server "
-                         "here, the other of one elsewhere",
-                         local[i].key);
+      return conf_error (error, size, "%s and remote: one is of a server "
+                         "here, the other of one elsewhere", local[i].key);
   return 0;
 }
 
@@ -79,14 +72,11 @@ static int
 check_array (const struct conf *c, char *error, size_t size)
 {
   if (c->mirror && c->stripe)
-    return conf_error (EINVAL, error, size,
-                       "mirror and stripe: several servers "
-                       "are one of them");
+    return conf_error (error, size, "mirror and stripe: several servers are "
+                       "one of them");
   if ((c->mirror || c->stripe) && c->remote_count < 2)
-    return conf_error (EINVAL, error, size,
-                       "%s: of two servers at least, each "
-                       "a remote",
-                       c->mirror ? "mirror" : "stripe");
+    return conf_error (error, size, "%s: of two servers at least, each a "
+                       "remote", c->mirror ? "mirror" : "stripe");
   return 0;
 }
 
@@ -94,13 +84,11 @@ static int
 check_tls (const struct conf *c, bool swap, char *error, size_t size)
 {
   if (c->tls_certificates && c->tls_psk)
-    return conf_error (EINVAL, error, size, "tls-certificates and tls-psk: a "
-                       "server knows its clients by one of them");
+    return conf_error (error, size, "tls-certificates and tls-psk: a server "
+                       "knows its clients by one of them");
   if (swap && conf_has_tls (c))
-    return conf_error (EINVAL, error, size,
-                       "%s: the kernel, which swaps, knows "
-                       "no TLS",
-                       c->tls_psk ? "tls-psk" : "tls-certificates");
+    return conf_error (error, size, "%s: the kernel, which swaps, knows no "
+                       "TLS", c->tls_psk ? "tls-psk" : "tls-certificates");
   return 0;
 }
 
@@ -113,29 +101,24 @@ check_swap (const struct conf *c, char *error, size_t size)
   if (c->ram > 0 && c->remote_count == 0
       && c->size > MIN (most, SWAP_RAM_MAX * c->ram))
     return most < SWAP_RAM_MAX * c->ram
-      ? conf_error (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
-                    "than %d times what there is to keep it in: at most %"
-                    PRIu64 "M", c->size / MIB, SWAP_RATIO_MAX, most / MIB)
-      : conf_error (EINVAL, error, size, "size: %" PRIu64 "M of swap is more "
-                    "than %d times the memory: at most %" PRIu64 "M",
-                    c->size / MIB, SWAP_RAM_MAX, SWAP_RAM_MAX * c->ram / MIB);
+      ? conf_error (error, size, "size: %" PRIu64 "M of swap is more than %d "
+                    "times what there is to keep it in: at most %" PRIu64 "M",
+                    c->size / MIB, SWAP_RATIO_MAX, most / MIB)
+      : conf_error (error, size, "size: %" PRIu64 "M of swap is more than %d "
+                    "times the memory: at most %" PRIu64 "M", c->size / MIB,
+                    SWAP_RAM_MAX, SWAP_RAM_MAX * c->ram / MIB);
   if (c->ram > 0 && c->min_free > (int64_t) (c->ram / 4))
-    return conf_error (EINVAL, error, size,
-                       "min-free: %" PRIu64 "M is more than "
-                       "a quarter of the memory (%" PRIu64 "M)",
+    return conf_error (error, size, "min-free: %" PRIu64 "M is more than a "
+                       "quarter of the memory (%" PRIu64 "M)",
                        (uint64_t) c->min_free / MIB, c->ram / MIB);
   if (!is_power_of_2 (conf_block_size (c)))
-    return conf_error (EINVAL, error, size,
-                       "block-size: %" PRIu64 " is not 512, "
-                       "1024, 2048 or 4096",
-                       conf_block_size (c));
+    return conf_error (error, size, "block-size: %" PRIu64 " is not 512, "
+                       "1024, 2048 or 4096", conf_block_size (c));
   if (!c->attach_only && conf_block_size (c) != DISK_SIZE_UNIT)
-    return conf_error (EINVAL, error, size,
-                       "block-size: swap has blocks of 4096 "
+    return conf_error (error, size, "block-size: swap has blocks of 4096 "
                        "bytes; others are for attach-only");
   if (c->dead_timeout <= c->timeout)
-    return conf_error (EINVAL, error, size, "dead-timeout: must be more than "
-                       "timeout");
+    return conf_error (error, size, "dead-timeout: must be more than timeout");
   return 0;
 }
 
@@ -146,8 +129,7 @@ check_needs (const struct conf *c, char *error, size_t size)
   for (const struct setting *s = settings; s->name; ++s)
     if (s->needs && parameter_number (c, s->name) > 0
         && !conf_parameter (c, s->needs))
-      return conf_error (EINVAL, error, size, "%s requires %s", s->name,
-                         s->needs);
+      return conf_error (error, size, "%s requires %s", s->name, s->needs);
   return 0;
 }
 

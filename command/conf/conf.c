@@ -13,6 +13,7 @@
 #include "lib/base/util.h"
 #include "service/control-path.h"
 #include "service/parse-size.h"
+#include "service/set-error.h"
 #include "service/settings.h"
 
 #include "conf.h"
@@ -181,21 +182,22 @@ conf_new_layer (struct conf *c)
 /* ---- errors ---- */
 
 int
-conf_error (int err, char *error, size_t size, const char *format, ...)
+conf_error (char *error, size_t size, const char *format, ...)
 {
   va_list ap;
 
   va_start (ap, format);
   vsnprintf (error, size, format, ap);
   va_end (ap);
-  errno = err;
+  errno = EINVAL;
   return -1;
 }
 
 static int
 out_of_memory (char *error, size_t size)
 {
-  return conf_error (ENOMEM, error, size, "%s", strerror (ENOMEM));
+  errno = ENOMEM;
+  return set_error (error, size, "%s", strerror (ENOMEM));
 }
 
 /* ---- values ---- */
@@ -219,12 +221,10 @@ check_export (const struct conf *c, const char *value, char *error,
   if (parse_size (text, c->ram, &n, why, sizeof why) == -1
       || n >= DISK_SIZE_MIN)
     return 0;
-  return conf_error (
-    EINVAL, error, size,
-    "export: '%s' is %" PRIu64 " bytes, "
-    "and must be from %s to %s; a number without a unit is in "
-    "bytes",
-    value, n, size_text (min, DISK_SIZE_MIN), size_text (max, DISK_SIZE_MAX));
+  return conf_error (error, size, "export: '%s' is %" PRIu64 " bytes, and "
+                     "must be from %s to %s; a number without a unit is in "
+                     "bytes", value, n, size_text (min, DISK_SIZE_MIN),
+                     size_text (max, DISK_SIZE_MAX));
 }
 
 static bool
@@ -246,9 +246,8 @@ check_path (const struct setting *e, const char *value, char *error,
   if ((e->type == SETTING_PATH
        || (e->type == SETTING_PLACE && !strstr (value, "://")))
       && value[0] != '/' && !is_word (e, value))
-    return conf_error (EINVAL, error, size, "%s: '%s' is no path that begins "
-                       "with a slash%s", e->name, value,
-                       setting_or_words (e, words));
+    return conf_error (error, size, "%s: '%s' is no path that begins with a "
+                       "slash%s", e->name, value, setting_or_words (e, words));
   return 0;
 }
 
@@ -275,7 +274,7 @@ add_remote (struct conf *c, bool first, const char *value, char *error,
     c->remotes[c->remote_count - 1] = NULL;
   }
   if (c->remote_count == CONF_REMOTES_MAX)
-    return conf_error (EINVAL, error, size, "remote: at most %d of them",
+    return conf_error (error, size, "remote: at most %d of them",
                        CONF_REMOTES_MAX);
   if (set_text (&c->remotes[c->remote_count], value, error, size) == -1)
     return -1;
@@ -392,20 +391,20 @@ static int
 check_writable (const char *key, const char *value, char *error, size_t size)
 {
   if (value[0] == '\0')
-    return conf_error (EINVAL, error, size, "%s: the value is missing", key);
+    return conf_error (error, size, "%s: the value is missing", key);
   if (strlen (value) > CONF_VALUE_MAX)
-    return conf_error (EINVAL, error, size, "%s: the value has more than %d "
-                       "bytes", key, CONF_VALUE_MAX);
+    return conf_error (error, size, "%s: the value has more than %d bytes",
+                       key, CONF_VALUE_MAX);
   for (const char *s = value; *s; ++s)
     if ((unsigned char) *s < ' ' || *s == 127
         || ((s == value || s[-1] == ' ') && (*s == '#' || *s == ';')))
-      return conf_error (EINVAL, error, size, "%s: the value has a character "
-                         "that has no place there", key);
+      return conf_error (error, size, "%s: the value has a character that has "
+                         "no place there", key);
   if (!is_utf8 (value))
-    return conf_error (EINVAL, error, size, "%s: the value is not UTF-8", key);
+    return conf_error (error, size, "%s: the value is not UTF-8", key);
   if (value[0] == ' ' || value[strlen (value) - 1] == ' ')
-    return conf_error (EINVAL, error, size,
-                       "%s: the value has a blank around it", key);
+    return conf_error (error, size, "%s: the value has a blank around it",
+                       key);
   return 0;
 }
 
@@ -417,16 +416,14 @@ conf_set (struct conf *c, const char *key, const char *value, char *error,
   bool first;
 
   if (follows_from_name (key))
-    return conf_error (EINVAL, error, size,
-                       "%s: follows from what the disk is "
-                       "called, as does its file",
-                       key);
+    return conf_error (error, size, "%s: follows from what the disk is "
+                       "called, as does its file", key);
   if (is_obsolete (key)) {
     c->obsolete = "threads";
     return 0;
   }
   if (!e)
-    return conf_error (EINVAL, error, size, "unknown key '%s'", key);
+    return conf_error (error, size, "unknown key '%s'", key);
   if (check_writable (key, value, error, size) == -1
       || check_path (e, value, error, size) == -1
       || (strcmp (key, "export") == 0
@@ -446,9 +443,9 @@ conf_set_word (struct conf *c, const char *word, char *error, size_t size)
   char key[64];
 
   if (!equals || equals == word)
-    return conf_error (EINVAL, error, size, "'%s' is not KEY=VALUE", word);
+    return conf_error (error, size, "'%s' is not KEY=VALUE", word);
   if ((size_t) (equals - word) >= sizeof key)
-    return conf_error (EINVAL, error, size, "unknown key '%.*s'",
+    return conf_error (error, size, "unknown key '%.*s'",
                        (int) (equals - word), word);
   memcpy (key, word, (size_t) (equals - word));
   key[equals - word] = '\0';

@@ -20,6 +20,7 @@
 #include "command/base/cleanup.h"
 #include "command/base/run-file.h"
 #include "service/control-path.h"
+#include "service/set-error.h"
 
 #include "conf.h"
 #include "internal.h"
@@ -189,15 +190,16 @@ read_file (struct reading *r, const char *path)
   r->size = sizeof why;
   line = ini_parse_stream (next_line, r, on_setting, r);
   if (r->failed)
-    return conf_error (EINVAL, error, size, "%s:%u: %s", path, r->line, why);
+    return conf_error (error, size, "%s:%u: %s", path, r->line, why);
   if (line > 0)
-    return conf_error (EINVAL, error, size,
-                       "%s:%d: the line is not KEY = VALUE", path, line);
+    return conf_error (error, size, "%s:%d: the line is not KEY = VALUE", path,
+                       line);
   if (line == 0 && r->err == 0)
     return 0;
   if (r->err == 0)
     r->err = ENOMEM;
-  return conf_error (r->err, error, size, "%s: %s", path, strerror (r->err));
+  errno = r->err;
+  return set_error (error, size, "%s: %s", path, strerror (errno));
 }
 
 int
@@ -210,7 +212,7 @@ conf_read (struct conf *c, const char *path, char *error, size_t size)
 
   conf_new_layer (c);
   return file ? read_file (&r, path)
-    : conf_error (errno, error, size, "%s: %s", path, strerror (errno));
+    : set_error (error, size, "%s: %s", path, strerror (errno));
 }
 
 int
@@ -222,7 +224,7 @@ conf_load (struct conf *c, const char *name, char *error, size_t size)
   free (c->file);
   c->file = strdup (path);
   if (!c->file)
-    return conf_error (ENOMEM, error, size, "%s", strerror (ENOMEM));
+    return set_error (error, size, "%s", strerror (ENOMEM));
   c->file_missing = false;
   if (conf_read (c, path, error, size) == -1) {
     if (errno != ENOENT)
@@ -297,5 +299,5 @@ int
 conf_write (const struct conf *c, const char *path, char *error, size_t size)
 {
   return file_replace (path, print_conf, c) == 0 ? 0
-    : conf_error (errno, error, size, "%s: %s", path, strerror (errno));
+    : set_error (error, size, "%s: %s", path, strerror (errno));
 }

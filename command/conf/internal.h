@@ -22,8 +22,8 @@ const struct setting *conf_entry (const char *key);
 uint64_t conf_entry_bit (const struct setting *e);
 int64_t conf_get_field (const struct conf *c, const struct setting *e);
 
-/* Put the message in ERROR, set errno to ERR, and return -1. */
-int conf_error (int err, char *error, size_t size, const char *format, ...)
-  __attribute__ ((format (printf, 4, 5)));
+/* Put the message in ERROR, set errno to EINVAL, and return -1. */
+int conf_error (char *error, size_t size, const char *format, ...)
+  __attribute__ ((format (printf, 3, 4)));
 
 #endif /* NBDZRAM_COMMAND_CONF_INTERNAL_H */
