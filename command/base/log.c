@@ -30,10 +30,8 @@ log_open (const char *server)
 void
 log_to_kernel (void)
 {
-  int fd = open ("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-
   kernel = true;
-  log_fd = fd == -1 ? -1 : fd_keep (fd);
+  log_fd = fd_keep (open ("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK));
 }
 
 /* A pipe that is writable according to poll takes PIPE_BUF bytes, and so do

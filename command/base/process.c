@@ -92,15 +92,13 @@ process_open (struct process *p, pid_t pid, uint64_t start)
     errno = ESRCH;
     return -1;
   }
-  fd = (int) syscall (SYS_pidfd_open, pid, 0);
-  if (fd == -1)
-    return -1;
-  fd = fd_keep (fd);
+  fd = fd_keep ((int) syscall (SYS_pidfd_open, pid, 0));
   if (fd == -1)
     return -1;
   /* With the pidfd open, a reused number is noticed from here on. */
   found = process_start_time (pid);
-  if (found == 0 || (start != 0 && (found != start || fd_has_event (fd, POLLIN)))) {
+  if (found == 0
+      || (start != 0 && (found != start || fd_has_event (fd, POLLIN)))) {
     close (fd);
     errno = ESRCH;
     return -1;
@@ -159,16 +157,18 @@ process_kill (const struct process *p, int ms)
 int
 process_take_fd (const struct process *p, int number)
 {
-  int fd = (int) syscall (SYS_pidfd_getfd, p->fd, number, 0);
-
-  return fd == -1 ? -1 : fd_keep (fd);
+  return fd_keep ((int) syscall (SYS_pidfd_getfd, p->fd, number, 0));
 }
 
 int
 fd_keep (int fd)
 {
-  int kept = fcntl (fd, F_DUPFD_CLOEXEC, KEPT_FD_MIN), err = errno;
+  int kept, err;
 
+  if (fd == -1)
+    return -1;
+  kept = fcntl (fd, F_DUPFD_CLOEXEC, KEPT_FD_MIN);
+  err = errno;
   close (fd);
   /* The kernel returns EINVAL if the limit is KEPT_FD_MIN or below. */
   errno = kept == -1 && err == EINVAL ? EMFILE : err;

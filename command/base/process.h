@@ -63,7 +63,9 @@ bool process_kill (const struct process *p, int ms);
 /* Returns a copy of its descriptor NUMBER, at least KEPT_FD_MIN. */
 int process_take_fd (const struct process *p, int number);
 
-/* Moves FD to KEPT_FD_MIN or above; FD is closed, also on failure. */
+/* Moves FD to KEPT_FD_MIN or above; FD is closed, also on failure.  -1 stays
+ * -1, with its errno.
+ */
 int fd_keep (int fd);
 
 /* Closes *FD, unless it is -1, and sets it to -1.  errno stays as it is. */

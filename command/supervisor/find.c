@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "command/base/cleanup.h"
 #include "service/lock-keeper.h"
 
 #include "find.h"
@@ -41,32 +42,26 @@ open_proc (pid_t pid, const char *file)
 static char *
 read_variable (pid_t pid, const char *name)
 {
-  FILE *f = open_proc (pid, "environ");
-  char *line = NULL, *value = NULL;
+  CLEANUP_FCLOSE FILE *f = open_proc (pid, "environ");
+  CLEANUP_FREE char *line = NULL;
   size_t room = 0;
 
-  while (f && !value && getdelim (&line, &room, '\0', f) > 0)
+  while (f && getdelim (&line, &room, '\0', f) > 0)
     if (strncmp (line, name, strlen (name)) == 0)
-      value = strdup (line + strlen (name));
-  free (line);
-  if (f)
-    fclose (f);
-  return value;
+      return strdup (line + strlen (name));
+  return NULL;
 }
 
 static json_t *
 read_arguments (pid_t pid)
 {
-  FILE *f = open_proc (pid, "cmdline");
+  CLEANUP_FCLOSE FILE *f = open_proc (pid, "cmdline");
   json_t *list = json_array ();
-  char *word = NULL;
+  CLEANUP_FREE char *word = NULL;
   size_t room = 0;
 
   while (f && getdelim (&word, &room, '\0', f) > 0)
     json_array_append_new (list, json_string (word));
-  free (word);
-  if (f)
-    fclose (f);
   return list;
 }
 
@@ -74,32 +69,39 @@ read_arguments (pid_t pid)
 static bool
 proc_file_has (pid_t pid, const char *file, const char *text)
 {
-  FILE *f = open_proc (pid, file);
-  char *line = NULL;
-  bool has = false;
+  CLEANUP_FCLOSE FILE *f = open_proc (pid, file);
+  CLEANUP_FREE char *line = NULL;
   size_t room = 0;
 
-  while (f && !has && getline (&line, &room, f) > 0)
-    has = strstr (line, text) != NULL;
-  free (line);
-  if (f)
-    fclose (f);
-  return has;
+  while (f && getline (&line, &room, f) > 0)
+    if (strstr (line, text))
+      return true;
+  return false;
 }
 
 static pid_t
 read_parent (pid_t pid)
 {
-  FILE *f = open_proc (pid, "status");
+  CLEANUP_FCLOSE FILE *f = open_proc (pid, "status");
   char line[256];
   int parent = 0;
 
   while (f && parent == 0 && fgets (line, sizeof line, f))
-    if (sscanf (line, "PPid: %d", &parent) == 1)
-      break;
-  if (f)
-    fclose (f);
+    sscanf (line, "PPid: %d", &parent);
   return (pid_t) parent;
+}
+
+/* Is NAME the name of the process PID in the kernel? */
+static bool
+has_name (pid_t pid, const char *name)
+{
+  CLEANUP_FCLOSE FILE *f = open_proc (pid, "comm");
+  char comm[32];
+
+  if (!f || !fgets (comm, sizeof comm, f))
+    return false;
+  comm[strcspn (comm, "\n")] = '\0';
+  return strcmp (comm, name) == 0;
 }
 
 /* ---- what a process is ---- */
@@ -146,10 +148,9 @@ is_at_start_barrier (pid_t pid, const struct child_fds *fds)
 static struct child_fds
 read_child_fds (pid_t pid)
 {
-  char *count = read_variable (pid, "LISTEN_FDS=");
+  CLEANUP_FREE char *count = read_variable (pid, "LISTEN_FDS=");
   long n = count ? atol (count) : 0;
 
-  free (count);
   return child_fds_layout (n > 0 && n <= LISTENERS_MAX ? (unsigned) n : 0);
 }
 
@@ -206,20 +207,16 @@ static void
 add_supervisor (json_t *state, pid_t pid)
 {
   pid_t parent = read_parent (pid);
-  char comm[32] = "";
-  FILE *f = parent > 1 ? open_proc (parent, "comm") : NULL;
 
-  if (f && fgets (comm, sizeof comm, f) && strcmp (comm, "nbdzram\n") == 0)
+  if (parent > 1 && has_name (parent, "nbdzram"))
     json_object_set_new (state, "supervisor", json_integer (parent));
-  if (f)
-    fclose (f);
 }
 
 static void
 add_server (json_t *state, pid_t pid)
 {
   struct child_fds fds = read_child_fds (pid);
-  json_t *argv = read_arguments (pid);
+  json_auto_t *argv = read_arguments (pid);
   bool ready = has_pool (pid, argv);
 
   add_supervisor (state, pid);
@@ -229,7 +226,6 @@ add_server (json_t *state, pid_t pid)
     add_generation (state, make_process (pid), ready ? "ready" : "waiting",
                     json_object (), &fds);
   }
-  json_decref (argv);
 }
 
 /* Its server is its parent, or gone. */
@@ -254,7 +250,7 @@ add_lock_keeper (json_t *state, pid_t pid)
 static void
 add_watcher (json_t *state, pid_t pid)
 {
-  json_t *argv = read_arguments (pid), *o = make_process (pid);
+  json_auto_t *argv = read_arguments (pid), *o = make_process (pid);
   json_t *name = json_array_get (argv, 2);
 
   if (json_is_string (name)) {
@@ -264,8 +260,6 @@ add_watcher (json_t *state, pid_t pid)
                                               WATCHER_LOG_FD));
     json_array_append (json_object_get (state, "watchers"), o);
   }
-  json_decref (argv);
-  json_decref (o);
 }
 
 /* ---- the search ---- */
@@ -276,33 +270,21 @@ enum process_kind { OTHER, SERVER, LOCK_KEEPER, WATCHER };
 static enum process_kind
 read_kind (pid_t pid, const char *path)
 {
-  char *of = read_variable (pid, SERVER_VARIABLE "=");
-  bool is_own = of && strcmp (of, path) == 0;
-  char comm[32] = "", *supervised;
-  FILE *f = is_own ? open_proc (pid, "comm") : NULL;
-  enum process_kind kind = OTHER;
+  CLEANUP_FREE char *of = read_variable (pid, SERVER_VARIABLE "=");
+  CLEANUP_FREE char *supervised = NULL;
 
-  free (of);
-  if (!f)
+  if (!of || strcmp (of, path) != 0)
     return OTHER;
-  if (fgets (comm, sizeof comm, f))
-    comm[strcspn (comm, "\n")] = '\0';
-  fclose (f);
+  if (has_name (pid, LOCK_KEEPER_NAME))
+    return LOCK_KEEPER;
   supervised = read_variable (pid, "NBDZRAM_SUPERVISED=");
-  if (strcmp (comm, LOCK_KEEPER_NAME) == 0)
-    kind = LOCK_KEEPER;
-  else if (supervised)
-    kind = SERVER;
-  else
-    kind = WATCHER;
-  free (supervised);
-  return kind;
+  return supervised ? SERVER : WATCHER;
 }
 
 static void
 add_processes (json_t *state, const char *path, enum process_kind kind)
 {
-  DIR *dir = opendir ("/proc");
+  CLEANUP_CLOSEDIR DIR *dir = opendir ("/proc");
   struct dirent *entry;
 
   while (dir && (entry = readdir (dir)) != NULL) {
@@ -318,8 +300,6 @@ add_processes (json_t *state, const char *path, enum process_kind kind)
     case OTHER: break;
     }
   }
-  if (dir)
-    closedir (dir);
 }
 
 json_t *

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/output.h"
 
 #include "recover-processes.h"
@@ -102,14 +103,6 @@ recover_dead_generation (struct supervisor *s, struct generation *g)
   g->ended = true;
 }
 
-static bool
-has_unread_status (const struct generation *g)
-{
-  struct pollfd p = { .fd = g->ready, .events = POLLIN };
-
-  return g->ready != -1 && poll (&p, 1, 0) == 1;
-}
-
 static void
 recover_generation (struct recovery *r, struct generation *g, const json_t *o)
 {
@@ -136,7 +129,8 @@ recover_generation (struct recovery *r, struct generation *g, const json_t *o)
   recover_channels (r, g, fds);
   /* An upgrade that had stopped it may not have come to record that. */
   process_signal (&g->process, SIGCONT);
-  if (json_is_true (json_object_get (o, "found")) && has_unread_status (g))
+  if (json_is_true (json_object_get (o, "found"))
+      && fd_has_event (g->ready, POLLIN))
     g->state = GENERATION_STARTING;
 }
 
@@ -163,8 +157,7 @@ static int
 open_mapped_memfd (const struct process *p)
 {
   char line[512], path[128], range[64], file[64];
-  int fd = -1;
-  FILE *f;
+  CLEANUP_FCLOSE FILE *f = NULL;
 
   snprintf (path, sizeof path, "/proc/%d/maps", (int) p->pid);
   f = fopen (path, "re");
@@ -173,12 +166,9 @@ open_mapped_memfd (const struct process *p)
         && strcmp (file, "/memfd:nbdzram") == 0) {
       snprintf (path, sizeof path, "/proc/%d/map_files/%s", (int) p->pid,
                 range);
-      fd = open (path, O_RDWR | O_CLOEXEC);
-      break;
+      return fd_keep (open (path, O_RDWR | O_CLOEXEC));
     }
-  if (f)
-    fclose (f);
-  return fd == -1 ? -1 : fd_keep (fd);
+  return -1;
 }
 
 /* All sockets of process P, or none: it may be ending. */
@@ -222,9 +212,9 @@ recover_shared_fds (struct recovery *r, const struct process *p)
 static void
 recover_memfd_from_lock_keepers (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX && s->pool == -1; ++i)
-    if (s->servers.list[i].lock_keeper.pid != 0)
-      s->pool = open_mapped_memfd (&s->servers.list[i].lock_keeper);
+  for_each (g, s->servers.list)
+    if (s->pool == -1 && g->lock_keeper.pid != 0)
+      s->pool = open_mapped_memfd (&g->lock_keeper);
   if (s->pool != -1)
     log_line ("no server is left, but the lock keeper of one has its pool: no "
               "page is lost");
@@ -234,8 +224,7 @@ recover_memfd_from_lock_keepers (struct supervisor *s)
 static void
 forget_ending_generations (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
+  for_each (g, s->servers.list) {
     struct pollfd end = { .fd = g->process.fd, .events = POLLIN };
 
     if (g->process.pid != 0 && poll (&end, 1, ENDING_MS) == 1)
@@ -251,8 +240,7 @@ recover_pool_and_sockets (struct recovery *r)
   if (r->own)
     recover_shared_fds (r, &NO_PROCESS);
   for (int stale = 0; stale < 2; ++stale)
-    for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-      const struct generation *g = &s->servers.list[i];
+    for_each (g, s->servers.list) {
       unsigned before = s->listeners.count;
 
       if (g->process.pid == 0 || generation_is_stale (s, g) != stale)
@@ -280,7 +268,7 @@ static void
 recover_watcher (struct recovery *r, struct watcher_process *w,
                  const json_t *o)
 {
-  const char **argv = json_strings_at (o, "argv");
+  CLEANUP_FREE const char **argv = json_strings_at (o, "argv");
 
   *w = NO_WATCHER_PROCESS;
   w->used = true;
@@ -290,7 +278,6 @@ recover_watcher (struct recovery *r, struct watcher_process *w,
     w->log.fd = recover_fd (r, &w->process, json_object_get (o, "fds"), "log");
   if (!argv || watcher_process_set_program (r->s, w, argv) == -1)
     watcher_process_close (w);
-  free (argv);
   state_mark_changed (r->s);
 }
 

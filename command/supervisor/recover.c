@@ -13,8 +13,10 @@
 #include <jansson.h>
 
 #include "command/attach/in-use.h"
+#include "command/base/cleanup.h"
 #include "command/base/output.h"
 #include "lib/base/util.h"
+#include "service/set-error.h"
 
 #include "find.h"
 #include "recover-processes.h"
@@ -57,8 +59,8 @@ lacks_memfd (struct recovery *r)
 static bool
 has_generation (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state != GENERATION_FREE)
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE)
       return true;
   return false;
 }
@@ -127,9 +129,9 @@ lose_pages (struct supervisor *s)
 {
   s->lost = true;
   /* The next server has another disk than the devices of these watchers. */
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (s->watchers[i].process.pid == 0)
-      watcher_process_close (&s->watchers[i]);
+  for_each (w, s->watchers)
+    if (w->process.pid == 0)
+      watcher_process_close (w);
 }
 
 static bool
@@ -148,24 +150,19 @@ recover_program (const struct recovery *r)
 {
   struct supervisor *s = r->s;
   struct setup *setup = &s->setup;
-  const char **argv = json_strings_at (r->state, "argv");
+  CLEANUP_FREE const char **argv = json_strings_at (r->state, "argv");
   char error[MESSAGE_SIZE];
   struct child_fds fds = child_fds_layout (s->listeners.count);
-  bool changed;
-  int result;
 
   if (!argv)
     return -1;
-  changed = !s->conf_error[0]
-            && setup_make_program (setup, &fds, error, sizeof error) == 0
-            && !has_same_strings (setup->program.argv, argv);
-  if (changed)
+  if (!s->conf_error[0]
+      && setup_make_program (setup, &fds, error, sizeof error) == 0
+      && !has_same_strings (setup->program.argv, argv))
     log_line ("the settings have changed: they take effect with nbdzram "
               "upgrade");
   argv[0] = json_text (r->state, "program");
-  result = setup_set_program (setup, argv, &fds);
-  free (argv);
-  return result;
+  return setup_set_program (setup, argv, &fds);
 }
 
 /* NAME.conf has a mistake: whether this supervisor has servers, and the path
@@ -199,10 +196,8 @@ take_over (const struct recovery *r, char *error, size_t size)
   struct supervisor *s = r->s;
 
   if ((s->conf_error[0] && recover_settings (r) == -1)
-      || (s->listeners.count > 0 && recover_program (r) == -1)) {
-    snprintf (error, size, "%s", strerror (ENOMEM));
-    return -1;
-  }
+      || (s->listeners.count > 0 && recover_program (r) == -1))
+    return set_error (error, size, "%s", strerror (ENOMEM));
   /* The user saw the errors of the first server when it started.  From now
    * on, errors are logged.
    */

@@ -11,19 +11,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
+
 #include "renew.h"
 #include "supervisor.h"
 
 static struct generation *
 find_stale_candidate (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
     if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
         && generation_is_stale (s, g))
       return g;
-  }
   return NULL;
 }
 
@@ -124,21 +123,17 @@ generation_count_connections (const struct supervisor *s,
   char path[64];
   struct dirent *entry;
   int count = 0;
-  DIR *dir;
+  CLEANUP_CLOSEDIR DIR *dir = NULL;
 
   snprintf (path, sizeof path, "/proc/%d/fd", (int) g->process.pid);
   dir = opendir (path);
   if (!dir)
     return -1;
   while ((entry = readdir (dir)) != NULL) {
-    int fd = is_socket (path, entry->d_name)
+    CLEANUP_CLOSE int fd = is_socket (path, entry->d_name)
       ? process_take_fd (&g->process, atoi (entry->d_name)) : -1;
 
-    if (fd == -1)
-      continue;
-    count += is_connection (s, fd);
-    close (fd);
+    count += fd != -1 && is_connection (s, fd);
   }
-  closedir (dir);
   return count;
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/base/cleanup.h"
+#include "command/base/run-file.h"
 #include "service/control-socket.h"
 
 #include "request.h"
@@ -16,16 +18,11 @@
  */
 #define REPLY_S 300
 
-/* Set *S to the supervisor of NAME, of which LENGTH bytes count.  Returns
- * whether it is alive.
- */
+/* Set *S to the supervisor of NAME.  Returns whether it is alive. */
 static bool
-probe_supervisor (struct server *s, const char *directory, const char *name,
-                  size_t length)
+probe_supervisor (struct server *s, const char *directory, const char *name)
 {
-  if (length == 0 || length > CONTROL_NAME_MAX)
-    return false;
-  snprintf (s->name, sizeof s->name, "%.*s", (int) length, name);
+  snprintf (s->name, sizeof s->name, "%s", name);
   return (size_t) snprintf (s->path, sizeof s->path, "%s/%s%s", directory,
                             s->name, SUPERVISOR_SUFFIX) < sizeof s->path
     && control_socket_is_alive (s->path) == 1;
@@ -34,24 +31,18 @@ probe_supervisor (struct server *s, const char *directory, const char *name,
 static int
 find_only_supervisor (struct server *s, const char *directory)
 {
-  const size_t suffix = strlen (SUPERVISOR_SUFFIX);
-  DIR *dir = opendir (directory);
+  CLEANUP_CLOSEDIR DIR *dir = opendir (directory);
+  char name[CONTROL_NAME_MAX + 1];
   struct dirent *entry;
   struct server found;
   unsigned count = 0;
 
-  while (dir && (entry = readdir (dir)) != NULL) {
-    size_t len = strlen (entry->d_name);
-
-    if (len > suffix
-        && strcmp (entry->d_name + len - suffix, SUPERVISOR_SUFFIX) == 0
-        && probe_supervisor (&found, directory, entry->d_name, len - suffix)) {
+  while (dir && (entry = readdir (dir)) != NULL)
+    if (name_of_file (name, sizeof name, entry->d_name, SUPERVISOR_SUFFIX)
+        && probe_supervisor (&found, directory, name)) {
       *s = found;
       ++count;
     }
-  }
-  if (dir)
-    closedir (dir);
   if (count == 1)
     return EXIT_OK;
   fprintf (stderr,
@@ -72,7 +63,7 @@ find_supervisor (struct server *s, const char *name)
     fprintf (stderr, "nbdzram: '%s' can't be the name of a server\n", name);
     return EXIT_USAGE;
   }
-  if (probe_supervisor (s, directory, name, strlen (name)))
+  if (probe_supervisor (s, directory, name))
     return EXIT_OK;
   fprintf (stderr, "nbdzram: %s: no supervisor of this name is running\n",
            name);

@@ -35,19 +35,18 @@
 struct generation *
 generation_find (struct supervisor *s, enum generation_state state)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state == state)
-      return &s->servers.list[i];
+  for_each (g, s->servers.list)
+    if (g->state == state)
+      return g;
   return NULL;
 }
 
 struct generation *
 generation_find_pid (struct supervisor *s, pid_t pid)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state != GENERATION_FREE
-        && s->servers.list[i].process.pid == pid)
-      return &s->servers.list[i];
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE && g->process.pid == pid)
+      return g;
   return NULL;
 }
 
@@ -63,13 +62,10 @@ generation_is_stale (const struct supervisor *s, const struct generation *g)
 struct generation *
 generation_find_candidate (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
     if ((g->state == GENERATION_STARTING || g->state == GENERATION_WAITING)
         && !g->paused && !generation_is_stale (s, g))
       return g;
-  }
   return NULL;
 }
 
@@ -102,9 +98,7 @@ open_channels (struct generation *g, int *ready_write, int *log_write)
     return -1;
   g->ready = fd_keep (pair[0]);
   *ready_write = fd_keep (pair[1]);
-  g->hold = eventfd (0, EFD_CLOEXEC);
-  if (g->hold != -1)
-    g->hold = fd_keep (g->hold);
+  g->hold = fd_keep (eventfd (0, EFD_CLOEXEC));
   if (g->ready == -1 || *ready_write == -1 || g->hold == -1)
     return -1;
   return log_source_open (&g->log, log_write);
@@ -147,19 +141,21 @@ find_free_entry (struct supervisor *s)
 {
   struct generation *g = generation_find (s, GENERATION_FREE);
 
-  for (unsigned i = 0; i < GENERATIONS_MAX && !g; ++i)
-    if (s->servers.list[i].ended && s->servers.list[i].released) {
-      g = &s->servers.list[i];
-      generation_close (g);
+  if (g)
+    return g;
+  for_each (dead, s->servers.list)
+    if (dead->ended && dead->released) {
+      generation_close (dead);
+      return dead;
     }
-  return g;
+  return NULL;
 }
 
 struct generation *
 generation_start (struct supervisor *s, const struct setup *setup)
 {
   struct generation *g = find_free_entry (s);
-  int ready_write, log_write, r, err;
+  int ready_write, log_write, r;
 
   if (!g) {
     errno = EAGAIN;
@@ -168,7 +164,6 @@ generation_start (struct supervisor *s, const struct setup *setup)
   r = open_channels (g, &ready_write, &log_write);
   if (r == 0)
     r = spawn_server (s, g, &setup->program, ready_write, log_write);
-  err = errno;
   fd_close (&ready_write);
   fd_close (&log_write);
   if (r == 0) {
@@ -177,7 +172,6 @@ generation_start (struct supervisor *s, const struct setup *setup)
     return g;
   }
   close_channels (g);
-  errno = err;
   return NULL;
 }
 
@@ -194,9 +188,9 @@ generation_release (struct generation *g)
 void
 servers_release_gone (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state == GENERATION_GONE)
-      generation_release (&s->servers.list[i]);
+  for_each (g, s->servers.list)
+    if (g->state == GENERATION_GONE)
+      generation_release (g);
 }
 
 void
@@ -391,13 +385,10 @@ servers_consume_status (struct supervisor *s)
 {
   char text[256];
 
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
     if (g->status_read > 0 && g->ready != -1
         && recv (g->ready, text, g->status_read, MSG_DONTWAIT) > 0)
       g->status_read = 0;
-  }
 }
 
 /* Lines of a generation that is not yet ready are not logged: its error is,
@@ -437,19 +428,17 @@ can_be_closed (const struct generation *g)
 void
 servers_poll (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    read_log (s, &s->servers.list[i]);
+  for_each (g, s->servers.list)
+    read_log (s, g);
   /* Reap the server before its standby says "ready", so that its end is
    * counted and logged.
    */
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state == GENERATION_READY)
-      reap_if_ended (s, &s->servers.list[i]);
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    read_status (s, &s->servers.list[i]);
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
+    if (g->state == GENERATION_READY)
+      reap_if_ended (s, g);
+  for_each (g, s->servers.list)
+    read_status (s, g);
+  for_each (g, s->servers.list) {
     read_log (s, g);            /* what it logged before it ended */
     reap_if_ended (s, g);
     if (can_be_closed (g)) {

@@ -88,7 +88,6 @@ close_file (struct state_file *f)
 static int
 init_file (struct state_file *f, const char *text, size_t length)
 {
-  f->fd = f->fd == -1 ? -1 : fd_keep (f->fd);
   return f->fd != -1
     && write_half (f, 0, text, length) && write_half (f, 1, blank, 1)
     && write_at (f->fd, text, 1, 0) ? 0 : -1;
@@ -108,7 +107,8 @@ create_file (struct supervisor *s, const char *text, size_t length)
   f.half = MIN (2 * length, STATE_SIZE) / 4096 * 4096 + 4096;
   f.half = MAX (f.half, (size_t) HALF_MIN);
   unlink (new);
-  f.fd = open (new, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  f.fd = fd_keep (open (new, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
+                             | O_CLOEXEC, 0600));
   if (init_file (&f, text, length) == 0 && flock (f.fd, LOCK_EX | LOCK_NB) == 0
       && rename (new, path) == 0) {
     map_file (&f);
@@ -139,10 +139,10 @@ int
 state_lock (const struct supervisor *s)
 {
   char path[SUPERVISOR_PATH_SIZE];
-  int fd = open (supervisor_path (s, path, sizeof path, ".run"),
-                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = fd_keep (open (supervisor_path (s, path, sizeof path, ".run"),
+                          O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
 
-  if (fd == -1 || (fd = fd_keep (fd)) == -1)
+  if (fd == -1)
     return -1;
   if (flock (fd, LOCK_EX | LOCK_NB) == 0)
     return fd;
@@ -173,9 +173,9 @@ state_open (struct supervisor *s, unsigned current)
   char path[SUPERVISOR_PATH_SIZE];
   struct state_file f = NO_STATE_FILE;
 
-  f.fd = open (supervisor_path (s, path, sizeof path, ".run"),
-               O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (f.fd == -1 || (f.fd = fd_keep (f.fd)) == -1)
+  f.fd = fd_keep (open (supervisor_path (s, path, sizeof path, ".run"),
+                        O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  if (f.fd == -1)
     return;
   if (current > 1 || !has_halves (&f)
       || (s->state.lock == -1 && flock (f.fd, LOCK_EX | LOCK_NB) == -1)) {

@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "command/base/cleanup.h"
+
 #include "state.h"
 #include "supervisor.h"
 
@@ -96,10 +98,10 @@ print_generations (struct buffer *b, const struct supervisor *s, bool own)
   const char *comma = "";
 
   print_text (b, "\"generations\":[");
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state != GENERATION_FREE) {
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE) {
       print_text (b, "%s", comma);
-      print_generation (b, s, &s->servers.list[i], own);
+      print_generation (b, s, g, own);
       comma = ",";
     }
   print_text (b, "]");
@@ -111,9 +113,7 @@ print_watchers (struct buffer *b, const struct supervisor *s, bool own)
   const char *comma = "";
 
   print_text (b, "\"watchers\":[");
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i) {
-    const struct watcher_process *w = &s->watchers[i];
-
+  for_each (w, s->watchers) {
     if (!w->used)
       continue;
     print_text (b, "%s{\"name\":", comma);
@@ -233,7 +233,8 @@ json_t *
 state_read (const struct supervisor *s, int resume, unsigned *line,
             char *error, size_t size)
 {
-  char path[SUPERVISOR_PATH_SIZE], *text;
+  char path[SUPERVISOR_PATH_SIZE];
+  CLEANUP_FREE char *text = NULL;
   json_error_t why;
   json_t *state;
   int fd = resume;
@@ -255,7 +256,6 @@ state_read (const struct supervisor *s, int resume, unsigned *line,
     return NULL;
   }
   state = parse_newest (text, line, &why);
-  free (text);
   if (!state)
     snprintf (error, size, "%.400s, which tells which servers run, is "
               "damaged (%s)", path, why.text);

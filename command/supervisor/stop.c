@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command/attach/in-use.h"
+#include "service/set-error.h"
 
 #include "renew.h"
 #include "supervisor.h"
@@ -37,11 +38,9 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
     return 0;
   if (!force
       && is_in_use_as_swap (s->setup.options.name, has_clients (s), device,
-                         sizeof device)) {
-    snprintf (error, size, "%s is in use as swap: run nbdzram swapoff %s",
-              device, s->setup.options.name);
-    return -1;
-  }
+                            sizeof device))
+    return set_error (error, size, "%s is in use as swap: run nbdzram swapoff "
+                      "%s", device, s->setup.options.name);
   s->stop.requested = true;
   s->stop.step = STOP_BEGIN;
   state_mark_changed (s);
@@ -67,21 +66,17 @@ is_late (const struct supervisor *s)
 static void
 signal_servers (struct supervisor *s, int signal)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
     if (g->state != GENERATION_FREE)
       process_signal (&g->process,
                       g->state == GENERATION_READY ? signal : SIGKILL);
-  }
 }
 
 static bool
 servers_are_running (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state != GENERATION_FREE
-        && !s->servers.list[i].ended)
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE && !g->ended)
       return true;
   return false;
 }
@@ -89,9 +84,9 @@ servers_are_running (const struct supervisor *s)
 static void
 release_lock_keepers (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state != GENERATION_FREE)
-      generation_release (&s->servers.list[i]);
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE)
+      generation_release (g);
 }
 
 static bool
@@ -99,10 +94,9 @@ lock_keepers_are_running (const struct supervisor *s)
 {
   int status;
 
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (s->servers.list[i].state != GENERATION_FREE
-        && s->servers.list[i].lock_keeper.pid != 0
-        && !process_ended (&s->servers.list[i].lock_keeper, &status))
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE && g->lock_keeper.pid != 0
+        && !process_ended (&g->lock_keeper, &status))
       return true;
   return false;
 }

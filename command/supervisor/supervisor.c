@@ -20,6 +20,7 @@
 
 #include "command/base/harden-self.h"
 #include "command/base/notify.h"
+#include "service/set-error.h"
 
 #include "recover.h"
 #include "supervisor.h"
@@ -49,10 +50,10 @@ supervisor_init (struct supervisor *s, char *arguments[])
   s->control.socket.fd = -1;
   s->upgrade = NO_UPGRADE;
   s->state = NO_STATE;
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    s->servers.list[i] = NO_GENERATION;
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    s->watchers[i] = NO_WATCHER_PROCESS;
+  for_each (g, s->servers.list)
+    *g = NO_GENERATION;
+  for_each (w, s->watchers)
+    *w = NO_WATCHER_PROCESS;
   s->arguments = arguments;
   if (executable_path (getpid (), path, sizeof path))
     s->executable = strdup (path);
@@ -92,9 +93,7 @@ collect_polls (const struct supervisor *s, struct pollfd *polls)
   unsigned count = s->started ? supervisor_control_get_polls (s, polls) : 0;
 
   add_poll (polls, &count, s->signals);
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    const struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list) {
     if (g->state == GENERATION_FREE)
       continue;
     if (!g->ended) {
@@ -108,10 +107,10 @@ collect_polls (const struct supervisor *s, struct pollfd *polls)
       add_poll (polls, &count, g->ready);
   }
   add_poll (polls, &count, s->upgrade.trial.fd);
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (s->watchers[i].process.pid != 0) {
-      add_poll (polls, &count, s->watchers[i].process.fd);
-      add_poll (polls, &count, s->watchers[i].log.fd);
+  for_each (w, s->watchers)
+    if (w->process.pid != 0) {
+      add_poll (polls, &count, w->process.fd);
+      add_poll (polls, &count, w->log.fd);
     }
   return count;
 }
@@ -194,8 +193,8 @@ reap_orphans (struct supervisor *s)
       return;
     if (s->upgrade.trial.pid == info.si_pid)
       return;
-    for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-      if (s->watchers[i].process.pid == info.si_pid)
+    for_each (w, s->watchers)
+      if (w->process.pid == info.si_pid)
         return;
     waitpid (info.si_pid, NULL, WNOHANG);
     info.si_pid = 0;
@@ -215,9 +214,7 @@ open_signals (struct supervisor *s)
   signal (SIGPIPE, SIG_IGN);
   if (sigprocmask (SIG_BLOCK, &set, NULL) == -1)
     return -1;
-  s->signals = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (s->signals != -1)
-    s->signals = fd_keep (s->signals);
+  s->signals = fd_keep (signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   return s->signals == -1 ? -1 : 0;
 }
 
@@ -228,10 +225,10 @@ static void
 save_state (struct supervisor *s)
 {
   state_save (s);
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    process_release (&s->servers.list[i].process);
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    process_release (&s->watchers[i].process);
+  for_each (g, s->servers.list)
+    process_release (&g->process);
+  for_each (w, s->watchers)
+    process_release (&w->process);
 }
 
 /* Poll all subjects.  Returns when to do so again, or 0: at an event. */
@@ -278,9 +275,7 @@ open_pool (struct supervisor *s)
 {
   if (s->setup.conf.pool || s->pool != -1)
     return 0;
-  s->pool = memfd_create ("nbdzram", MFD_CLOEXEC);
-  if (s->pool != -1)
-    s->pool = fd_keep (s->pool);
+  s->pool = fd_keep (memfd_create ("nbdzram", MFD_CLOEXEC));
   return s->pool == -1 ? -1 : 0;
 }
 
@@ -330,10 +325,8 @@ prepare_to_serve (struct supervisor *s, char *error, size_t size)
   if (s->setup.conf.obsolete)
     log_line ("%s: the setting has no effect any more: remove it",
               s->setup.conf.obsolete);
-  if (open_pool (s) == -1) {
-    snprintf (error, size, "creating the pool: %s", strerror (errno));
-    return -1;
-  }
+  if (open_pool (s) == -1)
+    return set_error (error, size, "creating the pool: %s", strerror (errno));
   fds = child_fds_layout (s->listeners.count);
   return s->setup.program.path
     ? 0 : setup_make_program (&s->setup, &fds, error, size);
@@ -343,14 +336,10 @@ static int
 prepare (struct supervisor *s, char *error, size_t size)
 {
   prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  s->null = open ("/dev/null", O_RDWR | O_CLOEXEC);
-  if (s->null != -1)
-    s->null = fd_keep (s->null);
+  s->null = fd_keep (open ("/dev/null", O_RDWR | O_CLOEXEC));
   if (s->null == -1 || open_signals (s) == -1
-      || supervisor_control_start (s) == -1) {
-    snprintf (error, size, "%s", strerror (errno));
-    return -1;
-  }
+      || supervisor_control_start (s) == -1)
+    return set_error (error, size, "%s", strerror (errno));
   return 0;
 }
 
@@ -363,30 +352,24 @@ start_first_server (struct supervisor *s, char *error, size_t size)
   struct generation *g = generation_start (s, &s->setup);
   int64_t deadline = now_ms () + FIRST_MS;
 
-  if (!g) {
-    snprintf (error, size, "%s: %s", s->setup.program.path, strerror (errno));
-    return -1;
-  }
+  if (!g)
+    return set_error (error, size, "%s: %s", s->setup.program.path,
+                      strerror (errno));
   save_state (s);
   while (g->state != GENERATION_READY && !s->stop.requested) {
     wait_for_events (s, deadline);
     read_signals (s);
     servers_poll (s);
-    if (now_ms () >= deadline) {
-      snprintf (error, size, "the server is not ready after %d minutes",
-                FIRST_MS / 60000);
-      return -1;
-    }
+    if (now_ms () >= deadline)
+      return set_error (error, size, "the server is not ready after %d "
+                        "minutes", FIRST_MS / 60000);
     if (g->state == GENERATION_WAITING) {
-      snprintf (error, size, "pool=%s: another process is using this pool",
-                s->setup.conf.pool ? s->setup.conf.pool : "");
       process_kill (&g->process, DEATH_MS);
-      return -1;
+      return set_error (error, size, "pool=%s: another process is using this "
+                        "pool", s->setup.conf.pool ? s->setup.conf.pool : "");
     }
-    if (g->state == GENERATION_FREE) {
-      snprintf (error, size, "%s", s->servers.first_error);
-      return -1;
-    }
+    if (g->state == GENERATION_FREE)
+      return set_error (error, size, "%s", s->servers.first_error);
   }
   return 0;
 }

@@ -46,6 +46,7 @@
 #include "command/base/log.h"
 #include "command/base/process.h"
 #include "command/conf/conf.h"
+#include "lib/base/util.h"
 #include "control.h"
 #include "files.h"
 #include "launch.h"
@@ -56,6 +57,11 @@
 #include "stop.h"
 #include "upgrade.h"
 #include "watchers.h"
+
+/* Loop over the array LIST, with ENTRY pointing to each element in turn. */
+#define for_each(entry, list)                                           \
+  for (__typeof__ (&(list)[0]) entry = (list);                          \
+       entry < (list) + ARRAY_SIZE (list); ++entry)
 
 struct supervisor {
   /* Set before the loop. */

@@ -15,6 +15,7 @@
 
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
+#include "service/set-error.h"
 
 #include "state.h"
 #include "supervisor.h"
@@ -38,9 +39,9 @@ is_old_standby (const struct supervisor *s, const struct generation *g)
 static struct generation *
 find_old_standby (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (is_old_standby (s, &s->servers.list[i]))
-      return &s->servers.list[i];
+  for_each (g, s->servers.list)
+    if (is_old_standby (s, g))
+      return g;
   return NULL;
 }
 
@@ -48,23 +49,17 @@ find_old_standby (struct supervisor *s)
 static void
 pause_standbys (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
     if (is_old_standby (s, g))
       generation_pause (s, g);
-  }
 }
 
 static void
 resume_standbys (struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list)
     if (g->state != GENERATION_FREE && g->paused)
       generation_resume (s, g);
-  }
 }
 
 /* ---- the beginning ---- */
@@ -77,19 +72,14 @@ prepare_setup (struct supervisor *s, char *error, size_t size)
 
   if (setup_read (new, &s->setup.options, error, size) == -1)
     return -1;
-  if (new->serves != s->setup.serves) {
-    snprintf (error, size,
-              "remote: the setting has changed, which an upgrade "
-              "can't apply: run nbdzram stop, then serve");
-    return -1;
-  }
+  if (new->serves != s->setup.serves)
+    return set_error (error, size, "remote: the setting has changed, which an "
+                      "upgrade can't apply: run nbdzram stop, then serve");
   /* The pool outlives servers, so it stays where it is. */
   free (new->conf.pool);
   new->conf.pool = s->setup.conf.pool ? strdup (s->setup.conf.pool) : NULL;
-  if (s->setup.conf.pool && !new->conf.pool) {
-    snprintf (error, size, "%s", strerror (ENOMEM));
-    return -1;
-  }
+  if (s->setup.conf.pool && !new->conf.pool)
+    return set_error (error, size, "%s", strerror (ENOMEM));
   return new->serves
     ? setup_make_program (new, &fds, error, size) : 0;
 }
@@ -135,10 +125,8 @@ reserve_state (const struct supervisor *s, struct upgrade *u)
   if (state_print (s, true, text, sizeof text - MIN (length, sizeof text))
       == -1)
     return -1;
-  u->state = memfd_create ("nbdzram-state", MFD_CLOEXEC);
-  if (u->state == -1 || (u->state = fd_keep (u->state)) == -1)
-    return -1;
-  return fallocate (u->state, 0, 0, STATE_SIZE);
+  u->state = fd_keep (memfd_create ("nbdzram-state", MFD_CLOEXEC));
+  return u->state == -1 ? -1 : fallocate (u->state, 0, 0, STATE_SIZE);
 }
 
 static void
@@ -154,12 +142,10 @@ upgrade_begin (struct supervisor *s, char *error, size_t size)
   struct upgrade *u = &s->upgrade;
   const struct generation *server = generation_find (s, GENERATION_READY);
 
-  if (u->phase != UPGRADE_NONE || s->stop.requested) {
-    snprintf (error, size,
-              s->stop.requested ? "the supervisor is being stopped"
-                                : "an upgrade is under way");
-    return -1;
-  }
+  if (u->phase != UPGRADE_NONE || s->stop.requested)
+    return set_error (error, size, s->stop.requested
+                      ? "the supervisor is being stopped"
+                      : "an upgrade is under way");
   if (prepare_setup (s, error, size) == -1) {
     setup_free (&u->setup);
     return -1;
@@ -257,9 +243,8 @@ kill_server (struct supervisor *s)
 static bool
 standbys_stopped (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i)
-    if (is_old_standby (s, &s->servers.list[i])
-        && !process_is_stopped (&s->servers.list[i].process))
+  for_each (g, s->servers.list)
+    if (is_old_standby (s, g) && !process_is_stopped (&g->process))
       return false;
   return true;
 }
@@ -374,18 +359,16 @@ keep_over_exec (struct supervisor *s, bool keep)
   fcntl (s->pool, F_SETFD, flags);
   for (unsigned i = 0; i < s->listeners.count; ++i)
     fcntl (s->listeners.list[i].fd, F_SETFD, flags);
-  for (unsigned i = 0; i < GENERATIONS_MAX; ++i) {
-    const struct generation *g = &s->servers.list[i];
-
+  for_each (g, s->servers.list) {
     if (g->state == GENERATION_FREE)
       continue;
     fcntl (g->ready, F_SETFD, flags);
     fcntl (g->hold, F_SETFD, flags);
     fcntl (g->log.fd, F_SETFD, flags);
   }
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (s->watchers[i].used)
-      fcntl (s->watchers[i].log.fd, F_SETFD, flags);
+  for_each (w, s->watchers)
+    if (w->used)
+      fcntl (w->log.fd, F_SETFD, flags);
 }
 
 static int

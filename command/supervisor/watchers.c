@@ -13,6 +13,7 @@
 #include "command/attach/nbd-device.h"
 #include "command/attach/record.h"
 #include "lib/base/util.h"
+#include "service/set-error.h"
 #include "service/start-barrier.h"
 
 #include "backoff.h"
@@ -59,9 +60,9 @@ watcher_process_set_program (const struct supervisor *s,
 static struct watcher_process *
 find_watcher (struct supervisor *s, const char *name)
 {
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (s->watchers[i].used && strcmp (s->watchers[i].name, name) == 0)
-      return &s->watchers[i];
+  for_each (w, s->watchers)
+    if (w->used && strcmp (w->name, name) == 0)
+      return w;
   return NULL;
 }
 
@@ -94,9 +95,9 @@ is_own_name (const struct supervisor *s, const char *name)
 static struct watcher_process *
 find_free_watcher (struct supervisor *s)
 {
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (!s->watchers[i].used)
-      return &s->watchers[i];
+  for_each (w, s->watchers)
+    if (!w->used)
+      return w;
   return NULL;
 }
 
@@ -125,13 +126,6 @@ prepare_program (const struct supervisor *s, struct watcher_process *w,
   return watcher_process_set_program (s, w, argv);
 }
 
-static int
-fail_add (const char *why, char *error, size_t size)
-{
-  snprintf (error, size, "%s", why);
-  return -1;
-}
-
 static int start_watcher_process (struct supervisor *s,
                                   struct watcher_process *w);
 
@@ -143,21 +137,19 @@ watcher_process_add (struct supervisor *s, const struct watch_request *r,
   char name[sizeof w->name];
 
   if (s->stop.requested)
-    return fail_add ("the supervisor is being stopped", error, size);
+    return set_error (error, size, "the supervisor is being stopped");
   if (!r->name && !choose_name (s, name, sizeof name))
-    return fail_add ("there are too many watchers", error, size);
+    return set_error (error, size, "there are too many watchers");
   if (r->name
       && (strlen (r->name) >= sizeof name || !is_own_name (s, r->name)))
-    return fail_add (
-      "the watcher's name must be that of the server, or that and a dot "
-      "and a number",
-      error, size);
+    return set_error (error, size, "the watcher's name must be that of the "
+                      "server, or that and a dot and a number");
   if (r->name)
     strcpy (name, r->name);
   if (find_watcher (s, name))
-    return fail_add ("a watcher of this name runs already", error, size);
+    return set_error (error, size, "a watcher of this name runs already");
   if (!w)
-    return fail_add ("there are too many watchers", error, size);
+    return set_error (error, size, "there are too many watchers");
 
   *w = NO_WATCHER_PROCESS;
   w->used = true;
@@ -188,7 +180,7 @@ start_watcher_process (struct supervisor *s, struct watcher_process *w)
   struct spawn_fds fds = {
     .count = WATCHER_BARRIER_FD + 1, .start_barrier = WATCHER_BARRIER_FD,
   };
-  int log_write, r, err;
+  int log_write, r;
 
   log_source_close (&w->log);
   if (log_source_open (&w->log, &log_write) == -1)
@@ -197,9 +189,7 @@ start_watcher_process (struct supervisor *s, struct watcher_process *w)
   fds.from[STDOUT_FILENO] = fds.from[STDERR_FILENO] = log_write;
   fds.from[WATCHER_LOG_FD] = w->log.fd;
   r = spawn (&w->program, &fds, &w->process);
-  err = errno;
   fd_close (&log_write);
-  errno = err;
   if (r == 0)
     state_mark_changed (s);
   return r;
@@ -290,9 +280,7 @@ watchers_poll (struct supervisor *s)
 {
   int64_t now = now_ms (), next = 0;
 
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i) {
-    struct watcher_process *w = &s->watchers[i];
-
+  for_each (w, s->watchers) {
     if (!w->used)
       continue;
     log_output (w);
@@ -308,8 +296,8 @@ watchers_poll (struct supervisor *s)
 bool
 watchers_are_running (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (s->watchers[i].process.pid != 0)
+  for_each (w, s->watchers)
+    if (w->process.pid != 0)
       return true;
   return false;
 }
@@ -317,6 +305,6 @@ watchers_are_running (const struct supervisor *s)
 void
 watchers_signal (const struct supervisor *s, int signal)
 {
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    process_signal (&s->watchers[i].process, signal);
+  for_each (w, s->watchers)
+    process_signal (&w->process, signal);
 }

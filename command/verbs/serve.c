@@ -203,8 +203,7 @@ claim_name (struct supervisor *s)
   else {
     supervisor_path (s, path, sizeof path, SUPERVISOR_SUFFIX);
     if (claim_path (s, path) == 0) {
-      if (s->control.socket.fd != -1)
-        s->control.socket.fd = fd_keep (s->control.socket.fd);
+      s->control.socket.fd = fd_keep (s->control.socket.fd);
       return EXIT_OK;
     }
     snprintf (error, sizeof error, "%.400s: %s", path,
