@@ -325,7 +325,9 @@ report_no_server (const struct server_search *l)
   fprintf (stderr, "nbdzram: %s%s",
            l->name ? l->name : "no server is running",
            l->name ? ": there is no such server" : "");
-  fprintf (stderr, closed ? "; in %s only its owner can look\n" : "\n", closed);
+  if (closed)
+    fprintf (stderr, "; in %s only its owner can look", closed);
+  fputc ('\n', stderr);
   return EXIT_NO_SERVER;
 }
 

@@ -10,7 +10,7 @@ control_request_send (const struct control_request *q, json_t *request,
                       void (*print) (const json_t *reply))
 {
   struct server s;
-  json_t *reply;
+  json_auto_t *reply = NULL;
   int code = server_find (&s, q->name, q->control);
 
   if (code != EXIT_OK) {
@@ -21,8 +21,7 @@ control_request_send (const struct control_request *q, json_t *request,
   if (code != EXIT_OK)
     return code;
   if (q->json)
-    return print_json (reply);
+    return print_json (json_incref (reply));
   print (reply);
-  json_decref (reply);
   return EXIT_OK;
 }

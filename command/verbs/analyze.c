@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/output.h"
 #include "lib/base/util.h"
 #include "service/parse-number.h"
@@ -128,10 +129,10 @@ read_all (struct analyze_run *r, int fd, uint8_t *buf, size_t size)
 static int
 read_file (struct analyze_run *r, const char *path)
 {
-  int fd = strcmp (path, "-") == 0 ? dup (STDIN_FILENO)
-                                   : open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int fd = strcmp (path, "-") == 0
+    ? dup (STDIN_FILENO) : open (path, O_RDONLY | O_CLOEXEC);
   size_t size = MIB;
-  uint8_t *buf = malloc (size);
+  CLEANUP_FREE uint8_t *buf = malloc (size);
   off_t end;
   int result = -1;
 
@@ -144,9 +145,6 @@ read_file (struct analyze_run *r, const char *path)
   }
   if (result == -1)
     fprintf (stderr, "nbdzram analyze: %s: %s\n", path, strerror (errno));
-  free (buf);
-  if (fd != -1)
-    close (fd);
   return result;
 }
 
@@ -342,8 +340,10 @@ const struct column analyze_columns[] = {
   [ALGORITHM] = { "ALGORITHM", "as in algorithm=", COLUMN_TEXT },
   [RATIO] = { "RATIO", "size of all pages divided by MEMORY", COLUMN_NUMBER },
   [MEMORY] = { "MEMORY", "memory held in a pool", COLUMN_NUMBER },
-  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory", COLUMN_NUMBER },
-  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw", COLUMN_NUMBER },
+  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory",
+                    COLUMN_NUMBER },
+  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw",
+                   COLUMN_NUMBER },
   [WRITE] = { "WRITE-US", "microseconds to compress a page", COLUMN_NUMBER },
   [READ] = { "READ-US", "microseconds to decompress a page", COLUMN_NUMBER },
   [TRIED] = { "SAMPLE", "pages tried", COLUMN_NUMBER },

@@ -16,16 +16,13 @@ static bool
 find_server (const char *name, const char *control, struct server *s,
              int *code)
 {
-  struct server *all;
-  size_t count;
+  size_t count = 1;
 
   *code = EXIT_OK;
-  if (!name && !control) {
-    all = servers_find (&count);
-    free (all);
-    if (count == 0)
-      return false;
-  }
+  if (!name && !control)
+    free (servers_find (&count));
+  if (count == 0)
+    return false;
   *code = server_find (s, name, control);
   return *code == EXIT_OK;
 }
@@ -42,7 +39,7 @@ command_check (const struct command *command, int argc, char *argv[])
     { 0 },
   };
   int code, index = options_parse (command, argc, argv, entries);
-  json_t *list = json_array (), *status = NULL;
+  json_auto_t *list = json_array (), *status = NULL;
   struct server s = { .name = "" };
 
   name = last_argument (command, index, argc, argv);
@@ -61,7 +58,5 @@ command_check (const struct command *command, int argc, char *argv[])
              != EXIT_OK)
       code = EXIT_FAILED;
   }
-  json_decref (status);
-  json_decref (list);
   return code;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/control-request.h"
 #include "command/base/utf8.h"
 #include "command/conf/conf.h"
@@ -106,7 +107,7 @@ list_exports (struct export *e)
 {
   struct server s;
   struct output o;
-  json_t *reply;
+  json_auto_t *reply = NULL;
   int code;
 
   if (e->control_request.json && option_beyond (e, 0))
@@ -119,14 +120,10 @@ list_exports (struct export *e)
   if (code != EXIT_OK)
     return code;
   if (e->control_request.json)
-    code = print_json (json_pack ("{s:O?}", "exports",
+    return print_json (json_pack ("{s:O?}", "exports",
                                   json_object_get (reply, "devices")));
-  else {
-    export_lines (&o, reply, e->table.bytes);
-    code = output_end (&o);
-  }
-  json_decref (reply);
-  return code;
+  export_lines (&o, reply, e->table.bytes);
+  return output_end (&o);
 }
 
 /* ---- add ---- */
@@ -168,8 +165,7 @@ make_settings (const struct export *e)
 static int
 add_export (struct export *e)
 {
-  char *text;
-  int code;
+  CLEANUP_FREE char *text = NULL;
 
   if (!e->size)
     usage_error (e->command, "add requires --size=SIZE");
@@ -178,11 +174,9 @@ add_export (struct export *e)
     fprintf (stderr, "nbdzram: %s\n", strerror (ENOMEM));
     return EXIT_FAILED;
   }
-  code = control_request_send (&e->control_request, json_pack (
+  return control_request_send (&e->control_request, json_pack (
                          "{s:s, s:s, s:s}", "verb", "export-add",
                          "name", e->name, "settings", text), print_nothing);
-  free (text);
-  return code;
 }
 
 /* ---- remove ---- */
@@ -212,15 +206,12 @@ remove_export (struct export *e)
 static const json_t *
 find_export (const json_t *reply, const char *name)
 {
-  const json_t *devices = json_object_get (reply, "devices");
+  const json_t *device;
+  size_t i;
 
-  for (size_t i = 0; i < json_array_size (devices); ++i) {
-    const json_t *d = json_array_get (devices, i);
-    const char *s = json_string_value (json_object_get (d, "name"));
-
-    if (s && strcmp (s, name) == 0)
-      return d;
-  }
+  json_array_foreach (json_object_get (reply, "devices"), i, device)
+    if (strcmp (json_text (device, "name"), name) == 0)
+      return device;
   return NULL;
 }
 
@@ -238,7 +229,7 @@ refuse (const struct server *s, const struct export *e, const char *why)
 static int
 check_growth (const struct server *s, const struct export *e, uint64_t size)
 {
-  json_t *reply;
+  json_auto_t *reply = NULL;
   const json_t *device;
   int code = server_ask (s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
                          &reply);
@@ -247,12 +238,10 @@ check_growth (const struct server *s, const struct export *e, uint64_t size)
     return code;
   device = find_export (reply, e->name);
   if (!device)
-    code = refuse (s, e, "there is no such export");
-  else if (size < json_number (device, "size"))
-    code = refuse (s, e, "the data after the new end would be lost; use "
-                   "--force to shrink it");
-  json_decref (reply);
-  return code;
+    return refuse (s, e, "there is no such export");
+  return size >= json_number (device, "size") ? EXIT_OK
+    : refuse (s, e, "the data after the new end would be lost; use --force to "
+              "shrink it");
 }
 
 static int

@@ -328,7 +328,8 @@ is_known (const char *key)
 static void
 print_unknown_families (const json_t *replies)
 {
-  json_t *reply, *value, *names = json_object ();
+  json_auto_t *names = json_object ();
+  json_t *reply, *value;
   const char *key;
   size_t i;
 
@@ -341,7 +342,6 @@ print_unknown_families (const json_t *replies)
 
     print_family (&f, replies, "statistics");
   }
-  json_decref (names);
 }
 
 /* ---- replicas of a mirrored backing file ---- */
@@ -534,14 +534,12 @@ command_metrics (const struct command *command, int argc, char *argv[])
   const struct option_entry entries[] = { OPTION_CONTROL (&control), { 0 } };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  json_t *replies = json_array (), *down = json_array ();
+  json_auto_t *replies = json_array (), *down = json_array ();
   int code = servers_ask (name, control, "metrics", replies, down);
 
   if (code != EXIT_USAGE)
     print_up (replies, down);
   if (json_array_size (replies) > 0)
     print_all (replies);
-  json_decref (replies);
-  json_decref (down);
   return code;
 }

@@ -85,23 +85,22 @@ static int
 ask_and_print (const struct server *s, struct page_printer *p, json_t *request)
 {
   json_int_t next = -1, end = 0;
-  json_t *reply;
-  int code = EXIT_OK;
 
-  while (next < end && code == EXIT_OK && !ferror (stdout)) {
+  while (next < end && !ferror (stdout)) {
+    json_auto_t *reply = NULL;
+    int code;
+
     if (next != -1)
       json_object_set_new (request, "first", json_integer (next));
     code = server_ask (s, json_incref (request), TIMEOUT, &reply);
     if (code != EXIT_OK)
-      break;
+      return code;
     print_pages (p, reply);
     /* Make progress even if the server does not, or this would never end. */
     next = MAX (next + 1, (json_int_t) json_number (reply, "next"));
     end = (json_int_t) json_number (reply, "end");
-    json_decref (reply);
   }
-  json_decref (request);
-  return code;
+  return EXIT_OK;
 }
 
 int
@@ -121,16 +120,15 @@ command_pages (const struct command *command, int argc, char *argv[])
   };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  json_t *request = json_pack ("{s:s, s:i}", "verb", "pages", "count", 4096);
+  json_auto_t *request = json_pack ("{s:s, s:i}", "verb", "pages",
+                                    "count", 4096);
   struct server s;
   int code;
 
   range_put (command, &range, request);
   code = server_find (&s, name, control);
-  if (code != EXIT_OK) {
-    json_decref (request);
+  if (code != EXIT_OK)
     return code;
-  }
   code = ask_and_print (&s, &p, request);
   if (p.json && code == EXIT_OK)
     printf (p.any ? "\n]}\n" : "{\"pages\": []}\n");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command/base/cleanup.h"
 #include "service/parse-number.h"
 
 #include "range.h"
@@ -13,11 +14,9 @@
 static bool
 parse_index (const char *s, size_t length, uint64_t *n)
 {
-  char *copy = strndup (s, length);
-  bool ok = copy && parse_number (copy, n) && *n < INT64_MAX;
+  CLEANUP_FREE char *copy = strndup (s, length);
 
-  free (copy);
-  return ok;
+  return copy && parse_number (copy, n) && *n < INT64_MAX;
 }
 
 static void

@@ -287,7 +287,7 @@ collect_replies (json_t *replies, const char *name, const char *control)
 static int
 ask_and_print (struct status *s, const char *name)
 {
-  json_t *replies = json_array ();
+  json_auto_t *replies = json_array ();
   int code = collect_replies (replies, name, s->control);
   int printed = EXIT_OK;
 
@@ -297,7 +297,6 @@ ask_and_print (struct status *s, const char *name)
   if (json_array_size (replies) > 0)
     printed = s->json ? print_json (json_pack ("{s:O}", "servers", replies))
                       : print_tables (s, replies);
-  json_decref (replies);
   return code != EXIT_OK ? code : printed;
 }
 

@@ -19,11 +19,8 @@ command_stop (const struct command *command, int argc, char *argv[])
   };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  json_t *reply;
-  int code = supervisor_ask (name, json_pack ("{s:s, s:b}", "verb", "stop",
-                                              "force", (int) force), &reply);
+  json_auto_t *reply = NULL;
 
-  if (code == EXIT_OK)
-    json_decref (reply);
-  return code;
+  return supervisor_ask (name, json_pack ("{s:s, s:b}", "verb", "stop",
+                                          "force", (int) force), &reply);
 }

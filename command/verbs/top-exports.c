@@ -57,7 +57,7 @@ exports_rates (const struct history *h, size_t *count)
 {
   const json_t *list = json_object_get (h->now.reply, "devices");
   struct export_rates *all = calloc (json_array_size (list), sizeof *all);
-  json_t *before = index_by_name (&h->before);
+  json_auto_t *before = index_by_name (&h->before);
 
   *count = all ? json_array_size (list) : 0;
   for (size_t i = 0; i < *count; ++i) {
@@ -72,7 +72,6 @@ exports_rates (const struct history *h, size_t *count)
       .write_bytes = device_rate (h, now, then, "write_bytes"),
     };
   }
-  json_decref (before);
   if (*count > 0)
     qsort (all, *count, sizeof *all, busiest_first);
   return all;

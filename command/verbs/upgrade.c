@@ -29,15 +29,14 @@ command_upgrade (const struct command *command, int argc, char *argv[])
   };
   int index = options_parse (command, argc, argv, entries);
   const char *name = last_argument (command, index, argc, argv);
-  json_t *reply;
+  json_auto_t *reply = NULL;
   int code = supervisor_ask (name, json_pack ("{s:s}", "verb", "upgrade"),
                              &reply);
 
   if (code != EXIT_OK)
     return code;
   if (json)
-    return print_json (reply);
+    return print_json (json_incref (reply));
   print_versions (reply);
-  json_decref (reply);
   return EXIT_OK;
 }
