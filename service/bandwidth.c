@@ -42,9 +42,7 @@ bandwidth_wait (struct bandwidth *b, uint64_t rate, uint32_t count,
 
   while ((wait = try_to_pay (b, cost)) > 0)
     if (is_removed (opaque)
-        || sleep ((unsigned) MIN (wait, SLEEP_NSEC)) == -1) {
-      errno = ESHUTDOWN;
-      return -1;
-    }
+        || sleep ((unsigned) MIN (wait, SLEEP_NSEC)) == -1)
+      return fail_with (ESHUTDOWN);
   return 0;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "control-path.h"
 
 bool
@@ -56,6 +58,5 @@ control_path (char path[CONTROL_PATH_SIZE], const char *directory,
 
   if (len >= 0 && (size_t) len < CONTROL_PATH_SIZE)
     return 0;
-  errno = ENAMETOOLONG;
-  return -1;
+  return fail_with (ENAMETOOLONG);
 }

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "control-socket.h"
 
 #define BACKLOG 16
@@ -19,10 +21,8 @@
 static int
 address_of (struct sockaddr_un *addr, const char *path)
 {
-  if (strlen (path) >= sizeof addr->sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
+  if (strlen (path) >= sizeof addr->sun_path)
+    return fail_with (ENAMETOOLONG);
   *addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
   strcpy (addr->sun_path, path);
   return 0;
@@ -51,8 +51,7 @@ lock_directory_of (const char *path, int tries)
       return fd;
   }
   close (fd);
-  errno = EBUSY;
-  return -1;
+  return fail_with (EBUSY);
 }
 
 static int
@@ -86,10 +85,8 @@ remove_dead (const struct sockaddr_un *addr)
 
   if (lstat (addr->sun_path, &st) == -1)
     return errno == ENOENT ? 0 : -1;
-  if (!S_ISSOCK (st.st_mode)) {
-    errno = EEXIST;
-    return -1;
-  }
+  if (!S_ISSOCK (st.st_mode))
+    return fail_with (EEXIST);
   switch (is_alive (addr)) {
   case 0: return unlink (addr->sun_path);
   case 1: errno = EADDRINUSE; /* fallthrough */

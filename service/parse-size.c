@@ -319,10 +319,8 @@ parse_size (const char *text, uint64_t ram, uint64_t *bytes,
     set_error (&p, "is less than nothing");
   if (!p.failed && value > (double) PARSE_SIZE_EXPRESSION_MAX)
     set_error (&p, "is too large");
-  if (p.failed) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (p.failed)
+    return fail_with (EINVAL);
   *bytes = (uint64_t) value;
   return 0;
 }

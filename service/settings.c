@@ -205,8 +205,7 @@ refuse_value (const struct setting *s, const char *value, char *error,
   if ((size_t) length < size)
     vsnprintf (error + length, size - (size_t) length, format, ap);
   va_end (ap);
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 const char *

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "parse-number.h"
 #include "start-barrier.h"
 
@@ -19,10 +21,8 @@ start_barrier_pass (void)
 
   if (!value)
     return 0;
-  if (!parse_descriptors (value, &fd, 1)) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (!parse_descriptors (value, &fd, 1))
+    return fail_with (EINVAL);
   unsetenv (START_BARRIER_VARIABLE);
   do
     n = read (fd, &byte, 1);

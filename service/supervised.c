@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "parse-number.h"
 #include "supervised.h"
 
@@ -32,10 +34,8 @@ supervised_init (struct supervised *s)
   *s = (struct supervised) { .ready = -1, .hold = -1 };
   if (!value)
     return 0;
-  if (!parse_descriptors (value, fds, 2)) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (!parse_descriptors (value, fds, 2))
+    return fail_with (EINVAL);
   s->ready = fds[0];
   s->hold = fds[1];
   unsetenv (VARIABLE);

@@ -47,8 +47,7 @@ arena_open (struct arena *a, const struct pool_file *file,
   a->granule_taken = os_map_anon (granule_bytes (a));
   if (!a->base || !a->taken || !a->granule_taken) {
     arena_close (a);
-    errno = ENOMEM;
-    return -1;
+    return fail_with (ENOMEM);
   }
   return 0;
 }
@@ -78,8 +77,7 @@ commit_range (struct arena *a, uint64_t offset, uint64_t len)
     /* A part of the range may have been allocated before the failure. */
     os_punch (a->file->fd, a->file->arena_offset + offset, len);
     budget_give (a->budget, len);
-    errno = ENOSPC;
-    return -1;
+    return fail_with (ENOSPC);
   }
   return 0;
 }
@@ -165,10 +163,8 @@ take_free_frame (struct arena *a, uint32_t *frame)
                                            a->frames);
   uint16_t *granule;
 
-  if (f == a->frames) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (f == a->frames)
+    return fail_with (ENOSPC);
   if (!arena_commits_in_parts (a)) {
     granule = &a->granule_taken[f / a->frames_per_granule];
     if (*granule == 0
@@ -292,10 +288,8 @@ int
 arena_reserve_open (struct arena *a, uint32_t frames,
                     void (*wake) (void *opaque), void *opaque)
 {
-  if (!arena_commits_in_parts (a)) {
-    errno = ENOTSUP;
-    return -1;
-  }
+  if (!arena_commits_in_parts (a))
+    return fail_with (ENOTSUP);
   a->reserve_frames = frames;
   /* Room for frames that requests give back faster than the thread of the
    * reserve frees them.
@@ -311,8 +305,7 @@ arena_reserve_open (struct arena *a, uint32_t frames,
     return 0;
   }
   budget_give (a->budget, arena_reserve_list_bytes (a));
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 int64_t
@@ -333,10 +326,8 @@ has_room_beyond_reserve (const struct arena *a)
 int
 arena_reserve_take (struct arena *a, uint32_t *frame)
 {
-  if (!has_room_beyond_reserve (a)) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (!has_room_beyond_reserve (a))
+    return fail_with (ENOSPC);
   {
     LOCK_FOR_SCOPE (&a->lock);
     if (take_free_frame (a, frame) == -1)
@@ -346,8 +337,7 @@ arena_reserve_take (struct arena *a, uint32_t *frame)
   if (arena_commit_ahead (a, *frame, 0, a->frame_size) == 0)
     return 0;
   release_frame (a, *frame, 0);
-  errno = ENOSPC;
-  return -1;
+  return fail_with (ENOSPC);
 }
 
 void

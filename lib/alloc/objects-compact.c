@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "objects-internal.h"
 
@@ -139,10 +140,8 @@ object_alloc_below (struct objects *o, uint64_t below, uint32_t bytes,
   LOCK_FOR_SCOPE (&oc->lock);
   z = &o->zspages[frame];
   if (n == NO_OBJECT || z->class_plus_1 != cls + 1
-      || z->group >= GROUPS_TAKEN_FROM || lowest_free (z) >= n) {
-    errno = ENOSPC;
-    return -1;
-  }
+      || z->group >= GROUPS_TAKEN_FROM || lowest_free (z) >= n)
+    return fail_with (ENOSPC);
   *offset = object_take (o, oc, frame, size_class_at (o, cls),
                          lowest_free (z), bytes);
   return 0;

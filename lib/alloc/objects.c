@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "objects-internal.h"
 
@@ -312,10 +313,8 @@ object_alloc (struct objects *o, uint32_t cls, uint32_t bytes, bool may_grow,
            > o->zspages[frame].committed)
     frame = find_or_commit (o, oc, cls, frame, may_grow);
 
-  if (frame == NIL) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (frame == NIL)
+    return fail_with (ENOSPC);
   n = lowest_free (&o->zspages[frame]);
   *offset = object_take (o, oc, frame, sc, n, bytes);
   return 0;
@@ -387,8 +386,7 @@ object_free (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
   return 0;
 
  damaged:
-  errno = EUCLEAN;
-  return -1;
+  return fail_with (EUCLEAN);
 }
 
 bool
@@ -458,8 +456,7 @@ object_claim (struct objects *o, uint32_t cls, uint64_t offset, uint32_t bytes)
   return 0;
 
  damaged:
-  errno = EUCLEAN;
-  return -1;
+  return fail_with (EUCLEAN);
 }
 
 /* Set what is committed of a claimed zspage.  How much memory is behind its

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "backing.h"
 #include "internal.h"
@@ -246,10 +247,8 @@ backing_attach_done (struct backing *b)
     b->kind->find_space (b);
   else if (b->can_give_back)
     space_set_backed (b, 1, b->high_water);
-  if (b->attach_error != 0) {
-    errno = b->attach_error;
-    return -1;
-  }
+  if (b->attach_error != 0)
+    return fail_with (b->attach_error);
   /* An earlier process may have needed more.  If this fails, only that memory
    * stays allocated.
    */

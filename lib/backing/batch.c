@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "backing.h"
 #include "internal.h"
@@ -291,10 +292,8 @@ add_small (struct backing_batch *t, const void *object, uint32_t length)
   uint32_t size = (uint32_t) align_up (length, BACKING_UNIT);
   char *to;
 
-  if (t->blocks + window_blocks (t, 1, size) > t->block_max) {
-    errno = EAGAIN;
-    return -1;
-  }
+  if (t->blocks + window_blocks (t, 1, size) > t->block_max)
+    return fail_with (EAGAIN);
   if (t->window_count == WINDOW_OBJECTS
       || t->window_used + size > WINDOW_BYTES)
     pack_window (t);
@@ -357,10 +356,8 @@ add_large (struct backing_batch *t, const void *object, uint32_t length,
   uint32_t n = (uint32_t) div_up (o.used + length, BACKING_BLOCK);
   uint32_t end = (o.used + length) % BACKING_BLOCK;
 
-  if (o.block + n + window_blocks (t, 0, 0) > t->block_max) {
-    errno = EAGAIN;
-    return -1;
-  }
+  if (o.block + n + window_blocks (t, 0, 0) > t->block_max)
+    return fail_with (EAGAIN);
   extend_blocks (t, o.block, n);
   close_block (t, o.block);
   t->objects[t->count].at = o.block * BACKING_BLOCK + o.used;
@@ -381,10 +378,8 @@ int
 backing_batch_add (struct backing_batch *t, const void *object,
                    uint32_t length, bool aligned)
 {
-  if (t->count == t->object_max || t->flushed) {
-    errno = EAGAIN;
-    return -1;
-  }
+  if (t->count == t->object_max || t->flushed)
+    return fail_with (EAGAIN);
   if ((aligned || length > MEDIUM
        ? add_large (t, object, length, aligned)
        : add_small (t, object, length)) == -1)
@@ -467,17 +462,14 @@ backing_flush (struct backing_batch *t)
 
   if (t->count == 0)
     return 0;
-  if (!backing_may_write (b)) {
-    errno = b->error != 0 ? b->error : ENOTCONN;
-    return -1;
-  }
+  if (!backing_may_write (b))
+    return fail_with (b->error != 0 ? b->error : ENOTCONN);
   pack_window (t);
   placed = space_choose (b, t->extents, t->blocks, t->places, t->cleaning);
   t->flushed = true;
   if (placed == 0) {
     io_set_result (b, ENOSPC, false);
-    errno = ENOSPC;
-    return -1;
+    return fail_with (ENOSPC);
   }
   err = io_wait_for_readers (b) == -1 ? errno : 0;
   if (err == 0) {
@@ -489,8 +481,7 @@ backing_flush (struct backing_batch *t)
   if (err != 0) {
     backing_batch_reset (t);
     io_set_result (b, err, true);
-    errno = err;
-    return -1;
+    return fail_with (err);
   }
   io_set_result (b, placed < t->blocks ? ENOSPC : 0, false);
   count_written (t, placed);

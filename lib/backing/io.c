@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "lib/base/util.h"
+
 #include "backing.h"
 #include "internal.h"
 
@@ -62,10 +64,8 @@ io_wait_for_readers (struct backing *b)
     unsigned old = atomic_fetch_add (&b->phase, 1) & 1;
 
     while (atomic_load (&b->readers[old].count) != 0) {
-      if (b->kind->state && b->io->now () >= until) {
-        errno = EBUSY;
-        return -1;
-      }
+      if (b->kind->state && b->io->now () >= until)
+        return fail_with (EBUSY);
       nanosleep (&pause, NULL);
     }
   }

@@ -133,8 +133,7 @@ remote_verify_header (struct remote *d)
   if (d->is_right (d->opaque, block))
     return 0;
   nbd_client_mark_wrong (d->nbd_client);
-  errno = EIO;
-  return -1;
+  return fail_with (EIO);
 }
 
 int

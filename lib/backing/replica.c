@@ -11,6 +11,7 @@
 
 #include "lib/base/mutex.h"
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "replicated.h"
 
@@ -202,8 +203,7 @@ replica_read (struct replica *h, void *buf, size_t len, uint64_t offset,
     return -1;
   if (replica_in_sync (h) && h->losses == losses)
     return 0;
-  errno = ENOTCONN;
-  return -1;
+  return fail_with (ENOTCONN);
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "lib/base/mutex.h"
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "replicated.h"
 
@@ -292,8 +293,7 @@ allocate (struct replicated *m)
     m->writes[i] = malloc (nbd_client_write_size ());
   if (m->missed && m->buffer && m->writes[0] && m->writes[1])
     return 0;
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 /* New pages must have room on both replicas.  Existing pages may be on only

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "replicated.h"
 
@@ -365,8 +366,7 @@ resync_some (struct replica *h)
     if (!h->reported_small)
       replica_log (h, "it is too small for what is on the other replica");
     h->reported_small = true;
-    errno = ENOSPC;
-    return -1;
+    return fail_with (ENOSPC);
   }
   replica_bounds (h);           /* new pages must fit, too */
   if (h->replicated->unexamined != ALL_EXAMINED) {

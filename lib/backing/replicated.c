@@ -60,6 +60,7 @@
 
 #include "lib/base/mutex.h"
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "replicated.h"
 
@@ -103,8 +104,7 @@ read_any (struct replicated *m, void *buf, size_t len, uint64_t offset)
     if (errno == ENOTCONN || errno == ETIMEDOUT || err == EIO)
       err = errno == ETIMEDOUT ? ENOTCONN : errno;
   }
-  errno = record_in_sync (m->record) & ~tried ? ENOTCONN : err;
-  return -1;
+  return fail_with (record_in_sync (m->record) & ~tried ? ENOTCONN : err);
 }
 
 static int
@@ -120,10 +120,8 @@ replicated_read (struct backing *b, void *buf, size_t len, uint64_t offset,
       return 0;
     if (errno != ENOTCONN || !patient)
       return -1;
-    if (os_milliseconds () >= until) {
-      errno = ETIMEDOUT;
-      return -1;
-    }
+    if (os_milliseconds () >= until)
+      return fail_with (ETIMEDOUT);
     nanosleep (&pause, NULL);
   }
 }
@@ -217,10 +215,8 @@ settle_write (struct replicated *m, struct outcome out[BACKING_REPLICAS])
       else if ((in_sync & replica_bit (h)) && out[i].error != 0)
         err = out[i].error;
     }
-    if (good == 0) {
-      errno = err;
-      return -1;
-    }
+    if (good == 0)
+      return fail_with (err);
     for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
       lost[i] = in_sync & ~good & replica_bit (&m->replicas[i]);
     atomic_store (&m->record->in_sync, good);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "backing.h"
 #include "internal.h"
@@ -114,8 +115,7 @@ space_raise (struct backing *b, uint32_t high_water, bool force)
   if (sums_populate (b, b->high_water, high_water) == -1) {
     b->spare += spare;
     budget_give (b->budget, more - spare);
-    errno = ENOSPC;
-    return -1;
+    return fail_with (ENOSPC);
   }
   b->high_water = high_water;
   return 0;

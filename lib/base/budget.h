@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util.h"
+
 struct budget {
   _Atomic uint64_t used;        /* bytes held now */
   _Atomic uint64_t used_max;    /* highest value of used so far */
@@ -62,10 +64,8 @@ budget_take (struct budget *b, uint64_t bytes)
   if (bytes == 0)               /* succeeds even above the limit */
     return 0;
   do {
-    if (limit != 0 && (bytes > limit || used > limit - bytes)) {
-      errno = ENOSPC;
-      return -1;
-    }
+    if (limit != 0 && (bytes > limit || used > limit - bytes))
+      return fail_with (ENOSPC);
   } while (!atomic_compare_exchange_weak (&b->used, &used, used + bytes));
 
   budget_raise_max (b, used + bytes);

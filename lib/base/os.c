@@ -72,8 +72,7 @@ os_populate (int fd, void *addr, uint64_t offset, size_t len)
   /* The kernel returns EFAULT where a touch would raise SIGBUS, since the
    * file system is full, and ENOMEM at the limit of a control group.
    */
-  errno = ENOSPC;
-  return -1;
+  return fail_with (ENOSPC);
 }
 
 int
@@ -193,8 +192,7 @@ os_start_thread (pthread_t *thread, void *(*run) (void *), void *opaque)
   pthread_sigmask (SIG_SETMASK, &old, NULL);
   if (err == 0)
     return 0;
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 void

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Small helpers that most files need: sizes, rounding, cache lines. */
+/* Small helpers that most files need: sizes, rounding, cache lines,
+ * errors.
+ */
 
 #ifndef NBDZRAM_BASE_UTIL_H
 #define NBDZRAM_BASE_UTIL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +25,14 @@
 #define GIB ((uint64_t) 1 << 30)
 #define TIB ((uint64_t) 1 << 40)
 #define PIB ((uint64_t) 1 << 50)
+
+/* Set errno for a caller that returns -1. */
+static inline int
+fail_with (int err)
+{
+  errno = err;
+  return -1;
+}
 
 static inline bool
 is_power_of_2 (uint64_t n)

@@ -76,8 +76,7 @@ set_error (char *error, size_t size, const char *fmt, ...)
   va_start (args, fmt);
   vsnprintf (error, size, fmt, args);
   va_end (args);
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 static int

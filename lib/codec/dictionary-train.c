@@ -242,10 +242,8 @@ build_dictionary (struct training *t, size_t size, uint8_t *out)
 
   if (count_all_pages (t) && make_heap (t))
     at = choose_segments (t, size, out);
-  if (t->cancelled) {
-    errno = ECANCELED;
-    return -1;
-  }
+  if (t->cancelled)
+    return fail_with (ECANCELED);
   memmove (out, out + at, size - at);
   return (ssize_t) (size - at);
 }

@@ -88,8 +88,7 @@ make_decoder (struct dictionaries *d, struct dictionary *g, bool limited)
     budget_force (d->budget, bytes);
   else if (budget_take (d->budget, bytes) == -1) {
     d->codec->dictionaries->decoder_free (decoder);
-    errno = ENOSPC;
-    return -1;
+    return fail_with (ENOSPC);
   }
   g->bytes += bytes;
   atomic_store (&g->decoder, decoder);
@@ -231,8 +230,7 @@ find_free_area (const struct dictionaries *d)
   for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
     if (d->generations[n].length == 0 && d->generations[n].slots == 0)
       return (int) n;
-  errno = EMLINK;
-  return -1;
+  return fail_with (EMLINK);
 }
 
 /* Fill area N with CONTENT, of g->length bytes, and create its decoder; then
@@ -263,10 +261,8 @@ dictionaries_add (struct dictionaries *d, const void *content, size_t length)
   };
   int n;
 
-  if (!d->codec || length == 0 || length > POOL_DICTIONARY_MAX) {
-    errno = d->codec ? EINVAL : ENOTSUP;
-    return -1;
-  }
+  if (!d->codec || length == 0 || length > POOL_DICTIONARY_MAX)
+    return fail_with (d->codec ? EINVAL : ENOTSUP);
   n = find_content (d, content, length);
   if (n == -1) {
     if ((n = find_free_area (d)) == -1)
@@ -276,8 +272,7 @@ dictionaries_add (struct dictionaries *d, const void *content, size_t length)
       int err = errno;
 
       clear_area (d, (unsigned) n);
-      errno = err;
-      return -1;
+      return fail_with (err);
     }
     pool_file_set_dictionary (d->file, (unsigned) n, &record);
   }

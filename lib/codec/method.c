@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "lib/base/util.h"
+
 #include "method.h"
 
 static int
@@ -37,8 +39,7 @@ method_open (struct method *m, const struct algorithm *algorithm,
 
   int err = errno;
   method_close (m);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 void

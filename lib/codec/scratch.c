@@ -24,8 +24,7 @@ compressor_open (struct compressor *c, const struct algorithm *algorithm,
 
   int err = errno;
   method_close (&c->method);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 static void

@@ -215,10 +215,8 @@ streams_add_codec (struct streams *s, unsigned id)
 {
   const struct codec *codec = codec_by_id (id);
 
-  if (!codec) {
-    errno = ENOTSUP;
-    return -1;
-  }
+  if (!codec)
+    return fail_with (ENOTSUP);
   if ((s->codecs >> id & 1) != 0)
     return 0;
   s->codecs |= 1U << id;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "lib/base/util.h"
 #include "lib/codec/stream.h"
 #include "lib/store/encode.h"
 #include "lib/store/page-claim.h"
@@ -170,8 +171,7 @@ check_request (const struct pool *pool, const struct recompress_request *req)
 {
   if (pool->scratch.count > 0 && req->priority <= pool->scratch.count)
     return 0;
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 int
@@ -196,6 +196,5 @@ pool_recompress (struct pool *pool, const struct recompress_request *req,
 
   if (r.error == 0)
     return 0;
-  errno = r.error;
-  return -1;
+  return fail_with (r.error);
 }

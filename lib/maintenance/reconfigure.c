@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 #include "lib/store/encode.h"
 #include "lib/store/page-claim.h"
 #include "lib/store/pool.h"
@@ -71,8 +72,7 @@ refresh_page (struct refresher *r, struct device *d, uint64_t index,
   }
   if (encode_anew (d, r->stream, r->page, &new) == -1) {
     page_unclaim (d, index, 0, 0);
-    errno = ENOSPC;
-    return -1;
+    return fail_with (ENOSPC);
   }
   if (page_replace (d, index, new, info_age (info)))
     ++*r->refreshed;
@@ -126,6 +126,5 @@ pool_refresh (struct pool *pool, const struct job *job, uint64_t *refreshed)
   budget_give (&pool->budget, 2 * size);
   if (r.error == 0)
     return 0;
-  errno = r.error;
-  return -1;
+  return fail_with (r.error);
 }

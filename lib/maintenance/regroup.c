@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "lib/base/util.h"
 #include "lib/codec/stream.h"
 #include "lib/store/encode.h"
 #include "lib/store/group.h"
@@ -252,10 +253,8 @@ pool_group (struct pool *pool, const struct recompress_request *req,
   };
 
   *result = (struct recompress_result) { .tried = 0 };
-  if (g.priority == 0 || g.priority > pool->scratch.count) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (g.priority == 0 || g.priority > pool->scratch.count)
+    return fail_with (EINVAL);
   if (group_pages_max (&pool->sizes) < 2)
     return 0;
 
@@ -263,6 +262,5 @@ pool_group (struct pool *pool, const struct recompress_request *req,
   walk_leaves (pool, &req->which, job, group_leaf, &g);
   if (g.error == 0)
     return 0;
-  errno = g.error;
-  return -1;
+  return fail_with (g.error);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/util.h"
 #include "lib/store/device-objects.h"
 #include "lib/store/group.h"
 
@@ -43,10 +44,8 @@ moves_add (struct moves *m, const struct move *move, const uint8_t *object,
 {
   int number = -1;
 
-  if (m->count == MOVES_MAX) {
-    errno = EAGAIN;
-    return -1;
-  }
+  if (m->count == MOVES_MAX)
+    return fail_with (EAGAIN);
   if (twin)
     number = (int) twin->number;
   else {

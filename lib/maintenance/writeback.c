@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 #include "lib/store/device-objects.h"
 #include "lib/store/group.h"
 #include "lib/store/page-claim.h"
@@ -294,10 +295,8 @@ add_page (struct writer *w, struct move *move)
   const struct move *twin = find_twin (wb, move->slot);
 
   move->charged = twin ? 0 : object_bytes (move->device, move->slot);
-  if (!take_from_limit (wb, move->charged)) {
-    errno = EDQUOT;
-    return -1;
-  }
+  if (!take_from_limit (wb, move->charged))
+    return fail_with (EDQUOT);
   if (moves_add (wb->out, move, wb->object, twin) == 0)
     return 0;
   /* The batch is full: its twin is written without it. */
@@ -376,18 +375,15 @@ pool_write_back (struct pool *pool, const struct selection *which,
   struct writer w = { .pool = pool, .job = job, .result = result };
 
   *result = (struct writeback_result) { .tried = 0 };
-  if (!pool->writeback) {
-    errno = ENXIO;
-    return -1;
-  }
+  if (!pool->writeback)
+    return fail_with (ENXIO);
 
   MAINTENANCE_FOR_SCOPE (pool);
   walk_leaves (pool, which, job, write_leaf, &w);
   flush_out (&w);
   if (w.error == 0)
     return 0;
-  errno = w.error;
-  return -1;
+  return fail_with (w.error);
 }
 
 /* ---- cleaning ---- */
@@ -535,10 +531,8 @@ pool_clean (struct pool *pool, const struct job *job)
   struct cleaner c = { .pool = pool, .job = job };
   uint64_t used;
 
-  if (!pool->writeback) {
-    errno = ENXIO;
-    return -1;
-  }
+  if (!pool->writeback)
+    return fail_with (ENXIO);
 
   MAINTENANCE_FOR_SCOPE (pool);
   do {
@@ -556,8 +550,7 @@ pool_clean (struct pool *pool, const struct job *job)
   backing_give_back (pool->backing, KEEP_BYTES);
   if (c.error == 0)
     return 0;
-  errno = c.error;
-  return -1;
+  return fail_with (c.error);
 }
 
 /* ---- resync ---- */

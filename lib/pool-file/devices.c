@@ -110,15 +110,11 @@ pool_file_get_device (const struct pool_file *file, unsigned n,
   if (n >= POOL_DEVICES_MAX
       || !pool_file_next_data (file, offset, offset + OS_PAGE_SIZE,
                                &start, &stop)
-      || record_of (file, n)->magic == 0) {
-    errno = ENOENT;
-    return -1;
-  }
+      || record_of (file, n)->magic == 0)
+    return fail_with (ENOENT);
   r = record_of (file, n);
-  if (!is_record_valid (file, r)) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (!is_record_valid (file, r))
+    return fail_with (EINVAL);
   v = &r->versions[r->current];
   *record = (struct device_record) {
     .id = v->id,
@@ -179,10 +175,8 @@ pool_file_add_device (struct pool_file *file, unsigned n,
 {
   struct stored_record *r = record_of (file, n);
 
-  if (n >= POOL_DEVICES_MAX) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (n >= POOL_DEVICES_MAX)
+    return fail_with (ENOSPC);
   if (pool_file_add_table (file, record, table_size) == -1
       || (file->granule == OS_PAGE_SIZE
           && os_populate (file->fd, r, record_offset (n), OS_PAGE_SIZE)

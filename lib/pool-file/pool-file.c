@@ -162,10 +162,8 @@ examine_file_system (struct pool_file *file)
   if (fstatfs (file->fd, &fs) == -1 || fstat (file->fd, &st) == -1)
     return -1;
   if (!S_ISREG (st.st_mode)
-      || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC)) {
-    errno = EMEDIUMTYPE;
-    return -1;
-  }
+      || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC))
+    return fail_with (EMEDIUMTYPE);
   file->granule = fs.f_type == HUGETLBFS_MAGIC
     ? (uint64_t) fs.f_bsize : OS_PAGE_SIZE;
   file->head_size = align_up ((POOL_DEVICES_MAX + 1) * OS_PAGE_SIZE,
@@ -262,15 +260,11 @@ attach_pool (struct pool_file *file, uint64_t file_size)
 {
   struct superblock *sb;
 
-  if (file_size < file->head_size || map_head (file) == -1) {
-    errno = file_size < file->head_size ? EINVAL : errno;
-    return -1;
-  }
+  if (file_size < file->head_size || map_head (file) == -1)
+    return fail_with (file_size < file->head_size ? EINVAL : errno);
   sb = superblock_of (file);
-  if (!is_superblock_valid (file, sb, file_size)) {
-    errno = is_later_version (sb->magic) ? EPROTONOSUPPORT : EINVAL;
-    return -1;
-  }
+  if (!is_superblock_valid (file, sb, file_size))
+    return fail_with (is_later_version (sb->magic) ? EPROTONOSUPPORT : EINVAL);
   file->arena_offset = sb->arena_offset;
   file->arena_size = sb->arena_size;
   file->geometry.page_size = sb->page_size;
@@ -334,8 +328,7 @@ pool_file_open (struct pool_file *file, const char *path,
     if (path && !existed && err != EBUSY)
       unlink (path);
     pool_file_close (file);
-    errno = err;
-    return -1;
+    return fail_with (err);
   }
   return 0;
 }
@@ -415,10 +408,8 @@ pool_file_open_sums (struct pool_file *file, struct backing_sums *sums)
   else if (m->sums_offset % file->granule != 0
            || m->sums_offset < file->arena_offset + file->arena_size
            || (uint64_t) st.st_size < BACKING_SUMS_SIZE
-           || m->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE) {
-    errno = EUCLEAN;
-    return -1;
-  }
+           || m->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE)
+    return fail_with (EUCLEAN);
   *sums = (struct backing_sums) {
     .fd = file->fd, .offset = m->sums_offset, .granule = file->granule,
     .begin = begin_sums, .opaque = file,
@@ -445,15 +436,11 @@ pool_file_get_dictionary (const struct pool_file *file, unsigned n,
 {
   const struct dictionary_entry *e = dictionary_entry_of (file, n);
 
-  if (e->magic == 0) {
-    errno = ENOENT;
-    return -1;
-  }
+  if (e->magic == 0)
+    return fail_with (ENOENT);
   if (e->magic != DICTIONARY_MAGIC || e->sum != SUM_OF (e)
-      || e->length == 0 || e->length > POOL_DICTIONARY_MAX) {
-    errno = EINVAL;
-    return -1;
-  }
+      || e->length == 0 || e->length > POOL_DICTIONARY_MAX)
+    return fail_with (EINVAL);
   record->length = e->length;
   record->sum = e->content_sum;
   return 0;

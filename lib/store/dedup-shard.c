@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "dedup-internal.h"
 
@@ -59,10 +60,8 @@ area_grow (struct dedup *x, struct dedup_area *a, uint64_t len, bool force)
 {
   if (len <= a->committed)
     return 0;
-  if (len > a->reserved) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (len > a->reserved)
+    return fail_with (ENOSPC);
   if (force) {
     budget_force (&x->held, OS_PAGE_SIZE);
     budget_force (x->budget, OS_PAGE_SIZE);
@@ -141,10 +140,8 @@ reserve_line (struct dedup *x, struct dedup_shard *s, bool force)
 {
   if (s->holes > 0)
     return 0;
-  if (s->end == ID_MAX) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (s->end == ID_MAX)
+    return fail_with (ENOSPC);
   return area_grow (x, &s->others, (s->end + 1) * sizeof (struct dedup_line),
                     force);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "dedup-internal.h"
 
@@ -175,10 +176,8 @@ dedup_insert (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
   struct dedup_shard *s = dedup_shard_of (x, fp);
 
   LOCK_FOR_SCOPE (&s->lock);
-  if (chain_is_full (s, fp)) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (chain_is_full (s, fp))
+    return fail_with (ENOSPC);
   return add_node (x, s, fp, scope, slot, false);
 }
 
@@ -245,13 +244,10 @@ dedup_claim (struct dedup *x, uint32_t fp, unsigned scope, slot_t slot)
   if (!n) {
     if (add_node (x, s, fp, scope, slot, true) == 0)
       return 0;
-    errno = ENOMEM;
-    return -1;
+    return fail_with (ENOMEM);
   }
-  if (node_refs (n) == DEDUP_REFS_MAX) {
-    errno = EUCLEAN;
-    return -1;
-  }
+  if (node_refs (n) == DEDUP_REFS_MAX)
+    return fail_with (EUCLEAN);
   add_ref (s, n);
   return 1;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/backing/backing.h"
+#include "lib/base/util.h"
 
 #include "device-objects.h"
 #include "group-header.h"
@@ -14,8 +15,7 @@ int
 report_damage (struct device *d)
 {
   atomic_fetch_add (&d->pool->counters.checksum_errors, 1);
-  errno = EIO;
-  return -1;
+  return fail_with (EIO);
 }
 
 bool
@@ -71,14 +71,11 @@ take_quota (struct device *d, uint64_t bytes, bool maintenance)
     budget_force (&d->held, bytes);
     return 0;
   }
-  if (!may_grow (d)) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (!may_grow (d))
+    return fail_with (ENOSPC);
   if (budget_take (&d->held, bytes) == 0)
     return 0;
-  errno = EDQUOT;
-  return -1;
+  return fail_with (EDQUOT);
 }
 
 int
@@ -215,8 +212,7 @@ claim_shared (struct device *d, slot_t slot)
   if (claim_object (d, slot) == 0)
     return 0;
   dedup_drop (&pool->dedup, fp, slot);
-  errno = EUCLEAN;
-  return -1;
+  return fail_with (EUCLEAN);
 }
 
 /* Claim the place of SLOT in its group.  The bits in the header are kept in
@@ -256,10 +252,8 @@ claim_backing_place (struct device *d, slot_t slot)
     errno = pool_file_backing (&d->pool->file)->has ? ENXIO : EUCLEAN;
     return -1;
   }
-  if (!backing_has (d, slot)) {
-    errno = d->pool->backing->may_be_larger ? ESTALE : EUCLEAN;
-    return -1;
-  }
+  if (!backing_has (d, slot))
+    return fail_with (d->pool->backing->may_be_larger ? ESTALE : EUCLEAN);
   claim_written_back (d, slot);
   return 0;
 }
@@ -269,10 +263,8 @@ claim_slot (struct device *d, slot_t slot)
 {
   if (slot_is_written_back (slot))
     return claim_backing_place (d, slot);
-  if (!object_fits (d, slot)) {
-    errno = EUCLEAN;
-    return -1;
-  }
+  if (!object_fits (d, slot))
+    return fail_with (EUCLEAN);
   if (slot_is_group (slot))
     return claim_group (d, slot);
   return d->pool->has_dedup && is_dedupable (slot)

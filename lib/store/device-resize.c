@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "devices-internal.h"
 
@@ -86,10 +87,8 @@ resize_begin (struct device *d)
 {
   LOCK_FOR_SCOPE (&d->pool->devices_lock);
 
-  if (d->removed || d->resizing || d->users > 1) {
-    errno = d->removed ? ENOENT : EBUSY;
-    return -1;
-  }
+  if (d->removed || d->resizing || d->users > 1)
+    return fail_with (d->removed ? ENOENT : EBUSY);
   d->resizing = true;
   return 0;
 }
@@ -117,10 +116,8 @@ resize_cancel (struct device *d)
 int
 device_resize (struct device *d, uint64_t size)
 {
-  if (size == 0 || size > DEVICE_SIZE_MAX) {
-    errno = EINVAL;
-    return -1;
-  }
+  if (size == 0 || size > DEVICE_SIZE_MAX)
+    return fail_with (EINVAL);
   if (resize_begin (d) == -1)
     return -1;
   /* No lock is held: this may read a part of a page from the backing file, and

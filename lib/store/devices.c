@@ -10,6 +10,7 @@
 
 #include "lib/base/latency.h"
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "devices-internal.h"
 
@@ -25,8 +26,7 @@ device_open_table (struct device *d, const struct device_record *record,
                   record->table_offset,
                   div_up (record->size, pool->sizes.page_size)) == 0)
     return 0;
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 void
@@ -160,8 +160,7 @@ find_free_number (struct pool *pool)
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     if (!pool->devices[n])
       return (int) n;
-  errno = ENOSPC;
-  return -1;
+  return fail_with (ENOSPC);
 }
 
 /* Drop record N and what it took from the budget.  Keeps errno. */

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "lib/base/util.h"
+
 #include "encode.h"
 #include "group.h"
 #include "same.h"
@@ -341,8 +343,7 @@ encode_end (struct device *d, struct stream *stream, struct encoding *e,
     *slot = look_up_duplicate (d, stream, e);
   if (*slot != SLOT_EMPTY)
     return 0;
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 int

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "encode.h"
 #include "group.h"
@@ -38,8 +39,7 @@ publish_or_undo (struct device *d, uint64_t index, slot_t slot, slot_t *old)
     return 0;
   err = errno;
   release_slot (d, slot);
-  errno = err == EDQUOT ? EDQUOT : ENOSPC;
-  return -1;
+  return fail_with (err == EDQUOT ? EDQUOT : ENOSPC);
 }
 
 /* ---- reading ---- */

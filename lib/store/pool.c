@@ -11,6 +11,7 @@
 #include "lib/backing/backing.h"
 #include "lib/base/mutex.h"
 #include "lib/base/os.h"
+#include "lib/base/util.h"
 
 #include "devices.h"
 #include "group-header.h"
@@ -95,14 +96,10 @@ pool_set_mem_limit (struct pool *pool, uint64_t limit)
 {
   uint64_t least = limit == 0 ? 0 : pool_least_limit (pool);
 
-  if (least == UINT64_MAX) {
-    errno = ENOMEM;
-    return -1;
-  }
-  if (limit < least) {
-    errno = ERANGE;
-    return -1;
-  }
+  if (least == UINT64_MAX)
+    return fail_with (ENOMEM);
+  if (limit < least)
+    return fail_with (ERANGE);
   pool->budget.limit = limit;
   if (budget_has_room (&pool->budget, 1))
     reclaim_done (&pool->reclaim, true);
@@ -117,10 +114,8 @@ open_parts (struct pool *pool, const struct pool_options *options)
 
     if (least == UINT64_MAX)
       return -1;
-    if (options->mem_limit < least) {
-      errno = ERANGE;
-      return -1;
-    }
+    if (options->mem_limit < least)
+      return fail_with (ERANGE);
   }
   if (pool_file_open (&pool->file, options->path, &options->geometry) == -1)
     return -1;
@@ -430,6 +425,5 @@ pool_find_device (struct pool *pool, const char *name, uint64_t *size)
       return (int) n;
     }
   }
-  errno = ENOENT;
-  return -1;
+  return fail_with (ENOENT);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/mutex.h"
+#include "lib/base/util.h"
 
 #include "table.h"
 
@@ -121,10 +122,8 @@ give_budgets (struct table *t, uint64_t bytes)
 static int
 take_budgets (struct table *t, uint64_t bytes)
 {
-  if (t->held && budget_take (t->held, bytes) == -1) {
-    errno = EDQUOT;
-    return -1;
-  }
+  if (t->held && budget_take (t->held, bytes) == -1)
+    return fail_with (EDQUOT);
   if (budget_take (t->budget, bytes) == 0)
     return 0;
   if (t->held)
@@ -242,8 +241,7 @@ map_table (struct table *t)
   if (t->slots && t->leaf_map && t->leaf_map_map && t->infos)
     return 0;
   unmap_table (t);
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 int
@@ -383,8 +381,7 @@ table_make_resident (struct table *t)
     return 0;
   }
   give_budgets (t, more);
-  errno = ENOSPC;
-  return -1;
+  return fail_with (ENOSPC);
 }
 
 int

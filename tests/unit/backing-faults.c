@@ -68,7 +68,7 @@ static const struct backing_io failing_io = {
 };
 
 static void
-fail_with (int err, unsigned after)
+fail_calls_with (int err, unsigned after)
 {
   fail_errno = err;
   fail_after = after;
@@ -80,7 +80,7 @@ open_some (const char *parent)
 {
   struct store *s = store_open (parent, 64 * MIB);
 
-  fail_with (0, 0);
+  fail_calls_with (0, 0);
   at_most = 0;
   clock_now = 1;
   s->backing.io = &failing_io;
@@ -115,7 +115,7 @@ TEST (write_errors)
   struct store *s = open_some (".");
   uint32_t used = s->backing.used;
 
-  fail_with (EIO, 0);
+  fail_calls_with (EIO, 0);
   assert_int_equal (try_write (s, 5000), -1);
   assert_int_equal (errno, EIO);
   assert_int_equal (s->slots[5000].offset, 0);
@@ -138,7 +138,7 @@ TEST (write_errors)
     assert_int_equal (try_write (s, 5000), -1);
     assert_int_equal (calls, before + 1);
   }
-  fail_with (0, 0);
+  fail_calls_with (0, 0);
   clock_now += 60000;
   assert_int_equal (try_write (s, 5000), 0);
   assert_state (s, BACKING_OK, 0);
@@ -147,12 +147,12 @@ TEST (write_errors)
   /* The same after half of a batch. */
   used = s->backing.used;
   at_most = 16384;
-  fail_with (EIO, 3);
+  fail_calls_with (EIO, 3);
   for (uint32_t n = 6000; n < 6300; ++n)
     assert_int_equal (store_put (s, n, 1000), 0);
   assert_int_equal (store_flush (s), -1);
   assert_int_equal (s->backing.used, used);
-  fail_with (0, 0);
+  fail_calls_with (0, 0);
   store_check (s);
   store_close (s);
 }
@@ -176,11 +176,11 @@ TEST (read_errors)
 {
   struct store *s = open_some (".");
 
-  fail_with (EIO, 0);
+  fail_calls_with (EIO, 0);
   errno = 0;
   assert_false (store_slot_ok (s, 1));
   assert_int_equal (s->backing.counters.read_errors, 1);
-  fail_with (0, 0);
+  fail_calls_with (0, 0);
   assert_true (store_slot_ok (s, 1));
   assert_int_equal (s->backing.counters.read_errors, 1);
   store_close (s);
@@ -276,7 +276,7 @@ fill (struct store *s)
   for (uint32_t i = 0; i < 512; ++i)
     store_drop (s, i);
   s->backing.io = &failing_io;
-  fail_with (0, 0);
+  fail_calls_with (0, 0);
   clock_now = UINT64_MAX;
   assert_int_equal (try_write (s, 0), 0);
   assert_state (s, BACKING_OK, 0);
