@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "allow.h"
+#include "set-error.h"
 
 /* Bits of an IPv6 address before the mapped IPv4 address. */
 #define IPV4_BITS 96
@@ -67,17 +68,13 @@ add_rule (struct allow *a, const char *text, size_t length, char *error,
 
   snprintf (copy, sizeof copy, "%.*s", (int) length, text);
   more = reallocarray (a->rules, a->count + 1, sizeof *more);
-  if (!more) {
-    snprintf (error, size, "out of memory");
-    return -1;
-  }
+  if (!more)
+    return set_error (error, size, "out of memory");
   a->rules = more;
-  if (length >= sizeof copy || parse_rule (copy, &more[a->count]) == -1) {
-    snprintf (error, size, "'%.*s' is neither an address nor a network, "
-              "as 192.0.2.0/24 or 2001:db8::/32",
-              (int) (length < 100 ? length : 100), text);
-    return -1;
-  }
+  if (length >= sizeof copy || parse_rule (copy, &more[a->count]) == -1)
+    return set_error (error, size, "'%.*s' is neither an address nor a "
+                      "network, as 192.0.2.0/24 or 2001:db8::/32",
+                      (int) (length < 100 ? length : 100), text);
   ++a->count;
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "control-socket.h"
 #include "control-verbs.h"
 #include "control.h"
+#include "set-error.h"
 
 /* A server without a name is zram0, or has the first free number. */
 #define NUMBERS 1000
@@ -55,8 +56,7 @@ set_bind_error (char *error, size_t size, const char *path)
   default:
     what = strerror (errno);
   }
-  snprintf (error, size, "%s: %s", path, what);
-  return -1;
+  return set_error (error, size, "%s: %s", path, what);
 }
 
 /* The name of a server whose socket has the path PATH: that of the file, if it

@@ -2,7 +2,7 @@
 
 #include <config.h>
 
-#include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,69 +13,43 @@
 
 #include "export-settings.h"
 #include "parse-size.h"
+#include "set-error.h"
+#include "settings.h"
 
-#define QUOTA_MIN (256 * KIB)
-#define BANDWIDTH_MIN (64 * KIB)
-
-enum key {
-  KEY_SIZE, KEY_QUOTA, KEY_BANDWIDTH, KEY_ALGORITHM, KEY_ALLOW, KEYS,
+static const struct setting keys[] = {
+  { .name = "size", .type = SETTING_SIZE, .min = 1, .max = DEVICE_SIZE_MAX,
+    .offset = offsetof (struct export_settings, size) },
+  { .name = "quota", .type = SETTING_SIZE, .min = 256 * KIB,
+    .offset = offsetof (struct export_settings, quota) },
+  { .name = "bandwidth", .type = SETTING_SIZE, .min = 64 * KIB,
+    .offset = offsetof (struct export_settings, bandwidth) },
+  { .name = "algorithm", .type = SETTING_ALGORITHM },
+  { .name = "allow", .type = SETTING_TEXT },
+  { 0 },
 };
 
-static const char *const keys[KEYS] = {
-  [KEY_SIZE] = "size=",
-  [KEY_QUOTA] = "quota=",
-  [KEY_BANDWIDTH] = "bandwidth=",
-  [KEY_ALGORITHM] = "algorithm=",
-  [KEY_ALLOW] = "allow=",
-};
-
-/* The key that TEXT begins with, or KEYS. */
-static enum key
+/* The key that TEXT begins with, or NULL. */
+static const struct setting *
 key_at (const char *text)
 {
-  enum key k = 0;
+  size_t length = strcspn (text, "=");
 
-  while (k < KEYS && strncmp (text, keys[k], strlen (keys[k])) != 0)
-    ++k;
-  return k;
+  if (text[length] == '=')
+    for (const struct setting *k = keys; k->name; ++k)
+      if (strlen (k->name) == length && memcmp (k->name, text, length) == 0)
+        return k;
+  return NULL;
 }
 
 const char *
 export_name_end (const char *text)
 {
-  while (*text != '\0' && (*text != ':' || key_at (text + 1) == KEYS))
+  while (*text != '\0' && (*text != ':' || !key_at (text + 1)))
     ++text;
   return text;
 }
 
 /* ---- one setting ---- */
-
-static int
-refuse (char *error, size_t size, const char *key, const char *value,
-        const char *why)
-{
-  snprintf (error, size, "%s%.64s: %s", key, value, why);
-  return -1;
-}
-
-static int
-set_bytes (uint64_t *to, enum key key, const char *value, uint64_t min,
-           uint64_t max, char *error, size_t size)
-{
-  char why[PARSE_SIZE_ERROR];
-
-  if (parse_size (value, machine_ram (), to, why, sizeof why) == -1) {
-    snprintf (error, size, "%s%.64s: is not a size: it %s", keys[key], value,
-              why);
-    return -1;
-  }
-  if (*to < min || *to > max) {
-    snprintf (error, size, "%s%.64s: must be from %" PRIu64 " to %" PRIu64
-              " bytes", keys[key], value, min, max);
-    return -1;
-  }
-  return 0;
-}
 
 /* No dictionary: the server would read its file with its own rights for any
  * client of the control socket; and a pool has few places for dictionaries.
@@ -84,14 +58,12 @@ static int
 set_algorithm (struct export_settings *s, const char *value, char *error,
                size_t size)
 {
-  char why[256];
+  char why[256] = "an export's algorithm has no dictionary";
 
-  if (strstr (value, ":dict="))
-    return refuse (error, size, keys[KEY_ALGORITHM], value,
-                   "an export's algorithm has no dictionary");
-  if (algorithm_parse (value, &s->algorithm, why, sizeof why) == -1)
-    return refuse (error, size, keys[KEY_ALGORITHM], value, why);
-  return 0;
+  if (!strstr (value, ":dict=")
+      && algorithm_parse (value, &s->algorithm, why, sizeof why) == 0)
+    return 0;
+  return set_error (error, size, "algorithm=%.64s: %s", value, why);
 }
 
 static int
@@ -100,33 +72,27 @@ set_allow (struct export_settings *s, const char *value, char *error,
 {
   s->allow_text = strdup (value);
   if (!s->allow_text)
-    return refuse (error, size, "", "", "no memory");
+    return set_error (error, size, "no memory");
   return allow_add (&s->allow, value, error, size);
 }
 
 static int
-set_key (struct export_settings *s, enum key key, const char *value,
-         char *error,
-         size_t size)
+set_key (struct export_settings *s, const struct setting *key,
+         const char *value, char *error, size_t size)
 {
-  switch (key) {
-  case KEY_SIZE:
-    return set_bytes (&s->size, key, value, 1, DEVICE_SIZE_MAX, error, size);
-  case KEY_QUOTA:
-    return set_bytes (&s->quota, key, value, QUOTA_MIN, INT64_MAX, error,
-                      size);
-  case KEY_BANDWIDTH:
-    return set_bytes (&s->bandwidth, key, value, BANDWIDTH_MIN, INT64_MAX,
-                      error, size);
-  case KEY_ALGORITHM:
+  int64_t bytes;
+
+  if (!key)
+    return set_error (error, size, "%.64s: an export has size=, quota=, "
+                      "bandwidth=, algorithm= and allow=", value);
+  if (key->type == SETTING_ALGORITHM)
     return set_algorithm (s, value, error, size);
-  case KEY_ALLOW:
+  if (key->type == SETTING_TEXT)
     return set_allow (s, value, error, size);
-  default:
-    return refuse (error, size, "", value,
-                   "an export has size=, quota=, bandwidth=, algorithm= and "
-                   "allow=");
-  }
+  if (setting_parse (key, value, machine_ram (), &bytes, error, size) == -1)
+    return -1;
+  memcpy ((char *) s + key->offset, &bytes, sizeof bytes);
+  return 0;
 }
 
 /* ---- all of them ---- */
@@ -138,21 +104,21 @@ parse_keys (struct export_settings *s, const char *text, char *error,
   unsigned seen = 0;
 
   while (*text != '\0') {
-    enum key key = key_at (text);
-    size_t skip = key < KEYS ? strlen (keys[key]) : 0;
+    const struct setting *key = key_at (text);
+    size_t skip = key ? strlen (key->name) + 1 : 0;
     const char *end = export_name_end (text + skip);
     char *value = strndup (text + skip, (size_t) (end - text) - skip);
     int r;
 
     if (!value)
-      return refuse (error, size, "", "", "no memory");
-    r = key < KEYS && (seen >> key & 1) != 0
-      ? refuse (error, size, keys[key], value, "is said twice")
+      return set_error (error, size, "no memory");
+    r = key && (seen >> (key - keys) & 1) != 0
+      ? set_error (error, size, "%s=%.64s: is said twice", key->name, value)
       : set_key (s, key, value, error, size);
     free (value);
     if (r == -1)
       return -1;
-    seen |= 1U << key;
+    seen |= 1U << (key - keys);
     text = *end == ':' ? end + 1 : end;
   }
   return 0;
@@ -166,7 +132,7 @@ export_settings_parse (struct export_settings *s, const char *text,
   if (*text == ':')
     ++text;
   if (strlen (text) > DEVICE_SETTINGS_MAX)
-    return refuse (error, size, "", text, "is too long");
+    return set_error (error, size, "%.64s: is too long", text);
   if (parse_keys (s, text, error, size) == 0)
     return 0;
   export_settings_free (s);

@@ -101,8 +101,8 @@ replies '"ok": true' '{"verb": "export-add", "name": "new", "settings": "size=8M
 replies 'there is an export ..new.. already' '{"verb": "export-add", "name": "new", "settings": "size=8M"}'
 replies 'needs size=' '{"verb": "export-add", "name": "newer"}'
 replies 'is said twice' '{"verb": "export-add", "name": "n", "settings": "size=8M:size=9M"}'
-replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=x"}'
-replies 'is not a size' '{"verb": "export-add", "name": "n", "settings": "size=8M:quotas=9M"}'
+replies 'has the unknown word' '{"verb": "export-add", "name": "n", "settings": "size=x"}'
+replies 'has an unexpected' '{"verb": "export-add", "name": "n", "settings": "size=8M:quotas=9M"}'
 replies 'has size=, quota=' '{"verb": "export-add", "name": "n", "settings": "quotas=9M"}'
 replies 'without control' '{"verb": "export-add", "name": "a\nb", "settings": "size=8M"}'
 replies 'without control' '{"verb": "export-add", "name": "a\u009bb", "settings": "size=8M"}'
@@ -302,8 +302,8 @@ stop_nbdkit "$pid"
 
 refuses 'needs size=' zram export=a
 refuses 'is given twice' zram export=a:size=1M export=a:size=1M
-refuses 'is not a size' zram export=a:size=1X
-refuses 'must be from' zram export=a:size=1M:quota=1
+refuses "size: '1X' has the unknown unit" zram export=a:size=1X
+refuses 'must be at least 256K' zram export=a:size=1M:quota=1
 refuses "unknown algorithm 'zip': valid are lz4" \
     zram export=a:size=1M:algorithm=zip
 refuses "level '99' is not valid" zram export=a:algorithm=lz4hc:level=99:size=1M
@@ -319,7 +319,7 @@ done
 refuses 'export=9: exports have 8 other algorithms already' zram "${own[@]}"
 refuses 'dedup=pool' zram export=a:size=1M:quota=1M dedup=pool
 refuses 'requires export-size=' zram exports=auto
-refuses 'export-quota=1: must be from 262144' \
+refuses "export-quota: '1' is 1 bytes, and must be at least 256K" \
     zram exports=auto export-size=1M export-quota=1
 refuses 'export-quota: .*dedup=pool' \
     zram exports=auto export-size=1M export-quota=1M dedup=pool
