@@ -70,7 +70,6 @@ VERB (export_add)
 {
   char error[ERROR_SIZE];
 
-  (void) cancelled;
   if (!context->exports)
     return no_exports ();
   if (context->exports->add (verb_string (args, "name", ""),
@@ -85,7 +84,6 @@ VERB (export_remove)
   char error[ERROR_SIZE];
   int connections;
 
-  (void) cancelled;
   if (!context->exports)
     return no_exports ();
   connections = context->exports->remove (verb_string (args, "name", ""),
@@ -101,7 +99,6 @@ VERB (export_resize)
 {
   char error[ERROR_SIZE];
 
-  (void) cancelled;
   if (!context->exports)
     return no_exports ();
   if (context->exports->resize (verb_string (args, "name", ""),

@@ -34,7 +34,6 @@ VERB (idle)
 {
   uint64_t age = (uint64_t) verb_number (args, "age", 0);
 
-  (void) cancelled;
   return json_pack ("{s:b, s:I}", "ok", 1, "idle_pages",
                     (json_int_t) pool_mark_idle (context->pool, age));
 }
@@ -43,7 +42,6 @@ VERB (compact)
 {
   struct job job = job_until (cancelled);
 
-  (void) args;
   return json_pack ("{s:b, s:I}", "ok", 1, "freed_bytes",
                     (json_int_t) pool_compact (context->pool, &job));
 }
@@ -52,7 +50,6 @@ VERB (trim_empty)
 {
   struct job job = job_until (cancelled);
 
-  (void) args;
   return json_pack ("{s:b, s:I}", "ok", 1, "trimmed_pages",
                     (json_int_t) pool_trim_empty (context->pool, &job));
 }
@@ -61,8 +58,6 @@ VERB (reset)
 {
   unsigned clients = 0;
 
-  (void) args;
-  (void) cancelled;
   /* A client that connects now is refused: its writes would be lost. */
   if (!atomic_compare_exchange_strong (context->clients, &clients,
                                        CLIENTS_BARRED))

@@ -56,7 +56,6 @@ VERB (pages)
   uint64_t first, end, next;
   json_t *list, *reply;
 
-  (void) cancelled;
   if (!verb_range (context, args, &device, &first, &end, &reply))
     return reply;
   states = malloc (count * sizeof *states);

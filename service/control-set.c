@@ -142,7 +142,6 @@ VERB (set)
   struct server_settings s;
   json_t *reply;
 
-  (void) cancelled;
   if (json_object_size (args) == 1)
     return verb_error ("the request has nothing to set");
   read_live_settings (context, &s);

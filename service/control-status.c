@@ -214,8 +214,6 @@ VERB (status)
   const struct codec *codec;
   int level;
 
-  (void) args;
-  (void) cancelled;
   streams_get_pool_method (&pool->streams, &codec, &level);
   return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
                     "s:o*, s:o, s:o, s:o, s:o, s:o}",

@@ -74,8 +74,10 @@ json_t *verb_error (const char *format, ...)
 /* ---- the verbs, by file ---- */
 
 #define VERB(name)                                                      \
-  json_t *verb_##name (struct control_context *context, json_t *args,   \
-                       const _Atomic bool *cancelled)
+  json_t *verb_##name (struct control_context *context,                 \
+                       json_t *args __attribute__ ((unused)),           \
+                       const _Atomic bool *cancelled                    \
+                       __attribute__ ((unused)))
 
 /* control-status.c */
 VERB (status);
