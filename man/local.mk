@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-# The plugin is nbdkit's, and the command an administrator's: hence the
+# The plugin is nbdkit's, and the programs an administrator's: hence the
 # sections.
 man1_pages = \
 	man/nbdkit-zram-plugin.1
@@ -31,7 +31,8 @@ man8_pages = \
 	man/nbdzram-swapoff.8 \
 	man/nbdzram-swapon.8 \
 	man/nbdzram-watch.8 \
-	man/nbdzram-writeback.8
+	man/nbdzram-writeback.8 \
+	man/nbdzramd.8
 EXTRA_DIST += $(man1_pages:.1=.pod) $(man5_pages:.5=.pod) \
 	$(man7_pages:.7=.pod) $(man8_pages:.8=.pod)
 

@@ -67,7 +67,7 @@ for my $page (sort keys %pod) {
     }
     # Names of pages that are no links: they age unseen.
     (my $rest = $pod{$page}) =~ s/L<[^<>]+>//g;
-    while ($rest =~ /\b(nbdzram(?:[.-][a-z-]+)?)\((\d)\)/g) {
+    while ($rest =~ /\b(nbdzramd?(?:[.-][a-z-]+)?)\((\d)\)/g) {
         wrong ("$page: $1($2) is there, but not as a link");
     }
 }
@@ -103,7 +103,7 @@ grep -o '`[^` ]*`' "$srcdir/HACKING.md" | tr -d '`' | sort -u |
             *[A-Z*=]* | --* | ./* | ../* | build/ | *.log) ;;
             */*) [ -e "$srcdir/$name" ] || echo "no file $name" ;;
             *_[a-z]*)
-                grep -rqw "$name" "$srcdir"/{lib,service,plugin,command} ||
+                grep -rqw "$name" "$srcdir"/{lib,service,plugin,server,command} ||
                     echo "no function $name" ;;
         esac
     done >"$tmp/out"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The plugin, as its clients see it.
+# The plugin and nbdzramd, as their clients see them.
 
 server_tests = \
 	tests/server/allow.sh \
@@ -36,6 +36,7 @@ server_tests = \
 	tests/server/model-maintenance.sh \
 	tests/server/model-page-sizes.sh \
 	tests/server/model-pool.sh \
+	tests/server/nbdzramd-help.sh \
 	tests/server/no-allocation.sh \
 	tests/server/pool-full-tmpfs.sh \
 	tests/server/pool-hugetlbfs.sh \
