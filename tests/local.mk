@@ -15,7 +15,7 @@ include tests/swap/local.mk
 include tests/install/local.mk
 include tests/vm/local.mk
 
-TESTS += $(server_tests) $(filter_tests) $(command_tests) $(swap_tests) \
+TESTS += $(server_tests) $(nbdzramd_tests) $(filter_tests) $(command_tests) $(swap_tests) \
 	$(install_tests)
 dist_check_SCRIPTS += $(server_tests) $(filter_tests) $(command_tests) \
 	$(swap_tests) $(install_tests)
@@ -26,7 +26,7 @@ dist_check_SCRIPTS += $(server_tests) $(filter_tests) $(command_tests) \
 check-threads: $(check_PROGRAMS)
 	$(MAKE) check-TESTS \
 	  TESTS='$(threaded_units) $(concurrent_units) tests/unit/fault-corrupt \
-	    $(server_tests)'
+	    $(server_tests) $(nbdzramd_tests)'
 
 # ---- valgrind ----
 

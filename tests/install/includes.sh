@@ -7,6 +7,7 @@
 
 # The program calls the store for "analyze" alone: the last list.
 lists='lib/base lib/pool-file lib/codec lib/backing lib/store lib/maintenance service plugin
+       lib/base lib/store service server
        lib/base lib/pool-file lib/alloc lib/store
        lib/base service command/base command/conf command/attach command/supervisor command/swap command/verbs command
        lib/base lib/codec lib/alloc lib/store command/verbs'
@@ -17,7 +18,7 @@ allowed=$(while read -r -a folders; do
     done
 done <<<"$lists" | sort -u)
 
-upwards=$(cd "$srcdir" && grep -o '^#include ".*/' -r lib service plugin command --include='*.[ch]' |
+upwards=$(cd "$srcdir" && grep -o '^#include ".*/' -r lib service plugin server command --include='*.[ch]' |
     sed 's|/[^/]*:#include "| |; s|/$||' | sort -u | comm -23 - <(echo "$allowed"))
 [ ! "$upwards" ] || fail "these folders include what they must not know:
 $upwards"

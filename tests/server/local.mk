@@ -51,3 +51,15 @@ server_tests = \
 	tests/server/stats.sh \
 	tests/server/tls.sh \
 	tests/server/trim-memory.sh
+
+# A test of nbdzramd is the test of the plugin with another variable.
+nbdzramd_tests = $(server_tests:tests/server/%.sh=tests/nbdzramd/%.t)
+
+tests/nbdzramd/%.t: tests/server/%.sh
+	$(AM_V_GEN)$(MKDIR_P) tests/nbdzramd && \
+	printf '#!/bin/sh\nNBDZRAM_SERVER=nbdzramd exec %s\n' "$<" > $@ && \
+	chmod +x $@
+TEST_EXTENSIONS = .t
+T_LOG_COMPILER = $(LOG_COMPILER)
+mostlyclean-local:
+	rm -rf tests/nbdzramd
