@@ -16,19 +16,20 @@
 #include "background.h"
 #include "options.h"
 
-/* The file may not exist yet, but its directory does. */
-static const char *
-absolute_path (const char *path)
+/* Makes *PATH absolute, unless it is NULL.  The file may not exist yet. */
+static int
+make_absolute (const char **path)
 {
   char directory[PATH_MAX];
   char *absolute;
 
-  if (!path || path[0] == '/')
-    return path;
+  if (!*path || **path == '/')
+    return 0;
   if (!getcwd (directory, sizeof directory)
-      || asprintf (&absolute, "%s/%s", directory, path) == -1)
-    return NULL;
-  return absolute;
+      || asprintf (&absolute, "%s/%s", directory, *path) == -1)
+    return -1;
+  *path = absolute;
+  return 0;
 }
 
 /* The parent ends when it has read a byte, or the end of the file. */
@@ -47,15 +48,14 @@ wait_for_child (int fd)
 int
 background_enter (struct background *b, struct options *o)
 {
-  const char *pid_file = absolute_path (o->pid_file);
   int fds[2];
   pid_t pid;
 
-  if ((o->pid_file && !pid_file) || pipe2 (fds, O_CLOEXEC) == -1) {
+  if (make_absolute (&o->pid_file) == -1
+      || pipe2 (fds, O_CLOEXEC) == -1) {
     log_error ("going to the background: %s", strerror (errno));
     return -1;
   }
-  o->pid_file = pid_file;
   pid = fork ();
   if (pid == -1) {
     log_error ("going to the background: fork: %s", strerror (errno));

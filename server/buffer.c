@@ -21,10 +21,17 @@ map (size_t size)
 }
 
 int
-buffer_open (struct buffer *b)
+buffer_open (struct buffer *b, size_t size)
 {
-  *b = (struct buffer) { .bytes = map (BUFFER_SIZE), .size = BUFFER_SIZE };
+  *b = (struct buffer) { .bytes = map (size), .size = size, .opened = size };
   return b->bytes ? 0 : -1;
+}
+
+void
+buffer_touch (struct buffer *b)
+{
+  for (size_t i = 0; i < b->size; i += OS_PAGE_SIZE)
+    *(volatile uint8_t *) &b->bytes[i] = 0;
 }
 
 void
@@ -73,9 +80,9 @@ buffer_release (struct buffer *b)
 {
   if (buffer_used (b) > 0)
     return;
-  if (b->size > BUFFER_SIZE) {
-    munmap (b->bytes + BUFFER_SIZE, b->size - BUFFER_SIZE);
-    b->size = BUFFER_SIZE;
+  if (b->size > b->opened) {
+    munmap (b->bytes + b->opened, b->size - b->opened);
+    b->size = b->opened;
   }
   madvise (b->bytes, b->size, MADV_DONTNEED);
 }

@@ -3,7 +3,8 @@
  * replies that were not sent yet.
  *
  * A buffer has room for several requests of usual sizes, and grows for a
- * larger one.  Its memory is mapped: a part that was never used costs nothing.
+ * larger one.  Its memory is mapped: a part that was never used costs nothing,
+ * unless buffer_touch was called.
  */
 
 #ifndef NBDZRAM_SERVER_BUFFER_H
@@ -12,17 +13,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUFFER_SIZE (512 * 1024)
+#define BUFFER_SIZE (512 * 1024) /* of a connection */
 
 struct buffer {
   uint8_t *bytes;               /* aligned as a page of memory */
-  size_t size;
+  size_t size, opened;          /* now, and at first */
   size_t start, end;            /* what it holds */
 };
 
-/* Return 0, or -1 with errno ENOMEM; then nothing has changed. */
-int buffer_open (struct buffer *b);
+/* With SIZE bytes, a multiple of a page of memory.  Returns 0, or -1 with
+ * errno ENOMEM.
+ */
+int buffer_open (struct buffer *b, size_t size);
 void buffer_close (struct buffer *b);
+
+/* Use all its memory once, so that later it needs none. */
+void buffer_touch (struct buffer *b);
 
 static inline size_t
 buffer_used (const struct buffer *b)
@@ -48,8 +54,8 @@ buffer_clear (struct buffer *b)
   b->start = b->end = 0;
 }
 
-/* Return the memory of a buffer that is empty to the system.  Locked memory
- * of the first BUFFER_SIZE bytes stays.
+/* Return the memory of a buffer that is empty to the system, except where it
+ * is locked.
  */
 void buffer_release (struct buffer *b);
 

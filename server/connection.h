@@ -33,6 +33,7 @@ struct connection_settings {
   unsigned handshake_seconds;
   unsigned busy_poll;           /* microseconds */
   uint32_t page_size;           /* of the pool */
+  bool may_wait;                /* requests: the pool has a backing file */
   bool hardened;
 };
 

@@ -43,9 +43,19 @@ static bool refusing;           /* the limit was logged */
 static void
 connection_free (struct connection *c)
 {
+  workers_end (&c->workers);
   buffer_close (&c->input);
   buffer_close (&c->output);
   free (c);
+}
+
+/* For a hardened server: C needs no memory later. */
+static int
+prepare_connection (struct connection *c)
+{
+  buffer_touch (&c->input);
+  buffer_touch (&c->output);
+  return settings->may_wait ? workers_prepare (c) : 0;
 }
 
 static struct connection *
@@ -58,7 +68,9 @@ connection_new (void)
   channel_init (&c->channel);
   workers_init (&c->workers);
   c->settings = settings;
-  if (buffer_open (&c->input) == 0 && buffer_open (&c->output) == 0)
+  if (buffer_open (&c->input, BUFFER_SIZE) == 0
+      && buffer_open (&c->output, BUFFER_SIZE) == 0
+      && (!settings->hardened || prepare_connection (c) == 0))
     return c;
   connection_free (c);
   errno = ENOMEM;

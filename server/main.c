@@ -106,6 +106,7 @@ start_all (void)
   if (server_start () == -1)
     return -1;
   options.connection.hardened = server_is_hardened ();
+  options.connection.may_wait = settings.backing_paths[0] != NULL;
   if (connections_open (&options.connection, &options.connections) == -1) {
     log_error ("preparing connections: %s", strerror (errno));
     return -1;

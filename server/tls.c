@@ -72,11 +72,16 @@ static int
 read_psk (struct tls_credentials *t, const char *file, char *error,
           size_t size)
 {
-  char why[512];
+  char path[PATH_MAX], why[512];
   int r;
 
   if (tls_check_psk (file, why, sizeof why) == -1)
     return set_error (error, size, "--tls-psk: %s", why);
+  /* GnuTLS reads the file at each connection, and in the background the
+   * server has another directory.
+   */
+  if (realpath (file, path))
+    file = path;
   r = gnutls_psk_allocate_server_credentials (&t->psk);
   if (r >= 0)
     r = gnutls_psk_set_server_credentials_file (t->psk, file);

@@ -114,7 +114,7 @@ static void
 serve (struct connection *c, const struct nbd_request *r, size_t payload)
 {
   const uint8_t *bytes = c->input.bytes + c->input.start;
-  bool may_wait = !requests_may_wait (c->device);
+  bool may_wait = !c->settings->may_wait;
 
   if (exports_begin_request (c->device,
                              r->type == NBD_CMD_READ
@@ -194,7 +194,10 @@ transmission (struct connection *c)
   }
   /* What was begun is done and answered, also when the server ends. */
   send_replies (c);
-  workers_end (&c->workers);
+  if (c->settings->hardened)
+    workers_drain (&c->workers);
+  else
+    workers_end (&c->workers);
 }
 
 /* ---- for exports ---- */

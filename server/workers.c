@@ -29,7 +29,7 @@ workers_init (struct workers *w)
  * the lock.
  */
 static struct task *
-take_task (struct workers *w)
+take_task (struct workers *w, bool hardened)
 {
   struct timespec until;
   struct task *t;
@@ -39,7 +39,8 @@ take_task (struct workers *w)
   until.tv_sec += WORKER_IDLE_SECONDS;
   ++w->idle;
   while (!w->first && !w->ending && r == 0)
-    r = pthread_cond_timedwait (&w->changed, &w->lock, &until);
+    r = hardened ? pthread_cond_wait (&w->changed, &w->lock)
+      : pthread_cond_timedwait (&w->changed, &w->lock, &until);
   --w->idle;
   t = w->first;
   if (t) {
@@ -77,12 +78,14 @@ worker_thread (void *opaque)
   thread_begin (c->settings);
 
   LOCK_FOR_SCOPE (&w->lock);
-  while ((t = take_task (w)) != NULL) {
+  while ((t = take_task (w, c->settings->hardened)) != NULL) {
     pthread_mutex_unlock (&w->lock);
     execute_task (c, t);
     pthread_mutex_lock (&w->lock);
     t->next = w->unused;
     w->unused = t;
+    if (--w->unfinished == 0)
+      pthread_cond_broadcast (&w->changed);
   }
   --w->threads;
   pthread_cond_broadcast (&w->changed);
@@ -91,11 +94,21 @@ worker_thread (void *opaque)
 
 /* ---- the connection's thread ---- */
 
+static int
+open_task (struct task *t)
+{
+  if ((t->payload.bytes || buffer_open (&t->payload, TASK_BUFFER_SIZE) == 0)
+      && (t->output.bytes || buffer_open (&t->output, TASK_BUFFER_SIZE) == 0))
+    return 0;
+  return -1;
+}
+
 /* A task with a copy of the payload, and memory for its reply; or NULL. */
 static struct task *
-prepare_task (struct workers *w, const struct nbd_request *r,
+prepare_task (struct connection *c, const struct nbd_request *r,
               const uint8_t *payload, size_t size)
 {
+  struct workers *w = &c->workers;
   struct task *t;
 
   {
@@ -103,9 +116,7 @@ prepare_task (struct workers *w, const struct nbd_request *r,
     t = w->unused;
   }
   /* Only this thread takes tasks from the list. */
-  if (!t
-      || (!t->payload.bytes && buffer_open (&t->payload) == -1)
-      || (!t->output.bytes && buffer_open (&t->output) == -1)
+  if (!t || (c->settings->hardened ? !t->output.bytes : open_task (t) == -1)
       || buffer_reserve (&t->payload, size) == -1)
     return NULL;
   t->request = *r;
@@ -113,34 +124,77 @@ prepare_task (struct workers *w, const struct nbd_request *r,
   return t;
 }
 
+static void
+remove_unused (struct workers *w, const struct task *t)
+{
+  struct task **link = &w->unused;
+
+  /* Workers may have put back others in front of it. */
+  while (*link != t)
+    link = &(*link)->next;
+  *link = t->next;
+}
+
+/* Is a thread free, or can one be started?  The caller has the lock. */
+static bool
+has_worker (struct connection *c)
+{
+  struct workers *w = &c->workers;
+
+  if (w->queued >= w->idle && w->threads < WORKERS_MAX
+      && !c->settings->hardened && thread_start (worker_thread, c) == 0)
+    ++w->threads;
+  return w->threads > 0;
+}
+
 bool
 workers_hand_over (struct connection *c, const struct nbd_request *r,
                    const uint8_t *payload, size_t size)
 {
   struct workers *w = &c->workers;
-  struct task *t = prepare_task (w, r, payload, size);
+  struct task *t = prepare_task (c, r, payload, size);
 
   if (!t)
     return false;
 
   LOCK_FOR_SCOPE (&w->lock);
-  if (w->queued >= w->idle && w->threads < WORKERS_MAX
-      && thread_start (worker_thread, c) == 0)
-    ++w->threads;
-  if (w->threads == 0)
+  if (!has_worker (c))
     return false;
-  /* Workers may have put back others in front of it. */
-  for (struct task **link = &w->unused; *link; link = &(*link)->next)
-    if (*link == t) {
-      *link = t->next;
-      break;
-    }
+  remove_unused (w, t);
   t->next = NULL;
   *w->last = t;
   w->last = &t->next;
   ++w->queued;
+  ++w->unfinished;
   pthread_cond_broadcast (&w->changed);
   return true;
+}
+
+int
+workers_prepare (struct connection *c)
+{
+  struct workers *w = &c->workers;
+  struct task *t = w->unused;
+
+  LOCK_FOR_SCOPE (&w->lock);
+  for (unsigned i = 0; i < WORKERS_PREPARED; ++i, t = t->next) {
+    if (open_task (t) == -1 || thread_start (worker_thread, c) == -1)
+      return -1;
+    ++w->threads;
+    buffer_touch (&t->payload);
+    buffer_touch (&t->output);
+  }
+  return 0;
+}
+
+/* ---- the end ---- */
+
+void
+workers_drain (struct workers *w)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  while (w->unfinished > 0)
+    pthread_cond_wait (&w->changed, &w->lock);
 }
 
 void

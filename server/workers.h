@@ -26,6 +26,13 @@
 #define WORKERS_MAX 16
 #define WORKER_IDLE_SECONDS 10
 
+/* Workers of a hardened server, which has them and their memory before memory
+ * is short, and no others later.  The kernel's requests for swap are not
+ * larger than their buffers.
+ */
+#define WORKERS_PREPARED 4
+#define TASK_BUFFER_SIZE (128 * 1024)
+
 struct connection;
 
 /* A request for a worker, with all the memory that it needs. */
@@ -42,7 +49,7 @@ struct workers {
   struct task tasks[WORKERS_MAX];
   struct task *unused;
   struct task *first, **last;   /* the queue */
-  unsigned threads, idle, queued;
+  unsigned threads, idle, queued, unfinished;
   bool ending;
 };
 
@@ -54,7 +61,15 @@ void workers_init (struct workers *w);
 bool workers_hand_over (struct connection *c, const struct nbd_request *r,
                         const uint8_t *payload, size_t size);
 
-/* Wait until all requests are done, and end the threads. */
+/* Start the workers of a hardened server, with all the memory that they need.
+ * Returns 0, or -1 with errno.
+ */
+int workers_prepare (struct connection *c);
+
+/* Wait until all requests are done. */
+void workers_drain (struct workers *w);
+
+/* The same; then end the threads, and release all memory. */
 void workers_end (struct workers *w);
 
 /* Release memory that no request uses at present. */

@@ -88,9 +88,3 @@ request_extents (struct device *d, uint64_t count, uint64_t offset,
     return -1;
   return exports_check_removed (d);
 }
-
-bool
-requests_may_wait (const struct device *d)
-{
-  return d->pool->backing != NULL;
-}

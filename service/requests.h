@@ -43,7 +43,4 @@ int request_extents (struct device *d, uint64_t count, uint64_t offset,
                                        uint64_t length, enum extent_kind kind),
                      void *opaque);
 
-/* May requests have to wait for the backing file or for memory? */
-bool requests_may_wait (const struct device *d);
-
 #endif /* NBDZRAM_SERVICE_REQUESTS_H */
