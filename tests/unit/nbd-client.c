@@ -658,90 +658,143 @@ assert_object (struct backing *b, uint64_t offset, unsigned i)
   assert_memory_equal (found, object, sizeof object);
 }
 
-TEST (backing)
+/* A backing file on a fake server, with ten objects. */
+struct written {
+  struct fake_server *server;
+  struct budget budget;
+  struct backing_record record;
+  struct backing backing;
+  struct backing_batch *batch;
+  uint64_t offset;              /* of the first object */
+};
+
+static void
+begin_written (struct written *w)
 {
-  struct fake_server *p = fake_server_start (DISK);
-  struct budget budget = { 0 };
+  *w = (struct written) { .server = fake_server_start (DISK) };
+  open_backing (&w->backing, w->server, &w->budget, &w->record);
+  w->batch = backing_batch_new (&w->backing, MIB, false);
+  w->offset = write_some (&w->backing, w->batch, 10);
+  assert_true (w->offset != 0);
+}
+
+static void
+end_written (struct written *w)
+{
+  assert_null (backing_check (&w->backing));
+  backing_batch_free (w->batch);
+  backing_close (&w->backing);
+  assert_int_equal (w->budget.used, 0);
+  fake_server_stop (w->server);
+}
+
+TEST (backing_taken_over_once)
+{
+  struct written w;
+  struct backing *b = &w.backing;
+
+  begin_written (&w);
+  assert_true (b->taken_over && b->is_device && b->can_give_back);
+  assert_int_equal (w.server->trimmed, DISK - BACKING_BLOCK);
+  assert_object (b, w.offset, 0);
+  assert_int_equal (b->counters.write_bytes, 11 * BACKING_BLOCK);
+  backing_batch_free (w.batch);
+  backing_close (b);
+
+  open_backing (b, w.server, &w.budget, &w.record);
+  assert_false (b->taken_over);
+  assert_int_equal (b->used, 1);
+  assert_object (b, w.offset, 7);
+  w.batch = NULL;
+  end_written (&w);
+}
+
+/* Blocks that may still be written are not used again. */
+TEST (backing_unsure_writes)
+{
   struct backing_stats st;
-  struct backing_record record = { .has = 0 };
-  struct backing_batch *t;
-  struct backing b;
-  uint64_t offset;
+  struct written w;
+  struct backing *b = &w.backing;
   uint32_t used;
-  unsigned phase;
   int error;
 
-  open_backing (&b, p, &budget, &record);
-  assert_true (b.taken_over && b.is_device && b.can_give_back);
-  assert_int_equal (p->trimmed, DISK - BACKING_BLOCK);
-  t = backing_batch_new (&b, MIB, false);
-  offset = write_some (&b, t, 10);
-  assert_true (offset != 0);
-  assert_object (&b, offset, 0);
-  assert_int_equal (b.counters.write_bytes, 11 * BACKING_BLOCK);
-
-  /* Blocks that may still be written are not used again. */
-  used = b.used;
-  p->send_left = 0;
-  assert_int_equal (write_some (&b, t, 20), 0);
+  begin_written (&w);
+  used = b->used;
+  w.server->send_left = 0;
+  assert_int_equal (write_some (b, w.batch, 20), 0);
   assert_int_equal (errno, ENOTCONN);
-  assert_int_equal (b.used, used + 20);
-  assert_int_equal (b.counters.write_errors, 1);
-  assert_null (backing_check (&b));
-  assert_object (&b, offset, 3); /* waits for it */
-  write_in_time (&b, t, 10);
-  assert_int_equal (b.used, used + 30);
-  assert_int_equal (backing_get_state (&b, &error), BACKING_OK);
-  backing_get_stats (&b, &st);
+  assert_int_equal (b->used, used + 20);
+  assert_int_equal (b->counters.write_errors, 1);
+  assert_null (backing_check (b));
+  assert_object (b, w.offset, 3); /* waits for it */
+  write_in_time (b, w.batch, 10);
+  assert_int_equal (b->used, used + 30);
+  assert_int_equal (backing_get_state (b, &error), BACKING_OK);
+  backing_get_stats (b, &st);
   assert_true (st.connections == 1 && st.reconnects == 1);
+  end_written (&w);
+}
 
-  /* Readers that wait do not block it. */
-  phase = backing_read_begin (&b);
-  assert_int_equal (write_some (&b, t, 5), 0);
+/* Readers that wait do not block it. */
+TEST (backing_waiting_readers)
+{
+  struct written w;
+  struct backing *b = &w.backing;
+  unsigned phase;
+  uint32_t used;
+
+  begin_written (&w);
+  used = b->used;
+  phase = backing_read_begin (b);
+  assert_int_equal (write_some (b, w.batch, 5), 0);
   assert_int_equal (errno, EBUSY);
-  backing_read_end (&b, phase);
-  assert_int_equal (b.used, used + 30);
-  write_in_time (&b, t, 5);
+  backing_read_end (b, phase);
+  assert_int_equal (b->used, used);
+  write_in_time (b, w.batch, 5);
+  end_written (&w);
+}
 
-  /* Free blocks are trimmed; if the result is unsure, they stay unused. */
-  p->trimmed = 0;
-  backing_release (&b, offset, 5 * BACKING_BLOCK, 1);
-  backing_give_back (&b, 0);
-  assert_int_equal (p->trimmed, 5 * BACKING_BLOCK);
-  used = b.used;
-  backing_release (&b, offset + 5 * BACKING_BLOCK, 2 * BACKING_BLOCK, 1);
-  assert_int_equal (b.used, used - 2);
-  p->send_left = 0;
-  backing_give_back (&b, 0);
-  assert_int_equal (b.used, used);
-  assert_null (backing_check (&b));
-  backing_batch_free (t);
-  for (unsigned i = 0; !backing_may_write (&b) && i < 6000; ++i)
-    usleep (10000);
+/* Free blocks are trimmed; if the result is unsure, they stay unused. */
+TEST (backing_trims)
+{
+  struct written w;
+  struct backing *b = &w.backing;
+  uint32_t used;
 
-  /* Another program takes the disk over while it is connected: nothing is
-   * written to it any more.
-   */
-  b.disk.verified_at = 1;
+  begin_written (&w);
+  w.server->trimmed = 0;
+  backing_release (b, w.offset, 5 * BACKING_BLOCK, 1);
+  backing_give_back (b, 0);
+  assert_int_equal (w.server->trimmed, 5 * BACKING_BLOCK);
+  used = b->used;
+  backing_release (b, w.offset + 5 * BACKING_BLOCK, 2 * BACKING_BLOCK, 1);
+  assert_int_equal (b->used, used - 2);
+  w.server->send_left = 0;
+  backing_give_back (b, 0);
+  assert_int_equal (b->used, used);
+  end_written (&w);
+}
+
+/* Another program takes the disk over while it is connected: nothing is
+ * written to it any more.
+ */
+TEST (backing_taken_by_another)
+{
+  struct written w;
+  struct backing *b = &w.backing;
+  struct fake_server *p;
+  int error;
+
+  begin_written (&w);
+  p = w.server;
+  b->disk.verified_at = 1;
   fake_server_fill (p, 30, 1, p->disk[30] ^ 1); /* of the id */
   p->writes = 0;
-  t = backing_batch_new (&b, MIB, false);
-  assert_int_equal (write_some (&b, t, 2), 0);
+  assert_int_equal (write_some (b, w.batch, 2), 0);
   assert_int_equal (errno, EIO);
   assert_int_equal (p->writes, 0);
-  assert_int_equal (backing_get_state (&b, &error), BACKING_WRONG);
-  backing_batch_free (t);
-  fake_server_fill (p, 30, 1, p->disk[30] ^ 1);
-  backing_close (&b);
-
-  /* The same after attaching. */
-  open_backing (&b, p, &budget, &record);
-  assert_false (b.taken_over);
-  assert_int_equal (b.used, 1);
-  assert_object (&b, offset, 7);
-  backing_close (&b);
-  assert_int_equal (budget.used, 0);
-  fake_server_stop (p);
+  assert_int_equal (backing_get_state (b, &error), BACKING_WRONG);
+  end_written (&w);
 }
 
 int
@@ -761,7 +814,11 @@ main (void)
     cmocka_unit_test (mute),
     cmocka_unit_test (answers),
     cmocka_unit_test (many),
-    cmocka_unit_test (backing),
+    cmocka_unit_test (backing_taken_over_once),
+    cmocka_unit_test (backing_unsure_writes),
+    cmocka_unit_test (backing_waiting_readers),
+    cmocka_unit_test (backing_trims),
+    cmocka_unit_test (backing_taken_by_another),
   };
 
   unit_seed ();
