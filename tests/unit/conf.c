@@ -270,76 +270,76 @@ TEST (both_files_of_a_name)
 
 /* ---- refusals ---- */
 
+static const struct {
+  const char *text, *line, *why;
+} refusals[] = {
+  { "size = 1G\nsiez = 2G\n", "2", "unknown key 'siez'" },
+  { "\n\n# x\nsize = 4X", "4", "size: '4X' has the unknown unit 'X'" },
+  { "size = 1G - 2G", "1", "size: '1G - 2G' is less than nothing" },
+  { "size = 1", "1", "size: '1' is 1 bytes, and must be from 1M to 1P;" },
+  { "size = min(ram / 2, 4096)", "1", "size: 'min(ram / 2, 4096)' is 4096 "
+    "bytes, and must be from 1M to 1P; a number without a unit is in bytes"
+  },
+  { "size = 4096", "1", "size: '4096' is 4096 bytes, and must" },
+  { "size = 1M - 1", "1", "size: '1M - 1' is 1048575 bytes, and must" },
+  { "export-size = 4096", "1", "export-size: '4096' is 4096 bytes" },
+  { "export = a:size=4096", "1", "export: 'a:size=4096' is 4096 bytes" },
+  { "export = a:quota=1G:size=1023K:allow=::1", "1", "is 1047552 bytes" },
+  { "backing-size = 4096", "1", "backing-size: '4096' is 4096 bytes" },
+  { "writeback-limit = 4096", "1", "writeback-limit: '4096' is 4096" },
+  { "min-free = 64", "1", "min-free: '64' is 64 bytes, and must be from" },
+  { "size = 2P", "1", "size: '2P' is 2251799813685248 bytes, and must" },
+  { "size =", "1", "size: the value is missing" },
+  { "size", "1", "the line is not KEY = VALUE" },
+  { "= 4", "1", "unknown key ''" },
+  { "size = 1G\nsize = 1G\n", "2", "size: the file says it a second" },
+  { "policy = maybe", "1", "policy: 'maybe' is neither on nor off" },
+  { "backing = cold", "1", "backing: 'cold' is no path" },
+  { "pool = nbd://there", "1", "pool: 'nbd://there' is no path" },
+  { "priority = 40000", "1",
+    "priority: '40000' is not a whole number from 0 to 32767, or auto" },
+  { "priority = -1", "1", "priority: '-1' is not a whole number" },
+  { "connections = 1", "1", "connections: '1' is not a whole number from"
+    " 2 to 16" },
+  { "connections = 17", "1", "connections: '17' is not a whole number" },
+  { "swappiness = 201", "1", "not a whole number from 0 to 200, or keep" },
+  { "timeout = 99999999999999999999", "1", "timeout: '9999" },
+  { "timeout = 2", "1", "timeout: '2' is not a whole number from 3 to 30" },
+  { "timeout = 1s", "1", "timeout: '1s' is not" },
+  { "maintenance-cpu = %", "1", "maintenance-cpu: '%' is not" },
+  { "min-free = some", "1", "(ram, min and max are known), or keep, or "
+    "auto" },
+  { "name = x", "1", "name: follows from what the disk is called" },
+  { "control = off", "1", "control: follows from" },
+  { "[swap]\nsize = 1G\n", "1", "there are no sections" },
+  { "size = 1G\n [x]", "2", "there are no sections" },
+  { "size = 1G\n  size = 2G\n", "2", "size: the file says it a second" },
+  { "remote = a\x01z", "1", "the line has a control character" },
+  { "pool = /a\xfcz", "1", "pool: the value is not UTF-8" },
+  { "Size = 1G", "1", "unknown key 'Size'" },
+  { "si\033[1mze = 1G", "1", "the line has a control character" },
+  { "si\rze = 1G", "1", "the line has a control character" },
+  { "mem_limit = 1G", "1", "unknown key 'mem_limit'" },
+};
+
 TEST (refused_lines)
 {
-  static const struct {
-    const char *text, *line, *why;
-  } cases[] = {
-    { "size = 1G\nsiez = 2G\n", "2", "unknown key 'siez'" },
-    { "\n\n# x\nsize = 4X", "4", "size: '4X' has the unknown unit 'X'" },
-    { "size = 1G - 2G", "1", "size: '1G - 2G' is less than nothing" },
-    { "size = 1", "1", "size: '1' is 1 bytes, and must be from 1M to 1P;" },
-    { "size = min(ram / 2, 4096)", "1", "size: 'min(ram / 2, 4096)' is 4096 "
-      "bytes, and must be from 1M to 1P; a number without a unit is in bytes"
-    },
-    { "size = 4096", "1", "size: '4096' is 4096 bytes, and must" },
-    { "size = 1M - 1", "1", "size: '1M - 1' is 1048575 bytes, and must" },
-    { "export-size = 4096", "1", "export-size: '4096' is 4096 bytes" },
-    { "export = a:size=4096", "1", "export: 'a:size=4096' is 4096 bytes" },
-    { "export = a:quota=1G:size=1023K:allow=::1", "1", "is 1047552 bytes" },
-    { "backing-size = 4096", "1", "backing-size: '4096' is 4096 bytes" },
-    { "writeback-limit = 4096", "1", "writeback-limit: '4096' is 4096" },
-    { "min-free = 64", "1", "min-free: '64' is 64 bytes, and must be from" },
-    { "size = 2P", "1", "size: '2P' is 2251799813685248 bytes, and must" },
-    { "size =", "1", "size: the value is missing" },
-    { "size", "1", "the line is not KEY = VALUE" },
-    { "= 4", "1", "unknown key ''" },
-    { "size = 1G\nsize = 1G\n", "2", "size: the file says it a second" },
-    { "policy = maybe", "1", "policy: 'maybe' is neither on nor off" },
-    { "backing = cold", "1", "backing: 'cold' is no path" },
-    { "pool = nbd://there", "1", "pool: 'nbd://there' is no path" },
-    { "priority = 40000", "1",
-      "priority: '40000' is not a whole number from 0 to 32767, or auto" },
-    { "priority = -1", "1", "priority: '-1' is not a whole number" },
-    { "connections = 1", "1", "connections: '1' is not a whole number from"
-      " 2 to 16" },
-    { "connections = 17", "1", "connections: '17' is not a whole number" },
-    { "swappiness = 201", "1", "not a whole number from 0 to 200, or keep" },
-    { "timeout = 99999999999999999999", "1", "timeout: '9999" },
-    { "timeout = 2", "1", "timeout: '2' is not a whole number from 3 to 30" },
-    { "timeout = 1s", "1", "timeout: '1s' is not" },
-    { "maintenance-cpu = %", "1", "maintenance-cpu: '%' is not" },
-    { "min-free = some", "1", "(ram, min and max are known), or keep, or "
-      "auto" },
-    { "name = x", "1", "name: follows from what the disk is called" },
-    { "control = off", "1", "control: follows from" },
-    { "[swap]\nsize = 1G\n", "1", "there are no sections" },
-    { "size = 1G\n [x]", "2", "there are no sections" },
-    { "size = 1G\n  size = 2G\n", "2", "size: the file says it a second" },
-    { "remote = a\x01z", "1", "the line has a control character" },
-    { "pool = /a\xfcz", "1", "pool: the value is not UTF-8" },
-    { "Size = 1G", "1", "unknown key 'Size'" },
-    { "si\033[1mze = 1G", "1", "the line has a control character" },
-    { "si\rze = 1G", "1", "the line has a control character" },
-    { "mem_limit = 1G", "1", "unknown key 'mem_limit'" },
-  };
-
-  for (unsigned i = 0; i < ARRAY_SIZE (cases); ++i) {
+  for (unsigned i = 0; i < ARRAY_SIZE (refusals); ++i) {
     char prefix[PATH_MAX + 16];
     struct conf c;
 
     begin (&c);
-    put_file (cases[i].text, strlen (cases[i].text));
+    put_file (refusals[i].text, strlen (refusals[i].text));
     errno = 0;
     if (conf_read (&c, in_directory ("a.conf"), error, sizeof error) == 0)
-      fail_msg ("'%s' was taken", cases[i].text);
+      fail_msg ("'%s' was taken", refusals[i].text);
     assert_int_equal (errno, EINVAL);
     snprintf (prefix, sizeof prefix, "%s:%s: ", in_directory ("a.conf"),
-              cases[i].line);
+              refusals[i].line);
     if (strncmp (error, prefix, strlen (prefix)) != 0
-        || !strstr (error, cases[i].why) || strchr (error, '\n'))
-      fail_msg ("'%s': '%s', not '%s%s'", cases[i].text, error, prefix,
-                cases[i].why);
+        || !strstr (error, refusals[i].why) || strchr (error, '\n'))
+      fail_msg ("'%s': '%s', not '%s%s'", refusals[i].text, error, prefix,
+                refusals[i].why);
     conf_free (&c);
   }
 }
