@@ -161,14 +161,21 @@ new_disk (void)
   return d;
 }
 
+/* After its backing file was closed. */
 static void
-stop_disk (struct disk *d)
+free_disk (struct disk *d)
 {
-  close_disk (d);
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     fake_server_stop (d->replicas[i]);
   sums_stop (&d->sums);
   free (d);
+}
+
+static void
+stop_disk (struct disk *d)
+{
+  close_disk (d);
+  free_disk (d);
 }
 
 /* ---- the replicas ---- */
@@ -190,6 +197,23 @@ look_at (struct disk *d, unsigned n)
 
   assert_true (backing_get_replica (&d->backing, member_of (d, n), &st));
   return st;
+}
+
+static enum backing_state
+state_of (struct disk *d)
+{
+  int error;
+
+  return backing_get_state (&d->backing, &error);
+}
+
+static uint64_t
+size_of (struct disk *d)
+{
+  struct backing_stats st;
+
+  backing_get_stats (&d->backing, &st);
+  return st.size;
 }
 
 /* Wait until the condition is true. */
@@ -355,7 +379,6 @@ TEST (written_to_both)
 {
   struct disk *d = start_disk ();
   struct backing_stats st;
-  int error;
 
   assert_true (d->backing.taken_over);
   assert_int_equal (d->record.in_sync, 3);
@@ -370,7 +393,7 @@ TEST (written_to_both)
   backing_get_stats (&d->backing, &st);
   assert_int_equal (st.connections, 2 * NBD_CONNECTIONS_MAX);
   assert_int_equal (st.size, DISK);
-  assert_int_equal (backing_get_state (&d->backing, &error), BACKING_OK);
+  assert_int_equal (state_of (d), BACKING_OK);
   assert_false (backing_resync (&d->backing));
 
   d->replicas[0]->trimmed = d->replicas[1]->trimmed = 0;
@@ -397,7 +420,6 @@ TEST (one_is_away)
 {
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
-    int error;
 
     put_in_time (d, 0, 200);
     leave (d, n);
@@ -405,8 +427,7 @@ TEST (one_is_away)
     /* It has missed nothing. */
     assert_true (look_at (d, n).in_sync);
     assert_int_equal (look_at (d, n).state, BACKING_AWAY);
-    assert_int_equal (backing_get_state (&d->backing, &error),
-                      BACKING_DEGRADED);
+    assert_int_equal (state_of (d), BACKING_DEGRADED);
     come_back (d, n, FAKE_DISK_KEPT);
     assert_int_equal (d->record.in_sync, 3);
     assert_true (resynced (d));
@@ -441,7 +462,6 @@ TEST (stale_is_never_read)
 {
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
-    int error;
 
     put_in_time (d, 0, 200);
     leave (d, n);
@@ -456,7 +476,7 @@ TEST (stale_is_never_read)
     leave (d, 1 - n);
     assert_none (d);
     assert_int_equal (try_read (d, 7, true), -1);
-    assert_int_equal (backing_get_state (&d->backing, &error), BACKING_AWAY);
+    assert_int_equal (state_of (d), BACKING_AWAY);
     assert_int_equal (put (d, 0, 10), -1);
     assert_false (resynced (d));
     assert_none (d);
@@ -533,11 +553,7 @@ TEST (back_with_nothing)
     EVENTUALLY (!look_at (d, n).in_sync);
     EVENTUALLY (resynced (d));
     assert_both (d);
-    close_disk (d);
-    for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
-      fake_server_stop (d->replicas[i]);
-    sums_stop (&d->sums);
-    free (d);
+    stop_disk (d);
   }
 }
 
@@ -791,72 +807,81 @@ TEST (from_one_to_two_and_back)
   }
 }
 
-/* A single export that has pages may be away when it is opened.  When it comes
- * back, it is checked as usual.
- */
-TEST (one_alone_is_away)
+/* How a single export comes back that was away when it was opened. */
+struct comeback {
+  unsigned timeout;             /* seconds that a read waits */
+  uint64_t wrong_size;          /* of another disk that answers first; 0: none
+                                 * does */
+  uint64_t size;
+  bool is_blank, is_wrong;
+};
+
+/* The size of a wrong disk that answers first does not count. */
+static void
+answer_as_another (struct disk *d, struct fake_server *p, uint64_t size)
 {
-  struct disk *d = new_disk ();
-  struct fake_server *p = d->replicas[0];
-  struct backing_stats st;
-  int error;
-
-  fake_server_leave (p);
-  assert_unusable (d, p->uri, NULL, "No such file");
+  memset (p->disk, 'x', BACKING_BLOCK);
+  p->size = size;
   fake_server_return (p, FAKE_DISK_KEPT);
+  EVENTUALLY (state_of (d) == BACKING_WRONG);
+  fake_server_leave (p);
+  memcpy (p->disk, p->durable, BACKING_BLOCK);
+}
+
+/* It is used again.  What is behind its end is not given back, but all else,
+ * with slot N.
+ */
+static void
+assert_used_again (struct disk *d, struct fake_server *p, unsigned n)
+{
+  EVENTUALLY (state_of (d) == BACKING_OK);
+  assert_all (d);
+  put_in_time (d, 0, 100);
+  assert_all (d);
+  assert_int_equal (size_of (d), p->size);
+  p->trimmed = 0;
+  drop (d, n);
+  backing_give_back (&d->backing, 0);
+  assert_uint_in_range (p->trimmed, DISK / 4, p->size);
+}
+
+static void
+comes_back (struct disk *d, struct fake_server *p, const struct comeback *c,
+            unsigned turn)
+{
+  fake_server_leave (p);
+  d->options.timeout = c->timeout;
   open_disk (d, p->uri, NULL);
-  put_in_time (d, 0, 200);
-  close_disk (d);
-
-  for (unsigned turn = 0; turn < 6; ++turn) {
-    fake_server_leave (p);
-    d->options.timeout = turn == 0 ? 1 : LONG;
-    open_disk (d, p->uri, NULL);
-    assert_false (d->backing.taken_over);
-    assert_int_equal (backing_get_state (&d->backing, &error), BACKING_AWAY);
-    backing_get_stats (&d->backing, &st);
-    assert_int_equal (st.size, DISK);
-    assert_int_equal (try_read (d, 7, turn == 0), -1);
+  assert_false (d->backing.taken_over);
+  assert_int_equal (state_of (d), BACKING_AWAY);
+  assert_int_equal (size_of (d), DISK);
+  assert_int_equal (try_read (d, 7, c->timeout < LONG), -1);
+  assert_int_equal (put (d, 0, 10), -1);
+  drop (d, 10 + turn);
+  if (c->wrong_size != 0)
+    answer_as_another (d, p, c->wrong_size);
+  if (c->is_blank)
+    memset (p->disk, 0, BACKING_BLOCK);
+  p->size = c->size;
+  fake_server_return (p, FAKE_DISK_KEPT);
+  if (c->is_wrong) {
+    EVENTUALLY (state_of (d) == BACKING_WRONG);
+    assert_none (d);
     assert_int_equal (put (d, 0, 10), -1);
-    drop (d, 10 + turn);
-    if (turn >= 4) {
-      /* The size of a wrong disk that answers first does not count. */
-      memset (p->disk, 'x', BACKING_BLOCK);
-      p->size = turn == 4 ? DISK / 2 : DISK;
-      fake_server_return (p, FAKE_DISK_KEPT);
-      EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
-      fake_server_leave (p);
-      memcpy (p->disk, p->durable, BACKING_BLOCK);
-    }
-    if (turn == 1)
-      memset (p->disk, 0, BACKING_BLOCK);
-    p->size = turn == 2 ? 100 * BACKING_BLOCK
-      : turn == 3 || turn == 5 ? DISK / 2 : DISK;
-    fake_server_return (p, FAKE_DISK_KEPT);
-    if (turn == 1 || turn == 2) {
-      EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
-      assert_none (d);
-      assert_int_equal (put (d, 0, 10), -1);
-    } else {
-      EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_OK);
-      assert_all (d);
-      put_in_time (d, 0, 100);
-      assert_all (d);
-      backing_get_stats (&d->backing, &st);
-      assert_int_equal (st.size, p->size);
-      /* What is behind its end is not given back, but all else. */
-      p->trimmed = 0;
-      drop (d, 100 + turn);
-      backing_give_back (&d->backing, 0);
-      assert_uint_in_range (p->trimmed, DISK / 4, p->size);
-    }
-    close_disk (d);
-    p->size = DISK;
-    if (turn == 1)
-      memcpy (p->disk, p->durable, BACKING_BLOCK);
-  }
+  } else
+    assert_used_again (d, p, 100 + turn);
+  close_disk (d);
+  p->size = DISK;
+  if (c->is_blank)
+    memcpy (p->disk, p->durable, BACKING_BLOCK);
+}
 
-  /* Its size and its id must be known. */
+/* Its size and its id must be known, or it can't be opened while it is
+ * away.
+ */
+static void
+assert_must_be_known (struct disk *d, struct fake_server *p)
+{
   fake_server_leave (p);
   d->record.blocks = 0;
   assert_unusable (d, p->uri, NULL, "No such file");
@@ -873,6 +898,34 @@ TEST (one_alone_is_away)
   fake_server_leave (p);
   p->size = DISK;
   fake_server_return (p, FAKE_DISK_KEPT);
+}
+
+/* A single export that has pages may be away when it is opened.  When it comes
+ * back, it is checked as usual.
+ */
+TEST (one_alone_is_away)
+{
+  static const struct comeback comebacks[] = {
+    { .timeout = 1, .size = DISK },
+    { .timeout = LONG, .size = DISK, .is_blank = true, .is_wrong = true },
+    { .timeout = LONG, .size = 100 * BACKING_BLOCK, .is_wrong = true },
+    { .timeout = LONG, .size = DISK / 2 },
+    { .timeout = LONG, .size = DISK, .wrong_size = DISK / 2 },
+    { .timeout = LONG, .size = DISK / 2, .wrong_size = DISK },
+  };
+  struct disk *d = new_disk ();
+  struct fake_server *p = d->replicas[0];
+
+  fake_server_leave (p);
+  assert_unusable (d, p->uri, NULL, "No such file");
+  fake_server_return (p, FAKE_DISK_KEPT);
+  open_disk (d, p->uri, NULL);
+  put_in_time (d, 0, 200);
+  close_disk (d);
+  for (unsigned turn = 0; turn < ARRAY_SIZE (comebacks); ++turn)
+    comes_back (d, p, &comebacks[turn], turn);
+  assert_must_be_known (d, p);
+
   open_both (d);
   assert_int_equal (d->record.blocks, DISK / BACKING_BLOCK);
   EVENTUALLY (resynced (d));
@@ -885,7 +938,7 @@ TEST (one_alone_is_away)
   /* Now the other replica is expected. */
   open_disk (d, p->uri, NULL);
   fake_server_return (p, FAKE_DISK_KEPT);
-  EVENTUALLY (backing_get_state (&d->backing, &error) == BACKING_WRONG);
+  EVENTUALLY (state_of (d) == BACKING_WRONG);
   assert_none (d);
   stop_disk (d);
 }
@@ -946,20 +999,17 @@ TEST (one_goes_at_start)
 TEST (of_two_sizes)
 {
   struct disk *d = new_disk ();
-  struct backing_stats st;
 
   d->replicas[0]->size = DISK / 2;
   open_complete (d);
-  backing_get_stats (&d->backing, &st);
-  assert_int_equal (st.size, DISK / 2);
+  assert_int_equal (size_of (d), DISK / 2);
   put_in_time (d, 0, 100);
   assert_both (d);
   close_disk (d);
 
   fake_server_leave (d->replicas[0]);
   open_both (d);
-  backing_get_stats (&d->backing, &st);
-  assert_int_equal (st.size, DISK);
+  assert_int_equal (size_of (d), DISK);
   put_in_time (d, 0, 100);
   d->replicas[0]->size = 16 * BACKING_BLOCK;
   fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
@@ -968,8 +1018,7 @@ TEST (of_two_sizes)
   assert_all (d);
   /* ... and does not limit the use of the other one. */
   put_in_time (d, 0, 100);
-  backing_get_stats (&d->backing, &st);
-  assert_int_equal (st.size, DISK);
+  assert_int_equal (size_of (d), DISK);
   assert_false (resynced (d));
   close_disk (d);
 
@@ -980,8 +1029,7 @@ TEST (of_two_sizes)
   fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
   EVENTUALLY (resynced (d));
   assert_both (d);
-  backing_get_stats (&d->backing, &st);
-  assert_int_equal (st.size, DISK / 2);
+  assert_int_equal (size_of (d), DISK / 2);
   stop_disk (d);
 }
 
@@ -992,7 +1040,6 @@ TEST (one_has_shrunk)
 {
   for (unsigned n = 0; n < BACKING_REPLICAS; ++n) {
     struct disk *d = start_disk ();
-    struct backing_stats st;
 
     put_in_time (d, 0, 200);
     close_disk (d);
@@ -1002,8 +1049,7 @@ TEST (one_has_shrunk)
     EVENTUALLY (!look_at (d, n).in_sync);
     assert_all (d);
     put_in_time (d, 0, 100);
-    backing_get_stats (&d->backing, &st);
-    assert_int_equal (st.size, DISK);
+      assert_int_equal (size_of (d), DISK);
     assert_false (resynced (d));
     assert_all (d);
     close_disk (d);
@@ -1158,10 +1204,7 @@ TEST (one_has_forgotten)
     assert_pages (device, 1000, n % 2 ? 5000 : 1000, 2);
     assert_true (u.pool->counters.checksum_errors > 0);
     unit_close (&u);
-    for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
-      fake_server_stop (d->replicas[i]);
-    sums_stop (&d->sums);
-    free (d);
+    free_disk (d);
   }
 }
 
@@ -1198,10 +1241,7 @@ end_pair (struct pair *p)
 {
   assert_pool_ok (p->u.pool);
   unit_close (&p->u);
-  for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
-    fake_server_stop (p->d->replicas[i]);
-  sums_stop (&p->d->sums);
-  free (p->d);
+  free_disk (p->d);
 }
 
 static struct backing_replica
@@ -1530,10 +1570,7 @@ TEST (closed_while_a_half_comes_back)
                                       &answer), 0);
     close_disk (d);
     pthread_join (thread, NULL);
-    for (unsigned n = 0; n < BACKING_REPLICAS; ++n)
-      fake_server_stop (d->replicas[n]);
-    sums_stop (&d->sums);
-    free (d);
+    free_disk (d);
   }
 }
 
