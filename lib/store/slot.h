@@ -193,15 +193,16 @@ slot_group (uint64_t offset, uint32_t length, unsigned place)
 }
 
 static inline unsigned
-slot_place (slot_t s)
+slot_codec (slot_t s)
 {
   return s >> SLOT_PAYLOAD_SHIFT & ((1U << SLOT_CODEC_BITS) - 1);
 }
 
+/* The place of a page in its group, which lies where others have the codec. */
 static inline unsigned
-slot_codec (slot_t s)
+slot_place (slot_t s)
 {
-  return s >> SLOT_PAYLOAD_SHIFT & ((1U << SLOT_CODEC_BITS) - 1);
+  return slot_codec (s);
 }
 
 /* Bytes of codec output, without the checksum before them; of a GROUP,
@@ -259,18 +260,12 @@ slot_moved (slot_t s, uint64_t offset)
 }
 
 /* The slot for the object of S after it was written back to OFFSET of the
- * backing file, or moved from there to OFFSET of the arena.
+ * backing file.
  */
 static inline slot_t
 slot_moved_out (slot_t s, uint64_t offset)
 {
   return slot_moved (s | SLOT_WRITTEN_BACK, offset);
-}
-
-static inline slot_t
-slot_moved_in (slot_t s, uint64_t offset)
-{
-  return slot_moved (s & ~SLOT_WRITTEN_BACK, offset);
 }
 
 #endif /* NBDZRAM_STORE_SLOT_H */
