@@ -360,27 +360,7 @@ dictionaries_drop_unused (struct dictionaries *d)
   return dropped;
 }
 
-/* ---- asking ---- */
-
-unsigned
-dictionaries_alive (const struct dictionaries *d)
-{
-  unsigned alive = 0;
-
-  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
-    alive += d->generations[n].decoder != NULL;
-  return alive;
-}
-
-uint64_t
-dictionaries_bytes (const struct dictionaries *d)
-{
-  uint64_t bytes = d->shared_bytes;
-
-  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
-    bytes += d->generations[n].bytes;
-  return bytes;
-}
+/* ---- using ---- */
 
 uint64_t
 dictionary_cost (const void *content, size_t length)

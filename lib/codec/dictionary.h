@@ -100,12 +100,6 @@ dictionaries_count (struct dictionaries *d, unsigned id, int by)
  */
 unsigned dictionaries_drop_unused (struct dictionaries *d);
 
-/* Return how many usable dictionaries there are, and how many bytes all of
- * them take from the budget.
- */
-unsigned dictionaries_alive (const struct dictionaries *d);
-uint64_t dictionaries_bytes (const struct dictionaries *d);
-
 /* Return how many bytes a dictionary takes in the pool file and for its
  * decoder.  Needs no pool.
  */

@@ -369,6 +369,27 @@ scratch_bytes (const struct scratch *w)
   return bytes;
 }
 
+unsigned
+dictionaries_alive (const struct dictionaries *d)
+{
+  unsigned alive = 0;
+
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    alive += d->generations[n].decoder != NULL;
+  return alive;
+}
+
+/* What all of them take from the budget. */
+static uint64_t
+dictionaries_bytes (const struct dictionaries *d)
+{
+  uint64_t bytes = d->shared_bytes;
+
+  for (unsigned n = 0; n < POOL_DICTIONARIES; ++n)
+    bytes += d->generations[n].bytes;
+  return bytes;
+}
+
 static uint64_t
 dictionary_file_bytes (const struct pool *pool)
 {

@@ -101,6 +101,9 @@ void unit_close (struct unit_pool *u);
 /* Bytes of memory behind the pool's file. */
 uint64_t unit_file_bytes (const struct pool *pool);
 
+/* How many usable dictionaries there are. */
+unsigned dictionaries_alive (const struct dictionaries *d);
+
 /* ---- invariants ---- */
 
 /* Totals over the slots of all devices. */
