@@ -133,6 +133,18 @@ static const struct family export_families[] = {
     "Requests to the export answered with an error." },
 };
 
+/* Numbers of each replica of a mirrored backing file. */
+static const struct family replica_families[] = {
+  { "in_sync", "backing_half_in_sync", "gauge",
+    "Whether the replica has all pages." },
+  { "left", "backing_half_missing_bytes", "gauge",
+    "Bytes that the replica lacks, about." },
+  { "connections", "backing_half_connections", "gauge",
+    "Connections to the replica; 0 while it is unreachable or unusable." },
+  { "reconnects", "backing_half_reconnects_total", "counter",
+    "Times that a connection to the replica was made again." },
+};
+
 /* ---- the format ---- */
 
 static void
@@ -246,15 +258,6 @@ print_infos (const json_t *replies)
 
 /* ---- exports ---- */
 
-/* The same with the label of an export. */
-static void
-begin_export_sample (const char *name, const json_t *reply,
-                     const json_t *device)
-{
-  begin_sample (name, "", reply);
-  print_label ("export", json_text (device, "name"));
-}
-
 /* The algorithm of the export, or by default that of the server. */
 static const char *
 algorithm_of (const json_t *reply, const json_t *device)
@@ -274,45 +277,70 @@ print_export_infos (const json_t *replies)
   print_description ("export_info", "gauge", "Algorithm of the export.");
   json_array_foreach (replies, i, reply)
     json_array_foreach (json_object_get (reply, "devices"), j, device) {
-      begin_export_sample ("export_info", reply, device);
+      begin_sample ("export_info", "", reply);
+      print_label ("export", json_text (device, "name"));
       print_label ("algorithm", algorithm_of (reply, device));
       fputs ("} 1\n", stdout);
     }
 }
 
-static void
-print_export_family (const struct family *f, const json_t *replies)
-{
-  size_t i, j;
-  json_t *reply, *device;
-
-  print_description (f->name, f->type, f->help);
-  json_array_foreach (replies, i, reply)
-    json_array_foreach (json_object_get (reply, "devices"), j, device)
-      if (json_object_get (device, f->key)) {
-        begin_export_sample (f->name, reply, device);
-        printf ("} %" PRIu64 "\n", json_number (device, f->key));
-      }
-}
-
 /* ---- statistics ---- */
 
-/* Print a family of numbers in the object at PART of the reply; NULL: in the
- * reply itself.
+/* Where the objects are that have the numbers of some families: in the list,
+ * or the object, at a key of the reply; or the reply itself.
  */
+struct group {
+  const char *list, *part;
+  const char *label, *label_key; /* tells the objects of a list apart */
+};
+
+static const struct group server = { NULL, NULL, NULL, NULL };
+static const struct group statistics = { .part = "statistics" };
+static const struct group exports = {
+  .list = "devices", .label = "export", .label_key = "name",
+};
+static const struct group replicas = {
+  .list = "backing_halves", .label = "backing", .label_key = "uri",
+};
+
 static void
-print_family (const struct family *f, const json_t *replies, const char *part)
+print_value (const struct group *g, const struct family *f,
+             const json_t *reply, const json_t *object)
 {
-  size_t i;
-  json_t *reply;
+  const json_t *value = json_object_get (object, f->key);
+
+  if (!value)
+    return;
+  begin_sample (f->name, "", reply);
+  if (g->label)
+    print_label (g->label, json_text (object, g->label_key));
+  printf ("} %" PRIu64 "\n", json_is_true (value)
+          ? UINT64_C (1) : (uint64_t) json_integer_value (value));
+}
+
+static void
+print_family (const struct group *g, const struct family *f,
+              const json_t *replies)
+{
+  size_t i, j;
+  json_t *reply, *object;
 
   print_description (f->name, f->type, f->help);
   json_array_foreach (replies, i, reply) {
-    const json_t *object = part ? json_object_get (reply, part) : reply;
-
-    if (json_object_get (object, f->key))
-      print_sample (f->name, "", reply, json_number (object, f->key));
+    json_array_foreach (json_object_get (reply, g->list), j, object)
+      print_value (g, f, reply, object);
+    if (!g->list)
+      print_value (g, f, reply,
+                   g->part ? json_object_get (reply, g->part) : reply);
   }
+}
+
+static void
+print_families (const struct group *g, const struct family *list,
+                size_t count, const json_t *replies)
+{
+  for (size_t i = 0; i < count; ++i)
+    print_family (g, &list[i], replies);
 }
 
 static bool
@@ -340,49 +368,7 @@ print_unknown_families (const json_t *replies)
   json_object_foreach (names, key, value) {
     struct family f = { key, key, "untyped", "See nbdkit-zram-plugin(1)." };
 
-    print_family (&f, replies, "statistics");
-  }
-}
-
-/* ---- replicas of a mirrored backing file ---- */
-
-static const struct family replica_families[] = {
-  { "in_sync", "backing_half_in_sync", "gauge",
-    "Whether the replica has all pages." },
-  { "left", "backing_half_missing_bytes", "gauge",
-    "Bytes that the replica lacks, about." },
-  { "connections", "backing_half_connections", "gauge",
-    "Connections to the replica; 0 while it is unreachable or unusable." },
-  { "reconnects", "backing_half_reconnects_total", "counter",
-    "Times that a connection to the replica was made again." },
-};
-
-static void
-print_replica_sample (const struct family *f, const json_t *reply,
-                   const json_t *replica)
-{
-  const json_t *value = json_object_get (replica, f->key);
-
-  begin_sample (f->name, "", reply);
-  print_label ("backing", json_text (replica, "uri"));
-  printf ("} %" PRIu64 "\n", json_is_boolean (value)
-          ? (uint64_t) json_is_true (value) : json_number (replica, f->key));
-}
-
-static void
-print_replicas (const json_t *replies)
-{
-  size_t i, j;
-  json_t *reply, *replica;
-
-  for (size_t k = 0; k < ARRAY_SIZE (replica_families); ++k) {
-    const struct family *f = &replica_families[k];
-
-    print_description (f->name, f->type, f->help);
-    json_array_foreach (replies, i, reply)
-      json_array_foreach (json_object_get (reply, "backing_halves"), j,
-                          replica)
-        print_replica_sample (f, reply, replica);
+    print_family (&statistics, &f, replies);
   }
 }
 
@@ -414,6 +400,14 @@ print_maintenance (const json_t *replies)
 /* ---- histograms ---- */
 
 static void
+print_bucket (const char *name, const json_t *reply, const char *bound,
+              uint64_t count)
+{
+  begin_sample (name, "_bucket", reply);
+  printf (",le=\"%s\"} %" PRIu64 "\n", bound, count);
+}
+
+static void
 print_latency (const char *request, const char *name, const char *help,
                const json_t *replies)
 {
@@ -428,13 +422,13 @@ print_latency (const char *request, const char *name, const char *help,
     uint64_t sum = 0;
 
     json_array_foreach (json_object_get (r, "latency"), b, count) {
+      char bound[32] = "+Inf";
+
       sum += (uint64_t) json_integer_value (count);
-      begin_sample (name, "_bucket", reply);
       if (b < json_array_size (bounds))
-        printf (",le=\"%.10g\"} %" PRIu64 "\n", 1e-9 * (double)
-                json_integer_value (json_array_get (bounds, b)), sum);
-      else
-        printf (",le=\"+Inf\"} %" PRIu64 "\n", sum);
+        snprintf (bound, sizeof bound, "%.10g", 1e-9 * (double)
+                  json_integer_value (json_array_get (bounds, b)));
+      print_bucket (name, reply, bound, sum);
     }
     print_seconds (name, "_sum", reply, json_number (r, "nanoseconds"));
     print_sample (name, "_count", reply, sum);
@@ -473,14 +467,13 @@ print_objects (const json_t *replies)
     json_array_foreach (json_object_get (reply, "object_sizes"), b, pair) {
       uint64_t size = (uint64_t) json_integer_value (json_array_get (pair, 0));
       uint64_t n = (uint64_t) json_integer_value (json_array_get (pair, 1));
+      char bound[TEXT_SIZE];
 
       count += n;
       sum += n * size;
-      begin_sample (name, "_bucket", reply);
-      printf (",le=\"%" PRIu64 "\"} %" PRIu64 "\n", size, count);
+      print_bucket (name, reply, text_of_number (bound, size), count);
     }
-    begin_sample (name, "_bucket", reply);
-    printf (",le=\"+Inf\"} %" PRIu64 "\n", count);
+    print_bucket (name, reply, "+Inf", count);
     print_sample (name, "_sum", reply, sum);
     print_sample (name, "_count", reply, count);
   }
@@ -508,15 +501,15 @@ static void
 print_all (const json_t *replies)
 {
   print_infos (replies);
-  for (size_t i = 0; i < ARRAY_SIZE (server_families); ++i)
-    print_family (&server_families[i], replies, NULL);
+  print_families (&server, server_families, ARRAY_SIZE (server_families),
+                  replies);
   print_export_infos (replies);
-  for (size_t i = 0; i < ARRAY_SIZE (export_families); ++i)
-    print_export_family (&export_families[i], replies);
-  for (size_t i = 0; i < ARRAY_SIZE (families); ++i)
-    print_family (&families[i], replies, "statistics");
+  print_families (&exports, export_families, ARRAY_SIZE (export_families),
+                  replies);
+  print_families (&statistics, families, ARRAY_SIZE (families), replies);
   print_unknown_families (replies);
-  print_replicas (replies);
+  print_families (&replicas, replica_families, ARRAY_SIZE (replica_families),
+                  replies);
   print_maintenance (replies);
   print_bytes ("read", "read_bytes_total", "Bytes read.", replies);
   print_bytes ("write", "written_bytes_total", "Bytes written.", replies);
