@@ -153,7 +153,7 @@ struct process_walk {
   const struct process_memory *memory;
 };
 
-static bool
+static void
 add_process_page (void *opaque, const void *page)
 {
   struct process_walk *w = opaque;
@@ -161,7 +161,6 @@ add_process_page (void *opaque, const void *page)
   add_bytes (w->run, page, w->memory->page_size);
   w->run->done = w->memory->mapped;
   show_read_progress (w->run);
-  return true;
 }
 
 static int
