@@ -203,8 +203,8 @@ hardening_thread (size_t page_size)
 
 /* ---- the scheduler and the rest ---- */
 
-static void
-add_refusal (struct refusals *refused, const char *what, const char *why)
+void
+refusals_add (struct refusals *refused, const char *what, const char *why)
 {
   size_t length = strlen (refused->text);
 
@@ -251,14 +251,14 @@ hardening_protect (struct refusals *refused)
    */
   if (get_oom_score () != OOM_SCORE_NEVER
       && set_oom_score (OOM_SCORE_NEVER) == -1)
-    add_refusal (refused, "oom_score_adj -1000",
-                 errno == EACCES || errno == EPERM ? "no CAP_SYS_RESOURCE"
-                 : strerror_r (errno, text, sizeof text));
+    refusals_add (refused, "oom_score_adj -1000",
+                  errno == EACCES || errno == EPERM ? "no CAP_SYS_RESOURCE"
+                  : strerror_r (errno, text, sizeof text));
   if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
-    add_refusal (refused, "IO_FLUSHER",
-                 errno == EPERM ? "no CAP_SYS_RESOURCE"
-                 : errno == EINVAL ? "not before Linux 5.6"
-                 : strerror_r (errno, text, sizeof text));
+    refusals_add (refused, "IO_FLUSHER",
+                  errno == EPERM ? "no CAP_SYS_RESOURCE"
+                  : errno == EINVAL ? "not before Linux 5.6"
+                  : strerror_r (errno, text, sizeof text));
 }
 
 static int
@@ -270,19 +270,19 @@ make_real_time (pthread_t thread, int priority)
 }
 
 void
-hardening_schedule (const pthread_t *threads, unsigned count,
+hardening_schedule (int priority, const pthread_t *threads, unsigned count,
                     struct refusals *refused)
 {
-  int err = make_real_time (pthread_self (), PRIORITY_SERVING);
+  int err = make_real_time (pthread_self (), priority);
   char text[128];
 
   for (unsigned i = 0; err == 0 && i < count; ++i)
     err = make_real_time (threads[i], PRIORITY_MAINTENANCE);
   if (err != 0)
-    add_refusal (refused, "SCHED_FIFO",
-                 err == EPERM ? "no CAP_SYS_NICE, or no real-time share of "
-                                "the control group"
-                 : strerror_r (err, text, sizeof text));
+    refusals_add (refused, "SCHED_FIFO",
+                  err == EPERM ? "no CAP_SYS_NICE, or no real-time share of "
+                                 "the control group"
+                  : strerror_r (err, text, sizeof text));
 }
 
 /* ---- the state ---- */

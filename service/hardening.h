@@ -55,16 +55,19 @@ struct refusals {
   char text[512];               /* "": nothing */
 };
 
+void refusals_add (struct refusals *refused, const char *what,
+                   const char *why);
+
 /* Protect the process from the OOM killer, and set PR_SET_IO_FLUSHER, so that
  * it starts no I/O to get memory.
  */
 void hardening_protect (struct refusals *refused);
 
-/* Give this thread, and those that it starts, the real-time priority of
- * serving, and the COUNT THREADS that of maintenance.
+/* Give this thread, and those that it starts, the real-time PRIORITY, and the
+ * COUNT THREADS that of maintenance.
  */
-void hardening_schedule (const pthread_t *threads, unsigned count,
-                         struct refusals *refused);
+void hardening_schedule (int priority, const pthread_t *threads,
+                         unsigned count, struct refusals *refused);
 
 /* Touch the stack that the calling thread needs for requests of pages of
  * PAGE_SIZE bytes, once.

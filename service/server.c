@@ -322,7 +322,8 @@ end_hardening (struct refusals *refused)
       lock_keeper_pid = 0;
     }
   }
-  hardening_schedule (threads, pool->reserve.running ? 2 : 1, refused);
+  hardening_schedule (PRIORITY_SERVING, threads,
+                      pool->reserve.running ? 2 : 1, refused);
   if (refused->text[0] != '\0')
     log_error ("mlock=on: the system refuses: %s", refused->text);
 }

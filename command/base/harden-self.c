@@ -5,20 +5,13 @@
 #include <errno.h>
 #include <link.h>
 #include <malloc.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "harden-self.h"
-#include "kernel-file.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -99,31 +92,16 @@ fill_code (struct dl_phdr_info *info, size_t size, void *opaque)
 
 /* ---- the process ---- */
 
-static void
-add_refusal (char *missing, size_t size, const char *what)
-{
-  size_t length = strlen (missing);
-
-  snprintf (missing + length, size - length, "%s%s (%s)",
-            length ? ", " : "", what, strerror (errno));
-}
-
 bool
-harden_self (size_t heap, int priority, char *missing, size_t size)
+harden_self (size_t heap, int priority, struct refusals *refused)
 {
-  const struct sched_param param = { .sched_priority = priority };
-
-  missing[0] = '\0';
+  refused->text[0] = '\0';
   fill_heap (heap);
   fill_stack ();
-  if (mlockall (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
-    add_refusal (missing, size, "locked memory");
+  if (hardening_lock () == -1)
+    refusals_add (refused, "locked memory", strerror (errno));
   dl_iterate_phdr (fill_code, NULL);
-  if (kernel_file_write ("/proc/self/oom_score_adj", "-1000") == -1)
-    add_refusal (missing, size, "oom_score_adj -1000");
-  if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
-    add_refusal (missing, size, "PR_SET_IO_FLUSHER");
-  if (sched_setscheduler (0, SCHED_FIFO, &param) == -1)
-    add_refusal (missing, size, "SCHED_FIFO");
-  return missing[0] == '\0';
+  hardening_protect (refused);
+  hardening_schedule (priority, NULL, 0, refused);
+  return refused->text[0] == '\0';
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "service/hardening.h"
+
 /* - Locks present and future mappings in memory, makes the heap grow by HEAP
  *   bytes, which malloc keeps, and loads the code that may run from now on.
  * - Keeps the OOM killer away.
@@ -17,8 +19,8 @@
  * - Runs it before other processes, at real-time PRIORITY.
  *
  * Call it after everything has run once.  Returns false if the system
- * refused something; MISSING names it.
+ * refused something.
  */
-bool harden_self (size_t heap, int priority, char *missing, size_t size);
+bool harden_self (size_t heap, int priority, struct refusals *refused);
 
 #endif /* NBDZRAM_COMMAND_BASE_HARDEN_SELF_H */

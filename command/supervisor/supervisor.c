@@ -396,12 +396,12 @@ static void
 harden (void)
 {
   const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-  char refused[MESSAGE_SIZE];
+  struct refusals refused;
 
   setrlimit (RLIMIT_MEMLOCK, &all); /* children inherit it */
-  if (!harden_self (HEAP_SIZE, PRIORITY, refused, sizeof refused))
+  if (!harden_self (HEAP_SIZE, PRIORITY, &refused))
     log_line ("swap is not safe here: the supervisor could not get: %s",
-              refused);
+              refused.text);
 }
 
 static int

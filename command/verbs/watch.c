@@ -93,15 +93,15 @@ watch_device (struct watching *w, const sigset_t *unblocked)
 static int
 run_watcher (struct watching *w, int index)
 {
-  char missing[256];
+  struct refusals missing;
   sigset_t unblocked;
 
   watch_catch_signals (&unblocked);
   if (watch_open_device (w, index) == -1)
     return EXIT_FAILED;
-  if (!harden_self (HEAP, PRIORITY, missing, sizeof missing))
+  if (!harden_self (HEAP, PRIORITY, &missing))
     watch_log (w, "continues without %s: the device may hang when memory is "
-               "short", missing);
+               "short", missing.text);
   member_init (&w->member, w->a.index, w->a.array);
   if (!w->detached)
     watch_log (w, "/dev/nbd%d is attached to %s", w->a.index, w->a.uri);
