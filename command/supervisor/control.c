@@ -20,29 +20,12 @@
 /* While descriptors are short, accept would fail again at once. */
 #define ACCEPT_PAUSE_MS 200
 
-#define REQUEST_MAX 8192
-#define REPLY_MAX 16384
-
-enum awaited { AWAIT_NOTHING, AWAIT_UPGRADE, AWAIT_STOP };
-
-struct supervisor_peer {
-  int fd;                       /* -1: this entry is free */
-  char request[REQUEST_MAX];
-  size_t length;
-  char reply[REPLY_MAX];
-  size_t reply_length, sent;
-  enum awaited awaited;
-};
-
-int
-supervisor_control_start (struct supervisor *s)
+void
+supervisor_control_init (struct supervisor_control *c)
 {
-  s->control.peers = calloc (PEERS_MAX, sizeof *s->control.peers);
-  if (!s->control.peers)
-    return -1;
-  for (unsigned i = 0; i < PEERS_MAX; ++i)
-    s->control.peers[i].fd = -1;
-  return 0;
+  c->socket.fd = -1;
+  for_each (p, c->peers)
+    p->fd = -1;
 }
 
 unsigned
@@ -51,9 +34,7 @@ supervisor_control_get_polls (const struct supervisor *s, struct pollfd *polls)
   unsigned count = 0;
   bool room = false;
 
-  for (unsigned i = 0; i < PEERS_MAX; ++i) {
-    const struct supervisor_peer *p = &s->control.peers[i];
-
+  for_each (p, s->control.peers) {
     room |= p->fd == -1;
     /* A client that waits for a reply is not read. */
     if (p->fd != -1)
@@ -73,9 +54,8 @@ supervisor_control_get_polls (const struct supervisor *s, struct pollfd *polls)
 bool
 supervisor_control_has_replies (const struct supervisor *s)
 {
-  for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->control.peers[i].fd != -1
-        && s->control.peers[i].sent < s->control.peers[i].reply_length)
+  for_each (p, s->control.peers)
+    if (p->fd != -1 && p->sent < p->reply_length)
       return true;
   return false;
 }
@@ -170,11 +150,10 @@ make_watchers_status (const struct supervisor *s)
 {
   json_t *list = json_array ();
 
-  for (unsigned i = 0; i < WATCHERS_MAX; ++i)
-    if (s->watchers[i].used)
+  for_each (w, s->watchers)
+    if (w->used)
       json_array_append_new (list, json_pack (
-        "{s:s, s:i}", "name", s->watchers[i].name,
-        "pid", (int) s->watchers[i].process.pid));
+        "{s:s, s:i}", "name", w->name, "pid", (int) w->process.pid));
   return list;
 }
 
@@ -375,7 +354,7 @@ static void
 execute_next_request (struct supervisor *s, struct supervisor_peer *p)
 {
   char *end = memchr (p->request, '\n', p->length);
-  json_t *args;
+  json_auto_t *args = NULL;
   size_t used;
 
   if (!end) {
@@ -388,7 +367,6 @@ execute_next_request (struct supervisor *s, struct supervisor_peer *p)
   p->length -= used;
   memmove (p->request, p->request + used, p->length);
   execute_request (s, p, args);
-  json_decref (args);
 }
 
 static bool
@@ -397,22 +375,14 @@ is_busy (const struct supervisor_peer *p)
   return p->awaited != AWAIT_NOTHING || p->sent < p->reply_length;
 }
 
-static bool
-has_hung_up (int fd)
-{
-  struct pollfd p = { .fd = fd };
-
-  return poll (&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
-}
-
 static void
 receive_from_peer (struct supervisor *s, struct supervisor_peer *p)
 {
   ssize_t n;
 
   if (is_busy (p)) {
-    /* A client that has disconnected needs no reply. */
-    if (has_hung_up (p->fd))
+    /* A client that has disconnected (POLLHUP) needs no reply. */
+    if (fd_has_event (p->fd, 0))
       disconnect_peer (p);
     return;
   }
@@ -461,9 +431,7 @@ accept_peers (struct supervisor *s)
 {
   if (s->control.socket.fd == -1 || now_ms () < s->control.accept_next)
     return;
-  for (unsigned i = 0; i < PEERS_MAX; ++i) {
-    struct supervisor_peer *p = &s->control.peers[i];
-
+  for_each (p, s->control.peers) {
     if (p->fd != -1)
       continue;
     p->fd = accept4 (s->control.socket.fd, NULL, NULL,
@@ -480,9 +448,9 @@ void
 supervisor_control_receive (struct supervisor *s)
 {
   accept_peers (s);
-  for (unsigned i = 0; i < PEERS_MAX; ++i)
-    if (s->control.peers[i].fd != -1)
-      receive_from_peer (s, &s->control.peers[i]);
+  for_each (p, s->control.peers)
+    if (p->fd != -1)
+      receive_from_peer (s, p);
 }
 
 int64_t
@@ -491,9 +459,7 @@ supervisor_control_reply (struct supervisor *s)
   int64_t next
     = now_ms () < s->control.accept_next ? s->control.accept_next : 0;
 
-  for (unsigned i = 0; i < PEERS_MAX; ++i) {
-    struct supervisor_peer *p = &s->control.peers[i];
-
+  for_each (p, s->control.peers) {
     if (p->fd == -1)
       continue;
     reply_if_over (s, p);

@@ -20,16 +20,27 @@
 struct pollfd;
 struct supervisor;
 
+#define REQUEST_MAX 8192
+#define REPLY_MAX 16384
+
+enum awaited { AWAIT_NOTHING, AWAIT_UPGRADE, AWAIT_STOP };
+
+struct supervisor_peer {
+  int fd;                       /* -1: this entry is free */
+  char request[REQUEST_MAX];
+  size_t length;
+  char reply[REPLY_MAX];
+  size_t reply_length, sent;
+  enum awaited awaited;
+};
+
 struct supervisor_control {
   struct control_socket socket; /* fd -1: it could not be bound yet */
-  struct supervisor_peer *peers; /* control.c */
+  struct supervisor_peer peers[PEERS_MAX];
   int64_t accept_next;          /* milliseconds: no accept until then */
 };
 
-/* Allocate what connections need; the socket is bound already.  Returns 0,
- * or -1 with errno.
- */
-int supervisor_control_start (struct supervisor *s);
+void supervisor_control_init (struct supervisor_control *c);
 
 /* Store the descriptors to wait for in POLLS, which has room for
  * PEERS_MAX + 1.  Returns how many there are.

@@ -47,7 +47,7 @@ supervisor_init (struct supervisor *s, char *arguments[])
   char path[PATH_MAX + 16];
 
   s->null = s->signals = s->daemon_pipe = s->pool = -1;
-  s->control.socket.fd = -1;
+  supervisor_control_init (&s->control);
   s->upgrade = NO_UPGRADE;
   s->state = NO_STATE;
   for_each (g, s->servers.list)
@@ -337,8 +337,7 @@ prepare (struct supervisor *s, char *error, size_t size)
 {
   prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   s->null = fd_keep (open ("/dev/null", O_RDWR | O_CLOEXEC));
-  if (s->null == -1 || open_signals (s) == -1
-      || supervisor_control_start (s) == -1)
+  if (s->null == -1 || open_signals (s) == -1)
     return set_error (error, size, "%s", strerror (errno));
   return 0;
 }
