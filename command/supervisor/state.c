@@ -37,10 +37,11 @@ print_text (struct buffer *b, const char *format, ...)
   va_end (ap);
 }
 
+/* Print BEFORE, then S as a string of JSON. */
 static void
-print_string (struct buffer *b, const char *s)
+print_string (struct buffer *b, const char *before, const char *s)
 {
-  print_text (b, "\"");
+  print_text (b, "%s\"", before);
   for (; *s; ++s)
     if (*s == '"' || *s == '\\')
       print_text (b, "\\%c", *s);
@@ -55,10 +56,8 @@ static void
 print_strings (struct buffer *b, char *const *list)
 {
   print_text (b, "[");
-  for (char *const *s = list; s && *s; ++s) {
-    print_text (b, "%s", s == list ? "" : ",");
-    print_string (b, *s);
-  }
+  for (char *const *s = list; s && *s; ++s)
+    print_string (b, s == list ? "" : ",", *s);
   print_text (b, "]");
 }
 
@@ -81,10 +80,10 @@ print_generation (struct buffer *b, const struct supervisor *s,
 
   print_text (b, "{");
   print_process (b, &g->process);
-  print_text (b, ",\"state\":\"%s\",\"sockets\":%" PRIu64 ",\"paused\":%s,"
-              "\"version\":", state_names[g->state], g->renewals,
+  print_text (b, ",\"state\":\"%s\",\"sockets\":%" PRIu64 ",\"paused\":%s",
+              state_names[g->state], g->renewals,
               g->paused ? "true" : "false");
-  print_string (b, g->version);
+  print_string (b, ",\"version\":", g->version);
   print_text (b, ",\"holder\":{");
   print_process (b, &g->lock_keeper);
   print_text (b, "},\"fds\":{\"ready\":%d,\"hold\":%d,\"log\":%d}}",
@@ -116,8 +115,8 @@ print_watchers (struct buffer *b, const struct supervisor *s, bool own)
   for_each (w, s->watchers) {
     if (!w->used)
       continue;
-    print_text (b, "%s{\"name\":", comma);
-    print_string (b, w->name);
+    print_text (b, "%s{", comma);
+    print_string (b, "\"name\":", w->name);
     print_text (b, ",");
     print_process (b, &w->process);
     print_text (b, ",\"argv\":");
@@ -137,10 +136,8 @@ print_listeners (struct buffer *b, const struct supervisor *s, bool own)
   for (unsigned i = 0; i < s->listeners.count; ++i, ++number) {
     const struct listener *l = &s->listeners.list[i];
 
-    print_text (b, "%s{\"uri\":", i ? "," : "");
-    print_string (b, l->uri);
-    print_text (b, ",\"path\":");
-    print_string (b, l->path);
+    print_string (b, i ? ",{\"uri\":" : "{\"uri\":", l->uri);
+    print_string (b, ",\"path\":", l->path);
     print_text (b, ",\"fd\":%d}", own ? l->fd : number);
   }
   print_text (b, "]");
@@ -152,17 +149,14 @@ state_print (const struct supervisor *s, bool own, char *text, size_t size)
   struct buffer b = { .text = text, .size = size };
   const struct program *p = &s->setup.program;
 
-  print_text (&b, "{\"version\":1,\"name\":");
-  print_string (&b, s->setup.options.name);
+  print_string (&b, "{\"version\":1,\"name\":", s->setup.options.name);
   print_text (&b,
               ",\"serial\":%" PRIu64 ",\"pid\":%d,\"restarts\":%" PRIu64
               ",\"sockets\":%" PRIu64 ",",
               s->state.serial, (int) getpid (), s->servers.restarts,
               s->listeners.renewals);
-  print_text (&b, "\"last_exit\":");
-  print_string (&b, s->servers.last_exit);
-  print_text (&b, ",\"program\":");
-  print_string (&b, p->path ? p->path : "");
+  print_string (&b, "\"last_exit\":", s->servers.last_exit);
+  print_string (&b, ",\"program\":", p->path ? p->path : "");
   print_text (&b, ",\"argv\":");
   print_strings (&b, p->argv);
   print_text (&b, ",\"pool\":%d,", s->pool == -1 ? -1
