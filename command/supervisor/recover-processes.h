@@ -44,8 +44,8 @@ struct recovery {
                                  * after an upgrade */
   bool refused;                 /* the kernel refused to copy a descriptor */
   bool other_supervisor;        /* a living one was found */
-  char subject[2 * MESSAGE_SIZE]; /* what the message of a failure begins
-                                 * with, or "" */
+  char subject[2 * MESSAGE_SIZE]; /* the other supervisor, or why NAME.run
+                                 * can't be read; or "" */
 };
 
 /* Take over the generations, the pool, the sockets and the watchers that

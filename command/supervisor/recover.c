@@ -24,104 +24,6 @@
 #include "state.h"
 #include "supervisor.h"
 
-/* ---- what is found ---- */
-
-static bool
-has_other_supervisor (struct recovery *r)
-{
-  return r->other_supervisor;
-}
-
-static bool
-has_nothing (struct recovery *r)
-{
-  return !r->state && !r->subject[0];
-}
-
-static bool
-has_damaged_file_only (struct recovery *r)
-{
-  return !r->state;
-}
-
-static bool
-has_refused_descriptor (struct recovery *r)
-{
-  return r->refused;
-}
-
-static bool
-lacks_memfd (struct recovery *r)
-{
-  return recovery_has_memfd (r) && r->s->pool == -1;
-}
-
-static bool
-has_generation (const struct supervisor *s)
-{
-  for_each (g, s->servers.list)
-    if (g->state != GENERATION_FREE)
-      return true;
-  return false;
-}
-
-static bool
-lacks_memfd_of_servers (struct recovery *r)
-{
-  return lacks_memfd (r) && has_generation (r->s);
-}
-
-static bool
-lacks_memfd_of_swap (struct recovery *r)
-{
-  char device[64];
-
-  if (!lacks_memfd (r)
-      || !is_in_use_as_swap (r->s->setup.options.name, false, device,
-                          sizeof device))
-    return false;
-  snprintf (r->subject, sizeof r->subject, "%s", device);
-  return true;
-}
-
-static bool
-lacks_memfd_of_unknown_server (struct recovery *r)
-{
-  char path[CONTROL_PATH_SIZE];
-
-  if (!lacks_memfd (r)
-      || control_path (path, r->s->directory, r->s->setup.options.name) == -1
-      || control_socket_is_alive (path) != 1)
-    return false;
-  snprintf (r->subject, sizeof r->subject, "%s", path);
-  return true;
-}
-
-/* After an upgrade there may be no process, and the sockets still count. */
-static bool
-has_no_process (struct recovery *r)
-{
-  return !r->own && !has_generation (r->s) && !watchers_are_running (r->s);
-}
-
-/* Only NAME.conf says where to listen. */
-static bool
-lacks_address (struct recovery *r)
-{
-  if (!r->s->conf_error[0] || r->s->listeners.count > 0
-      || json_array_size (json_object_get (r->state, "argv")) == 0)
-    return false;
-  snprintf (r->subject, sizeof r->subject, "%s", r->s->conf_error);
-  return true;
-}
-
-static bool
-is_any (struct recovery *r)
-{
-  (void) r;
-  return true;
-}
-
 /* ---- what is done ---- */
 
 static void
@@ -205,63 +107,85 @@ take_over (const struct recovery *r, char *error, size_t size)
   return 1;
 }
 
-/* ---- the table ---- */
+/* ---- what is found ---- */
 
-enum action { FAIL, BEGIN_ANEW, RECOVER_PROCESSES, LOSE_PAGES, TAKE_OVER };
-
-/* See recover.h.  The actions RECOVER_PROCESSES and LOSE_PAGES go on with
- * the next line.
- */
-static const struct rule {
-  bool (*applies) (struct recovery *r); /* may set r->subject */
-  enum action action;
-  int exit_code;                /* 0: the general one */
-  const char *message;          /* after r->subject */
-} rules[] = {
-  { has_other_supervisor, FAIL, EX_TEMPFAIL,
-    " is another supervisor of this name, whose files were removed: it "
-    "creates them again by itself" },
-  { has_nothing, BEGIN_ANEW, 0, NULL },
-  { has_damaged_file_only, FAIL, EX_TEMPFAIL,
-    "; the search among the processes found no server: remove the file to "
-    "begin anew" },
-  { is_any, RECOVER_PROCESSES, 0, NULL },
-  { has_refused_descriptor, FAIL, 0,
-    "taking over from the running server is not permitted: be root, or set "
-    "kernel.yama.ptrace_scope to 0" },
-  { lacks_memfd_of_servers, FAIL, EX_TEMPFAIL,
-    "the pool of the servers can't be opened (through the lock keeper of a "
-    "dead server only root can open it): they go on without a supervisor" },
-  { lacks_memfd_of_swap, FAIL, 0,
-    " is in use as swap, and the pages swapped out to it are lost with the "
-    "last server" },
-  { lacks_memfd_of_unknown_server, FAIL, EX_TEMPFAIL,
-    ": a process that the search did not find listens here, and may have the "
-    "pages: end it first" },
-  { lacks_memfd, LOSE_PAGES, 0, NULL },
-  { has_no_process, BEGIN_ANEW, 0, NULL },
-  { lacks_address, FAIL, EX_TEMPFAIL, "" },
-  { is_any, TAKE_OVER, 0, NULL },
-};
+static bool
+has_generation (const struct supervisor *s)
+{
+  for_each (g, s->servers.list)
+    if (g->state != GENERATION_FREE)
+      return true;
+  return false;
+}
 
 static int
-apply_rules (struct recovery *r, char *error, size_t size)
+fail (struct supervisor *s, int exit_code, const char *subject,
+      const char *message, char *error, size_t size)
 {
-  for (const struct rule *rule = rules;; ++rule) {
-    if (!rule->applies (r))
-      continue;
-    switch (rule->action) {
-    case FAIL:
-      snprintf (error, size, "%s%s", r->subject, rule->message);
-      r->s->exit_code = rule->exit_code;
-      return -1;
-    case BEGIN_ANEW: return 0;
-    case RECOVER_PROCESSES: recover_processes (r); break;
-    case LOSE_PAGES: lose_pages (r->s); break;
-    case TAKE_OVER: return take_over (r, error, size);
-    }
-  }
+  s->exit_code = exit_code;
+  return set_error (error, size, "%s%s", subject, message);
 }
+
+/* The memfd can't be opened: are its pages lost? */
+static int
+judge_missing_memfd (struct supervisor *s, char *error, size_t size)
+{
+  const char *name = s->setup.options.name;
+  char device[64], path[CONTROL_PATH_SIZE];
+
+  if (has_generation (s))
+    return fail (s, EX_TEMPFAIL, "", "the pool of the servers can't be opened "
+                 "(through the lock keeper of a dead server only root can "
+                 "open it): they go on without a supervisor", error, size);
+  if (is_in_use_as_swap (name, false, device, sizeof device))
+    return fail (s, 0, device, " is in use as swap, and the pages swapped out "
+                 "to it are lost with the last server", error, size);
+  if (control_path (path, s->directory, name) == 0
+      && control_socket_is_alive (path) == 1)
+    return fail (s, EX_TEMPFAIL, path, ": a process that the search did not "
+                 "find listens here, and may have the pages: end it first",
+                 error, size);
+  lose_pages (s);
+  return 0;
+}
+
+/* Judges what is found, in the order of recover.h.  Returns what recover
+ * returns.
+ */
+static int
+judge (struct recovery *r, char *error, size_t size)
+{
+  struct supervisor *s = r->s;
+
+  if (r->other_supervisor)
+    return fail (s, EX_TEMPFAIL, r->subject, " is another supervisor of this "
+                 "name, whose files were removed: it creates them again by "
+                 "itself", error, size);
+  if (!r->state && !r->subject[0])
+    return 0;
+  if (!r->state)
+    return fail (s, EX_TEMPFAIL, r->subject, "; the search among the "
+                 "processes found no server: remove the file to begin anew",
+                 error, size);
+  recover_processes (r);
+  if (r->refused)
+    return fail (s, 0, "", "taking over from the running server is not "
+                 "permitted: be root, or set kernel.yama.ptrace_scope to 0",
+                 error, size);
+  if (recovery_has_memfd (r) && s->pool == -1
+      && judge_missing_memfd (s, error, size) == -1)
+    return -1;
+  /* After an upgrade there may be no process, and the sockets still count. */
+  if (!r->own && !has_generation (s) && !watchers_are_running (s))
+    return 0;
+  /* Only NAME.conf says where to listen. */
+  if (s->conf_error[0] && s->listeners.count == 0
+      && json_array_size (json_object_get (r->state, "argv")) > 0)
+    return fail (s, EX_TEMPFAIL, s->conf_error, "", error, size);
+  return take_over (r, error, size);
+}
+
+/* ---- all of it ---- */
 
 /* Read the state, and search the processes. */
 static void
@@ -292,7 +216,7 @@ recover (struct supervisor *s, int resume, char *error, size_t size)
   int result;
 
   find_state (&r, resume, &line);
-  result = apply_rules (&r, error, size);
+  result = judge (&r, error, size);
   s->state.is_ours = result == 1;
   if (result == 1 && !r.own)
     state_open (s, line);

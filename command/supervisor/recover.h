@@ -10,7 +10,7 @@
  * descriptors are open already.
  *
  * What is found is judged in this order; the first line that applies decides
- * (the table in recover.c):
+ * (judge in recover.c):
  *
  *   found                                           done
  *   another supervisor of this name lives           fail, 75
