@@ -103,19 +103,6 @@ find_field (const char *key)
   return e->name ? e : NULL;
 }
 
-const char *
-conf_key (size_t n, bool *plugin)
-{
-  *plugin = n >= FIELDS;
-  if (n < FIELDS)
-    return conf_fields[n].name;
-  n -= FIELDS;
-  for (const struct setting *s = settings; s->name; ++s)
-    if (!follows_from_name (s->name) && !find_field (s->name) && n-- == 0)
-      return s->name;
-  return NULL;
-}
-
 const struct setting *
 conf_entry (const char *key)
 {

@@ -167,8 +167,4 @@ bool conf_is_open (const struct conf *c);
  */
 int conf_check (const struct conf *c, bool swap, char *error, size_t size);
 
-/* The name of the Nth key, or NULL.  *PLUGIN: is it a parameter of the server?
- */
-const char *conf_key (size_t n, bool *plugin);
-
 #endif /* NBDZRAM_COMMAND_CONF_CONF_H */

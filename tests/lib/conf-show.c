@@ -9,16 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command/conf/conf.h"
+#include "command/conf/internal.h"
 
 static void
 show_keys (void)
 {
-  const char *key;
-  bool plugin;
-
-  for (size_t n = 0; (key = conf_key (n, &plugin)); ++n)
-    printf ("%s %s\n", plugin ? "plugin" : "own", key);
+  for (const struct setting *e = conf_fields; e->name; ++e)
+    printf ("own %s\n", e->name);
+  for (const struct setting *e = settings; e->name; ++e)
+    if (conf_entry (e->name) == e)
+      printf ("plugin %s\n", e->name);
 }
 
 static int

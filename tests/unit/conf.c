@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "command/conf/conf.h"
+#include "command/conf/internal.h"
 #include "lib/base/util.h"
 
 #define RAM (8 * GIB)
@@ -694,18 +694,21 @@ assert_same (const struct conf *a, const struct conf *b)
 
 TEST (written_and_read)
 {
-  size_t keys = 0, taken = 0;
-  bool plugin;
+  const char *keys[100];
+  size_t count = 0, taken = 0;
 
-  while (conf_key (keys, &plugin))
-    keys++;
+  for (const struct setting *e = conf_fields; e->name; ++e)
+    keys[count++] = e->name;
+  for (const struct setting *e = settings; e->name; ++e)
+    if (conf_entry (e->name) == e)
+      keys[count++] = e->name;
   for (unsigned i = 0; i < unit_scaled (3000); ++i) {
     struct conf a, b;
 
     begin (&a);
     begin (&b);
     for (uint64_t n = rng_below (&rng, 30); n > 0; --n) {
-      const char *key = conf_key (rng_below (&rng, keys), &plugin);
+      const char *key = keys[rng_below (&rng, count)];
 
       taken += conf_set (&a, key, random_value (key), error,
                          sizeof error) == 0;
