@@ -42,8 +42,8 @@ history_add (struct history *h, json_t *reply, double time)
   json_decref (h->before.reply);
   h->before = h->now;
   h->now = (struct sample) { .time = time, .reply = reply };
-  parse_requests (&h->now.read, reply, "read");
-  parse_requests (&h->now.write, reply, "write");
+  parse_requests (&h->now.requests[true], reply, "read");
+  parse_requests (&h->now.requests[false], reply, "write");
   append_value (h->memory, h->length,
           (double) history_statistic (h, "mem_used_total"));
   append_value (h->requests, h->length,
@@ -72,17 +72,15 @@ history_difference (const struct history *h, uint64_t now, uint64_t before)
 double
 history_rate (const struct history *h, bool read)
 {
-  return read
-    ? history_difference (h, h->now.read.count, h->before.read.count)
-    : history_difference (h, h->now.write.count, h->before.write.count);
+  return history_difference (h, h->now.requests[read].count,
+                             h->before.requests[read].count);
 }
 
 double
 history_bytes_rate (const struct history *h, bool read)
 {
-  return read
-    ? history_difference (h, h->now.read.bytes, h->before.read.bytes)
-    : history_difference (h, h->now.write.bytes, h->before.write.bytes);
+  return history_difference (h, h->now.requests[read].bytes,
+                             h->before.requests[read].bytes);
 }
 
 static uint64_t
@@ -107,9 +105,8 @@ history_statistic_rate (const struct history *h, const char *name)
 double
 history_latency (const struct history *h, bool read, double share)
 {
-  const struct request_sample *now = read ? &h->now.read : &h->now.write;
-  const struct request_sample *before = read ? &h->before.read
-                                             : &h->before.write;
+  const struct request_sample *now = &h->now.requests[read];
+  const struct request_sample *before = &h->before.requests[read];
   const json_t *bounds = json_object_get (h->now.reply, "latency_bounds");
   size_t buckets = MIN (json_array_size (bounds) + 1, LATENCIES_MAX), i;
   uint64_t all = now->count - before->count, sum = 0;

@@ -25,7 +25,7 @@ struct request_sample {
 struct sample {
   double time;                  /* seconds, of any clock */
   json_t *reply;                /* to "metrics" */
-  struct request_sample read, write;
+  struct request_sample requests[2]; /* writes, reads */
 };
 
 struct history {
