@@ -68,9 +68,7 @@ attach_now (struct swap_setup *s, size_t k, const char *uri)
   s->watcher_started[s->attached_count++] = !before;
   print_attached (a);
   nbd_device_path (device, a->index);
-  if (!swap_state_has (&s->state, device))
-    snprintf (s->state.devices[s->state.device_count++],
-              sizeof s->state.devices[0], "%s", device);
+  swap_state_add (&s->state, device);
   return write_state (s);
 }
 

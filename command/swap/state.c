@@ -17,21 +17,16 @@ int
 swap_state_read (struct swap_state *s, const char *name)
 {
   json_auto_t *object = run_read (name, "swap");
-  const json_t *devices, *priority;
+  const json_t *device, *priority;
+  size_t i;
 
   if (!object)
     return -1;
   *s = (struct swap_state) { .priority = -1 };
   snprintf (s->name, sizeof s->name, "%s", name);
-  devices = json_object_get (object, "devices");
-  for (size_t i = 0; i < json_array_size (devices)
-       && s->device_count < CONF_REMOTES_MAX; ++i) {
-    const char *path = json_string_value (json_array_get (devices, i));
-
-    if (path)
-      snprintf (s->devices[s->device_count++], sizeof s->devices[0], "%s",
-                path);
-  }
+  json_array_foreach (json_object_get (object, "devices"), i, device)
+    if (json_is_string (device))
+      swap_state_add (s, json_string_value (device));
   priority = json_object_get (object, "priority");
   if (json_is_integer (priority))
     s->priority = (int) json_integer_value (priority);
@@ -56,13 +51,15 @@ swap_state_remove (const char *name)
   run_remove (name, "swap");
 }
 
-bool
-swap_state_has (const struct swap_state *s, const char *device)
+void
+swap_state_add (struct swap_state *s, const char *device)
 {
   for (unsigned i = 0; i < s->device_count; ++i)
     if (strcmp (s->devices[i], device) == 0)
-      return true;
-  return false;
+      return;
+  if (s->device_count < CONF_REMOTES_MAX)
+    snprintf (s->devices[s->device_count++], sizeof s->devices[0], "%s",
+              device);
 }
 
 bool

@@ -27,8 +27,8 @@ int swap_state_read (struct swap_state *s, const char *name);
 int swap_state_write (const struct swap_state *s);
 void swap_state_remove (const char *name);
 
-/* Is DEVICE one of its devices? */
-bool swap_state_has (const struct swap_state *s, const char *device);
+/* Adds DEVICE, unless it is one of its devices already. */
+void swap_state_add (struct swap_state *s, const char *device);
 
 /* Does the kernel swap to one of the devices? */
 bool swap_state_is_active (const struct swap_state *s);

@@ -51,10 +51,7 @@ find_devices (struct swap_teardown *t)
       md_device_path (device, t->array);
     else
       nbd_device_path (device, a->index);
-    if (!swap_state_has (&t->state, device)
-        && t->state.device_count < CONF_REMOTES_MAX)
-      snprintf (t->state.devices[t->state.device_count++],
-                sizeof t->state.devices[0], "%s", device);
+    swap_state_add (&t->state, device);
   }
 }
 
