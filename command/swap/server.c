@@ -34,13 +34,14 @@
 
 #define UNIT "nbdzram-swap@"
 
-static void
-pause_ms (int ms)
+/* Waits for a moment.  Returns how long, in milliseconds. */
+static int
+tick (void)
 {
-  const struct timespec t = { .tv_sec = ms / 1000,
-                              .tv_nsec = ms % 1000 * 1000000 };
+  const struct timespec t = { .tv_nsec = TICK_MS * 1000000 };
 
   nanosleep (&t, NULL);
+  return TICK_MS;
 }
 
 /* ---- the supervisor ---- */
@@ -165,7 +166,7 @@ swap_server_start (const char *name, bool unit, char *error, size_t size)
 void
 swap_server_wait_standby (const char *name)
 {
-  for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
+  for (int ms = 0; ms < START_S * 1000; ms += tick ()) {
     json_auto_t *reply = supervisor_status (name);
     bool waits = json_is_true (json_object_get (
       json_object_get (reply, "standby"), "waiting"));
@@ -173,7 +174,6 @@ swap_server_wait_standby (const char *name)
 
     if (!reply || !serves || waits)
       return;
-    pause_ms (TICK_MS);
   }
 }
 
@@ -191,11 +191,9 @@ swap_server_stop_failed (const char *name)
 static int
 wait_for_end (const char *name, char *error, size_t size)
 {
-  for (int ms = 0; ms < STOP_S * 1000; ms += TICK_MS) {
+  for (int ms = 0; ms < STOP_S * 1000; ms += tick ())
     if (!swap_server_is_running (name))
       return 0;
-    pause_ms (TICK_MS);
-  }
   return set_error (error, size, "%s: the server does not end", name);
 }
 
@@ -360,11 +358,9 @@ swap_server_watch (const char *name, const char *watcher, const char *uri,
 
   if (known == -1)
     return -1;
-  for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
+  for (int ms = 0; ms < START_S * 1000; ms += tick ())
     if (attach_find_watched (a, watcher) && has_watcher (watcher))
       return 0;
-    pause_ms (TICK_MS);
-  }
   snprintf (error, size, "%s: %s was not attached within %d seconds",
             watcher, uri, START_S);
   /* Or the watcher might still attach a device later. */
@@ -408,7 +404,7 @@ int
 swap_server_unwatch (const char *name, const struct attachment *a,
                      char *error, size_t size)
 {
-  for (int ms = 0; ms < START_S * 1000; ms += TICK_MS) {
+  for (int ms = 0; ms < START_S * 1000; ms += tick ()) {
     pid_t pid = has_watcher (a->name) ? watcher_pid (a->name) : 0;
 
     if (pid > 0 && ms % 1000 == 0)
@@ -418,7 +414,6 @@ swap_server_unwatch (const char *name, const struct attachment *a,
       break;
     if (pid == 0 && (ms >= 2000 || !swap_server_is_running (name)))
       break;
-    pause_ms (TICK_MS);
   }
   return disconnect_device (a, error, size);
 }
