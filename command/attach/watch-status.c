@@ -2,14 +2,12 @@
 
 #include <config.h>
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "command/base/log.h"
 
 #include "watch-process.h"
 
@@ -56,22 +54,6 @@ watch_clear_stop (void)
 
 /* ---- the log ---- */
 
-/* The line is dropped if standard error does not take it at once: its
- * reader may wait for the device that we are about to repair.
- */
-static void
-write_line (const char *line)
-{
-  struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-  size_t length = strlen (line);
-
-  if (poll (&p, 1, 0) <= 0)
-    return;
-  if (send (STDERR_FILENO, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) == -1
-      && errno == ENOTSOCK && write (STDERR_FILENO, line, length) == -1)
-    return;
-}
-
 void
 watch_log (struct watching *w, const char *format, ...)
 {
@@ -88,7 +70,10 @@ watch_log (struct watching *w, const char *format, ...)
   if (strcmp (line, w->last_message) == 0)
     return;
   strcpy (w->last_message, line);
-  write_line (line);
+  /* The line is dropped if standard error does not take it at once: its
+   * reader may wait for the device that we are about to repair.
+   */
+  log_write (line, strlen (line));
 }
 
 int

@@ -38,8 +38,8 @@ log_to_kernel (void)
  * other kinds of files; a socket gets MSG_DONTWAIT as well.  The kernel's log
  * never blocks, and poll on it only works for readers.
  */
-static bool
-write_now (const char *text, size_t length)
+bool
+log_write (const char *text, size_t length)
 {
   struct pollfd p = { .fd = log_fd, .events = POLLOUT };
   ssize_t n;
@@ -65,12 +65,12 @@ write_line (const char *line)
   if (dropped > 0) {
     len = snprintf (text, sizeof text, "%snbdzram: %s: %lu lines were lost\n",
                     kernel ? NOTICE : "", name, dropped);
-    if (write_now (text, (size_t) len))
+    if (log_write (text, (size_t) len))
       dropped = 0;
   }
   len = snprintf (text, sizeof text, "%snbdzram: %s: %s\n",
                   kernel ? NOTICE : "", name, line);
-  if (!write_now (text, (size_t) len))
+  if (!log_write (text, (size_t) len))
     ++dropped;
 }
 

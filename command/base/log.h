@@ -28,6 +28,11 @@ void log_to_kernel (void);
 void log_line (const char *format, ...)
   __attribute__ ((format (printf, 1, 2)));
 
+/* Writes TEXT there as it is, unless that would wait.  Returns whether it was
+ * written.
+ */
+bool log_write (const char *text, size_t length);
+
 /* ---- output of children ---- */
 
 struct log_source {
