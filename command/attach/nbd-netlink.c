@@ -11,6 +11,8 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
+#include "service/set-error.h"
+
 #include "nbd-netlink.h"
 
 static int
@@ -94,17 +96,20 @@ on_reply (struct nl_msg *msg, void *opaque)
 
 /* ---- requests ---- */
 
+/* A message about /dev/nbdINDEX or, for -1, about none.  NULL: no memory. */
 static struct nl_msg *
-new_message (struct nbd_netlink *nl, uint8_t command)
+new_message (struct nbd_netlink *nl, uint8_t command, int index)
 {
   struct nl_msg *msg = nlmsg_alloc ();
 
-  if (msg && !genlmsg_put (msg, NL_AUTO_PORT, NL_AUTO_SEQ, nl->family, 0, 0,
-                           command, NBD_GENL_VERSION)) {
+  if (msg && genlmsg_put (msg, NL_AUTO_PORT, NL_AUTO_SEQ, nl->family, 0, 0,
+                          command, NBD_GENL_VERSION)
+      && (index < 0
+          || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) == 0))
+    return msg;
+  if (msg)
     nlmsg_free (msg);
-    msg = NULL;
-  }
-  return msg;
+  return NULL;
 }
 
 static int
@@ -126,11 +131,14 @@ append_sockets (struct nl_msg *msg, const int *fds, unsigned count)
 }
 
 /* Sends MSG, which is freed, and waits for the ack of the kernel.  A reply
- * is a message before the ack.
+ * is a message before the ack.  Errors begin with DEVICE and, unless it is -1,
+ * INDEX.
  */
 static int
-send_message (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
+send_message (struct nbd_netlink *nl, struct nl_msg *msg, const char *device,
+              int index)
 {
+  char what[48];
   int r;
 
   nl->answered = false;
@@ -139,14 +147,14 @@ send_message (struct nbd_netlink *nl, struct nl_msg *msg, const char *what)
   nlmsg_free (msg);
   while (r >= 0 && !nl->answered)
     r = nl_recvmsgs_default (nl->socket);
+  snprintf (what, sizeof what, index < 0 ? "%s" : "%s%d", device, index);
   if (nl->kernel_error != 0)
     return set_netlink_error (nl, nl->kernel_error, what);
   if (r >= 0)
     return 0;
-  snprintf (nl->error, sizeof nl->error, "%s: netlink: %s", what,
-            nl_geterror (r));
   errno = r == -NLE_NOMEM ? ENOMEM : EIO;
-  return -1;
+  return set_error (nl->error, sizeof nl->error, "%s: netlink: %s", what,
+                    nl_geterror (r));
 }
 
 /* MSG could not be built, and is freed. */
@@ -162,11 +170,9 @@ int
 nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
              const int *fds, unsigned count, int *index)
 {
-  struct nl_msg *msg = new_message (nl, NBD_CMD_CONNECT);
+  struct nl_msg *msg = new_message (nl, NBD_CMD_CONNECT, setup->index);
 
   if (!msg
-      || (setup->index >= 0
-          && nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) setup->index) < 0)
       || nla_put_u64 (msg, NBD_ATTR_SIZE_BYTES, setup->size) < 0
       || nla_put_u64 (msg, NBD_ATTR_BLOCK_SIZE_BYTES, setup->block_size) < 0
       || nla_put_u64 (msg, NBD_ATTR_TIMEOUT, setup->timeout) < 0
@@ -178,7 +184,7 @@ nbd_connect (struct nbd_netlink *nl, const struct nbd_setup *setup,
       || append_sockets (msg, fds, count) == -1)
     return message_no_memory (nl, msg);
   nl->index = -1;
-  if (send_message (nl, msg, "connecting /dev/nbd") == -1) {
+  if (send_message (nl, msg, "connecting /dev/nbd", -1) == -1) {
     if (errno == EBUSY)
       snprintf (nl->error, sizeof nl->error, "/dev/nbd%d is in use",
                 setup->index);
@@ -195,40 +201,33 @@ int
 nbd_reconfigure (struct nbd_netlink *nl, int index, const char *identifier,
                  int fd)
 {
-  struct nl_msg *msg = new_message (nl, NBD_CMD_RECONFIGURE);
-  char what[48];
+  struct nl_msg *msg = new_message (nl, NBD_CMD_RECONFIGURE, index);
 
-  if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0
+  if (!msg
       || nla_put_string (msg, NBD_ATTR_BACKEND_IDENTIFIER, identifier) < 0
       || append_sockets (msg, &fd, 1) == -1)
     return message_no_memory (nl, msg);
-  snprintf (what, sizeof what, "a new socket for /dev/nbd%d", index);
-  return send_message (nl, msg, what);
+  return send_message (nl, msg, "a new socket for /dev/nbd", index);
 }
 
 int
 nbd_disconnect (struct nbd_netlink *nl, int index)
 {
-  struct nl_msg *msg = new_message (nl, NBD_CMD_DISCONNECT);
-  char what[48];
+  struct nl_msg *msg = new_message (nl, NBD_CMD_DISCONNECT, index);
 
-  if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0)
-    return message_no_memory (nl, msg);
-  snprintf (what, sizeof what, "disconnecting /dev/nbd%d", index);
-  return send_message (nl, msg, what);
+  return msg ? send_message (nl, msg, "disconnecting /dev/nbd", index)
+    : message_no_memory (nl, msg);
 }
 
 int
 nbd_status (struct nbd_netlink *nl, int index, bool *connected)
 {
-  struct nl_msg *msg = new_message (nl, NBD_CMD_STATUS);
-  char what[48];
+  struct nl_msg *msg = new_message (nl, NBD_CMD_STATUS, index);
 
-  if (!msg || nla_put_u32 (msg, NBD_ATTR_INDEX, (uint32_t) index) < 0)
+  if (!msg)
     return message_no_memory (nl, msg);
   nl->connected = false;
-  snprintf (what, sizeof what, "the state of /dev/nbd%d", index);
-  if (send_message (nl, msg, what) == -1)
+  if (send_message (nl, msg, "the state of /dev/nbd", index) == -1)
     return -1;
   *connected = nl->connected;
   return 0;
@@ -244,10 +243,9 @@ find_family (struct nbd_netlink *nl)
     return 0;
   if (nl->family != -NLE_OBJ_NOTFOUND)
     return set_netlink_error (nl, EIO, nl_geterror (nl->family));
-  snprintf (nl->error, sizeof nl->error,
-            "this kernel has no nbd: modprobe nbd");
   errno = ENOENT;
-  return -1;
+  return set_error (nl->error, sizeof nl->error,
+                    "this kernel has no nbd: modprobe nbd");
 }
 
 int
