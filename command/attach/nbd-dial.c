@@ -22,6 +22,7 @@
 #include "command/base/clock.h"
 #include "command/base/process.h"
 #include "service/parse-number.h"
+#include "service/set-error.h"
 
 #include "nbd-dial.h"
 
@@ -35,9 +36,8 @@
 static int
 bad_uri (const char *uri, const char *why, char *error, size_t size)
 {
-  snprintf (error, size, "%s: %s", uri, why);
   errno = EINVAL;
-  return -1;
+  return set_error (error, size, "%s: %s", uri, why);
 }
 
 static int

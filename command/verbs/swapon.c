@@ -13,6 +13,7 @@
 #include "command/swap/server.h"
 #include "command/swap/setup.h"
 #include "lib/base/util.h"
+#include "service/set-error.h"
 
 /* Options that are settings, in the order of nbdzram.conf(5). */
 static const char *const keys[] = {
@@ -59,18 +60,15 @@ read_settings (struct conf *c, const char *name, const struct settings *given,
     return -1;
   if (c->remote_count > 0 || c->size > 0)
     return 0;
-  snprintf (error, size, "the size is missing: swap uses the export "
-            "without a name");
-  return -1;
+  return set_error (error, size, "the size is missing: swap uses the export "
+                    "without a name");
 }
 
 static int
 prepare_setup (struct swap_setup *s, const struct settings *given)
 {
-  if (geteuid () != 0) {
-    snprintf (s->error, sizeof s->error, "this needs root");
-    return -1;
-  }
+  if (geteuid () != 0)
+    return set_error (s->error, sizeof s->error, "this needs root");
   swap_setup_forget_earlier (s);
   if (read_settings (&s->conf, s->name, given, s->error, sizeof s->error)
       == -1)
