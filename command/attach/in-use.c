@@ -12,26 +12,13 @@
 #include "in-use.h"
 #include "md.h"
 #include "nbd-device.h"
+#include "record.h"
 
 #define IDENTIFIER "nbdzram:"
 
-/* BACKEND is "nbdzram:NAME", or "nbdzram:NAME.1" of a second attachment. */
-static bool
-is_named (const char *backend, const char *name)
-{
-  size_t len = strlen (name);
-
-  if (strncmp (backend, IDENTIFIER, strlen (IDENTIFIER)) != 0)
-    return false;
-  backend += strlen (IDENTIFIER);
-  return strncmp (backend, name, len) == 0
-    && (backend[len] == '\0'
-        || (backend[len] == '.'
-            && backend[len + 1 + strspn (backend + len + 1, "0123456789")]
-               == '\0'));
-}
-
-/* DEVICE is /dev/nbdN. */
+/* DEVICE is /dev/nbdN.  Its backend is "nbdzram:NAME", or "nbdzram:NAME.1" of
+ * a second attachment.
+ */
 static bool
 is_ours (const char *device, const char *name, bool clients)
 {
@@ -41,7 +28,8 @@ is_ours (const char *device, const char *name, bool clients)
             device + strlen ("/dev/"));
   if (kernel_file_read (path, backend, sizeof backend) <= 0)
     return clients;
-  return is_named (backend, name);
+  return strncmp (backend, IDENTIFIER, strlen (IDENTIFIER)) == 0
+    && attach_name_belongs (backend + strlen (IDENTIFIER), name);
 }
 
 /* DEVICE is /dev/mdN. */

@@ -33,6 +33,19 @@ attach_name (char *buf, size_t size, const char *name, size_t k)
   return buf;
 }
 
+bool
+attach_name_belongs (const char *watcher, const char *name)
+{
+  size_t len = strlen (name);
+
+  if (strncmp (watcher, name, len) != 0)
+    return false;
+  watcher += len;
+  return *watcher == '\0'
+    || (*watcher == '.' && watcher[1] >= '1' && watcher[1] <= '9'
+        && watcher[1 + strspn (watcher + 1, "0123456789")] == '\0');
+}
+
 static void
 copy_text (char *to, size_t size, const json_t *object, const char *key)
 {

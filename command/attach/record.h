@@ -46,6 +46,9 @@ struct attachment {
 /* The Kth watcher of NAME: "NAME", "NAME.1", ... */
 const char *attach_name (char *buf, size_t size, const char *name, size_t k);
 
+/* Is WATCHER one of these names? */
+bool attach_name_belongs (const char *watcher, const char *name);
+
 /* Reads NAME.attach.  ENOENT: nothing is attached. */
 int attach_read (struct attachment *a, const char *name);
 

@@ -12,7 +12,6 @@
 
 #include "command/attach/nbd-device.h"
 #include "command/attach/record.h"
-#include "lib/base/util.h"
 #include "service/set-error.h"
 #include "service/start-barrier.h"
 
@@ -77,21 +76,6 @@ choose_name (struct supervisor *s, char *name, size_t size)
   return false;
 }
 
-/* Is NAME the supervisor's name, or that and a number? */
-static bool
-is_own_name (const struct supervisor *s, const char *name)
-{
-  const char *own = s->setup.options.name;
-  size_t len = strlen (own);
-
-  if (strncmp (name, own, len) != 0)
-    return false;
-  name += len;
-  return *name == '\0'
-    || (*name == '.' && name[1] >= '1' && name[1] <= '9'
-        && name[1 + strspn (name + 1, "0123456789")] == '\0');
-}
-
 static struct watcher_process *
 find_free_watcher (struct supervisor *s)
 {
@@ -141,7 +125,8 @@ watcher_process_add (struct supervisor *s, const struct watch_request *r,
   if (!r->name && !choose_name (s, name, sizeof name))
     return set_error (error, size, "there are too many watchers");
   if (r->name
-      && (strlen (r->name) >= sizeof name || !is_own_name (s, r->name)))
+      && (strlen (r->name) >= sizeof name
+          || !attach_name_belongs (r->name, s->setup.options.name)))
     return set_error (error, size, "the watcher's name must be that of the "
                       "server, or that and a dot and a number");
   if (r->name)
