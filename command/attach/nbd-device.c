@@ -13,6 +13,7 @@
 #include "nbd-device.h"
 
 #define DEVICES 1024            /* more than are made in practice */
+#define VALUE_SIZE 256          /* of an attribute */
 
 static void
 attribute_path (char *path, size_t size, int index, const char *name)
@@ -27,24 +28,31 @@ nbd_device_path (char path[NBD_DEVICE_PATH_SIZE], int index)
   return path;
 }
 
+static ssize_t
+read_attribute (int index, const char *name, char value[VALUE_SIZE])
+{
+  char path[64];
+
+  attribute_path (path, sizeof path, index, name);
+  return kernel_file_read (path, value, VALUE_SIZE);
+}
+
 bool
 nbd_device_connected (int index)
 {
-  char path[64], value[32];
+  char value[VALUE_SIZE];
 
-  attribute_path (path, sizeof path, index, "pid");
-  return kernel_file_read (path, value, sizeof value) > 0;
+  return read_attribute (index, "pid", value) > 0;
 }
 
 bool
 nbd_device_belongs (int index, const char *identifier)
 {
-  char path[64], value[256];
+  char value[VALUE_SIZE];
 
   if (!nbd_device_connected (index))
     return false;
-  attribute_path (path, sizeof path, index, "backend");
-  if (kernel_file_read (path, value, sizeof value) == -1)
+  if (read_attribute (index, "backend", value) == -1)
     return errno == ENOENT;
   return strcmp (value, identifier) == 0;
 }
@@ -52,24 +60,21 @@ nbd_device_belongs (int index, const char *identifier)
 bool
 nbd_device_foreign (int index, const char *identifier)
 {
-  char path[64], value[256];
+  char value[VALUE_SIZE];
 
-  attribute_path (path, sizeof path, index, "backend");
-  return kernel_file_read (path, value, sizeof value) > 0
+  return read_attribute (index, "backend", value) > 0
     && strcmp (value, identifier) != 0;
 }
 
 int
 nbd_device_find (const char *identifier)
 {
-  char path[64], value[256];
+  char value[VALUE_SIZE];
 
-  for (int i = 0; i < DEVICES; ++i) {
-    attribute_path (path, sizeof path, i, "backend");
-    if (kernel_file_read (path, value, sizeof value) > 0
+  for (int i = 0; i < DEVICES; ++i)
+    if (read_attribute (i, "backend", value) > 0
         && strcmp (value, identifier) == 0 && nbd_device_connected (i))
       return i;
-  }
   return -1;
 }
 

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command/attach/device-queue.h"
@@ -420,9 +419,11 @@ check_attachments (const struct server_check *l)
 static void
 check_mirror (json_t *list, const json_t *attachments)
 {
-  for (size_t i = 0; i < json_array_size (attachments); ++i) {
-    const json_t *a = json_object_get (json_array_get (attachments, i),
-                                       "array");
+  const json_t *attachment;
+  size_t i;
+
+  json_array_foreach (attachments, i, attachment) {
+    const json_t *a = json_object_get (attachment, "array");
     uint64_t in_sync = json_number (a, "in_sync");
     uint64_t members = json_number (a, "halves");
 

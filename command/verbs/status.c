@@ -57,6 +57,17 @@ backing_state (const struct row *row, char *text)
 /* Several devices of one server share a row: counts are added up, and DEVICE
  * is the first one.
  */
+static uint64_t
+sum_of_devices (const struct row *row, const char *part, const char *key)
+{
+  uint64_t sum = 0;
+  json_t *a;
+  size_t i;
+
+  json_array_foreach (json_object_get (row->reply, "attachments"), i, a)
+    sum += json_number (part ? json_object_get (a, part) : a, key);
+  return sum;
+}
 
 static const char *
 first_device (const struct row *row, char *text)
@@ -70,25 +81,13 @@ first_device (const struct row *row, char *text)
 static const char *
 swapped_bytes (const struct row *row, char *text)
 {
-  uint64_t sum = 0;
-  json_t *a;
-  size_t i;
-
-  json_array_foreach (json_object_get (row->reply, "attachments"), i, a)
-    sum += json_number (json_object_get (a, "swap"), "used");
-  return row_size (row, text, sum);
+  return row_size (row, text, sum_of_devices (row, "swap", "used"));
 }
 
 static const char *
 reconnects (const struct row *row, char *text)
 {
-  uint64_t sum = 0;
-  json_t *a;
-  size_t i;
-
-  json_array_foreach (json_object_get (row->reply, "attachments"), i, a)
-    sum += json_number (a, "reconnects");
-  return text_of_number (text, sum);
+  return text_of_number (text, sum_of_devices (row, NULL, "reconnects"));
 }
 
 static const char *
