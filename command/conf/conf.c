@@ -11,7 +11,6 @@
 
 #include "command/base/utf8.h"
 #include "lib/base/util.h"
-#include "service/control-path.h"
 #include "service/parse-size.h"
 #include "service/set-error.h"
 #include "service/settings.h"

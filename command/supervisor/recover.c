@@ -15,7 +15,6 @@
 #include "command/attach/in-use.h"
 #include "command/base/cleanup.h"
 #include "command/base/output.h"
-#include "lib/base/util.h"
 #include "service/set-error.h"
 
 #include "find.h"

@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

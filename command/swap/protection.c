@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -10,7 +10,6 @@
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-dial.h"
 #include "command/attach/record.h"
-#include "command/base/output.h"
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "command/conf/conf.h"

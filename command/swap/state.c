@@ -2,11 +2,9 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "command/base/output.h"
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "lib/base/util.h"

@@ -9,7 +9,6 @@
 
 #include "lib/alloc/objects.h"
 #include "lib/base/checksum.h"
-#include "lib/base/util.h"
 #include "lib/store/encode.h"
 #include "lib/store/same.h"
 #include "lib/store/slot.h"

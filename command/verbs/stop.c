@@ -3,8 +3,6 @@
 
 #include <config.h>
 
-#include <stdio.h>
-
 #include "command/base/options.h"
 #include "command/supervisor/request.h"
 
