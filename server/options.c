@@ -32,6 +32,7 @@ enum option_number {
   OPTION_MAX_OF_ADDRESS,
   OPTION_HANDSHAKE_LIMIT,
   OPTION_BUSY_POLL,
+  OPTION_SWAP,
 };
 
 /* For getopt and for --help. */
@@ -55,6 +56,8 @@ static const struct {
     "listen at this port instead of " NBD_DEFAULT_PORT },
   { { "readonly", no_argument, NULL, 'r' }, NULL, "refuse to write" },
   { { "read-only", no_argument, NULL, 'r' }, NULL, NULL },
+  { { "swap", no_argument, NULL, OPTION_SWAP }, NULL,
+    "harden the server for swap, as mlock=on" },
   { { "unix", required_argument, NULL, 'U' }, "PATH",
     "listen at a Unix socket" },
   { { "verbose", no_argument, NULL, 'v' }, NULL,
@@ -235,6 +238,8 @@ parse_option (struct options *o, int option, char *text)
   case 'V':
     printf ("nbdzramd %s\n", PACKAGE_VERSION);
     exit (EXIT_SUCCESS);
+  case OPTION_SWAP:
+    break;                      /* hardening_is_asked_for sees it */
   case OPTION_TLS:
     parse_tls (o, text);
     break;

@@ -52,7 +52,7 @@ for ((free = 0; free < 16; free++)); do
         grep -q '^read 4096' "$tmp/out" || fail "$free: $(cat "$tmp/out")"
     else
         [ ! -e "$mnt/pool" ] || fail "$free pages: a pool was left behind"
-        [ "$(grep -c 'nbdkit.*error:' "$tmp/out")" = 1 ] ||
+        [ "$(grep -c '^nbd.*error:' "$tmp/out")" = 1 ] ||
             fail "$free pages: $(cat "$tmp/out")"
     fi
     grep -i 'signal\|bus error' "$tmp/out" && fail "it crashed"
