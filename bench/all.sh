@@ -33,6 +33,8 @@ everything () {
     echo
     "$here/nbd.sh" "$data"
     echo
+    "$here/nbdzramd.sh" "$data"
+    echo
     "$here/tenants.sh" "$data"
     echo
     "$here/memory.sh" "$data"

@@ -31,7 +31,7 @@ bench_store_LDADD = $(store_libs)
 
 dist_noinst_SCRIPTS += \
 	bench/all.sh bench/backing.sh bench/life.sh bench/make-pages.sh \
-	bench/memory.sh bench/nbd.sh \
+	bench/memory.sh bench/nbd.sh bench/nbdzramd.sh \
 	bench/tenants.sh
 EXTRA_DIST += bench/functions.sh bench/kernel-zram.sh
 

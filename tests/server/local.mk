@@ -53,12 +53,16 @@ server_tests = \
 	tests/server/trim-memory.sh
 
 # A test of nbdzramd is the test of the plugin with another variable.
-nbdzramd_tests = $(server_tests:tests/server/%.sh=tests/nbdzramd/%.t)
+nbdzramd_tests = $(server_tests:tests/server/%.sh=tests/nbdzramd/%.t) \
+	tests/nbdzramd/hardening.t tests/nbdzramd/lock-keeper.t
 
-tests/nbdzramd/%.t: tests/server/%.sh
-	$(AM_V_GEN)$(MKDIR_P) tests/nbdzramd && \
-	printf '#!/bin/sh\nNBDZRAM_SERVER=nbdzramd exec %s\n' "$<" > $@ && \
+make_nbdzramd_test = $(AM_V_GEN)$(MKDIR_P) tests/nbdzramd && \
+	printf '\043!/bin/sh\nNBDZRAM_SERVER=nbdzramd exec %s\n' "$<" > $@ && \
 	chmod +x $@
+tests/nbdzramd/%.t: tests/server/%.sh
+	$(make_nbdzramd_test)
+tests/nbdzramd/%.t: tests/swap/%.sh
+	$(make_nbdzramd_test)
 TEST_EXTENSIONS = .t
 T_LOG_COMPILER = $(LOG_COMPILER)
 mostlyclean-local:

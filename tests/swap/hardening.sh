@@ -61,7 +61,7 @@ if grep -q 'refuses:.*SCHED_FIFO' "$tmp/zram.log"; then
 else
     [ "$(hardening .scheduling)" = '"fifo 2"' ] || fail "$(hardening .)"
     diff - <(threads) <<EOF || fail "threads: name, policy, priority"
-nbdkit 1 2
+${NBDZRAM_SERVER:-nbdkit} 1 2
 zram-control 0 0
 zram-maintain 1 1
 zram-reserve 1 1
