@@ -29,7 +29,7 @@ channel_open (struct channel *c, int fd)
 
   c->fd = fd;
   c->deadline = 0;
-  c->busy_poll = 0;
+  c->busy_poll = (struct busy_poll) { .max = 0 };
   setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
 }
 
@@ -139,39 +139,62 @@ send_tls (struct channel *c, const uint8_t *buf, size_t size)
 
 /* ---- receiving and sending ---- */
 
-/* Polls for a while: a client that sends its next request at once finds this
- * thread on a processor.  Returns as recv.
- */
+/* As recv, without polling. */
 static ssize_t
-poll_busily (struct channel *c, void *buf, size_t size)
+receive_waiting (struct channel *c, void *buf, size_t size)
 {
-  uint64_t end = latency_clock () + (uint64_t) c->busy_poll * 1000;
   ssize_t n;
 
   do
-    n = recv (c->fd, buf, size, MSG_DONTWAIT);
-  while (n == -1 && errno == EAGAIN && latency_clock () < end);
+    n = recv (c->fd, buf, size, 0);
+  while (n == -1 && errno == EINTR);
+  return n;
+}
+
+/* How short a poll is worth its beginning. */
+#define BUSY_POLL_MIN_NSEC 4000
+
+/* The client was waited for so long, although it was polled for.  Polling for
+ * longer would have been enough, or would be in vain.
+ */
+static void
+adapt_busy_poll (struct busy_poll *b, uint64_t nanoseconds)
+{
+  if (nanoseconds <= b->max)
+    b->now = MIN (MAX (2 * b->now, BUSY_POLL_MIN_NSEC), b->max);
+  else
+    b->now = b->now / 2 < BUSY_POLL_MIN_NSEC ? 0 : b->now / 2;
+}
+
+/* As recv, after polling for a while. */
+static ssize_t
+receive_polling (struct channel *c, void *buf, size_t size)
+{
+  struct busy_poll *b = &c->busy_poll;
+  uint64_t start = latency_clock ();
+  ssize_t n = -1;
+
+  if (b->now > 0)
+    do {
+      n = recv (c->fd, buf, size, MSG_DONTWAIT);
+      if (n != -1 || errno != EAGAIN)
+        return n;
+    } while (latency_clock () < start + b->now);
+  n = receive_waiting (c, buf, size);
+  if (b->adapts)
+    adapt_busy_poll (b, latency_clock () - start);
   return n;
 }
 
 ssize_t
 channel_receive (struct channel *c, void *buf, size_t size)
 {
-  ssize_t n = -1;
-
   if (c->tls)
     return receive_tls (c, buf, size);
   if (c->deadline != 0 && wait_for (c, POLLIN) == -1)
     return -1;
-  if (c->busy_poll != 0) {
-    n = poll_busily (c, buf, size);
-    if (n != -1 || errno != EAGAIN)
-      return n;
-  }
-  do
-    n = recv (c->fd, buf, size, 0);
-  while (n == -1 && errno == EINTR);
-  return n;
+  return c->busy_poll.max > 0 ? receive_polling (c, buf, size)
+                              : receive_waiting (c, buf, size);
 }
 
 static int

@@ -19,13 +19,26 @@
 
 #include "tls.h"
 
+/* Polling for the next request before waiting for it: a client that sends it
+ * at once finds the thread on a processor.  In the same machine that saves a
+ * third of the time of a request, and costs processor time.
+ */
+struct busy_poll {
+  unsigned max;                 /* nanoseconds; 0: never */
+  bool adapts;                  /* poll only for clients that are so fast */
+  unsigned now;                 /* nanoseconds for the next request */
+};
+
+/* What busy-poll=auto polls at most: longer gained nothing. */
+#define BUSY_POLL_AUTO_NSEC 30000
+
 struct channel {
   int fd;
   struct tls_session *tls;      /* NULL: plain */
   pthread_mutex_t sending;
   uint64_t deadline;            /* of latency_clock; when receiving and
                                  * sending fail with ETIMEDOUT; 0: never */
-  unsigned busy_poll;           /* microseconds to poll before waiting */
+  struct busy_poll busy_poll;
 };
 
 void channel_init (struct channel *c);

@@ -31,7 +31,7 @@ struct connection_settings {
   bool tls_required;
   bool read_only;
   unsigned handshake_seconds;
-  unsigned busy_poll;           /* microseconds */
+  struct busy_poll busy_poll;   /* of requests */
   uint32_t page_size;           /* of the pool */
   bool may_wait;                /* requests: the pool has a backing file */
   bool hardened;

@@ -106,6 +106,10 @@ start_all (void)
   if (server_start () == -1)
     return -1;
   options.connection.hardened = server_is_hardened ();
+  /* A real-time thread that polls takes the processor from its client. */
+  if (options.connection.busy_poll.adapts
+      && (server_is_hardened () || sysconf (_SC_NPROCESSORS_ONLN) < 2))
+    options.connection.busy_poll.max = 0;
   options.connection.may_wait = settings.backing_paths[0] != NULL;
   if (connections_open (&options.connection, &options.connections) == -1) {
     log_error ("preparing connections: %s", strerror (errno));

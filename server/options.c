@@ -21,6 +21,10 @@
 /* Longer polling than this would be a mistake of the unit. */
 #define BUSY_POLL_MAX 10000
 
+static const struct busy_poll busy_poll_auto = {
+  .max = BUSY_POLL_AUTO_NSEC, .adapts = true,
+};
+
 enum option_number {
   OPTION_TLS = UCHAR_MAX + 1,
   OPTION_TLS_CERTIFICATES,
@@ -82,7 +86,7 @@ static const struct {
   { { "handshake-limit", required_argument, NULL, OPTION_HANDSHAKE_LIMIT },
     "SECONDS", "for a client to choose an export; 0: no limit" },
   { { "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
-    "off|MICROSECONDS", "poll for so long before waiting for a request" },
+    "auto|off|MICROSECONDS", "poll for so long before waiting for a request" },
 };
 
 /* ---- printing ---- */
@@ -158,6 +162,19 @@ add_address (struct options *o, const char *text)
   o->listen.addresses[o->listen.address_count++] = text;
 }
 
+static void
+parse_busy_poll (struct options *o, const char *text)
+{
+  struct busy_poll *b = &o->connection.busy_poll;
+
+  *b = (struct busy_poll) { .max = 0 };
+  if (strcmp (text, "auto") == 0)
+    *b = busy_poll_auto;
+  else if (strcmp (text, "off") != 0)
+    b->max = b->now = 1000 * parse_limit ("busy-poll", text, 0,
+                                          BUSY_POLL_MAX);
+}
+
 /* Options with a number. */
 static bool
 parse_number_option (struct options *o, int option, const char *text)
@@ -175,8 +192,7 @@ parse_number_option (struct options *o, int option, const char *text)
       = parse_limit ("handshake-limit", text, 0, 86400);
     return true;
   case OPTION_BUSY_POLL:
-    o->connection.busy_poll = strcmp (text, "off") == 0 ? 0
-      : parse_limit ("busy-poll", text, 0, BUSY_POLL_MAX);
+    parse_busy_poll (o, text);
     return true;
   default:
     return false;
@@ -310,7 +326,10 @@ options_parse (struct options *o, struct server_settings *s, int argc,
   int option, first;
 
   *o = (struct options) {
-    .connection = { .handshake_seconds = DEFAULT_HANDSHAKE_SECONDS },
+    .connection = {
+      .handshake_seconds = DEFAULT_HANDSHAKE_SECONDS,
+      .busy_poll = busy_poll_auto,
+    },
     .connections = { .max = DEFAULT_CONNECTIONS, .allow = &s->allow },
   };
   for (size_t i = 0; i < ARRAY_SIZE (options); ++i)
