@@ -14,8 +14,8 @@ struct background {
 
 /* Continue in a child.  The parent waits for background_started, and ends
  * with a failure if the child ends without it.  The path of the PID file in O
- * becomes absolute, since the child's directory is /.  Returns 0 in the child, or -1 after a
- * line in the log.
+ * becomes absolute, since the child's directory is /.  Returns 0 in the child,
+ * or -1 after a line in the log.
  */
 int background_enter (struct background *b, struct options *o);
 

@@ -37,11 +37,13 @@ unitdir=$(variable systemdsystemunitdir)
 docdir=$(variable docdir)
 confdir=$(variable sysconfdir)/nbdzram
 
-has "$bindir/nbdzram" "$(variable plugindir)/nbdkit-zram-plugin.so" \
+has "$bindir/nbdzram" "$(variable sbindir)/nbdzramd" \
+    "$(variable plugindir)/nbdkit-zram-plugin.so" \
     "$(variable bashcompletiondir)/nbdzram" \
     "$docdir/swap0.conf" "$docdir/zram0.conf"
 [ -d "$root$confdir" ] || fail "$confdir is not there"
 "$root$bindir/nbdzram" --version | grep -q '^nbdzram '
+"$root$(variable sbindir)/nbdzramd" --version | grep -q '^nbdzramd '
 
 # Each page, under its name and section.
 if [ "$(variable POD2MAN)" != no ]; then
