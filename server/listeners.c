@@ -27,6 +27,8 @@
 /* The first descriptor that a service manager passes. */
 #define LISTEN_FDS_START 3
 
+#define SOCKET_PATH_SIZE sizeof (((struct sockaddr_un *) NULL)->sun_path)
+
 static int
 add_listener (struct listeners *l, int fd, char *error, size_t size)
 {
@@ -97,12 +99,34 @@ bind_and_listen (int fd, const void *address, socklen_t length)
   return -1;
 }
 
+/* Makes a directory that only this user can enter, and puts into PATH where a
+ * socket in it is.
+ */
+static int
+make_directory (struct listeners *l, char path[SOCKET_PATH_SIZE], char *error,
+                size_t size)
+{
+  snprintf (l->directory, sizeof l->directory, "/tmp/nbdzramd.XXXXXX");
+  if (!mkdtemp (l->directory)) {
+    l->directory[0] = '\0';
+    return set_error (error, size, "-U -: %s", strerror (errno));
+  }
+  snprintf (path, SOCKET_PATH_SIZE, "%s/socket", l->directory);
+  return 0;
+}
+
 static int
 listen_unix (struct listeners *l, const char *path, char *error, size_t size)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
+  char own[SOCKET_PATH_SIZE];
   int fd;
 
+  if (strcmp (path, "-") == 0) {
+    if (make_directory (l, own, error, size) == -1)
+      return -1;
+    path = own;
+  }
   if (strlen (path) >= sizeof address.sun_path)
     return set_error (error, size, "-U %.200s: the path is too long", path);
   strcpy (address.sun_path, path);
@@ -230,6 +254,8 @@ listeners_close (struct listeners *l)
   l->count = 0;
   if (l->path)
     unlink (l->path);
+  if (l->directory[0] != '\0')
+    rmdir (l->directory);
   free (l->path);
   l->path = NULL;
 }

@@ -11,7 +11,8 @@
 
 /* Where to listen. */
 struct listen_options {
-  const char *socket;           /* path of a Unix socket, or NULL */
+  const char *socket;           /* path of a Unix socket; "-" for one in a
+                                 * directory of its own; or NULL */
   const char *port;             /* NULL: NBD's own */
   const char *addresses[LISTENERS_MAX]; /* all zero: all addresses */
   unsigned address_count;
@@ -23,6 +24,7 @@ struct listeners {
   unsigned count;
   char *path;                   /* of the Unix socket, which this process
                                  * removes at the end; or NULL */
+  char directory[64];           /* for "-"; removed, too */
   char uri[512];                /* of the first one, without an export */
 };
 

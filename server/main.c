@@ -44,6 +44,7 @@ static struct options options;
 static struct server_settings settings;
 static struct listeners listeners;
 static bool to_syslog;
+static bool pid_file_written;   /* another server's is not removed */
 
 /* ---- the log ---- */
 
@@ -126,8 +127,10 @@ write_pid_file (void)
   if (!options.pid_file)
     return 0;
   fp = fopen (options.pid_file, "we");
-  if (fp && fprintf (fp, "%d\n", (int) getpid ()) > 0 && fclose (fp) == 0)
+  if (fp && fprintf (fp, "%d\n", (int) getpid ()) > 0 && fclose (fp) == 0) {
+    pid_file_written = true;
     return 0;
+  }
   log_error ("--pidfile=%s: %s", options.pid_file, strerror (errno));
   return -1;
 }
@@ -140,14 +143,18 @@ write_pid_file (void)
 static pid_t
 start_command (void)
 {
-  char shell[] = "sh", option[] = "-c";
+  char uri[sizeof listeners.uri + 1], shell[] = "sh", option[] = "-c";
   char *argv[] = { shell, option, options.run, NULL };
   posix_spawnattr_t attr;
   sigset_t none, all;
   pid_t pid;
   int err;
 
-  setenv ("uri", listeners.uri, 1);
+  /* Clients know by the URI that they need TLS. */
+  snprintf (uri, sizeof uri, "nbd%s%s",
+            options.connection.tls_required ? "s" : "",
+            listeners.uri + strlen ("nbd"));
+  setenv ("uri", uri, 1);
   setenv ("unixsocket", listeners.path ? listeners.path : "", 1);
   setenv ("exportname", options.connection.default_export
           ? options.connection.default_export : "", 1);
@@ -200,8 +207,11 @@ read_signals (int signals, pid_t command, int *code)
   int status;
 
   while (read (signals, &info, sizeof info) == sizeof info)
-    if (info.ssi_signo != SIGCHLD)
+    if (info.ssi_signo != SIGCHLD) {
+      if (command > 0)
+        kill (command, SIGTERM);
       end = true;
+    }
     else if (command > 0 && waitpid (command, &status, WNOHANG) == command) {
       *code = exit_code_of (status);
       end = true;
@@ -263,7 +273,7 @@ close_all (void)
   if (!connections_wait (END_SECONDS))
     connections_abort ();
   server_stop ();
-  if (options.pid_file)
+  if (pid_file_written)
     unlink (options.pid_file);
   /* A request may wait for a disk that does not answer.  The pool file is
    * valid at any time, so there is nothing to wait for.

@@ -63,7 +63,7 @@ static const struct {
   { { "swap", no_argument, NULL, OPTION_SWAP }, NULL,
     "harden the server for swap, as mlock=on" },
   { { "unix", required_argument, NULL, 'U' }, "PATH",
-    "listen at a Unix socket" },
+    "listen at a Unix socket; - for one of its own, with --run" },
   { { "verbose", no_argument, NULL, 'v' }, NULL,
     "print messages for debugging" },
   { { "version", no_argument, NULL, 'V' }, NULL, "print the version" },

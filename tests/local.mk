@@ -15,9 +15,9 @@ include tests/swap/local.mk
 include tests/install/local.mk
 include tests/vm/local.mk
 
-TESTS += $(server_tests) $(nbdzramd_tests) $(filter_tests) $(command_tests) $(swap_tests) \
+TESTS += $(server_tests) $(own_tests) $(nbdzramd_tests) $(filter_tests) $(command_tests) $(swap_tests) \
 	$(install_tests)
-dist_check_SCRIPTS += $(server_tests) $(filter_tests) $(command_tests) \
+dist_check_SCRIPTS += $(server_tests) $(own_tests) $(filter_tests) $(command_tests) \
 	$(swap_tests) $(install_tests)
 
 # ---- the thread sanitizer ----
@@ -26,7 +26,7 @@ dist_check_SCRIPTS += $(server_tests) $(filter_tests) $(command_tests) \
 check-threads: $(check_PROGRAMS)
 	$(MAKE) check-TESTS \
 	  TESTS='$(threaded_units) $(concurrent_units) tests/unit/fault-corrupt \
-	    $(server_tests) $(nbdzramd_tests)'
+	    $(server_tests) $(own_tests) $(nbdzramd_tests)'
 
 # ---- valgrind ----
 

@@ -36,7 +36,6 @@ server_tests = \
 	tests/server/model-maintenance.sh \
 	tests/server/model-page-sizes.sh \
 	tests/server/model-pool.sh \
-	tests/server/nbdzramd-help.sh \
 	tests/server/no-allocation.sh \
 	tests/server/pool-full-tmpfs.sh \
 	tests/server/pool-hugetlbfs.sh \
@@ -51,6 +50,9 @@ server_tests = \
 	tests/server/stats.sh \
 	tests/server/tls.sh \
 	tests/server/trim-memory.sh
+
+# Of nbdzramd only.
+own_tests = tests/server/nbdzramd-help.sh tests/server/nbdzramd-run.sh
 
 # A test of nbdzramd is the test of the plugin with another variable.
 nbdzramd_tests = $(server_tests:tests/server/%.sh=tests/nbdzramd/%.t) \
