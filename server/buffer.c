@@ -17,7 +17,10 @@ map (size_t size)
   void *p = mmap (NULL, size, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-  return p == MAP_FAILED ? NULL : p;
+  if (p != MAP_FAILED)
+    return p;
+  errno = ENOMEM;               /* it may be EAGAIN, which means to wait */
+  return NULL;
 }
 
 int
@@ -75,14 +78,30 @@ buffer_reserve (struct buffer *b, size_t size)
   return 0;
 }
 
+/* Unmaps what is above the size that the buffer was opened with. */
+static void
+shrink (struct buffer *b)
+{
+  if (b->size > b->opened)
+    munmap (b->bytes + b->opened, b->size - b->opened);
+  b->size = b->opened;
+}
+
+void
+buffer_trim (struct buffer *b)
+{
+  if (b->size == b->opened)
+    return;
+  buffer_clear (b);
+  shrink (b);
+  buffer_touch (b);
+}
+
 void
 buffer_release (struct buffer *b)
 {
   if (buffer_used (b) > 0)
     return;
-  if (b->size > b->opened) {
-    munmap (b->bytes + b->opened, b->size - b->opened);
-    b->size = b->opened;
-  }
+  shrink (b);
   madvise (b->bytes, b->size, MADV_DONTNEED);
 }

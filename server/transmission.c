@@ -122,8 +122,11 @@ serve (struct connection *c, const struct nbd_request *r, size_t payload)
                              ? (uint32_t) r->length : 0) == -1)
     c->ended = true;
   else if (!execute (c, &c->output, r, bytes, may_wait)
-           && !workers_hand_over (c, r, bytes, payload))
+           && !workers_hand_over (c, r, bytes, payload)) {
+    /* It may take long: other replies don't wait for it. */
+    send_replies (c);
     execute (c, &c->output, r, bytes, true);
+  }
 }
 
 /* Refuses R, for which the specification has an error, or serves it. */

@@ -56,15 +56,18 @@ static void
 execute_task (struct connection *c, struct task *t)
 {
   struct buffer *output = &t->output;
+  bool failed;
 
   execute (c, output, &t->request, t->payload.bytes, true);
-  if (buffer_used (output) > 0
-      && channel_send (&c->channel, output->bytes, output->end) == -1)
+  failed = buffer_used (output) > 0
+    && channel_send (&c->channel, output->bytes, output->end) == -1;
+  if (failed)
     c->ended = true;
   buffer_clear (output);
   buffer_clear (&t->payload);
+  /* While a connection ends, other replies are still to be sent. */
   if (c->ended)
-    channel_shutdown (&c->channel, true);
+    channel_shutdown (&c->channel, failed);
 }
 
 static void *
@@ -209,6 +212,16 @@ workers_end (struct workers *w)
   for (unsigned i = 0; i < WORKERS_MAX; ++i) {
     buffer_close (&w->tasks[i].payload);
     buffer_close (&w->tasks[i].output);
+  }
+}
+
+void
+workers_trim (struct workers *w)
+{
+  LOCK_FOR_SCOPE (&w->lock);
+  for (struct task *t = w->unused; t; t = t->next) {
+    buffer_trim (&t->payload);
+    buffer_trim (&t->output);
   }
 }
 

@@ -27,11 +27,11 @@
 #define WORKER_IDLE_SECONDS 10
 
 /* Workers of a hardened server, which has them and their memory before memory
- * is short, and no others later.  The kernel's requests for swap are not
- * larger than their buffers.
+ * is short, and no others later.  Their buffers hold the requests of up to
+ * 128 KiB that the kernel makes when it swaps in, and their replies.
  */
 #define WORKERS_PREPARED 4
-#define TASK_BUFFER_SIZE (128 * 1024)
+#define TASK_BUFFER_SIZE (192 * 1024)
 
 struct connection;
 
@@ -71,6 +71,9 @@ void workers_drain (struct workers *w);
 
 /* The same; then end the threads, and release all memory. */
 void workers_end (struct workers *w);
+
+/* Return what large requests needed.  All requests are done. */
+void workers_trim (struct workers *w);
 
 /* Release memory that no request uses at present. */
 void workers_release (struct workers *w);
