@@ -49,6 +49,15 @@ channel_shutdown (struct channel *c, bool sending)
   shutdown (c->fd, sending ? SHUT_RDWR : SHUT_RD);
 }
 
+/* Is the deadline over?  A client that always has data ready is never waited
+ * for.
+ */
+static bool
+is_too_late (const struct channel *c)
+{
+  return c->deadline != 0 && latency_clock () >= c->deadline;
+}
+
 /* Milliseconds for poll. */
 static int
 time_left (const struct channel *c)
@@ -72,6 +81,10 @@ wait_for (struct channel *c, short events)
   struct pollfd pfd = { .fd = c->fd, .events = events };
   int r;
 
+  if (is_too_late (c)) {
+    errno = ETIMEDOUT;
+    return -1;
+  }
   do
     r = poll (&pfd, 1, time_left (c));
   while (r == -1 && errno == EINTR);
@@ -189,6 +202,10 @@ receive_polling (struct channel *c, void *buf, size_t size)
 ssize_t
 channel_receive (struct channel *c, void *buf, size_t size)
 {
+  if (is_too_late (c)) {
+    errno = ETIMEDOUT;
+    return -1;
+  }
   if (c->tls)
     return receive_tls (c, buf, size);
   if (c->deadline != 0 && wait_for (c, POLLIN) == -1)

@@ -4,8 +4,8 @@
  *
  * One thread receives.  Any thread may send: what one call sends is not mixed
  * with what another one sends.  A TLS session is one object for both
- * directions, so there receiving takes the lock of sending, too, but never
- * waits with it.
+ * directions, so there receiving takes the lock of sending, too, but does not
+ * wait with it.  A sender may wait with it: then nothing is received.
  */
 
 #ifndef NBDZRAM_SERVER_CHANNEL_H

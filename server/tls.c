@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <gnutls/gnutls.h>
 
@@ -30,6 +32,8 @@ struct tls_credentials {
 
 struct tls_session {
   gnutls_session_t session;
+  int fd;
+  bool eof;                     /* the socket has nothing more to receive */
   bool broken;                  /* closing must not send */
 };
 
@@ -140,6 +144,22 @@ set_credentials (gnutls_session_t s, const struct tls_credentials *t)
   return r;
 }
 
+/* Receives for GnuTLS.  After the end of the file GnuTLS would refuse to send,
+ * too, and replies to the last requests are still to be sent.
+ */
+static ssize_t
+pull (gnutls_transport_ptr_t opaque, void *buf, size_t size)
+{
+  struct tls_session *s = opaque;
+  ssize_t n = recv (s->fd, buf, size, 0);
+
+  if (n != 0)
+    return n;
+  s->eof = true;
+  errno = EAGAIN;
+  return -1;
+}
+
 struct tls_session *
 tls_session_new (const struct tls_credentials *t, int fd, const char **why)
 {
@@ -163,7 +183,9 @@ tls_session_new (const struct tls_credentials *t, int fd, const char **why)
     tls_session_close (s, false);
     return NULL;
   }
-  gnutls_transport_set_int (s->session, fd);
+  s->fd = fd;
+  gnutls_transport_set_ptr2 (s->session, s, (void *) (intptr_t) fd);
+  gnutls_transport_set_pull_function (s->session, pull);
   return s;
 }
 
@@ -186,14 +208,15 @@ tls_session_handshake (struct tls_session *s, int *events, const char **why)
     r = gnutls_handshake (s->session);
   while (r == GNUTLS_E_INTERRUPTED || (r < 0 && r != GNUTLS_E_AGAIN
                                        && !gnutls_error_is_fatal (r)));
-  if (r == GNUTLS_E_AGAIN) {
+  if (r == GNUTLS_E_AGAIN && !s->eof) {
     *events = gnutls_record_get_direction (s->session) ? POLLOUT : POLLIN;
     return 1;
   }
   if (r == 0)
     return 0;
   s->broken = true;
-  *why = gnutls_strerror (r);
+  *why = s->eof ? "the client closed within the handshake of TLS"
+                : gnutls_strerror (r);
   return -1;
 }
 
@@ -227,7 +250,7 @@ tls_session_receive (struct tls_session *s, void *buf, size_t size)
     errno = ECONNRESET;
     return -1;
   }
-  return end_record (s, n);
+  return n == GNUTLS_E_AGAIN && s->eof ? 0 : end_record (s, n);
 }
 
 ssize_t
