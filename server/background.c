@@ -68,7 +68,10 @@ background_enter (struct background *b, struct options *o)
   close (fds[0]);
   b->parent = fds[1];
   setsid ();
-  return chdir ("/");
+  if (chdir ("/") == 0)
+    return 0;
+  log_error ("going to the background: /: %s", strerror (errno));
+  return -1;
 }
 
 void

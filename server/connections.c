@@ -28,12 +28,13 @@
 #define KEEPALIVE_IDLE 60
 #define KEEPALIVE_INTERVAL 15
 #define KEEPALIVE_COUNT 4
+#define UNANSWERED_MSEC (120 * 1000)
 
 static const struct connection_settings *settings;
 static const struct connections_options *options;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all below */
-static pthread_cond_t changed;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct connection *serving, *spares;
 static unsigned serving_count, spare_count;
 static bool refusing;           /* the limit was logged */
@@ -97,7 +98,6 @@ serve_client (struct connection *c)
   c->style = NBD_SIMPLE;
   c->no_zeroes = c->block_status = false;
   c->block_status_of[0] = '\0';
-  c->ended = false;
   buffer_clear (&c->input);
   buffer_clear (&c->output);
   if (!handshake (c, &why)) {
@@ -145,12 +145,24 @@ close_connection (struct connection *c, bool cleanly)
   pthread_cond_broadcast (&changed);
 }
 
+/* What large requests of the last client needed must not stay locked. */
+static void
+trim_connection (struct connection *c)
+{
+  buffer_trim (&c->input);
+  buffer_trim (&c->output);
+  workers_trim (&c->workers);
+}
+
 /* Waits for the next client.  Returns false if neither the thread nor C is
  * needed any more.
  */
 static bool
 wait_for_client (struct connection *c)
 {
+  if (settings->hardened)
+    trim_connection (c);
+
   LOCK_FOR_SCOPE (&lock);
   if (!settings->hardened || spare_count >= SPARES)
     return false;
@@ -184,13 +196,19 @@ connection_thread (void *opaque)
 
 /* ---- accepting ---- */
 
+void
+connections_init (void)
+{
+  mutex_init (&lock);
+  cond_init (&changed);
+}
+
 int
 connections_open (const struct connection_settings *s,
                   const struct connections_options *o)
 {
   settings = s;
   options = o;
-  cond_init (&changed);
   for (unsigned i = 0; s->hardened && i < SPARES; ++i) {
     struct connection *c = connection_new ();
 
@@ -248,50 +266,78 @@ limit_reached (const struct sockaddr_storage *peer)
   return NULL;
 }
 
-/* A connection for the client at FD, or NULL after a line in the log. */
-static struct connection *
-get_connection (int fd, const struct sockaddr_storage *peer, bool *is_new)
+/* Logs WHY a connection is refused: one line, although a client may try a
+ * thousand times.
+ */
+static void
+log_refusal (const char *why)
 {
-  struct connection *c;
+  bool logged;
+
+  {
+    LOCK_FOR_SCOPE (&lock);
+    logged = refusing;
+    refusing = true;
+  }
+  if (!logged)
+    log_error ("a connection is refused: %s", why);
+}
+
+/* Takes a place for a connection of PEER, and a spare connection, if there is
+ * one.  Returns NULL, or why there is no place.
+ */
+static const char *
+take_place (const struct sockaddr_storage *peer, struct connection **spare)
+{
   const char *why;
 
   LOCK_FOR_SCOPE (&lock);
   why = limit_reached (peer);
-  c = why ? NULL : spares;
-  *is_new = !c;
-  if (c) {
-    spares = c->next;
+  *spare = why ? NULL : spares;
+  if (*spare) {
+    spares = (*spare)->next;
     --spare_count;
   }
-  else if (!why && (c = connection_new ()) == NULL)
-    why = strerror (errno);
-  if (!c) {
-    /* One line, although a client may try a thousand times. */
-    if (!refusing)
-      log_error ("a connection is refused: %s", why);
-    refusing = true;
-    return NULL;
-  }
+  if (!why)
+    ++serving_count;
+  return why;
+}
+
+static void
+give_place_back (void)
+{
+  LOCK_FOR_SCOPE (&lock);
+  --serving_count;
+}
+
+/* Lets C, which has a place, serve the client at FD. */
+static void
+begin_serving (struct connection *c, int fd,
+               const struct sockaddr_storage *peer)
+{
+  LOCK_FOR_SCOPE (&lock);
   c->peer = *peer;
+  c->ended = false;
   channel_open (&c->channel, fd);
   c->next = serving;
   serving = c;
-  ++serving_count;
   pthread_cond_broadcast (&changed);
-  return c;
 }
 
 static void
 set_tcp_options (int fd)
 {
   static const int on = 1, idle = KEEPALIVE_IDLE,
-    interval = KEEPALIVE_INTERVAL, count = KEEPALIVE_COUNT;
+    interval = KEEPALIVE_INTERVAL, count = KEEPALIVE_COUNT,
+    unanswered = UNANSWERED_MSEC;
 
   setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt (fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   setsockopt (fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   setsockopt (fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+  setsockopt (fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered,
+              sizeof unanswered);
 }
 
 static bool
@@ -307,27 +353,55 @@ is_allowed (const struct sockaddr_storage *peer)
   return false;
 }
 
+/* Serves PEER at FD, by a spare connection or a new one.  Returns NULL, or why
+ * not; then FD is still open.
+ */
+static const char *
+accept_peer (int fd, const struct sockaddr_storage *peer)
+{
+  struct connection *c;
+  const char *why = take_place (peer, &c);
+
+  if (why)
+    return why;
+  if (c) {
+    begin_serving (c, fd, peer);
+    return NULL;
+  }
+  c = connection_new ();
+  if (!c) {
+    why = strerror (errno);
+    give_place_back ();
+    return why;
+  }
+  begin_serving (c, fd, peer);
+  if (thread_start (connection_thread, c) == -1) {
+    why = strerror (errno);
+    close_connection (c, false);
+    connection_free (c);
+    log_refusal (why);
+  }
+  return NULL;
+}
+
 void
 connections_accept (int fd)
 {
   struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
   socklen_t length = sizeof peer;
-  struct connection *c = NULL;
-  bool is_new;
+  const char *why;
 
-  if (getpeername (fd, (struct sockaddr *) &peer, &length) == 0
-      && is_allowed (&peer)) {
-    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6)
-      set_tcp_options (fd);
-    c = get_connection (fd, &peer, &is_new);
-  }
-  if (!c)
+  if (getpeername (fd, (struct sockaddr *) &peer, &length) == -1
+      || !is_allowed (&peer)) {
     close (fd);
-  else if (is_new && thread_start (connection_thread, c) == -1) {
-    log_error ("a connection is refused: starting a thread: %s",
-               strerror (errno));
-    close_connection (c, false);
-    connection_free (c);
+    return;
+  }
+  if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6)
+    set_tcp_options (fd);
+  why = accept_peer (fd, &peer);
+  if (why) {
+    log_refusal (why);
+    close (fd);
   }
 }
 
@@ -340,8 +414,18 @@ connections_end (const struct device *d)
   for (struct connection *c = serving; c; c = c->next)
     if (!d || c->device == d) {
       c->ended = true;
-      channel_shutdown (&c->channel, false);
+      /* Requests of a removed export get no reply. */
+      channel_shutdown (&c->channel, d != NULL);
     }
+}
+
+void
+connections_set_device (struct connection *c, struct device *d)
+{
+  LOCK_FOR_SCOPE (&lock);
+  c->device = d;
+  if (device_is_removed (d))
+    c->ended = true;
 }
 
 bool

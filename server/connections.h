@@ -22,6 +22,11 @@ struct connections_options {
   const struct allow *allow;
 };
 
+/* When it is known whether the server is hardened, and before any thread is
+ * started that may end connections.
+ */
+void connections_init (void);
+
 /* Prepare, after the fork.  S and O must stay.  Returns 0, or -1 with
  * errno.
  */
@@ -43,6 +48,9 @@ bool connections_wait (unsigned seconds);
 
 /* Close what is left, although clients do not read their replies. */
 void connections_abort (void);
+
+/* The client of C has chosen D, which the connection detaches at its end. */
+void connections_set_device (struct connection *c, struct device *d);
 
 /* What exports need of the connection of this thread (exports.h). */
 bool connections_get_peer (struct sockaddr_storage *addr);

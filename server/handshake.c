@@ -16,7 +16,7 @@
 #include "service/exports.h"
 #include "service/server.h"
 
-#include "connection.h"
+#include "connections.h"
 
 /* Room for the longest option that is legal: an export's name and queries of
  * contexts.  The data of longer ones is skipped, up to SKIP_MAX.
@@ -155,6 +155,7 @@ on_export_name (struct negotiation *n)
   struct connection *c = n->c;
   char name[NBD_STRING_MAX + 1];
   uint8_t message[10 + NBD_EXPORT_NAME_ZEROES] = { 0 };
+  struct device *d;
 
   /* This option has no reply for errors. */
   if (c->style == NBD_EXTENDED)
@@ -162,10 +163,11 @@ on_export_name (struct negotiation *n)
   if (n->option.length > NBD_STRING_MAX
       || !copy_name (c, (const char *) n->data.p, n->option.length, name))
     return close_because (n, "the name of the export is not valid");
-  c->device = use_export (name);
-  if (!c->device)
+  d = use_export (name);
+  if (!d)
     return CLOSE;
-  nbd_put16 (nbd_put64 (message, c->device->size), transmission_flags (c));
+  connections_set_device (c, d);
+  nbd_put16 (nbd_put64 (message, d->size), transmission_flags (c));
   forget_other_context (c, (const char *) n->data.p, n->option.length);
   if (channel_send (&c->channel, message, c->no_zeroes ? 10 : sizeof message)
       == -1)
@@ -173,34 +175,45 @@ on_export_name (struct negotiation *n)
   return EXPORT_CHOSEN;
 }
 
-struct export_list {
-  struct negotiation *n;
-  enum progress progress;
-};
-
+/* Appends a reply to OUTPUT: sending it could take long, and the export is
+ * pinned meanwhile.
+ */
 static int
 list_export (void *opaque, const char *name, const char *description)
 {
-  struct export_list *list = opaque;
-  uint8_t head[4 + DEVICE_NAME_MAX];
-  size_t length = strlen (name);
+  const struct negotiation *n = opaque;
+  struct buffer *out = &n->c->output;
+  size_t length = strlen (name), size = 4 + length + strlen (description);
+  uint8_t *p;
 
-  memcpy (nbd_put32 (head, (uint32_t) length), name, length);
-  list->progress = reply_with (list->n, NBD_REP_SERVER, head, 4 + length,
-                               description, strlen (description));
-  return list->progress == NEXT_OPTION ? 0 : -1;
+  if (buffer_reserve (out, out->end + NBD_OPTION_REPLY_SIZE + size) == -1)
+    return -1;
+  p = out->bytes + out->end;
+  nbd_option_reply_encode (p, n->option.type, NBD_REP_SERVER,
+                           (uint32_t) size);
+  p = nbd_put32 (p + NBD_OPTION_REPLY_SIZE, (uint32_t) length);
+  p = mempcpy (p, name, length);
+  memcpy (p, description, strlen (description));
+  out->end += NBD_OPTION_REPLY_SIZE + size;
+  return 0;
 }
 
 static enum progress
 on_list (struct negotiation *n)
 {
-  struct export_list list = { n, NEXT_OPTION };
+  struct buffer *out = &n->c->output;
+  int r;
 
   if (n->option.length != 0)
     return reply_if_data (n);
-  exports_list (list_export, &list);
-  return list.progress == NEXT_OPTION ? reply (n, NBD_REP_ACK)
-                                      : list.progress;
+  if (exports_list (list_export, n) == -1) {
+    buffer_clear (out);
+    return reply_error (n, NBD_REP_ERR_TOO_BIG, strerror (ENOMEM));
+  }
+  r = channel_send (&n->c->channel, out->bytes, out->end);
+  buffer_clear (out);
+  return r == 0 ? reply (n, NBD_REP_ACK)
+                : close_because (n, strerror (errno));
 }
 
 /* ---- INFO and GO ---- */
@@ -296,16 +309,19 @@ on_info_or_go (struct negotiation *n)
   if (!d)
     return reply_error (n, NBD_REP_ERR_UNKNOWN,
                         "there is no such export for this client");
+  /* From now on the export's removal ends the connection. */
+  if (n->option.type == NBD_OPT_GO)
+    connections_set_device (c, d);
   r = send_infos (n, d, read_info_requests (n, requests));
   if (r == NEXT_OPTION)
     r = reply (n, NBD_REP_ACK);
-  if (r != NEXT_OPTION || n->option.type != NBD_OPT_GO) {
+  if (n->option.type != NBD_OPT_GO)
     detach (d);
-    return r;
+  else if (r == NEXT_OPTION) {
+    forget_other_context (c, text, length);
+    r = EXPORT_CHOSEN;
   }
-  c->device = d;
-  forget_other_context (c, text, length);
-  return EXPORT_CHOSEN;
+  return r;
 }
 
 /* ---- what is agreed on ---- */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ extern char **environ;
 static struct options options;
 static struct server_settings settings;
 static struct listeners listeners;
-static bool to_syslog;
+static _Atomic bool to_syslog;
 static bool pid_file_written;   /* another server's is not removed */
 
 /* ---- the log ---- */
@@ -104,6 +105,7 @@ static int
 start_all (void)
 {
   options.connection.page_size = settings.pool.geometry.page_size;
+  connections_init ();
   if (server_start () == -1)
     return -1;
   options.connection.hardened = server_is_hardened ();
@@ -163,8 +165,12 @@ start_command (void)
   posix_spawnattr_init (&attr);
   posix_spawnattr_setsigmask (&attr, &none);
   posix_spawnattr_setsigdefault (&attr, &all);
+  /* A hardened server has real-time priority, which is not for the command. */
+  posix_spawnattr_setschedpolicy (&attr, SCHED_OTHER);
+  posix_spawnattr_setschedparam (&attr, &(struct sched_param) { 0 });
   posix_spawnattr_setflags (&attr, POSIX_SPAWN_SETSIGMASK
-                            | POSIX_SPAWN_SETSIGDEF);
+                            | POSIX_SPAWN_SETSIGDEF
+                            | POSIX_SPAWN_SETSCHEDULER);
   err = posix_spawn (&pid, "/bin/sh", NULL, &attr, argv, environ);
   posix_spawnattr_destroy (&attr);
   if (err == 0)
@@ -264,9 +270,11 @@ serve (int signals, pid_t command)
   }
 }
 
-/* Requests that were begun are done and answered first. */
+/* Requests that were begun are done and answered first.  CODE is the exit
+ * code.
+ */
 static void
-close_all (void)
+close_all (int code)
 {
   listeners_close (&listeners);
   connections_end (NULL);
@@ -279,7 +287,7 @@ close_all (void)
    * valid at any time, so there is nothing to wait for.
    */
   if (!connections_wait (END_SECONDS))
-    _exit (EXIT_SUCCESS);
+    _exit (code);
   server_close (&settings);
 }
 
@@ -294,21 +302,21 @@ main (int argc, char *argv[])
   options_parse (&options, &settings, argc, argv);
   if (open_all () == -1)
     goto out;
-  if (!options.foreground) {
-    if (background_enter (&background, &options) == -1)
-      goto out;
-    openlog ("nbdzramd", LOG_PID, LOG_DAEMON);
-    to_syslog = true;
-  }
+  if (!options.foreground && background_enter (&background, &options) == -1)
+    goto out;
   signals = open_signals ();
   if (signals == -1 || start_all () == -1 || write_pid_file () == -1)
     goto out;
-  background_started (&background);
+  if (!options.foreground) {
+    openlog ("nbdzramd", LOG_PID, LOG_DAEMON);
+    to_syslog = true;
+    background_started (&background);
+  }
   if (options.run && (command = start_command ()) == -1)
     goto out;
   code = serve (signals, command);
 
  out:
-  close_all ();
+  close_all (code);
   return code;
 }

@@ -255,7 +255,8 @@ parse_option (struct options *o, int option, char *text)
     printf ("nbdzramd %s\n", PACKAGE_VERSION);
     exit (EXIT_SUCCESS);
   case OPTION_SWAP:
-    break;                      /* hardening_is_asked_for sees it */
+    o->swap = true;
+    break;
   case OPTION_TLS:
     parse_tls (o, text);
     break;
@@ -342,6 +343,8 @@ options_parse (struct options *o, struct server_settings *s, int argc,
     set_parameter (s, argv[i], i == first);
   check_tls (o);
   check_listening (o);
+  if (o->swap && s->mlock == -1)
+    s->mlock = 1;
   if (server_settings_check (s, error, sizeof error) == -1)
     usage_error ("%s", error);
   o->foreground |= o->run != NULL;

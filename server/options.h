@@ -23,6 +23,7 @@ struct options {
   const char *pid_file;         /* or NULL */
   char *run;                    /* or NULL */
   bool foreground, verbose;
+  bool swap;                    /* mlock=on, unless the parameter is given */
 };
 
 /* Parse the command line.  Prints and ends the program after a mistake,

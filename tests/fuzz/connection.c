@@ -75,7 +75,9 @@ start_server (void)
     REQUIRE (server_settings_set (&settings, words[i][0], words[i][1], error,
                                   sizeof error) == 0);
   REQUIRE (server_settings_check (&settings, error, sizeof error) == 0);
-  REQUIRE (server_open (&settings, &host) == 0 && server_start () == 0);
+  REQUIRE (server_open (&settings, &host) == 0);
+  connections_init ();
+  REQUIRE (server_start () == 0);
   connection.page_size = settings.pool.geometry.page_size;
   REQUIRE (connections_open (&connection, &limits) == 0);
 }
