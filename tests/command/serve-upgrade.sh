@@ -74,7 +74,7 @@ eventually is_whole u
 # Its message may be cut in the middle of a character.
 echo "export = a:size=1M:quota=x$(printf '\303\274%.0s' {1..40})" \
     >"$NBDZRAM_CONF_DIR/u.conf"
-exits 1 'u: the new server does not start: .*is not a size' upgrade u
+exits 1 'u: the new server does not start: .*quota: ' upgrade u
 eventually is_whole u
 
 # A mistake in NAME.conf changes nothing.
