@@ -54,18 +54,15 @@ server_tests = \
 # Of nbdzramd only.
 own_tests = tests/server/nbdzramd-help.sh tests/server/nbdzramd-run.sh
 
-# A test of nbdzramd is the test of the plugin with another variable.
-nbdzramd_tests = $(server_tests:tests/server/%.sh=tests/nbdzramd/%.t) \
-	tests/nbdzramd/hardening.t tests/nbdzramd/lock-keeper.t
+# A test of nbdzramd, NAME.t, is the test of the plugin, NAME.sh, with another
+# variable.
+nbdzramd_tests = $(server_tests:.sh=.t) \
+	tests/swap/hardening.t tests/swap/lock-keeper.t
 
-make_nbdzramd_test = $(AM_V_GEN)$(MKDIR_P) tests/nbdzramd && \
+%.t: %.sh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
 	printf '\043!/bin/sh\nNBDZRAM_SERVER=nbdzramd exec %s\n' "$<" > $@ && \
 	chmod +x $@
-tests/nbdzramd/%.t: tests/server/%.sh
-	$(make_nbdzramd_test)
-tests/nbdzramd/%.t: tests/swap/%.sh
-	$(make_nbdzramd_test)
 TEST_EXTENSIONS = .t
 T_LOG_COMPILER = $(LOG_COMPILER)
-mostlyclean-local:
-	rm -rf tests/nbdzramd
+MOSTLYCLEANFILES = $(nbdzramd_tests)
