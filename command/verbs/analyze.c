@@ -152,7 +152,7 @@ struct process_walk {
   const struct process_memory *memory;
 };
 
-static void
+static bool
 add_process_page (void *opaque, const void *page)
 {
   struct process_walk *w = opaque;
@@ -160,6 +160,7 @@ add_process_page (void *opaque, const void *page)
   add_bytes (w->run, page, w->memory->page_size);
   w->run->done = w->memory->mapped;
   show_read_progress (w->run);
+  return true;
 }
 
 static int

@@ -2,13 +2,11 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "command/base/cleanup.h"
-#include "lib/base/util.h"
 
 #include "process-memory.h"
 
@@ -31,7 +29,7 @@ open_proc (const char *pid, const char *name)
 int
 process_memory_open (struct process_memory *p, const char *pid)
 {
-  int maps = open_proc (pid, "maps");
+  int maps = open_proc (pid, "maps"), err;
 
   *p = (struct process_memory) {
     .page_size = (size_t) sysconf (_SC_PAGESIZE),
@@ -45,16 +43,21 @@ process_memory_open (struct process_memory *p, const char *pid)
     p->mem = open_proc (pid, "mem");
   if (p->mem != -1)
     return 0;
+  err = errno;
   process_memory_close (p);
+  errno = err;
   return -1;
 }
 
 void
 process_memory_close (struct process_memory *p)
 {
-  cleanup_fclose (&p->maps);
-  fd_close (&p->pagemap);
-  fd_close (&p->mem);
+  if (p->maps)
+    fclose (p->maps);
+  if (p->pagemap != -1)
+    close (p->pagemap);
+  if (p->mem != -1)
+    close (p->mem);
 }
 
 /* ---- mappings ---- */
@@ -95,61 +98,70 @@ process_memory_mapped (struct process_memory *p)
 
 /* What all steps of a walk need. */
 struct walk {
-  void (*fn) (void *opaque, const void *page);
+  bool (*fn) (void *opaque, const void *page);
   void *opaque;
   void *page;
 };
 
 /* Walk the pages from ADDR that COUNT ENTRIES of pagemap say are present. */
-static void
-walk_batch (const struct process_memory *p, const struct walk *w,
-            uint64_t addr, const uint64_t *entries, size_t count)
+static bool
+walk_batch (struct process_memory *p, const struct walk *w, uint64_t addr,
+            const uint64_t *entries, size_t count)
 {
-  for (size_t i = 0; i < count; ++i)
-    if ((entries[i] & PAGEMAP_PRESENT) != 0
-        && pread (p->mem, w->page, p->page_size,
-                  (off_t) (addr + i * p->page_size))
-           == (ssize_t) p->page_size)
-      w->fn (w->opaque, w->page);
+  for (size_t i = 0; i < count; ++i) {
+    if ((entries[i] & PAGEMAP_PRESENT) == 0)
+      continue;
+    if (pread (p->mem, w->page, p->page_size,
+               (off_t) (addr + i * p->page_size)) != (ssize_t) p->page_size)
+      ++p->skipped;
+    else if (!w->fn (w->opaque, w->page))
+      return false;
+  }
+  return true;
 }
 
-static void
+static bool
 walk_mapping (struct process_memory *p, const struct walk *w, uint64_t start,
               uint64_t end)
 {
   uint64_t entries[BATCH];
 
   while (start < end) {
-    size_t want = MIN ((end - start) / p->page_size, BATCH);
+    size_t want = (size_t) ((end - start) / p->page_size);
     ssize_t got;
 
+    if (want > BATCH)
+      want = BATCH;
     got = pread (p->pagemap, entries, want * sizeof entries[0],
                  (off_t) (start / p->page_size * sizeof entries[0]));
     if (got < (ssize_t) sizeof entries[0])
-      return;
+      return true;
     want = (size_t) got / sizeof entries[0];
-    walk_batch (p, w, start, entries, want);
+    if (!walk_batch (p, w, start, entries, want))
+      return false;
     start += want * p->page_size;
     p->mapped += want * p->page_size;
   }
+  return true;
 }
 
 int
 process_memory_walk (struct process_memory *p,
-                     void (*fn) (void *opaque, const void *page),
+                     bool (*fn) (void *opaque, const void *page),
                      void *opaque)
 {
   struct walk w = { fn, opaque, malloc (p->page_size) };
   uint64_t start, end;
   char *line = NULL;
   size_t size = 0;
+  bool more = true;
 
   if (!w.page)
     return -1;
   rewind (p->maps);
-  while (getline (&line, &size, p->maps) != -1)
+  while (more && getline (&line, &size, p->maps) != -1)
     if (parse_mapping (line, &start, &end))
-      walk_mapping (p, &w, start, end);
+      more = walk_mapping (p, &w, start, end);
   free (line);
   free (w.page);
   return 0;

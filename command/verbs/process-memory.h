@@ -19,6 +19,7 @@ struct process_memory {
   FILE *maps;
   int pagemap, mem;
   uint64_t mapped;              /* bytes of the mappings walked so far */
+  uint64_t skipped;             /* pages that could not be read */
 };
 
 /* PID in digits.  0, or -1 with errno set: ENOENT, EACCES, ... */
@@ -28,11 +29,11 @@ void process_memory_close (struct process_memory *p);
 /* Bytes of all these mappings, whether their pages are present or not. */
 uint64_t process_memory_mapped (struct process_memory *p);
 
-/* Call FN for each present page that can be read, in order of address.
+/* Call FN for each present page, in order of address, until it returns false.
  * 0, or -1 with errno ENOMEM.
  */
 int process_memory_walk (struct process_memory *p,
-                         void (*fn) (void *opaque, const void *page),
+                         bool (*fn) (void *opaque, const void *page),
                          void *opaque);
 
 #endif /* NBDZRAM_COMMAND_VERBS_PROCESS_MEMORY_H */
