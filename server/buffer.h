@@ -54,7 +54,8 @@ buffer_clear (struct buffer *b)
   b->start = b->end = 0;
 }
 
-/* Return what a large request needed of an empty buffer, and touch the rest. */
+/* Return what a large request needed of an empty buffer, and touch the rest.
+ */
 void buffer_trim (struct buffer *b);
 
 /* Return the memory of a buffer that is empty to the system, except where it

@@ -66,7 +66,7 @@ struct connection {
 int connection_need (struct connection *c, size_t size);
 
 /* Returns true when an export has been chosen, and false when the connection
- * is to be closed; *WHY is then the reason, or NULL if the client closed it.
+ * is to be closed: *WHY is the reason, or NULL if the client has closed it.
  */
 bool handshake (struct connection *c, const char **why);
 
