@@ -19,26 +19,32 @@ log_to (void (*error) (const char *line), void (*debug) (const char *line))
   write_debug = debug;
 }
 
+static void
+log_line_to (void (*write_line) (const char *line), const char *format,
+             va_list ap)
+{
+  char line[LINE_SIZE];
+
+  vsnprintf (line, sizeof line, format, ap);
+  write_line (line);
+}
+
 void
 log_error (const char *format, ...)
 {
-  char line[LINE_SIZE];
   va_list ap;
 
   va_start (ap, format);
-  vsnprintf (line, sizeof line, format, ap);
+  log_line_to (write_error, format, ap);
   va_end (ap);
-  write_error (line);
 }
 
 void
 log_debug (const char *format, ...)
 {
-  char line[LINE_SIZE];
   va_list ap;
 
   va_start (ap, format);
-  vsnprintf (line, sizeof line, format, ap);
+  log_line_to (write_debug, format, ap);
   va_end (ap);
-  write_debug (line);
 }
