@@ -161,22 +161,14 @@ zram_preconnect (int readonly)
 static void *
 zram_open (int readonly)
 {
-  struct device *d;
-
   (void) readonly;
-  if (!server_add_client ())
-    return NULL;
-  d = exports_use (nbdkit_export_name ());
-  if (!d)
-    server_remove_client ();
-  return d;
+  return server_attach_client (nbdkit_export_name ());
 }
 
 static void
 zram_close (void *handle)
 {
-  exports_detach (handle);
-  server_remove_client ();
+  server_detach_client (handle);
 }
 
 static int

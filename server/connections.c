@@ -130,8 +130,7 @@ detach_device (struct connection *c)
     LOCK_FOR_SCOPE (&lock);     /* of connections_end */
     c->device = NULL;
   }
-  exports_detach (d);
-  server_remove_client ();
+  server_detach_client (d);
 }
 
 static void

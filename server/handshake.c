@@ -109,20 +109,6 @@ copy_name (const struct connection *c, const char *text, uint32_t length,
   return true;
 }
 
-/* The export called NAME, for which a client was counted; or NULL. */
-static struct device *
-use_export (const char *name)
-{
-  struct device *d;
-
-  if (!server_add_client ())
-    return NULL;
-  d = exports_use (name);
-  if (!d)
-    server_remove_client ();
-  return d;
-}
-
 static uint16_t
 transmission_flags (const struct connection *c)
 {
@@ -163,7 +149,7 @@ on_export_name (struct negotiation *n)
   if (n->option.length > NBD_STRING_MAX
       || !copy_name (c, (const char *) n->data.p, n->option.length, name))
     return close_because (n, "the name of the export is not valid");
-  d = use_export (name);
+  d = server_attach_client (name);
   if (!d)
     return CLOSE;
   connections_set_device (c, d);
@@ -284,13 +270,6 @@ send_infos (struct negotiation *n, const struct device *d, unsigned wanted)
   return r;
 }
 
-static void
-detach (struct device *d)
-{
-  exports_detach (d);
-  server_remove_client ();
-}
-
 static enum progress
 on_info_or_go (struct negotiation *n)
 {
@@ -305,7 +284,7 @@ on_info_or_go (struct negotiation *n)
   if (n->data.failed || n->data.left != 2 * requests)
     return reply_error (n, NBD_REP_ERR_INVALID,
                         "a length or a string in the option is not valid");
-  d = copy_name (c, text, length, name) ? use_export (name) : NULL;
+  d = copy_name (c, text, length, name) ? server_attach_client (name) : NULL;
   if (!d)
     return reply_error (n, NBD_REP_ERR_UNKNOWN,
                         "there is no such export for this client");
@@ -316,7 +295,7 @@ on_info_or_go (struct negotiation *n)
   if (r == NEXT_OPTION)
     r = reply (n, NBD_REP_ACK);
   if (n->option.type != NBD_OPT_GO)
-    detach (d);
+    server_detach_client (d);
   else if (r == NEXT_OPTION) {
     forget_other_context (c, text, length);
     r = EXPORT_CHOSEN;

@@ -367,8 +367,9 @@ server_is_hardened (void)
   return hardened;
 }
 
-bool
-server_add_client (void)
+/* Returns false, after an error in the log, while the disk is being reset. */
+static bool
+add_client (void)
 {
   unsigned now = clients;
 
@@ -381,9 +382,23 @@ server_add_client (void)
   return true;
 }
 
-void
-server_remove_client (void)
+struct device *
+server_attach_client (const char *name)
 {
+  struct device *d;
+
+  if (!add_client ())
+    return NULL;
+  d = exports_use (name);
+  if (!d)
+    --clients;
+  return d;
+}
+
+void
+server_detach_client (struct device *d)
+{
+  exports_detach (d);
   --clients;
 }
 

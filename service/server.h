@@ -33,11 +33,12 @@ int server_start (void);
  */
 bool server_is_hardened (void);
 
-/* Count a client that connects or disconnects.  server_add_client returns
- * false, after an error in the log, while the disk is being reset.
+/* Count a client, and let it use the export called NAME;
+ * server_detach_client undoes both.  Returns NULL after an error in the log:
+ * as exports_use, and while the disk is being reset.
  */
-bool server_add_client (void);
-void server_remove_client (void);
+struct device *server_attach_client (const char *name);
+void server_detach_client (struct device *d);
 
 /* End the threads.  May be called at any time, and more than once. */
 void server_stop (void);
