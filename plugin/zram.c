@@ -143,7 +143,6 @@ zram_preconnect (int readonly)
   struct sockaddr_storage addr;
   const struct sockaddr *peer = (const struct sockaddr *) &addr;
   socklen_t len = sizeof addr;
-  char name[ALLOW_NAME_SIZE];
 
   (void) readonly;
   if (parameters.allow.count == 0)
@@ -151,10 +150,7 @@ zram_preconnect (int readonly)
   /* A client on nbdkit's standard input has no known address. */
   if (nbdkit_peer_name ((struct sockaddr *) &addr, &len) == -1)
     return -1;
-  if (allow_permits (&parameters.allow, peer))
-    return 0;
-  nbdkit_error ("%s may not connect: see allow=", allow_name (peer, name));
-  return -1;
+  return server_permits (peer) ? 0 : -1;
 }
 
 /* A handle is the device. */

@@ -339,19 +339,6 @@ set_tcp_options (int fd)
               sizeof unanswered);
 }
 
-static bool
-is_allowed (const struct sockaddr_storage *peer)
-{
-  char name[ALLOW_NAME_SIZE];
-
-  if (options->allow->count == 0
-      || allow_permits (options->allow, (const struct sockaddr *) peer))
-    return true;
-  log_error ("%s may not connect: see allow=",
-             allow_name ((const struct sockaddr *) peer, name));
-  return false;
-}
-
 /* Serves PEER at FD, by a spare connection or a new one.  Returns NULL, or why
  * not; then FD is still open.
  */
@@ -391,7 +378,7 @@ connections_accept (int fd)
   const char *why;
 
   if (getpeername (fd, (struct sockaddr *) &peer, &length) == -1
-      || !is_allowed (&peer)) {
+      || !server_permits ((const struct sockaddr *) &peer)) {
     close (fd);
     return;
   }

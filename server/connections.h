@@ -12,14 +12,12 @@
 #include <sys/socket.h>
 
 #include "lib/store/devices.h"
-#include "service/allow.h"
 
 #include "connection.h"
 
 struct connections_options {
   unsigned max;                 /* connections at a time */
   unsigned max_of_address;      /* of one address; 0: no limit of its own */
-  const struct allow *allow;
 };
 
 /* When it is known whether the server is hardened, and before any thread is

@@ -331,7 +331,7 @@ options_parse (struct options *o, struct server_settings *s, int argc,
       .handshake_seconds = DEFAULT_HANDSHAKE_SECONDS,
       .busy_poll = busy_poll_auto,
     },
-    .connections = { .max = DEFAULT_CONNECTIONS, .allow = &s->allow },
+    .connections = { .max = DEFAULT_CONNECTIONS },
   };
   for (size_t i = 0; i < ARRAY_SIZE (options); ++i)
     list[i] = options[i].option;

@@ -367,6 +367,17 @@ server_is_hardened (void)
   return hardened;
 }
 
+bool
+server_permits (const struct sockaddr *peer)
+{
+  char name[ALLOW_NAME_SIZE];
+
+  if (parameters->allow.count == 0 || allow_permits (&parameters->allow, peer))
+    return true;
+  log_error ("%s may not connect: see allow=", allow_name (peer, name));
+  return false;
+}
+
 /* Returns false, after an error in the log, while the disk is being reset. */
 static bool
 add_client (void)

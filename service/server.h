@@ -33,6 +33,11 @@ int server_start (void);
  */
 bool server_is_hardened (void);
 
+/* May a client with the address PEER connect (allow=)?  If not, returns false
+ * after a line in the log.
+ */
+bool server_permits (const struct sockaddr *peer);
+
 /* Count a client, and let it use the export called NAME;
  * server_detach_client undoes both.  Returns NULL after an error in the log:
  * as exports_use, and while the disk is being reset.

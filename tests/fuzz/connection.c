@@ -45,9 +45,7 @@ const unsigned fuzz_inputs = 3000;
 
 static struct server_settings settings;
 static struct connection_settings connection = { .handshake_seconds = 60 };
-static struct connections_options limits = {
-  .max = 16, .allow = &settings.allow,
-};
+static struct connections_options limits = { .max = 16 };
 
 static void
 ignore_line (const char *line)
