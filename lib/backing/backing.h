@@ -270,7 +270,7 @@ void *backing_read (struct backing *b, uint64_t offset, uint32_t length,
                     void *buf);
 
 /* The same, but EIO at once when an export is away: for maintenance, which
- * can try again later.
+ * can try again later.  That is not counted as a read error.
  */
 void *backing_read_now (struct backing *b, uint64_t offset, uint32_t length,
                         void *buf);

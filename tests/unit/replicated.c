@@ -474,8 +474,11 @@ TEST (stale_is_never_read)
     assert_all (d);
     d->backing.replicated->options.timeout = 1;
     leave (d, 1 - n);
+    d->backing.counters.read_errors = 0;
     assert_none (d);
+    assert_int_equal (d->backing.counters.read_errors, 0);
     assert_int_equal (try_read (d, 7, true), -1);
+    assert_int_equal (d->backing.counters.read_errors, 1);
     assert_int_equal (state_of (d), BACKING_AWAY);
     assert_int_equal (put (d, 0, 10), -1);
     assert_false (resynced (d));
