@@ -103,8 +103,8 @@ nbd_request_decode (const uint8_t *p, enum nbd_style style,
 uint64_t
 nbd_request_payload (const struct nbd_request *r, enum nbd_style style)
 {
-  bool has_payload = style == NBD_EXTENDED
-    ? (r->flags & NBD_CMD_FLAG_PAYLOAD_LEN) != 0 : r->type == NBD_CMD_WRITE;
+  bool has_payload = r->type == NBD_CMD_WRITE
+    || (style == NBD_EXTENDED && (r->flags & NBD_CMD_FLAG_PAYLOAD_LEN) != 0);
 
   return has_payload ? r->length : 0;
 }
@@ -173,11 +173,6 @@ nbd_request_check (const struct nbd_request *r,
   }
   if ((r->flags & ~allowed_flags (r, limits->style)) != 0) {
     *why = "the command doesn't have these flags";
-    return NBD_EINVAL;
-  }
-  if (r->type == NBD_CMD_WRITE && nbd_request_payload (r, limits->style) == 0
-      && r->length > 0) {
-    *why = "a write lacks the flag of its data";
     return NBD_EINVAL;
   }
   if (limits->read_only && commands[r->type].changes) {

@@ -249,8 +249,8 @@ nbd_request_size (enum nbd_style style)
 bool nbd_request_decode (const uint8_t *p, enum nbd_style style,
                          struct nbd_request *r);
 
-/* How many bytes follow the header of R.  Extended headers say it by a
- * flag.
+/* How many bytes follow the header of R.  Extended headers say it by a flag,
+ * which clients of qemu 10 forget with a write, as qemu's server knows.
  */
 uint64_t nbd_request_payload (const struct nbd_request *r,
                               enum nbd_style style);

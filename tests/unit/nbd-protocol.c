@@ -126,12 +126,14 @@ TEST (payloads)
 
   assert_int_equal (nbd_request_payload (&r, NBD_SIMPLE), 7);
   assert_int_equal (nbd_request_payload (&r, NBD_STRUCTURED), 7);
-  assert_int_equal (nbd_request_payload (&r, NBD_EXTENDED), 0);
+  assert_int_equal (nbd_request_payload (&r, NBD_EXTENDED), 7);
   r.flags = NBD_CMD_FLAG_PAYLOAD_LEN;
   assert_int_equal (nbd_request_payload (&r, NBD_EXTENDED), 7);
   r.type = NBD_CMD_BLOCK_STATUS;
   assert_int_equal (nbd_request_payload (&r, NBD_EXTENDED), 7);
   assert_int_equal (nbd_request_payload (&r, NBD_STRUCTURED), 0);
+  r.flags = 0;
+  assert_int_equal (nbd_request_payload (&r, NBD_EXTENDED), 0);
 }
 
 /* What the specification says of a request, for a disk of DISK bytes. */
@@ -168,7 +170,7 @@ TEST (checks)
     { NBD_CMD_WRITE, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_STRUCTURED, 0,
       NBD_EINVAL },
     { NBD_CMD_WRITE, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_EXTENDED, 0, 0 },
-    { NBD_CMD_WRITE, 0, 0, 1, NBD_EXTENDED, 0, NBD_EINVAL },
+    { NBD_CMD_WRITE, 0, 0, 1, NBD_EXTENDED, 0, 0 },
     { NBD_CMD_FLUSH, 0, 0, 0, NBD_SIMPLE, RO, 0 },
     { NBD_CMD_FLUSH, 0, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
     { NBD_CMD_FLUSH, 0, 1, 0, NBD_SIMPLE, 0, NBD_EINVAL },
