@@ -185,8 +185,19 @@ class Connection:
             got += n
         return bytes (data)
 
+    def say_all_was_sent (self):
+        """The threads of nbdkit 1.42 may wait for the client to close its
+        side, also after DISC.  Others must not."""
+        if IS_NBDKIT:
+            try:
+                # That of TLS would end what is received, too.
+                socket.socket.shutdown (self.socket, socket.SHUT_WR)
+            except OSError:
+                pass
+
     def ends (self):
         """The server must close the connection, and send nothing before."""
+        self.say_all_was_sent ()
         try:
             more = self.receive (1)
         except Closed:

@@ -101,6 +101,7 @@ class Client (Handshake):
     def finish_until_closed (self):
         """Read replies until the server closes the connection, which it does
         between two of them."""
+        self.say_all_was_sent ()
         while True:
             try:
                 self.read_reply ()

@@ -67,6 +67,7 @@ def the_end_of_tls_is_sent ():
     c = encrypted ()
     c.socket.suppress_ragged_eofs = False
     c.send (encode_request (SIMPLE, DISC))
+    c.say_all_was_sent ()
     assert c.socket.recv (1) == b""
     c.close ()
 
