@@ -20,13 +20,18 @@ TESTS += $(server_tests) $(own_tests) $(nbdzramd_tests) $(filter_tests) $(comman
 dist_check_SCRIPTS += $(server_tests) $(own_tests) $(filter_tests) $(command_tests) \
 	$(swap_tests) $(install_tests)
 
-# ---- the thread sanitizer ----
+# ---- the sanitizers ----
 
-# It finds nothing in a program that has one thread.
+# What the plugin and nbdzramd share is tested with nbdzramd only.  The tests of
+# filters run the rest of the plugin.
+check-address: $(check_PROGRAMS)
+	$(MAKE) check-TESTS TESTS='$(filter-out $(server_tests),$(TESTS))'
+
+# This one finds nothing in a program that has one thread.
 check-threads: $(check_PROGRAMS)
 	$(MAKE) check-TESTS \
 	  TESTS='$(threaded_units) $(concurrent_units) tests/unit/fault-corrupt \
-	    $(server_tests) $(own_tests) $(nbdzramd_tests)'
+	    $(own_tests) $(nbdzramd_tests)'
 
 # ---- valgrind ----
 
