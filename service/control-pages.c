@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The verb "pages": the state of each page. */
+/* The verbs "pages", the state of each page, and "usage", how many there
+ * are.
+ */
 
 #include <config.h>
 
@@ -72,4 +74,26 @@ VERB (pages)
   return json_pack ("{s:b, s:I, s:I, s:o}", "ok", 1,
                     "next", (json_int_t) next, "end", (json_int_t) end,
                     "pages", list);
+}
+
+/* The numbers of the pool are those of "status", without all that is beside
+ * them there: a program that adapts to them asks often.
+ */
+VERB (usage)
+{
+  const struct budget *budget = &context->pool->budget;
+  struct device *device;
+  uint64_t first, end, stored;
+  json_t *reply;
+
+  if (!verb_range (context, args, &device, &first, &end, &reply))
+    return reply;
+  stored = device_count_stored (device, first, end);
+  device_put (device);
+  return json_pack ("{s:b, s:I, s:I, s:I, s:I}", "ok", 1,
+                    "stored", (json_int_t) stored,
+                    "page_size",
+                    (json_int_t) context->pool->sizes.page_size,
+                    "mem_used_total", (json_int_t) budget->used,
+                    "mem_limit", (json_int_t) budget->limit);
 }

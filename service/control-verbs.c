@@ -28,6 +28,8 @@ static const struct argument pages_arguments[] = {
   RANGE, NUMBER ("count", 1, PAGES_COUNT_MAX), { 0 },
 };
 
+static const struct argument usage_arguments[] = { RANGE, { 0 } };
+
 static const struct argument idle_arguments[] = {
   { .name = "age", .type = ARGUMENT_NUMBER, .max = INT64_MAX,
     .required = true },
@@ -77,6 +79,7 @@ static const struct verb verbs[] = {
   { .name = "status", .run = verb_status },
   { .name = "metrics", .run = verb_metrics },
   { .name = "pages", .arguments = pages_arguments, .run = verb_pages },
+  { .name = "usage", .arguments = usage_arguments, .run = verb_usage },
   { .name = "idle", .slow = true, .arguments = idle_arguments,
     .run = verb_idle },
   { .name = "recompress", .slow = true, .arguments = recompress_arguments,

@@ -85,6 +85,7 @@ VERB (metrics);
 
 /* control-pages.c */
 VERB (pages);
+VERB (usage);
 
 /* control-maintain.c */
 VERB (idle);

@@ -93,3 +93,23 @@ device_page_states (struct device *d, uint64_t first, uint64_t end,
   *next = MIN (index, end);
   return found;
 }
+
+uint64_t
+device_count_stored (const struct device *d, uint64_t first, uint64_t end)
+{
+  const struct table *t = &d->table;
+  uint64_t leaves = div_up (end, LEAF_SLOTS), stored = 0;
+  slot_t slots[LEAF_SLOTS];
+
+  for (uint64_t leaf = table_next_leaf (t, first / LEAF_SLOTS); leaf < leaves;
+       leaf = table_next_leaf (t, leaf + 1)) {
+    if (!table_copy_leaf (t, leaf, slots))
+      continue;
+    for (unsigned i = 0; i < LEAF_SLOTS; ++i) {
+      uint64_t index = leaf * LEAF_SLOTS + i;
+
+      stored += index >= first && index < end && slots[i] != SLOT_EMPTY;
+    }
+  }
+  return stored;
+}

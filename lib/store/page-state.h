@@ -37,4 +37,10 @@ unsigned device_page_states (struct device *d, uint64_t first, uint64_t end,
                              struct page_state *states, unsigned count,
                              uint64_t *next);
 
+/* How many pages from FIRST up to END are not empty, each as it was at a
+ * moment during the call.  Takes no lock.
+ */
+uint64_t device_count_stored (const struct device *d, uint64_t first,
+                              uint64_t end);
+
 #endif /* NBDZRAM_STORE_PAGE_STATE_H */

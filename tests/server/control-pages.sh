@@ -55,6 +55,16 @@ ask zram0 '{"verb": "pages", "count": 3, "first": 38}' >"$tmp/reply"
 grep -q '"next": 16384, "end": 16384' "$tmp/reply" || fail "$(cat "$tmp/reply")"
 ask zram0 '{"verb": "pages", "count": 3, "first": 30}' |
     grep -q '"next": 33, "end": 16384'
+# 40 pages are stored, 16 to 23 of them random.
+usage ()
+{
+    ask zram0 "{\"verb\": \"usage\"$1}"
+}
+usage '' | grep -q '"stored": 40, "page_size": 4096' || fail "$(usage '')"
+usage ', "first": 14, "end": 41' | grep -q '"stored": 26,'
+usage ', "first": 40' | grep -q '"stored": 0,'
+usage ', "first": 3, "end": 3' | grep -q '"stored": 0,'
+usage ', "end": 16385' | grep -q '16384 pages'
 # Many replies in a row.
 nbdzram pages -n --range 0-16383 | wc -l | grep -qx 40
 
