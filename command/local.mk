@@ -80,6 +80,7 @@ noinst_LIBRARIES += command/swap/libswap.a
 command_swap_libswap_a_SOURCES = \
 	command/swap/after-unit.c \
 	command/swap/area.c command/swap/area.h \
+	command/swap/area-plan.c command/swap/area-plan.h \
 	command/swap/array.c command/swap/array.h \
 	command/swap/check.h \
 	command/swap/check-list.c \

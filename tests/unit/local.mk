@@ -32,6 +32,7 @@ plain_units = \
 	tests/unit/age \
 	tests/unit/allow \
 	tests/unit/analysis \
+	tests/unit/area-plan \
 	tests/unit/backing \
 	tests/unit/backing-faults \
 	tests/unit/codec \
@@ -73,6 +74,7 @@ tests_unit_allow_LDADD = tests/lib/libunit.a $(service_libs) \
 	$(CMOCKA_LIBS)
 tests_unit_analysis_SOURCES = tests/unit/analysis.c \
 	command/verbs/analysis.c command/verbs/analysis.h
+tests_unit_area_plan_LDADD = $(command_ldadd)
 tests_unit_backing_SOURCES = tests/unit/backing.c $(backing_help)
 tests_unit_backing_faults_SOURCES = tests/unit/backing-faults.c \
 	$(backing_help)

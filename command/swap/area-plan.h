@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Decides which areas of a swap the kernel may use.
+ *
+ * The kernel believes what a swap area says of its size, and says little of
+ * what it has freed: a slot is discarded only when all 512 of its cluster are
+ * free.  So a disk that is larger than its pool's limit fills the pool while
+ * the kernel still sees free swap, and pages that nobody needs any more stay
+ * stored.  Therefore a disk is cut into areas, each of which is turned on and
+ * off by itself:
+ *
+ * - Free swap is a promise: each free slot may be filled with an incompressible
+ *   page.  An area is turned on only if the pool can keep the promise, and an
+ *   empty one is turned off when it no longer can.
+ * - Linux frees a slot as soon as its page is read back while less than half
+ *   of all swap is free (vm_swap_full), and leaves it stored.  So an area is
+ *   turned on as soon as half of the present ones is used, and not only when
+ *   they are full.
+ * - An area that is mostly dead (stored, but used by nothing) is turned off,
+ *   which reads back what lives there, trimmed, and turned on again; but only
+ *   if there is memory for that.
+ *
+ * All functions here are pure.  Sizes are in bytes.
+ */
+
+#ifndef NBDZRAM_COMMAND_SWAP_AREA_PLAN_H
+#define NBDZRAM_COMMAND_SWAP_AREA_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/util.h"
+
+#define AREAS_MAX 16
+
+/* The kernel's clusters, and the pages of a leaf of the store's table. */
+#define AREA_ALIGNMENT (2 * MIB)
+
+/* Smaller areas are not worth their entries: the kernel has 32. */
+#define AREA_LEAST (8 * MIB)
+
+/* The first page of an area is its header, and stays stored. */
+#define AREA_HEADER (64 * KIB)
+
+/* Cuts a disk of SIZE into at most WANTED areas, whose sizes it puts in SIZES.
+ * Returns how many there are; the first *INITIAL of them, together, are all
+ * that the pool can hold at worst: ROOM is the memory that it may still take.
+ */
+unsigned area_plan_sizes (uint64_t size, uint64_t room, unsigned wanted,
+                          uint64_t sizes[AREAS_MAX], unsigned *initial);
+
+/* An area as it is at one moment. */
+struct area_use {
+  uint64_t size;
+  uint64_t used;                /* by the kernel; 0 when it is off */
+  uint64_t stored;              /* pages that the server holds of it */
+  bool is_on;
+};
+
+struct areas_use {
+  struct area_use areas[AREAS_MAX]; /* the kernel uses them in this order */
+  unsigned count;
+  uint64_t limit, held;         /* the pool's memory; a limit of 0: none */
+  uint64_t available;           /* memory of the machine */
+  uint64_t ram;
+};
+
+enum area_action {
+  AREA_KEEP,                    /* all is well */
+  AREA_ON,                      /* turn it on */
+  AREA_OFF,                     /* turn it off, and trim it */
+  AREA_RENEW,                   /* turn it off, trim it, and turn it on */
+  AREA_TRIM,                    /* trim it; it is off */
+};
+
+/* What to do next, and in *AREA with which area. */
+enum area_action area_plan_next (const struct areas_use *u, unsigned *area);
+
+/* How much of what is stored in A is dead. */
+uint64_t area_dead (const struct area_use *a);
+
+/* How much memory has to stay free while an area is turned off. */
+uint64_t area_plan_reserve (const struct areas_use *u);
+
+/* How much more incompressible data the pool can hold. */
+uint64_t area_plan_room (const struct areas_use *u);
+
+#endif /* NBDZRAM_COMMAND_SWAP_AREA_PLAN_H */
