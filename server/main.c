@@ -203,7 +203,7 @@ open_signals (void)
 }
 
 /* Reads signals.  Returns whether the server is to end; then *CODE is the
- * exit code, if the command COMMAND has ended.
+ * exit code, if the command COMMAND has ended by itself.
  */
 static bool
 read_signals (int signals, pid_t command, int *code)
@@ -218,7 +218,8 @@ read_signals (int signals, pid_t command, int *code)
         kill (command, SIGTERM);
       end = true;
     }
-    else if (command > 0 && waitpid (command, &status, WNOHANG) == command) {
+    else if (!end && command > 0
+             && waitpid (command, &status, WNOHANG) == command) {
       *code = exit_code_of (status);
       end = true;
     }
