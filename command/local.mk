@@ -42,6 +42,7 @@ command_attach_libattach_a_SOURCES = \
 	command/attach/nbd-dial.c command/attach/nbd-dial.h \
 	command/attach/nbd-netlink.c command/attach/nbd-netlink.h \
 	command/attach/nbd-receivers.c command/attach/nbd-receivers.h \
+	command/attach/partitions.c command/attach/partitions.h \
 	command/attach/record.c command/attach/record.h \
 	command/attach/status.c command/attach/status.h \
 	command/attach/watch-attach.c \
@@ -80,6 +81,8 @@ noinst_LIBRARIES += command/swap/libswap.a
 command_swap_libswap_a_SOURCES = \
 	command/swap/after-unit.c \
 	command/swap/area.c command/swap/area.h \
+	command/swap/area-look.c command/swap/area-look.h \
+	command/swap/area-manager.c command/swap/area-manager.h \
 	command/swap/area-plan.c command/swap/area-plan.h \
 	command/swap/array.c command/swap/array.h \
 	command/swap/check.h \
@@ -94,6 +97,7 @@ command_swap_libswap_a_SOURCES = \
 	command/swap/server.c command/swap/server.h \
 	command/swap/setup.c command/swap/setup.h \
 	command/swap/setup-activate.c \
+	command/swap/setup-areas.c \
 	command/swap/setup-attach.c \
 	command/swap/setup-server.c \
 	command/swap/setup-steps.h \
@@ -110,6 +114,7 @@ command_nbdzram_SOURCES = \
 	command/main.c \
 	command/verbs/analysis.c command/verbs/analysis.h \
 	command/verbs/analyze.c \
+	command/verbs/areas.c \
 	command/verbs/check.c \
 	command/verbs/export.c \
 	command/verbs/export-table.c command/verbs/export-table.h \

@@ -16,7 +16,7 @@
 
 #define IDENTIFIER "nbdzram:"
 
-/* DEVICE is /dev/nbdN.  Its backend is "nbdzram:NAME", or "nbdzram:NAME.1" of
+/* DEVICE is /dev/nbdN, or a partition of it.  Its backend is "nbdzram:NAME", or "nbdzram:NAME.1" of
  * a second attachment.
  */
 static bool
@@ -24,8 +24,9 @@ is_ours (const char *device, const char *name, bool clients)
 {
   char path[128], backend[KERNEL_VALUE_SIZE];
 
-  snprintf (path, sizeof path, "/sys/block/%s/backend",
-            device + strlen ("/dev/"));
+  device += strlen ("/dev/");
+  snprintf (path, sizeof path, "/sys/block/%.*s/backend",
+            (int) strcspn (device, "p"), device);
   if (kernel_file_read (path, backend, sizeof backend) <= 0)
     return clients;
   return strncmp (backend, IDENTIFIER, strlen (IDENTIFIER)) == 0

@@ -26,6 +26,9 @@
 #define ATTACH_SIZE 4096
 #define ATTACH_SUFFIX ".attach"
 
+/* The manager of the areas of NAME is listed as the watcher "NAME.areas". */
+#define AREAS_SUFFIX ".areas"
+
 struct attachment {
   char name[72];                /* NAME, or NAME.K */
   char identifier[80];          /* "nbdzram:NAME" */

@@ -56,7 +56,7 @@ describe_attachment (const struct attachment *a, char seen[MD_NAME_SIZE])
     json_object_set_new (object, "array",
                          describe_array (array, a->index, swap));
   }
-  if (!is_shown && swap_find (swap, &area))
+  if (!is_shown && swap_find_on_disk (swap, &area))
     json_object_set_new (object, "swap",
                          json_pack ("{s:I, s:I, s:i}",
                                     "size", (json_int_t) area.size,

@@ -286,7 +286,7 @@ watch_is_swap (const struct attachment *a, const char *identifier)
 
   if (nbd_device_foreign (a->index, identifier))
     return false;
-  return swap_find (nbd_device_path (device, a->index), NULL)
+  return swap_find_on_disk (nbd_device_path (device, a->index), NULL)
     || (md_find_array (array, a->index)
         && swap_find (md_device_path (path, array), NULL));
 }

@@ -67,6 +67,7 @@ COMMAND (swapon);
 COMMAND (top);
 COMMAND (upgrade);
 COMMAND (watch);
+COMMAND (areas);
 
 extern const struct column analyze_columns[];
 extern const struct column export_columns[];

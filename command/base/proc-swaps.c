@@ -65,3 +65,35 @@ swap_find (const char *path, struct swap_area *area)
     }
   return false;
 }
+
+bool
+swap_is_on_disk (const char *path, const char *disk)
+{
+  size_t length = strlen (disk);
+
+  if (strncmp (path, disk, length) != 0)
+    return false;
+  path += length;
+  return path[0] == '\0'
+    || (path[0] == 'p' && path[1] != '\0'
+        && path[1 + strspn (path + 1, "0123456789")] == '\0');
+}
+
+bool
+swap_find_on_disk (const char *disk, struct swap_area *area)
+{
+  struct swap_area list[SWAPS_MAX], sum = { .size = 0 };
+  int count = swaps_read (list);
+
+  snprintf (sum.path, sizeof sum.path, "%s", disk);
+  for (int i = 0; i < count; ++i)
+    if (swap_is_on_disk (list[i].path, disk)) {
+      if (sum.size == 0 || list[i].priority > sum.priority)
+        sum.priority = list[i].priority;
+      sum.size += list[i].size;
+      sum.used += list[i].used;
+    }
+  if (area)
+    *area = sum;
+  return sum.size > 0;
+}

@@ -55,6 +55,8 @@ const struct setting conf_fields[] = {
   { .name = "block-size", .type = SETTING_SIZE, .min = CONF_SECTOR_SIZE,
     .max = CONF_BLOCK_SIZE_MAX, FIELD (block_size),
     .words = { { "auto", 0 } } },
+  { .name = "areas", .type = SETTING_NUMBER, .min = 1, .max = CONF_AREAS_MAX,
+    FIELD (areas) },
   { .name = "force", .type = SETTING_BOOLEAN, FIELD (force) },
   { .name = "connections", .type = SETTING_NUMBER, .min = 2,
     .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
@@ -134,6 +136,7 @@ conf_init (struct conf *c)
   *c = (struct conf) {
     .ram = machine_ram (),
     .priority = 100,
+    .areas = 1,
     .connections = 2,
     .timeout = TIMEOUT_MIN,
     .dead_timeout = 300,

@@ -33,6 +33,7 @@
 
 /* The largest numbers of connections, and of seconds. */
 #define CONF_CONNECTIONS_MAX 16
+#define CONF_AREAS_MAX 16
 #define CONF_TIMEOUT_MAX 30
 #define CONF_DEAD_TIMEOUT_MAX 86400
 
@@ -73,6 +74,7 @@ struct conf {
   size_t remote_count;
   int mirror, stripe;           /* of them: an array; not both */
   int attach_only;              /* a disk, and no swap */
+  int areas;                    /* at most so many swap areas */
   int force;                    /* swap also where it may hang */
   int priority;                 /* of the swap; -1: the kernel's choice */
   uint64_t block_size;          /* of such a disk; 0: by default */

@@ -275,6 +275,29 @@ on_watch (struct supervisor *s, struct supervisor_peer *p,
 }
 
 static void
+on_areas (struct supervisor *s, struct supervisor_peer *p, const json_t *args)
+{
+  const json_t *priority = json_object_get (args, "priority");
+  uint64_t most = CONF_AREAS_MAX;
+  char error[MESSAGE_SIZE];
+  struct watcher_process *w;
+
+  if (!parse_number_at (p, args, "most", CONF_AREAS_MAX, &most))
+    return;
+  if (!json_is_integer (priority))
+    set_reply_error (p, "priority must be a number");
+  else if (!s->setup.options.swap)
+    set_reply_error (p, "the supervisor was not started with --swap");
+  else if (watcher_process_add_areas (
+             s, (int) json_integer_value (priority), (unsigned) most, &w,
+             error, sizeof error) == -1)
+    set_reply_error (p, error);
+  else
+    set_reply (p, json_pack ("{s:b, s:s, s:i}", "ok", 1, "name", w->name,
+                             "pid", (int) w->process.pid));
+}
+
+static void
 on_unwatch (struct supervisor *s, struct supervisor_peer *p,
             const json_t *args)
 {
@@ -301,6 +324,7 @@ static const struct {
     { "name", "uri", "connections", "timeout", "dead_timeout", "block_size",
       "mirror" } },
   { "unwatch", on_unwatch, { "name" } },
+  { "areas", on_areas, { "priority", "most" } },
   { NULL, NULL, { NULL } },
 };
 

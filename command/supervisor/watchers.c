@@ -85,15 +85,20 @@ find_free_watcher (struct supervisor *s)
   return NULL;
 }
 
+/* The '@' is that of the server: see make_process_name in setup.c. */
+static const char *
+process_name (const struct supervisor *s)
+{
+  return s->setup.options.swap ? "@nbdzram" : "nbdzram";
+}
+
 static int
 prepare_program (const struct supervisor *s, struct watcher_process *w,
                  const struct watch_request *r)
 {
   char connections[24], timeout[24], dead_timeout[24], block_size[24];
   const char *const argv[] = {
-    /* The '@' is that of the server: see make_process_name in setup.c. */
-    (s->setup.options.swap ? "@nbdzram" : "nbdzram"),
-    "watch", w->name,
+    process_name (s), "watch", w->name,
     "--uri", r->uri,
     "--connections", connections,
     "--timeout", timeout,
@@ -110,8 +115,35 @@ prepare_program (const struct supervisor *s, struct watcher_process *w,
   return watcher_process_set_program (s, w, argv);
 }
 
+static int
+prepare_areas_program (const struct supervisor *s, struct watcher_process *w,
+                       int priority, unsigned most)
+{
+  char number[24], most_text[24];
+  const char *const argv[] = {
+    process_name (s), "areas", s->setup.options.name, "--most", most_text,
+    priority >= 0 ? "--priority" : NULL, number, NULL,
+  };
+
+  snprintf (most_text, sizeof most_text, "%u", most);
+  snprintf (number, sizeof number, "%d", priority);
+  return watcher_process_set_program (s, w, argv);
+}
+
 static int start_watcher_process (struct supervisor *s,
                                   struct watcher_process *w);
+
+/* Starts W, unless PREPARED, which its program is, is -1. */
+static int
+start_added (struct supervisor *s, struct watcher_process *w, int prepared,
+             char *error, size_t size)
+{
+  if (prepared == 0 && start_watcher_process (s, w) == 0)
+    return 0;
+  snprintf (error, size, "starting a watcher: %s", strerror (errno));
+  watcher_process_close (w);
+  return -1;
+}
 
 int
 watcher_process_add (struct supervisor *s, const struct watch_request *r,
@@ -139,13 +171,31 @@ watcher_process_add (struct supervisor *s, const struct watch_request *r,
   *w = NO_WATCHER_PROCESS;
   w->used = true;
   strcpy (w->name, name);
-  if (prepare_program (s, w, r) == -1 || start_watcher_process (s, w) == -1) {
-    snprintf (error, size, "starting a watcher: %s", strerror (errno));
-    watcher_process_close (w);
-    return -1;
-  }
   *added = w;
-  return 0;
+  return start_added (s, w, prepare_program (s, w, r), error, size);
+}
+
+int
+watcher_process_add_areas (struct supervisor *s, int priority, unsigned most,
+                           struct watcher_process **added, char *error,
+                           size_t size)
+{
+  struct watcher_process *w = find_free_watcher (s);
+  char name[sizeof w->name];
+
+  snprintf (name, sizeof name, "%s" AREAS_SUFFIX, s->setup.options.name);
+  if (s->stop.requested)
+    return set_error (error, size, "the supervisor is being stopped");
+  if (find_watcher (s, name))
+    return set_error (error, size, "the areas are managed already");
+  if (!w)
+    return set_error (error, size, "there are too many watchers");
+  *w = NO_WATCHER_PROCESS;
+  w->used = true;
+  strcpy (w->name, name);
+  *added = w;
+  return start_added (s, w, prepare_areas_program (s, w, priority, most),
+                      error, size);
 }
 
 void
@@ -188,6 +238,16 @@ plan_restart (struct watcher_process *w, const char *why)
   ++w->failures;
 }
 
+/* Does W manage areas?  Otherwise it watches a device. */
+static bool
+is_manager (const struct watcher_process *w)
+{
+  size_t length = strlen (w->name);
+
+  return length > strlen (AREAS_SUFFIX)
+    && strcmp (w->name + length - strlen (AREAS_SUFFIX), AREAS_SUFFIX) == 0;
+}
+
 /* The exit status of a watcher that another supervisor started is not known.
  * A watcher that ended with success has disconnected its device and removed
  * NAME.attach.  That file may also have been removed with its directory, so
@@ -196,12 +256,22 @@ plan_restart (struct watcher_process *w, const char *why)
 static bool
 is_attached (const struct supervisor *s, const struct watcher_process *w)
 {
+  const char *name = is_manager (w) ? s->setup.options.name : w->name;
   char path[sizeof s->directory + sizeof w->name + 16];
   char identifier[sizeof w->name + 16];
 
-  snprintf (path, sizeof path, "%s/%s.attach", s->directory, w->name);
-  snprintf (identifier, sizeof identifier, "nbdzram:%s", w->name);
+  snprintf (path, sizeof path, "%s/%s.attach", s->directory, name);
+  snprintf (identifier, sizeof identifier, "nbdzram:%s", name);
   return access (path, F_OK) == 0 || nbd_device_find (identifier) != -1;
+}
+
+/* May W end for good?  A watcher is needed as long as its device is
+ * attached.
+ */
+static bool
+may_end (const struct supervisor *s, const struct watcher_process *w)
+{
+  return w->unwanted && (is_manager (w) || !is_attached (s, w));
 }
 
 static void
@@ -216,8 +286,7 @@ reap_watcher (struct supervisor *s, struct watcher_process *w)
   state_mark_changed (s);
   if (status == -1)
     status = is_attached (s, w) ? -1 : 0;
-  if (status == 0 || s->stop.requested
-      || (w->unwanted && !is_attached (s, w))) {
+  if (status == 0 || s->stop.requested || may_end (s, w)) {
     watcher_process_close (w);
     return;
   }
@@ -235,7 +304,7 @@ watcher_process_remove (struct supervisor *s, const char *name)
   w->unwanted = true;
   if (w->process.pid != 0)
     process_signal (&w->process, SIGTERM);
-  else if (!is_attached (s, w)) {
+  else if (may_end (s, w)) {
     watcher_process_close (w);
     state_mark_changed (s);
   }

@@ -6,6 +6,8 @@
  *
  * The program of a watcher is prepared when the watcher is added, so that
  * starting it again allocates nothing.
+ *
+ * The manager of a swap's areas is run likewise.
  */
 
 #ifndef NBDZRAM_COMMAND_SUPERVISOR_WATCHERS_H
@@ -31,7 +33,7 @@ struct supervisor;
 
 struct watcher_process {
   bool used;                    /* false: this entry is free */
-  char name[CONTROL_NAME_MAX + 8]; /* NAME, NAME.1, ... */
+  char name[CONTROL_NAME_MAX + 8]; /* NAME, NAME.1, ..., NAME.areas */
   struct process process;
   struct program program;       /* "watch" and its options */
   unsigned failures;            /* in a row */
@@ -58,6 +60,15 @@ int watcher_process_add (struct supervisor *s,
                          const struct watch_request *request,
                          struct watcher_process **added, char *error,
                          size_t size);
+
+/* The same for a process `nbdzram areas`, which adds areas to this swap and
+ * removes them (command/swap/area-manager.h), MOST at most; the first has
+ * PRIORITY, -1: the kernel's choice.  It is listed as a watcher, NAME.areas.
+ */
+int watcher_process_add_areas (struct supervisor *s, int priority,
+                               unsigned most,
+                               struct watcher_process **added, char *error,
+                               size_t size);
 
 /* End the watcher called NAME, if it exists. */
 void watcher_process_remove (struct supervisor *s, const char *name);

@@ -4,11 +4,11 @@
 
 #include "area-plan.h"
 
-/* How many of the areas, as a fraction, are on at first: one area is turned
- * off at a time, so smaller ones are trimmed more easily; but few are left for
- * what compresses well if these are many.
+/* How many areas there are at first, at most: one is turned off at a time, so
+ * smaller ones are emptied more easily; but each takes one of the places for
+ * those that come later.
  */
-#define INITIAL_SHARE 4
+#define BEGIN_MOST 3
 
 /* Incompressible pages take a 64th more than their size, for tables and for
  * zspages that are not full, and a 50th of the limit is left for what the
@@ -18,8 +18,16 @@
 #define WORST_INVERSE(memory) ((memory) - (memory) / 64)
 #define MARGIN_SHARE 50
 
+/* Shares of the limit.  An area that is added before the others are nearly
+ * used up must be large, since there may be few.  What is nearly used up is
+ * used up within a second or two by a machine that swaps all the time.
+ */
+#define LARGE_SHARE 3
+#define SMALL_SHARE 16
+#define NEARLY_SHARE 16
+
 /* A promise that can't be kept by less than this share of the limit is left
- * alone, so that an area is not turned on and off again and again.
+ * alone, so that an area is not added and removed again and again.
  */
 #define SLACK_SHARE 32
 
@@ -37,50 +45,6 @@ static uint64_t
 less (uint64_t a, uint64_t b)
 {
   return a > b ? a - b : 0;
-}
-
-/* ---- sizes ---- */
-
-/* Cuts SIZE into COUNT equal areas.  The last one gets the rest, too. */
-static void
-cut (uint64_t size, unsigned count, uint64_t *sizes)
-{
-  uint64_t each = align_down (size / count, AREA_ALIGNMENT);
-
-  for (unsigned i = 0; i < count; ++i)
-    sizes[i] = i + 1 < count ? each : size - each * (count - 1);
-}
-
-/* How many areas of at least AREA_LEAST are in SIZE, from 1 to MOST. */
-static unsigned
-count_areas (uint64_t size, unsigned most)
-{
-  return (unsigned) MAX (MIN (size / AREA_LEAST, most), 1);
-}
-
-unsigned
-area_plan_sizes (uint64_t size, uint64_t room, unsigned wanted,
-                 uint64_t sizes[AREAS_MAX], unsigned *initial)
-{
-  uint64_t first = align_down (MIN (WORST_INVERSE (room), size),
-                               AREA_ALIGNMENT);
-  unsigned rest = 0;
-
-  *initial = 1;
-  sizes[0] = size;
-  if (wanted < 2 || first < AREA_LEAST)
-    return 1;
-  /* All of it can be kept: only dead pages are a reason for areas. */
-  if (size - first < AREA_LEAST)
-    first = size;
-  else
-    rest = count_areas (size - first, wanted - MAX (wanted / INITIAL_SHARE,
-                                                    1));
-  *initial = count_areas (first, MAX (wanted / INITIAL_SHARE, 1));
-  cut (first, *initial, sizes);
-  if (rest > 0)
-    cut (size - first, rest, sizes + *initial);
-  return *initial + rest;
 }
 
 /* ---- what there is ---- */
@@ -105,8 +69,9 @@ area_plan_room (const struct areas_use *u)
 }
 
 struct sums {
-  uint64_t size, used, stored, dead;
+  uint64_t size, used, stored, dead; /* of areas that are on */
   unsigned on;
+  bool any_barred;
 };
 
 static struct sums
@@ -114,9 +79,10 @@ sum_up (const struct areas_use *u)
 {
   struct sums s = { .on = 0 };
 
-  for (unsigned i = 0; i < u->count; ++i) {
+  for (unsigned i = 0; i < AREAS_MAX; ++i) {
     const struct area_use *a = &u->areas[i];
 
+    s.any_barred |= a->is_barred;
     if (!a->is_on)
       continue;
     s.on++;
@@ -128,34 +94,103 @@ sum_up (const struct areas_use *u)
   return s;
 }
 
-/* ---- decisions ---- */
-
-static bool
-find_untrimmed (const struct areas_use *u, unsigned *area)
+/* How much more free swap can be promised, beyond what is free. */
+static uint64_t
+promise (const struct areas_use *u, const struct sums *s)
 {
-  for (*area = 0; *area < u->count; ++*area)
-    if (!u->areas[*area].is_on && u->areas[*area].stored > AREA_HEADER)
+  uint64_t room = area_plan_room (u);
+
+  return less (WORST_INVERSE (room), s->size - s->used);
+}
+
+/* ---- places ---- */
+
+/* How much of the disk is free from AT on. */
+static uint64_t
+gap_at (const struct areas_use *u, uint64_t at)
+{
+  uint64_t end = align_down (u->disk, AREA_ALIGNMENT);
+
+  for (unsigned i = 0; i < AREAS_MAX; ++i) {
+    const struct area_use *a = &u->areas[i];
+
+    if (a->size == 0 || a->start + a->size <= at)
+      continue;
+    end = MIN (end, MAX (a->start, at));
+  }
+  return less (end, at);
+}
+
+/* The first gap between areas of at least SIZE, or else the largest one.
+ * Returns its length.
+ */
+static uint64_t
+find_gap (const struct areas_use *u, uint64_t size, uint64_t *start)
+{
+  uint64_t best = gap_at (u, 0);
+
+  *start = 0;
+  for (unsigned i = 0; i < AREAS_MAX; ++i) {
+    const struct area_use *a = &u->areas[i];
+    uint64_t at = a->start + a->size, length = a->size > 0 ? gap_at (u, at) : 0;
+
+    if (length > best ? best < size : length >= size && at < *start) {
+      best = length;
+      *start = at;
+    }
+  }
+  return best;
+}
+
+/* The first place in the list without an area. */
+static bool
+find_place (const struct areas_use *u, unsigned *area)
+{
+  for (*area = 0; *area < u->most; ++*area)
+    if (u->areas[*area].size == 0)
       return true;
   return false;
 }
 
-/* Can all that the kernel still sees as free, and MORE, be filled with
- * incompressible pages?
- */
-static bool
-can_promise (const struct areas_use *u, const struct sums *s, uint64_t more,
-             uint64_t slack)
+unsigned
+area_plan_begin (struct areas_use *u)
 {
-  uint64_t room = area_plan_room (u), promise = s->size - s->used + more;
+  uint64_t disk = align_down (u->disk, AREA_ALIGNMENT), start = 0;
+  uint64_t size = align_down (MIN (WORST_INVERSE (area_plan_room (u)), disk),
+                              AREA_ALIGNMENT);
+  unsigned count = (unsigned) MIN (size / AREA_LEAST,
+                                   MIN (BEGIN_MOST, u->most));
 
-  return room == UINT64_MAX || WORST (promise) <= room + slack;
+  for (unsigned i = 0; i < count; ++i) {
+    uint64_t each = align_down ((size - start) / (count - i), AREA_ALIGNMENT);
+
+    u->areas[i] = (struct area_use) { .start = start, .size = each };
+    start += each;
+  }
+  return count;
 }
 
-/* The last area that is on and empty, unless it is the only one. */
+/* ---- decisions ---- */
+
+/* An area that is off: whoever renewed or removed it was killed. */
+static bool
+find_off (const struct areas_use *u, unsigned *area)
+{
+  for (*area = 0; *area < AREAS_MAX; ++*area) {
+    const struct area_use *a = &u->areas[*area];
+
+    if (a->size > 0 && !a->is_on
+        && (!a->is_barred || a->stored > AREA_HEADER))
+      return true;
+  }
+  return false;
+}
+
+/* The last empty area, unless it is the only one. */
 static bool
 find_empty (const struct areas_use *u, const struct sums *s, unsigned *area)
 {
-  for (*area = u->count; s->on > 1 && (*area)-- > 0; )
+  for (*area = AREAS_MAX; s->on > 1 && (*area)-- > 0; )
     if (u->areas[*area].is_on && u->areas[*area].used == 0)
       return true;
   return false;
@@ -174,9 +209,12 @@ find_dead (const struct areas_use *u, const struct sums *s, unsigned *area)
 {
   const struct area_use *best = NULL;
 
-  if (s->dead <= MAX (s->stored / DEAD_SHARE, DEAD_LEAST))
+  /* Whoever is killed between off and on must not leave the machine without
+   * any swap.
+   */
+  if (s->on < 2 || s->dead <= MAX (s->stored / DEAD_SHARE, DEAD_LEAST))
     return false;
-  for (unsigned i = 0; i < u->count; ++i) {
+  for (unsigned i = 0; i < AREAS_MAX; ++i) {
     const struct area_use *a = &u->areas[i];
 
     if (a->is_on && area_dead (a) >= MAX (a->stored / RENEW_SHARE, MIB / 2)
@@ -188,28 +226,62 @@ find_dead (const struct areas_use *u, const struct sums *s, unsigned *area)
   return best;
 }
 
-static bool
-find_next (const struct areas_use *u, const struct sums *s, unsigned *area)
+/* The size of an area that is needed now; 0: none.  If an area is barred, the
+ * machine shuts down, or someone knows better.  If none is on, someone has
+ * turned off the whole swap.
+ */
+static uint64_t
+needed_size (const struct areas_use *u, const struct sums *s)
 {
-  if (s->on > 0 && s->used < s->size / 2 - s->size / 16)
-    return false;
-  for (*area = 0; *area < u->count; ++*area)
-    if (!u->areas[*area].is_on)
-      return s->on == 0 || can_promise (u, s, u->areas[*area].size, 0);
-  return false;
+  uint64_t unit = u->limit > 0 ? u->limit : u->disk;
+  uint64_t size = align_down (promise (u, s), AREA_ALIGNMENT), least;
+
+  if (s->on == 0 || s->any_barred)
+    return 0;
+  if (s->size - s->used < unit / NEARLY_SHARE)
+    least = MAX (unit / SMALL_SHARE, AREA_LEAST);
+  else if (s->used >= s->size / 2 - s->size / 16)
+    least = MAX (unit / LARGE_SHARE, AREA_LEAST);
+  else
+    return 0;
+  return size < least ? 0 : size;
 }
 
-enum area_action
-area_plan_next (const struct areas_use *u, unsigned *area)
+static bool
+find_addition (const struct areas_use *u, const struct sums *s,
+               struct area_step *step)
 {
-  struct sums s = sum_up (u);
+  uint64_t size = needed_size (u, s), start;
+  unsigned area;
 
-  if (find_untrimmed (u, area))
-    return AREA_TRIM;
-  if (!can_promise (u, &s, 0, u->limit / SLACK_SHARE)
-      && find_empty (u, &s, area))
-    return AREA_OFF;
-  if (find_next (u, &s, area))
-    return AREA_ON;
-  return find_dead (u, &s, area) ? AREA_RENEW : AREA_KEEP;
+  if (size == 0 || !find_place (u, &area))
+    return false;
+  size = MIN (size, find_gap (u, size, &start));
+  if (size < AREA_LEAST)
+    return false;
+  *step = (struct area_step) { AREA_ADD, area, start, size };
+  return true;
+}
+
+struct area_step
+area_plan_next (const struct areas_use *u)
+{
+  struct area_step step = { .action = AREA_KEEP };
+  struct sums s = sum_up (u);
+  uint64_t room = area_plan_room (u);
+  unsigned dead;
+  bool has_dead = find_dead (u, &s, &dead);
+
+  if (find_off (u, &step.area))
+    step.action = u->areas[step.area].is_barred ? AREA_TRIM : AREA_REMOVE;
+  /* Without its dead pages the pool may keep its promise. */
+  else if (has_dead && u->areas[dead].used == 0)
+    step = (struct area_step) { .action = AREA_RENEW, .area = dead };
+  else if (room != UINT64_MAX
+           && WORST (s.size - s.used) > room + u->limit / SLACK_SHARE
+           && find_empty (u, &s, &step.area))
+    step.action = AREA_REMOVE;
+  else if (!find_addition (u, &s, &step) && has_dead)
+    step = (struct area_step) { .action = AREA_RENEW, .area = dead };
+  return step;
 }

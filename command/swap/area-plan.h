@@ -9,15 +9,19 @@
  * off by itself:
  *
  * - Free swap is a promise: each free slot may be filled with an incompressible
- *   page.  An area is turned on only if the pool can keep the promise, and an
- *   empty one is turned off when it no longer can.
+ *   page.  An area is added only if the pool can keep the promise for it, too,
+ *   and an empty one is removed when it no longer can.
  * - Linux frees a slot as soon as its page is read back while less than half
  *   of all swap is free (vm_swap_full), and leaves it stored.  So an area is
- *   turned on as soon as half of the present ones is used, and not only when
- *   they are full.
+ *   added as soon as half of the present ones is used, as long as the pool has
+ *   room for a large one; and otherwise when they are nearly used up.
  * - An area that is mostly dead (stored, but used by nothing) is turned off,
  *   which reads back what lives there, trimmed, and turned on again; but only
  *   if there is memory for that.
+ *
+ * An area is as large as the promise allows when it is added.  Sizes that were
+ * fixed before would be too large for data that compresses badly, or too many
+ * for data that compresses well.
  *
  * All functions here are pure.  Sizes are in bytes.
  */
@@ -41,24 +45,19 @@
 /* The first page of an area is its header, and stays stored. */
 #define AREA_HEADER (64 * KIB)
 
-/* Cuts a disk of SIZE into at most WANTED areas, whose sizes it puts in SIZES.
- * Returns how many there are; the first *INITIAL of them, together, are all
- * that the pool can hold at worst: ROOM is the memory that it may still take.
- */
-unsigned area_plan_sizes (uint64_t size, uint64_t room, unsigned wanted,
-                          uint64_t sizes[AREAS_MAX], unsigned *initial);
-
 /* An area as it is at one moment. */
 struct area_use {
-  uint64_t size;
+  uint64_t start, size;         /* on the disk; a size of 0: there is none */
   uint64_t used;                /* by the kernel; 0 when it is off */
   uint64_t stored;              /* pages that the server holds of it */
   bool is_on;
+  bool is_barred;               /* another program has turned it off */
 };
 
 struct areas_use {
-  struct area_use areas[AREAS_MAX]; /* the kernel uses them in this order */
-  unsigned count;
+  struct area_use areas[AREAS_MAX];
+  unsigned most;                /* how many there may be */
+  uint64_t disk;                /* its size */
   uint64_t limit, held;         /* the pool's memory; a limit of 0: none */
   uint64_t available;           /* memory of the machine */
   uint64_t ram;
@@ -66,14 +65,27 @@ struct areas_use {
 
 enum area_action {
   AREA_KEEP,                    /* all is well */
-  AREA_ON,                      /* turn it on */
-  AREA_OFF,                     /* turn it off, and trim it */
+  AREA_ADD,                     /* make it, and turn it on */
+  AREA_REMOVE,                  /* turn it off, trim and remove it */
   AREA_RENEW,                   /* turn it off, trim it, and turn it on */
   AREA_TRIM,                    /* trim it; it is off */
+  AREA_ACTIONS,
 };
 
-/* What to do next, and in *AREA with which area. */
-enum area_action area_plan_next (const struct areas_use *u, unsigned *area);
+struct area_step {
+  enum area_action action;
+  unsigned area;
+  uint64_t start, size;         /* of an area to add */
+};
+
+/* Where the areas are with which a disk begins, whose pool is empty: in all
+ * what the pool can hold at worst.  Puts them in U, which has neither; U->most
+ * is from 2.  Returns their number, or 0: the pool is too small for areas.
+ */
+unsigned area_plan_begin (struct areas_use *u);
+
+/* What to do next. */
+struct area_step area_plan_next (const struct areas_use *u);
 
 /* How much of what is stored in A is dead. */
 uint64_t area_dead (const struct area_use *a);
@@ -81,7 +93,7 @@ uint64_t area_dead (const struct area_use *a);
 /* How much memory has to stay free while an area is turned off. */
 uint64_t area_plan_reserve (const struct areas_use *u);
 
-/* How much more incompressible data the pool can hold. */
+/* How much more memory the pool may take for pages. */
 uint64_t area_plan_room (const struct areas_use *u);
 
 #endif /* NBDZRAM_COMMAND_SWAP_AREA_PLAN_H */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -98,6 +99,38 @@ swap_make (const char *device, const char *label, char *error, size_t size)
   strncpy (short_label, label, sizeof short_label - 1);
   short_label[sizeof short_label - 1] = '\0';
   return run_program (argv, error, size);
+}
+
+/* The first page of an area, as Linux defines it (union swap_header), for the
+ * page sizes of this machine.
+ */
+struct swap_header {
+  char boot[1024];
+  uint32_t version, last_page, bad_pages;
+  uint8_t uuid[16];
+  char label[16];
+};
+
+int
+swap_make_area (const char *device, const char *label)
+{
+  size_t page = (size_t) sysconf (_SC_PAGESIZE);
+  CLEANUP_CLOSE int fd = open (device, O_RDWR | O_EXCL | O_CLOEXEC);
+  static _Alignas (struct swap_header) char first[PAGE_MAX];
+  struct swap_header *h = (struct swap_header *) first;
+  off_t size = fd == -1 ? -1 : lseek (fd, 0, SEEK_END);
+
+  if (size == -1 || page > sizeof first)
+    return -1;
+  memset (first, 0, page);
+  h->version = 1;
+  h->last_page = (uint32_t) MIN ((uint64_t) size / page - 1, UINT32_MAX);
+  strncpy (h->label, label, sizeof h->label - 1);
+  memcpy (first + page - strlen (SIGNATURE), SIGNATURE, strlen (SIGNATURE));
+  if (getrandom (h->uuid, sizeof h->uuid, GRND_NONBLOCK) == -1
+      || pwrite (fd, first, page, 0) != (ssize_t) page)
+    return -1;
+  return fsync (fd);
 }
 
 int

@@ -22,10 +22,24 @@ int swap_content (const char *device, size_t *page);
 int swap_make (const char *device, const char *label, char *error,
                size_t size);
 
+/* The same without another program, on a device of which nothing is needed: it
+ * may be called when memory is short.  0, or -1 with errno.
+ */
+int swap_make_area (const char *device, const char *label);
+
 /* Turn swap on at PRIORITY (-1: the kernel's choice), with discard of what is
  * no longer used.  0, or -1 with errno.
  */
 int swap_on (const char *device, int priority);
+
+/* The priority of area K, from 0, if the first has FIRST: the kernel fills one
+ * after the other.
+ */
+static inline int
+area_priority (int first, unsigned k)
+{
+  return first < 0 ? -1 : first > (int) k ? first - (int) k : 0;
+}
 
 /* Turn swap off, which reads everything back into memory.  Any signal that
  * is caught interrupts it, and swap stays on.  0, or -1 with errno.

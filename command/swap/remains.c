@@ -119,6 +119,19 @@ swap_is_lost (const char *name)
 
 /* ---- cleaning up ---- */
 
+/* Turns off the swap on DISK, and on its partitions.  0, or -1 with errno. */
+static int
+turn_off_all (const char *disk)
+{
+  struct swap_area list[SWAPS_MAX];
+  int count = swaps_read (list), r = count == -1 ? -1 : 0;
+
+  for (int i = 0; i < count; ++i)
+    if (swap_is_on_disk (list[i].path, disk) && swap_off (list[i].path) == -1)
+      r = -1;
+  return r;
+}
+
 void
 swap_remains_turn_off (const char *name)
 {
@@ -127,10 +140,10 @@ swap_remains_turn_off (const char *name)
   struct attachment a;
 
   if (swap_is_lost (name) && swap_server_is_orphaned (name, name, &a)
-      && swap_find (nbd_device_path (device, a.index), &area)
+      && swap_find_on_disk (nbd_device_path (device, a.index), &area)
       && area.used == 0
       && swap_server_unwatch (name, &a, why, sizeof why) == 0
-      && swap_off (device) == 0)
+      && turn_off_all (device) == 0)
     printf ("turned off swap on %s, whose server is gone\n", device);
 }
 
@@ -163,7 +176,7 @@ swap_remains_detach (const char *name, const char *watcher, const char *uri,
   if (!swap_server_is_orphaned (name, watcher, &a) || is_same_disk (&a, uri))
     return 0;
   nbd_device_path (device, a.index);
-  if (swap_find (device, NULL))
+  if (swap_find_on_disk (device, NULL))
     return set_error (error, size, "%s is in use as swap, and what was "
                       "swapped out is lost: run nbdzram swapoff %s", device,
                       name);

@@ -309,6 +309,40 @@ supervisor_has_watcher (const char *name, const char *watcher)
   return false;
 }
 
+static void
+areas_name (char *watcher, size_t size, const char *name)
+{
+  snprintf (watcher, size, "%s" AREAS_SUFFIX, name);
+}
+
+int
+swap_server_manage_areas (const char *name, int priority, unsigned most,
+                          char *error, size_t size)
+{
+  char watcher[CONTROL_NAME_MAX + 16];
+
+  areas_name (watcher, sizeof watcher, name);
+  if (supervisor_has_watcher (name, watcher))
+    return 0;
+  return tell_supervisor (name, json_pack ("{s:s, s:i, s:i}",
+                                           "verb", "areas",
+                                           "priority", priority,
+                                           "most", (int) most),
+                          TIMEOUT, error, size);
+}
+
+void
+swap_server_end_areas (const char *name)
+{
+  char watcher[CONTROL_NAME_MAX + 16];
+
+  areas_name (watcher, sizeof watcher, name);
+  swap_server_cancel_watch (name, watcher);
+  for (int ms = 0; ms < START_S * 1000; ms += tick ())
+    if (!supervisor_has_watcher (name, watcher))
+      return;
+}
+
 bool
 swap_server_is_orphaned (const char *name, const char *watcher,
                      struct attachment *a)

@@ -78,6 +78,15 @@ int swap_server_unwatch (const char *name, const struct attachment *a,
 bool swap_server_is_orphaned (const char *name, const char *watcher,
                           struct attachment *a);
 
+/* Have the supervisor of NAME run a process that adds areas and removes them:
+ * MOST at most, of which the first has PRIORITY.  0 also if one runs.
+ */
+int swap_server_manage_areas (const char *name, int priority, unsigned most,
+                              char *error, size_t size);
+
+/* End that process, and wait for its end. */
+void swap_server_end_areas (const char *name);
+
 /* The URI at which the running server of NAME can be reached. */
 int swap_server_uri (char *uri, size_t size, const char *name, char *error,
                      size_t error_size);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command/attach/device-queue.h"
+#include "command/attach/nbd-device.h"
 #include "command/base/kernel-file.h"
 #include "command/base/proc-swaps.h"
 #include "lib/base/util.h"
@@ -64,8 +65,15 @@ setup_set_sysctls (struct swap_setup *s)
 int
 setup_stop_read_ahead (struct swap_setup *s)
 {
-  for (unsigned k = 0; k < s->state.device_count; ++k)
-    queue_disable_read_ahead (s->state.devices[k] + strlen ("/dev/"));
+  char device[NBD_DEVICE_PATH_SIZE];
+
+  /* Areas share the queue of their disk. */
+  if (s->has_areas)
+    queue_disable_read_ahead (nbd_device_path (device, s->attached[0].index)
+                              + strlen ("/dev/"));
+  else
+    for (unsigned k = 0; k < s->state.device_count; ++k)
+      queue_disable_read_ahead (s->state.devices[k] + strlen ("/dev/"));
   return 0;
 }
 
@@ -98,15 +106,13 @@ make_area (struct swap_setup *s, const char *device)
 }
 
 static int
-activate_device (struct swap_setup *s, unsigned k)
+turn_on (struct swap_setup *s, unsigned k, int priority)
 {
   const char *device = s->state.devices[k];
   struct swap_area area;
 
   if (!swap_find (device, NULL)) {
-    if (make_area (s, device) == -1)
-      return -1;
-    if (swap_on (device, s->conf.priority) == -1)
+    if (swap_on (device, priority) == -1)
       return setup_fail (s, "swapon %s: %s", device, strerror (errno));
     s->activated[k] = true;
   }
@@ -115,9 +121,50 @@ activate_device (struct swap_setup *s, unsigned k)
   return 0;
 }
 
+static int
+activate_device (struct swap_setup *s, unsigned k)
+{
+  if (!swap_find (s->state.devices[k], NULL)
+      && make_area (s, s->state.devices[k]) == -1)
+    return -1;
+  return turn_on (s, k, s->conf.priority);
+}
+
+/* What an earlier run has left in the middle of the disk is nothing that
+ * anyone needs.
+ */
+static int
+make_parts (struct swap_setup *s)
+{
+  char label[sizeof s->state.name + 16];
+
+  for (unsigned k = 0; k < s->state.device_count; ++k) {
+    snprintf (label, sizeof label, k == 0 ? "%s" : "%s.%u", s->name, k + 1);
+    if (swap_make_area (s->state.devices[k], label) == -1)
+      return setup_fail (s, "%s: %s", s->state.devices[k], strerror (errno));
+  }
+  return 0;
+}
+
+/* Those of an earlier run are left to the process that manages them. */
+static int
+activate_areas (struct swap_setup *s)
+{
+  if (!s->cut)
+    return 0;
+  if (make_parts (s) == -1)
+    return -1;
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    if (turn_on (s, k, area_priority (s->conf.priority, k)) == -1)
+      return -1;
+  return 0;
+}
+
 int
 setup_activate (struct swap_setup *s)
 {
+  if (s->has_areas)
+    return activate_areas (s);
   for (unsigned k = 0; k < s->state.device_count; ++k)
     if (activate_device (s, k) == -1)
       return -1;

@@ -30,6 +30,14 @@ int setup_attach (struct swap_setup *s);
 /* Join them into one array, for mirror = on and stripe = on. */
 int setup_join_array (struct swap_setup *s);
 
+/* ---- setup-areas.c: several swap areas on one disk ---- */
+
+/* Cut the attached disk into areas, if that is wanted and possible. */
+int setup_cut_areas (struct swap_setup *s);
+
+/* Start the process that adds areas and removes them. */
+int setup_manage_areas (struct swap_setup *s);
+
 /* ---- setup-activate.c: the swap ---- */
 
 int setup_set_sysctls (struct swap_setup *s);

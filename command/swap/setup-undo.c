@@ -10,6 +10,7 @@
 
 #include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
+#include "command/attach/partitions.h"
 
 #include "area.h"
 #include "server.h"
@@ -72,7 +73,13 @@ setup_undo (struct swap_setup *s)
 {
   char why[256] = "", path[4096];
 
+  if (s->manager_started)
+    swap_server_end_areas (s->name);
   deactivate (s);
+  if (s->areas_fd != -1)
+    close (s->areas_fd);
+  if (s->cut && partitions_remove (s->attached[0].index) == -1)
+    report_undo ("areas", -1, strerror (errno));
   detach_devices (s);
   restore_sysctls (s);
   if (s->server_started)

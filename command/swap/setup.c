@@ -107,6 +107,7 @@ swap_setup_read_state (struct swap_setup *s)
     snprintf (s->state.name, sizeof s->state.name, "%s", s->name);
   }
   s->state.priority = s->conf.priority;
+  s->state.areas = (unsigned) s->conf.areas;
   /* It stayed on during a shutdown after which the machine went on. */
   for (unsigned i = 0; i < s->state.device_count; ++i)
     shutdown_uncover (s->state.devices[i]);
@@ -130,10 +131,12 @@ static const struct {
   { swap_setup_read_state, false },
   { setup_attach, false },
   { setup_join_array, false },
+  { setup_cut_areas, true },
   { setup_set_sysctls, true },
   { setup_stop_read_ahead, true },
   { check_safety, true },
   { setup_activate, true },
+  { setup_manage_areas, true },
 };
 
 static int
@@ -154,6 +157,7 @@ run_steps (struct swap_setup *s)
 int
 swap_setup_run (struct swap_setup *s)
 {
+  s->areas_fd = -1;
   interrupt_catch ();
   if (run_steps (s) == 0)
     return 0;

@@ -30,6 +30,8 @@ struct swap_setup {
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;
   struct array array;           /* of all attached devices */
+  bool has_areas;               /* the disk is cut into areas */
+  int areas_fd;                 /* keeps the areas there; or -1 */
 
   /* What this run did, and undoes if a later step fails. */
   bool server_started;
@@ -38,7 +40,9 @@ struct swap_setup {
   bool watcher_started[CONF_REMOTES_MAX]; /* as attached */
   bool watcher_dials[CONF_REMOTES_MAX]; /* as conf.remotes: one was started
                                          * that has attached nothing yet */
-  bool activated[CONF_REMOTES_MAX]; /* as state.devices */
+  bool cut;                     /* the disk, into areas */
+  bool manager_started;         /* of the areas */
+  bool activated[SWAP_DEVICES_MAX]; /* as state.devices */
   const char *changed_sysctls[SETUP_SYSCTLS];
   unsigned changed_count;
 

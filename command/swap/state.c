@@ -15,12 +15,12 @@ int
 swap_state_read (struct swap_state *s, const char *name)
 {
   json_auto_t *object = run_read (name, "swap");
-  const json_t *device, *priority;
+  const json_t *device, *priority, *areas;
   size_t i;
 
   if (!object)
     return -1;
-  *s = (struct swap_state) { .priority = -1 };
+  *s = (struct swap_state) { .priority = -1, .areas = 1 };
   snprintf (s->name, sizeof s->name, "%s", name);
   json_array_foreach (json_object_get (object, "devices"), i, device)
     if (json_is_string (device))
@@ -28,6 +28,9 @@ swap_state_read (struct swap_state *s, const char *name)
   priority = json_object_get (object, "priority");
   if (json_is_integer (priority))
     s->priority = (int) json_integer_value (priority);
+  areas = json_object_get (object, "areas");
+  if (json_is_integer (areas))
+    s->areas = (unsigned) json_integer_value (areas);
   return 0;
 }
 
@@ -39,8 +42,9 @@ swap_state_write (const struct swap_state *s)
   for (unsigned i = 0; i < s->device_count; ++i)
     json_array_append_new (devices, json_string (s->devices[i]));
   return run_write (s->name, "swap",
-                    json_pack ("{s:o, s:i}", "devices", devices,
-                               "priority", s->priority));
+                    json_pack ("{s:o, s:i, s:i}", "devices", devices,
+                               "priority", s->priority,
+                               "areas", (int) s->areas));
 }
 
 void
@@ -55,7 +59,7 @@ swap_state_add (struct swap_state *s, const char *device)
   for (unsigned i = 0; i < s->device_count; ++i)
     if (strcmp (s->devices[i], device) == 0)
       return;
-  if (s->device_count < CONF_REMOTES_MAX)
+  if (s->device_count < SWAP_DEVICES_MAX)
     snprintf (s->devices[s->device_count++], sizeof s->devices[0], "%s",
               device);
 }

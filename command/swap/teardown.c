@@ -9,6 +9,7 @@
 
 #include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
+#include "command/attach/partitions.h"
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "lib/base/util.h"
@@ -32,6 +33,19 @@ teardown_fail (const struct swap_teardown *t, const char *subject,
 
 /* ---- finding ---- */
 
+static bool
+find_areas (struct swap_teardown *t, int index)
+{
+  struct partition list[PARTITIONS_MAX];
+  char path[PARTITION_PATH_SIZE];
+
+  t->has_areas = partitions_read (index, list) > 0;
+  for (unsigned n = 1; n <= PARTITIONS_MAX; ++n)
+    if (list[n - 1].size > 0)
+      swap_state_add (&t->state, partition_path (path, index, n));
+  return t->has_areas;
+}
+
 /* Devices that are attached but not in NAME.swap belong to NAME, too: swapon
  * may have been killed between the two.
  */
@@ -40,6 +54,7 @@ find_devices (struct swap_teardown *t)
 {
   char watcher[72], device[NBD_DEVICE_PATH_SIZE];
 
+  t->attached_count = 0;
   for (size_t k = 0; k < CONF_REMOTES_MAX; ++k) {
     struct attachment *a = &t->attached[t->attached_count];
 
@@ -47,6 +62,8 @@ find_devices (struct swap_teardown *t)
     if (!attach_find_watched (a, watcher))
       continue;
     t->attached_count++;
+    if (find_areas (t, a->index))
+      continue;
     if (md_find_array (t->array, a->index))
       md_device_path (device, t->array);
     else
@@ -86,7 +103,8 @@ detach_devices (struct swap_teardown *t)
   char device[NBD_DEVICE_PATH_SIZE];
 
   for (unsigned k = 0; k < t->attached_count; ++k) {
-    if (nbd_device_busy (t->attached[k].index))
+    if (partitions_remove (t->attached[k].index) == -1
+        || nbd_device_busy (t->attached[k].index))
       return teardown_fail (t, nbd_device_path (
                               device, t->attached[k].index), "is in use");
     if (detach_device (t, k) == -1)
@@ -106,7 +124,7 @@ detach_lost_devices (struct swap_teardown *t)
 
   for (unsigned k = 0; k < t->attached_count; ++k) {
     nbd_device_path (device, t->attached[k].index);
-    if (swap_find (device, &area) && area.used > 0)
+    if (swap_find_on_disk (device, &area) && area.used > 0)
       fprintf (stderr, "nbdzram swapoff: %s: what was swapped out to %s is "
                "lost with its server\n", t->name, device);
     if (detach_device (t, k) == -1)
@@ -180,13 +198,27 @@ check_room (struct swap_teardown *t)
 static int
 deactivate (struct swap_teardown *t)
 {
+  char why[256];
+
   for (unsigned i = 0; i < t->state.device_count; ++i)
     shutdown_uncover (t->state.devices[i]);
   if (revive_server (t) == -1 || (!t->lost && check_room (t) == -1))
     return -1;
-  for (unsigned i = 0; i < t->state.device_count; ++i)
-    if (teardown_deactivate (t, t->state.devices[i]) == -1)
+  /* It may have added another one since they were listed. */
+  if (t->has_areas && !t->lost) {
+    swap_server_end_areas (t->name);
+    find_devices (t);
+  }
+  /* The last areas have the least to read back, and what does not fit in
+   * memory can still go to the first ones.
+   */
+  for (unsigned i = t->state.device_count; i-- > 0; )
+    if (teardown_deactivate (t, t->state.devices[i]) == -1) {
+      if (t->has_areas && !t->shutdown)
+        swap_server_manage_areas (t->name, t->state.priority, t->state.areas,
+                                  why, sizeof why);
       return -1;
+    }
   return 0;
 }
 

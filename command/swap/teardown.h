@@ -18,6 +18,7 @@ struct swap_teardown {
   bool no_systemd;              /* end the server ourselves */
   bool shutdown;                /* the machine is going down */
   bool lost;                    /* the pages are lost: see remains.h */
+  bool has_areas;               /* the disk is cut into areas */
   struct swap_state state;
   struct attachment attached[CONF_REMOTES_MAX];
   unsigned attached_count;

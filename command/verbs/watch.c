@@ -35,7 +35,7 @@ disconnect_unused (struct watching *w)
   char device[NBD_DEVICE_PATH_SIZE];
 
   nbd_device_path (device, w->a.index);
-  if (swap_find (device, NULL)) {
+  if (swap_find_on_disk (device, NULL)) {
     watch_log (w, "%s is in use as swap: run nbdzram swapoff %s", device,
                w->a.name);
     return false;

@@ -20,6 +20,8 @@ struct content {
   unsigned kind;                /* of a hundred */
 };
 
+#define CONTENT_RANDOM 12       /* one of these kinds */
+
 static inline struct content
 content (uint64_t number)
 {

@@ -4,7 +4,9 @@
  * byte, and writes every third anew.
  *
  *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N] [stalls=MS] [hold=1]
+ *         [random=N]
  *
+ * With random=N, N of a hundred pages are random, instead of 3.
  * With hold=1 it stops itself when all is filled, until SIGCONT.  Of each
  * page that took longer than stalls=, it says so, and when.
  *
@@ -37,7 +39,7 @@ struct result {
 struct worker {
   uint64_t *memory;
   uint8_t *versions;            /* by page */
-  uint64_t pages, seed, stalls;
+  uint64_t pages, seed, stalls, random;
   struct result *result;
 };
 
@@ -55,7 +57,11 @@ now_ms (void)
 static struct content
 content_of (const struct worker *w, uint64_t page)
 {
-  return content (w->seed ^ page << 8 ^ w->versions[page]);
+  struct content c = content (w->seed ^ page << 8 ^ w->versions[page]);
+
+  if (c.kind < w->random)
+    c.kind = CONTENT_RANDOM;
+  return c;
 }
 
 static void
@@ -152,7 +158,7 @@ map (size_t size, int flags)
 }
 
 struct plan {
-  uint64_t rounds, seconds, stalls, hold;
+  uint64_t rounds, seconds, stalls, hold, random;
 };
 
 static int
@@ -160,7 +166,8 @@ work (uint64_t pages, uint64_t seed, const struct plan *plan,
       struct result *result)
 {
   struct worker w = {
-    .pages = pages, .seed = seed, .stalls = plan->stalls, .result = result,
+    .pages = pages, .seed = seed, .stalls = plan->stalls,
+    .random = plan->random, .result = result,
   };
   uint64_t prng = seed, start = now_ms ();
 
@@ -214,13 +221,14 @@ main (int argc, char *argv[])
     .seconds = argument (argc, argv, "seconds", 0),
     .stalls = argument (argc, argv, "stalls", UINT64_MAX),
     .hold = argument (argc, argv, "hold", 0),
+    .random = argument (argc, argv, "random", 0),
   };
   struct result *r, sum = { 0 };
   int failed = 0;
 
   if (mib == 0 || workers == 0) {
     fprintf (stderr, "usage: pages MIB [workers=N] [rounds=N] [seed=N] "
-             "[seconds=N] [stalls=MS] [hold=1]\n");
+             "[seconds=N] [stalls=MS] [hold=1] [random=N]\n");
     return 2;
   }
   r = map (workers * sizeof *r, MAP_SHARED);

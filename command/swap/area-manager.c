@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command/attach/partitions.h"
+#include "command/base/clock.h"
+#include "command/base/harden-self.h"
+#include "command/base/output.h"
+#include "lib/base/util.h"
+
+#include "area.h"
+#include "area-look.h"
+#include "area-manager.h"
+#include "interrupt.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+/* Enough for the replies of the server, many times. */
+#define HEAP (1024 * 1024)
+
+/* As a server's threads: when memory is short, the next area must come before
+ * the present ones are full.
+ */
+#define PRIORITY PRIORITY_SERVING
+
+/* Milliseconds between two looks: while much is being swapped out, and
+ * otherwise.
+ */
+#define BUSY_MS 200
+#define IDLE_MS 1000
+#define CHILD_MS 50
+
+/* To ask for what is stored takes at most this share of a processor, and to
+ * read areas back this share of the time.
+ */
+#define SCAN_SHARE 50
+#define RENEWAL_SHARE 10
+
+/* Milliseconds without a change after one that failed: more each time. */
+#define BACK_OFF_MIN 5000
+#define BACK_OFF_MAX 300000
+
+struct manager {
+  const char *name;
+  int priority;
+  int index;                    /* of /dev/nbdN */
+  struct areas_use use;
+  int64_t scan_at;              /* all in milliseconds */
+  int64_t renew_at;
+  int64_t retry_at, back_off;
+  uint64_t used;                /* in all, at the last look */
+  bool was_on[AREAS_MAX], barred[AREAS_MAX];
+  char last_message[256];
+};
+
+/* One line, unless it is the same as before. */
+static void
+manager_log (struct manager *m, const char *format, ...)
+{
+  char text[sizeof m->last_message];
+  va_list ap;
+
+  va_start (ap, format);
+  vsnprintf (text, sizeof text, format, ap);
+  va_end (ap);
+  if (strcmp (text, m->last_message) == 0)
+    return;
+  strcpy (m->last_message, text);
+  fprintf (stderr, "nbdzram areas: %s: %s\n", m->name, text);
+}
+
+/* ---- looking ---- */
+
+/* What is stored changes slowly where it matters: what is dead stays so. */
+static int
+look_at_stored (struct manager *m)
+{
+  int64_t start = now_ms (), end;
+
+  if (start < m->scan_at)
+    return 0;
+  if (area_look_at_stored (m->name, &m->use) == -1)
+    return -1;
+  end = now_ms ();
+  m->scan_at = end + MAX (IDLE_MS, SCAN_SHARE * (end - start));
+  return 0;
+}
+
+/* What another program has turned off, as a machine does that shuts down, is
+ * not turned on again.
+ */
+static void
+bar_areas (struct manager *m)
+{
+  for (unsigned k = 0; k < AREAS_MAX; ++k) {
+    struct area_use *a = &m->use.areas[k];
+
+    m->barred[k] = a->size > 0 && !a->is_on && (m->was_on[k] || m->barred[k]);
+    m->was_on[k] = a->is_on;
+    a->is_barred = m->barred[k];
+  }
+}
+
+static int
+look (struct manager *m)
+{
+  if (area_look_at_kernel (m->index, &m->use) == -1)
+    return -1;
+  bar_areas (m);
+  return area_look_at_pool (m->name, &m->use) == -1
+    || look_at_stored (m) == -1 ? -1 : 0;
+}
+
+static uint64_t
+sum_used (const struct areas_use *u)
+{
+  uint64_t used = 0;
+
+  for (unsigned k = 0; k < AREAS_MAX; ++k)
+    used += u->areas[k].used;
+  return used;
+}
+
+/* ---- turning an area off ---- */
+
+/* The child that makes the system call, as an ordinary process: it needs
+ * memory for what it reads back.
+ */
+static _Noreturn void
+run_swap_off (const char *path)
+{
+  const struct sched_param normal = { .sched_priority = 0 };
+
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  prctl (PR_SET_IO_FLUSHER, 0, 0, 0, 0);
+  sched_setscheduler (0, SCHED_OTHER, &normal);
+  interrupt_restore ();
+  _exit (swap_off (path) == 0 ? 0 : errno);
+}
+
+/* Must the child give up?  Less memory than expected is left. */
+static bool
+is_memory_short (const struct manager *m)
+{
+  struct areas_use now = m->use;
+
+  return area_look_at_kernel (m->index, &now) == -1
+    || now.available < area_plan_reserve (&now) / 2;
+}
+
+/* Turns the swap at PATH off.  It stays on if memory becomes short, or this
+ * process is to end.  0, or -1 with errno.
+ */
+static int
+turn_off (struct manager *m, const char *path)
+{
+  const struct timespec tick = { .tv_nsec = CHILD_MS * 1000000 };
+  pid_t pid = fork ();
+  bool killed = false;
+  int status;
+
+  if (pid == 0)
+    run_swap_off (path);
+  if (pid == -1)
+    return -1;
+  while (waitpid (pid, &status, WNOHANG) != pid) {
+    if (!killed && (is_interrupted () || is_memory_short (m)))
+      killed = kill (pid, SIGKILL) == 0;
+    nanosleep (&tick, NULL);
+  }
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
+    return 0;
+  return fail_with (WIFEXITED (status) ? WEXITSTATUS (status)
+                    : killed ? EINTR : ENOMEM);
+}
+
+/* ---- what the plan says ---- */
+
+static int
+turn_on (const struct manager *m, const char *path, unsigned k)
+{
+  return swap_on (path, area_priority (m->priority, k));
+}
+
+static int
+add_area (struct manager *m, const char *path, const struct area_step *step)
+{
+  const struct partition p = { step->start, step->size };
+  char label[96];
+
+  snprintf (label, sizeof label, "%s.%u", m->name, step->area + 1);
+  if (partition_add (m->index, step->area + 1, &p) == -1)
+    return -1;
+  if (swap_make_area (path, label) == 0
+      && turn_on (m, path, step->area) == 0)
+    return 0;
+  partition_remove (m->index, step->area + 1);
+  return -1;
+}
+
+/* Another process may have turned it off by now. */
+static int
+empty_area (struct manager *m, const char *path, unsigned k)
+{
+  if (m->use.areas[k].is_on && turn_off (m, path) == -1)
+    return -1;
+  m->was_on[k] = false;
+  return 0;
+}
+
+/* Linux trims an area when it is turned on.  0, or -1 with errno. */
+static int
+do_step (struct manager *m, const struct area_step *step)
+{
+  unsigned k = step->area;
+  char path[PARTITION_PATH_SIZE];
+
+  partition_path (path, m->index, k + 1);
+  switch (step->action) {
+  case AREA_ADD:
+    return add_area (m, path, step);
+  case AREA_RENEW:
+    return empty_area (m, path, k) == -1 ? -1 : turn_on (m, path, k);
+  case AREA_REMOVE:
+    return empty_area (m, path, k) == -1
+      || partition_discard (m->index, k + 1, 0) == -1
+      || partition_remove (m->index, k + 1) == -1 ? -1 : 0;
+  default:
+    return partition_discard (m->index, k + 1,
+                              (uint64_t) sysconf (_SC_PAGESIZE));
+  }
+}
+
+static void
+log_step (struct manager *m, const struct area_step *step, int err)
+{
+  static const char *const done[AREA_ACTIONS] = {
+    [AREA_ADD] = "is added", [AREA_REMOVE] = "is removed",
+    [AREA_RENEW] = "is rid of dead pages", [AREA_TRIM] = "is trimmed",
+  };
+  const struct area_use *a = &m->use.areas[step->area];
+  char path[PARTITION_PATH_SIZE], size[TEXT_SIZE];
+  uint64_t bytes = step->action == AREA_ADD ? step->size
+    : step->action == AREA_RENEW ? area_dead (a) : a->size;
+
+  partition_path (path, m->index, step->area + 1);
+  text_of_size (size, bytes);
+  if (err == 0)
+    manager_log (m, "%s %s: %s", path, done[step->action], size);
+  else
+    manager_log (m, "%s: %s: it can't be %s now", path,
+                 err == EINTR ? "memory became short" : strerror (err),
+                 step->action == AREA_ADD ? "added" : "turned off");
+}
+
+/* Returns whether something was changed. */
+static bool
+follow_plan (struct manager *m)
+{
+  struct area_step step = area_plan_next (&m->use);
+  bool reads = step.action == AREA_RENEW && m->use.areas[step.area].used > 0;
+  int64_t start = now_ms (), end;
+  int r, err;
+
+  if (step.action == AREA_KEEP || start < m->retry_at
+      || (reads && start < m->renew_at))
+    return false;
+  r = do_step (m, &step);
+  err = r == 0 ? 0 : errno;
+  end = now_ms ();
+  m->scan_at = 0;
+  if (reads)
+    m->renew_at = end + RENEWAL_SHARE * (end - start);
+  m->back_off = r == 0 ? 0
+    : MIN (MAX (2 * m->back_off, BACK_OFF_MIN), BACK_OFF_MAX);
+  m->retry_at = end + m->back_off;
+  if (!is_interrupted ())
+    log_step (m, &step, err);
+  return r == 0;
+}
+
+/* ---- the process ---- */
+
+/* Milliseconds until the next look. */
+static int
+step (struct manager *m)
+{
+  uint64_t before = m->used;
+
+  if (look (m) == -1)
+    return IDLE_MS;
+  m->used = sum_used (&m->use);
+  if (follow_plan (m))
+    return 0;
+  return m->used > before ? BUSY_MS : IDLE_MS;
+}
+
+void
+area_manager_run (const char *name, int priority, unsigned most)
+{
+  struct manager m = {
+    .name = name, .priority = priority, .use = { .most = most },
+  };
+  struct refusals missing;
+
+  interrupt_catch ();
+  m.index = area_find_disk (name, &m.use.disk);
+  if (m.index == -1)
+    return;
+  look (&m);                    /* once, before the lock */
+  if (!harden_self (HEAP, PRIORITY, &missing))
+    manager_log (&m, "continues without %s", missing.text);
+  while (!is_interrupted ()) {
+    int ms = step (&m);
+
+    if (ms > 0)
+      poll (NULL, 0, ms);
+  }
+}
