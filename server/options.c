@@ -18,9 +18,6 @@
 #define DEFAULT_CONNECTIONS 1000
 #define DEFAULT_HANDSHAKE_SECONDS 30
 
-/* Longer polling than this would be a mistake of the unit. */
-#define BUSY_POLL_MAX 10000
-
 static const struct busy_poll busy_poll_auto = {
   .max = BUSY_POLL_AUTO_NSEC, .adapts = true,
 };

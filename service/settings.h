@@ -17,6 +17,11 @@
 
 #define SETTING_WORDS 3
 
+/* Microseconds that nbdzramd may poll for a request: more would be a mistake
+ * of the unit.
+ */
+#define BUSY_POLL_MAX 10000
+
 /* Room for any error of setting_parse: the value may be long. */
 #define SETTING_ERROR 512
 

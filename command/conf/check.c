@@ -64,6 +64,9 @@ check_remote (const struct conf *c, char *error, size_t size)
     if (local[i].value)
       return conf_error (error, size, "%s and remote: one is of a server "
                          "here, the other of one elsewhere", local[i].key);
+  if (c->busy_poll != CONF_CHOOSE)
+    return conf_error (error, size, "busy-poll and remote: one is of a server "
+                       "here, the other of one elsewhere");
   return 0;
 }
 

@@ -44,6 +44,8 @@ const struct setting conf_fields[] = {
   { .name = "tls-certificates", .type = SETTING_PATH,
     FIELD (tls_certificates) },
   { .name = "tls-psk", .type = SETTING_PATH, FIELD (tls_psk) },
+  { .name = "busy-poll", .type = SETTING_NUMBER, .max = BUSY_POLL_MAX,
+    FIELD (busy_poll), .words = { { "auto", CONF_CHOOSE }, { "off", 0 } } },
 
   { .name = "priority", .type = SETTING_NUMBER, .max = 32767,
     FIELD (priority), .words = { { "auto", CONF_KEEP } } },
@@ -135,6 +137,7 @@ conf_init (struct conf *c)
 {
   *c = (struct conf) {
     .ram = machine_ram (),
+    .busy_poll = CONF_CHOOSE,
     .priority = 100,
     .areas = 1,
     .connections = 2,

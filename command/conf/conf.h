@@ -65,6 +65,8 @@ struct conf {
                                  * a slash; NULL: NAME.sock */
   char *tls_certificates;       /* directory, or */
   char *tls_psk;                /* file of keys; NULL both: no TLS */
+  int busy_poll;                /* microseconds; 0: never; -2: the server's
+                                 * default */
 
   const char *obsolete;         /* a key that is given and has no effect any
                                  * more, or NULL */

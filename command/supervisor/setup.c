@@ -165,6 +165,8 @@ make_arguments (const struct setup *setup, int pool_fd)
   add_argument (&w, "%snbdzramd", setup->options.swap ? "@" : "");
   add_argument (&w, "--foreground");
   add_tls_arguments (&w, c);
+  if (c->busy_poll != CONF_CHOOSE)
+    add_argument (&w, "--busy-poll=%d", c->busy_poll);
   if (c->size > 0)
     add_argument (&w, "size=%" PRIu64, c->size);
   add_argument (&w, "name=%s", setup->options.name);

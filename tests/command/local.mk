@@ -15,6 +15,7 @@ command_tests = \
 	tests/command/metrics.sh \
 	tests/command/remote-status.sh \
 	tests/command/root-session.sh \
+	tests/command/serve-busy-poll.sh \
 	tests/command/serve-directory.sh \
 	tests/command/serve-export.sh \
 	tests/command/serve-kill.sh \

@@ -106,6 +106,7 @@ TEST (whole_file)
              "timeout = 5\n"
              "dead-timeout = 600\n"
              "connections = 3\n"
+             "busy-poll = 50\n"
              "page-cluster = keep\n"
              "swappiness = 133\n"
              "min-free = 64M\n"
@@ -126,6 +127,7 @@ TEST (whole_file)
   assert_string_equal (c.obsolete, "threads");
   assert_int_equal (c.priority, 7);
   assert_int_equal (c.connections, 3);
+  assert_int_equal (c.busy_poll, 50);
   assert_int_equal (c.timeout, 5);
   assert_int_equal (c.dead_timeout, 600);
   assert_int_equal (c.page_cluster, CONF_KEEP);
@@ -149,6 +151,7 @@ TEST (defaults)
   assert_int_equal (c.remote_count, 0);
   assert_false (c.mirror || c.stripe || c.attach_only);
   assert_int_equal (c.priority, 100);
+  assert_int_equal (c.busy_poll, CONF_CHOOSE);
   assert_int_equal (c.connections, 2);
   assert_int_equal (c.timeout, 3);
   assert_int_equal (c.dead_timeout, 300);
@@ -503,6 +506,7 @@ TEST (here_or_elsewhere)
     { "listen=:10809", "listen and remote" },
     { "tls-psk=/etc/keys", "tls-psk and remote" },
     { "tls-certificates=/etc/pki", "tls-certificates and remote" },
+    { "busy-poll=off", "busy-poll and remote" },
   };
   struct conf c;
 
@@ -522,6 +526,24 @@ TEST (here_or_elsewhere)
     assert_senseless (&c, false, local[i].why);
     conf_free (&c);
   }
+}
+
+TEST (busy_poll)
+{
+  struct conf c;
+
+  begin (&c);
+  read_text (&c, "busy-poll = off\n");
+  assert_int_equal (c.busy_poll, 0);
+  set (&c, "busy-poll=10000");
+  assert_int_equal (c.busy_poll, 10000);
+  assert_int_equal (conf_set (&c, "busy-poll", "10001", error, sizeof error),
+                    -1);
+  assert_non_null (strstr (error, "busy-poll: '10001' is not a whole number "
+                           "from 0 to 10000, or auto, or off"));
+  set (&c, "busy-poll=auto");
+  assert_int_equal (c.busy_poll, CONF_CHOOSE);
+  conf_free (&c);
 }
 
 TEST (tls_or_swap)
@@ -676,6 +698,7 @@ assert_same (const struct conf *a, const struct conf *b)
   assert_same_text (a->listen, b->listen);
   assert_same_text (a->tls_certificates, b->tls_certificates);
   assert_same_text (a->tls_psk, b->tls_psk);
+  assert_int_equal (a->busy_poll, b->busy_poll);
   assert_int_equal (a->remote_count, b->remote_count);
   for (size_t i = 0; i < a->remote_count; ++i)
     assert_string_equal (a->remotes[i], b->remotes[i]);
@@ -808,6 +831,7 @@ main (void)
     cmocka_unit_test (block_sizes),
     cmocka_unit_test (here_or_elsewhere),
     cmocka_unit_test (arrays),
+    cmocka_unit_test (busy_poll),
     cmocka_unit_test (tls_or_swap),
     cmocka_unit_test (exports_add_up),
     cmocka_unit_test (exports_or_size),
