@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #define BUFFER_SIZE (512 * 1024) /* of a connection */
+#define HEADERS_KIB 16          /* what a reply of KERNEL_REQUEST_KIB needs
+                                 * more, or less */
 
 struct buffer {
   uint8_t *bytes;               /* aligned as a page of memory */

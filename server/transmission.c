@@ -15,6 +15,7 @@
 
 #include "lib/base/util.h"
 #include "service/exports.h"
+#include "service/hardening.h"
 #include "service/log.h"
 #include "service/requests.h"
 
@@ -25,6 +26,11 @@
  * on them meanwhile.
  */
 #define SEND_AT (128 * 1024)
+
+/* One more reply comes after those. */
+_Static_assert (BUFFER_SIZE >= SEND_AT
+                               + (KERNEL_REQUEST_KIB + HEADERS_KIB) * 1024,
+                "a hardened server would need memory for a reply");
 
 /* The payload of a request that is too large is skipped up to this length.
  * A client that sends more can't be trusted.

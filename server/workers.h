@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "service/hardening.h"
+
 #include "buffer.h"
 #include "nbd-protocol.h"
 
@@ -27,11 +29,13 @@
 #define WORKER_IDLE_SECONDS 10
 
 /* Workers of a hardened server, which has them and their memory before memory
- * is short, and no others later.  Their buffers hold the requests of up to
- * 128 KiB that the kernel makes when it swaps in, and their replies.
+ * is short, and no others later.  Their buffers hold the largest request of
+ * the kernel, and its reply.
  */
 #define WORKERS_PREPARED 4
 #define TASK_BUFFER_SIZE (192 * 1024)
+_Static_assert (TASK_BUFFER_SIZE >= (KERNEL_REQUEST_KIB + HEADERS_KIB) * 1024,
+                "a hardened server would need memory for a request");
 
 struct connection;
 

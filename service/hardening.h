@@ -30,6 +30,11 @@
 
 #define OOM_SCORE_NEVER (-1000)
 
+/* KiB.  The kernel's client sends no larger read or write (device-queue.h), so
+ * a hardened server has buffers for this much before memory is short.
+ */
+#define KERNEL_REQUEST_KIB 128
+
 /* Limit the memory of malloc and stacks, and make mutexes that are created
  * from here on inherit priority.
  */

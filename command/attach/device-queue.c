@@ -5,24 +5,32 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command/base/kernel-file.h"
+#include "service/hardening.h"
 
 #include "device-queue.h"
 
-enum { SCHEDULER, WBT, ROTATIONAL, TIMEOUT, READ_AHEAD };
+#define TEXT_OF_VALUE(x) #x
+#define TEXT_OF(macro) TEXT_OF_VALUE (macro)
+
+enum { SCHEDULER, WBT, ROTATIONAL, TIMEOUT, READ_AHEAD, REQUEST_SIZE };
 
 /* The order matters: a scheduler may switch throttling on or off. */
 static const struct {
   const char *key, *value;
   bool later;                   /* not set by queue_set */
+  bool at_most;                 /* a smaller value stays */
 } settings[QUEUE_SETTINGS] = {
   [SCHEDULER] = { .key = "scheduler", .value = "none" },
   [WBT] = { .key = "wbt_lat_usec", .value = "0" },
   [ROTATIONAL] = { .key = "rotational", .value = "0" },
   [TIMEOUT] = { "io_timeout", NULL, true },
   [READ_AHEAD] = { "read_ahead_kb", "0", true },
+  [REQUEST_SIZE] = { .key = "max_sectors_kb",
+                     .value = TEXT_OF (KERNEL_REQUEST_KIB), .at_most = true },
 };
 
 /* The kernel's default for its NBD client, milliseconds. */
@@ -107,6 +115,15 @@ queue_is_new (struct device_queue *q)
   strcpy (q->old[TIMEOUT], DEFAULT_TIMEOUT);
 }
 
+/* Is NOW as good as the value that we set? */
+static bool
+is_set (unsigned n, const char *now)
+{
+  if (settings[n].at_most)
+    return strtoull (now, NULL, 10) <= strtoull (settings[n].value, NULL, 10);
+  return strcmp (now, settings[n].value) == 0;
+}
+
 bool
 queue_set (int index, char *refused, size_t size)
 {
@@ -114,11 +131,10 @@ queue_set (int index, char *refused, size_t size)
   bool all = true;
 
   for (unsigned n = 0; n < QUEUE_SETTINGS; ++n) {
-    const char *value = settings[n].value;
-
     if (settings[n].later || !read_setting (now, index, n)
-        || strcmp (now, value) == 0
-        || kernel_file_write (setting_path (path, index, n), value) == 0)
+        || is_set (n, now)
+        || kernel_file_write (setting_path (path, index, n),
+                              settings[n].value) == 0)
       continue;
     snprintf (refused, size, "%s: %s", path, strerror (errno));
     all = false;

@@ -7,6 +7,11 @@
  *                  write when reads take long, and it counts swapping out as
  *                  writing.  While a pool was full, killed programs were
  *                  seen to wait there for 25 to 43 seconds.
+ *   max_sectors_kb KERNEL_REQUEST_KIB at most.  A hardened server has buffers
+ *                  for requests of that size.  For a larger one it would ask
+ *                  for memory, which may be short, while the kernel swaps.
+ *                  The kernel does not take the limit that the server
+ *                  announces from its client, and has 1280 by default.
  *   rotational     0, or the kernel looks for adjacent pages
  *   io_timeout     set by the kernel's NBD client when it connects, and not
  *                  restored by it: the requests of the next user of the
@@ -33,7 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QUEUE_SETTINGS 5
+#define QUEUE_SETTINGS 6
 #define QUEUE_VALUE_SIZE 24
 
 /* Former values; an empty one is not to be restored. */

@@ -52,7 +52,8 @@ server_tests = \
 	tests/server/trim-memory.sh
 
 # Of nbdzramd only.
-own_tests = tests/server/nbdzramd-help.sh tests/server/nbdzramd-run.sh
+own_tests = tests/server/nbdzramd-help.sh \
+	tests/server/nbdzramd-request-size.sh tests/server/nbdzramd-run.sh
 
 # A test of nbdzramd, NAME.t, is the test of the plugin, NAME.sh, with another
 # variable.

@@ -470,10 +470,10 @@ TEST (where_to_dial)
 static void
 put_queue (int index, const char *scheduler, const char *wbt,
            const char *rotational, const char *timeout,
-           const char *ahead)
+           const char *ahead, const char *request)
 {
   const char *const values[QUEUE_SETTINGS] = {
-    scheduler, wbt, rotational, timeout, ahead,
+    scheduler, wbt, rotational, timeout, ahead, request,
   };
   char path[64];
 
@@ -490,10 +490,10 @@ put_queue (int index, const char *scheduler, const char *wbt,
 static void
 assert_queue (int index, const char *scheduler, const char *wbt,
               const char *rotational, const char *timeout,
-           const char *ahead)
+              const char *ahead, const char *request)
 {
   const char *const values[QUEUE_SETTINGS] = {
-    scheduler, wbt, rotational, timeout, ahead,
+    scheduler, wbt, rotational, timeout, ahead, request,
   };
   char path[64], buf[256];
 
@@ -514,41 +514,50 @@ TEST (queue_there_and_back)
   uint64_t usec;
 
   put_queue (5, "[mq-deadline] kyber none\n", "2000\n", "1\n", "30000\n",
-             "128\n");
+             "128\n", "1280\n");
   queue_remember (&q, 5, 3);
   assert_true (queue_has_throttling (5, &usec));
   assert_int_equal (usec, 2000);
   assert_true (queue_set (5, refused, sizeof refused));
-  assert_queue (5, "none", "0", "0", "30000", "128");
+  assert_queue (5, "none", "0", "0", "30000", "128", "128");
   assert_false (queue_has_throttling (5, &usec));
   queue_disable_read_ahead ("nbd5");
   assert_file ("/sys/block/nbd5/queue/read_ahead_kb", "0");
   kernel_put ("/sys/block/nbd5/queue/io_timeout", "3000\n");
   queue_restore (&q, 5, 3);
-  assert_queue (5, "mq-deadline", "2000", "1", "30000", "128");
+  assert_queue (5, "mq-deadline", "2000", "1", "30000", "128", "1280");
 
   /* A value that an administrator has set since stays. */
   queue_remember (&q, 5, 3);
   assert_true (queue_set (5, refused, sizeof refused));
   kernel_put ("/sys/block/nbd5/queue/scheduler", "[kyber] none\n");
   kernel_put ("/sys/block/nbd5/queue/io_timeout", "7000\n");
+  kernel_put ("/sys/block/nbd5/queue/max_sectors_kb", "256\n");
   queue_restore (&q, 5, 3);
-  assert_queue (5, "[kyber] none", "2000", "1", "7000", "128");
+  assert_queue (5, "[kyber] none", "2000", "1", "7000", "128", "256");
+
+  /* Requests that are smaller already stay so. */
+  kernel_put ("/sys/block/nbd5/queue/max_sectors_kb", "64\n");
+  queue_remember (&q, 5, 3);
+  assert_true (queue_set (5, refused, sizeof refused));
+  assert_file ("/sys/block/nbd5/queue/max_sectors_kb", "64");
+  queue_restore (&q, 5, 3);
+  assert_file ("/sys/block/nbd5/queue/max_sectors_kb", "64");
 
   /* The value that a watcher set is not restored. */
   put_queue (5, "[none] mq-deadline\n", "0\n", "0\n", "3000\n",
-             "0\n");
+             "0\n", "128\n");
   queue_remember (&q, 5, 3);
   for (unsigned n = 0; n < QUEUE_SETTINGS; ++n)
     assert_string_equal (q.old[n], "");
 
   /* An old kernel. */
-  put_queue (5, NULL, NULL, "1\n", NULL, NULL);
+  put_queue (5, NULL, NULL, "1\n", NULL, NULL, NULL);
   queue_remember (&q, 5, 3);
   assert_true (queue_set (5, refused, sizeof refused));
-  assert_queue (5, NULL, NULL, "0", NULL, NULL);
+  assert_queue (5, NULL, NULL, "0", NULL, NULL, NULL);
   queue_restore (&q, 5, 3);
-  assert_queue (5, NULL, NULL, "1", NULL, NULL);
+  assert_queue (5, NULL, NULL, "1", NULL, NULL, NULL);
 }
 
 /* A watcher that was killed has restored nothing.  The next watcher of the
@@ -565,12 +574,12 @@ TEST (queue_of_two)
 
   assert_int_not_equal (fd, -1);
   put_queue (5, "[kyber] none\n", "2000\n", "0\n", "20000\n",
-             "128\n");
+             "128\n", "1280\n");
   queue_remember (&first.queue, 5, 3);
   assert_int_equal (attach_write (fd, &first), 0);
   assert_true (queue_set (5, refused, sizeof refused));
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
-             "128\n");
+             "128\n", "128\n");
 
   assert_false (attach_find_device (&found, 5, "swap5"));
   assert_false (attach_find_device (&found, 6, NULL));
@@ -579,27 +588,27 @@ TEST (queue_of_two)
   queue_inherit (&q, 5, 10, &found.queue, found.timeout);
   kernel_put ("/sys/block/nbd5/queue/io_timeout", "10000\n");
   queue_restore (&q, 5, 10);
-  assert_queue (5, "kyber", "2000", "0", "20000", "128");
+  assert_queue (5, "kyber", "2000", "0", "20000", "128", "1280");
   attach_remove ("swap5");
-  assert_queue (5, "kyber", "2000", "0", "20000", "128");
+  assert_queue (5, "kyber", "2000", "0", "20000", "128", "1280");
   assert_int_equal (attach_read (&found, "swap5"), -1);
 
   /* Without another one, its file is enough. */
   fd = attach_open ("swap5");
   assert_int_equal (attach_write (fd, &first), 0);
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
-             "128\n");
+             "128\n", "128\n");
   attach_remove ("swap5");
-  assert_queue (5, "kyber", "2000", "0", "20000", "128");
+  assert_queue (5, "kyber", "2000", "0", "20000", "128", "1280");
 
   /* The queue of a device that another program has by now stays. */
   fd = attach_open ("swap5");
   assert_int_equal (attach_write (fd, &first), 0);
   put_queue (5, "[none] kyber\n", "0\n", "0\n", "3000\n",
-             "128\n");
+             "128\n", "128\n");
   kernel_put ("/sys/block/nbd5/backend", "another\n");
   attach_remove ("swap5");
-  assert_queue (5, "[none] kyber", "0", "0", "3000", "128");
+  assert_queue (5, "[none] kyber", "0", "0", "3000", "128", "128");
   kernel_put_none ("/sys/block/nbd5/backend");
 }
 
@@ -634,7 +643,7 @@ TEST (attachment)
     .uri = "nbd+unix:///?socket=/a \"b\"", .index = 12,
     .size = 17 * GIB, .connections = 2, .timeout = 3, .dead_timeout = 300,
     .reconnects = 5, .array = "md127", .server = 4711, .server_start = UINT64_C (1) << 40,
-    .queue = { { "mq-deadline", "2000", "", "30000" } },
+    .queue = { { "mq-deadline", "2000", "", "30000", "", "1280" } },
   }, b;
   int fd, status;
   pid_t pid;
@@ -692,8 +701,8 @@ TEST (devices)
   assert_int_equal (nbd_device_size (3), MIB);
   assert_int_equal (nbd_device_size (4), 0);
   assert_int_equal (nbd_device_free (6), -1);
-  put_queue (6, NULL, "2000\n", NULL, NULL, NULL);
-  put_queue (3, NULL, "2000\n", NULL, NULL, NULL);
+  put_queue (6, NULL, "2000\n", NULL, NULL, NULL, NULL);
+  put_queue (3, NULL, "2000\n", NULL, NULL, NULL, NULL);
   assert_int_equal (nbd_device_free (0), 5);
   assert_int_equal (nbd_device_free (6), 6);
   assert_int_equal (nbd_device_free (7), -1);

@@ -7,7 +7,7 @@
 boot 900 400M md
 #### guest ####
 queue=/sys/block/nbd0/queue
-keys='scheduler wbt_lat_usec rotational io_timeout read_ahead_kb'
+keys='scheduler wbt_lat_usec rotational io_timeout read_ahead_kb max_sectors_kb'
 queue_of ()
 {
     for key in $keys; do cat /sys/block/$1/queue/$key; done |
@@ -21,13 +21,14 @@ say "nbd0 was: $(queue_of nbd0)"
 echo 75000 >$queue/wbt_lat_usec
 echo 20000 >$queue/io_timeout
 echo 256 >$queue/read_ahead_kb
-before='mq-deadline 75000 0 20000 256'
+echo 1024 >$queue/max_sectors_kb
+before='mq-deadline 75000 0 20000 256 1024'
 is nbd0 "$before"
 
 say "swap"
 swap_on 200M mem-limit=12M policy=off
 cat /tmp/swapon.log
-is nbd0 'none 0 0 3000 0'
+is nbd0 'none 0 0 3000 0 128'
 nbdzram check swap0 | grep '^ok  *queue ' || fail "$(nbdzram check swap0)"
 
 # Those who look for memory while the pool is full, and are killed.  wbt=on
@@ -71,7 +72,7 @@ swapoff /dev/nbd0 || fail "swapoff"
 kill -9 "$(pid_of ' serve --swap ')" && kill -9 "$(watcher)" ||
     fail "no supervisor, no watcher"
 nbd-client -d /dev/nbd0 >/dev/null || fail "disconnect"
-is nbd0 'none 0 0 3000 0'
+is nbd0 'none 0 0 3000 0 128'
 swap_off
 cat /tmp/swapoff.log
 is nbd0 "$before"
@@ -80,7 +81,12 @@ is nbd0 "$before"
 say "a disk keeps its read-ahead"
 nbdzram swapon swap0 --size=64M --attach-only >/tmp/log 2>&1 ||
     { cat /tmp/log; fail "attach"; }
-is nbd0 'none 0 0 3000 256'
+is nbd0 'none 0 0 3000 256 128'
+writes () { awk '{ print $5 }' /sys/block/nbd0/stat; }
+writes_before=$(writes)
+dd if=/dev/zero of=/dev/nbd0 bs=1M count=1 oflag=direct || fail "dd"
+say "1M is written by $(($(writes) - writes_before)) requests"
+[ $(($(writes) - writes_before)) -ge 8 ] || fail "a request was too large"
 swap_off
 is nbd0 "$before"
 
@@ -90,7 +96,7 @@ start_far 2 64M
 nbdzram swapon swap0 --mirror --remote nbd://127.0.0.1:10811 \
     --remote nbd://127.0.0.1:10812 >/tmp/log 2>&1 ||
     { cat /tmp/log; fail "mirror"; }
-is nbd0 'none 0 0 3000 256'
+is nbd0 'none 0 0 3000 256 128'
 array=$(sed -n 's/^.dev.\(md[0-9]*\).*/\1/p' /proc/swaps)
 [ "$(cat /sys/block/$array/queue/rotational)" = 0 ] || fail "$array rotates"
 [ "$(cat /sys/block/$array/queue/read_ahead_kb)" = 0 ] || fail "$array reads ahead"
@@ -99,7 +105,7 @@ signal_far 1 KILL
 eventually alone || fail "it is not given up: $(cat /proc/mdstat)"
 start_far 1 64M
 eventually both || fail "it does not come back: $(cat /proc/mdstat)"
-is nbd0 'none 0 0 3000 256'
+is nbd0 'none 0 0 3000 256 128'
 nbdzram swapoff swap0 >/tmp/log 2>&1 || { cat /tmp/log; fail "swapoff"; }
 is nbd0 "$before"
 nbdzram stop far1 && nbdzram stop far2 || fail "stop"
