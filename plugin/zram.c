@@ -105,9 +105,15 @@ disconnect_client (void)
 #endif
 }
 
+/* The kernel's client comes with two connections, each with nbdkit's
+ * default of threads, and one more.
+ */
+#define WARM_THREADS (2 * (16 + 1))
+
 static const struct exports_host host = {
   .log = log_text, .debug = debug_text, .get_peer = get_peer,
   .sleep = sleep_in_request, .disconnect = disconnect_client,
+  .threads = WARM_THREADS,
 };
 
 /* Here nbdkit still shows errors, and it has not forked yet.  Nothing large

@@ -195,6 +195,12 @@ connection_thread (void *opaque)
 
 /* ---- accepting ---- */
 
+unsigned
+connections_threads (bool may_wait)
+{
+  return SPARES * (may_wait ? 1 + WORKERS_PREPARED : 1);
+}
+
 void
 connections_init (void)
 {

@@ -20,6 +20,9 @@ struct connections_options {
   unsigned max_of_address;      /* of one address; 0: no limit of its own */
 };
 
+/* How many threads a hardened server has ready, if requests MAY_WAIT. */
+unsigned connections_threads (bool may_wait);
+
 /* When it is known whether the server is hardened, and before any thread is
  * started that may end connections.
  */

@@ -71,7 +71,7 @@ write_debug (const char *line)
 
 /* ---- the start ---- */
 
-static const struct exports_host host = {
+static struct exports_host host = {
   .log = write_error, .debug = write_debug,
   .get_peer = connections_get_peer, .sleep = connection_sleep,
   .disconnect = connections_disconnect,
@@ -97,6 +97,8 @@ open_all (void)
     write_error (error);
     return -1;
   }
+  options.connection.may_wait = settings.backing_paths[0] != NULL;
+  host.threads = connections_threads (options.connection.may_wait);
   return server_open (&settings, &host);
 }
 
@@ -113,7 +115,6 @@ start_all (void)
   if (options.connection.busy_poll.adapts
       && (server_is_hardened () || sysconf (_SC_NPROCESSORS_ONLN) < 2))
     options.connection.busy_poll.max = 0;
-  options.connection.may_wait = settings.backing_paths[0] != NULL;
   if (connections_open (&options.connection, &options.connections) == -1) {
     log_error ("preparing connections: %s", strerror (errno));
     return -1;

@@ -11,11 +11,6 @@
 #include "connection.h"
 #include "threads.h"
 
-/* The deepest function of the store has a few pages of the disk, of up to
- * 64 KiB, on its stack.
- */
-#define STACK_BYTES (512 * 1024)
-
 _Thread_local struct connection *current_connection;
 
 static int
@@ -28,7 +23,7 @@ create_detached (void *(*run) (void *opaque), void *opaque)
   if (err != 0)
     return err;
   pthread_attr_setdetachstate (&attr, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize (&attr, STACK_BYTES);
+  pthread_attr_setstacksize (&attr, THREAD_STACK_BYTES);
   err = pthread_create (&thread, &attr, run, opaque);
   pthread_attr_destroy (&attr);
   return err;

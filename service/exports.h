@@ -38,6 +38,11 @@ struct exports_host {
    * can't.
    */
   void (*disconnect_export) (const struct device *d);
+
+  /* Threads that serve at once while memory may be short: a hardened server
+   * has their stacks in memory.
+   */
+  unsigned threads;
 };
 
 /* Add the exports that are wanted.  O and HOST must stay.  The pool has been

@@ -30,12 +30,6 @@
 #define MADV_POPULATE_READ 22           /* Linux 5.14 */
 #endif
 
-/* Virtual size: only what is touched uses memory.  nbdkit and its filters use
- * little; the deepest function of the store has a few pages of the disk, of up
- * to 64 KiB, on its stack.
- */
-#define STACK_BYTES (512 * 1024)
-
 /* What a request touches of the stack beside pages of the disk: twice what was
  * measured.
  */
@@ -50,11 +44,6 @@
 #define HEAP_KEPT (16 * 1024 * 1024)
 #define HEAP_WARM (1024 * 1024)
 
-/* The kernel's client comes with two connections, each with nbdkit's
- * default of threads, and one more.
- */
-#define WARM_THREADS (2 * (16 + 1))
-
 /* ---- memory ---- */
 
 static void
@@ -64,7 +53,7 @@ limit_stacks (void)
 
   if (pthread_getattr_default_np (&attr) != 0)
     return;
-  pthread_attr_setstacksize (&attr, STACK_BYTES);
+  pthread_attr_setstacksize (&attr, THREAD_STACK_BYTES);
   pthread_setattr_default_np (&attr);
   pthread_attr_destroy (&attr);
 }
@@ -150,15 +139,15 @@ warm_stack (void *start_barrier)
  * keeps their memory.
  */
 static void
-warm_stacks (void)
+warm_stacks (unsigned wanted)
 {
-  pthread_t threads[WARM_THREADS];
+  pthread_t threads[wanted];
   unsigned count = 0;
   sem_t start_barrier;
 
   /* All threads run at once: otherwise they would use one stack in turn. */
   sem_init (&start_barrier, 0, 0);
-  while (count < WARM_THREADS
+  while (count < wanted
          && pthread_create (&threads[count], NULL, warm_stack, &start_barrier)
            == 0)
     count++;
@@ -170,7 +159,7 @@ warm_stacks (void)
 }
 
 void
-hardening_warm (void)
+hardening_warm (unsigned threads)
 {
   void *heap = malloc (HEAP_WARM);
 
@@ -178,7 +167,7 @@ hardening_warm (void)
     explicit_bzero (heap, HEAP_WARM);
   free (heap);
   warm_code ();
-  warm_stacks ();
+  warm_stacks (threads);
 }
 
 static __attribute__ ((noinline)) void

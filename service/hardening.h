@@ -30,6 +30,12 @@
 
 #define OOM_SCORE_NEVER (-1000)
 
+/* The stack of a thread, in bytes.  It is virtual: only what is touched uses
+ * memory.  The deepest function of the store has a few pages of the disk, of
+ * up to 64 KiB, on its stack.
+ */
+#define THREAD_STACK_BYTES (512 * 1024)
+
 /* KiB.  The kernel's client sends no larger read or write (device-queue.h), so
  * a hardened server has buffers for this much before memory is short.
  */
@@ -50,10 +56,10 @@ bool hardening_is_asked_for (void);
  */
 int hardening_lock (void);
 
-/* Read the program's code into memory, and touch the stacks of some threads.
- * Memory has been locked.
+/* Read the program's code into memory, and touch the stacks of THREADS threads
+ * that will be started.  Memory has been locked.
  */
-void hardening_warm (void);
+void hardening_warm (unsigned threads);
 
 /* What the system refused, as a list for one line. */
 struct refusals {

@@ -29,6 +29,11 @@
 /* Requests at a time that need no memory to be compressed. */
 #define STREAMS_READY 8
 
+/* Threads that do not serve: maintenance, the reserve, control requests, their
+ * worker, and connections to two replicas of a backing file.
+ */
+#define OWN_THREADS 6
+
 static struct server_settings *parameters;
 static const struct exports_host *host;
 static struct pool *pool;
@@ -176,7 +181,7 @@ begin_hardening (void)
    * and the fork would copy all of it.
    */
   if (supervised.on)
-    hardening_warm ();
+    hardening_warm (host->threads + OWN_THREADS);
   return 0;
 }
 
@@ -265,7 +270,7 @@ lock_memory (struct refusals *refused)
     return 0;
   hardening_protect (refused);
   if (!supervised.on)
-    hardening_warm ();
+    hardening_warm (host->threads + OWN_THREADS);
   return 0;
 }
 

@@ -42,6 +42,16 @@ threads ()
     done | sort -u
 }
 
+# stacks: of threads that run, and of those that may.  Each has a page before it
+# that can't be used.
+stacks () { awk '$2 == "---p" && $5 == 0' "/proc/$pid/maps" | wc -l; }
+# stacks_are NBDKIT NBDZRAMD
+stacks_are ()
+{
+    if serves_with nbdkit; then set -- "$1"; else set -- "$2"; fi
+    [ "$(stacks)" = "$1" ] || fail "$(stacks) stacks instead of $1"
+}
+
 start_nbdkit zram zram 64M
 [ "$(hardening '[.mlock, .scheduling, .reserve.size]')" = \
     '[false,"other",0]' ] || fail "$(hardening .)"
@@ -52,6 +62,8 @@ start_nbdkit zram zram 64M mlock=on
 [ "$(hardening '[.mlock, .reserve.size, .reserve.now, .reserve.misses]')" = \
     '[true,1048576,1048576,0]' ] || fail "$(hardening .)"
 [ "$(status_kib "$pid" VmLck)" -gt 0 ] || fail "not locked"
+# Two connections of 17 threads, or four of one; and six that don't serve.
+stacks_are 40 10
 coproc qemu-io -f raw "$(uri zram)"
 echo "write -P 5 0 1M" >&"${COPROC[1]}"
 has_written () { nbdzram status --json | grep -q '"same_pages": 256'; }
@@ -75,7 +87,15 @@ for each in oom_score_adj=-1000 io_flusher=true; do
         [ "$(hardening ".${each%=*}")" = "${each#*=}" ] || fail "no $each"
     fi
 done
+stacks_are 40 10                # a client needs no further one
 echo quit >&"${COPROC[1]}"
+stop_nbdkit "$pid"
+
+# Four connections with four workers each.
+start_nbdkit zram zram 64M mlock=on backing="$tmp/backing" backing-size=1M
+stacks_are 40 26
+io "$(uri zram)" "write -P 5 0 1M"
+stacks_are 40 26
 stop_nbdkit "$pid"
 
 # ---- in the background ----
