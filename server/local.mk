@@ -13,6 +13,7 @@ server_libserver_a_SOURCES = \
 	server/listeners.c server/listeners.h \
 	server/nbd-protocol.c server/nbd-protocol.h \
 	server/options.c server/options.h \
+	server/run.c server/run.h \
 	server/threads.c server/threads.h \
 	server/tls.c server/tls.h \
 	server/transmission.c server/transmission.h \

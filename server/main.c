@@ -9,9 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +27,7 @@
 #include "background.h"
 #include "connections.h"
 #include "options.h"
+#include "run.h"
 #include "transmission.h"
 
 /* How long a client may take to read the replies to its last requests when
@@ -38,8 +37,6 @@
 
 /* After an error such as EMFILE that would come again at once. */
 #define ACCEPT_PAUSE_MSEC 100
-
-extern char **environ;
 
 static struct options options;
 static struct server_settings settings;
@@ -138,55 +135,6 @@ write_pid_file (void)
   return -1;
 }
 
-/* ---- --run ---- */
-
-/* Starts the shell command with $uri and others.  Returns its process, or
- * -1 after a line in the log.
- */
-static pid_t
-start_command (void)
-{
-  char uri[sizeof listeners.uri + 1], shell[] = "sh", option[] = "-c";
-  char *argv[] = { shell, option, options.run, NULL };
-  posix_spawnattr_t attr;
-  sigset_t none, all;
-  pid_t pid;
-  int err;
-
-  /* Clients know by the URI that they need TLS. */
-  snprintf (uri, sizeof uri, "nbd%s%s",
-            options.connection.tls_required ? "s" : "",
-            listeners.uri + strlen ("nbd"));
-  setenv ("uri", uri, 1);
-  setenv ("unixsocket", listeners.path ? listeners.path : "", 1);
-  setenv ("exportname", options.connection.default_export
-          ? options.connection.default_export : "", 1);
-  sigemptyset (&none);
-  sigfillset (&all);
-  posix_spawnattr_init (&attr);
-  posix_spawnattr_setsigmask (&attr, &none);
-  posix_spawnattr_setsigdefault (&attr, &all);
-  /* A hardened server has real-time priority, which is not for the command. */
-  posix_spawnattr_setschedpolicy (&attr, SCHED_OTHER);
-  posix_spawnattr_setschedparam (&attr, &(struct sched_param) { 0 });
-  posix_spawnattr_setflags (&attr, POSIX_SPAWN_SETSIGMASK
-                            | POSIX_SPAWN_SETSIGDEF
-                            | POSIX_SPAWN_SETSCHEDULER);
-  err = posix_spawn (&pid, "/bin/sh", NULL, &attr, argv, environ);
-  posix_spawnattr_destroy (&attr);
-  if (err == 0)
-    return pid;
-  log_error ("--run: %s", strerror (err));
-  return -1;
-}
-
-/* The exit code for the status of --run's command. */
-static int
-exit_code_of (int status)
-{
-  return WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
-}
-
 /* ---- serving ---- */
 
 static int
@@ -221,7 +169,7 @@ read_signals (int signals, pid_t command, int *code)
     }
     else if (!end && command > 0
              && waitpid (command, &status, WNOHANG) == command) {
-      *code = exit_code_of (status);
+      *code = run_exit_code (status);
       end = true;
     }
   return end;
@@ -314,7 +262,7 @@ main (int argc, char *argv[])
     to_syslog = true;
     background_started (&background);
   }
-  if (options.run && (command = start_command ()) == -1)
+  if (options.run && (command = run_start (&options, &listeners)) == -1)
     goto out;
   code = serve (signals, command);
 

@@ -25,6 +25,7 @@
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57            /* Linux 5.6 */
+#define PR_GET_IO_FLUSHER 58
 #endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22           /* Linux 5.14 */
@@ -201,16 +202,22 @@ refusals_add (struct refusals *refused, const char *what, const char *why)
             length > 0 ? ", " : "", what, why);
 }
 
+/* What hardening_protect has changed: text of oom_score_adj, "" if it stayed;
+ * the flag was not set.
+ */
+static struct {
+  char oom_score[16];
+  bool io_flusher;
+} changed;
+
 static int
-set_oom_score (int score)
+set_oom_score (const char *text)
 {
   int fd = open ("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  char text[16];
   ssize_t n;
 
   if (fd == -1)
     return -1;
-  snprintf (text, sizeof text, "%d", score);
   n = write (fd, text, strlen (text));
   close (fd);
   return n == -1 ? -1 : 0;
@@ -230,24 +237,61 @@ get_oom_score (void)
   return score;
 }
 
+/* The supervisor may have set it already: it may have the capability that this
+ * process lacks.
+ */
+static int
+protect_from_oom_killer (void)
+{
+  char never[16];
+  int score = get_oom_score ();
+
+  if (score == OOM_SCORE_NEVER)
+    return 0;
+  snprintf (never, sizeof never, "%d", OOM_SCORE_NEVER);
+  if (set_oom_score (never) == -1)
+    return -1;
+  snprintf (changed.oom_score, sizeof changed.oom_score, "%d", score);
+  return 0;
+}
+
+static int
+become_io_flusher (void)
+{
+  bool was = prctl (PR_GET_IO_FLUSHER, 0, 0, 0, 0) == 1;
+
+  if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
+    return -1;
+  changed.io_flusher = !was;
+  return 0;
+}
+
 void
 hardening_protect (struct refusals *refused)
 {
   char text[128];
 
-  /* The supervisor may have set it already: it may have the capability that
-   * this process lacks.
-   */
-  if (get_oom_score () != OOM_SCORE_NEVER
-      && set_oom_score (OOM_SCORE_NEVER) == -1)
+  if (protect_from_oom_killer () == -1)
     refusals_add (refused, "oom_score_adj -1000",
                   errno == EACCES || errno == EPERM ? "no CAP_SYS_RESOURCE"
                   : strerror_r (errno, text, sizeof text));
-  if (prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0) == -1)
+  if (become_io_flusher () == -1)
     refusals_add (refused, "IO_FLUSHER",
                   errno == EPERM ? "no CAP_SYS_RESOURCE"
                   : errno == EINVAL ? "not before Linux 5.6"
                   : strerror_r (errno, text, sizeof text));
+}
+
+void
+hardening_undo (void)
+{
+  const struct sched_param param = { .sched_priority = 0 };
+
+  sched_setscheduler (0, SCHED_OTHER, &param);
+  if (changed.oom_score[0] != '\0')
+    set_oom_score (changed.oom_score);
+  if (changed.io_flusher)
+    prctl (PR_SET_IO_FLUSHER, 0, 0, 0, 0);
 }
 
 static int

@@ -80,6 +80,12 @@ void hardening_protect (struct refusals *refused);
 void hardening_schedule (int priority, const pthread_t *threads,
                          unsigned count, struct refusals *refused);
 
+/* In a child process that will execute another program: undo what
+ * hardening_protect and hardening_schedule did.  Memory locks are not
+ * inherited.  The child of a vfork may call this.
+ */
+void hardening_undo (void);
+
 /* Touch the stack that the calling thread needs for requests of pages of
  * PAGE_SIZE bytes, once.
  */

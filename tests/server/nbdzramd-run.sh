@@ -38,6 +38,17 @@ kill "$server"
 ends_with "$server" 0
 eventually has_ended "$(cat "$tmp/shell")" || fail "the command goes on"
 
+# The command of a hardened server is as the test is: no real-time priority, the
+# same oom_score_adj.  Some of what a server changes needs capabilities that
+# tests often lack; tests/vm/swap.sh has them all.
+show_itself='cat /proc/self/oom_score_adj; cut -d " " -f 41 /proc/self/stat'
+if "$nbdzramd" -U - 1M control=off mlock=on --run "$show_itself" \
+        >"$tmp/hardened" 2>"$tmp/log"; then
+    sh -c "$show_itself" | diff - "$tmp/hardened" || fail "--run: hardened"
+else
+    echo "skip: memory can't be locked here: $(cat "$tmp/log")"
+fi
+
 # ---- the background ----
 
 cd "$tmp"

@@ -9,6 +9,21 @@ boot $((900 + 300 * ${NBDZRAM_VM_RUNS:-1})) 320M
 for key in page-cluster swappiness min_free_kbytes; do
     cat /proc/sys/vm/$key
 done >/tmp/before
+# What --run starts is not protected as the server is: field 9 has the flags,
+# PF_MEMALLOC_NOIO among them, 41 the scheduling policy.
+show_itself='echo $(cat /proc/self/oom_score_adj; cut -d" " -f 9,41 /proc/self/stat)'
+echo 7 >/proc/self/oom_score_adj
+nbdzramd -U /run/try.sock 1M control=off mlock=on --run \
+    "$show_itself; sed 's/.*) //' /proc/\$PPID/stat | cut -d' ' -f 7,39
+     cat /proc/\$PPID/oom_score_adj" >/tmp/run || fail "--run: $(cat /tmp/run)"
+echo 0 >/proc/self/oom_score_adj
+{ read score flags policy; read server_flags server_policy; read server_score
+} </tmp/run
+say "--run: $score $flags $policy, server: $server_score $server_flags $server_policy"
+[ "$score $policy $((flags & 0x80000))" = "7 0 0" ] || fail "--run"
+[ "$server_score $server_policy $((server_flags & 0x80000))" = \
+    "-1000 1 $((0x80000))" ] || fail "the server is not hardened"
+
 swap_on 500M
 cat /tmp/swapon.log
 nbdzram check swap0 || fail "check"
