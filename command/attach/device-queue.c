@@ -27,8 +27,8 @@ static const struct {
   [SCHEDULER] = { .key = "scheduler", .value = "none" },
   [WBT] = { .key = "wbt_lat_usec", .value = "0" },
   [ROTATIONAL] = { .key = "rotational", .value = "0" },
-  [TIMEOUT] = { "io_timeout", NULL, true },
-  [READ_AHEAD] = { "read_ahead_kb", "0", true },
+  [TIMEOUT] = { .key = "io_timeout", .later = true },
+  [READ_AHEAD] = { .key = "read_ahead_kb", .value = "0", .later = true },
   [REQUEST_SIZE] = { .key = "max_sectors_kb",
                      .value = TEXT_OF (KERNEL_REQUEST_KIB), .at_most = true },
 };
