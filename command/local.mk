@@ -27,6 +27,7 @@ command_conf_libconf_a_SOURCES = \
 	command/conf/check.c \
 	command/conf/conf.c command/conf/conf.h \
 	command/conf/file.c \
+	command/conf/ini-file.c command/conf/ini-file.h \
 	command/conf/internal.h
 command_conf_libconf_a_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
