@@ -32,6 +32,17 @@ command_conf_libconf_a_SOURCES = \
 command_conf_libconf_a_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DCONF_DIRECTORY='"$(sysconfdir)/nbdzram"'
 
+noinst_LIBRARIES += command/import/libimport.a
+command_import_libimport_a_SOURCES = \
+	command/import/algorithms.c command/import/algorithms.h \
+	command/import/expression.c command/import/expression.h \
+	command/import/functions.c command/import/functions.h \
+	command/import/generator.c command/import/generator.h \
+	command/import/generator-files.c \
+	command/import/generator-print.c \
+	command/import/print-algorithms.c command/import/print-algorithms.h \
+	command/import/translation.c command/import/translation.h
+
 noinst_LIBRARIES += command/attach/libattach.a
 command_attach_libattach_a_SOURCES = \
 	command/attach/device-queue.c command/attach/device-queue.h \
@@ -117,6 +128,7 @@ command_nbdzram_SOURCES = \
 	command/verbs/analyze.c \
 	command/verbs/areas.c \
 	command/verbs/check.c \
+	command/verbs/conf.c \
 	command/verbs/export.c \
 	command/verbs/export-table.c command/verbs/export-table.h \
 	command/verbs/maintain.c \
@@ -141,11 +153,12 @@ command_libs = \
 	command/swap/libswap.a \
 	command/supervisor/libsupervisor.a \
 	command/attach/libattach.a \
+	command/import/libimport.a \
 	command/conf/libconf.a \
 	command/base/libbase.a \
 	$(service_libs) \
 	$(SMARTCOLS_LIBS) $(INIH_LIBS) $(LIBNBD_LIBS) \
-	$(LIBNL_LIBS) $(GNUTLS_LIBS)
+	$(LIBNL_LIBS) $(GNUTLS_LIBS) -lm
 command_nbdzram_LDADD = $(command_libs) $(NCURSESW_LIBS)
 
 # bash looks for the name of the command.

@@ -76,6 +76,9 @@ const struct command commands[] = {
   { "check", "[NAME]",
     "Check whether the machine and a server are safe for swap.",
     command_check, NULL },
+  { "conf", "import [FILE [DIRECTORY...]]",
+    "Print settings for what a file of zram-generator asks for.",
+    command_conf, NULL },
   { 0 },
 };
 

@@ -43,6 +43,7 @@ _nbdzram_arguments ()
         # No names of exports: clients choose them, and compgen expands words.
         export) echo list add remove resize; _nbdzram_names ;;
         analyze) compgen -f -- "$3" ;;
+        conf) echo import; compgen -f -- "$3" || : ;;
         *) _nbdzram_names ;;
     esac
 }

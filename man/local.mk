@@ -15,6 +15,7 @@ man8_pages = \
 	man/nbdzram-analyze.8 \
 	man/nbdzram-check.8 \
 	man/nbdzram-compact.8 \
+	man/nbdzram-conf.8 \
 	man/nbdzram-export.8 \
 	man/nbdzram-idle.8 \
 	man/nbdzram-metrics.8 \

@@ -54,6 +54,7 @@ extern const struct command commands[]; /* ended by a NULL name */
 
 COMMAND (analyze);
 COMMAND (check);
+COMMAND (conf);
 COMMAND (export);
 COMMAND (maintain);
 COMMAND (metrics);

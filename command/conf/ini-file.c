@@ -98,6 +98,19 @@ check_line (const struct reading *r, const char *start, size_t size)
   return *start && !strchr (start, '=') ? "the line is not KEY = VALUE" : NULL;
 }
 
+/* The library tells of a section only with its first setting. */
+static void
+begin_section (struct reading *r, const char *line)
+{
+  char name[LINE_BYTES_MAX];
+  struct ini_setting s = { .section = name, .line = r->line };
+
+  snprintf (name, sizeof name, "%.*s", (int) strcspn (line + 1, "]"),
+            line + 1);
+  if (r->on_setting (r->opaque, &s, r->error, sizeof r->error) == -1)
+    r->failed = true;
+}
+
 /* As fgets, for the library, which takes SIZE bytes of a line.  The comment
  * may be longer.
  */
@@ -122,10 +135,12 @@ next_line (char *line, int size, void *opaque)
     start = trim (start);
     wrong = check_line (r, start, (size_t) size);
   }
-  if (wrong) {
+  if (wrong)
     set_line_error (r, wrong);
+  else if (*start == '[')
+    begin_section (r, start);
+  if (r->failed)
     return NULL;
-  }
   strcpy (line, start);
   return line;
 }

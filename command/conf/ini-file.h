@@ -18,7 +18,7 @@
 
 struct ini_setting {
   const char *section;          /* "" before the first one */
-  const char *key, *value;
+  const char *key, *value;      /* NULL both: the section begins */
   unsigned line;                /* from 1 */
 };
 
@@ -28,8 +28,8 @@ struct ini_setting {
 typedef int ini_on_setting (void *opaque, const struct ini_setting *s,
                             char *error, size_t size);
 
-/* Reads the file at PATH and calls ON_SETTING for each line.  Without
- * SECTIONS, a section is an error.  Returns 0, or -1 with a line in ERROR that
+/* Reads the file at PATH and calls ON_SETTING for each line, also for those
+ * that begin a section.  Without SECTIONS, a section is an error.  Returns 0, or -1 with a line in ERROR that
  * begins with PATH; errno is EINVAL if the content is wrong, or says why the
  * file can't be read.
  */

@@ -55,6 +55,8 @@ completes 'nbdzram analyze --page-size = 6' 64K
 completes "nbdzram analyze --pid $$" "$$"
 touch "$tmp/some-file"
 completes "nbdzram analyze $tmp/some" "$tmp/some-file"
+completes 'nbdzram conf im' import
+completes "nbdzram conf import $tmp/some" "$tmp/some-file"
 completes "nbdzram compact --control $tmp/some" "$tmp/some-file"
 completes "nbdzram compact --control = $tmp/some" "$tmp/some-file"
 

@@ -5,6 +5,7 @@ command_tests = \
 	tests/command/analyze.sh \
 	tests/command/check.sh \
 	tests/command/completion.sh \
+	tests/command/conf-import.sh \
 	tests/command/conf.sh \
 	tests/command/export-fake.sh \
 	tests/command/export.sh \

@@ -7,7 +7,7 @@ set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-for target in attach connection decompress; do
+for target in attach connection decompress expression; do
     mkdir "$tmp/$target"
     "${top_builddir:-.}/tests/fuzz/libfuzz-$target" \
         -max_total_time="${FUZZ_SECONDS:-45}" -seed="${SEED:-0}" \

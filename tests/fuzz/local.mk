@@ -2,7 +2,7 @@
 
 # Built with every compiler: our own driver, which prints its SEED.
 fuzz_programs = tests/fuzz/attach tests/fuzz/connection \
-	tests/fuzz/decompress
+	tests/fuzz/decompress tests/fuzz/expression
 check_PROGRAMS += $(fuzz_programs)
 TESTS += $(fuzz_programs)
 tests_fuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/driver.c \
@@ -12,10 +12,13 @@ tests_fuzz_connection_SOURCES = tests/fuzz/connection.c \
 tests_fuzz_connection_LDADD = $(server_libs) $(LDADD)
 tests_fuzz_decompress_SOURCES = tests/fuzz/decompress.c \
 	tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_expression_SOURCES = tests/fuzz/expression.c \
+	tests/fuzz/driver.c tests/fuzz/fuzz.h
+tests_fuzz_expression_LDADD = $(command_libs) $(LDADD)
 
 # With libFuzzer: ./configure --enable-fuzzer CC=clang && make libfuzz
 libfuzz_programs = tests/fuzz/libfuzz-attach tests/fuzz/libfuzz-connection \
-	tests/fuzz/libfuzz-decompress
+	tests/fuzz/libfuzz-decompress tests/fuzz/libfuzz-expression
 EXTRA_PROGRAMS += $(libfuzz_programs)
 tests_fuzz_libfuzz_attach_SOURCES = tests/fuzz/attach.c tests/fuzz/fuzz.h
 tests_fuzz_libfuzz_attach_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -26,6 +29,10 @@ tests_fuzz_libfuzz_connection_LDADD = $(server_libs) $(LDADD)
 tests_fuzz_libfuzz_decompress_SOURCES = tests/fuzz/decompress.c \
 	tests/fuzz/fuzz.h
 tests_fuzz_libfuzz_decompress_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_libfuzz_expression_SOURCES = tests/fuzz/expression.c \
+	tests/fuzz/fuzz.h
+tests_fuzz_libfuzz_expression_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_libfuzz_expression_LDADD = $(command_libs) $(LDADD)
 if ENABLE_FUZZER
 AM_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined
