@@ -8,6 +8,7 @@ man5_pages = \
 	man/nbdzram.conf.5
 man7_pages = \
 	man/nbdzram-control.7 \
+	man/nbdzram-migrate.7 \
 	man/nbdzram-remote.7 \
 	man/nbdzram-swap.7
 man8_pages = \

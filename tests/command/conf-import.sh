@@ -419,3 +419,40 @@ refuses "$file:2: the line is too long" "$file"
 exits 2 'the action is missing: import' conf
 exits 2 'export is not import' conf export
 exits 2 'unknown option --all' conf import --all
+
+# ---- the manual: nbdzram-migrate(7) ----
+
+pod=$srcdir/man/nbdzram-migrate.pod
+[ -e "$pod" ] || skip "the manual is not there"
+# named: each line of standard input is a word in the page.
+named ()
+{
+    local word
+    while read -r word; do
+        grep -qwF -- "$word" "$pod" || fail "the manual does not name $word"
+    done
+}
+sed -n -E 's/^  \{ "([a-z-]+)", [A-Z_]+, .*/\1/p' \
+    "$srcdir/command/import/generator.c" | grep -vx memory-limit >"$tmp/keys"
+[ "$(wc -l <"$tmp/keys")" = 11 ] || fail "$(cat "$tmp/keys")"
+named <"$tmp/keys"
+# The columns on the right are keys and verbs that exist.
+sed -n '/^=head1 ZRAM-GENERATOR/,/^=head1 SEE/s/^ .\{30\}//p' "$pod" \
+    >"$tmp/ours"
+grep -o -E '^(\.\.\. )?[a-z-]+ = ' "$tmp/ours" | tr -d ' =' | sort -u |
+    comm -23 - <("$bin/conf-show" --keys | cut -d ' ' -f 2 | sort) |
+    grep . && fail "these are no keys"
+{ grep -o -E 'C<nbdzram [a-z-]+' "$pod"
+  grep -o -E 'nbdzram [a-z-]+' "$tmp/ours"; } | cut -d ' ' -f 2 | sort -u |
+    comm -23 - <(nbdzram --help |
+        sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | sort) |
+    grep . && fail "these are no verbs"
+# A statistic that is the same there is one here.
+sed -n '/^=head1 STATISTICS/,/^=head1 A/p' "$pod" |
+    grep '^ ' | cut -c 1-30 | grep -v '^ \(its\|stat\|debug\|io_stat: inv\)' |
+    grep -o -E '[a-z]+_[a-z_]+[a-z]' | grep -v _stat >"$tmp/statistics"
+[ "$(wc -l <"$tmp/statistics")" -ge 14 ] || fail "$(cat "$tmp/statistics")"
+while read -r name; do
+    grep -q "FIELD ($name," "$srcdir/lib/maintenance/stats.c" ||
+        fail "$name is no statistic"
+done <"$tmp/statistics"
