@@ -142,6 +142,10 @@ print_disk_size (struct printing *p)
   snprintf (text, sizeof text, limited ? "min(ram * %s, %s)" : "ram * %s",
             fraction ? fraction : DEFAULT_FRACTION, max);
   print_disk_size_of (p, "zram-fraction", text);
+  if (!max)
+    generator_print_comment (p->out, "The manual of zram-generator has a "
+                             "max-zram-size of 4096 by default, but the "
+                             "program has none.");
 }
 
 static void

@@ -203,6 +203,9 @@ prints 'size = min(ram * 0.1, 2G)' 'size = ram * 0.1' \
 tells 'ConditionMemory=<=100000M' 'Left out: zram-size = 1, since'
 ! grep -q '=2M' "$tmp/out" || fail "none does not override a limit"
 
+becomes 'zram-fraction = 0.75' 'size = ram * 0.75'
+tells 'max-zram-size of 4096 by default, but the program has none'
+
 # ---- directories ----
 
 root=$tmp/root

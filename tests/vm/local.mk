@@ -7,6 +7,7 @@ vm_tests = \
 	tests/vm/filesystems.sh \
 	tests/vm/hang.sh \
 	tests/vm/ltp-zram.sh \
+	tests/vm/migrate.sh \
 	tests/vm/mirror-alone.sh \
 	tests/vm/mirror-disk.sh \
 	tests/vm/nbd-client.sh \

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What zram-generator's files ask for: settings are imported and used as the
+# comments in them tell, for swap and for a file system.
+. "${srcdir:-.}/tests/vm/host.sh"
+boot 900 400M fs
+#### guest ####
+export NBDZRAM_CONF_DIR=/etc/nbdzram
+mkdir -p /etc/nbdzram /etc/systemd/zram-generator.conf.d
+modprobe nbd || fail "modprobe nbd"
+cat >/etc/systemd/zram-generator.conf <<'EOF'
+[zram0]
+zram-size = min(ram / 2, 100)
+compression-algorithm = lz4
+swap-priority = 5
+
+[zram1]
+zram-size = 64
+fs-type = ext4
+mount-point = /mnt
+EOF
+printf '[zram0]\nswap-priority = 50\n' \
+    >/etc/systemd/zram-generator.conf.d/50-priority.conf
+for name in zram0 zram1; do
+    nbdzram conf import --section=$name >/etc/nbdzram/$name.conf ||
+        fail "import $name"
+    cat /etc/nbdzram/$name.conf
+done
+
+# attach NAME: by its settings
+attach ()
+{
+    nbdzram swapon "$1" >/tmp/log 2>&1 || { cat /tmp/log; fail "swapon $1"; }
+    cat /tmp/log
+}
+
+detach ()
+{
+    nbdzram swapoff "$1" >/tmp/log 2>&1 || { cat /tmp/log; fail "swapoff $1"; }
+}
+
+say "swap"
+attach zram0
+awk '$1 ~ "^/dev/nbd" { print $3, $5 }' /proc/swaps >/tmp/swaps
+[ "$(cat /tmp/swaps)" = "102396 50" ] || fail "swaps: $(cat /proc/swaps)"
+[ "$(nbdzram status --raw -n -o ALGORITHM zram0)" = lz4 ] || fail "algorithm"
+
+say "a file system"
+attach zram1
+device=$(nbdzram status --raw --noheadings --output=DEVICE zram1)
+[ -b "$device" ] || fail "no device of zram1: '$device'"
+[ "$(blockdev --getsize64 "$device")" = $((64 << 20)) ] || fail "the size"
+# The commands are those that the comments name.
+sed -n 's/^#   //p' /etc/nbdzram/zram1.conf |
+    sed "s|DEVICE|$device|" >/tmp/commands
+[ "$(wc -l </tmp/commands)" = 2 ] || fail "$(cat /tmp/commands)"
+sh -ex /tmp/commands >/tmp/log 2>&1 || { cat /tmp/log; fail "its commands"; }
+grep "^$device /mnt ext4 .*discard" /proc/mounts ||
+    fail "mounts: $(cat /proc/mounts)"
+
+held () { nbdzram status --bytes -n --raw -o TOTAL zram1; }
+empty=$(held)
+dd if=/dev/urandom of=/mnt/file bs=1M count=20 2>/dev/null
+sync
+md5sum /mnt/file >/tmp/sum
+full=$(held)
+[ $((full - empty)) -gt $((18 << 20)) ] || fail "$empty, then $full"
+nbdzram swapoff zram1 >/tmp/log 2>&1 && fail "detached while it is mounted"
+cat /tmp/log
+grep -q "$device.* in use" /tmp/log || fail "it does not say why"
+echo 3 >/proc/sys/vm/drop_caches
+md5sum -c /tmp/sum >/dev/null || fail "the file is another one"
+
+say "deleted files give their memory back"
+rm /mnt/file
+is_returned () { sync; [ $(($(held) - empty)) -lt $((3 << 20)) ]; }
+eventually is_returned || fail "$(held) are held, and $empty before"
+
+umount /mnt || fail "umount"
+detach zram1
+detach zram0
+grep /dev/nbd /proc/swaps && fail "still on"
+eventually nothing_left || { ps; fail "left over: $(ls /run/nbdzram)"; }
+kernel_is_well
