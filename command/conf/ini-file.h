@@ -29,9 +29,9 @@ typedef int ini_on_setting (void *opaque, const struct ini_setting *s,
                             char *error, size_t size);
 
 /* Reads the file at PATH and calls ON_SETTING for each line, also for those
- * that begin a section.  Without SECTIONS, a section is an error.  Returns 0, or -1 with a line in ERROR that
- * begins with PATH; errno is EINVAL if the content is wrong, or says why the
- * file can't be read.
+ * that begin a section.  Without SECTIONS, a section is an error.  Returns 0,
+ * or -1 with a line in ERROR that begins with PATH; errno is EINVAL if the
+ * content is wrong, or says why the file can't be read.
  */
 int ini_file_read (const char *path, bool sections,
                    ini_on_setting *on_setting, void *opaque, char *error,

@@ -172,8 +172,9 @@ print_memory_condition (struct printing *p)
     return;
   generator_print_comment (p->out, "Left out: host-memory-limit = %s.  To "
                            "have no such device on a machine with more "
-                           "memory, let 'systemctl edit nbdzram-swap@%s' add these lines "
-                           "to the unit:", limit, p->device->name);
+                           "memory, let 'systemctl edit nbdzram-swap@%s' add "
+                           "these lines to the unit:", limit,
+                           p->device->name);
   fprintf (p->out, "#   [Unit]\n#   ConditionMemory=<=%sM\n", limit);
 }
 
