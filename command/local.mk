@@ -20,6 +20,7 @@ command_base_libbase_a_SOURCES = \
 	command/base/process.c command/base/process.h \
 	command/base/run-file.c command/base/run-file.h \
 	command/base/run-program.c command/base/run-program.h \
+	command/base/suggest.c command/base/suggest.h \
 	command/base/utf8.h
 
 noinst_LIBRARIES += command/conf/libconf.a

@@ -11,6 +11,7 @@
 
 #include "command/base/command.h"
 #include "command/base/output.h"
+#include "command/base/suggest.h"
 
 const struct command commands[] = {
   { "status", "[NAME]",
@@ -100,11 +101,32 @@ print_help (FILE *out)
          "may be left out if only one server runs.\n", out);
 }
 
-/* Report that WHAT is wrong with WORD of the command line. */
-static int
-fail_usage (const char *what, const char *word)
+/* What most look for first.  tests/command/help.sh checks the verbs. */
+static void
+print_short_help (FILE *out)
 {
-  fprintf (stderr, "nbdzram: %s%s; try: nbdzram --help\n", what, word);
+  fputs ("usage: nbdzram VERB [OPTION...] [ARGUMENT...]\n"
+         "\n"
+         "  nbdzram status          what servers hold\n"
+         "  nbdzram top             the same, live\n"
+         "  nbdzram serve           start a disk, with the settings in zram0.conf\n"
+         "  nbdzram swapon          swap to compressed memory\n"
+         "  nbdzram check           is this machine safe for that?\n"
+         "  nbdzram VERB --help     the options of a verb\n"
+         "  nbdzram --help          all verbs\n"
+         "  man nbdzram             the manual\n", out);
+}
+
+static int
+fail_unknown (const char *verb)
+{
+  struct suggestion s = { .word = verb, .length = strlen (verb) };
+
+  for (const struct command *c = commands; c->name; ++c)
+    suggest_try (&s, c->name);
+  fprintf (stderr, "nbdzram: unknown verb %s; %s%s%s\n", verb,
+           s.best ? "did you mean " : "try: nbdzram --help",
+           s.best ? s.best : "", s.best ? "?" : "");
   return EXIT_USAGE;
 }
 
@@ -120,8 +142,10 @@ main (int argc, char *argv[])
   atexit (output_close);
   setlocale (LC_ALL, "");
   setlocale (LC_NUMERIC, "C");  /* scripts read numbers, too */
-  if (!verb)
-    return fail_usage ("a verb is missing", "");
+  if (!verb) {
+    print_short_help (stderr);
+    return EXIT_USAGE;
+  }
   if (strcmp (verb, "--help") == 0 || strcmp (verb, "-h") == 0) {
     print_help (stdout);
     return EXIT_OK;
@@ -133,5 +157,5 @@ main (int argc, char *argv[])
   for (const struct command *c = commands; c->name; ++c)
     if (strcmp (c->name, verb) == 0)
       return c->run (c, argc - 1, argv + 1);
-  return fail_usage ("unknown verb ", verb);
+  return fail_unknown (verb);
 }

@@ -155,6 +155,7 @@ VERB (set)
   if (json_object_get (args, "writeback_limit"))
     pool_set_writeback_limit (context->pool, s.writeback.daily_limit);
   maintainer_set_settings (context->maintainer, &s.maintenance);
-  return json_pack ("{s:b, s:o}", "ok", 1, "settings",
-                    verb_settings (context));
+  return json_pack ("{s:b, s:o, s:I}", "ok", 1, "settings",
+                    verb_settings (context), "mem_used_total",
+                    (json_int_t) context->pool->budget.used);
 }

@@ -9,6 +9,7 @@
 
 #include "command/base/control-request.h"
 #include "command/base/output.h"
+#include "command/base/suggest.h"
 #include "service/parse-size.h"
 #include "service/settings.h"
 
@@ -31,6 +32,21 @@ parse_value (const struct command *command, const struct setting *setting,
     : json_integer (n);
 }
 
+/* Ends the program because WORD, of LENGTH, is no setting. */
+static _Noreturn void
+fail_unknown (const struct command *command, const char *word, size_t length)
+{
+  struct suggestion s = { .word = word, .length = length };
+
+  for (const struct setting *t = settings; t->name; ++t)
+    if (t->live)
+      suggest_try (&s, t->name);
+  if (s.best)
+    usage_error (command, "unknown setting %.*s: did you mean %s", (int) length,
+                 word, s.best);
+  usage_error (command, "unknown setting %.*s", (int) length, word);
+}
+
 /* Adds KEY=VALUE to REQUEST. */
 static void
 add_setting (const struct command *command, json_t *request, const char *word)
@@ -40,7 +56,7 @@ add_setting (const struct command *command, json_t *request, const char *word)
   char key[SETTING_KEY_SIZE];
 
   if (!setting)
-    usage_error (command, "unknown setting %.*s", (int) length, word);
+    fail_unknown (command, word, length);
   if (!setting->live)
     usage_error (command, "%s can't be set while the server runs",
                  setting->name);
@@ -48,6 +64,23 @@ add_setting (const struct command *command, json_t *request, const char *word)
     usage_error (command, "%s is given twice", setting->name);
   json_object_set_new (request, key, parse_value (command, setting,
                                                   word + length + 1));
+}
+
+/* A limit that is too low for what is held is no error, but not what most
+ * expect of it either.
+ */
+static void
+warn_if_above_limit (const json_t *reply)
+{
+  uint64_t held = json_number (reply, "mem_used_total");
+  uint64_t limit = json_number (json_object_get (reply, "settings"),
+                                "mem_limit");
+  char text[TEXT_SIZE];
+
+  if (limit > 0 && held > limit)
+    fprintf (stderr, "nbdzram set: mem-limit: %s are held already, which is "
+             "more; no page is lost, but writes that need memory fail until "
+             "less is held\n", text_of_size (text, held));
 }
 
 /* Prints all settings of the reply, as they are after the change. */
@@ -67,6 +100,7 @@ print_settings (const json_t *reply)
     else if (value)
       printf ("%s=%" PRIu64 "\n", s->name, json_number (all, key));
   }
+  warn_if_above_limit (reply);
 }
 
 int

@@ -71,8 +71,18 @@ fi
 
 # ---- usage errors ----
 
-exits 2 'a verb is missing'
-exits 2 'unknown verb explode' explode
+code=0
+nbdzram >"$tmp/long" 2>"$tmp/out" || code=$?
+[ $code = 2 ] && [ ! -s "$tmp/long" ] || fail "without a verb: $code"
+grep -q '^usage: nbdzram VERB ' "$tmp/out" || fail "$(cat "$tmp/out")"
+sed -n 's/^  nbdzram \([a-z]*\) .*/\1/p' "$tmp/out" >"$tmp/short"
+[ "$(wc -l <"$tmp/short")" -ge 4 ] || fail "$(cat "$tmp/out")"
+! grep -vxFf "$tmp/verbs" "$tmp/short" || fail "no verbs, in the short help"
+exits 2 'unknown verb explode; try: nbdzram --help' explode
+exits 2 'unknown verb statsu; did you mean status?' statsu
+exits 2 'unknown verb sawpon; did you mean swapon?' sawpon
+exits 2 'unknown verb s; try: ' s
+exits 2 "unknown verb $(printf '%080d' 0); try: " "$(printf '%080d' 0)"
 exits 2 'unknown verb --frob' --frob
 exits 2 'unknown option --frob' status --frob
 exits 2 'unknown option -z' status -z

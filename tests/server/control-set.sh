@@ -35,12 +35,15 @@ nbdzram set mem-limit=16M | grep -qx mem-limit=16777216
 io "$(uri zram)" "write -s $tmp/random 0 4M"
 [ "$(nbdzram status -bn --raw -o MEM-LIMIT)" = 16777216 ] || fail "status"
 # Less than there is: nothing is lost, nothing more is taken.
-nbdzram set mem-limit=2M >/dev/null
+nbdzram set mem-limit=2M >/dev/null 2>"$tmp/out"
+grep -q '^nbdzram set: mem-limit: 4[.0-9]*M are held already' "$tmp/out" ||
+    fail "a limit below what is held: $(cat "$tmp/out")"
 io_fails "$(uri zram)" "write -s $tmp/random 8M 1M" || fail "above the limit"
 nbdcopy "$(uri zram)" "$tmp/copy"
 cmp -n 4194304 "$tmp/copy" "$tmp/random"
 io "$(uri zram)" "discard 0 4M" "write -s $tmp/random 8M 1M"
-nbdzram set mem-limit=0 >/dev/null
+nbdzram set mem-limit=0 >/dev/null 2>"$tmp/out"
+[ ! -s "$tmp/out" ] || fail "no limit: $(cat "$tmp/out")"
 io "$(uri zram)" "write -s $tmp/random 16M 4M"
 
 # ---- the algorithm ----
@@ -98,7 +101,8 @@ exits 1 'at least' set mem-limit=4K
 exits 1 'without backing=' writeback --type huge
 exits 2 'KEY=VALUE is missing' set zram0
 exits 2 'neither KEY=VALUE' set zram0 other policy=on
-exits 2 'unknown setting frob' set frob=1
+exits 2 'unknown setting frob; try: ' set frob=1
+exits 2 'unknown setting mem-limt: did you mean mem-limit;' set mem-limt=1M
 exits 2 'page-size can.t be set while' set page-size=4K
 exits 2 "policy: 'maybe' is neither on nor off" set policy=maybe
 exits 2 "mem-limit: '' ends too early" set mem-limit=
