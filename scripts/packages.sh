@@ -12,6 +12,7 @@ packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
 packages_valgrind_apt="valgrind libc6-dbg"
 packages_lint_apt="cppcheck"
 packages_fuzz_apt="clang libclang-rt-dev"
+packages_packages_apt="build-essential debhelper lintian man-db systemd"
 packages_debian_apt="debootstrap util-linux"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
@@ -44,6 +45,7 @@ commands_fuzz="clang"
 commands_vm="qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4
     mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc"
 commands_bench="gnuplot"
+commands_packages="g++ dh lintian man systemd-analyze"
 commands_debian="debootstrap unshare setpriv"
 
 # missing_of GROUP: the commands and modules of a group that are not there.
@@ -58,7 +60,7 @@ missing_of () {
     done
 }
 
-# install_group build|tests|lint|valgrind|fuzz|vm|bench|debian
+# install_group build|tests|lint|valgrind|fuzz|vm|bench|packages|debian
 install_group () {
     local list missing
 
@@ -94,6 +96,19 @@ fail_with_log () {
     tail -n 40 "$log" >&2
     echo "$0: $1" >&2
     exit 1
+}
+
+# The tree in which users build: what they install from it is where nbdkit,
+# systemd and nbdzram look for it.
+installed_options="--prefix=/usr --sysconfdir=/etc --with-plugindir=nbdkit
+    --with-systemdsystemunitdir=systemd"
+
+# A tree stays its owner's when root builds in it.
+give_to_owner () {
+    local owner
+    owner=$(stat -c %u:%g "$top")
+    [ "$(id -u)" = 0 ] && [ "$owner" != 0:0 ] || return 0
+    find "$top" -xdev -uid 0 -exec chown -h "$owner" {} + || :
 }
 
 # What a tree is configured for: the options in the first line, then what

@@ -3,7 +3,17 @@
 
 install_tests = \
 	tests/install/build-in.sh \
+	tests/install/configure.sh \
 	tests/install/includes.sh \
 	tests/install/install.sh \
 	tests/install/manual.sh \
+	tests/install/runtests.sh \
 	tests/install/units.sh
+
+# What changes the system, on one that is there for that
+# (scripts/fresh-debian).
+fresh_tests = tests/install/next-steps.sh
+dist_check_SCRIPTS += $(fresh_tests)
+check-packages: all tests/lib/nbd-reconnect
+	@tests='$(fresh_tests)'; $(run_other_tests)
+.PHONY: check-packages

@@ -57,22 +57,10 @@ vm-image: $(vm_image_needs)
 vm-image-newer: $(vm_image_needs)
 	$(make_image) newer
 
-# Automake's harness has rules for the tests of "make check" only.
-run_vm_tests = \
-	srcdir='$(srcdir)'; export srcdir; failed=; \
-	for test in $$tests; do \
-	  $(SHELL) $(top_srcdir)/build-aux/test-driver --test-name $$test \
-	    --log-file $$test.log --trs-file $$test.trs --color-tests no \
-	    --enable-hard-errors yes --expect-failure no -- \
-	    $(LOG_COMPILER) $(srcdir)/$$test || :; \
-	  grep -q '^:test-result: \(PASS\|SKIP\)' $$test.trs || failed=1; \
-	done; \
-	test ! "$$failed"
-
 check-vm: vm-image
-	@tests='$(vm_tests)'; $(run_vm_tests)
+	@tests='$(vm_tests)'; $(run_other_tests)
 
 check-vm-long: vm-image-newer
-	@tests='$(vm_long_tests)'; $(run_vm_tests)
+	@tests='$(vm_long_tests)'; $(run_other_tests)
 
 .PHONY: vm-image vm-image-newer check-vm check-vm-long
