@@ -69,13 +69,23 @@ nbdzram analyze $time -J --page-size 64K "$tmp/file" >"$tmp/json"
 expect "$tmp/json" 'j["page_size"] == 65536' 'j["pages"] == 14' \
     'j["same_pages"] == 6'
 
-# The text ends in one sentence.
+# The text ends in one line.
 nbdzram analyze $time "$tmp/file" >"$tmp/text"
 grep -q '^same-filled  *100 pages  45.2 %$' "$tmp/text"
 grep -q '^duplicate  *20 pages   9.0 %$' "$tmp/text"
 tail -n 1 "$tmp/text" | grep -q '^Use algorithm=.* : 1).*\.$'
 head -c 1M /dev/urandom | nbdzram analyze $time - | tail -n 1 |
     grep -q 'is not worth it'
+
+# A strong algorithm for idle pages is recommended too, if it saves enough and
+# does not delay reads.
+seq 200000 >"$tmp/numbers"
+nbdzram analyze $time -J -a lz4,zstd:level=9 "$tmp/numbers" >"$tmp/json"
+expect "$tmp/json" 'a["zstd"]["memory"] < 0.95 * a["lz4"]["memory"]' \
+    '(("  Or algorithm=lz4 recompress=zstd:level=9: " in j["recommendation"])
+      == (a["zstd"]["decompress_seconds"] <= 15e-6))'
+nbdzram analyze $time -J -a lz4 "$tmp/numbers" >"$tmp/json"
+expect "$tmp/json" '"recompress=" not in j["recommendation"]'
 
 # A process: 2000 pages of noise, of which 500 are there twice.
 python3 -c '
