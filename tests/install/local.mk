@@ -12,7 +12,7 @@ install_tests = \
 
 # What changes the system, on one that is there for that
 # (scripts/fresh-debian).
-fresh_tests = tests/install/next-steps.sh
+fresh_tests = tests/install/next-steps.sh tests/install/packages.sh
 dist_check_SCRIPTS += $(fresh_tests)
 check-packages: all tests/lib/nbd-reconnect
 	@tests='$(fresh_tests)'; $(run_other_tests)

@@ -64,6 +64,10 @@ unit_programs = $(plain_units) $(threaded_units) $(concurrent_units)
 check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 
+# They need neither a server nor a network.
+check-units: $(unit_programs)
+	$(MAKE) check-TESTS TESTS='$(unit_programs)'
+
 # Automake takes tests/unit/NAME.c and $(LDADD) for all but these.
 
 backing_help = tests/lib/backing.c tests/lib/backing.h
