@@ -9,5 +9,7 @@ EXTRA_DIST += $(pictures) $(pictures:.dot=.svg)
 .PHONY: pictures
 pictures:
 	for picture in $(pictures:.dot=); do \
-	  dot -Tsvg -o $(srcdir)/$$picture.svg $(srcdir)/$$picture.dot || exit; \
+	  dot -Tsvg -o $(srcdir)/$$picture.svg $(srcdir)/$$picture.dot && \
+	  sed -i 's|^<svg|<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n&|' \
+	    $(srcdir)/$$picture.svg || exit; \
 	done

@@ -4,8 +4,10 @@
 install_tests = \
 	tests/install/build-in.sh \
 	tests/install/configure.sh \
+	tests/install/dist.sh \
 	tests/install/includes.sh \
 	tests/install/install.sh \
+	tests/install/licence.sh \
 	tests/install/manual.sh \
 	tests/install/runtests.sh \
 	tests/install/units.sh
