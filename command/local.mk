@@ -97,6 +97,7 @@ command_swap_libswap_a_SOURCES = \
 	command/swap/area-look.c command/swap/area-look.h \
 	command/swap/area-manager.c command/swap/area-manager.h \
 	command/swap/area-plan.c command/swap/area-plan.h \
+	command/swap/area-status.c command/swap/area-status.h \
 	command/swap/array.c command/swap/array.h \
 	command/swap/check.h \
 	command/swap/check-list.c \

@@ -14,6 +14,7 @@ man7_pages = \
 man8_pages = \
 	man/nbdzram.8 \
 	man/nbdzram-analyze.8 \
+	man/nbdzram-areas.8 \
 	man/nbdzram-check.8 \
 	man/nbdzram-compact.8 \
 	man/nbdzram-conf.8 \

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "command/attach/device-queue.h"
+#include "command/attach/partitions.h"
 #include "command/attach/status.h"
 #include "command/base/cgroup.h"
 #include "command/base/cleanup.h"
@@ -18,6 +19,7 @@
 #include "command/base/run-file.h"
 #include "lib/base/util.h"
 
+#include "area-look.h"
 #include "check.h"
 #include "protection.h"
 
@@ -233,7 +235,7 @@ check_group_swap (const struct server_check *l)
  * no other swap.
  */
 static void
-check_limit (const struct server_check *l)
+check_size (const struct server_check *l)
 {
   uint64_t limit = server_statistic (l, "mem_limit"), ram = 0;
   uint64_t room = server_statistic (l, "bd_size");
@@ -253,6 +255,28 @@ check_limit (const struct server_check *l)
              ? " with the backing file" : "",
              text_of_size (held, room),
              most <= room ? "" : ": when that is full, programs stand still");
+}
+
+/* Is its disk cut into areas (area-plan.h)? */
+static bool
+has_areas (const char *name)
+{
+  struct partition list[PARTITIONS_MAX];
+  uint64_t size;
+  int index = area_find_disk (name, &size);
+
+  return index != -1 && partitions_read (index, list) > 0;
+}
+
+static void
+check_limit (const struct server_check *l)
+{
+  if (has_areas (l->server->name)) {
+    check_add (l->list, CHECK_OK, "mem-limit", NULL, "the kernel sees no more "
+               "free swap than the pool can hold");
+    return;
+  }
+  check_size (l);
 }
 
 /* ---- processes beside the server ---- */

@@ -24,7 +24,7 @@ command_areas (const struct command *command, int argc, char *argv[])
   const struct option_entry entries[] = {
     { .name = "priority", .letter = 'p', .argument = "N",
       .number = &priority, .max = PRIORITY_MAX,
-      .help = "priority of the first area, one less for each further one" },
+      .help = "priority of the first area; others have less" },
     { .name = "most", .argument = "N", .number = &most, .min = 1,
       .max = CONF_AREAS_MAX, .help = "at most so many areas (16)" },
     { 0 },

@@ -11,6 +11,7 @@
 #include "command/attach/status.h"
 #include "command/base/control-client.h"
 #include "command/base/output.h"
+#include "command/swap/area-status.h"
 
 #include "export-table.h"
 
@@ -223,6 +224,48 @@ print_exports (const struct command *command, const json_t *replies,
   return output_end (&o);
 }
 
+/* ---- areas of swap ---- */
+
+static const struct column area_columns[] = {
+  { "AREA", "the partition that is an area of swap", .key = "device" },
+  { "SIZE", "its size", COLUMN_SIZE, .key = "size" },
+  { "USED", "what the kernel uses of it", COLUMN_SIZE, .key = "used" },
+  { "STORED", "what the server holds of it", COLUMN_SIZE, .key = "stored" },
+  { "DEAD", "what is held and not used any more", COLUMN_SIZE, .key = "dead" },
+  { 0 },
+};
+
+static bool
+any_areas (const json_t *replies)
+{
+  for (size_t i = 0; i < json_array_size (replies); ++i)
+    if (json_object_get (json_array_get (replies, i), "areas"))
+      return true;
+  return false;
+}
+
+static int
+print_areas (const struct command *command, const json_t *replies, bool bytes)
+{
+  const struct table_options options = { .output = NULL };
+  struct output o;
+  json_t *area;
+  size_t k;
+
+  putchar ('\n');
+  output_begin (&o, command, area_columns, &options);
+  for (size_t i = 0; i < json_array_size (replies); ++i)
+    json_array_foreach (json_object_get (json_array_get (replies, i),
+                                         "areas"), k, area) {
+      struct row row = {
+        area_columns, json_array_get (replies, i), area, bytes,
+      };
+
+      output_line (&o, row_cell, &row);
+    }
+  return output_end (&o);
+}
+
 /* ---- all of it ---- */
 
 struct status {
@@ -233,16 +276,22 @@ struct status {
   bool json;
 };
 
-/* The second table is left out for scripts, and if columns were chosen. */
 static bool
-wants_exports (const struct status *s, const json_t *replies)
+any_exports (const json_t *replies)
+{
+  for (size_t i = 0; i < json_array_size (replies); ++i)
+    if (has_exports (json_array_get (replies, i)))
+      return true;
+  return false;
+}
+
+/* Further tables are left out for scripts, and if columns were chosen. */
+static bool
+wants_more (const struct status *s)
 {
   const struct table_options *t = &s->table;
-  bool wants = false;
 
-  for (size_t i = 0; i < json_array_size (replies); ++i)
-    wants |= has_exports (json_array_get (replies, i));
-  return wants && !t->output && !t->all && !t->raw && !t->noheadings;
+  return !t->output && !t->all && !t->raw && !t->noheadings;
 }
 
 static int
@@ -260,8 +309,11 @@ print_tables (struct status *s, const json_t *replies)
     output_line (&s->output, row_cell, &row);
   }
   code = output_end (&s->output);
-  return code == EXIT_OK && wants_exports (s, replies)
-    ? print_exports (s->command, replies, bytes) : code;
+  if (code == EXIT_OK && wants_more (s) && any_exports (replies))
+    code = print_exports (s->command, replies, bytes);
+  if (code == EXIT_OK && wants_more (s) && any_areas (replies))
+    code = print_areas (s->command, replies, bytes);
+  return code;
 }
 
 /* Collect the replies of all servers of this machine, and what it knows of
@@ -290,9 +342,11 @@ ask_and_print (struct status *s, const char *name)
   int code = collect_replies (replies, name, s->control);
   int printed = EXIT_OK;
 
-  for (size_t i = 0; i < json_array_size (replies); ++i)
+  for (size_t i = 0; i < json_array_size (replies); ++i) {
     if (!json_object_get (json_array_get (replies, i), "attachments"))
       attach_status (json_array_get (replies, i));
+    area_status (json_array_get (replies, i));
+  }
   if (json_array_size (replies) > 0)
     printed = s->json ? print_json (json_pack ("{s:O}", "servers", replies))
                       : print_tables (s, replies);

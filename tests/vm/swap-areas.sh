@@ -58,7 +58,7 @@ grep -q '^/dev/zram0.* 0 *1$' /proc/swaps && fail "the second swap was not used"
 [ "$(pool mem_used_max)" -ge 57 ] || fail "only $(pool mem_used_max)M of the limit were used"
 
 say "the manager is killed"
-inside 200 rounds=20 workers=2 >/tmp/pages &
+inside 200 rounds=2 workers=2 >/tmp/pages &
 more=$!
 for i in 1 2 3 4 5 6; do
     sleep 2

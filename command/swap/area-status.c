@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include "command/attach/partitions.h"
+
+#include "area-look.h"
+#include "area-status.h"
+
+static json_t *
+describe_area (const struct area_use *a, int index, unsigned k)
+{
+  char path[PARTITION_PATH_SIZE];
+
+  return json_pack ("{s:s, s:I, s:I, s:I, s:I}",
+                    "device", partition_path (path, index, k + 1),
+                    "size", (json_int_t) a->size,
+                    "used", (json_int_t) a->used,
+                    "stored", (json_int_t) a->stored,
+                    "dead", (json_int_t) (a->is_on ? area_dead (a)
+                                                   : a->stored));
+}
+
+void
+area_status (json_t *reply)
+{
+  const char *name = json_string_value (json_object_get (reply, "name"));
+  struct areas_use use = { .most = 0 };
+  int index = name ? area_find_disk (name, &use.disk) : -1;
+  json_auto_t *list = json_array ();
+
+  if (index == -1 || area_look_at_kernel (index, &use) == -1)
+    return;
+  for (unsigned k = 0; k < AREAS_MAX; ++k)
+    use.most += use.areas[k].size > 0;
+  if (use.most == 0 || area_look_at_pool (name, &use) == -1
+      || area_look_at_stored (name, &use) == -1)
+    return;
+  for (unsigned k = 0; k < AREAS_MAX; ++k)
+    if (use.areas[k].size > 0)
+      json_array_append_new (list, describe_area (&use.areas[k], index, k));
+  json_object_set (reply, "areas", list);
+  json_object_set_new (reply, "area_room", json_integer (
+    (json_int_t) MIN (area_plan_room (&use), INT64_MAX)));
+}
