@@ -104,6 +104,7 @@ command_swap_libswap_a_SOURCES = \
 	command/swap/check-machine.c \
 	command/swap/check-server.c \
 	command/swap/check-swap.c command/swap/check-swap.h \
+	command/swap/file-system.c command/swap/file-system.h \
 	command/swap/interrupt.c command/swap/interrupt.h \
 	command/swap/protection.c command/swap/protection.h \
 	command/swap/remains.c command/swap/remains.h \
@@ -113,6 +114,7 @@ command_swap_libswap_a_SOURCES = \
 	command/swap/setup-activate.c \
 	command/swap/setup-areas.c \
 	command/swap/setup-attach.c \
+	command/swap/setup-mount.c \
 	command/swap/setup-server.c \
 	command/swap/setup-steps.h \
 	command/swap/setup-undo.c \
@@ -121,6 +123,7 @@ command_swap_libswap_a_SOURCES = \
 	command/swap/sysctls.c command/swap/sysctls.h \
 	command/swap/teardown.c command/swap/teardown.h \
 	command/swap/teardown-steps.h \
+	command/swap/teardown-mount.c \
 	command/swap/teardown-swap.c
 
 bin_PROGRAMS = command/nbdzram
@@ -135,6 +138,7 @@ command_nbdzram_SOURCES = \
 	command/verbs/export-table.c command/verbs/export-table.h \
 	command/verbs/maintain.c \
 	command/verbs/metrics.c \
+	command/verbs/mount.c \
 	command/verbs/pages.c \
 	command/verbs/process-memory.c command/verbs/process-memory.h \
 	command/verbs/range.c command/verbs/range.h \

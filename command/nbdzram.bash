@@ -22,6 +22,7 @@ _nbdzram_values ()
         --type|-t)
             case $3 in
                 recompress) echo all idle huge huge_idle stale ;;
+                mount) echo ext4 xfs btrfs ;;
                 *) echo all idle huge huge_idle incompressible ;;
             esac ;;
         --output|-o)
@@ -43,6 +44,7 @@ _nbdzram_arguments ()
         # No names of exports: clients choose them, and compgen expands words.
         export) echo list add remove resize; _nbdzram_names ;;
         analyze) compgen -f -- "$3" ;;
+        mount|umount) compgen -d -- "$3" || :; _nbdzram_names ;;
         conf) echo import; compgen -f -- "$3" || : ;;
         *) _nbdzram_names ;;
     esac

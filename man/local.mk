@@ -21,6 +21,7 @@ man8_pages = \
 	man/nbdzram-export.8 \
 	man/nbdzram-idle.8 \
 	man/nbdzram-metrics.8 \
+	man/nbdzram-mount.8 \
 	man/nbdzram-pages.8 \
 	man/nbdzram-recompress.8 \
 	man/nbdzram-reset.8 \
@@ -30,6 +31,7 @@ man8_pages = \
 	man/nbdzram-stop.8 \
 	man/nbdzram-top.8 \
 	man/nbdzram-trim-empty.8 \
+	man/nbdzram-umount.8 \
 	man/nbdzram-upgrade.8 \
 	man/nbdzram-swapoff.8 \
 	man/nbdzram-swapon.8 \

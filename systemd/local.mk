@@ -17,8 +17,9 @@ uninstall-conf-directory:
 unit_sed = sed -e 's|@bindir[@]|$(bindir)|g' -e 's|@confdir[@]|$(confdir)|g' \
 	-e 's|@sbindir[@]|$(sbindir)|g'
 unit_files = systemd/nbdzram.service systemd/nbdzram@.service \
-	systemd/nbdzram-swap@.service
+	systemd/nbdzram-swap@.service systemd/nbdzram-mount@.service
 EXTRA_DIST += systemd/nbdzram@.service.in systemd/nbdzram-swap@.service.in \
+	systemd/nbdzram-mount@.service.in \
 	systemd/nbdzram.conf
 CLEANFILES += $(unit_files)
 
@@ -29,6 +30,10 @@ systemd/nbdzram-swap@.service: $(srcdir)/systemd/nbdzram-swap@.service.in \
 		Makefile
 	$(AM_V_GEN)$(MKDIR_P) systemd && \
 	  $(unit_sed) $(srcdir)/systemd/nbdzram-swap@.service.in >$@
+systemd/nbdzram-mount@.service: $(srcdir)/systemd/nbdzram-mount@.service.in \
+		Makefile
+	$(AM_V_GEN)$(MKDIR_P) systemd && \
+	  $(unit_sed) $(srcdir)/systemd/nbdzram-mount@.service.in >$@
 # The one disk that most have, without a name to remember.
 systemd/nbdzram.service: systemd/nbdzram@.service
 	$(AM_V_GEN)sed -e 's|nbdzram@disk|nbdzram|' -e 's|%i|zram0|g' \

@@ -3,9 +3,11 @@
 #include <config.h>
 
 #include <errno.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
 #include "command/base/proc-swaps.h"
 
@@ -64,6 +66,22 @@ is_in_use_as_swap (const char *name, bool clients, char *device, size_t size)
         : strncmp (list[i].path, "/dev/md", strlen ("/dev/md")) == 0
           && has_member_of_ours (list[i].path, name, clients)) {
       snprintf (device, size, "%s", list[i].path);
+      return true;
+    }
+  return false;
+}
+
+bool
+is_in_use_as_file_system (const char *name, char *device, size_t size)
+{
+  CLEANUP_FCLOSE FILE *mounts = kernel_file_open ("/proc/self/mounts");
+  char buffer[2 * KERNEL_VALUE_SIZE];
+  struct mntent entry;
+
+  while (mounts && getmntent_r (mounts, &entry, buffer, sizeof buffer))
+    if (strncmp (entry.mnt_fsname, "/dev/nbd", strlen ("/dev/nbd")) == 0
+        && is_ours (entry.mnt_fsname, name, false)) {
+      snprintf (device, size, "%s", entry.mnt_fsname);
       return true;
     }
   return false;

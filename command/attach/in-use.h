@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Is a device that we serve in use as swap? */
+/* Is a device that we serve in use, as swap or by a file system? */
 
 #ifndef NBDZRAM_COMMAND_ATTACH_IN_USE_H
 #define NBDZRAM_COMMAND_ATTACH_IN_USE_H
@@ -15,5 +15,10 @@
  */
 bool is_in_use_as_swap (const char *name, bool clients, char *device,
                      size_t size);
+
+/* Returns whether a file system on a device of the server NAME is mounted, and
+ * puts the device in DEVICE.
+ */
+bool is_in_use_as_file_system (const char *name, char *device, size_t size);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_IN_USE_H */

@@ -124,6 +124,16 @@ check_swap (const struct conf *c, char *error, size_t size)
   return 0;
 }
 
+/* The digits of mode are octal. */
+static int
+check_mode (const struct conf *c, char *error, size_t size)
+{
+  for (int n = c->mode; n > 0; n /= 10)
+    if (n % 10 > 7)
+      return conf_error (error, size, "mode: %d has a digit above 7", c->mode);
+  return 0;
+}
+
 /* Is each parameter there without which another one is an error? */
 static int
 check_needs (const struct conf *c, char *error, size_t size)
@@ -142,7 +152,8 @@ conf_check (const struct conf *c, bool swap, char *error, size_t size)
     return -1;
   if (c->remote_count == 0 && c->size == 0 && !conf_has_exports (c))
     return refuse_without_size (c, error, size);
-  if (check_needs (c, error, size) == -1)
+  if (check_needs (c, error, size) == -1
+      || check_mode (c, error, size) == -1)
     return -1;
   if (check_array (c, error, size) == -1
       || check_tls (c, swap, error, size) == -1)

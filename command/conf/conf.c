@@ -59,6 +59,13 @@ const struct setting conf_fields[] = {
     .words = { { "auto", 0 } } },
   { .name = "areas", .type = SETTING_NUMBER, .min = 1, .max = CONF_AREAS_MAX,
     FIELD (areas) },
+  { .name = "mount-point", .type = SETTING_PATH, FIELD (mount_point) },
+  { .name = "fs-type", .type = SETTING_WORD, FIELD (fs_type),
+    .words = { { "ext4", CONF_EXT4 }, { "xfs", CONF_XFS },
+               { "btrfs", CONF_BTRFS } } },
+  { .name = "mount-options", .type = SETTING_TEXT, FIELD (mount_options) },
+  { .name = "mode", .type = SETTING_NUMBER, .max = 7777, FIELD (mode),
+    .words = { { "keep", CONF_KEEP } } },
   { .name = "force", .type = SETTING_BOOLEAN, FIELD (force) },
   { .name = "connections", .type = SETTING_NUMBER, .min = 2,
     .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
@@ -140,6 +147,7 @@ conf_init (struct conf *c)
     .busy_poll = CONF_CHOOSE,
     .priority = 100,
     .areas = 1,
+    .mode = CONF_KEEP,
     .connections = 2,
     .timeout = TIMEOUT_MIN,
     .dead_timeout = 300,
@@ -161,6 +169,8 @@ conf_free (struct conf *c)
   free (c->listen);
   free (c->tls_certificates);
   free (c->tls_psk);
+  free (c->mount_point);
+  free (c->mount_options);
   free (c->file);
   *c = (struct conf) { .size = 0 };
 }
@@ -453,6 +463,17 @@ conf_parameter (const struct conf *c, const char *key)
     if (is_parameter (c->parameters[i], key))
       return c->parameters[i] + strlen (key) + 1;
   return NULL;
+}
+
+mode_t
+conf_mode (const struct conf *c)
+{
+  mode_t mode = 0;
+  unsigned shift = 0;
+
+  for (int n = c->mode; n > 0; n /= 10, shift += 3)
+    mode |= (mode_t) (n % 10) << shift;
+  return mode;
 }
 
 bool

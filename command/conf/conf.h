@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define CONF_SUFFIX ".conf"
 #define CONF_REMOTES_MAX 8
@@ -51,6 +52,8 @@
 #define CONF_KEEP (-1)
 #define CONF_CHOOSE (-2)
 
+enum conf_file_system { CONF_EXT4, CONF_XFS, CONF_BTRFS };
+
 struct conf {
   uint64_t ram;                 /* the value of "ram" in bytes; conf_init
                                  * sets it to the machine's memory */
@@ -77,6 +80,14 @@ struct conf {
   int mirror, stripe;           /* of them: an array; not both */
   int attach_only;              /* a disk, and no swap */
   int areas;                    /* at most so many swap areas */
+
+  /* Its use for a file system. */
+  char *mount_point;            /* path; NULL: none */
+  int fs_type;                  /* enum conf_file_system */
+  char *mount_options;          /* besides discard, or NULL */
+  int mode;                     /* of its root, octal digits as a decimal
+                                 * number; -1: leave it */
+
   int force;                    /* swap also where it may hang */
   int priority;                 /* of the swap; -1: the kernel's choice */
   uint64_t block_size;          /* of such a disk; 0: by default */
@@ -156,6 +167,9 @@ conf_block_size (const struct conf *c)
     return c->block_size;
   return c->attach_only ? CONF_SECTOR_SIZE : CONF_BLOCK_SIZE_MAX;
 }
+
+/* The permissions that "mode" has, unless it is CONF_KEEP. */
+mode_t conf_mode (const struct conf *c);
 
 /* Does the server have exports with names? */
 bool conf_has_exports (const struct conf *c);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* nbdzram swapoff --after-unit, ExecStopPost= of nbdzram-swap@.service. */
+/* nbdzram swapoff --after-unit and umount --after-unit, ExecStopPost= of
+ * nbdzram-swap@.service and nbdzram-mount@.service.
+ */
 
 #include <config.h>
 
@@ -43,14 +45,16 @@ swap_teardown_after_unit (struct swap_teardown *t)
 {
   char why[256];
 
-  if (!swap_state_is_active (&t->state))
+  if (!(t->mount ? teardown_is_mounted (t)
+        : swap_state_is_active (&t->state)))
     return 0;
   if (shutdown_has_begun ())
-    return cover_devices (t);
+    return t->mount ? 0 : cover_devices (t);
   if (!unit_exited_normally ())
     return 0;
   if (swap_server_unit_start (t->name, why, sizeof why) == -1)
     return teardown_fail (t, why, NULL);
-  printf ("swap %s is still on: starting its unit again\n", t->name);
+  printf ("%s %s is still on: starting its unit again\n",
+          t->mount ? "disk" : "swap", t->name);
   return 0;
 }

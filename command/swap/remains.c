@@ -54,7 +54,7 @@ bool
 swap_exists (const char *name)
 {
   static const char *const suffixes[] = {
-    "swap", "swap.new", "run", "conf", "conf.new",
+    "swap", "swap.new", "run", "conf", "conf.new", "mkfs", "mkfs.new",
   };
   char key[64];
 

@@ -30,7 +30,7 @@
 #define STOP_S 120              /* a server may have to drain requests */
 #define TICK_MS 20
 
-#define UNIT "nbdzram-swap@"
+static const char *unit_prefix = "nbdzram-swap@";
 
 /* Waits for a moment.  Returns how long, in milliseconds. */
 static int
@@ -48,6 +48,18 @@ bool
 swap_server_has_systemd (void)
 {
   return kernel_file_exists ("/run/systemd/system");
+}
+
+void
+swap_server_use_mount_unit (void)
+{
+  unit_prefix = "nbdzram-mount@";
+}
+
+const char *
+swap_server_unit_template (void)
+{
+  return unit_prefix;
 }
 
 /* Put the control socket of NAME's supervisor into S.  -1: the name is too
@@ -122,7 +134,7 @@ systemctl (const char *verb, const char *name, const char *option,
     "systemctl", verb, unit, option, NULL,
   };
 
-  snprintf (unit, sizeof unit, UNIT "%s.service", name);
+  snprintf (unit, sizeof unit, "%s%s.service", unit_prefix, name);
   return run_program (argv, error, size);
 }
 

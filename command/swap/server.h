@@ -17,6 +17,14 @@
 /* Does systemd run this machine? */
 bool swap_server_has_systemd (void);
 
+/* Units are those of "nbdzram mount" from now on: nbdzram-mount@NAME.service,
+ * not nbdzram-swap@NAME.service.
+ */
+void swap_server_use_mount_unit (void);
+
+/* The name of the template of units. */
+const char *swap_server_unit_template (void);
+
 /* Is the server of NAME an active unit of systemd? */
 bool swap_server_is_unit (const char *name);
 

@@ -110,7 +110,11 @@ setup_start_server (struct swap_setup *s)
     return -1;
   }
   s->server_started = true;
-  printf ("started %s %s\n", s->unit ? "nbdzram-swap@.service for"
-          : s->conf.remote_count > 0 ? "supervisor" : "server", s->name);
+  if (s->unit)
+    printf ("started %s.service for %s\n", swap_server_unit_template (),
+            s->name);
+  else
+    printf ("started %s %s\n",
+            s->conf.remote_count > 0 ? "supervisor" : "server", s->name);
   return 0;
 }

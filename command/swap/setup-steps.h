@@ -46,6 +46,15 @@ int setup_stop_read_ahead (struct swap_setup *s);
 /* Make swap areas and turn them on. */
 int setup_activate (struct swap_setup *s);
 
+/* ---- setup-mount.c: the file system ---- */
+
+/* Make one, unless there is one. */
+int setup_make_file_system (struct swap_setup *s);
+int setup_mount (struct swap_setup *s);
+
+/* Unmount what setup_mount mounted.  Errors are reported. */
+void setup_undo_mount (struct swap_setup *s);
+
 /* ---- setup-undo.c ---- */
 
 /* Undo what S notes: first swap and devices, then what was changed for them.

@@ -122,21 +122,23 @@ swap_setup_read_state (struct swap_setup *s)
  */
 static const struct {
   int (*run) (struct swap_setup *s);
-  bool only_for_swap;           /* not for attach-only = on */
+  enum { ALWAYS, FOR_SWAP, FOR_MOUNT } when;
 } steps[] = {
-  { check_real_time_allowed, false },
-  { load_nbd_module, false },
-  { setup_probe_remotes, false },
-  { setup_start_server, false },
-  { swap_setup_read_state, false },
-  { setup_attach, false },
-  { setup_join_array, false },
-  { setup_cut_areas, true },
-  { setup_set_sysctls, true },
-  { setup_stop_read_ahead, true },
-  { check_safety, true },
-  { setup_activate, true },
-  { setup_manage_areas, true },
+  { check_real_time_allowed, ALWAYS },
+  { load_nbd_module, ALWAYS },
+  { setup_probe_remotes, ALWAYS },
+  { setup_start_server, ALWAYS },
+  { swap_setup_read_state, ALWAYS },
+  { setup_attach, ALWAYS },
+  { setup_join_array, ALWAYS },
+  { setup_cut_areas, FOR_SWAP },
+  { setup_set_sysctls, FOR_SWAP },
+  { setup_stop_read_ahead, FOR_SWAP },
+  { check_safety, FOR_SWAP },
+  { setup_activate, FOR_SWAP },
+  { setup_manage_areas, FOR_SWAP },
+  { setup_make_file_system, FOR_MOUNT },
+  { setup_mount, FOR_MOUNT },
 };
 
 static int
@@ -145,7 +147,8 @@ run_steps (struct swap_setup *s)
   for (size_t i = 0; i < ARRAY_SIZE (steps); ++i) {
     if (is_interrupted ())
       return setup_fail (s, "interrupted");
-    if (steps[i].only_for_swap && s->conf.attach_only)
+    if ((steps[i].when == FOR_SWAP && s->conf.attach_only)
+        || (steps[i].when == FOR_MOUNT && !s->mount))
       continue;
     if (steps[i].run (s) == -1)
       return -1;
@@ -162,7 +165,7 @@ swap_setup_run (struct swap_setup *s)
   if (run_steps (s) == 0)
     return 0;
   output_flush ();
-  fprintf (stderr, "nbdzram swapon: %s: %s\n", s->name, s->error);
+  fprintf (stderr, "nbdzram %s: %s: %s\n", s->verb, s->name, s->error);
   setup_undo (s);
   return -1;
 }

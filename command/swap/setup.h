@@ -22,7 +22,9 @@
 #define SETUP_SYSCTLS 3         /* how many are changed */
 
 struct swap_setup {
+  const char *verb;             /* for messages: "swapon" or "mount" */
   const char *name;
+  bool mount;                   /* a file system, and no swap */
   bool unit;                    /* systemd starts the server */
   struct conf conf;
   struct swap_state state;
@@ -43,6 +45,7 @@ struct swap_setup {
   bool cut;                     /* the disk, into areas */
   bool manager_started;         /* of the areas */
   bool activated[SWAP_DEVICES_MAX]; /* as state.devices */
+  bool mounted;
   const char *changed_sysctls[SETUP_SYSCTLS];
   unsigned changed_count;
 

@@ -17,4 +17,13 @@ int teardown_fail (const struct swap_teardown *t, const char *subject,
  */
 int teardown_deactivate (struct swap_teardown *t, const char *device);
 
+/* ---- teardown-mount.c ---- */
+
+bool teardown_is_mounted (const struct swap_teardown *t);
+
+/* Unmount everything that is mounted from the devices of T.  -1: it is in use,
+ * and stays mounted.
+ */
+int teardown_unmount (struct swap_teardown *t);
+
 #endif /* NBDZRAM_COMMAND_SWAP_TEARDOWN_STEPS_H */

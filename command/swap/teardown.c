@@ -26,7 +26,7 @@ int
 teardown_fail (const struct swap_teardown *t, const char *subject,
                const char *why)
 {
-  fprintf (stderr, "nbdzram swapoff: %s: %s%s%s\n", t->name, subject,
+  fprintf (stderr, "nbdzram %s: %s: %s%s%s\n", t->verb, t->name, subject,
            why ? ": " : "", why ? why : "");
   return -1;
 }
@@ -202,7 +202,8 @@ deactivate (struct swap_teardown *t)
 
   for (unsigned i = 0; i < t->state.device_count; ++i)
     shutdown_uncover (t->state.devices[i]);
-  if (revive_server (t) == -1 || (!t->lost && check_room (t) == -1))
+  if (revive_server (t) == -1 || (t->mount && teardown_unmount (t) == -1)
+      || (!t->lost && check_room (t) == -1))
     return -1;
   /* It may have added another one since they were listed. */
   if (t->has_areas && !t->lost) {
@@ -277,7 +278,7 @@ static void
 remove_files (const struct swap_teardown *t)
 {
   static const char *const suffixes[] = {
-    "conf", "conf.new", "swap.new", "swap",
+    "conf", "conf.new", "mkfs.new", "mkfs", "swap.new", "swap",
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (suffixes); ++i)
@@ -295,7 +296,8 @@ swap_teardown_run (struct swap_teardown *t)
     if (!t->shutdown)
       return -1;
     /* --after-unit covers the device when the supervisor has ended. */
-    printf ("swap %s stays on until the machine is off\n", t->name);
+    printf ("%s %s stays on until the machine is off\n",
+            t->mount ? "disk" : "swap", t->name);
     return 0;
   }
   if (stop_array (t) == -1 || detach_devices (t) == -1
@@ -305,6 +307,6 @@ swap_teardown_run (struct swap_teardown *t)
   if (restore_sysctls (t) == -1)
     return -1;
   remove_files (t);
-  printf ("swap %s is off\n", t->name);
+  printf (t->mount ? "disk %s is gone\n" : "swap %s is off\n", t->name);
   return 0;
 }

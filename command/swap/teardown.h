@@ -13,7 +13,9 @@
 #include "state.h"
 
 struct swap_teardown {
+  const char *verb;             /* for messages: "swapoff" or "umount" */
   const char *name;
+  bool mount;                   /* unmount the file system first */
   bool force;                   /* also if pages may not fit in memory */
   bool no_systemd;              /* end the server ourselves */
   bool shutdown;                /* the machine is going down */

@@ -32,7 +32,7 @@ run_swapoff (struct swap_teardown *t, bool after_unit)
 int
 command_swapoff (const struct command *command, int argc, char *argv[])
 {
-  static struct swap_teardown t;
+  static struct swap_teardown t = { .verb = "swapoff" };
   bool after_unit = false;
   const struct option_entry entries[] = {
     { .name = "force", .letter = 'f', .flag = &t.force,

@@ -56,6 +56,9 @@ read_settings (struct conf *c, const char *name, const struct settings *given,
   for (size_t i = 0; i < FLAGS; ++i)
     if (given->on[i] && conf_set (c, flags[i], "on", error, size) == -1)
       return -1;
+  if (c->mount_point)
+    return set_error (error, size, "mount-point: this disk is for nbdzram "
+                      "mount");
   if (conf_check (c, true, error, size) == -1)
     return -1;
   if (c->remote_count > 0 || c->size > 0)
@@ -102,7 +105,7 @@ parse_arguments (struct swap_setup *s, struct settings *given,
 int
 command_swapon (const struct command *command, int argc, char *argv[])
 {
-  static struct swap_setup s = { .name = "swap0" };
+  static struct swap_setup s = { .verb = "swapon", .name = "swap0" };
   static struct settings given;
   struct option_list *v = given.values;
   bool no_systemd = false, *on = given.on;

@@ -13,7 +13,8 @@ units=$top_builddir/systemd
 dir=$tmp/units
 mkdir "$dir"
 here=$(cd "$top_builddir/command" && pwd)
-for unit in nbdzram.service nbdzram@.service nbdzram-swap@.service; do
+for unit in nbdzram.service nbdzram@.service nbdzram-swap@.service \
+        nbdzram-mount@.service; do
     ! grep -q '@[a-z]*dir@' "$units/$unit" ||
         fail "$unit: $(grep '@[a-z]*dir@' "$units/$unit")"
     sed -e "/^Exec/s|[^ =]*/nbdzram |$here/nbdzram |" \
@@ -38,8 +39,8 @@ out=$(verify "$dir/nothing.service")
 sed 's/ExecStart=/ExecSrart=/' "$dir/nothing.service" >"$dir/wrong.service"
 [ "$(verify "$dir/wrong.service")" ] || fail "it finds nothing"
 
-for unit in nbdzram.service nbdzram@disk.service nbdzram-swap@swap0.service
-do
+for unit in nbdzram.service nbdzram@disk.service nbdzram-swap@swap0.service \
+        nbdzram-mount@data.service; do
     out=$(verify "$dir/$unit")
     [ -z "$out" ] || fail "$unit: $out"
 done
@@ -66,6 +67,9 @@ mkdir "$dir/local-fs.target.wants" "$dir/swap.target.wants" \
 ln -s ../tmp.mount "$dir/local-fs.target.wants"
 ln -s ../nbdzram-swap@.service \
     "$dir/swap.target.wants/nbdzram-swap@swap0.service"
+mkdir "$dir/sysinit.target.wants"
+ln -s ../nbdzram-mount@.service \
+    "$dir/sysinit.target.wants/nbdzram-mount@data.service"
 ln -s ../nbdzram.service "$dir/multi-user.target.wants"
 
 cycles ()
@@ -108,12 +112,15 @@ done
 
 # ---- stopping ----
 
-# The command of ExecStop, as systemd would run it, with a program that
-# records what it is asked for and ends with a given code.
-sed -n "s/^ExecStop=.*sh -c '\(.*\)'/\1/p" "$units/nbdzram-swap@.service" |
-    sed -e 's/\$\$/$/g' -e 's/%i/swap0/g' \
-        -e "s|[^ ]*/nbdzram |$tmp/recorder |" >"$tmp/stop"
-grep -q recorder "$tmp/stop" || fail "ExecStop: $(cat "$tmp/stop")"
+# The command of ExecStop of a unit, as systemd would run it, with a program
+# that records what it is asked for and ends with a given code.
+stop_of ()
+{
+    sed -n "s/^ExecStop=.*sh -c '\(.*\)'/\1/p" "$units/$1" |
+        sed -e 's/\$\$/$/g' -e 's/%i/name/g' \
+            -e "s|[^ ]*/nbdzram |$tmp/recorder |" >"$tmp/stop"
+    grep -q recorder "$tmp/stop" || fail "ExecStop: $(cat "$tmp/stop")"
+}
 cat >"$tmp/recorder" <<END
 #!/bin/sh
 echo "\$*" >>"$tmp/asked"
@@ -130,22 +137,26 @@ stops ()
     [ "$code" = "$1" ] && [ "$(cat "$tmp/asked")" = "$2" ] ||
         fail "stopping ends with $code after '$(cat "$tmp/asked")'"
 }
-unset MAINPID
-stops 0 ''
-export MAINPID=17
-stops 0 'swapoff --no-systemd swap0'
-CODE=3 stops 0 'swapoff --no-systemd swap0'
-CODE=1 stops 1 'swapoff --no-systemd swap0'
-unset MAINPID
+for unit in swap:swapoff mount:umount; do
+    stop_of "nbdzram-${unit%:*}@.service"
+    asked="${unit#*:} --no-systemd name"
+    unset MAINPID
+    stops 0 ''
+    export MAINPID=17
+    stops 0 "$asked"
+    CODE=3 stops 0 "$asked"
+    CODE=1 stops 1 "$asked"
+    unset MAINPID
+    grep -q "^ExecStopPost=.*/nbdzram ${unit#*:} --after-unit %i\$" \
+        "$dir/nbdzram-${unit%:*}@.service" || fail "ExecStopPost"
+done
 
 # It is stopped before systemd's own unit for the device, and covers that.
 grep -q '^After=.* swap.target$' "$dir/nbdzram-swap@.service" ||
     fail "the order of stopping"
-grep -q '^ExecStopPost=.*/nbdzram swapoff --after-unit %i$' \
-    "$dir/nbdzram-swap@.service" || fail "ExecStopPost"
 
 # Nothing but the supervisor is ever sent a signal.
-for unit in nbdzram@.service nbdzram-swap@.service; do
+for unit in nbdzram@.service nbdzram-swap@.service nbdzram-mount@.service; do
     for line in KillMode=process SendSIGKILL=no OOMPolicy=continue \
             RuntimeDirectoryPreserve=yes; do
         grep -qx "$line" "$dir/$unit" || fail "$unit: no $line"

@@ -8,6 +8,8 @@ vm_tests = \
 	tests/vm/hang.sh \
 	tests/vm/ltp-zram.sh \
 	tests/vm/migrate.sh \
+	tests/vm/mount.sh \
+	tests/vm/mount-systemd.sh \
 	tests/vm/mirror-alone.sh \
 	tests/vm/mirror-disk.sh \
 	tests/vm/nbd-client.sh \

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "command/base/cleanup.h"
+#include "command/base/kernel-file.h"
+#include "command/base/run-program.h"
+#include "command/conf/conf.h"
+#include "lib/base/util.h"
+
+#include "file-system.h"
+
+#define TICK_MS 100
+#define WAIT_MS 30000
+
+/* In the order of enum conf_file_system. */
+static const char *const types[] = { "ext4", "xfs", "btrfs" };
+
+bool
+file_system_find (const char *device, char directory[PATH_MAX])
+{
+  CLEANUP_FCLOSE FILE *mounts = kernel_file_open ("/proc/self/mounts");
+  char buffer[2 * PATH_MAX];
+  struct mntent entry;
+  bool found = false;
+
+  if (!mounts)
+    return false;
+  while (getmntent_r (mounts, &entry, buffer, sizeof buffer))
+    if (strcmp (entry.mnt_fsname, device) == 0) {
+      snprintf (directory, PATH_MAX, "%s", entry.mnt_dir);
+      found = true;
+    }
+  return found;
+}
+
+void
+file_system_wait_programs (const char *device)
+{
+  const struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
+  char directory[PATH_MAX];
+
+  for (int ms = 0; ms < WAIT_MS; ms += TICK_MS) {
+    int fd = open (device, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+    if (fd != -1 || errno != EBUSY || file_system_find (device, directory)) {
+      fd_close (&fd);
+      return;
+    }
+    nanosleep (&tick, NULL);
+  }
+}
+
+/* All is lost with the machine, so there is no journal and no second copy of
+ * anything, and nothing is reserved for root.
+ */
+int
+file_system_make (const char *device, int type, const char *label,
+                  char *error, size_t size)
+{
+  const char *const commands[][12] = {
+    { "mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-L", label,
+      device, NULL },
+    { "mkfs.xfs", "-q", "-f", "-L", label, device, NULL },
+    { "mkfs.btrfs", "-q", "-f", "-m", "single", "-L", label, device, NULL },
+  };
+
+  return run_program (commands[type], error, size);
+}
+
+int
+file_system_mount (const char *device, int type, const char *options,
+                   const char *directory, char *error, size_t size)
+{
+  char all[CONF_VALUE_MAX + 16];
+  const char *const argv[] = {
+    "mount", "-t", types[type], "-o", all, device, directory, NULL,
+  };
+
+  snprintf (all, sizeof all, "discard%s%s", options ? "," : "",
+            options ? options : "");
+  return run_program (argv, error, size);
+}
+
+int
+file_system_unmount (const char *directory, char *error, size_t size)
+{
+  const char *const argv[] = { "umount", directory, NULL };
+
+  return run_program (argv, error, size);
+}

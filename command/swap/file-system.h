@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A device with a file system. */
+
+#ifndef NBDZRAM_COMMAND_SWAP_FILE_SYSTEM_H
+#define NBDZRAM_COMMAND_SWAP_FILE_SYSTEM_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where DEVICE is mounted, in DIRECTORY; if that is in several places, the
+ * last one.  False: nowhere.
+ */
+bool file_system_find (const char *device, char directory[PATH_MAX]);
+
+/* Wait while mkfs or mount, started by a process that was killed, still use
+ * DEVICE; at most half a minute.  The device must have a server.
+ */
+void file_system_wait_programs (const char *device);
+
+/* These return 0, or -1 with a line in ERROR. */
+
+/* Make a file system of TYPE (enum conf_file_system) with LABEL, whatever the
+ * device holds.
+ */
+int file_system_make (const char *device, int type, const char *label,
+                      char *error, size_t size);
+
+/* Mount DEVICE with discard and, unless they are NULL, further OPTIONS. */
+int file_system_mount (const char *device, int type, const char *options,
+                       const char *directory, char *error, size_t size);
+
+/* Unmount DIRECTORY, unless something in it is in use. */
+int file_system_unmount (const char *directory, char *error, size_t size);
+
+#endif /* NBDZRAM_COMMAND_SWAP_FILE_SYSTEM_H */
