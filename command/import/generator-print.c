@@ -221,12 +221,73 @@ print_swap_options (struct printing *p)
                              options);
 }
 
+/* Does "nbdzram mount" make such a file system?  It makes ext4 for ext2: both
+ * have no journal then.
+ */
+static bool
+is_made_here (const char *type)
+{
+  static const char *const types[] = { "ext2", "ext4", "xfs", "btrfs" };
+
+  for (size_t i = 0; type && i < ARRAY_SIZE (types); ++i)
+    if (strcmp (type, types[i]) == 0)
+      return true;
+  return !type;
+}
+
+/* The list OPTIONS without the word discard, in LIST.  Returns whether it was
+ * there.
+ */
+static bool
+remove_discard (const char *options, char list[CONF_VALUE_MAX + 1])
+{
+  bool found = false;
+
+  list[0] = '\0';
+  for (size_t length; *options; options += length + (options[length] == ',')) {
+    length = strcspn (options, ",");
+    if (length == strlen ("discard") && strncmp (options, "discard", length)
+        == 0)
+      found = true;
+    else if (strlen (list) + length + 1 < CONF_VALUE_MAX)
+      sprintf (list + strlen (list), "%s%.*s", list[0] ? "," : "",
+               (int) length, options);
+  }
+  return found;
+}
+
+/* Returns false if POINT can't be a setting. */
+static bool
+print_mount (struct printing *p, const char *point, const char *type,
+             const char *options)
+{
+  char list[CONF_VALUE_MAX + 1] = "";
+
+  if (!print_setting (p, "mount-point", point))
+    return false;
+  if (!type || strcmp (type, "ext2") == 0)
+    generator_print_comment (p->out, "ext2 is ext4 without a journal here.");
+  else
+    print_setting (p, "fs-type", type);
+  if (options && !remove_discard (options, list))
+    generator_print_comment (p->out, "'nbdzram mount' always adds discard to "
+                             "the options.");
+  if (list[0])
+    print_setting (p, "mount-options", list);
+  generator_print_comment (p->out, "This is for 'nbdzram mount %s' and for "
+                           "nbdzram-mount@%s.service.", p->device->name,
+                           p->device->name);
+  return true;
+}
+
 static void
 print_file_system (struct printing *p)
 {
   const char *point = value_of (p, MOUNT_POINT), *type = value_of (p, FS_TYPE);
   const char *options = value_of (p, OPTIONS);
 
+  if (point && is_made_here (type) && print_mount (p, point, type, options))
+    return;
   print_setting (p, "attach-only", "on");
   type = type ? type : "ext2";
   options = options ? options : "discard";

@@ -86,7 +86,7 @@ lzo=() zstd=()
 imports "$file"
 prints 'size = min(ram / 10, 2G)' ${lzo[@]+"${lzo[@]}"} \
     ${zstd[@]+"${zstd[@]}"} 'backing = /dev/zvol/tarta-zoot/swap-writeback' \
-    'size = ram / 10' 'attach-only = on'
+    'size = ram / 10' 'mount-point = /run/compressed-mount-point'
 if [ "${lzo:-}" ] && [ "${zstd:-}" ]; then
     (cd "$tmp" && nbdzram conf import in.conf) | diff - <(cat <<'END1'
 # /etc/nbdzram/zram0.conf, from [zram0] of zram-generator
@@ -121,18 +121,14 @@ backing = /dev/zvol/tarta-zoot/swap-writeback
 size = ram / 10
 # Without compression-algorithm, the kernel chooses one. The default is lz4
 # here.
-attach-only = on
-# Left out: fs-type = ext2, mount-point = /run/compressed-mount-point.
-# 'nbdzram swapon zram1' attaches the device, which 'nbdzram status -o
-# NAME,DEVICE' shows; then run:
-#   mkfs.ext2 DEVICE
-#   mount -o discard DEVICE /run/compressed-mount-point
-# Before 'nbdzram swapoff zram1', unmount it.
+mount-point = /run/compressed-mount-point
+# ext2 is ext4 without a journal here.
+# This is for 'nbdzram mount zram1' and for nbdzram-mount@zram1.service.
 END1
     ) || fail "the whole output (<) is another one"
 fi
 imports --section=zram1 "$file"
-prints 'size = ram / 10' 'attach-only = on'
+prints 'size = ram / 10' 'mount-point = /run/compressed-mount-point'
 refuses 'there is no section [zram2]' -s zram2 "$file"
 
 # The README: a section without settings is a device, too.
@@ -141,11 +137,12 @@ imports "$file"
 prints 'size = min(ram / 2, 4G)'
 printf '[zram1]\nmount-point = /var/compressed\n' >"$file"
 imports "$file"
-prints 'size = min(ram / 2, 4G)' 'attach-only = on'
-tells 'mkfs.ext2 DEVICE' 'mount -o discard DEVICE /var/compressed'
+prints 'size = min(ram / 2, 4G)' 'mount-point = /var/compressed'
 printf '[zram1]\nmount-point = /t\noptions = X-mount.mode=1777\n' >"$file"
 imports "$file"
-tells 'mount -o X-mount.mode=1777 DEVICE /t'
+prints 'size = min(ram / 2, 4G)' 'mount-point = /t' \
+    'mount-options = X-mount.mode=1777'
+tells "'nbdzram mount' always adds discard"
 
 # Its tests.
 cat >"$file" <<'END1'
@@ -175,11 +172,17 @@ fs-type = ext4
 [zram16]
 fs-type = ext2
 options =
+[zram17]
+fs-type = f2fs
+mount-point = /var/flash
 END1
 imports "$file"
-tells '/etc/nbdzram/zram12.conf' \
-    'mkfs.ext4 DEVICE mount -o discard,casefold DEVICE /var/folded' \
-    'mount -o discard DEVICE /.żupan-ci3pły' 'Left out: fs-type = ext2. '
+size='size = min(ram / 2, 4G)'
+prints "$size" 'mount-point = /var/folded' 'fs-type = ext4' \
+    'mount-options = casefold' "$size" 'mount-point = /.żupan-ci3pły' \
+    'fs-type = ext4' "$size" 'attach-only = on' "$size" 'attach-only = on'
+tells '/etc/nbdzram/zram12.conf' 'Left out: fs-type = ext2. ' \
+    'mkfs.f2fs DEVICE mount -o discard DEVICE /var/flash'
 cat >"$file" <<'END1'
 [zram0]
 zram-fraction = 0.10
