@@ -28,6 +28,7 @@ vm_long_tests = \
 	tests/vm/mirror.sh \
 	tests/vm/soft-reboot.sh \
 	tests/vm/speed.sh \
+	tests/vm/speed-priority.sh \
 	tests/vm/swap-backing.sh \
 	tests/vm/swap-full.sh \
 	tests/vm/swap-survives.sh
