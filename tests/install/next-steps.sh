@@ -11,11 +11,12 @@ cd "$srcdir"
 # Not as a part of the make that runs this.
 unset MAKEFLAGS MAKELEVEL MFLAGS TESTS XDG_RUNTIME_DIR srcdir top_builddir
 installed=
+others=$(pgrep -x nbdkit || :)
 
 undo ()
 {
     local status=$? pid
-    for pid in $(pgrep -x nbdkit); do kill "$pid"; done
+    for pid in $(pgrep -x nbdkit | grep -vxF "$others"); do kill "$pid"; done
     [ ! "$installed" ] || make -C build uninstall >/dev/null 2>&1 || :
     cleanup $status
 }
