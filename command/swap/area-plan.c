@@ -269,7 +269,7 @@ area_plan_next (const struct areas_use *u)
   struct area_step step = { .action = AREA_KEEP };
   struct sums s = sum_up (u);
   uint64_t room = area_plan_room (u);
-  unsigned dead;
+  unsigned dead = 0;
   bool has_dead = find_dead (u, &s, &dead);
 
   if (find_off (u, &step.area))

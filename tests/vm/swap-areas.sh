@@ -32,7 +32,7 @@ initial=$(areas_on)
 say "what compresses"
 inside 220 rounds=1 hold=1 workers=1 >/tmp/pages &
 more=$!
-filled () { [ "$(swap_used)" -ge 150 ]; }
+filled () { [ "$(swap_used)" -ge 120 ]; }
 eventually filled || fail "$(cat /proc/swaps)"
 cat /proc/swaps
 [ "$(areas_on)" -gt "$initial" ] || fail "no area came"
