@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/attach/status.h"
 #include "command/base/control-client.h"
 #include "command/base/output.h"
+#include "command/swap/area-status.h"
 #include "lib/base/util.h"
 
 struct family {
@@ -142,6 +144,25 @@ static const struct family replica_families[] = {
     "Connections to the replica; 0 while it is unreachable or unusable." },
   { "reconnects", "backing_half_reconnects_total", "counter",
     "Times that a connection to the replica was made again." },
+};
+
+/* Numbers of each device of the kernel that is attached to a server. */
+static const struct family device_families[] = {
+  { "connections", "device_connections", "gauge",
+    "Connections of the device to its server." },
+  { "reconnects", "device_reconnects_total", "counter",
+    "Times that the device was given a new connection." },
+};
+
+/* Numbers of each area of a swap. */
+static const struct family area_families[] = {
+  { "size", "swap_area_size_bytes", "gauge", "Size of the area of swap." },
+  { "used", "swap_area_used_bytes", "gauge",
+    "What the kernel uses of the area." },
+  { "stored", "swap_area_stored_bytes", "gauge",
+    "What the server holds of the area, before compression." },
+  { "dead", "swap_area_dead_bytes", "gauge",
+    "What the server holds and the kernel does not use any more." },
 };
 
 /* ---- the format ---- */
@@ -300,6 +321,13 @@ static const struct group exports = {
 };
 static const struct group replicas = {
   .list = "backing_halves", .label = "backing", .label_key = "uri",
+};
+
+static const struct group devices = {
+  .list = "attachments", .label = "device", .label_key = "device",
+};
+static const struct group areas = {
+  .list = "areas", .label = "device", .label_key = "device",
 };
 
 static void
@@ -509,6 +537,9 @@ print_all (const json_t *replies)
   print_unknown_families (replies);
   print_families (&replicas, replica_families, ARRAY_SIZE (replica_families),
                   replies);
+  print_families (&devices, device_families, ARRAY_SIZE (device_families),
+                  replies);
+  print_families (&areas, area_families, ARRAY_SIZE (area_families), replies);
   print_maintenance (replies);
   print_bytes ("read", "read_bytes_total", "Bytes read.", replies);
   print_bytes ("write", "written_bytes_total", "Bytes written.", replies);
@@ -528,6 +559,11 @@ command_metrics (const struct command *command, int argc, char *argv[])
   const char *name = last_argument (command, index, argc, argv);
   json_auto_t *replies = json_array (), *down = json_array ();
   int code = servers_ask (name, control, "metrics", replies, down);
+
+  for (size_t i = 0; i < json_array_size (replies); ++i) {
+    attach_status (json_array_get (replies, i));
+    area_status (json_array_get (replies, i));
+  }
 
   if (code != EXIT_USAGE)
     print_up (replies, down);

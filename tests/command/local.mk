@@ -3,6 +3,7 @@
 
 command_tests = \
 	tests/command/analyze.sh \
+	tests/command/areas.sh \
 	tests/command/check.sh \
 	tests/command/completion.sh \
 	tests/command/conf-import.sh \
