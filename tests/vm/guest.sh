@@ -81,12 +81,14 @@ eventually ()
 
 # ---- swap ----
 
-# One that the command sets up: swap_on SIZE [OPTION...]
+# One that the command sets up: swap_on SIZE [OPTION...].  With the parameter
+# areas=N, in areas.
 swap_on ()
 {
     local size=$1
     shift
-    nbdzram swapon swap0 --size "$size" "$@" >/tmp/swapon.log 2>&1 || {
+    nbdzram swapon swap0 --size "$size" ${areas:+areas="$areas"} "$@" \
+        >/tmp/swapon.log 2>&1 || {
         cat /tmp/swapon.log
         fail "swapon"
     }
