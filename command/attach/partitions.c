@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/blkpg.h>
@@ -17,6 +18,10 @@
 
 #include "nbd-device.h"
 #include "partitions.h"
+
+/* How long other programs may look at a partition. */
+#define BUSY_MS 2000
+#define BUSY_TICK_MS 20
 
 const char *
 partition_path (char path[PARTITION_PATH_SIZE], int index, unsigned number)
@@ -102,9 +107,26 @@ partition_add (int index, unsigned number, const struct partition *p)
 int
 partition_remove (int index, unsigned number)
 {
+  const struct timespec tick = { .tv_nsec = BUSY_TICK_MS * 1000000 };
   const struct partition any = { .size = 0 };
+  int r;
 
-  return change (index, BLKPG_DEL_PARTITION, number, &any);
+  for (unsigned ms = 0;
+       (r = change (index, BLKPG_DEL_PARTITION, number, &any)) == -1
+       && errno == EBUSY && ms < BUSY_MS; ms += BUSY_TICK_MS)
+    nanosleep (&tick, NULL);
+  return r;
+}
+
+bool
+partitions_have_table (int index)
+{
+  CLEANUP_CLOSE int fd = open_disk (index);
+  unsigned char sector[512];
+
+  /* The signature of an MBR, which protects a GPT, too. */
+  return fd == -1 || pread (fd, sector, sizeof sector, 0) != sizeof sector
+    || (sector[510] == 0x55 && sector[511] == 0xaa);
 }
 
 int

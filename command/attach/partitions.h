@@ -11,6 +11,7 @@
 #ifndef NBDZRAM_COMMAND_ATTACH_PARTITIONS_H
 #define NBDZRAM_COMMAND_ATTACH_PARTITIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PARTITIONS_MAX 16
@@ -34,8 +35,15 @@ unsigned partitions_read (int index, struct partition list[PARTITIONS_MAX]);
  */
 int partition_add (int index, unsigned number, const struct partition *p);
 
-/* EBUSY: it is in use. */
+/* EBUSY: it is in use.  Other programs that look at it, as udev does when it
+ * was written to, have two seconds to end that.
+ */
 int partition_remove (int index, unsigned number);
+
+/* Does /dev/nbdINDEX begin as disks with a table of partitions do?  Then the
+ * kernel's partitions are the user's.  True also if it can't be read.
+ */
+bool partitions_have_table (int index);
 
 /* Removes all that there are.  EBUSY: one is in use. */
 int partitions_remove (int index);

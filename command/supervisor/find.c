@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "command/attach/record.h"
 #include "command/base/cleanup.h"
 #include "service/lock-keeper.h"
 
@@ -244,15 +245,17 @@ add_lock_keeper (json_t *state, pid_t pid)
   add_generation (state, json_object (), "gone", make_process (pid), &fds);
 }
 
-/* Its arguments are "nbdzram watch NAME ...". */
+/* Its arguments are "nbdzram watch NAME ...", or "nbdzram areas NAME ...". */
 static void
 add_watcher (json_t *state, pid_t pid)
 {
   json_auto_t *argv = read_arguments (pid), *o = make_process (pid);
-  json_t *name = json_array_get (argv, 2);
+  const char *name = json_string_value (json_array_get (argv, 2));
+  const char *verb = json_string_value (json_array_get (argv, 1));
 
-  if (json_is_string (name)) {
-    json_object_set (o, "name", name);
+  if (name && verb) {
+    json_object_set_new (o, "name", json_sprintf (
+      "%s%s", name, strcmp (verb, "areas") == 0 ? AREAS_SUFFIX : ""));
     json_object_set (o, "argv", argv);
     json_object_set_new (o, "fds", json_pack ("{s:i}", "log",
                                               WATCHER_LOG_FD));

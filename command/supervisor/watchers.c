@@ -186,8 +186,11 @@ watcher_process_add_areas (struct supervisor *s, int priority, unsigned most,
   snprintf (name, sizeof name, "%s" AREAS_SUFFIX, s->setup.options.name);
   if (s->stop.requested)
     return set_error (error, size, "the supervisor is being stopped");
-  if (find_watcher (s, name))
-    return set_error (error, size, "the areas are managed already");
+  *added = find_watcher (s, name);
+  if (*added) {
+    (*added)->unwanted = false;
+    return 0;
+  }
   if (!w)
     return set_error (error, size, "there are too many watchers");
   *w = NO_WATCHER_PROCESS;
@@ -240,12 +243,12 @@ plan_restart (struct watcher_process *w, const char *why)
 
 /* Does W manage areas?  Otherwise it watches a device. */
 static bool
-is_manager (const struct watcher_process *w)
+is_manager (const struct supervisor *s, const struct watcher_process *w)
 {
-  size_t length = strlen (w->name);
+  size_t length = strlen (s->setup.options.name);
 
-  return length > strlen (AREAS_SUFFIX)
-    && strcmp (w->name + length - strlen (AREAS_SUFFIX), AREAS_SUFFIX) == 0;
+  return strncmp (w->name, s->setup.options.name, length) == 0
+    && strcmp (w->name + length, AREAS_SUFFIX) == 0;
 }
 
 /* The exit status of a watcher that another supervisor started is not known.
@@ -256,7 +259,7 @@ is_manager (const struct watcher_process *w)
 static bool
 is_attached (const struct supervisor *s, const struct watcher_process *w)
 {
-  const char *name = is_manager (w) ? s->setup.options.name : w->name;
+  const char *name = is_manager (s, w) ? s->setup.options.name : w->name;
   char path[sizeof s->directory + sizeof w->name + 16];
   char identifier[sizeof w->name + 16];
 
@@ -271,7 +274,7 @@ is_attached (const struct supervisor *s, const struct watcher_process *w)
 static bool
 may_end (const struct supervisor *s, const struct watcher_process *w)
 {
-  return w->unwanted && (is_manager (w) || !is_attached (s, w));
+  return w->unwanted && (is_manager (s, w) || !is_attached (s, w));
 }
 
 static void

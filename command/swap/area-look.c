@@ -106,6 +106,20 @@ look_at_memory (struct areas_use *u)
   return 0;
 }
 
+/* All swap but that of /dev/nbdINDEX. */
+static uint64_t
+other_free (const struct swap_area *list, int count, int index)
+{
+  char disk[NBD_DEVICE_PATH_SIZE];
+  uint64_t free = 0;
+
+  nbd_device_path (disk, index);
+  for (int i = 0; i < count; ++i)
+    if (!swap_is_on_disk (list[i].path, disk))
+      free += list[i].size - list[i].used;
+  return free;
+}
+
 int
 area_look_at_kernel (int index, struct areas_use *u)
 {
@@ -116,6 +130,7 @@ area_look_at_kernel (int index, struct areas_use *u)
 
   if (n == -1 || look_at_memory (u) == -1)
     return -1;
+  u->other_free = other_free (list, n, index);
   partitions_read (index, partitions);
   for (unsigned k = 0; k < AREAS_MAX; ++k) {
     struct area_use *a = &u->areas[k];

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "command/base/clock.h"
 #include "command/base/harden-self.h"
 #include "command/base/output.h"
+#include "command/supervisor/launch.h"
 #include "lib/base/util.h"
 
 #include "area.h"
@@ -50,9 +52,12 @@
 #define SCAN_SHARE 50
 #define RENEWAL_SHARE 10
 
-/* Milliseconds without a change after one that failed: more each time. */
+/* Milliseconds without a change after one that failed, more each time; and
+ * without adding an area after that failed.
+ */
 #define BACK_OFF_MIN 5000
 #define BACK_OFF_MAX 300000
+#define ADD_BACK_OFF 500
 
 struct manager {
   const char *name;
@@ -62,8 +67,10 @@ struct manager {
   int64_t scan_at;              /* all in milliseconds */
   int64_t renew_at;
   int64_t retry_at, back_off;
+  int64_t add_at;
   uint64_t used;                /* in all, at the last look */
   bool was_on[AREAS_MAX], barred[AREAS_MAX];
+  bool is_lost;                 /* the device */
   char last_message[256];
 };
 
@@ -85,6 +92,16 @@ manager_log (struct manager *m, const char *format, ...)
 
 /* ---- looking ---- */
 
+/* Is the device still that of NAME? */
+static bool
+is_attached (struct manager *m)
+{
+  uint64_t size;
+
+  m->is_lost = area_find_disk (m->name, &size) != m->index;
+  return !m->is_lost;
+}
+
 /* What is stored changes slowly where it matters: what is dead stays so. */
 static int
 look_at_stored (struct manager *m)
@@ -93,7 +110,7 @@ look_at_stored (struct manager *m)
 
   if (start < m->scan_at)
     return 0;
-  if (area_look_at_stored (m->name, &m->use) == -1)
+  if (!is_attached (m) || area_look_at_stored (m->name, &m->use) == -1)
     return -1;
   end = now_ms ();
   m->scan_at = end + MAX (IDLE_MS, SCAN_SHARE * (end - start));
@@ -144,7 +161,11 @@ static _Noreturn void
 run_swap_off (const char *path)
 {
   const struct sched_param normal = { .sched_priority = 0 };
+  char *server = getenv (SERVER_VARIABLE);
 
+  /* A supervisor that looks for its processes must not take it for one. */
+  if (server)
+    *server = '\0';
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   prctl (PR_SET_IO_FLUSHER, 0, 0, 0, 0);
   sched_setscheduler (0, SCHED_OTHER, &normal);
@@ -152,21 +173,25 @@ run_swap_off (const char *path)
   _exit (swap_off (path) == 0 ? 0 : errno);
 }
 
-/* Must the child give up?  Less memory than expected is left. */
+/* Must the child give up?  Less memory than expected is left, or the other
+ * areas are nearly used up.
+ */
 static bool
-is_memory_short (const struct manager *m)
+must_give_up (const struct manager *m, unsigned k)
 {
   struct areas_use now = m->use;
 
   return area_look_at_kernel (m->index, &now) == -1
-    || now.available < area_plan_reserve (&now) / 2;
+    || now.available < area_plan_reserve (&now) / 2
+    || (m->use.areas[k].used > 0 && area_plan_is_urgent (&now, k)
+        && !area_plan_is_urgent (&m->use, k));
 }
 
-/* Turns the swap at PATH off.  It stays on if memory becomes short, or this
- * process is to end.  0, or -1 with errno.
+/* Turns area K, at PATH, off.  It stays on if memory or swap becomes short, or
+ * this process is to end.  0, or -1 with errno.
  */
 static int
-turn_off (struct manager *m, const char *path)
+turn_off (struct manager *m, const char *path, unsigned k)
 {
   const struct timespec tick = { .tv_nsec = CHILD_MS * 1000000 };
   pid_t pid = fork ();
@@ -178,7 +203,7 @@ turn_off (struct manager *m, const char *path)
   if (pid == -1)
     return -1;
   while (waitpid (pid, &status, WNOHANG) != pid) {
-    if (!killed && (is_interrupted () || is_memory_short (m)))
+    if (!killed && (is_interrupted () || must_give_up (m, k)))
       killed = kill (pid, SIGKILL) == 0;
     nanosleep (&tick, NULL);
   }
@@ -216,13 +241,27 @@ add_area (struct manager *m, const char *path, const struct area_step *step)
 static int
 empty_area (struct manager *m, const char *path, unsigned k)
 {
-  if (m->use.areas[k].is_on && turn_off (m, path) == -1)
+  if (m->use.areas[k].is_on && turn_off (m, path, k) == -1)
     return -1;
   m->was_on[k] = false;
   return 0;
 }
 
-/* Linux trims an area when it is turned on.  0, or -1 with errno. */
+/* Linux trims an area when it is turned on, unless the device was told not to
+ * discard.
+ */
+static int
+renew_area (struct manager *m, const char *path, unsigned k)
+{
+  uint64_t before = m->use.areas[k].stored;
+
+  if (empty_area (m, path, k) == -1 || turn_on (m, path, k) == -1
+      || area_look_at_stored (m->name, &m->use) == -1)
+    return -1;
+  return m->use.areas[k].stored < before ? 0 : fail_with (EOPNOTSUPP);
+}
+
+/* 0, or -1 with errno. */
 static int
 do_step (struct manager *m, const struct area_step *step)
 {
@@ -234,7 +273,7 @@ do_step (struct manager *m, const struct area_step *step)
   case AREA_ADD:
     return add_area (m, path, step);
   case AREA_RENEW:
-    return empty_area (m, path, k) == -1 ? -1 : turn_on (m, path, k);
+    return renew_area (m, path, k);
   case AREA_REMOVE:
     return empty_area (m, path, k) == -1
       || partition_discard (m->index, k + 1, 0) == -1
@@ -263,8 +302,38 @@ log_step (struct manager *m, const struct area_step *step, int err)
     manager_log (m, "%s %s: %s", path, done[step->action], size);
   else
     manager_log (m, "%s: %s: it can't be %s now", path,
-                 err == EINTR ? "memory became short" : strerror (err),
+                 err == EINTR ? "memory or swap became short" : strerror (err),
                  step->action == AREA_ADD ? "added" : "turned off");
+}
+
+/* When may this step be tried? */
+static int64_t
+time_for (const struct manager *m, const struct area_step *step)
+{
+  bool reads = step->action == AREA_RENEW && m->use.areas[step->area].used > 0;
+
+  if (step->action == AREA_ADD)
+    return m->add_at;
+  return reads ? MAX (m->retry_at, m->renew_at) : m->retry_at;
+}
+
+/* STEP has begun at START, and R was its result. */
+static void
+set_times (struct manager *m, const struct area_step *step, int64_t start,
+           int r)
+{
+  int64_t end = now_ms ();
+
+  m->scan_at = 0;
+  if (step->action == AREA_ADD) {
+    m->add_at = r == 0 ? 0 : end + ADD_BACK_OFF;
+    return;
+  }
+  if (step->action == AREA_RENEW)
+    m->renew_at = end + RENEWAL_SHARE * (end - start);
+  m->back_off = r == 0 ? 0
+    : MIN (MAX (2 * m->back_off, BACK_OFF_MIN), BACK_OFF_MAX);
+  m->retry_at = end + m->back_off;
 }
 
 /* Returns whether something was changed. */
@@ -272,22 +341,14 @@ static bool
 follow_plan (struct manager *m)
 {
   struct area_step step = area_plan_next (&m->use);
-  bool reads = step.action == AREA_RENEW && m->use.areas[step.area].used > 0;
-  int64_t start = now_ms (), end;
+  int64_t start = now_ms ();
   int r, err;
 
-  if (step.action == AREA_KEEP || start < m->retry_at
-      || (reads && start < m->renew_at))
+  if (step.action == AREA_KEEP || start < time_for (m, &step))
     return false;
   r = do_step (m, &step);
   err = r == 0 ? 0 : errno;
-  end = now_ms ();
-  m->scan_at = 0;
-  if (reads)
-    m->renew_at = end + RENEWAL_SHARE * (end - start);
-  m->back_off = r == 0 ? 0
-    : MIN (MAX (2 * m->back_off, BACK_OFF_MIN), BACK_OFF_MAX);
-  m->retry_at = end + m->back_off;
+  set_times (m, &step, start, r);
   if (!is_interrupted ())
     log_step (m, &step, err);
   return r == 0;
@@ -297,19 +358,17 @@ follow_plan (struct manager *m)
 
 /* Milliseconds until the next look. */
 static int
-step (struct manager *m)
+take_step (struct manager *m)
 {
   uint64_t before = m->used;
 
   if (look (m) == -1)
     return IDLE_MS;
   m->used = sum_used (&m->use);
-  if (follow_plan (m))
-    return 0;
-  return m->used > before ? BUSY_MS : IDLE_MS;
+  return follow_plan (m) || m->used > before ? BUSY_MS : IDLE_MS;
 }
 
-void
+int
 area_manager_run (const char *name, int priority, unsigned most)
 {
   struct manager m = {
@@ -319,15 +378,18 @@ area_manager_run (const char *name, int priority, unsigned most)
 
   interrupt_catch ();
   m.index = area_find_disk (name, &m.use.disk);
-  if (m.index == -1)
-    return;
+  if (m.index == -1 || partitions_have_table (m.index)) {
+    manager_log (&m, "%s", m.index == -1 ? "no device is attached"
+                 : "its disk has partitions of its own");
+    return -1;
+  }
   look (&m);                    /* once, before the lock */
   if (!harden_self (HEAP, PRIORITY, &missing))
     manager_log (&m, "continues without %s", missing.text);
-  while (!is_interrupted ()) {
-    int ms = step (&m);
-
-    if (ms > 0)
-      poll (NULL, 0, ms);
-  }
+  while (!is_interrupted () && !m.is_lost)
+    poll (NULL, 0, take_step (&m));
+  if (!m.is_lost)
+    return 0;
+  manager_log (&m, "/dev/nbd%d is not attached any more", m.index);
+  return -1;
 }

@@ -12,8 +12,9 @@
 
 /* Manages the areas of NAME, MOST at most, of which the first has PRIORITY
  * (-1: the kernel's choice), until SIGTERM comes.  What it does is logged to
- * standard error.
+ * standard error.  Returns 0, or -1 if no device is attached, or no longer, or
+ * its partitions are none of ours.
  */
-void area_manager_run (const char *name, int priority, unsigned most);
+int area_manager_run (const char *name, int priority, unsigned most);
 
 #endif /* NBDZRAM_COMMAND_SWAP_AREA_MANAGER_H */

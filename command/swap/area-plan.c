@@ -196,11 +196,19 @@ find_empty (const struct areas_use *u, const struct sums *s, unsigned *area)
   return false;
 }
 
+/* What is read back must fit in memory, or in other swap where a control group
+ * may hold no more memory than it does.
+ */
 static bool
-can_be_read_back (const struct areas_use *u, const struct area_use *a)
+can_be_read_back (const struct areas_use *u, const struct sums *s,
+                  const struct area_use *a)
 {
+  uint64_t elsewhere = u->other_free
+    + (s->size - s->used) - (a->size - a->used);
+
   return a->used == 0
-    || u->available >= a->used + area_plan_reserve (u);
+    || (u->available >= a->used + area_plan_reserve (u)
+        && elsewhere >= a->used + a->used / 8);
 }
 
 /* The area with the least to read back of those that are worth it. */
@@ -218,12 +226,36 @@ find_dead (const struct areas_use *u, const struct sums *s, unsigned *area)
     const struct area_use *a = &u->areas[i];
 
     if (a->is_on && area_dead (a) >= MAX (a->stored / RENEW_SHARE, MIB / 2)
-        && can_be_read_back (u, a) && (!best || a->used < best->used)) {
+        && can_be_read_back (u, s, a) && (!best || a->used < best->used)) {
       best = a;
       *area = i;
     }
   }
   return best;
+}
+
+static uint64_t
+unit_of (const struct areas_use *u)
+{
+  return u->limit > 0 ? u->limit : u->disk;
+}
+
+static bool
+is_urgent (const struct areas_use *u, const struct sums *s)
+{
+  return s->size - s->used < unit_of (u) / NEARLY_SHARE;
+}
+
+bool
+area_plan_is_urgent (const struct areas_use *u, unsigned area)
+{
+  struct areas_use without = *u;
+  struct sums s;
+
+  if (area < AREAS_MAX)
+    without.areas[area].is_on = false;
+  s = sum_up (&without);
+  return is_urgent (u, &s);
 }
 
 /* The size of an area that is needed now; 0: none.  If an area is barred, the
@@ -233,15 +265,14 @@ find_dead (const struct areas_use *u, const struct sums *s, unsigned *area)
 static uint64_t
 needed_size (const struct areas_use *u, const struct sums *s)
 {
-  uint64_t unit = u->limit > 0 ? u->limit : u->disk;
   uint64_t size = align_down (promise (u, s), AREA_ALIGNMENT), least;
 
   if (s->on == 0 || s->any_barred)
     return 0;
-  if (s->size - s->used < unit / NEARLY_SHARE)
-    least = MAX (unit / SMALL_SHARE, AREA_LEAST);
+  if (is_urgent (u, s))
+    least = MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST);
   else if (s->used >= s->size / 2 - s->size / 16)
-    least = MAX (unit / LARGE_SHARE, AREA_LEAST);
+    least = MAX (unit_of (u) / LARGE_SHARE, AREA_LEAST);
   else
     return 0;
   return size < least ? 0 : size;
@@ -272,6 +303,9 @@ area_plan_next (const struct areas_use *u)
   unsigned dead = 0;
   bool has_dead = find_dead (u, &s, &dead);
 
+  /* What is nearly used up does not wait. */
+  if (is_urgent (u, &s) && find_addition (u, &s, &step))
+    return step;
   if (find_off (u, &step.area))
     step.action = u->areas[step.area].is_barred ? AREA_TRIM : AREA_REMOVE;
   /* Without its dead pages the pool may keep its promise. */

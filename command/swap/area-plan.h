@@ -17,7 +17,8 @@
  *   room for a large one; and otherwise when they are nearly used up.
  * - An area that is mostly dead (stored, but used by nothing) is turned off,
  *   which reads back what lives there, trimmed, and turned on again; but only
- *   if there is memory for that.
+ *   if there is memory for that, and free swap elsewhere: a control group whose
+ *   memory is limited must swap out as much at the same time.
  *
  * An area is as large as the promise allows when it is added.  Sizes that were
  * fixed before would be too large for data that compresses badly, or too many
@@ -60,6 +61,7 @@ struct areas_use {
   uint64_t disk;                /* its size */
   uint64_t limit, held;         /* the pool's memory; a limit of 0: none */
   uint64_t available;           /* memory of the machine */
+  uint64_t other_free;          /* free in the machine's other swap */
   uint64_t ram;
 };
 
@@ -86,6 +88,9 @@ unsigned area_plan_begin (struct areas_use *u);
 
 /* What to do next. */
 struct area_step area_plan_next (const struct areas_use *u);
+
+/* Are the areas nearly used up?  If AREA is one of them, without it. */
+bool area_plan_is_urgent (const struct areas_use *u, unsigned area);
 
 /* How much of what is stored in A is dead. */
 uint64_t area_dead (const struct area_use *a);

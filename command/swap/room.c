@@ -68,11 +68,11 @@ is_in_memory (const char *path)
 {
   struct attachment a;
   int index;
-  char end;
+  char end = 'p';               /* of a partition */
 
   if (strncmp (path, "/dev/zram", 9) == 0)
     return true;
-  return sscanf (path, "/dev/nbd%d%c", &index, &end) == 1
+  return sscanf (path, "/dev/nbd%d%c", &index, &end) >= 1 && end == 'p'
     && attach_find_device (&a, index, NULL)
     && strncmp (a.uri, "nbd+unix:", 9) == 0;
 }

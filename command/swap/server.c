@@ -305,13 +305,10 @@ has_watcher (const char *watcher)
     && !process_is_killed (lock_owner (fd));
 }
 
-/* Does the supervisor of NAME list WATCHER, even if its process has died and
- * will be started again?
- */
+/* Does a supervisor's REPLY, which may be NULL, list WATCHER? */
 static bool
-supervisor_has_watcher (const char *name, const char *watcher)
+lists_watcher (const json_t *reply, const char *watcher)
 {
-  json_auto_t *reply = supervisor_status (name);
   const json_t *w;
   size_t i;
 
@@ -319,6 +316,17 @@ supervisor_has_watcher (const char *name, const char *watcher)
     if (strcmp (json_text (w, "name"), watcher) == 0)
       return true;
   return false;
+}
+
+/* Does the supervisor of NAME list WATCHER, even if its process has died and
+ * will be started again?
+ */
+static bool
+supervisor_has_watcher (const char *name, const char *watcher)
+{
+  json_auto_t *reply = supervisor_status (name);
+
+  return lists_watcher (reply, watcher);
 }
 
 static void
@@ -331,11 +339,6 @@ int
 swap_server_manage_areas (const char *name, int priority, unsigned most,
                           char *error, size_t size)
 {
-  char watcher[CONTROL_NAME_MAX + 16];
-
-  areas_name (watcher, sizeof watcher, name);
-  if (supervisor_has_watcher (name, watcher))
-    return 0;
   return tell_supervisor (name, json_pack ("{s:s, s:i, s:i}",
                                            "verb", "areas",
                                            "priority", priority,
@@ -343,16 +346,23 @@ swap_server_manage_areas (const char *name, int priority, unsigned most,
                           TIMEOUT, error, size);
 }
 
-void
+int
 swap_server_end_areas (const char *name)
 {
   char watcher[CONTROL_NAME_MAX + 16];
 
   areas_name (watcher, sizeof watcher, name);
-  swap_server_cancel_watch (name, watcher);
-  for (int ms = 0; ms < START_S * 1000; ms += tick ())
-    if (!supervisor_has_watcher (name, watcher))
-      return;
+  for (int ms = 0; ms < START_S * 1000; ms += tick ()) {
+    json_auto_t *reply = supervisor_status (name);
+
+    /* A supervisor that started in the meantime has to be told again. */
+    if (reply && ms % 1000 == 0)
+      swap_server_cancel_watch (name, watcher);
+    if (reply ? !lists_watcher (reply, watcher)
+        : !swap_server_is_running (name))
+      return 0;
+  }
+  return -1;
 }
 
 bool

@@ -92,8 +92,10 @@ bool swap_server_is_orphaned (const char *name, const char *watcher,
 int swap_server_manage_areas (const char *name, int priority, unsigned most,
                               char *error, size_t size);
 
-/* End that process, and wait for its end. */
-void swap_server_end_areas (const char *name);
+/* End that process, and wait for its end.  0 also if there is none; -1: it
+ * does not end within 30 seconds.
+ */
+int swap_server_end_areas (const char *name);
 
 /* The URI at which the running server of NAME can be reached. */
 int swap_server_uri (char *uri, size_t size, const char *name, char *error,

@@ -18,6 +18,7 @@
 #include "area-look.h"
 #include "server.h"
 #include "setup-steps.h"
+#include "shutdown.h"
 
 /* A remote server's pool has other disks, too, and what several servers hold
  * is one disk.
@@ -48,8 +49,12 @@ list_areas (struct swap_setup *s, int index)
   s->has_areas = true;
   s->state.device_count = 0;
   for (unsigned n = 1; n <= PARTITIONS_MAX; ++n)
-    if (list[n - 1].size > 0)
-      swap_state_add (&s->state, partition_path (path, index, n));
+    if (list[n - 1].size > 0) {
+      partition_path (path, index, n);
+      /* It stayed on during a shutdown after which the machine went on. */
+      shutdown_uncover (path);
+      swap_state_add (&s->state, path);
+    }
   return write_state (s);
 }
 
@@ -128,10 +133,10 @@ setup_cut_areas (struct swap_setup *s)
   struct partition list[PARTITIONS_MAX];
   char device[NBD_DEVICE_PATH_SIZE];
 
-  if (s->attached_count != 1 || s->conf.mirror || s->conf.stripe)
+  if (s->attached_count != 1 || s->conf.remote_count > 0)
     return 0;
   nbd_device_path (device, index);
-  if (partitions_read (index, list) > 0) {
+  if (partitions_read (index, list) > 0 && !partitions_have_table (index)) {
     /* An earlier run has done it, or was killed before it used them. */
     if (swap_find_on_disk (device, NULL))
       return list_areas (s, index);

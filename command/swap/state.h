@@ -16,15 +16,15 @@
 #include "command/conf/conf.h"
 #include "lib/base/util.h"
 
-/* One for each remote server, or for each area of a disk. */
-#define SWAP_DEVICES_MAX MAX (CONF_REMOTES_MAX, CONF_AREAS_MAX)
+/* One for each remote server, or for each area of a disk and the disk. */
+#define SWAP_DEVICES_MAX (MAX (CONF_REMOTES_MAX, CONF_AREAS_MAX) + 1)
 
 struct swap_state {
   char name[72];
   char devices[SWAP_DEVICES_MAX][32]; /* "/dev/nbd0", or "/dev/nbd0p1" */
   unsigned device_count;
   int priority;                 /* -1: the kernel's choice */
-  unsigned areas;               /* at most so many */
+  unsigned areas;               /* at most so many; 0: not known */
 };
 
 /* ENOENT: NAME has no state. */

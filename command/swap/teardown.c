@@ -39,7 +39,8 @@ find_areas (struct swap_teardown *t, int index)
   struct partition list[PARTITIONS_MAX];
   char path[PARTITION_PATH_SIZE];
 
-  t->has_areas = partitions_read (index, list) > 0;
+  /* Without NAME.swap it is not known whether there are any. */
+  t->has_areas = t->state.areas != 1 && partitions_read (index, list) > 0;
   for (unsigned n = 1; n <= PARTITIONS_MAX; ++n)
     if (list[n - 1].size > 0)
       swap_state_add (&t->state, partition_path (path, index, n));
@@ -195,32 +196,57 @@ check_room (struct swap_teardown *t)
   return teardown_fail (t, text, NULL);
 }
 
+/* It may have added an area since they were listed. */
+static void
+end_manager (struct swap_teardown *t)
+{
+  if (!t->has_areas)
+    return;
+  if (swap_server_end_areas (t->name) == -1)
+    fprintf (stderr, "nbdzram swapoff: %s: the process that manages areas "
+             "does not end\n", t->name);
+  find_devices (t);
+}
+
+/* The swap stays on.  When the machine goes down, no area must come that is
+ * not covered.
+ */
+static void
+manage_again (struct swap_teardown *t)
+{
+  unsigned most = t->state.areas > 0 ? t->state.areas : CONF_AREAS_MAX;
+  char why[256];
+
+  if (t->has_areas && !t->lost && !t->shutdown
+      && swap_server_manage_areas (t->name, t->state.priority, most, why,
+                                   sizeof why) == -1)
+    teardown_fail (t, "its areas are not managed any more", why);
+}
+
+/* The last areas have the least to read back, and what does not fit in memory
+ * can still go to the first ones.
+ */
+static int
+turn_all_off (struct swap_teardown *t)
+{
+  for (unsigned i = t->state.device_count; i-- > 0; )
+    if (teardown_deactivate (t, t->state.devices[i]) == -1)
+      return -1;
+  return 0;
+}
+
 static int
 deactivate (struct swap_teardown *t)
 {
-  char why[256];
-
   for (unsigned i = 0; i < t->state.device_count; ++i)
     shutdown_uncover (t->state.devices[i]);
-  if (revive_server (t) == -1 || (t->mount && teardown_unmount (t) == -1)
-      || (!t->lost && check_room (t) == -1))
+  if (revive_server (t) == -1 || (t->mount && teardown_unmount (t) == -1))
     return -1;
-  /* It may have added another one since they were listed. */
-  if (t->has_areas && !t->lost) {
-    swap_server_end_areas (t->name);
-    find_devices (t);
-  }
-  /* The last areas have the least to read back, and what does not fit in
-   * memory can still go to the first ones.
-   */
-  for (unsigned i = t->state.device_count; i-- > 0; )
-    if (teardown_deactivate (t, t->state.devices[i]) == -1) {
-      if (t->has_areas && !t->shutdown)
-        swap_server_manage_areas (t->name, t->state.priority, t->state.areas,
-                                  why, sizeof why);
-      return -1;
-    }
-  return 0;
+  end_manager (t);
+  if ((t->lost || check_room (t) == 0) && turn_all_off (t) == 0)
+    return 0;
+  manage_again (t);
+  return -1;
 }
 
 /* ---- the rest ---- */

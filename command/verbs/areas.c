@@ -45,7 +45,7 @@ command_areas (const struct command *command, int argc, char *argv[])
              strerror (errno));
     return EXIT_FAILED;
   }
-  area_manager_run (name, priority == KERNEL_CHOOSES ? -1 : (int) priority,
-                    (unsigned) most);
-  return EXIT_OK;
+  return area_manager_run (name, priority == KERNEL_CHOOSES ? -1
+                           : (int) priority, (unsigned) most) == 0
+    ? EXIT_OK : EXIT_FAILED;
 }

@@ -117,6 +117,15 @@ TEST (decisions_by_hand)
         .limit = 400, .available = 0, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
     { { .areas = { ON (0, 5, 6), ON (16, 6, 7), ON (32, 7, 8) },
         .limit = 400, .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+    /* ... and what is read back may have to be swapped out elsewhere. */
+    { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
+        .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+    { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
+        .available = 200, .ram = 256, .other_free = 9 },
+      AREA_RENEW, 1, 0, 0 },
+    /* An addition that is urgent comes before all else. */
+    { { .areas = { ON (0, 15, 15), OFF (16, 1, false) }, .limit = 64 },
+      AREA_ADD, 2, 32, 60 },
     { { .areas = { ON (0, 2, 16) }, .limit = 100, .available = 200,
         .ram = 256 }, AREA_KEEP, 0, 0, 0 },
   };
@@ -131,6 +140,7 @@ TEST (decisions_by_hand)
     u.held = M (u.held);
     u.available = M (u.available);
     u.ram = M (u.ram);
+    u.other_free = M (u.other_free);
     step = area_plan_next (&u);
     if (step.action != rows[i].action
         || (step.action != AREA_KEEP && step.area != rows[i].area)
@@ -323,7 +333,7 @@ look (const struct machine *m, struct areas_use *u)
 {
   *u = (struct areas_use) {
     .disk = SLOTS * PAGE, .most = AREAS_MAX, .limit = LIMIT, .held = m->held,
-    .available = available (m), .ram = RAM,
+    .available = available (m), .ram = RAM, .other_free = M (1000),
   };
   for (unsigned k = 0; k < AREAS_MAX; ++k) {
     struct area_use *a = &u->areas[k];
