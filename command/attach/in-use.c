@@ -49,6 +49,18 @@ has_member_of_ours (const char *device, const char *name, bool clients)
   return false;
 }
 
+/* Is PATH /dev/nbdN, a partition of it, or an array with it as a member, of
+ * the server NAME?
+ */
+static bool
+is_on_ours (const char *path, const char *name, bool clients)
+{
+  if (strncmp (path, "/dev/nbd", strlen ("/dev/nbd")) == 0)
+    return is_ours (path, name, clients);
+  return strncmp (path, "/dev/md", strlen ("/dev/md")) == 0
+    && has_member_of_ours (path, name, clients);
+}
+
 bool
 is_in_use_as_swap (const char *name, bool clients, char *device, size_t size)
 {
@@ -61,10 +73,7 @@ is_in_use_as_swap (const char *name, bool clients, char *device, size_t size)
     return errno != ENOENT && clients;
   }
   for (int i = 0; i < count; ++i)
-    if (strncmp (list[i].path, "/dev/nbd", strlen ("/dev/nbd")) == 0
-        ? is_ours (list[i].path, name, clients)
-        : strncmp (list[i].path, "/dev/md", strlen ("/dev/md")) == 0
-          && has_member_of_ours (list[i].path, name, clients)) {
+    if (is_on_ours (list[i].path, name, clients)) {
       snprintf (device, size, "%s", list[i].path);
       return true;
     }
@@ -72,15 +81,20 @@ is_in_use_as_swap (const char *name, bool clients, char *device, size_t size)
 }
 
 bool
-is_in_use_as_file_system (const char *name, char *device, size_t size)
+is_in_use_as_file_system (const char *name, bool clients, char *device,
+                          size_t size)
 {
   CLEANUP_FCLOSE FILE *mounts = kernel_file_open ("/proc/self/mounts");
   char buffer[2 * KERNEL_VALUE_SIZE];
   struct mntent entry;
 
-  while (mounts && getmntent_r (mounts, &entry, buffer, sizeof buffer))
-    if (strncmp (entry.mnt_fsname, "/dev/nbd", strlen ("/dev/nbd")) == 0
-        && is_ours (entry.mnt_fsname, name, false)) {
+  if (!mounts) {
+    /* A chroot without /proc has no such file. */
+    snprintf (device, size, "/proc/self/mounts");
+    return errno != ENOENT && clients;
+  }
+  while (getmntent_r (mounts, &entry, buffer, sizeof buffer))
+    if (is_on_ours (entry.mnt_fsname, name, clients)) {
       snprintf (device, size, "%s", entry.mnt_fsname);
       return true;
     }

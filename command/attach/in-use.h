@@ -14,11 +14,12 @@
  * kernel can't be asked, the answer is CLIENTS, too.
  */
 bool is_in_use_as_swap (const char *name, bool clients, char *device,
-                     size_t size);
+                        size_t size);
 
-/* Returns whether a file system on a device of the server NAME is mounted, and
- * puts the device in DEVICE.
+/* The same for a file system that is mounted, on such a device, a partition of
+ * it, or an array.
  */
-bool is_in_use_as_file_system (const char *name, char *device, size_t size);
+bool is_in_use_as_file_system (const char *name, bool clients, char *device,
+                               size_t size);
 
 #endif /* NBDZRAM_COMMAND_ATTACH_IN_USE_H */

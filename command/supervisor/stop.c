@@ -41,8 +41,8 @@ stop_begin (struct supervisor *s, bool force, char *error, size_t size)
     return set_error (error, size, "%s is in use as swap: run nbdzram swapoff "
                       "%s", device, s->setup.options.name);
   if (!force
-      && is_in_use_as_file_system (s->setup.options.name, device,
-                                   sizeof device))
+      && is_in_use_as_file_system (s->setup.options.name, has_clients (s),
+                                   device, sizeof device))
     return set_error (error, size, "%s is mounted: run nbdzram umount %s",
                       device, s->setup.options.name);
   s->stop.requested = true;

@@ -63,6 +63,47 @@ end_client 0
 eventually nbdzram stop s
 nothing_left
 
+# The same holds for a file system: on the device, on a partition, and on an
+# array.
+swaps
+mounts="$NBDZRAM_ROOT/proc/self/mounts"
+mkdir -p "$NBDZRAM_ROOT/proc/self" "$NBDZRAM_ROOT/sys/block/md7/slaves/nbd3"
+serve s --size=16M
+start_client -c 2 -p 4096 "$(socket_uri s)"
+sleep 0.3
+for device in nbd3 nbd3p1 md7; do
+    printf '%s / ext4 rw 0 0\n' /dev/sda2 "/dev/$device" >"$mounts"
+    exits 1 "/dev/$device is mounted: run nbdzram umount s" stop s
+done
+# An array of another machine's disks, and one of another server's.
+rm -r "$NBDZRAM_ROOT/sys/block/md7/slaves/nbd3"
+mkdir "$NBDZRAM_ROOT/sys/block/md7/slaves/sda"
+echo nbdzram:t >"$NBDZRAM_ROOT/sys/block/nbd3/backend"
+printf '%s / ext4 rw 0 0\n' /dev/md7 /dev/nbd3p1 >"$mounts"
+nbdzram stop s || fail "not stopped"
+eventually is_gone "$pid" || fail "the supervisor does not end"
+kill -9 "$client" 2>/dev/null || :
+nothing_left
+
+# With an identifier no client is needed.
+echo nbdzram:s >"$NBDZRAM_ROOT/sys/block/nbd3/backend"
+serve s --size=16M
+exits 1 '/dev/nbd3p1 is mounted' stop s
+rm "$NBDZRAM_ROOT/sys/block/nbd3/backend"
+stop s
+
+# It can't be found out what is mounted.
+rm -r "$NBDZRAM_ROOT/proc/self"
+touch "$NBDZRAM_ROOT/proc/self"
+serve s --size=16M
+start_client -c 2 -p 4096 "$(socket_uri s)"
+sleep 0.3
+exits 1 '/proc/self/mounts is mounted' stop s
+end_client 0
+eventually nbdzram stop s
+rm "$NBDZRAM_ROOT/proc/self"
+nothing_left
+
 # Without swap a client does not keep the server from ending.
 swaps /dev/sda2
 serve s --size=16M --standby
