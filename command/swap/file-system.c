@@ -14,6 +14,7 @@
 #include "command/base/run-program.h"
 #include "command/conf/conf.h"
 #include "lib/base/util.h"
+#include "service/set-error.h"
 
 #include "file-system.h"
 
@@ -39,6 +40,25 @@ file_system_find (const char *device, char directory[PATH_MAX])
       found = true;
     }
   return found;
+}
+
+/* The kernel lists what is on top after what it covers. */
+enum file_system_place
+file_system_place (const char *device, const char *directory)
+{
+  CLEANUP_FCLOSE FILE *mounts = kernel_file_open ("/proc/self/mounts");
+  enum file_system_place place = FILE_SYSTEM_ELSEWHERE;
+  char buffer[2 * PATH_MAX];
+  struct mntent entry;
+
+  while (mounts && getmntent_r (mounts, &entry, buffer, sizeof buffer))
+    if (strcmp (entry.mnt_dir, directory) != 0)
+      continue;
+    else if (strcmp (entry.mnt_fsname, device) == 0)
+      place = FILE_SYSTEM_ON_TOP;
+    else if (place == FILE_SYSTEM_ON_TOP)
+      place = FILE_SYSTEM_COVERED;
+  return place;
 }
 
 void
@@ -90,9 +110,13 @@ file_system_mount (const char *device, int type, const char *options,
 }
 
 int
-file_system_unmount (const char *directory, char *error, size_t size)
+file_system_unmount (const char *device, const char *directory, char *error,
+                     size_t size)
 {
   const char *const argv[] = { "umount", directory, NULL };
 
+  if (file_system_place (device, directory) != FILE_SYSTEM_ON_TOP)
+    return set_error (error, size, "another file system is mounted on top: "
+                      "unmount that first");
   return run_program (argv, error, size);
 }

@@ -13,6 +13,18 @@
  */
 bool file_system_find (const char *device, char directory[PATH_MAX]);
 
+enum file_system_place {
+  FILE_SYSTEM_ELSEWHERE,        /* or not mounted at all */
+  FILE_SYSTEM_COVERED,          /* there, and another one on top of it */
+  FILE_SYSTEM_ON_TOP,
+};
+
+/* Is DEVICE mounted on DIRECTORY, a path without symbolic links?  Bind mounts
+ * count, too.
+ */
+enum file_system_place file_system_place (const char *device,
+                                          const char *directory);
+
 /* Wait while mkfs or mount, started by a process that was killed, still use
  * DEVICE; at most half a minute.  The device must have a server.
  */
@@ -30,7 +42,10 @@ int file_system_make (const char *device, int type, const char *label,
 int file_system_mount (const char *device, int type, const char *options,
                        const char *directory, char *error, size_t size);
 
-/* Unmount DIRECTORY, unless something in it is in use. */
-int file_system_unmount (const char *directory, char *error, size_t size);
+/* Unmount DEVICE from DIRECTORY, as file_system_find gives it, unless
+ * something in it is in use or another file system is on top of it.
+ */
+int file_system_unmount (const char *device, const char *directory,
+                         char *error, size_t size);
 
 #endif /* NBDZRAM_COMMAND_SWAP_FILE_SYSTEM_H */

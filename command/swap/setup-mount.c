@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -69,34 +70,59 @@ setup_make_file_system (struct swap_setup *s)
   }
 }
 
+/* The directories /var/tmp and /var-tmp give the same name. */
+static int
+check_place (struct swap_setup *s, const char *device)
+{
+  const char *point = s->conf.mount_point;
+  char directory[PATH_MAX], real[PATH_MAX];
+
+  if (!realpath (point, real))
+    return setup_fail (s, "%s: %s", point, strerror (errno));
+  switch (file_system_place (device, real)) {
+  case FILE_SYSTEM_ON_TOP:
+    return 0;
+  case FILE_SYSTEM_COVERED:
+    return setup_fail (s, "%s: another file system is mounted on top of %s",
+                       point, device);
+  default:
+    file_system_find (device, directory);
+    return setup_fail (s, "%s is mounted on %s; for another disk: "
+                       "nbdzram mount OTHER-NAME mount-point=%s", device,
+                       directory, point);
+  }
+}
+
 int
 setup_mount (struct swap_setup *s)
 {
   const char *device = s->state.devices[0], *point = s->conf.mount_point;
   char directory[PATH_MAX], why[256];
 
-  if (!file_system_find (device, directory)) {
-    if (file_system_mount (device, s->conf.fs_type, s->conf.mount_options,
-                           point, why, sizeof why) == -1)
-      return setup_fail (s, "%s: %s", point, why);
+  if (file_system_find (device, directory)) {
+    if (check_place (s, device) == -1)
+      return -1;
+  } else if (file_system_mount (device, s->conf.fs_type,
+                                s->conf.mount_options, point, why,
+                                sizeof why) == -1)
+    return setup_fail (s, "%s: %s", point, why);
+  else
     s->mounted = true;
-    snprintf (directory, sizeof directory, "%s", point);
-  }
-  if (s->conf.mode != CONF_KEEP
-      && chmod (directory, conf_mode (&s->conf)) == -1)
-    return setup_fail (s, "%s: mode: %s", directory, strerror (errno));
-  printf ("%s is mounted on %s\n", device, directory);
+  if (s->conf.mode != CONF_KEEP && chmod (point, conf_mode (&s->conf)) == -1)
+    return setup_fail (s, "%s: mode: %s", point, strerror (errno));
+  printf ("%s is mounted on %s\n", device, point);
   return 0;
 }
 
 void
 setup_undo_mount (struct swap_setup *s)
 {
+  const char *device = s->state.devices[0];
   char directory[PATH_MAX], why[256];
 
-  if (!s->mounted || !file_system_find (s->state.devices[0], directory))
+  if (!s->mounted || !file_system_find (device, directory))
     return;
-  if (file_system_unmount (directory, why, sizeof why) == 0)
+  if (file_system_unmount (device, directory, why, sizeof why) == 0)
     printf ("undone: mount on %s\n", directory);
   else
     fprintf (stderr, "nbdzram mount: %s: %s\n", directory, why);

@@ -26,7 +26,8 @@ teardown_unmount (struct swap_teardown *t)
   for (unsigned i = 0; i < t->state.device_count; ++i) {
     file_system_wait_programs (t->state.devices[i]);
     while (file_system_find (t->state.devices[i], directory)) {
-      if (file_system_unmount (directory, why, sizeof why) == -1)
+      if (file_system_unmount (t->state.devices[i], directory, why,
+                               sizeof why) == -1)
         return teardown_fail (t, directory, why);
       printf ("unmounted %s\n", directory);
     }

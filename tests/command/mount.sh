@@ -52,3 +52,15 @@ exits 3 "umount: $name: there is no such disk" umount "$tmp/dir"
 # Such a disk is not for swap.
 printf 'size = 64M\nmount-point = %s\n' "$tmp/dir" >"$NBDZRAM_CONF_DIR/data.conf"
 exits 1 'swapon: data: mount-point: this disk is for nbdzram mount' swapon data
+
+# The disk of this name is mounted on another directory: both stay.
+export NBDZRAM_ROOT=$tmp/root
+mkdir -p "$NBDZRAM_ROOT/proc/self" "$XDG_RUNTIME_DIR/nbdzram" "$tmp/a/b" "$tmp/a-b"
+printf '%s\n' "/dev/nbd1000 $tmp/a/b ext4 rw 0 0" >"$NBDZRAM_ROOT/proc/self/mounts"
+name=${tmp#/}
+name=${name//\//-}-a-b
+echo '{"devices":["/dev/nbd1000"],"priority":0}' \
+    >"$XDG_RUNTIME_DIR/nbdzram/$name.swap"
+exits 1 "umount: $name: the disk is mounted on $tmp/a/b, and not on $tmp/a-b" \
+    umount --no-systemd "$tmp/a-b"
+[ -e "$XDG_RUNTIME_DIR/nbdzram/$name.swap" ] || fail "undone"

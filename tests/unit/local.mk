@@ -43,6 +43,7 @@ plain_units = \
 	tests/unit/kernel-file \
 	tests/unit/limit \
 	tests/unit/md-member \
+	tests/unit/mount \
 	tests/unit/nbd-protocol \
 	tests/unit/objects \
 	tests/unit/parse-size \
@@ -89,6 +90,8 @@ tests_unit_kernel_file_SOURCES = tests/unit/kernel-file.c $(kernel_help)
 tests_unit_kernel_file_LDADD = $(command_ldadd)
 tests_unit_md_member_SOURCES = tests/unit/md-member.c $(kernel_help)
 tests_unit_md_member_LDADD = $(command_ldadd)
+tests_unit_mount_SOURCES = tests/unit/mount.c $(kernel_help)
+tests_unit_mount_LDADD = $(command_ldadd)
 tests_unit_parse_size_LDADD = tests/lib/libunit.a $(service_libs) \
 	$(CMOCKA_LIBS)
 tests_unit_nbd_protocol_LDADD = tests/lib/libunit.a server/libserver.a \
