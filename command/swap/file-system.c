@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
@@ -76,6 +77,25 @@ file_system_wait_programs (const char *device)
     }
     nanosleep (&tick, NULL);
   }
+}
+
+/* mkfs.ext4 writes this last; mkfs.xfs writes its own magic number first, with
+ * a mark that is removed last; and mkfs.btrfs begins with another one.
+ */
+bool
+file_system_is_complete (const char *device)
+{
+  enum {
+    XFS_IN_PROGRESS = 126, EXT_MAGIC = 1024 + 56, BTRFS_MAGIC = 65536 + 64,
+  };
+  unsigned char start[65536 + 4096] = { 0 };
+  CLEANUP_CLOSE int fd = open (device, O_RDONLY | O_CLOEXEC);
+
+  if (fd == -1 || pread (fd, start, sizeof start, 0) != sizeof start)
+    return false;
+  return memcmp (start + EXT_MAGIC, "\x53\xef", 2) == 0
+    || (memcmp (start, "XFSB", 4) == 0 && start[XFS_IN_PROGRESS] == 0)
+    || memcmp (start + BTRFS_MAGIC, "_BHRfS_M", 8) == 0;
 }
 
 /* All is lost with the machine, so there is no journal and no second copy of

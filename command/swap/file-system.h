@@ -30,6 +30,11 @@ enum file_system_place file_system_place (const char *device,
  */
 void file_system_wait_programs (const char *device);
 
+/* Does DEVICE hold a file system of one of our types that mkfs has finished?
+ * False also if it can't be read.
+ */
+bool file_system_is_complete (const char *device);
+
 /* These return 0, or -1 with a line in ERROR. */
 
 /* Make a file system of TYPE (enum conf_file_system) with LABEL, whatever the

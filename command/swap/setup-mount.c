@@ -17,7 +17,9 @@
 
 #define LABEL_SIZE 13           /* xfs has the shortest labels */
 
-/* NAME.mkfs exists while a file system is being made. */
+/* NAME.mkfs exists while a file system is being made, and after that while the
+ * disk may hold a part of one.
+ */
 #define MAKING "mkfs"
 
 static bool
@@ -28,21 +30,36 @@ was_interrupted (const struct swap_setup *s)
   return making != NULL;
 }
 
+/* Destroys what DEVICE holds. */
 static int
 make (struct swap_setup *s, const char *device)
 {
   char label[LABEL_SIZE], why[256];
+  size_t page;
 
   snprintf (label, sizeof label, "%.*s", LABEL_SIZE - 1, s->name);
   if (run_write (s->name, MAKING, json_pack ("{s:s}", "device", device))
       == -1)
     return setup_fail (s, "%s." MAKING ": %s", s->name, strerror (errno));
   if (file_system_make (device, s->conf.fs_type, label, why, sizeof why)
-      == -1)
+      == -1) {
+    if (swap_content (device, &page) == SWAP_EMPTY)
+      run_remove (s->name, MAKING);
     return setup_fail (s, "%s: %s", device, why);
+  }
   run_remove (s->name, MAKING);
   printf ("made a file system on %s\n", device);
   return 0;
+}
+
+/* DEVICE holds something. */
+static int
+keep_or_make_again (struct swap_setup *s, const char *device)
+{
+  if (was_interrupted (s) && !file_system_is_complete (device))
+    return make (s, device);
+  run_remove (s->name, MAKING);
+  return 0;                     /* setup_mount finds out whether it is one */
 }
 
 int
@@ -55,13 +72,11 @@ setup_make_file_system (struct swap_setup *s)
   file_system_wait_programs (device);
   if (file_system_find (device, directory))
     return 0;
-  if (was_interrupted (s))
-    return make (s, device);
   switch (swap_content (device, &page)) {
   case SWAP_EMPTY:
     return make (s, device);
   case SWAP_OTHER:
-    return 0;                   /* a file system, which mount checks */
+    return keep_or_make_again (s, device);
   case -1:
     return setup_fail (s, "%s: %s", device, strerror (errno));
   default:

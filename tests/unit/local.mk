@@ -42,6 +42,7 @@ plain_units = \
 	tests/unit/dictionary-train \
 	tests/unit/kernel-file \
 	tests/unit/limit \
+	tests/unit/make-file-system \
 	tests/unit/md-member \
 	tests/unit/mount \
 	tests/unit/nbd-protocol \
@@ -88,6 +89,9 @@ tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 tests_unit_conf_LDADD = $(command_ldadd)
 tests_unit_kernel_file_SOURCES = tests/unit/kernel-file.c $(kernel_help)
 tests_unit_kernel_file_LDADD = $(command_ldadd)
+tests_unit_make_file_system_SOURCES = tests/unit/make-file-system.c \
+	$(kernel_help)
+tests_unit_make_file_system_LDADD = $(command_ldadd)
 tests_unit_md_member_SOURCES = tests/unit/md-member.c $(kernel_help)
 tests_unit_md_member_LDADD = $(command_ldadd)
 tests_unit_mount_SOURCES = tests/unit/mount.c $(kernel_help)

@@ -112,20 +112,64 @@ killed ()
     wait $! 2>/dev/null
 }
 
-say "killed mkfs"
-printf '#!/bin/sh\nfor device; do :; done\n: >/fail/begun\n/bin/mkfs.ext4 "$@"; exec sleep 1 <"$device"\n' \
-    >/fail/mkfs.ext4
-chmod +x /fail/mkfs.ext4
-rm /fail/mount
-PATH=/fail:$PATH nbdzram mount data >/tmp/log 2>&1 &
-mount=$!
-eventually test -e /fail/begun || fail "no mkfs"
-kill -9 $mount
-wait $mount 2>/dev/null
+# killed_mkfs COMMANDS: mount is killed when mkfs, which runs COMMANDS, has begun.
 # It goes on for a second.
+killed_mkfs ()
+{
+    mkdir -p /fail
+    printf '#!/bin/sh\nfor device; do :; done\n%s\nexec sleep 1 <"$device"\n' \
+        "$1" >/fail/mkfs.ext4
+    chmod +x /fail/mkfs.ext4
+    PATH=/fail:$PATH nbdzram mount data >/tmp/log 2>&1 &
+    mount=$!
+    eventually test -e /fail/begun || fail "no mkfs"
+    kill -9 $mount
+    wait $mount 2>/dev/null
+    rm -r /fail
+    run mount data
+    cat /tmp/log
+    echo content >/mnt/disk/file || fail "it can't be written"
+    [ ! -e /run/nbdzram/data.mkfs ] || fail "not known as complete"
+}
+
+say "killed while mkfs runs"
 rm -r /fail
+killed_mkfs ': >/fail/begun; /bin/mkfs.ext4 "$@"'
+run umount data
+gone
+say "half of a file system"
+killed_mkfs 'tr "\0" x </dev/zero | dd of="$device" bs=64k count=16 2>/dev/null
+: >/fail/begun'
+grep -q 'made a file system' /tmp/log || fail "it is used"
+
+# After that, what the user makes is not overwritten, also if mkfs of an
+# earlier run failed.
+say "made by hand"
+umount /mnt/disk
+mkfs.ext4 -q -F -L by-hand /dev/nbd0 || fail "mkfs"
+echo '{}' >/run/nbdzram/data.mkfs
 run mount data
-grep -q 'made a file system' /tmp/log || fail "half of a file system is used"
+grep -q 'made a file system' /tmp/log && fail "it was overwritten"
+[ ! -e /run/nbdzram/data.mkfs ] || fail "not known as complete"
+
+say "covered"
+mount -t tmpfs other /mnt/disk
+nbdzram umount data >/tmp/log 2>&1 && fail "unmounted below another one"
+cat /tmp/log
+grep -q 'on top' /tmp/log || fail "why?"
+grep -q '^other /mnt/disk' /proc/mounts || fail "the other one is unmounted"
+umount /mnt/disk
+
+say "the same name for another directory"
+mkdir -p /mnt/a/b /mnt/a-b
+run mount --size=64M /mnt/a/b
+nbdzram mount --size=64M --mode=700 /mnt/a-b >/tmp/log 2>&1 && fail "mounted"
+cat /tmp/log
+grep -q 'is mounted on /mnt/a/b; for another disk' /tmp/log || fail "why?"
+[ "$(stat -c %a /mnt/a/b)" = 755 ] || fail "its mode was changed"
+nbdzram umount /mnt/a-b >/tmp/log 2>&1 && fail "unmounted"
+grep -q '/mnt/a/b, and not on /mnt/a-b' /tmp/log || { cat /tmp/log; fail "why?"; }
+run umount /mnt/a/b
 run umount data
 gone
 
