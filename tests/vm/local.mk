@@ -16,6 +16,7 @@ vm_tests = \
 	tests/vm/poweroff.sh \
 	tests/vm/remotes.sh \
 	tests/vm/swap.sh \
+	tests/vm/swap-areas.sh \
 	tests/vm/swap-killed.sh \
 	tests/vm/swap-queue.sh \
 	tests/vm/swap-refused.sh \
