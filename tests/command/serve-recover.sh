@@ -45,9 +45,7 @@ echo 'algorithm = zstd' >"$NBDZRAM_CONF_DIR/a.conf"
 kill -9 "$pid"
 serve a --size=32M --standby
 grep -q 'settings have changed' "$tmp/a.log"
-old=$(server_pid a)
-kill -9 "$old"
-eventually is_whole a
+kill_server a
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a lz4'
 nbdzram upgrade a
 nbdzram status a --raw -n -o NAME,ALGORITHM | grep -q '^a zstd'
@@ -64,8 +62,7 @@ serve a --size=32M --standby
 grep -q "unknown key 'sise': the servers go on with their old settings" \
      "$tmp/a.log"
 eventually is_whole a
-kill -9 "$(server_pid a)"
-eventually is_whole a
+kill_server a
 io "$(socket_uri a)" 'read -P 8 0 1M'
 kill -9 "$pid" "$(standby_pid a)" "$(server_pid a)"
 eventually no_processes
@@ -92,8 +89,7 @@ serve a --size=32M --swap
 eventually is_whole a
 if lock_keeper=$(lock_keeper_pid a); then
     stand "$lock_keeper"
-    kill -9 "$(server_pid a)"
-    eventually is_whole a
+    kill_server a
     kill -9 "$pid"
     serve a --size=32M --swap
     kill -CONT "$lock_keeper"
@@ -122,8 +118,7 @@ finds_it ()
     [ "$(server_pid a)" = "$server" ] || fail "another server"
     [ "$(standby_pid a)" = "$standby" ] || fail "another standby"
     io "$(socket_uri a)" 'read -P 6 0 1M'
-    kill -9 "$server"
-    eventually is_whole a
+    kill_server a
     io "$(socket_uri a)" 'read -P 6 0 1M'
     stop a
 }

@@ -77,6 +77,17 @@ serve ()
     pid=$(supervisor_pid "$name")
 }
 
+# kill_server NAME, and wait until another one serves, and has a standby: a
+# supervisor may not have noticed for a moment that the old one is dead.
+kill_server ()
+{
+    local old
+    old=$(server_pid "$1")
+    kill -9 "$old"
+    eventually has_other_server "$1" "$old" || fail "no other server"
+}
+has_other_server () { [ "$(server_pid "$1")" != "$2" ] && is_whole "$1"; }
+
 # Kill all processes of the test, also the servers of killed supervisors.
 kill_all ()
 {
