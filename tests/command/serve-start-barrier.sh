@@ -50,8 +50,7 @@ go_on
 serve a --size=32M --standby
 [ "$(server_pid a)" = "$server" ] || fail "another server"
 eventually is_whole a
-kill -9 "$server"
-eventually is_whole a || fail "its standby has not taken over"
+kill_server a
 io "$(socket_uri a)" 'read -P 7 0 4M'
 server=
 stop a
