@@ -284,17 +284,25 @@ do_step (struct manager *m, const struct area_step *step)
   }
 }
 
+/* How much STEP is about. */
+static uint64_t
+bytes_of_step (const struct manager *m, const struct area_step *step)
+{
+  const struct area_use *a = &m->use.areas[step->area];
+
+  return step->action == AREA_ADD ? step->size
+    : step->action == AREA_RENEW ? area_dead (a) : a->size;
+}
+
 static void
-log_step (struct manager *m, const struct area_step *step, int err)
+log_step (struct manager *m, const struct area_step *step, uint64_t bytes,
+          int err)
 {
   static const char *const done[AREA_ACTIONS] = {
     [AREA_ADD] = "is added", [AREA_REMOVE] = "is removed",
     [AREA_RENEW] = "is rid of dead pages", [AREA_TRIM] = "is trimmed",
   };
-  const struct area_use *a = &m->use.areas[step->area];
   char path[PARTITION_PATH_SIZE], size[TEXT_SIZE];
-  uint64_t bytes = step->action == AREA_ADD ? step->size
-    : step->action == AREA_RENEW ? area_dead (a) : a->size;
 
   partition_path (path, m->index, step->area + 1);
   text_of_size (size, bytes);
@@ -341,6 +349,7 @@ static bool
 follow_plan (struct manager *m)
 {
   struct area_step step = area_plan_next (&m->use);
+  uint64_t bytes = bytes_of_step (m, &step);
   int64_t start = now_ms ();
   int r, err;
 
@@ -350,7 +359,7 @@ follow_plan (struct manager *m)
   err = r == 0 ? 0 : errno;
   set_times (m, &step, start, r);
   if (!is_interrupted ())
-    log_step (m, &step, err);
+    log_step (m, &step, bytes, err);
   return r == 0;
 }
 
