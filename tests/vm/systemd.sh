@@ -23,7 +23,8 @@ EOF
 ExecStart=/bin/pages 120 rounds=0 hold=1 seed=10
 MemoryMax=60M
 EOF
-    become_systemd systemd 'size = 300M\npriority = 50\n'
+    become_systemd systemd \
+        "size = 300M\\npriority = 50\\n${areas:+areas = $areas\\n}"
 fi
 
 # ---- the test, as a service ----
