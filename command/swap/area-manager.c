@@ -42,8 +42,8 @@
 /* Milliseconds between two looks: while much is being swapped out, and
  * otherwise.
  */
-#define BUSY_MS 200
-#define IDLE_MS 1000
+#define BUSY_MS 50
+#define IDLE_MS 250
 #define CHILD_MS 50
 
 /* To ask for what is stored takes at most this share of a processor, and to

@@ -16,7 +16,6 @@ vm_tests = \
 	tests/vm/poweroff.sh \
 	tests/vm/remotes.sh \
 	tests/vm/swap.sh \
-	tests/vm/swap-areas.sh \
 	tests/vm/swap-killed.sh \
 	tests/vm/swap-queue.sh \
 	tests/vm/swap-refused.sh \
@@ -30,6 +29,7 @@ vm_long_tests = \
 	tests/vm/soft-reboot.sh \
 	tests/vm/speed.sh \
 	tests/vm/speed-priority.sh \
+	tests/vm/swap-areas.sh \
 	tests/vm/swap-backing.sh \
 	tests/vm/swap-full.sh \
 	tests/vm/swap-survives.sh
