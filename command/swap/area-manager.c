@@ -349,12 +349,13 @@ static bool
 follow_plan (struct manager *m)
 {
   struct area_step step = area_plan_next (&m->use);
-  uint64_t bytes = bytes_of_step (m, &step);
   int64_t start = now_ms ();
+  uint64_t bytes;
   int r, err;
 
   if (step.action == AREA_KEEP || start < time_for (m, &step))
     return false;
+  bytes = bytes_of_step (m, &step);
   r = do_step (m, &step);
   err = r == 0 ? 0 : errno;
   set_times (m, &step, start, r);

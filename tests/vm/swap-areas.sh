@@ -41,7 +41,6 @@ killall -9 pages
 wait $more
 few_stored () { [ "$(stored)" -le 16 ]; }
 eventually few_stored || fail "dead pages stay: $(stored)M"
-dmesg | grep 'is rid of dead pages: [1-9]' || fail "none was rid of dead pages"
 say "dead pages are gone: $(stored)M stored, $(swap_used)M used"
 cat /proc/swaps
 
