@@ -172,7 +172,9 @@ area_plan_begin (struct areas_use *u)
 
 /* ---- decisions ---- */
 
-/* An area that is off: whoever renewed or removed it was killed. */
+/* An area that is off: the manager was killed while it renewed or removed this
+ * area, or another program has turned it off.
+ */
 static bool
 find_off (const struct areas_use *u, unsigned *area)
 {
@@ -217,8 +219,8 @@ find_dead (const struct areas_use *u, const struct sums *s, unsigned *area)
 {
   const struct area_use *best = NULL;
 
-  /* Whoever is killed between off and on must not leave the machine without
-   * any swap.
+  /* A manager that is killed between off and on must not leave the machine
+   * without any swap.
    */
   if (s->on < 2 || s->dead <= MAX (s->stored / DEAD_SHARE, DEAD_LEAST))
     return false;
@@ -294,28 +296,42 @@ find_addition (const struct areas_use *u, const struct sums *s,
   return true;
 }
 
+/* Can the pool no longer hold what the kernel may write? */
+static bool
+is_promise_broken (const struct areas_use *u, const struct sums *s)
+{
+  uint64_t room = area_plan_room (u);
+
+  return room != UINT64_MAX
+    && WORST (s->size - s->used) > room + u->limit / SLACK_SHARE;
+}
+
+static struct area_step
+step_of (enum area_action action, unsigned area)
+{
+  return (struct area_step) { .action = action, .area = area };
+}
+
 struct area_step
 area_plan_next (const struct areas_use *u)
 {
-  struct area_step step = { .action = AREA_KEEP };
   struct sums s = sum_up (u);
-  uint64_t room = area_plan_room (u);
-  unsigned dead = 0;
+  struct area_step addition;
+  bool adds = find_addition (u, &s, &addition);
+  unsigned area, dead = 0;
   bool has_dead = find_dead (u, &s, &dead);
 
   /* What is nearly used up does not wait. */
-  if (is_urgent (u, &s) && find_addition (u, &s, &step))
-    return step;
-  if (find_off (u, &step.area))
-    step.action = u->areas[step.area].is_barred ? AREA_TRIM : AREA_REMOVE;
+  if (adds && is_urgent (u, &s))
+    return addition;
+  if (find_off (u, &area))
+    return step_of (u->areas[area].is_barred ? AREA_TRIM : AREA_REMOVE, area);
   /* Without its dead pages the pool may keep its promise. */
-  else if (has_dead && u->areas[dead].used == 0)
-    step = (struct area_step) { .action = AREA_RENEW, .area = dead };
-  else if (room != UINT64_MAX
-           && WORST (s.size - s.used) > room + u->limit / SLACK_SHARE
-           && find_empty (u, &s, &step.area))
-    step.action = AREA_REMOVE;
-  else if (!find_addition (u, &s, &step) && has_dead)
-    step = (struct area_step) { .action = AREA_RENEW, .area = dead };
-  return step;
+  if (has_dead && u->areas[dead].used == 0)
+    return step_of (AREA_RENEW, dead);
+  if (is_promise_broken (u, &s) && find_empty (u, &s, &area))
+    return step_of (AREA_REMOVE, area);
+  if (adds)
+    return addition;
+  return has_dead ? step_of (AREA_RENEW, dead) : step_of (AREA_KEEP, 0);
 }

@@ -4,9 +4,9 @@
  * The kernel believes what a swap area says of its size, and says little of
  * what it has freed: a slot is discarded only when all 512 of its cluster are
  * free.  So a disk that is larger than its pool's limit fills the pool while
- * the kernel still sees free swap, and pages that nobody needs any more stay
- * stored.  Therefore a disk is cut into areas, each of which is turned on and
- * off by itself:
+ * the kernel still sees free swap, and the pages of programs that have ended
+ * stay stored.  Therefore a disk is cut into areas, each of which is turned on
+ * and off by itself:
  *
  * - Free swap is a promise: each free slot may be filled with an incompressible
  *   page.  An area is added only if the pool can keep the promise for it, too,
@@ -76,7 +76,7 @@ enum area_action {
 
 struct area_step {
   enum area_action action;
-  unsigned area;
+  unsigned area;                /* 0 if all is well */
   uint64_t start, size;         /* of an area to add */
 };
 

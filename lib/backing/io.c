@@ -99,7 +99,7 @@ read_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
 
   if (b->kind->read (b, buf, end - start, start, patient) == -1) {
-    /* Who does not wait for a remote disk that is away tries again later. */
+    /* A caller that does not wait for a remote disk tries again later. */
     if (patient || errno != ENOTCONN)
       atomic_fetch_add (&b->counters.read_errors, 1);
     errno = EIO;
