@@ -456,6 +456,29 @@ conf_set_word (struct conf *c, const char *word, char *error, size_t size)
 
 /* ---- all settings ---- */
 
+int
+conf_set_each (struct conf *c, const char *key, const char *const *values,
+               unsigned count, char *error, size_t size)
+{
+  for (unsigned i = 0; i < count; ++i)
+    if (conf_set (c, key, values[i], error, size) == -1)
+      return -1;
+  return 0;
+}
+
+int
+conf_load_with (struct conf *c, const char *name, char *const *words,
+                int count, char *error, size_t size)
+{
+  conf_init (c);
+  if (conf_load (c, name, error, size) == -1)
+    return -1;
+  for (int i = 0; i < count; ++i)
+    if (conf_set_word (c, words[i], error, size) == -1)
+      return -1;
+  return 0;
+}
+
 const char *
 conf_parameter (const struct conf *c, const char *key)
 {

@@ -150,6 +150,16 @@ int conf_set (struct conf *c, const char *key, const char *value,
 int conf_set_word (struct conf *c, const char *word, char *error,
                    size_t size);
 
+/* Set KEY to each of COUNT values.  Returns 0, or -1 with a line in ERROR. */
+int conf_set_each (struct conf *c, const char *key, const char *const *values,
+                   unsigned count, char *error, size_t size);
+
+/* Initialise C with the files of NAME, and then COUNT words of the command
+ * line.  Returns 0, or -1 with a line in ERROR.
+ */
+int conf_load_with (struct conf *c, const char *name, char *const *words,
+                    int count, char *error, size_t size);
+
 /* The first value of the server's parameter KEY, or NULL. */
 const char *conf_parameter (const struct conf *c, const char *key);
 

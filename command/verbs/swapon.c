@@ -42,17 +42,13 @@ static int
 read_settings (struct conf *c, const char *name, const struct settings *given,
                char *error, size_t size)
 {
-  conf_init (c);
-  if (conf_load (c, name, error, size) == -1)
+  if (conf_load_with (c, name, given->words, given->word_count, error, size)
+      == -1)
     return -1;
-  for (int i = 0; i < given->word_count; ++i)
-    if (conf_set_word (c, given->words[i], error, size) == -1)
-      return -1;
   for (size_t i = 0; i < KEYS; ++i)
-    for (unsigned k = 0; k < given->values[i].count; ++k)
-      if (conf_set (c, keys[i], given->values[i].values[k], error, size)
-          == -1)
-        return -1;
+    if (conf_set_each (c, keys[i], given->values[i].values,
+                       given->values[i].count, error, size) == -1)
+      return -1;
   for (size_t i = 0; i < FLAGS; ++i)
     if (given->on[i] && conf_set (c, flags[i], "on", error, size) == -1)
       return -1;
