@@ -92,14 +92,14 @@ manager_log (struct manager *m, const char *format, ...)
 
 /* ---- looking ---- */
 
-/* Is the device still that of NAME? */
-static bool
-is_attached (struct manager *m)
+/* Notes whether the device is still that of NAME.  -1: it is not. */
+static int
+look_at_device (struct manager *m)
 {
   uint64_t size;
 
   m->is_lost = area_find_disk (m->name, &size) != m->index;
-  return !m->is_lost;
+  return m->is_lost ? -1 : 0;
 }
 
 /* What is stored changes slowly where it matters: what is dead stays so. */
@@ -110,7 +110,8 @@ look_at_stored (struct manager *m)
 
   if (start < m->scan_at)
     return 0;
-  if (!is_attached (m) || area_look_at_stored (m->name, &m->use) == -1)
+  if (look_at_device (m) == -1
+      || area_look_at_stored (m->name, &m->use) == -1)
     return -1;
   end = now_ms ();
   m->scan_at = end + MAX (IDLE_MS, SCAN_SHARE * (end - start));

@@ -30,32 +30,17 @@ wants_areas (const struct swap_setup *s)
     && s->attached_count == 1;
 }
 
-static int
-write_state (struct swap_setup *s)
-{
-  if (swap_state_write (&s->state) == 0)
-    return 0;
-  return setup_fail (s, "%s.swap: %s", s->name, strerror (errno));
-}
-
 /* The state lists the areas instead of the disk. */
 static int
 list_areas (struct swap_setup *s, int index)
 {
-  struct partition list[PARTITIONS_MAX];
-  char path[PARTITION_PATH_SIZE];
-
-  partitions_read (index, list);
   s->has_areas = true;
   s->state.device_count = 0;
-  for (unsigned n = 1; n <= PARTITIONS_MAX; ++n)
-    if (list[n - 1].size > 0) {
-      partition_path (path, index, n);
-      /* It stayed on during a shutdown after which the machine went on. */
-      shutdown_uncover (path);
-      swap_state_add (&s->state, path);
-    }
-  return write_state (s);
+  swap_state_add_areas (&s->state, index);
+  /* They stayed on during a shutdown after which the machine went on. */
+  for (unsigned k = 0; k < s->state.device_count; ++k)
+    shutdown_uncover (s->state.devices[k]);
+  return setup_write_state (s);
 }
 
 /* As long as a partition is open, the kernel does not drop them all. */

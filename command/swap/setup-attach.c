@@ -16,8 +16,8 @@
 #include "server.h"
 #include "setup-steps.h"
 
-static int
-write_state (struct swap_setup *s)
+int
+setup_write_state (struct swap_setup *s)
 {
   if (swap_state_write (&s->state) == -1)
     return setup_fail (s, "%s.swap: %s", s->name, strerror (errno));
@@ -69,7 +69,7 @@ attach_now (struct swap_setup *s, size_t k, const char *uri)
   print_attached (a);
   nbd_device_path (device, a->index);
   swap_state_add (&s->state, device);
-  return write_state (s);
+  return setup_write_state (s);
 }
 
 /* The user sees here what would keep each watcher from attaching a device,
@@ -127,5 +127,5 @@ setup_join_array (struct swap_setup *s)
     return -1;
   s->state.device_count = 1;
   md_device_path (s->state.devices[0], a->name);
-  return write_state (s);
+  return setup_write_state (s);
 }

@@ -24,6 +24,9 @@ int setup_start_server (struct swap_setup *s);
 
 /* ---- setup-attach.c: the devices ---- */
 
+/* Write NAME.swap. */
+int setup_write_state (struct swap_setup *s);
+
 /* Attach a device to each server. */
 int setup_attach (struct swap_setup *s);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/attach/partitions.h"
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "lib/base/util.h"
@@ -62,6 +63,19 @@ swap_state_add (struct swap_state *s, const char *device)
   if (s->device_count < SWAP_DEVICES_MAX)
     snprintf (s->devices[s->device_count++], sizeof s->devices[0], "%s",
               device);
+}
+
+bool
+swap_state_add_areas (struct swap_state *s, int index)
+{
+  struct partition list[PARTITIONS_MAX];
+  char path[PARTITION_PATH_SIZE];
+  unsigned count = partitions_read (index, list);
+
+  for (unsigned n = 1; n <= PARTITIONS_MAX; ++n)
+    if (list[n - 1].size > 0)
+      swap_state_add (s, partition_path (path, index, n));
+  return count > 0;
 }
 
 bool

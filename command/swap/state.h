@@ -35,6 +35,9 @@ void swap_state_remove (const char *name);
 /* Adds DEVICE, unless it is one of its devices already. */
 void swap_state_add (struct swap_state *s, const char *device);
 
+/* Adds the partitions of /dev/nbdINDEX.  Returns whether there are any. */
+bool swap_state_add_areas (struct swap_state *s, int index);
+
 /* Does the kernel swap to one of the devices? */
 bool swap_state_is_active (const struct swap_state *s);
 

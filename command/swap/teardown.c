@@ -33,17 +33,12 @@ teardown_fail (const struct swap_teardown *t, const char *subject,
 
 /* ---- finding ---- */
 
+/* Without NAME.swap it is not known whether there are any. */
 static bool
 find_areas (struct swap_teardown *t, int index)
 {
-  struct partition list[PARTITIONS_MAX];
-  char path[PARTITION_PATH_SIZE];
-
-  /* Without NAME.swap it is not known whether there are any. */
-  t->has_areas = t->state.areas != 1 && partitions_read (index, list) > 0;
-  for (unsigned n = 1; n <= PARTITIONS_MAX; ++n)
-    if (list[n - 1].size > 0)
-      swap_state_add (&t->state, partition_path (path, index, n));
+  t->has_areas = t->state.areas != 1
+    && swap_state_add_areas (&t->state, index);
   return t->has_areas;
 }
 
