@@ -133,6 +133,14 @@ prepare_areas_program (const struct supervisor *s, struct watcher_process *w,
 static int start_watcher_process (struct supervisor *s,
                                   struct watcher_process *w);
 
+static void
+claim (struct watcher_process *w, const char *name)
+{
+  *w = NO_WATCHER_PROCESS;
+  w->used = true;
+  snprintf (w->name, sizeof w->name, "%s", name);
+}
+
 /* Starts W, unless PREPARED, which its program is, is -1. */
 static int
 start_added (struct supervisor *s, struct watcher_process *w, int prepared,
@@ -168,9 +176,7 @@ watcher_process_add (struct supervisor *s, const struct watch_request *r,
   if (!w)
     return set_error (error, size, "there are too many watchers");
 
-  *w = NO_WATCHER_PROCESS;
-  w->used = true;
-  strcpy (w->name, name);
+  claim (w, name);
   *added = w;
   return start_added (s, w, prepare_program (s, w, r), error, size);
 }
@@ -193,9 +199,7 @@ watcher_process_add_areas (struct supervisor *s, int priority, unsigned most,
   }
   if (!w)
     return set_error (error, size, "there are too many watchers");
-  *w = NO_WATCHER_PROCESS;
-  w->used = true;
-  strcpy (w->name, name);
+  claim (w, name);
   *added = w;
   return start_added (s, w, prepare_areas_program (s, w, priority, most),
                       error, size);
