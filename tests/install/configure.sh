@@ -5,7 +5,7 @@
 # systemd.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nobody installs a sanitizer"
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "a build with a sanitizer is not installed"
 requires pkg-config
 src=$(cd "$srcdir" && pwd)
 [ -x "$src/configure" ] && [ ! -e "$src/config.status" ] ||

@@ -3,7 +3,7 @@
 # The tarball is the same, byte for byte, each time that it is made.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nobody packs a sanitizer"
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "a build with a sanitizer is not packed"
 requires make tar gzip
 dir=nbdzram-dist-test
 

@@ -3,7 +3,7 @@
 # make install puts everything in place, and make uninstall leaves nothing.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nobody installs a sanitizer"
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "a build with a sanitizer is not installed"
 requires make
 root=$tmp/root
 

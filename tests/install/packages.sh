@@ -8,7 +8,7 @@
 
 [ "${NBDZRAM_FRESH:-}" ] || skip "it installs packages, on a fresh Debian only"
 requires dpkg-buildpackage dh lintian
-[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "nobody installs a sanitizer"
+[ ! "${NBDZRAM_PRELOAD:-}" ] || skip "a build with a sanitizer is not installed"
 reconnect=$(cd "$top_builddir" && pwd)/tests/lib/nbd-reconnect
 # Root's servers are where those of the units are.
 unset XDG_RUNTIME_DIR
