@@ -22,6 +22,7 @@
 #include "command/base/run-file.h"
 #include "command/base/run-program.h"
 #include "lib/base/util.h"
+#include "service/control-socket.h"
 #include "service/set-error.h"
 
 #include "server.h"
@@ -349,7 +350,7 @@ swap_server_manage_areas (const char *name, int priority, unsigned most,
 int
 swap_server_end_areas (const char *name)
 {
-  char watcher[CONTROL_NAME_MAX + 16];
+  char watcher[CONTROL_NAME_MAX + 16], path[RUN_PATH_SIZE];
 
   areas_name (watcher, sizeof watcher, name);
   for (int ms = 0; ms < START_S * 1000; ms += tick ()) {
@@ -359,7 +360,7 @@ swap_server_end_areas (const char *name)
     if (reply && ms % 1000 == 0)
       swap_server_cancel_watch (name, watcher);
     if (reply ? !lists_watcher (reply, watcher)
-        : !swap_server_is_running (name))
+        : control_socket_is_alive (run_path (path, name, "sup")) != 1)
       return 0;
   }
   return -1;
