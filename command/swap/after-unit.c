@@ -41,7 +41,7 @@ unit_exited_normally (void)
  * that was killed.
  */
 int
-swap_teardown_after_unit (struct swap_teardown *t)
+teardown_after_unit (struct swap_teardown *t)
 {
   char why[256];
 

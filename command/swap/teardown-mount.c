@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "file-system.h"
 #include "teardown-steps.h"
@@ -14,6 +15,21 @@ teardown_is_mounted (const struct swap_teardown *t)
 
   for (unsigned i = 0; i < t->state.device_count; ++i)
     if (file_system_find (t->state.devices[i], directory))
+      return true;
+  return false;
+}
+
+bool
+teardown_is_elsewhere (const struct swap_teardown *t, char where[PATH_MAX])
+{
+  char real[PATH_MAX];
+
+  if (!t->directory || !realpath (t->directory, real))
+    return false;
+  for (unsigned i = 0; i < t->state.device_count; ++i)
+    if (file_system_find (t->state.devices[i], where)
+        && file_system_place (t->state.devices[i], real)
+           == FILE_SYSTEM_ELSEWHERE)
       return true;
   return false;
 }

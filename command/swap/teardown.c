@@ -10,6 +10,7 @@
 #include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
 #include "command/attach/partitions.h"
+#include "command/base/command.h"
 #include "command/base/proc-swaps.h"
 #include "command/base/run-file.h"
 #include "lib/base/util.h"
@@ -68,8 +69,8 @@ find_devices (struct swap_teardown *t)
   }
 }
 
-bool
-swap_teardown_find (struct swap_teardown *t)
+static bool
+find_all (struct swap_teardown *t)
 {
   if (!swap_exists (t->name))
     return false;
@@ -308,8 +309,8 @@ remove_files (const struct swap_teardown *t)
 
 /* ---- all of it ---- */
 
-int
-swap_teardown_run (struct swap_teardown *t)
+static int
+take_down (struct swap_teardown *t)
 {
   interrupt_catch ();
   t->shutdown = shutdown_has_begun ();
@@ -330,4 +331,32 @@ swap_teardown_run (struct swap_teardown *t)
   remove_files (t);
   printf (t->mount ? "disk %s is gone\n" : "swap %s is off\n", t->name);
   return 0;
+}
+
+int
+swap_teardown_command (struct swap_teardown *t, bool after_unit)
+{
+  char where[PATH_MAX];
+  bool found;
+
+  if (geteuid () != 0) {
+    teardown_fail (t, "this needs root", NULL);
+    return EXIT_FAILED;
+  }
+  found = find_all (t);
+  if (after_unit)
+    return teardown_after_unit (t) == 0 ? EXIT_OK : EXIT_FAILED;
+  if (!found) {
+    teardown_fail (t, t->mount ? "there is no such disk"
+                   : "there is no such swap", NULL);
+    return EXIT_NO_SERVER;
+  }
+  if (teardown_is_elsewhere (t, where)) {
+    fprintf (stderr, "nbdzram umount: %s: the disk is mounted on %s, and not "
+             "on %s: to undo that: nbdzram umount %s\n", t->name, where,
+             t->directory, t->name);
+    return EXIT_FAILED;
+  }
+  setvbuf (stdout, NULL, _IOLBF, 0); /* in order with errors, in a journal */
+  return take_down (t) == 0 ? EXIT_OK : EXIT_FAILED;
 }

@@ -16,6 +16,7 @@ struct swap_teardown {
   const char *verb;             /* for messages: "swapoff" or "umount" */
   const char *name;
   bool mount;                   /* unmount the file system first */
+  const char *directory;        /* where it must be mounted; NULL: anywhere */
   bool force;                   /* also if pages may not fit in memory */
   bool no_systemd;              /* end the server ourselves */
   bool shutdown;                /* the machine is going down */
@@ -27,21 +28,15 @@ struct swap_teardown {
   char array[MD_NAME_SIZE];     /* of the attached devices; empty: none */
 };
 
-/* Find everything that belongs to NAME, and fill in the rest of T.  False:
- * there is nothing.
+/* Find everything that belongs to NAME, turn off the swap, and then undo the
+ * rest.  SIGINT and SIGTERM interrupt it; then a second run continues.
+ *
+ * AFTER_UNIT: do what the unit of NAME does when it has ended, with its swap
+ * still on: keep it on until the machine is off, or start the unit again.
+ *
+ * Returns an exit code; if it is not EXIT_OK, that has been reported: the swap
+ * stays on, something could not be undone, or there is nothing.
  */
-bool swap_teardown_find (struct swap_teardown *t);
-
-/* Turn off the swap, and then undo the rest.  SIGINT and SIGTERM interrupt
- * it; then a second run continues.  0, or -1 when the swap stays on or
- * something could not be undone: that has been reported.
- */
-int swap_teardown_run (struct swap_teardown *t);
-
-/* What the unit of NAME does when it has ended, with its swap still on: keep
- * it on until the machine is off, or start the unit again.  0, or -1 when
- * that failed, which has been reported.
- */
-int swap_teardown_after_unit (struct swap_teardown *t);
+int swap_teardown_command (struct swap_teardown *t, bool after_unit);
 
 #endif /* NBDZRAM_COMMAND_SWAP_TEARDOWN_H */

@@ -16,7 +16,6 @@
 #include "command/base/control-client.h"
 #include "command/base/options.h"
 #include "command/conf/conf.h"
-#include "command/swap/file-system.h"
 #include "command/swap/server.h"
 #include "command/swap/setup.h"
 #include "command/swap/teardown.h"
@@ -186,53 +185,6 @@ command_mount (const struct command *command, int argc, char *argv[])
 
 /* ---- umount ---- */
 
-/* Returns whether a disk of T is mounted, but not on DIRECTORY, and puts in
- * WHERE where it is: /var/tmp and /var-tmp give the same name.
- */
-static bool
-is_elsewhere (const struct swap_teardown *t, const char *directory,
-              char where[PATH_MAX])
-{
-  char real[PATH_MAX];
-
-  if (!realpath (directory, real))
-    return false;
-  for (unsigned i = 0; i < t->state.device_count; ++i)
-    if (file_system_find (t->state.devices[i], where)
-        && file_system_place (t->state.devices[i], real)
-           == FILE_SYSTEM_ELSEWHERE)
-      return true;
-  return false;
-}
-
-/* DIRECTORY is NULL if the disk was given by its name. */
-static int
-run_umount (struct swap_teardown *t, const char *directory, bool after_unit)
-{
-  char where[PATH_MAX];
-
-  if (geteuid () != 0) {
-    fprintf (stderr, "nbdzram umount: %s: this needs root\n", t->name);
-    return EXIT_FAILED;
-  }
-  if (after_unit) {
-    swap_teardown_find (t);
-    return swap_teardown_after_unit (t) == 0 ? EXIT_OK : EXIT_FAILED;
-  }
-  if (!swap_teardown_find (t)) {
-    fprintf (stderr, "nbdzram umount: %s: there is no such disk\n", t->name);
-    return EXIT_NO_SERVER;
-  }
-  if (directory && is_elsewhere (t, directory, where)) {
-    fprintf (stderr, "nbdzram umount: %s: the disk is mounted on %s, and not "
-             "on %s: to undo that: nbdzram umount %s\n", t->name, where,
-             directory, t->name);
-    return EXIT_FAILED;
-  }
-  setvbuf (stdout, NULL, _IOLBF, 0);
-  return swap_teardown_run (t) == 0 ? EXIT_OK : EXIT_FAILED;
-}
-
 int
 command_umount (const struct command *command, int argc, char *argv[])
 {
@@ -247,9 +199,9 @@ command_umount (const struct command *command, int argc, char *argv[])
     { 0 },
   };
   int first = options_parse (command, argc, argv, entries);
-  const char *directory = parse_name (
-    command, last_argument (command, first, argc, argv), &t.name, name);
 
+  t.directory = parse_name (
+    command, last_argument (command, first, argc, argv), &t.name, name);
   swap_server_use_mount_unit ();
-  return run_umount (&t, directory, after_unit);
+  return swap_teardown_command (&t, after_unit);
 }

@@ -3,31 +3,9 @@
 
 #include <config.h>
 
-#include <stdio.h>
-#include <unistd.h>
-
 #include "command/base/control-client.h"
 #include "command/base/options.h"
 #include "command/swap/teardown.h"
-
-static int
-run_swapoff (struct swap_teardown *t, bool after_unit)
-{
-  if (geteuid () != 0) {
-    fprintf (stderr, "nbdzram swapoff: %s: this needs root\n", t->name);
-    return EXIT_FAILED;
-  }
-  if (after_unit) {
-    swap_teardown_find (t);
-    return swap_teardown_after_unit (t) == 0 ? EXIT_OK : EXIT_FAILED;
-  }
-  if (!swap_teardown_find (t)) {
-    fprintf (stderr, "nbdzram swapoff: %s: there is no such swap\n", t->name);
-    return EXIT_NO_SERVER;
-  }
-  setvbuf (stdout, NULL, _IOLBF, 0); /* in order with errors, in a journal */
-  return swap_teardown_run (t) == 0 ? EXIT_OK : EXIT_FAILED;
-}
 
 int
 command_swapoff (const struct command *command, int argc, char *argv[])
@@ -48,5 +26,5 @@ command_swapoff (const struct command *command, int argc, char *argv[])
   t.name = last_argument (command, first, argc, argv) ?: "swap0";
   if (!control_name_valid (t.name))
     usage_error (command, "'%s' can't be a name", t.name);
-  return run_swapoff (&t, after_unit);
+  return swap_teardown_command (&t, after_unit);
 }
