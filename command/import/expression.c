@@ -159,9 +159,8 @@ parse_name (struct parser *p, struct node *n)
   }
   snprintf (name, sizeof name, "%.*s", (int) length, p->at);
   p->at += length;
-  if (strcmp (name, "ram") == 0) {
+  if (strcmp (name, "ram") == 0)
     node_set_ram (n, p->ram);
-  }
   else if (skip_text (p, "(") || skip_text (p, "[")) {
     parse_arguments (p, p->at[-1] == '(' ? ")" : "]", arguments, &count);
     if (!p->failed)

@@ -62,7 +62,8 @@ area_look_at_pool (const char *name, struct areas_use *u)
     return -1;
   u->limit = json_number (reply, "mem_limit");
   u->held = json_number (reply, "mem_used_total");
-  return 0;
+  u->page_size = json_number (reply, "page_size");
+  return u->page_size > 0 ? 0 : -1;
 }
 
 static int
@@ -81,13 +82,9 @@ look_at_area (const char *name, struct area_use *a, uint64_t page)
 int
 area_look_at_stored (const char *name, struct areas_use *u)
 {
-  json_auto_t *reply = ask_usage (name, 0, 0);
-  uint64_t page = reply ? json_number (reply, "page_size") : 0;
-
-  if (page == 0)
-    return -1;
   for (unsigned k = 0; k < AREAS_MAX; ++k)
-    if (u->areas[k].size > 0 && look_at_area (name, &u->areas[k], page) == -1)
+    if (u->areas[k].size > 0
+        && look_at_area (name, &u->areas[k], u->page_size) == -1)
       return -1;
   return 0;
 }

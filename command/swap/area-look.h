@@ -21,12 +21,13 @@ int area_find_disk (const char *name, uint64_t *size);
  */
 int area_look_at_kernel (int index, struct areas_use *u);
 
-/* Puts the limit of the pool of NAME, and the memory that it holds, in U.  0,
- * or -1 when the server does not answer.
+/* Puts the limit of the pool of NAME, the memory that it holds, and its page
+ * size in U.  0, or -1 when the server does not answer.
  */
 int area_look_at_pool (const char *name, struct areas_use *u);
 
-/* Puts in U what is stored in each area.  The server looks at each slot of its
+/* Puts in U, which has what the kernel and the pool say, what is stored in each
+ * area.  The server looks at each slot of its
  * table, 10 ms for 32 GiB of pages.  0, or -1 when it does not answer.
  */
 int area_look_at_stored (const char *name, struct areas_use *u);

@@ -60,6 +60,7 @@ struct areas_use {
   unsigned most;                /* how many there may be */
   uint64_t disk;                /* its size */
   uint64_t limit, held;         /* the pool's memory; a limit of 0: none */
+  uint64_t page_size;           /* of the pool; not used by the plan */
   uint64_t available;           /* memory of the machine */
   uint64_t other_free;          /* free in the machine's other swap */
   uint64_t ram;

@@ -21,19 +21,25 @@ describe_area (const struct area_use *a, int index, unsigned k)
                                                    : a->stored));
 }
 
+static bool
+has_areas (const struct areas_use *u)
+{
+  for (unsigned k = 0; k < AREAS_MAX; ++k)
+    if (u->areas[k].size > 0)
+      return true;
+  return false;
+}
+
 void
 area_status (json_t *reply)
 {
   const char *name = json_string_value (json_object_get (reply, "name"));
-  struct areas_use use = { .most = 0 };
+  struct areas_use use = { .page_size = 0 };
   int index = name ? area_find_disk (name, &use.disk) : -1;
   json_auto_t *list = json_array ();
 
-  if (index == -1 || area_look_at_kernel (index, &use) == -1)
-    return;
-  for (unsigned k = 0; k < AREAS_MAX; ++k)
-    use.most += use.areas[k].size > 0;
-  if (use.most == 0 || area_look_at_pool (name, &use) == -1
+  if (index == -1 || area_look_at_kernel (index, &use) == -1
+      || !has_areas (&use) || area_look_at_pool (name, &use) == -1
       || area_look_at_stored (name, &use) == -1)
     return;
   for (unsigned k = 0; k < AREAS_MAX; ++k)
