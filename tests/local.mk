@@ -50,6 +50,8 @@ check-threads: $(check_PROGRAMS)
 
 # ---- valgrind ----
 
+EXTRA_DIST += tests/valgrind.supp
+
 # It runs one thread at a time: the sanitizers test what threads do at once.
 # fault-alloc replaces the functions that valgrind replaces, and skips itself.
 check-valgrind: $(check_PROGRAMS)
@@ -57,4 +59,5 @@ check-valgrind: $(check_PROGRAMS)
 	  TESTS='$(plain_units) $(threaded_units) $(fault_programs) \
 	    $(fuzz_programs)' \
 	  LOG_COMPILER='$(LOG_COMPILER) $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
+	    --suppressions=$(abs_top_srcdir)/tests/valgrind.supp \
 	    --child-silent-after-fork=yes'

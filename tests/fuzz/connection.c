@@ -59,6 +59,16 @@ static const struct exports_host host = {
   .disconnect_export = connections_end,
 };
 
+/* No memory of the server is left: a tool that looks for leaks would read the
+ * whole address space of the pool, and so fill it.
+ */
+static void
+end_server (void)
+{
+  server_stop ();
+  server_close (&settings);
+}
+
 static void
 start_server (void)
 {
@@ -78,6 +88,7 @@ start_server (void)
   REQUIRE (server_start () == 0);
   connection.page_size = settings.pool.geometry.page_size;
   REQUIRE (connections_open (&connection, &limits) == 0);
+  REQUIRE (atexit (end_server) == 0);
 }
 
 /* ---- the client ---- */
