@@ -43,21 +43,25 @@ check-address: $(check_PROGRAMS)
 	$(MAKE) check-TESTS TESTS='$(filter-out $(server_tests),$(TESTS))'
 
 # This one finds nothing in a program that has one thread.
+tests_with_threads = $(threaded_units) $(concurrent_units) \
+	tests/unit/fault-corrupt $(own_tests) $(nbdzramd_tests)
+
 check-threads: $(check_PROGRAMS)
-	$(MAKE) check-TESTS \
-	  TESTS='$(threaded_units) $(concurrent_units) tests/unit/fault-corrupt \
-	    $(own_tests) $(nbdzramd_tests)'
+	$(MAKE) check-TESTS TESTS='$(tests_with_threads)'
 
 # ---- valgrind ----
 
 EXTRA_DIST += tests/valgrind.supp
 
+tests_with_valgrind = $(plain_units) $(threaded_units) $(fault_programs) \
+	$(fuzz_programs)
+valgrind_command = $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
+	--suppressions=$(abs_top_srcdir)/tests/valgrind.supp \
+	--child-silent-after-fork=yes
+
 # It runs one thread at a time: the sanitizers test what threads do at once.
 # fault-alloc replaces the functions that valgrind replaces, and skips itself.
 check-valgrind: $(check_PROGRAMS)
 	NBDZRAM_QUICK=1 NBDZRAM_VALGRIND=1 $(MAKE) check-TESTS \
-	  TESTS='$(plain_units) $(threaded_units) $(fault_programs) \
-	    $(fuzz_programs)' \
-	  LOG_COMPILER='$(LOG_COMPILER) $(VALGRIND) --quiet --error-exitcode=1 --leak-check=full \
-	    --suppressions=$(abs_top_srcdir)/tests/valgrind.supp \
-	    --child-silent-after-fork=yes'
+	  TESTS='$(tests_with_valgrind)' \
+	  LOG_COMPILER='$(LOG_COMPILER) $(valgrind_command)'
