@@ -46,7 +46,7 @@ tests_lib_no_freelocale_so_LDADD =
 
 check_PROGRAMS += tests/lib/conf-show tests/lib/nbd-churn \
 	tests/lib/nbd-dial tests/lib/nbd-kernel tests/lib/nbd-kill \
-	tests/lib/nbd-model tests/lib/nbd-reconnect
+	tests/lib/nbd-model tests/lib/nbd-reconnect tests/lib/thread-slices
 
 tests_lib_conf_show_SOURCES = tests/lib/conf-show.c
 tests_lib_conf_show_LDADD = $(command_libs)
@@ -63,6 +63,8 @@ tests_lib_nbd_model_SOURCES = tests/lib/nbd-model.c tests/lib/prng.h
 tests_lib_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_lib_nbd_reconnect_SOURCES = tests/lib/nbd-reconnect.c tests/lib/prng.h
 tests_lib_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread
+tests_lib_thread_slices_SOURCES = tests/lib/thread-slices.c
+tests_lib_thread_slices_LDADD =
 
 if HAVE_CMOCKA
 if HAVE_BACKING_NBD

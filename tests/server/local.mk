@@ -53,7 +53,8 @@ server_tests = \
 
 # Of nbdzramd only.
 own_tests = tests/server/nbdzramd-help.sh \
-	tests/server/nbdzramd-request-size.sh tests/server/nbdzramd-run.sh
+	tests/server/nbdzramd-request-size.sh tests/server/nbdzramd-run.sh \
+	tests/server/nbdzramd-turns.sh
 
 # A test of nbdzramd, NAME.t, is the test of the plugin, NAME.sh, with another
 # variable.
