@@ -22,7 +22,8 @@ bench_dedup_store_LDADD = $(store_libs)
 bench_dump_pages_SOURCES = bench/dump-pages.c \
 	command/verbs/process-memory.c command/verbs/process-memory.h
 bench_dump_pages_LDADD =
-bench_nbd_load_SOURCES = bench/nbd-load.c $(bench_measure)
+bench_nbd_load_SOURCES = bench/nbd-load.c bench/nbd-load.h \
+	bench/nbd-load-batch.c $(bench_measure)
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)
 bench_stall_SOURCES = bench/stall.c $(bench_measure)
 bench_stall_LDADD = $(store_libs)

@@ -25,46 +25,11 @@
 #include "lib/base/util.h"
 
 #include "measure.h"
+#include "nbd-load.h"
 
 #define FILL_SIZE (128 * KIB)
 #define TRIM_SIZE (64 * MIB)
 #define SEQUENTIAL_DEPTH 8
-
-enum op { OP_NONE, OP_READ, OP_WRITE, OP_TRIM };
-
-struct load {
-  char **uris;                  /* for one connection after the other */
-  unsigned uri_count;
-  enum op op;
-  bool sequential;              /* once over the span, without a limit */
-  uint32_t size;                /* of a request */
-  unsigned depth, connections;  /* the depth is that of all together */
-  uint64_t span;                /* bytes of the disk that are used */
-  uint64_t count;               /* requests at most ... */
-  double seconds;               /* ... and none begun after that */
-  uint64_t seed;
-  struct data data;
-};
-
-struct request {
-  struct connection *c;
-  uint8_t *buf;
-  double start;
-  struct request *next;         /* of those that are not in flight */
-};
-
-struct connection {
-  const struct load *load;
-  pthread_t thread;
-  struct nbd_handle *nbd;
-  struct request *requests, *idle;
-  unsigned depth, in_flight;
-  uint64_t prng;
-  uint64_t count, started;
-  double deadline;
-  float *latencies;             /* of all requests done, in us */
-  size_t done, room;
-};
 
 static void __attribute__ ((noreturn))
 nbd_failed (void)
@@ -86,18 +51,23 @@ note_latency (struct connection *c, double seconds)
   c->latencies[c->done++] = (float) (seconds * 1e6);
 }
 
-static int
-completed (void *opaque, int *error)
+void
+load_done (struct request *r)
 {
-  struct request *r = opaque;
   struct connection *c = r->c;
 
-  if (*error != 0)
-    errx (EXIT_FAILURE, "the server failed a request: %s", strerror (*error));
   note_latency (c, now () - r->start);
   r->next = c->idle;
   c->idle = r;
   --c->in_flight;
+}
+
+static int
+completed (void *opaque, int *error)
+{
+  if (*error != 0)
+    errx (EXIT_FAILURE, "the server failed a request: %s", strerror (*error));
+  load_done (opaque);
   return 1;
 }
 
@@ -111,9 +81,9 @@ next_offset (struct connection *c)
   return prng (&c->prng) % (l->span / l->size) * l->size;
 }
 
-/* What to write at OFFSET: when filling, the data in their order. */
-static const uint8_t *
-next_data (struct connection *c, uint64_t offset, uint32_t size)
+/* When filling, the data in their order. */
+const uint8_t *
+load_data (struct connection *c, uint64_t offset, uint32_t size)
 {
   const struct load *l = c->load;
   size_t pages = (size_t) div_up (size, DATA_PAGE);
@@ -133,30 +103,29 @@ begin (struct connection *c, struct request *r, uint64_t offset, uint32_t size)
   case OP_READ:
     return nbd_aio_pread (c->nbd, r->buf, size, offset, done, 0);
   case OP_WRITE:
-    return nbd_aio_pwrite (c->nbd, next_data (c, offset, size), size, offset,
+    return nbd_aio_pwrite (c->nbd, load_data (c, offset, size), size, offset,
                            done, 0);
   default:
     return nbd_aio_trim (c->nbd, size, offset, done, 0);
   }
 }
 
-static void
-begin_next (struct connection *c)
+struct request *
+load_begin (struct connection *c, uint64_t *offset, uint32_t *size)
 {
   struct request *r = c->idle;
-  uint64_t offset = next_offset (c);
-  uint32_t size = (uint32_t) MIN (c->load->size, c->load->span - offset);
 
+  *offset = next_offset (c);
+  *size = (uint32_t) MIN (c->load->size, c->load->span - *offset);
   c->idle = r->next;
   ++c->in_flight;
   ++c->started;
   r->start = now ();
-  if (begin (c, r, offset, size) == -1)
-    nbd_failed ();
+  return r;
 }
 
-static bool
-another (const struct connection *c)
+bool
+load_another (const struct connection *c)
 {
   return c->idle && c->started < c->count && now () < c->deadline;
 }
@@ -165,10 +134,20 @@ static void *
 run_connection (void *arg)
 {
   struct connection *c = arg;
+  struct request *r;
+  uint64_t offset;
+  uint32_t size;
 
+  if (c->load->batch) {
+    batch_run (c);
+    return NULL;
+  }
   for (;;) {
-    while (another (c))
-      begin_next (c);
+    while (load_another (c)) {
+      r = load_begin (c, &offset, &size);
+      if (begin (c, r, offset, size) == -1)
+        nbd_failed ();
+    }
     if (c->in_flight == 0)
       return NULL;
     if (nbd_poll (c->nbd, -1) == -1)
@@ -179,11 +158,13 @@ run_connection (void *arg)
 /* ---- connections ---- */
 
 static struct nbd_handle *
-connect_to (const char *uri)
+connect_to (const char *uri, bool batch)
 {
   struct nbd_handle *nbd = nbd_create ();
 
-  if (!nbd || nbd_connect_uri (nbd, uri) == -1)
+  /* batch_run reads simple replies. */
+  if (!nbd || nbd_set_request_structured_replies (nbd, !batch) == -1
+      || nbd_connect_uri (nbd, uri) == -1)
     nbd_failed ();
   /* The buffers are written before they are looked at, if ever. */
   if (nbd_set_pread_initialize (nbd, false) == -1)
@@ -203,7 +184,7 @@ connection_init (struct connection *c, const struct load *l, unsigned i)
 {
   *c = (struct connection) {
     .load = l,
-    .nbd = connect_to (l->uris[i % l->uri_count]),
+    .nbd = connect_to (l->uris[i % l->uri_count], l->batch),
     .depth = (unsigned) share (l, l->depth, i),
     .prng = l->seed + i,
     .count = share (l, l->count, i),
@@ -309,6 +290,7 @@ sweep (const struct load *l, enum op op, uint32_t size)
 
   once.op = op;
   once.sequential = true;
+  once.batch = false;
   once.size = size;
   once.depth = SEQUENTIAL_DEPTH;
   once.connections = 1;
@@ -329,6 +311,7 @@ static const char usage[] =
   "  -o, --op=read|write    without it, only fill or trim\n"
   "  -s, --size=BYTES       of a request (4096)\n"
   "  -D, --depth=N          requests in flight, of all connections (1)\n"
+  "  -b, --batch            send requests together, without libnbd\n"
   "  -c, --connections=N    one URI after the other (1)\n"
   "  -S, --seconds=S        how long (1)\n"
   "  -n, --count=N          or at most so many requests\n"
@@ -386,6 +369,7 @@ parse (struct arguments *args, int argc, char *argv[])
     { "op", required_argument, NULL, 'o' },
     { "size", required_argument, NULL, 's' },
     { "depth", required_argument, NULL, 'D' },
+    { "batch", no_argument, NULL, 'b' },
     { "connections", required_argument, NULL, 'c' },
     { "seconds", required_argument, NULL, 'S' },
     { "count", required_argument, NULL, 'n' },
@@ -397,7 +381,7 @@ parse (struct arguments *args, int argc, char *argv[])
   struct load *l = &args->load;
   int c;
 
-  while ((c = getopt_long (argc, argv, "d:fto:s:D:c:S:n:h", options, NULL))
+  while ((c = getopt_long (argc, argv, "d:fto:s:D:bc:S:n:h", options, NULL))
          != -1)
     switch (c) {
     case 'd': args->data = optarg; break;
@@ -406,6 +390,7 @@ parse (struct arguments *args, int argc, char *argv[])
     case 'o': l->op = parse_op (optarg); break;
     case 's': l->size = (uint32_t) must_number ("--size", optarg, 1); break;
     case 'D': l->depth = (unsigned) must_number ("--depth", optarg, 1); break;
+    case 'b': l->batch = true; break;
     case 'c':
       l->connections = (unsigned) must_number ("--connections", optarg, 1);
       break;
@@ -429,7 +414,7 @@ static void
 settle_span (struct arguments *args)
 {
   struct load *l = &args->load;
-  struct nbd_handle *nbd = connect_to (l->uris[0]);
+  struct nbd_handle *nbd = connect_to (l->uris[0], false);
   int64_t size = nbd_get_size (nbd);
 
   if (size == -1)
