@@ -21,7 +21,8 @@ vm_tests = \
 	tests/vm/swap-refused.sh \
 	tests/vm/swap-remains.sh \
 	tests/vm/swap-tcp.sh \
-	tests/vm/systemd.sh
+	tests/vm/systemd.sh \
+	tests/vm/vsock.sh
 
 # These take longer than the others together.
 vm_long_tests = \
