@@ -11,7 +11,7 @@ boot 1500 700M
 modprobe nbd
 group=/sys/fs/cgroup/test
 mkdir $group
-: "${mib:=60}" "${runs:=3}"
+: "${mib:=60}" "${runs:=3}" "${words:=fifo,other,nice}"
 echo $((mib / 3))M >$group/memory.max
 
 # priority WORD: for the threads of the server that serve.
@@ -29,6 +29,7 @@ priority ()
     done >/dev/null
 }
 
+none_left () { ! grep -q . $group/cgroup.procs; }
 pages_moved () { echo $(($(vmstat_of pswpin) + $(vmstat_of pswpout))); }
 uptime_ms () { sed 's/\([0-9]*\)\.\([0-9]*\).*/\1\20/' /proc/uptime; }
 
@@ -48,6 +49,9 @@ measure_all ()
 {
     local name=$1 word turn cluster job moved
     shift
+    set -- $(for word; do
+                 case ,$words, in *,$word,*) echo $word ;; esac
+             done)
     moved=$(pages_moved)
     (echo 0 >$group/cgroup.procs; exec pages $mib rounds=100000 seed=7 \
         >/tmp/line 2>&1) &
@@ -66,6 +70,8 @@ measure_all ()
     done
     killall -9 pages
     wait $job
+    # Until their memory is free, the group has none for swapoff.
+    eventually none_left || fail "$name: programs are left"
     grep 'page .* word' /tmp/line && fail "$name: a byte is wrong"
 }
 
