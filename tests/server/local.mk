@@ -12,6 +12,8 @@ server_tests = \
 	tests/server/bad-pool.sh \
 	tests/server/client-fio.sh \
 	tests/server/client-nbdcopy.sh \
+	tests/server/client-nbdfuse.sh \
+	tests/server/client-nbdsh.sh \
 	tests/server/client-qemu-tls.sh \
 	tests/server/client-qemu.sh \
 	tests/server/clients.sh \
