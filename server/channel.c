@@ -81,10 +81,8 @@ wait_for (struct channel *c, short events)
   struct pollfd pfd = { .fd = c->fd, .events = events };
   int r;
 
-  if (is_too_late (c)) {
-    errno = ETIMEDOUT;
-    return -1;
-  }
+  if (is_too_late (c))
+    return fail_with (ETIMEDOUT);
   do
     r = poll (&pfd, 1, time_left (c));
   while (r == -1 && errno == EINTR);
@@ -121,10 +119,8 @@ receive_tls (struct channel *c, void *buf, size_t size)
     ssize_t n;
 
     /* Nothing waits for a client that always has data ready. */
-    if (is_too_late (c)) {
-      errno = ETIMEDOUT;
-      return -1;
-    }
+    if (is_too_late (c))
+      return fail_with (ETIMEDOUT);
     {
       LOCK_FOR_SCOPE (&c->sending);
       n = tls_session_receive (c->tls, buf, size);

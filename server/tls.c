@@ -13,6 +13,7 @@
 
 #include <gnutls/gnutls.h>
 
+#include "lib/base/util.h"
 #include "service/set-error.h"
 #include "service/tls-files.h"
 
@@ -156,8 +157,7 @@ pull (gnutls_transport_ptr_t opaque, void *buf, size_t size)
   if (n != 0)
     return n;
   s->eof = true;
-  errno = EAGAIN;
-  return -1;
+  return fail_with (EAGAIN);
 }
 
 struct tls_session *
@@ -247,8 +247,7 @@ tls_session_receive (struct tls_session *s, void *buf, size_t size)
   /* A new handshake within the session is not supported. */
   if (n == GNUTLS_E_REHANDSHAKE) {
     s->broken = true;
-    errno = ECONNRESET;
-    return -1;
+    return fail_with (ECONNRESET);
   }
   return n == GNUTLS_E_AGAIN && s->eof ? 0 : end_record (s, n);
 }

@@ -175,8 +175,7 @@ set_algorithm (struct device *d, const struct algorithm *algorithm)
     return -1;
   if (!exports_pool->file.created || b->limit == 0 || b->used <= b->limit)
     return 0;
-  errno = ENOSPC;
-  return -1;
+  return fail_with (ENOSPC);
 }
 
 /* Sets up D as the parameters say, or else as its record in the pool says. */
@@ -436,8 +435,7 @@ exports_check_removed (const struct device *d)
   if (!device_is_removed (d))
     return 0;
   host->disconnect ();
-  errno = ESHUTDOWN;
-  return -1;
+  return fail_with (ESHUTDOWN);
 }
 
 void

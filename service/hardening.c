@@ -93,8 +93,7 @@ hardening_lock (void)
     return -1;
   if (os_locked_bytes () > 0)
     return 0;
-  errno = ENOLCK;
-  return -1;
+  return fail_with (ENOLCK);
 }
 
 /* Reads the code and constants of one mapping into memory.  LINE is a line of

@@ -21,8 +21,7 @@ static int
 fail_check (const char *path, const char *why, char *error, size_t size)
 {
   snprintf (error, size, "%s: %s", path, why);
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 /* The content of the file, which the caller owns, or NULL with ERROR. */
@@ -140,8 +139,7 @@ check_server (gnutls_certificate_credentials_t c, const char *directory,
   if (r >= 0)
     return 0;
   snprintf (error, size, "%s, %s: %s", cert, key, gnutls_strerror (r));
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 int

@@ -21,6 +21,7 @@
 
 #include "command/base/clock.h"
 #include "command/base/process.h"
+#include "lib/base/util.h"
 #include "service/parse-number.h"
 #include "service/set-error.h"
 
@@ -111,8 +112,7 @@ resolve_host (struct nbd_address *a, const char *host, const char *port,
   if (r != 0) {
     snprintf (error, size, "%s: %s", host,
               r == EAI_SYSTEM ? strerror (errno) : gai_strerror (r));
-    errno = EHOSTUNREACH;
-    return -1;
+    return fail_with (EHOSTUNREACH);
   }
   for (const struct addrinfo *i = list; i && a->count < NBD_ADDRESSES;
        i = i->ai_next) {
@@ -208,8 +208,7 @@ dial_failed (struct nbd_dial *d, int err, const char *what)
 {
   nbd_dial_end (d);
   snprintf (d->error, sizeof d->error, "%s: %s", what, strerror (err));
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 /* The same with libnbd's message, without the function that it begins with. */
@@ -223,8 +222,7 @@ handshake_failed (struct nbd_dial *d)
   snprintf (d->error, sizeof d->error, "the handshake failed: %s",
             colon ? colon + 2 : message ? message : "unknown error");
   nbd_dial_end (d);
-  errno = err ? err : EPROTO;
-  return -1;
+  return fail_with (err ? err : EPROTO);
 }
 
 void

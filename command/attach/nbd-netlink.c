@@ -11,6 +11,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
+#include "lib/base/util.h"
 #include "service/set-error.h"
 
 #include "nbd-netlink.h"
@@ -23,8 +24,7 @@ set_netlink_error (struct nbd_netlink *nl, int err, const char *what)
               "%s: this needs root (CAP_SYS_ADMIN)", what);
   else
     snprintf (nl->error, sizeof nl->error, "%s: %s", what, strerror (err));
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 /* ---- replies ---- */
@@ -274,8 +274,7 @@ nbd_open (struct nbd_netlink *nl)
  failed:
   err = errno;
   nbd_close_netlink (nl);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 void

@@ -18,6 +18,7 @@
 #include "command/base/cleanup.h"
 #include "command/base/output.h"
 #include "command/base/run-file.h"
+#include "lib/base/util.h"
 #include "service/control-path.h"
 
 #include "nbd-device.h"
@@ -224,22 +225,16 @@ attach_write (int fd, const struct attachment *a)
   size_t length;
   ssize_t n;
 
-  if (!object) {
-    errno = ENOMEM;
-    return -1;
-  }
+  if (!object)
+    return fail_with (ENOMEM);
   memset (text, ' ', sizeof text);
   length = json_dumpb (object, text, sizeof text - 1, JSON_COMPACT);
-  if (length == 0 || length >= sizeof text) {
-    errno = ENOSPC;
-    return -1;
-  }
+  if (length == 0 || length >= sizeof text)
+    return fail_with (ENOSPC);
   text[sizeof text - 1] = '\n';
   n = pwrite (fd, text, sizeof text, 0);
-  if (n != (ssize_t) sizeof text) {
-    errno = n == -1 ? errno : ENOSPC;
-    return -1;
-  }
+  if (n != (ssize_t) sizeof text)
+    return fail_with (n == -1 ? errno : ENOSPC);
   return 0;
 }
 

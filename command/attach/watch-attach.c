@@ -135,8 +135,7 @@ connect_index (struct watching *w, int index, const struct nbd_dialed *list,
     fds[i] = list[i].fd;
   if (prepared && prepare_queue (w, index) == -1) {
     w->a = before;
-    errno = EIO;
-    return -1;
+    return fail_with (EIO);
   }
   if (nbd_connect (&w->nl, &setup, fds, count, &w->a.index) == 0)
     return prepared ? 0 : prepare_new_queue (w);
@@ -148,8 +147,7 @@ connect_index (struct watching *w, int index, const struct nbd_dialed *list,
       watch_save_record (w);
   }
   watch_log (w, "%s", w->nl.error);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 static int

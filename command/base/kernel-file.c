@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "cleanup.h"
 #include "kernel-file.h"
 
@@ -20,8 +22,7 @@ kernel_file_path (char *real, size_t size, const char *path)
 
   if (len >= 0 && (size_t) len < size)
     return 0;
-  errno = ENAMETOOLONG;
-  return -1;
+  return fail_with (ENAMETOOLONG);
 }
 
 static int
@@ -66,8 +67,7 @@ kernel_file_number (const char *path, uint64_t *n)
   *n = strtoull (buf, &end, 10);
   if (errno == 0 && buf[0] >= '0' && buf[0] <= '9' && *end == '\0')
     return 0;
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 int
@@ -88,8 +88,7 @@ kernel_file_field (const char *path, const char *key, int base, uint64_t *n)
       errno = EINVAL;
       return end == value ? -1 : 0;
     }
-  errno = ENODATA;
-  return -1;
+  return fail_with (ENODATA);
 }
 
 int

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "cleanup.h"
 #include "kernel-file.h"
 #include "process.h"
@@ -88,10 +90,8 @@ process_open (struct process *p, pid_t pid, uint64_t start)
   int fd;
 
   *p = NO_PROCESS;
-  if (pid <= 0) {
-    errno = ESRCH;
-    return -1;
-  }
+  if (pid <= 0)
+    return fail_with (ESRCH);
   fd = fd_keep ((int) syscall (SYS_pidfd_open, pid, 0));
   if (fd == -1)
     return -1;
@@ -100,8 +100,7 @@ process_open (struct process *p, pid_t pid, uint64_t start)
   if (found == 0
       || (start != 0 && (found != start || fd_has_event (fd, POLLIN)))) {
     close (fd);
-    errno = ESRCH;
-    return -1;
+    return fail_with (ESRCH);
   }
   *p = (struct process) {
     .pid = pid, .start = found, .fd = fd, .start_barrier = -1,

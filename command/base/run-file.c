@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
 #include "service/control-path.h"
 
 #include "cleanup.h"
@@ -107,16 +108,13 @@ file_replace (const char *path, int (*print) (const void *object, FILE *f),
   char new[RUN_PATH_SIZE];
   int err;
 
-  if (snprintf (new, sizeof new, "%s.new", path) >= (int) sizeof new) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
+  if (snprintf (new, sizeof new, "%s.new", path) >= (int) sizeof new)
+    return fail_with (ENAMETOOLONG);
   if (write_file (new, print, object) == 0 && rename (new, path) == 0)
     return 0;
   err = errno;
   unlink (new);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 static int
@@ -134,8 +132,7 @@ run_write (const char *name, const char *suffix, json_t *object)
 
   if (owned)
     return file_replace (run_path (path, name, suffix), print_object, owned);
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 void

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/util.h"
+
 #include "run-program.h"
 
 extern char **environ;
@@ -99,8 +101,7 @@ explain_failure (const struct running_program *r, int status, char *error,
               WTERMSIG (status));
   else
     snprintf (error, size, "%s: failed (%d)", r->name, WEXITSTATUS (status));
-  errno = EIO;
-  return -1;
+  return fail_with (EIO);
 }
 
 int
@@ -120,8 +121,7 @@ program_start (struct running_program *r, const char *const argv[],
   if (r->fd != -1)
     close (r->fd);
   r->pid = 0;
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 static int

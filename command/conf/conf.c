@@ -191,8 +191,7 @@ conf_error (char *error, size_t size, const char *format, ...)
   va_start (ap, format);
   vsnprintf (error, size, format, ap);
   va_end (ap);
-  errno = EINVAL;
-  return -1;
+  return fail_with (EINVAL);
 }
 
 static int

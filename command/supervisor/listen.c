@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "command/base/process.h"
+#include "lib/base/util.h"
 #include "service/control-socket.h"
 #include "service/parse-number.h"
 
@@ -39,10 +40,8 @@ remove_dead_socket (const char *path)
 
   if (lstat (path, &st) == -1)
     return errno == ENOENT ? 0 : -1;
-  if (!S_ISSOCK (st.st_mode)) {
-    errno = EEXIST;
-    return -1;
-  }
+  if (!S_ISSOCK (st.st_mode))
+    return fail_with (EEXIST);
   alive = control_socket_is_alive (path);
   if (alive == 0)
     return unlink (path);
@@ -71,10 +70,8 @@ listen_unix (struct listener *l, const char *path, unsigned mode)
   struct sockaddr_un addr = { .sun_family = AF_UNIX };
   struct stat st;
 
-  if (strlen (path) >= sizeof addr.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
+  if (strlen (path) >= sizeof addr.sun_path)
+    return fail_with (ENAMETOOLONG);
   strcpy (addr.sun_path, path);
   if (remove_dead_socket (path) == -1)
     return -1;
@@ -285,8 +282,7 @@ listener_renew (struct listener *l)
   }
   err = errno;
   fd_close (&new.fd);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 void

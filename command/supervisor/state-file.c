@@ -120,8 +120,7 @@ create_file (struct supervisor *s, const char *text, size_t length)
   if (f.fd != -1)
     unlink (new);
   close_file (&f);
-  errno = err;
-  return -1;
+  return fail_with (err);
 }
 
 bool
@@ -147,8 +146,7 @@ state_lock (const struct supervisor *s)
   if (flock (fd, LOCK_EX | LOCK_NB) == 0)
     return fd;
   close (fd);
-  errno = EADDRINUSE;
-  return -1;
+  return fail_with (EADDRINUSE);
 }
 
 /* Does F have two halves, and blocks in the file system for both? */

@@ -16,6 +16,7 @@
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
 #include "command/base/run-file.h"
+#include "lib/base/util.h"
 #include "service/control-path.h"
 
 #include "sysctls.h"
@@ -78,8 +79,7 @@ entry_put (json_t *entry, const char *key, const char *value)
 {
   if (json_object_set_new (entry, key, json_string (value)) == 0)
     return 0;
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 static void
@@ -105,10 +105,8 @@ import_entries (struct sysctl_changes *l, const char *name, json_t *changes)
         && json_array_insert_new (l->entries, 0, json_pack (
              "{s:s, s:s, s:s, s:s}", "name", name, "key", key,
              "old", json_text (change, "old"),
-             "new", json_text (change, "new"))) == -1) {
-      errno = ENOMEM;
-      return -1;
-    }
+             "new", json_text (change, "new"))) == -1)
+      return fail_with (ENOMEM);
   return changes_write (l);
 }
 
@@ -221,8 +219,7 @@ append_entry (struct sysctl_changes *l, const char *name, const char *key,
         "{s:s, s:s, s:s, s:s}", "name", name, "key", key, "old", old, "new",
         new)) == 0)
     return changes_write (l);
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 /* Set a new value for the last entry of a setting.  If an administrator has
@@ -328,10 +325,8 @@ release_locked (struct sysctl_changes *l, const char *name, const char *key,
   json_t *entry = json_array_get (l->entries, at), *next;
   int r;
 
-  if (!entry) {
-    errno = ENOENT;
-    return -1;
-  }
+  if (!entry)
+    return fail_with (ENOENT);
   entry_get (was, entry);
   next = json_array_get (l->entries, changes_find (l, at + 1, NULL, key));
   r = next ? pass_old_value_on (next, was) : restore_value (key, was);

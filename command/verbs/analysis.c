@@ -9,6 +9,7 @@
 
 #include "lib/alloc/objects.h"
 #include "lib/base/checksum.h"
+#include "lib/base/util.h"
 #include "lib/store/encode.h"
 #include "lib/store/same.h"
 #include "lib/store/slot.h"
@@ -39,8 +40,7 @@ analysis_open (struct analysis *a, uint32_t page_size, uint32_t sample_max,
   if (a->hashes && a->spare && a->sample && a->about)
     return 0;
   analysis_close (a);
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 void
@@ -213,8 +213,7 @@ trial_open (struct trial *t, const struct algorithm *algorithm)
   if (t->out && t->page && t->compressor
       && (t->decompressor || !codec->decompressor_new))
     return 0;
-  errno = ENOMEM;
-  return -1;
+  return fail_with (ENOMEM);
 }
 
 static void
@@ -267,10 +266,8 @@ try_page (struct trial *t, uint32_t n)
     r = a->codec->decompress (t->decompressor, t->out, length, t->page,
                               page_size);
     t->verdict->decompress += thread_time () - between;
-    if (r == -1 || memcmp (t->page, page, page_size) != 0) {
-      errno = EIO;
-      return -1;
-    }
+    if (r == -1 || memcmp (t->page, page, page_size) != 0)
+      return fail_with (EIO);
   }
   count_page (t, &t->analysis->about[n], length);
   return 0;

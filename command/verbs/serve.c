@@ -188,8 +188,7 @@ claim_path (struct supervisor *s, const char *path)
       return -1;
     poll (NULL, 0, DEATH_PAUSE_MS);
   }
-  errno = EADDRINUSE;
-  return -1;
+  return fail_with (EADDRINUSE);
 }
 
 static int

@@ -248,10 +248,9 @@ claim_group (struct device *d, slot_t slot)
 static int
 claim_backing_place (struct device *d, slot_t slot)
 {
-  if (!d->pool->backing) {
-    errno = pool_file_backing (&d->pool->file)->has ? ENXIO : EUCLEAN;
-    return -1;
-  }
+  if (!d->pool->backing)
+    return fail_with (pool_file_backing (&d->pool->file)->has ? ENXIO
+                      : EUCLEAN);
   if (!backing_has (d, slot))
     return fail_with (d->pool->backing->may_be_larger ? ESTALE : EUCLEAN);
   claim_written_back (d, slot);
