@@ -22,69 +22,80 @@ static const struct busy_poll busy_poll_auto = {
   .max = BUSY_POLL_AUTO_NSEC, .adapts = true,
 };
 
-enum option_number {
-  OPTION_TLS = UCHAR_MAX + 1,
-  OPTION_TLS_CERTIFICATES,
-  OPTION_TLS_PSK,
-  OPTION_TLS_VERIFY_PEER,
-  OPTION_VSOCK,
-  OPTION_RUN,
-  OPTION_MAX_CONNECTIONS,
-  OPTION_MAX_OF_ADDRESS,
-  OPTION_HANDSHAKE_LIMIT,
-  OPTION_BUSY_POLL,
-  OPTION_SWAP,
+static void print_help (struct options *o, const char *text);
+static void print_version (struct options *o, const char *text);
+static void add_address (struct options *o, const char *text);
+static void parse_tls (struct options *o, const char *text);
+static void parse_busy_poll (struct options *o, const char *text);
+
+#define FIELD(f) .offset = offsetof (struct options, f)
+
+/* For getopt and for --help.  The value goes to the field, a number if it has a
+ * maximum, or else a string, or is parsed; an option without a value sets a
+ * bool.
+ */
+static const struct option_entry {
+  const char *name;
+  const char *other_name;       /* or NULL; not in --help */
+  char letter;                  /* 0: none */
+  const char *value, *help;
+  size_t offset;
+  unsigned min, max;
+  void (*parse) (struct options *o, const char *text);
+} entries[] = {
+  { "exportname", "export-name", 'e', "NAME",
+    "the export that the empty name means",
+    FIELD (connection.default_export) },
+  { "foreground", NULL, 'f', NULL, "stay in the foreground",
+    FIELD (foreground) },
+  { "help", NULL, 'h', NULL, "print this, and end", .parse = print_help },
+  { "ipaddr", "ip-addr", 'i', "ADDRESS",
+    "listen at this address; may be repeated", .parse = add_address },
+  { "pidfile", "pid-file", 'P', "FILE",
+    "write the number of the process to FILE once it serves",
+    FIELD (pid_file) },
+  { "port", NULL, 'p', "PORT",
+    "listen at this port instead of " NBD_DEFAULT_PORT, FIELD (listen.port) },
+  { "readonly", "read-only", 'r', NULL, "refuse to write",
+    FIELD (connection.read_only) },
+  { "swap", NULL, 0, NULL, "harden the server for swap, as mlock=on",
+    FIELD (swap) },
+  { "unix", NULL, 'U', "PATH",
+    "listen at a Unix socket; - for one of its own, with --run",
+    FIELD (listen.socket) },
+  { "verbose", NULL, 'v', NULL, "print messages for debugging",
+    FIELD (verbose) },
+  { "version", NULL, 'V', NULL, "print the version", .parse = print_version },
+  { "vsock", NULL, 0, NULL, "listen at the port for virtual machines",
+    FIELD (listen.vsock) },
+  { "run", NULL, 0, "COMMAND",
+    "serve only while COMMAND runs, which finds $uri", FIELD (run) },
+  { "tls", NULL, 0, "off|on|require", "may, or must, clients use TLS?",
+    .parse = parse_tls },
+  { "tls-certificates", NULL, 0, "DIRECTORY",
+    "with ca-cert.pem, server-cert.pem, server-key.pem",
+    FIELD (tls_files.certificates) },
+  { "tls-psk", NULL, 0, "FILE", "with a line USER:KEY for each user",
+    FIELD (tls_files.psk) },
+  { "tls-verify-peer", NULL, 0, NULL, "clients need a certificate",
+    FIELD (tls_files.verify_peer) },
+  { "max-connections", NULL, 0, "N", "refuse more connections than N",
+    FIELD (connections.max), 1, 100000 },
+  { "max-connections-of-address", NULL, 0, "N",
+    "the same for each IP address", FIELD (connections.max_of_address),
+    1, 100000 },
+  { "handshake-limit", NULL, 0, "SECONDS",
+    "for a client to choose an export; 0: no limit",
+    FIELD (connection.handshake_seconds), 0, 86400 },
+  { "busy-poll", NULL, 0, "auto|off|MICROSECONDS",
+    "poll for so long before waiting for a request",
+    .parse = parse_busy_poll },
 };
 
-/* For getopt and for --help. */
-static const struct {
-  struct option option;
-  const char *value, *help;
-} options[] = {
-  { { "exportname", required_argument, NULL, 'e' }, "NAME",
-    "the export that the empty name means" },
-  { { "export-name", required_argument, NULL, 'e' }, NULL, NULL },
-  { { "foreground", no_argument, NULL, 'f' }, NULL,
-    "stay in the foreground" },
-  { { "help", no_argument, NULL, 'h' }, NULL, "print this, and end" },
-  { { "ipaddr", required_argument, NULL, 'i' }, "ADDRESS",
-    "listen at this address; may be repeated" },
-  { { "ip-addr", required_argument, NULL, 'i' }, NULL, NULL },
-  { { "pidfile", required_argument, NULL, 'P' }, "FILE",
-    "write the number of the process to FILE once it serves" },
-  { { "pid-file", required_argument, NULL, 'P' }, NULL, NULL },
-  { { "port", required_argument, NULL, 'p' }, "PORT",
-    "listen at this port instead of " NBD_DEFAULT_PORT },
-  { { "readonly", no_argument, NULL, 'r' }, NULL, "refuse to write" },
-  { { "read-only", no_argument, NULL, 'r' }, NULL, NULL },
-  { { "swap", no_argument, NULL, OPTION_SWAP }, NULL,
-    "harden the server for swap, as mlock=on" },
-  { { "unix", required_argument, NULL, 'U' }, "PATH",
-    "listen at a Unix socket; - for one of its own, with --run" },
-  { { "verbose", no_argument, NULL, 'v' }, NULL,
-    "print messages for debugging" },
-  { { "version", no_argument, NULL, 'V' }, NULL, "print the version" },
-  { { "vsock", no_argument, NULL, OPTION_VSOCK }, NULL,
-    "listen at the port for virtual machines" },
-  { { "run", required_argument, NULL, OPTION_RUN }, "COMMAND",
-    "serve only while COMMAND runs, which finds $uri" },
-  { { "tls", required_argument, NULL, OPTION_TLS }, "off|on|require",
-    "may, or must, clients use TLS?" },
-  { { "tls-certificates", required_argument, NULL, OPTION_TLS_CERTIFICATES },
-    "DIRECTORY", "with ca-cert.pem, server-cert.pem, server-key.pem" },
-  { { "tls-psk", required_argument, NULL, OPTION_TLS_PSK }, "FILE",
-    "with a line USER:KEY for each user" },
-  { { "tls-verify-peer", no_argument, NULL, OPTION_TLS_VERIFY_PEER }, NULL,
-    "clients need a certificate" },
-  { { "max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS },
-    "N", "refuse more connections than N" },
-  { { "max-connections-of-address", required_argument, NULL,
-      OPTION_MAX_OF_ADDRESS }, "N", "the same for each IP address" },
-  { { "handshake-limit", required_argument, NULL, OPTION_HANDSHAKE_LIMIT },
-    "SECONDS", "for a client to choose an export; 0: no limit" },
-  { { "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
-    "auto|off|MICROSECONDS", "poll for so long before waiting for a request" },
-};
+/* What getopt returns for a long option: this and the place of its entry, so
+ * that it is beyond all letters.
+ */
+#define FIRST_LONG (UCHAR_MAX + 1)
 
 /* ---- printing ---- */
 
@@ -102,30 +113,40 @@ usage_error (const char *format, ...)
 }
 
 static void
-print_option (const struct option *o, const char *value, const char *help)
+print_option (const struct option_entry *e)
 {
   char text[64];
   int length = 0;
 
-  if (o->val <= UCHAR_MAX)
-    length = snprintf (text, sizeof text, "-%c, ", o->val);
-  snprintf (text + length, sizeof text - (size_t) length, "--%s%s%s", o->name,
-            value ? "=" : "", value ? value : "");
-  printf ("  %s\n        %s\n", text, help);
+  if (e->letter)
+    length = snprintf (text, sizeof text, "-%c, ", e->letter);
+  snprintf (text + length, sizeof text - (size_t) length, "--%s%s%s", e->name,
+            e->value ? "=" : "", e->value ? e->value : "");
+  printf ("  %s\n        %s\n", text, e->help);
 }
 
-static _Noreturn void
-print_help (void)
+static void
+print_help (struct options *o, const char *text)
 {
   char parameters[SETTINGS_HELP_SIZE];
 
+  (void) o;
+  (void) text;
   printf ("Usage: nbdzramd [OPTION]... SIZE [PARAMETER=VALUE]...\n"
           "Serve a compressed RAM disk over NBD.\n\nOptions:\n");
-  for (size_t i = 0; i < ARRAY_SIZE (options); ++i)
-    if (options[i].help)
-      print_option (&options[i].option, options[i].value, options[i].help);
+  for (size_t i = 0; i < ARRAY_SIZE (entries); ++i)
+    print_option (&entries[i]);
   settings_help (parameters);
   printf ("\nParameters:\n%s\nSee nbdzramd(8).\n", parameters);
+  exit (EXIT_SUCCESS);
+}
+
+static void
+print_version (struct options *o, const char *text)
+{
+  (void) o;
+  (void) text;
+  printf ("nbdzramd %s\n", PACKAGE_VERSION);
   exit (EXIT_SUCCESS);
 }
 
@@ -172,99 +193,60 @@ parse_busy_poll (struct options *o, const char *text)
                                           BUSY_POLL_MAX);
 }
 
-/* Options with a number. */
-static bool
-parse_number_option (struct options *o, int option, const char *text)
+static void
+parse_option (struct options *o, const struct option_entry *e, char *text)
 {
-  switch (option) {
-  case OPTION_MAX_CONNECTIONS:
-    o->connections.max = parse_limit ("max-connections", text, 1, 100000);
-    return true;
-  case OPTION_MAX_OF_ADDRESS:
-    o->connections.max_of_address
-      = parse_limit ("max-connections-of-address", text, 1, 100000);
-    return true;
-  case OPTION_HANDSHAKE_LIMIT:
-    o->connection.handshake_seconds
-      = parse_limit ("handshake-limit", text, 0, 86400);
-    return true;
-  case OPTION_BUSY_POLL:
-    parse_busy_poll (o, text);
-    return true;
-  default:
-    return false;
+  char *field = (char *) o + e->offset;
+  const bool on = true;
+  unsigned n;
+
+  if (e->parse)
+    e->parse (o, text);
+  else if (e->max > 0) {
+    n = parse_limit (e->name, text, e->min, e->max);
+    memcpy (field, &n, sizeof n);
   }
+  else if (e->value)
+    memcpy (field, &text, sizeof text);
+  else
+    memcpy (field, &on, sizeof on);
 }
 
-/* Options whose value is used as it is. */
-static bool
-parse_text_option (struct options *o, int option, char *text)
+static const struct option_entry *
+find_entry (int option)
 {
-  switch (option) {
-  case 'e':
-    o->connection.default_export = text;
-    return true;
-  case 'P':
-    o->pid_file = text;
-    return true;
-  case 'p':
-    o->listen.port = text;
-    return true;
-  case 'U':
-    o->listen.socket = text;
-    return true;
-  case OPTION_RUN:
-    o->run = text;
-    return true;
-  case OPTION_TLS_CERTIFICATES:
-    o->tls_files.certificates = text;
-    return true;
-  case OPTION_TLS_PSK:
-    o->tls_files.psk = text;
-    return true;
-  default:
-    return false;
-  }
+  const struct option_entry *e = entries;
+
+  if (option >= FIRST_LONG)
+    return &entries[option - FIRST_LONG];
+  while (e->letter != option)
+    ++e;
+  return e;
 }
 
 static void
-parse_option (struct options *o, int option, char *text)
+parse_options (struct options *o, int argc, char *argv[])
 {
-  if (parse_text_option (o, option, text)
-      || parse_number_option (o, option, text))
-    return;
-  switch (option) {
-  case 'f':
-    o->foreground = true;
-    break;
-  case 'h':
-    print_help ();
-  case 'i':
-    add_address (o, text);
-    break;
-  case 'r':
-    o->connection.read_only = true;
-    break;
-  case 'v':
-    o->verbose = true;
-    break;
-  case 'V':
-    printf ("nbdzramd %s\n", PACKAGE_VERSION);
-    exit (EXIT_SUCCESS);
-  case OPTION_SWAP:
-    o->swap = true;
-    break;
-  case OPTION_TLS:
-    parse_tls (o, text);
-    break;
-  case OPTION_TLS_VERIFY_PEER:
-    o->tls_files.verify_peer = true;
-    break;
-  case OPTION_VSOCK:
-    o->listen.vsock = true;
-    break;
-  default:
-    exit (EXIT_FAILURE);        /* getopt has said why */
+  struct option list[2 * ARRAY_SIZE (entries) + 1] = { 0 };
+  unsigned count = 0;
+  int option;
+
+  for (int i = 0; i < (int) ARRAY_SIZE (entries); ++i) {
+    const struct option_entry *e = &entries[i];
+
+    list[count++] = (struct option) {
+      .name = e->name, .has_arg = e->value != NULL, .val = FIRST_LONG + i,
+    };
+    if (e->other_name) {
+      list[count] = list[count - 1];
+      list[count++].name = e->other_name;
+    }
+  }
+  while ((option = getopt_long (argc, argv, "e:fhi:P:p:rU:vV", list, NULL))
+         != -1) {
+    if (option == '?')
+      exit (EXIT_FAILURE);      /* getopt has said why */
+    parse_option (o, find_entry (option), optarg);
   }
 }
 
@@ -319,9 +301,8 @@ void
 options_parse (struct options *o, struct server_settings *s, int argc,
                char *argv[])
 {
-  struct option list[ARRAY_SIZE (options) + 1] = { 0 };
   char error[SERVER_SETTINGS_ERROR];
-  int option, first;
+  int first;
 
   *o = (struct options) {
     .connection = {
@@ -330,11 +311,7 @@ options_parse (struct options *o, struct server_settings *s, int argc,
     },
     .connections = { .max = DEFAULT_CONNECTIONS },
   };
-  for (size_t i = 0; i < ARRAY_SIZE (options); ++i)
-    list[i] = options[i].option;
-  while ((option = getopt_long (argc, argv, "e:fhi:P:p:rU:vV", list, NULL))
-         != -1)
-    parse_option (o, option, optarg);
+  parse_options (o, argc, argv);
   first = optind;
   for (int i = first; i < argc; ++i)
     set_parameter (s, argv[i], i == first);
