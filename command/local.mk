@@ -144,6 +144,7 @@ command_nbdzram_SOURCES = \
 	command/verbs/range.c command/verbs/range.h \
 	command/verbs/serve.c \
 	command/verbs/set.c \
+	command/verbs/setup-command.c command/verbs/setup-command.h \
 	command/verbs/status.c \
 	command/verbs/stop.c \
 	command/verbs/swapoff.c \

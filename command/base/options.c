@@ -190,3 +190,13 @@ last_argument (const struct command *command, int index, int argc,
     usage_error (command, "%s is one argument too many", argv[index + 1]);
   return index < argc ? argv[index] : NULL;
 }
+
+char **
+setting_arguments (const struct command *command, int index, int argc,
+                   char *argv[])
+{
+  for (int i = index; i < argc; ++i)
+    if (!strchr (argv[i], '='))
+      usage_error (command, "%s is one argument too many", argv[i]);
+  return argv + index;
+}

@@ -20,6 +20,7 @@ struct option_list {
 /* An option.  The value goes to one of the five pointers. */
 struct option_entry {
   const char *name;             /* without the dashes */
+  const char *key;              /* of a setting in nbdzram.conf(5); or NULL */
   char letter;                  /* 0: none */
   const char *argument;         /* name of the value; NULL for a flag */
   const char *help;
@@ -54,5 +55,11 @@ _Noreturn void usage_error (const struct command *command,
  */
 const char *last_argument (const struct command *command, int index,
                            int argc, char *argv[]);
+
+/* Returns the arguments from INDEX on, which must be KEY=VALUE.  Any other ends
+ * the program.
+ */
+char **setting_arguments (const struct command *command, int index, int argc,
+                          char *argv[]);
 
 #endif /* NBDZRAM_COMMAND_BASE_OPTIONS_H */

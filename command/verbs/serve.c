@@ -70,11 +70,8 @@ parse_options (struct serve_options *o, const struct command *command,
   o->name = DEFAULT_NAME;
   if (index < argc && !strchr (argv[index], '='))
     o->name = argv[index++];
-  o->words = argv + index;
+  o->words = setting_arguments (command, index, argc, argv);
   o->word_count = argc - index;
-  for (int i = 0; i < o->word_count; ++i)
-    if (!strchr (o->words[i], '='))
-      usage_error (command, "%s is one argument too many", o->words[i]);
   if (!control_name_valid (o->name))
     usage_error (command, "'%s' can't be the name of a server", o->name);
 }
