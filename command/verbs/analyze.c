@@ -382,37 +382,19 @@ write_recommendation (const struct analyze_run *r, char *text, size_t size)
 enum { ALGORITHM, RATIO, MEMORY, DEDUP_RATIO, HUGE_SHARE, WRITE, READ, TRIED };
 
 const struct column analyze_columns[] = {
-  [ALGORITHM] = {
-    .name = "ALGORITHM", .help = "as in algorithm=",
-  },
-  [RATIO] = {
-    .name = "RATIO", .help = "size of all pages divided by MEMORY",
-    .kind = COLUMN_NUMBER,
-  },
-  [MEMORY] = {
-    .name = "MEMORY", .help = "memory held in a pool",
-    .kind = COLUMN_NUMBER,
-  },
-  [DEDUP_RATIO] = {
-    .name = "DEDUP-RATIO", .help = "RATIO if duplicates shared memory",
-    .kind = COLUMN_NUMBER,
-  },
-  [HUGE_SHARE] = {
-    .name = "HUGE%", .help = "share of pages that would be stored raw",
-    .kind = COLUMN_NUMBER,
-  },
-  [WRITE] = {
-    .name = "WRITE-US", .help = "microseconds to compress a page",
-    .kind = COLUMN_NUMBER,
-  },
-  [READ] = {
-    .name = "READ-US", .help = "microseconds to decompress a page",
-    .kind = COLUMN_NUMBER,
-  },
-  [TRIED] = {
-    .name = "SAMPLE", .help = "pages tried",
-    .kind = COLUMN_NUMBER,
-  },
+  [ALGORITHM] = { .name = "ALGORITHM", .help = "as in algorithm=" },
+  [RATIO] = { "RATIO", "size of all pages divided by MEMORY",
+              .kind = COLUMN_NUMBER },
+  [MEMORY] = { "MEMORY", "memory held in a pool", .kind = COLUMN_NUMBER },
+  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory",
+                    .kind = COLUMN_NUMBER },
+  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw",
+                   .kind = COLUMN_NUMBER },
+  [WRITE] = { "WRITE-US", "microseconds to compress a page",
+              .kind = COLUMN_NUMBER },
+  [READ] = { "READ-US", "microseconds to decompress a page",
+             .kind = COLUMN_NUMBER },
+  [TRIED] = { "SAMPLE", "pages tried", .kind = COLUMN_NUMBER },
   { 0 },
 };
 
