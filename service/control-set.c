@@ -45,8 +45,8 @@ setting_to_json (const struct server_settings *s, const struct setting *t)
     return json_string (name);
   }
   return t->type == SETTING_BOOLEAN
-    ? json_boolean (server_settings_get_integer (s, t))
-    : json_integer (server_settings_get_integer (s, t));
+    ? json_boolean (setting_get_field (s, t))
+    : json_integer (setting_get_field (s, t));
 }
 
 json_t *
@@ -75,9 +75,8 @@ read_arguments (struct server_settings *s, const json_t *args)
     const json_t *value = json_object_get (args, setting_key (t, key));
 
     if (t->live && value && setting_is_integer (t))
-      server_settings_set_integer (s, t, json_is_boolean (value)
-                                   ? json_is_true (value)
-                                   : json_integer_value (value));
+      setting_set_field (s, t, json_is_boolean (value) ? json_is_true (value)
+                         : json_integer_value (value));
   }
 }
 

@@ -34,11 +34,7 @@ key_at (const char *text)
 {
   size_t length = strcspn (text, "=");
 
-  if (text[length] == '=')
-    for (const struct setting *k = keys; k->name; ++k)
-      if (strlen (k->name) == length && memcmp (k->name, text, length) == 0)
-        return k;
-  return NULL;
+  return text[length] == '=' ? setting_find_in (keys, text, length) : NULL;
 }
 
 const char *

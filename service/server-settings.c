@@ -229,43 +229,6 @@ set_text (struct server_settings *s, const char *key, const char *value,
   return set_error (error, size, "unknown parameter '%s'", key);
 }
 
-void
-server_settings_set_integer (struct server_settings *s,
-                             const struct setting *setting, int64_t value)
-{
-  char *field = (char *) s + setting->offset;
-  uint32_t word = (uint32_t) value;
-  bool flag = value != 0;
-
-  if (setting->bytes == sizeof flag)
-    memcpy (field, &flag, sizeof flag);
-  else if (setting->bytes == sizeof word)
-    memcpy (field, &word, sizeof word);
-  else
-    memcpy (field, &value, sizeof value);
-}
-
-int64_t
-server_settings_get_integer (const struct server_settings *s,
-                             const struct setting *setting)
-{
-  const char *field = (const char *) s + setting->offset;
-  uint32_t word;
-  int64_t value;
-  bool flag;
-
-  if (setting->bytes == sizeof flag) {
-    memcpy (&flag, field, sizeof flag);
-    return flag;
-  }
-  if (setting->bytes == sizeof word) {
-    memcpy (&word, field, sizeof word);
-    return word;
-  }
-  memcpy (&value, field, sizeof value);
-  return value;
-}
-
 int
 server_settings_set (struct server_settings *s, const char *key,
                      const char *value, char *error, size_t size)
@@ -282,7 +245,7 @@ server_settings_set (struct server_settings *s, const char *key,
   /* Zero is not "no limit" here: it is below the minimum. */
   if (strcmp (key, "mem-limit") == 0)
     n = MAX (1, n);
-  server_settings_set_integer (s, setting, n);
+  setting_set_field (s, setting, n);
   if (n != 0)
     s->given |= UINT64_C (1) << (setting - settings);
   return 0;

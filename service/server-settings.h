@@ -45,14 +45,6 @@ void server_settings_free (struct server_settings *s);
 int server_settings_set (struct server_settings *s, const char *key,
                          const char *value, char *error, size_t size);
 
-/* Read or write the field of a setting that has an integer as its value. */
-struct setting;
-void server_settings_set_integer (struct server_settings *s,
-                                  const struct setting *setting,
-                                  int64_t value);
-int64_t server_settings_get_integer (const struct server_settings *s,
-                                     const struct setting *setting);
-
 /* Check what depends on several parameters, and fill in the defaults that
  * do.  Returns 0, or -1 with a sentence in ERROR.
  */

@@ -158,12 +158,18 @@ const struct setting settings[] = {
 };
 
 const struct setting *
-setting_find (const char *name, size_t length)
+setting_find_in (const struct setting *table, const char *name, size_t length)
 {
-  for (const struct setting *s = settings; s->name; ++s)
+  for (const struct setting *s = table; s->name; ++s)
     if (strlen (s->name) == length && memcmp (s->name, name, length) == 0)
       return s;
   return NULL;
+}
+
+const struct setting *
+setting_find (const char *name, size_t length)
+{
+  return setting_find_in (settings, name, length);
 }
 
 const char *
@@ -238,8 +244,8 @@ size_text (char text[SIZE_TEXT_SIZE], uint64_t n)
   return text;
 }
 
-static bool
-is_word (const struct setting *s, const char *text, int64_t *value)
+bool
+setting_is_word (const struct setting *s, const char *text, int64_t *value)
 {
   for (unsigned i = 0; i < SETTING_WORDS && s->words[i].name; ++i)
     if (strcmp (text, s->words[i].name) == 0) {
@@ -339,7 +345,7 @@ setting_parse (const struct setting *s, const char *text, uint64_t ram,
 {
   char words[SETTING_OR_WORDS_SIZE];
 
-  if (!setting_is_integer (s) || is_word (s, text, value))
+  if (!setting_is_integer (s) || setting_is_word (s, text, value))
     return 0;
   switch (s->type) {
   case SETTING_WORD:
@@ -362,6 +368,43 @@ setting_parse_conf (const struct setting *s, const char *text, uint64_t ram,
 
   strict.min = MAX (s->min, s->conf_min);
   return setting_parse (&strict, text, ram, value, error, size);
+}
+
+/* ---- fields ---- */
+
+void
+setting_set_field (void *base, const struct setting *s, int64_t value)
+{
+  char *field = (char *) base + s->offset;
+  int word = (int) value;
+  bool flag = value != 0;
+
+  if (s->bytes == sizeof flag)
+    memcpy (field, &flag, sizeof flag);
+  else if (s->bytes == sizeof word)
+    memcpy (field, &word, sizeof word);
+  else
+    memcpy (field, &value, sizeof value);
+}
+
+int64_t
+setting_get_field (const void *base, const struct setting *s)
+{
+  const char *field = (const char *) base + s->offset;
+  int64_t value;
+  int word;
+  bool flag;
+
+  if (s->bytes == sizeof flag) {
+    memcpy (&flag, field, sizeof flag);
+    return flag;
+  }
+  if (s->bytes == sizeof word) {
+    memcpy (&word, field, sizeof word);
+    return word;
+  }
+  memcpy (&value, field, sizeof value);
+  return value;
 }
 
 /* ---- help ---- */

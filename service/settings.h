@@ -60,14 +60,29 @@ struct setting {
   const char *values;           /* placeholder for --help, as <SIZE> */
   const char *help;             /* lines with '\n' between */
 
-  size_t offset, bytes;         /* of the field in struct server_settings;
+  size_t offset, bytes;         /* of the field in struct server_settings, or
+                                 * in that of another table;
                                  * bytes 0: a function there sets it */
 };
 
 extern const struct setting settings[]; /* ended by a NULL name */
 
-/* The setting called NAME, of LENGTH bytes, or NULL. */
+/* The setting called NAME, of LENGTH bytes, in TABLE, which is ended by a NULL
+ * name; or NULL.
+ */
+const struct setting *setting_find_in (const struct setting *table,
+                                       const char *name, size_t length);
+
+/* The same in the table above. */
 const struct setting *setting_find (const char *name, size_t length);
+
+/* Set and get the field of S in BASE, which is an integer or a bool. */
+void setting_set_field (void *base, const struct setting *s, int64_t value);
+int64_t setting_get_field (const void *base, const struct setting *s);
+
+/* Is TEXT one of the words of S?  If so, *VALUE is what it stands for. */
+bool setting_is_word (const struct setting *s, const char *text,
+                      int64_t *value);
 
 /* Numbers, sizes, booleans and single words have an integer as their value;
  * all other types have the text itself.

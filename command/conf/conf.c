@@ -106,11 +106,7 @@ is_obsolete (const char *key)
 static const struct setting *
 find_field (const char *key)
 {
-  const struct setting *e = conf_fields;
-
-  while (e->name && strcmp (e->name, key) != 0)
-    ++e;
-  return e->name ? e : NULL;
+  return setting_find_in (conf_fields, key, strlen (key));
 }
 
 const struct setting *
@@ -228,25 +224,17 @@ check_export (const struct conf *c, const char *value, char *error,
                      size_text (max, DISK_SIZE_MAX));
 }
 
-static bool
-is_word (const struct setting *e, const char *value)
-{
-  for (unsigned i = 0; i < SETTING_WORDS && e->words[i].name; ++i)
-    if (strcmp (value, e->words[i].name) == 0)
-      return true;
-  return false;
-}
-
 /* A path must be absolute: the server has another directory. */
 static int
 check_path (const struct setting *e, const char *value, char *error,
             size_t size)
 {
   char words[SETTING_OR_WORDS_SIZE];
+  int64_t n;
 
   if ((e->type == SETTING_PATH
        || (e->type == SETTING_PLACE && !strstr (value, "://")))
-      && value[0] != '/' && !is_word (e, value))
+      && value[0] != '/' && !setting_is_word (e, value, &n))
     return conf_error (error, size, "%s: '%s' is no path that begins with a "
                        "slash%s", e->name, value, setting_or_words (e, words));
   return 0;
@@ -281,34 +269,6 @@ add_remote (struct conf *c, bool first, const char *value, char *error,
     return -1;
   c->remote_count++;
   return 0;
-}
-
-/* Sets the field of E, an integer, to VALUE. */
-static void
-set_field (struct conf *c, const struct setting *e, int64_t value)
-{
-  char *field = (char *) c + e->offset;
-  int number = (int) value;
-
-  if (e->bytes == sizeof number)
-    memcpy (field, &number, sizeof number);
-  else
-    memcpy (field, &value, sizeof value);
-}
-
-int64_t
-conf_get_field (const struct conf *c, const struct setting *e)
-{
-  const char *field = (const char *) c + e->offset;
-  int64_t value;
-  int number;
-
-  if (e->bytes == sizeof value) {
-    memcpy (&value, field, sizeof value);
-    return value;
-  }
-  memcpy (&number, field, sizeof number);
-  return number;
 }
 
 static bool
@@ -376,7 +336,7 @@ set_integer (struct conf *c, const struct setting *e, const char *value,
   if (!is_of_server (e)) {
     if (strcmp (e->name, "size") == 0)
       n = (int64_t) align_down ((uint64_t) n, DISK_SIZE_UNIT);
-    set_field (c, e, n);
+    setting_set_field (c, e, n);
     return 0;
   }
   if (e->type == SETTING_BOOLEAN || e->type == SETTING_WORD)

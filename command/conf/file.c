@@ -86,7 +86,7 @@ conf_load (struct conf *c, const char *name, char *error, size_t size)
 static void
 write_number (FILE *file, const struct conf *c, const struct setting *e)
 {
-  int64_t value = conf_get_field (c, e);
+  int64_t value = setting_get_field (c, e);
 
   /* The size is not set: the disk is a remote one. */
   if (value == 0 && e->min > 0 && !e->words[0].name)
@@ -110,7 +110,7 @@ conf_print (const struct conf *c, FILE *file)
       continue;
     if (e->type == SETTING_BOOLEAN) {
       fprintf (file, "%s = %s\n", e->name,
-               conf_get_field (c, e) ? "on" : "off");
+               setting_get_field (c, e) ? "on" : "off");
       continue;
     }
     if (setting_is_integer (e)) {

@@ -20,7 +20,6 @@ extern const struct setting conf_fields[]; /* ended by a NULL name; their
 /* The key called KEY: a row of conf_fields, or of settings; or NULL. */
 const struct setting *conf_entry (const char *key);
 uint64_t conf_entry_bit (const struct setting *e);
-int64_t conf_get_field (const struct conf *c, const struct setting *e);
 
 /* Put the message in ERROR, set errno to EINVAL, and return -1. */
 int conf_error (char *error, size_t size, const char *format, ...)
