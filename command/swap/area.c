@@ -6,12 +6,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
 #include "command/base/cleanup.h"
-#include "command/base/run-program.h"
 #include "lib/base/util.h"
 
 #include "area.h"
@@ -87,20 +85,6 @@ swap_content (const char *device, size_t *page)
   return buf && fd != -1 ? read_ends (fd, buf, buf + END_SIZE, page) : -1;
 }
 
-int
-swap_make (const char *device, const char *label, char *error, size_t size)
-{
-  /* The kernel's headers allow 16 characters. */
-  char short_label[16];
-  const char *const argv[] = {
-    "mkswap", "-L", short_label, device, NULL,
-  };
-
-  strncpy (short_label, label, sizeof short_label - 1);
-  short_label[sizeof short_label - 1] = '\0';
-  return run_program (argv, error, size);
-}
-
 /* The first page of an area, as Linux defines it (union swap_header), for the
  * page sizes of this machine.
  */
@@ -127,8 +111,9 @@ swap_make_area (const char *device, const char *label)
   h->last_page = (uint32_t) MIN ((uint64_t) size / page - 1, UINT32_MAX);
   strncpy (h->label, label, sizeof h->label - 1);
   memcpy (first + page - strlen (SIGNATURE), SIGNATURE, strlen (SIGNATURE));
-  if (getrandom (h->uuid, sizeof h->uuid, GRND_NONBLOCK) == -1
-      || pwrite (fd, first, page, 0) != (ssize_t) page)
+  /* It also works early during a boot, when getrandom may fail. */
+  arc4random_buf (h->uuid, sizeof h->uuid);
+  if (pwrite (fd, first, page, 0) != (ssize_t) page)
     return -1;
   return fsync (fd);
 }

@@ -18,12 +18,9 @@ enum swap_content {
  */
 int swap_content (const char *device, size_t *page);
 
-/* Make a swap area with LABEL by mkswap(8).  0, or -1 with a line in ERROR. */
-int swap_make (const char *device, const char *label, char *error,
-               size_t size);
-
-/* The same without another program, on a device of which nothing is needed: it
- * may be called when memory is short.  0, or -1 with errno.
+/* Make a swap area with LABEL, as mkswap(8) does; but without another program,
+ * since it may be called when memory is short.  What the device held is lost.
+ * 0, or -1 with errno.
  */
 int swap_make_area (const char *device, const char *label);
 

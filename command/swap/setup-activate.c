@@ -80,9 +80,15 @@ setup_stop_read_ahead (struct swap_setup *s)
 /* ---- swap areas ---- */
 
 static int
+write_signature (struct swap_setup *s, const char *device, const char *label)
+{
+  return swap_make_area (device, label) == 0 ? 0
+    : setup_fail (s, "%s: %s", device, strerror (errno));
+}
+
+static int
 make_area (struct swap_setup *s, const char *device)
 {
-  char why[256];
   size_t page;
 
   switch (swap_content (device, &page)) {
@@ -94,9 +100,7 @@ make_area (struct swap_setup *s, const char *device)
                        "wipefs -a %s", device, page / 1024,
                        sysconf (_SC_PAGESIZE) / 1024, device);
   case SWAP_EMPTY:
-    if (swap_make (device, s->name, why, sizeof why) == 0)
-      return 0;
-    return setup_fail (s, "%s: %s", device, why);
+    return write_signature (s, device, s->name);
   case SWAP_OTHER:
     return setup_fail (s, "%s holds something other than swap; to "
                        "destroy it: wipefs -a %s", device, device);
@@ -140,8 +144,8 @@ make_parts (struct swap_setup *s)
 
   for (unsigned k = 0; k < s->state.device_count; ++k) {
     snprintf (label, sizeof label, k == 0 ? "%s" : "%s.%u", s->name, k + 1);
-    if (swap_make_area (s->state.devices[k], label) == -1)
-      return setup_fail (s, "%s: %s", s->state.devices[k], strerror (errno));
+    if (write_signature (s, s->state.devices[k], label) == -1)
+      return -1;
   }
   return 0;
 }
