@@ -129,7 +129,7 @@ peer_request (struct peers *ps, struct peer *p, const char *line,
   if (verb) {
     static const _Atomic bool never;
 
-    reply = verb->slow ? NULL : verb_run (verb, ps->context, args, &never);
+    reply = verb->slow ? NULL : verb->run (ps->context, args, &never);
     json_decref (args);
   }
   peer_reply (ps, p, reply);
@@ -312,20 +312,11 @@ events_wanted (const struct peer *p)
   return p->task || p->ended ? 0 : POLLIN;
 }
 
-static int64_t
-now_ms (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Returns the milliseconds until find_listener must be called again. */
 static int
 update_listener (struct peers *ps)
 {
-  int64_t now = now_ms ();
+  int64_t now = (int64_t) os_milliseconds ();
   int ms;
 
   if (now >= ps->look_at) {

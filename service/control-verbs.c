@@ -329,13 +329,6 @@ verb_parse (const char *line, size_t length, json_t **args, json_t **reply)
   return NULL;
 }
 
-json_t *
-verb_run (const struct verb *verb, struct control_context *context,
-          json_t *args, const _Atomic bool *cancelled)
-{
-  return verb->run (context, args, cancelled);
-}
-
 /* ---- helpers of verbs ---- */
 
 json_int_t

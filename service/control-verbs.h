@@ -64,9 +64,6 @@ struct verb {
 const struct verb *verb_parse (const char *line, size_t length,
                                json_t **args, json_t **reply);
 
-json_t *verb_run (const struct verb *verb, struct control_context *context,
-                  json_t *args, const _Atomic bool *cancelled);
-
 /* Make the reply for an error: one sentence. */
 json_t *verb_error (const char *format, ...)
   __attribute__ ((format (printf, 1, 2)));

@@ -114,8 +114,7 @@ run_worker (void *arg)
 
   control_thread_begins ("zram-worker");
   while ((task = next_task (w)) != NULL) {
-    task->reply = verb_run (task->verb, w->context, task->args,
-                           &task->cancelled);
+    task->reply = task->verb->run (w->context, task->args, &task->cancelled);
     finish_task (w, task);
   }
   return NULL;

@@ -137,3 +137,16 @@ kernel_file_exists (const char *path)
   return kernel_file_path (real, sizeof real, path) == 0
     && access (real, F_OK) == 0;
 }
+
+int
+kernel_file_memory (uint64_t *available, uint64_t *ram)
+{
+  static const char file[] = "/proc/meminfo";
+
+  if (kernel_file_field (file, "MemAvailable", 10, available) == -1
+      || kernel_file_field (file, "MemTotal", 10, ram) == -1)
+    return -1;
+  *available *= KIB;
+  *ram *= KIB;
+  return 0;
+}

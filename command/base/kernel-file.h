@@ -53,4 +53,9 @@ DIR *kernel_file_opendir (const char *path);
 
 bool kernel_file_exists (const char *path);
 
+/* The memory of the machine in bytes: what is available, and all.  0, or -1 with
+ * errno.
+ */
+int kernel_file_memory (uint64_t *available, uint64_t *ram);
+
 #endif /* NBDZRAM_COMMAND_BASE_KERNEL_FILE_H */

@@ -91,18 +91,6 @@ area_look_at_stored (const char *name, struct areas_use *u)
 
 /* ---- the kernel ---- */
 
-static int
-look_at_memory (struct areas_use *u)
-{
-  if (kernel_file_field ("/proc/meminfo", "MemAvailable", 10, &u->available)
-      == -1
-      || kernel_file_field ("/proc/meminfo", "MemTotal", 10, &u->ram) == -1)
-    return -1;
-  u->available *= KIB;
-  u->ram *= KIB;
-  return 0;
-}
-
 /* All swap but that of /dev/nbdINDEX. */
 static uint64_t
 other_free (const struct swap_area *list, int count, int index)
@@ -125,7 +113,7 @@ area_look_at_kernel (int index, struct areas_use *u)
   char path[PARTITION_PATH_SIZE];
   int n = swaps_read (list);
 
-  if (n == -1 || look_at_memory (u) == -1)
+  if (n == -1 || kernel_file_memory (&u->available, &u->ram) == -1)
     return -1;
   u->other_free = other_free (list, n, index);
   partitions_read (index, partitions);

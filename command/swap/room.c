@@ -84,13 +84,8 @@ swap_room_read (struct swap_room *r, char devices[][32], unsigned count)
   int n = swaps_read (list);
 
   *r = (struct swap_room) { .used = 0 };
-  if (n == -1
-      || kernel_file_field ("/proc/meminfo", "MemAvailable", 10,
-                            &r->available) == -1
-      || kernel_file_field ("/proc/meminfo", "MemTotal", 10, &r->ram) == -1)
+  if (n == -1 || kernel_file_memory (&r->available, &r->ram) == -1)
     return -1;
-  r->available *= KIB;
-  r->ram *= KIB;
   for (int i = 0; i < n; ++i)
     if (is_one_of (list[i].path, devices, count))
       r->used += list[i].used;
