@@ -6,7 +6,7 @@
 #include "lib/maintenance/stats.h"
 
 #include "control-verbs.h"
-#include "control.h"
+#include "exports.h"
 
 #define ERROR_SIZE 512
 
@@ -23,13 +23,12 @@ counters (const struct device_counters *c)
 }
 
 static json_t *
-describe (const struct control_context *context, const struct device *d)
+describe (const struct device *d)
 {
-  struct control_export view = { .connections = 0 };
+  struct export_view view;
   json_t *object, *more = counters (&d->counters);
 
-  if (context->exports)
-    context->exports->look (d, &view);
+  exports_view (d, &view);
   object = json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:I}",
                       "name", d->name,
                       "algorithm", view.algorithm,
@@ -54,42 +53,30 @@ verb_devices (struct control_context *context)
 
   for (struct device *d = NULL;
        (d = device_pin_next (context->pool, d)) != NULL; )
-    json_array_append_new (list, describe (context, d));
+    json_array_append_new (list, describe (d));
   return list;
 }
 
 /* ---- add, remove, resize ---- */
 
-static json_t *
-no_exports (void)
-{
-  return verb_error ("this server has no exports");
-}
-
 VERB (export_add)
 {
   char error[ERROR_SIZE];
 
-  if (!context->exports)
-    return no_exports ();
-  if (context->exports->add (verb_string (args, "name", ""),
-                             verb_string (args, "settings", ""),
-                             error, sizeof error) == -1)
+  if (exports_add (verb_string (args, "name", ""),
+                   verb_string (args, "settings", ""), error, sizeof error)
+      == -1)
     return verb_error ("%s", error);
   return json_pack ("{s:b}", "ok", 1);
 }
 
 VERB (export_remove)
 {
+  bool force = json_is_true (json_object_get (args, "force"));
   char error[ERROR_SIZE];
-  int connections;
+  int connections = exports_remove (verb_string (args, "name", ""), force,
+                                    error, sizeof error);
 
-  if (!context->exports)
-    return no_exports ();
-  connections = context->exports->remove (verb_string (args, "name", ""),
-                                          json_is_true (json_object_get (
-                                            args, "force")),
-                                          error, sizeof error);
   if (connections == -1)
     return verb_error ("%s", error);
   return json_pack ("{s:b, s:i}", "ok", 1, "connections", connections);
@@ -99,11 +86,9 @@ VERB (export_resize)
 {
   char error[ERROR_SIZE];
 
-  if (!context->exports)
-    return no_exports ();
-  if (context->exports->resize (verb_string (args, "name", ""),
-                                (uint64_t) verb_number (args, "size", 0),
-                                error, sizeof error) == -1)
+  if (exports_resize (verb_string (args, "name", ""),
+                      (uint64_t) verb_number (args, "size", 0), error,
+                      sizeof error) == -1)
     return verb_error ("%s", error);
   return json_pack ("{s:b}", "ok", 1);
 }

@@ -24,7 +24,6 @@ struct control_context {
   struct maintainer *maintainer;
   const char *name;
   _Atomic unsigned *clients;
-  const struct control_exports *exports;
   struct timespec started;      /* CLOCK_MONOTONIC */
 };
 
@@ -71,7 +70,8 @@ json_t *verb_error (const char *format, ...)
 /* ---- the verbs, by file ---- */
 
 #define VERB(name)                                                      \
-  json_t *verb_##name (struct control_context *context,                 \
+  json_t *verb_##name (struct control_context *context                  \
+                       __attribute__ ((unused)),                        \
                        json_t *args __attribute__ ((unused)),           \
                        const _Atomic bool *cancelled                    \
                        __attribute__ ((unused)))

@@ -222,14 +222,13 @@ control_socket_path (const struct control *c)
 
 int
 control_start (struct control *c, struct pool *pool,
-               struct maintainer *maintainer, _Atomic unsigned *clients,
-               const struct control_exports *exports)
+               struct maintainer *maintainer, _Atomic unsigned *clients)
 {
   int ms;
 
   c->context = (struct control_context) {
     .pool = pool, .maintainer = maintainer, .name = c->name,
-    .clients = clients, .exports = exports,
+    .clients = clients,
   };
   clock_gettime (CLOCK_MONOTONIC, &c->context.started);
   c->started = true;

@@ -25,25 +25,6 @@
 
 struct control;
 
-/* The exports of the server that has the control socket (exports.h).
- * Functions return -1 with a sentence in ERROR.
- */
-struct control_export {
-  unsigned connections;
-  uint64_t bandwidth;           /* bytes a second; 0: no limit */
-  char algorithm[ALGORITHM_NAME_SIZE]; /* "": the pool's */
-  char allow[DEVICE_SETTINGS_MAX + 1]; /* "": all clients */
-};
-
-struct control_exports {
-  int (*add) (const char *name, const char *settings, char *error,
-              size_t size);
-  /* Returns how many connections are cut, or -1. */
-  int (*remove) (const char *name, bool force, char *error, size_t size);
-  int (*resize) (const char *name, uint64_t bytes, char *error, size_t size);
-  void (*look) (const struct device *d, struct control_export *view);
-};
-
 struct control_options {
   bool off;
   const char *path;             /* absolute; NULL: by name */
@@ -81,8 +62,7 @@ const char *control_socket_path (const struct control *c);
  */
 int control_start (struct control *c, struct pool *pool,
                    struct maintainer *maintainer,
-                   _Atomic unsigned *clients,
-                   const struct control_exports *exports);
+                   _Atomic unsigned *clients);
 
 /* Cancel running verbs, end the threads and remove the socket.  NULL does
  * nothing.

@@ -9,13 +9,12 @@
 #include "lib/base/mutex.h"
 #include "lib/store/devices.h"
 
-#include "control.h"
 #include "exports.h"
 #include "exports-internal.h"
 #include "set-error.h"
 
-static int
-on_add (const char *name, const char *settings, char *error, size_t size)
+int
+exports_add (const char *name, const char *settings, char *error, size_t size)
 {
   struct device *d;
 
@@ -50,11 +49,8 @@ find_device (const char *name, char *error, size_t size)
   return d;
 }
 
-/* Returns how many connections the export has, which end with their next
- * request, or -1 after ERROR.
- */
-static int
-on_remove (const char *name, bool force, char *error, size_t size)
+int
+exports_remove (const char *name, bool force, char *error, size_t size)
 {
   unsigned connections;
   struct device *d;
@@ -86,8 +82,8 @@ on_remove (const char *name, bool force, char *error, size_t size)
                     connections == 1 ? "connection" : "connections");
 }
 
-static int
-on_resize (const char *name, uint64_t bytes, char *error, size_t size)
+int
+exports_resize (const char *name, uint64_t bytes, char *error, size_t size)
 {
   struct device *d;
   int r, err;
@@ -107,12 +103,12 @@ on_resize (const char *name, uint64_t bytes, char *error, size_t size)
                         : exports_error_from_errno (error, size);
 }
 
-static void
-on_get (const struct device *d, struct control_export *view)
+void
+exports_view (const struct device *d, struct export_view *view)
 {
   const struct export *e = export_of (d);
 
-  *view = (struct control_export) { .connections = 0 };
+  *view = (struct export_view) { .connections = 0 };
   if (!e)                       /* it is being added */
     return;
   view->connections = e->connections;
@@ -123,7 +119,3 @@ on_get (const struct device *d, struct control_export *view)
   if (e->settings.allow_text)
     snprintf (view->allow, sizeof view->allow, "%s", e->settings.allow_text);
 }
-
-const struct control_exports exports_control = {
-  .add = on_add, .remove = on_remove, .resize = on_resize, .look = on_get,
-};

@@ -94,7 +94,26 @@ int exports_check_removed (const struct device *d);
  */
 bool exports_set_full (struct device *d, bool full);
 
-/* For the control socket (control.h). */
-extern const struct control_exports exports_control;
+/* ---- for the control socket ---- */
+
+/* Functions return -1 with a sentence in ERROR. */
+int exports_add (const char *name, const char *settings, char *error,
+                 size_t size);
+int exports_resize (const char *name, uint64_t bytes, char *error,
+                    size_t size);
+
+/* Returns how many connections the export has, which end with their next
+ * request, or -1: it has some, and not FORCE.
+ */
+int exports_remove (const char *name, bool force, char *error, size_t size);
+
+struct export_view {
+  unsigned connections;
+  uint64_t bandwidth;           /* bytes a second; 0: no limit */
+  char algorithm[ALGORITHM_NAME_SIZE]; /* "": the pool's */
+  char allow[DEVICE_SETTINGS_MAX + 1]; /* "": all clients */
+};
+
+void exports_view (const struct device *d, struct export_view *view);
 
 #endif /* NBDZRAM_SERVICE_EXPORTS_H */

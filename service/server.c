@@ -345,8 +345,7 @@ server_start (void)
     log_error ("starting maintenance: %m");
     return -1;
   }
-  if (control && control_start (control, pool, &maintainer, &clients,
-                                &exports_control) == -1) {
+  if (control && control_start (control, pool, &maintainer, &clients) == -1) {
     log_error ("no control socket: starting its thread: %m");
     control_close (control);
     control = NULL;
