@@ -298,6 +298,20 @@ find_servers (struct server_search *l)
     qsort (l->servers, l->count, sizeof *l->servers, compare_names);
 }
 
+int
+server_at (struct server *s, const char *name, const char *suffix)
+{
+  char directory[4096];
+
+  *s = (struct server) { .state = SERVER_ALIVE };
+  control_directory (directory, sizeof directory);
+  if (snprintf (s->path, sizeof s->path, "%s/%s%s", directory, name, suffix)
+      >= (int) sizeof s->path)
+    return -1;
+  strcpy (s->name, name);
+  return 0;
+}
+
 struct server *
 servers_find (size_t *count)
 {

@@ -33,6 +33,11 @@ struct server {
  */
 int server_find (struct server *s, const char *name, const char *control);
 
+/* Puts into S the socket of NAME with SUFFIX (".ctl") in the directory of this
+ * session, which need not exist.  0, or -1: the name is too long.
+ */
+int server_at (struct server *s, const char *name, const char *suffix);
+
 /* All running servers, sorted by name, in a list to be freed. */
 struct server *servers_find (size_t *count);
 

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "command/base/cleanup.h"
 #include "command/base/run-file.h"
@@ -19,18 +18,18 @@
 
 /* Set *S to the supervisor of NAME.  Returns whether it is alive. */
 static bool
-probe_supervisor (struct server *s, const char *directory, const char *name)
+probe_supervisor (struct server *s, const char *name)
 {
-  snprintf (s->name, sizeof s->name, "%s", name);
-  return (size_t) snprintf (s->path, sizeof s->path, "%s/%s%s", directory,
-                            s->name, SUPERVISOR_SUFFIX) < sizeof s->path
+  return server_at (s, name, SUPERVISOR_SUFFIX) == 0
     && control_socket_is_alive (s->path) == 1;
 }
 
 static int
-find_only_supervisor (struct server *s, const char *directory)
+find_only_supervisor (struct server *s)
 {
-  CLEANUP_CLOSEDIR DIR *dir = opendir (directory);
+  char directory[4096];
+  CLEANUP_CLOSEDIR DIR *dir
+    = opendir (control_directory (directory, sizeof directory));
   char name[CONTROL_NAME_MAX + 1];
   struct dirent *entry;
   struct server found;
@@ -38,7 +37,7 @@ find_only_supervisor (struct server *s, const char *directory)
 
   while (dir && (entry = readdir (dir)) != NULL)
     if (name_of_file (name, sizeof name, entry->d_name, SUPERVISOR_SUFFIX)
-        && probe_supervisor (&found, directory, name)) {
+        && probe_supervisor (&found, name)) {
       *s = found;
       ++count;
     }
@@ -53,16 +52,13 @@ find_only_supervisor (struct server *s, const char *directory)
 static int
 find_supervisor (struct server *s, const char *name)
 {
-  char directory[4096];
-
-  control_directory (directory, sizeof directory);
   if (!name)
-    return find_only_supervisor (s, directory);
+    return find_only_supervisor (s);
   if (!control_name_valid (name)) {
     fprintf (stderr, "nbdzram: '%s' can't be the name of a server\n", name);
     return EXIT_USAGE;
   }
-  if (probe_supervisor (s, directory, name))
+  if (probe_supervisor (s, name))
     return EXIT_OK;
   fprintf (stderr, "nbdzram: %s: no supervisor of this name is running\n",
            name);

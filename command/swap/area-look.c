@@ -13,7 +13,6 @@
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
 #include "command/base/proc-swaps.h"
-#include "command/base/run-file.h"
 #include "lib/base/util.h"
 
 #include "area-look.h"
@@ -37,15 +36,12 @@ area_find_disk (const char *name, uint64_t *size)
 static json_t *
 ask_usage (const char *name, uint64_t first, uint64_t end)
 {
-  struct server s = { .name = "" };
+  struct server s;
   json_t *reply = NULL;
-  char path[RUN_PATH_SIZE], error[256];
+  char error[256];
 
-  run_path (path, name, "ctl");
-  if (strlen (path) >= sizeof s.path || strlen (name) >= sizeof s.name)
+  if (server_at (&s, name, CONTROL_SUFFIX) == -1)
     return NULL;
-  strcpy (s.path, path);
-  strcpy (s.name, name);
   server_try (&s, json_pack ("{s:s, s:I, s:I}", "verb", "usage",
                              "first", (json_int_t) first,
                              "end", (json_int_t) end),

@@ -63,22 +63,6 @@ swap_server_unit_template (void)
   return unit_prefix;
 }
 
-/* Put the control socket of NAME's supervisor into S.  -1: the name is too
- * long.
- */
-static int
-find_supervisor (struct server *s, const char *name)
-{
-  char path[RUN_PATH_SIZE];
-
-  run_path (path, name, "sup");
-  if (strlen (path) >= sizeof s->path || strlen (name) >= sizeof s->name)
-    return -1;
-  strcpy (s->path, path);
-  strcpy (s->name, name);
-  return 0;
-}
-
 /* Send REQUEST, which is consumed.  Returns the reply, which the caller must
  * release; or NULL with a line in ERROR.
  */
@@ -89,7 +73,7 @@ ask_supervisor (const char *name, json_t *request, int timeout, char *error,
   struct server s;
   json_t *reply = NULL;
 
-  if (find_supervisor (&s, name) == 0)
+  if (server_at (&s, name, ".sup") == 0)
     server_try (&s, request, timeout, &reply, error, size);
   else {
     json_decref (request);
