@@ -4,7 +4,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command/attach/in-use.h"

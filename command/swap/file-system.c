@@ -14,7 +14,6 @@
 #include "command/base/kernel-file.h"
 #include "command/base/run-program.h"
 #include "command/conf/conf.h"
-#include "lib/base/util.h"
 #include "service/set-error.h"
 
 #include "file-system.h"

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command/attach/md-setup.h"
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-netlink.h"
 #include "command/base/output.h"

@@ -9,8 +9,6 @@
 
 #include <lzo/lzo1x.h>
 
-#include "lib/base/util.h"
-
 #include "codecs.h"
 
 #define LEVEL_BEST 999

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "lib/base/util.h"
-
 #include "same.h"
 
 static uint64_t
