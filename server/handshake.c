@@ -77,12 +77,6 @@ reply_error (struct negotiation *n, uint32_t type, const char *why)
 }
 
 static enum progress
-reply_if_data (struct negotiation *n)
-{
-  return reply_error (n, NBD_REP_ERR_INVALID, "the option has no data");
-}
-
-static enum progress
 close_because (struct negotiation *n, const char *why)
 {
   n->why = why;
@@ -190,8 +184,6 @@ on_list (struct negotiation *n)
   struct buffer *out = &n->c->output;
   int r;
 
-  if (n->option.length != 0)
-    return reply_if_data (n);
   if (exports_list (list_export, n) == -1) {
     buffer_clear (out);
     return reply_error (n, NBD_REP_ERR_TOO_BIG, strerror (ENOMEM));
@@ -308,8 +300,6 @@ on_info_or_go (struct negotiation *n)
 static enum progress
 on_structured_reply (struct negotiation *n)
 {
-  if (n->option.length != 0)
-    return reply_if_data (n);
   if (n->c->style == NBD_EXTENDED)
     return reply_error (n, NBD_REP_ERR_EXT_HEADER_REQD,
                         "extended headers were negotiated");
@@ -323,8 +313,6 @@ on_structured_reply (struct negotiation *n)
 static enum progress
 on_extended_headers (struct negotiation *n)
 {
-  if (n->option.length != 0)
-    return reply_if_data (n);
   if (n->c->style == NBD_EXTENDED)
     return reply_error (n, NBD_REP_ERR_INVALID,
                         "extended headers were negotiated before");
@@ -399,8 +387,6 @@ on_start_tls (struct negotiation *n)
   struct connection *c = n->c;
   const char *why;
 
-  if (n->option.length != 0)
-    return reply_if_data (n);
   if (!c->settings->tls)
     return reply_error (n, NBD_REP_ERR_POLICY, "this server has no TLS");
   if (c->channel.tls)
@@ -429,18 +415,19 @@ on_abort (struct negotiation *n)
 static const struct option_handler {
   enum nbd_option_type type;
   bool before_tls;              /* also where TLS is required */
+  bool has_data;
   enum progress (*run) (struct negotiation *n);
 } handlers[] = {
-  { NBD_OPT_EXPORT_NAME, false, on_export_name },
-  { NBD_OPT_ABORT, true, on_abort },
-  { NBD_OPT_LIST, false, on_list },
-  { NBD_OPT_STARTTLS, true, on_start_tls },
-  { NBD_OPT_INFO, false, on_info_or_go },
-  { NBD_OPT_GO, false, on_info_or_go },
-  { NBD_OPT_STRUCTURED_REPLY, false, on_structured_reply },
-  { NBD_OPT_LIST_META_CONTEXT, false, on_meta_context },
-  { NBD_OPT_SET_META_CONTEXT, false, on_meta_context },
-  { NBD_OPT_EXTENDED_HEADERS, false, on_extended_headers },
+  { NBD_OPT_EXPORT_NAME, false, true, on_export_name },
+  { NBD_OPT_ABORT, true, true, on_abort }, /* data does no harm */
+  { NBD_OPT_LIST, false, false, on_list },
+  { NBD_OPT_STARTTLS, true, false, on_start_tls },
+  { NBD_OPT_INFO, false, true, on_info_or_go },
+  { NBD_OPT_GO, false, true, on_info_or_go },
+  { NBD_OPT_STRUCTURED_REPLY, false, false, on_structured_reply },
+  { NBD_OPT_LIST_META_CONTEXT, false, true, on_meta_context },
+  { NBD_OPT_SET_META_CONTEXT, false, true, on_meta_context },
+  { NBD_OPT_EXTENDED_HEADERS, false, false, on_extended_headers },
 };
 
 static const struct option_handler *
@@ -467,6 +454,8 @@ run_option (struct negotiation *n)
   }
   if (!h)
     return reply (n, NBD_REP_ERR_UNSUP);
+  if (!h->has_data && n->option.length != 0)
+    return reply_error (n, NBD_REP_ERR_INVALID, "the option has no data");
   return h->run (n);
 }
 
