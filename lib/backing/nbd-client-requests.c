@@ -92,32 +92,40 @@ waiter_result (struct nbd_waiter *w)
   return w->error == 0 ? 0 : -1;
 }
 
+/* Execute R until its end, or until its timeout at UNTIL (0: it has none). */
+static int
+execute_request (struct nbd_client *f, struct nbd_request *r, uint64_t until)
+{
+  struct nbd_waiter *w = r->waiter;
+
+  waiter_init (w);
+  {
+    LOCK_FOR_SCOPE (&f->lock);
+
+    w->pending = 1;
+    nbd_request_submit (f, r);
+    while (w->pending > 0)
+      if (!waiter_wait (f, w, until) && w->pending > 0) {
+        cancel_request (f, r);
+        until = 0;
+      }
+  }
+  return waiter_result (w);
+}
+
 /* ---- requests ---- */
 
 int
 nbd_client_read (struct nbd_client *f, void *buf, size_t len, uint64_t offset,
                  bool patient)
 {
-  uint64_t until = os_milliseconds () + f->timeout;
   struct nbd_waiter w;
   struct nbd_request r = {
     .waiter = &w, .op = NBD_OP_READ, .patient = patient, .buf = buf,
     .len = len, .offset = offset,
   };
 
-  waiter_init (&w);
-  {
-    LOCK_FOR_SCOPE (&f->lock);
-
-    w.pending = 1;
-    nbd_request_submit (f, &r);
-    while (w.pending > 0)
-      if (!waiter_wait (f, &w, until) && w.pending > 0) {
-        cancel_request (f, &r);
-        until = 0;
-      }
-  }
-  return waiter_result (&w);
+  return execute_request (f, &r, os_milliseconds () + f->timeout);
 }
 
 /* A write of many runs and how far it is. */
@@ -229,15 +237,8 @@ nbd_client_trim (struct nbd_client *f, uint64_t offset, uint64_t length,
     .waiter = &w, .op = NBD_OP_TRIM, .len = length, .offset = offset,
   };
 
-  waiter_init (&w);
-  {
-    LOCK_FOR_SCOPE (&f->lock);
+  int result = execute_request (f, &r, 0);
 
-    w.pending = 1;
-    nbd_request_submit (f, &r);
-    while (w.pending > 0)
-      waiter_wait (f, &w, 0);
-  }
   *unsure = w.unsure;
-  return waiter_result (&w);
+  return result;
 }
