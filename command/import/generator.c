@@ -67,32 +67,27 @@ add_remark (struct generator *g, char *error, size_t size, const char *format,
 /* ---- checks of values ---- */
 
 static int
-check_expression (const struct generator *g, const char *text, char *error,
-                  size_t size)
+check_expression (const char *text, char *error, size_t size)
 {
   struct expression e;
 
-  return expression_parse (text, g->ram, &e, error, size);
+  return expression_parse (text, 0, &e, error, size);
 }
 
 static int
-check_megabytes (const struct generator *g, const char *text, char *error,
-                 size_t size)
+check_megabytes (const char *text, char *error, size_t size)
 {
   uint64_t n;
 
-  (void) g;
   return strcmp (text, "none") == 0 || parse_number (text, &n) ? 0
     : set_error (error, size, "is no whole number of megabytes, or none");
 }
 
 static int
-check_fraction (const struct generator *g, const char *text, char *error,
-                size_t size)
+check_fraction (const char *text, char *error, size_t size)
 {
   struct expression e;
 
-  (void) g;
   if (strspn (text, "0123456789.") == strlen (text)
       && expression_parse (text, 0, &e, error, size) == 0)
     return 0;
@@ -100,12 +95,10 @@ check_fraction (const struct generator *g, const char *text, char *error,
 }
 
 static int
-check_priority (const struct generator *g, const char *text, char *error,
-                size_t size)
+check_priority (const char *text, char *error, size_t size)
 {
   uint64_t n;
 
-  (void) g;
   if (strcmp (text, "-1") == 0
       || (parse_number (text, &n) && n <= PRIORITY_MAX))
     return 0;
@@ -114,10 +107,8 @@ check_priority (const struct generator *g, const char *text, char *error,
 }
 
 static int
-check_path (const struct generator *g, const char *text, char *error,
-            size_t size)
+check_path (const char *text, char *error, size_t size)
 {
-  (void) g;
   if (text[0] != '/')
     return set_error (error, size, "is no path that begins with a slash");
   for (const char *s = text; (s = strstr (s, "/..")) != NULL; ++s)
@@ -127,13 +118,11 @@ check_path (const struct generator *g, const char *text, char *error,
 }
 
 static int
-check_algorithms (const struct generator *g, const char *text, char *error,
-                  size_t size)
+check_algorithms (const char *text, char *error, size_t size)
 {
   struct algorithm_word word;
   int result;
 
-  (void) g;
   do
     result = algorithm_next_word (&text, &word, error, size);
   while (result == 1);
@@ -145,8 +134,8 @@ check_algorithms (const struct generator *g, const char *text, char *error,
 static const struct {
   const char *name;
   enum generator_key key;
-  int (*check) (const struct generator *g, const char *text, char *error,
-                size_t size);   /* may be NULL */
+  /* The form of a value, and not what it is on this machine; or NULL. */
+  int (*check) (const char *text, char *error, size_t size);
 } keys[] = {
   { "host-memory-limit", HOST_MEMORY_LIMIT, check_megabytes },
   { "memory-limit", HOST_MEMORY_LIMIT, check_megabytes },
@@ -215,7 +204,7 @@ set_value (struct reading *r, struct generator_device *d,
   for (size_t i = 0; i < ARRAY_SIZE (keys); ++i) {
     if (strcmp (keys[i].name, s->key) != 0)
       continue;
-    if (keys[i].check && keys[i].check (g, value, why, sizeof why) == -1) {
+    if (keys[i].check && keys[i].check (value, why, sizeof why) == -1) {
       set_error (error, size, "%s: '%.160s' %.200s", s->key, value, why);
       free (value);
       return -1;
