@@ -30,20 +30,22 @@ read_file (const char *path, char *error, size_t size)
 {
   FILE *f = fopen (path, "re");
   char *text = f ? malloc (FILE_MAX + 1) : NULL;
+  const char *why = NULL;
   size_t length = 0;
 
   if (text)
     length = fread (text, 1, FILE_MAX + 1, f);
-  if (!text || ferror (f)) {
-    fail_check (path, strerror (errno), error, size);
-    free (text);
-    text = NULL;
-  } else if (length > FILE_MAX) {
-    fail_check (path, "the file is larger than 4 MiB", error, size);
-    free (text);
-    text = NULL;
-  } else
+  if (!text || ferror (f))
+    why = strerror (errno);
+  else if (length > FILE_MAX)
+    why = "the file is larger than 4 MiB";
+  else
     text[length] = '\0';
+  if (why) {
+    fail_check (path, why, error, size);
+    free (text);
+    text = NULL;
+  }
   if (f)
     fclose (f);
   return text;
