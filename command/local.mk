@@ -126,6 +126,12 @@ command_swap_libswap_a_SOURCES = \
 	command/swap/teardown-mount.c \
 	command/swap/teardown-swap.c
 
+noinst_LIBRARIES += command/metrics/libmetrics.a
+command_metrics_libmetrics_a_SOURCES = \
+	command/metrics/collect.c command/metrics/collect.h \
+	command/metrics/families.c command/metrics/families.h \
+	command/metrics/page.c command/metrics/page.h
+
 bin_PROGRAMS = command/nbdzram
 command_nbdzram_SOURCES = \
 	command/main.c \
@@ -157,6 +163,7 @@ command_nbdzram_SOURCES = \
 
 # From the top folder down, as archives are searched.
 command_libs = \
+	command/metrics/libmetrics.a \
 	command/swap/libswap.a \
 	command/supervisor/libsupervisor.a \
 	command/attach/libattach.a \

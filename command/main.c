@@ -21,7 +21,7 @@ const struct command commands[] = {
     "Show what a server holds and does, live.",
     command_top, NULL },
   { "metrics", "[NAME]",
-    "Print the counters of servers in the text format of Prometheus.",
+    "Print the numbers of all that runs, for Prometheus.",
     command_metrics, NULL },
   { "pages", "[NAME]",
     "List the state of each page.",

@@ -161,6 +161,17 @@ attach_is_current (int fd, const char *name)
     && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
+bool
+attach_is_watched (const char *name)
+{
+  char path[RUN_PATH_SIZE];
+  CLEANUP_CLOSE int fd = open (run_path (path, name, "attach"),
+                               O_RDONLY | O_CLOEXEC);
+
+  return fd != -1 && flock (fd, LOCK_SH | LOCK_NB) == -1
+    && errno == EWOULDBLOCK;
+}
+
 /* The end of the path must fit into the address; it tells names apart. */
 int
 attach_exclude (const char *name)

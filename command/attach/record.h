@@ -73,6 +73,9 @@ int attach_open (const char *name);
 /* Is FD, of attach_open, still the file of that name? */
 bool attach_is_current (int fd, const char *name);
 
+/* Does the watcher of that name live? */
+bool attach_is_watched (const char *name);
+
 /* Takes a lock that needs no file: no other process can watch NAME as long
  * as this one lives.  EADDRINUSE: another process has it.
  */

@@ -15,6 +15,7 @@
 
 #include "md.h"
 #include "nbd-device.h"
+#include "nbd-receivers.h"
 #include "record.h"
 #include "status.h"
 
@@ -42,13 +43,17 @@ describe_attachment (const struct attachment *a, char seen[MD_NAME_SIZE])
   const char *swap = device;
   bool is_shown = false;
   struct swap_area area;
+  int receivers = nbd_receivers (a->index);
   json_t *object;
 
   nbd_device_path (device, a->index);
-  object = json_pack ("{s:s, s:s, s:I, s:I, s:I}", "device", device,
+  object = json_pack ("{s:s, s:s, s:I, s:I, s:I, s:b}", "device", device,
                       "uri", a->uri, "size", (json_int_t) a->size,
                       "connections", (json_int_t) a->connections,
-                      "reconnects", (json_int_t) a->reconnects);
+                      "reconnects", (json_int_t) a->reconnects,
+                      "watched", (int) attach_is_watched (a->name));
+  if (receivers != -1)
+    json_object_set_new (object, "receivers", json_integer (receivers));
   if (md_find_array (array, a->index)) {
     swap = md_device_path (path, array);
     is_shown = strcmp (array, seen) == 0;

@@ -221,10 +221,10 @@ list_directories (struct directories *d)
         d->path[i][0] = '\0';
 }
 
-static enum server_state
-probe_server (const char *path)
+enum server_state
+server_probe (const char *path, int timeout)
 {
-  int fd = connect_to (path, TIMEOUT);
+  int fd = connect_to (path, timeout);
 
   if (fd != -1) {
     close (fd);
@@ -239,8 +239,16 @@ struct server_search {
   struct server *servers;
   size_t count;
   const char *name;             /* a valid name to search for; NULL: all */
-  bool dead;                    /* also find sockets of dead servers */
+  const char *suffix;           /* of the sockets; NULL: CONTROL_SUFFIX */
+  bool any;                     /* all sockets; whether servers live is not
+                                 * found out */
 };
+
+static const char *
+get_suffix (const struct server_search *l)
+{
+  return l->suffix ? l->suffix : CONTROL_SUFFIX;
+}
 
 static void
 add_server (struct server_search *l, const char *directory, unsigned number,
@@ -249,10 +257,12 @@ add_server (struct server_search *l, const char *directory, unsigned number,
   struct server s = { .elsewhere = number > 0 }, *more;
 
   strcpy (s.name, name);
-  if (control_path (s.path, directory, name) == -1)
+  if ((size_t) snprintf (s.path, sizeof s.path, "%s/%s%s", directory, name,
+                         get_suffix (l)) >= sizeof s.path)
     return;
-  s.state = probe_server (s.path);
-  if (s.state == SERVER_NONE || (s.state == SERVER_DEAD && !l->dead))
+  s.state = !l->any ? server_probe (s.path, TIMEOUT)
+    : access (s.path, F_OK) == 0 ? SERVER_ALIVE : SERVER_NONE;
+  if (s.state != SERVER_ALIVE)
     return;
   more = realloc (l->servers, (l->count + 1) * sizeof s);
   if (!more)
@@ -271,7 +281,7 @@ add_servers (struct server_search *l, const char *directory, unsigned number)
   if (l->name)
     add_server (l, directory, number, l->name);
   while (dir && (entry = readdir (dir)) != NULL)
-    if (name_of_file (name, sizeof name, entry->d_name, CONTROL_SUFFIX)
+    if (name_of_file (name, sizeof name, entry->d_name, get_suffix (l))
         && control_name_valid (name))
       add_server (l, directory, number, name);
 }
@@ -322,11 +332,21 @@ servers_find (size_t *count)
   return l.servers;
 }
 
-/* Reports that no server was found, and which directory could not be read:
- * another user may have servers there.
+struct server *
+sockets_find (const char *name, const char *suffix, size_t *count)
+{
+  struct server_search l = { .name = name, .suffix = suffix, .any = true };
+
+  find_servers (&l);
+  *count = l.count;
+  return l.servers;
+}
+
+/* Names the directory that could not be read: another user may have servers
+ * there.
  */
-static int
-report_no_server (const struct server_search *l)
+int
+report_no_server (const char *name)
 {
   const char *closed = NULL;
   struct directories d;
@@ -337,8 +357,8 @@ report_no_server (const struct server_search *l)
         && errno == EACCES)
       closed = d.path[i];
   fprintf (stderr, "nbdzram: %s%s",
-           l->name ? l->name : "no server is running",
-           l->name ? ": there is no such server" : "");
+           name ? name : "no server is running",
+           name ? ": there is no such server" : "");
   if (closed)
     fprintf (stderr, "; in %s only its owner can look", closed);
   fputc ('\n', stderr);
@@ -391,14 +411,14 @@ find_only_server (struct server *s, struct server_search *l)
     code = EXIT_USAGE;
   }
   else
-    code = report_no_server (l);
+    code = report_no_server (l->name);
   free (l->servers);
   l->servers = NULL;
   return code;
 }
 
-static int
-check_name (const char *name)
+int
+server_check_name (const char *name)
 {
   if (control_name_valid (name))
     return EXIT_OK;
@@ -418,7 +438,7 @@ server_find (struct server *s, const char *name, const char *control)
   }
   if (control)
     return use_control_path (s, control);
-  if (name && check_name (name) != EXIT_OK)
+  if (name && server_check_name (name) != EXIT_OK)
     return EXIT_USAGE;
   return find_only_server (s, &l);
 }
@@ -436,15 +456,14 @@ find_servers_or_control (struct server_search *l, const char *control)
     l->count = 1;
     return server_find (l->servers, l->name, control);
   }
-  if (l->name && check_name (l->name) != EXIT_OK)
+  if (l->name && server_check_name (l->name) != EXIT_OK)
     return EXIT_USAGE;
   find_servers (l);
-  return l->count > 0 ? EXIT_OK : report_no_server (l);
+  return l->count > 0 ? EXIT_OK : report_no_server (l->name);
 }
 
-/* Adds where the server was found: there may be several of one name. */
-static void
-add_location (json_t *object, const struct server *s)
+void
+server_add_location (json_t *object, const struct server *s)
 {
   char directory[CONTROL_PATH_SIZE];
 
@@ -456,38 +475,30 @@ add_location (json_t *object, const struct server *s)
   json_object_set_new (object, "directory", json_string (directory));
 }
 
-/* Appends the reply of S to REPLIES, or its name to DOWN. */
+/* Appends the reply of S to REPLIES. */
 static int
-ask_server (const struct server *s, const char *verb, json_t *replies,
-            json_t *down)
+ask_server (const struct server *s, const char *verb, json_t *replies)
 {
-  json_t *reply, *list = replies;
+  json_t *reply;
   int code = server_ask (s, json_pack ("{s:s}", "verb", verb), TIMEOUT,
                          &reply);
 
-  if (code != EXIT_OK) {
-    reply = json_pack ("{s:s}", "name", s->name);
-    list = down;
+  if (code == EXIT_OK) {
+    server_add_location (reply, s);
+    json_array_append_new (replies, reply);
   }
-  add_location (reply, s);
-  if (list)
-    json_array_append_new (list, reply);
-  else
-    json_decref (reply);
   return code;
 }
 
 int
 servers_ask (const char *name, const char *control, const char *verb,
-             json_t *replies, json_t *down)
+             json_t *replies)
 {
-  struct server_search l = { .name = name, .dead = down != NULL };
+  struct server_search l = { .name = name };
   int code = find_servers_or_control (&l, control);
 
-  if (code == EXIT_NO_SERVER && name && down)
-    json_array_append_new (down, json_pack ("{s:s}", "name", name));
   for (size_t i = 0; i < l.count && code != EXIT_USAGE; ++i) {
-    int r = ask_server (&l.servers[i], verb, replies, down);
+    int r = ask_server (&l.servers[i], verb, replies);
 
     if (r != EXIT_OK)
       code = r;

@@ -41,6 +41,23 @@ int server_at (struct server *s, const char *name, const char *suffix);
 /* All running servers, sorted by name, in a list to be freed. */
 struct server *servers_find (size_t *count);
 
+/* All sockets NAME and SUFFIX (NAME NULL: of all names), whether something
+ * answers there or not, sorted by name, in a list to be freed.
+ */
+struct server *sockets_find (const char *name, const char *suffix,
+                             size_t *count);
+
+/* Does a server answer at the socket PATH?  Waits at most TIMEOUT seconds. */
+enum server_state server_probe (const char *path, int timeout);
+
+/* EXIT_OK, or EXIT_USAGE after a message: NAME can't be that of a server. */
+int server_check_name (const char *name);
+
+/* Reports that no server runs, or none called NAME.  Returns
+ * EXIT_NO_SERVER.
+ */
+int report_no_server (const char *name);
+
 /* Seconds to wait for a reply to a request that takes no time. */
 #define TIMEOUT 10
 
@@ -52,14 +69,17 @@ int server_ask (const struct server *s, json_t *request, int timeout,
                 json_t **reply);
 
 /* Sends VERB, which takes no arguments, to the servers called NAME, to the
- * one at CONTROL, or to all that run, and appends their replies to REPLIES.
- * Each gets "control", the path of the socket, and "directory", if that is
- * not the directory of this session.  Unless DOWN is NULL, sockets that dead
- * servers have left count, too, and for each server that does not reply an
- * object with "name" and the same keys is appended to DOWN.
+ * one at CONTROL, or to all that run, and appends their replies, with their
+ * locations, to REPLIES.
  */
 int servers_ask (const char *name, const char *control, const char *verb,
-                 json_t *replies, json_t *down);
+                 json_t *replies);
+
+/* Adds to OBJECT where S was found, since there may be several of one name:
+ * "control", the path of the socket, and "directory", if that is not the
+ * directory of this session.
+ */
+void server_add_location (json_t *object, const struct server *s);
 
 /* Like server_ask, but puts the message in ERROR, of SIZE bytes. */
 int server_try (const struct server *s, json_t *request, int timeout,

@@ -332,7 +332,7 @@ collect_replies (json_t *replies, const char *name, const char *control)
   if (json_array_size (replies) > 0)
     free (servers_find (&here));
   return json_array_size (replies) > 0 && here == 0 ? EXIT_OK
-    : servers_ask (name, control, "status", replies, NULL);
+    : servers_ask (name, control, "status", replies);
 }
 
 static int

@@ -9,7 +9,7 @@
 lists='lib/base lib/pool-file lib/codec lib/backing lib/store lib/maintenance service plugin
        lib/base lib/store service server
        lib/base lib/pool-file lib/alloc lib/store
-       lib/base service command/base command/conf command/attach command/supervisor command/swap command/verbs command
+       lib/base service command/base command/conf command/attach command/supervisor command/swap command/metrics command/verbs command
        lib/base lib/codec service command/base command/conf command/import command/verbs
        lib/base lib/codec lib/alloc lib/store command/verbs'
 
