@@ -130,6 +130,7 @@ noinst_LIBRARIES += command/metrics/libmetrics.a
 command_metrics_libmetrics_a_SOURCES = \
 	command/metrics/collect.c command/metrics/collect.h \
 	command/metrics/families.c command/metrics/families.h \
+	command/metrics/http.c command/metrics/http.h \
 	command/metrics/page.c command/metrics/page.h
 
 bin_PROGRAMS = command/nbdzram

@@ -15,6 +15,7 @@ command_tests = \
 	tests/command/hosts-bandwidth.sh \
 	tests/command/hosts-open.sh \
 	tests/command/metrics-all.sh \
+	tests/command/metrics-http.sh \
 	tests/command/metrics.sh \
 	tests/command/mount.sh \
 	tests/command/remote-status.sh \

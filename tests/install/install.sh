@@ -62,6 +62,8 @@ fi
 if [ "$unitdir" != no ]; then
     has "$unitdir/nbdzram.service" "$unitdir/nbdzram@.service" \
         "$unitdir/nbdzram-swap@.service" "$unitdir/nbdzram-mount@.service" \
+        "$unitdir/nbdzram-metrics.socket" \
+        "$unitdir/nbdzram-metrics@.service" \
         "$unitdir/systemd-hibernate.service.d/nbdzram.conf"
     sed -n -e 's/^Exec[A-Za-z]*=[-@]*\([^ ]*\).*/\1/p' \
         -e "s/^Exec.* exec \([^ ]*\).*/\1/p" "$root$unitdir"/nbdzram*.service |

@@ -88,7 +88,9 @@ done
 # Verbs, pages and files that the text names in other places.
 for page in README.md HACKING.md doc/swap0.conf doc/zram0.conf \
         systemd/nbdzram@.service.in systemd/nbdzram-swap@.service.in \
-        systemd/nbdzram-mount@.service.in; do
+        systemd/nbdzram-mount@.service.in \
+        systemd/nbdzram-metrics@.service.in systemd/nbdzram-metrics.socket
+do
     { grep -o -E '\bnbd(zram|kit-zram)[a-z.-]*\([0-9]\)' "$srcdir/$page" ||
           :; } | while read -r link; do
         name=${link%(*}

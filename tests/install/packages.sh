@@ -118,7 +118,7 @@ done
 # Units are where systemd looks, and run what is installed.
 if systemd-analyze verify --man=no basic.target >/dev/null 2>&1; then
     out=$(systemd-analyze verify --man=no nbdzram.service nbdzram@x.service \
-              nbdzram-swap@x.service 2>&1 |
+              nbdzram-swap@x.service nbdzram-metrics.socket 2>&1 |
               grep "nbdzram" | grep -v "Unknown key" || :)
     [ -z "$out" ] || fail "units: $out"
 fi
@@ -182,11 +182,14 @@ say "purge"
 enabled=/etc/systemd/system/multi-user.target.wants
 mkdir -p "$enabled"
 ln -s /usr/lib/systemd/system/nbdzram@.service "$enabled/nbdzram@disk.service"
+sockets=/etc/systemd/system/sockets.target.wants
+mkdir -p "$sockets"
+ln -s /usr/lib/systemd/system/nbdzram-metrics.socket "$sockets"
 apt purge nbdzram nbdkit-plugin-zram || fail "purge"
 for pid in "$supervisor" "$new"; do
     [ ! -e "/proc/$pid" ] || fail "$pid still runs"
 done
-rmdir "$enabled" 2>/dev/null || :
+rmdir "$enabled" "$sockets" 2>/dev/null || :
 # Empty directories that had been there before may have gone, too.
 files | comm -13 "$tmp/before" - >"$tmp/left"
 [ ! -s "$tmp/left" ] || fail "left: $(cat "$tmp/left")"

@@ -14,13 +14,14 @@ dir=$tmp/units
 mkdir "$dir"
 here=$(cd "$top_builddir/command" && pwd)
 for unit in nbdzram.service nbdzram@.service nbdzram-swap@.service \
-        nbdzram-mount@.service; do
+        nbdzram-mount@.service nbdzram-metrics@.service; do
     ! grep -q '@[a-z]*dir@' "$units/$unit" ||
         fail "$unit: $(grep '@[a-z]*dir@' "$units/$unit")"
     sed -e "/^Exec/s|[^ =]*/nbdzram |$here/nbdzram |" \
         -e '/^RequiresMountsFor=/s|=.*|=/usr/bin /etc/nbdzram /var/lib|' \
         "$units/$unit" >"$dir/$unit"
 done
+cp "$srcdir/systemd/nbdzram-metrics.socket" "$dir"
 export SYSTEMD_UNIT_PATH=$dir:
 
 # Keys that are newer than this systemd are not errors of ours.
@@ -40,7 +41,8 @@ sed 's/ExecStart=/ExecSrart=/' "$dir/nothing.service" >"$dir/wrong.service"
 [ "$(verify "$dir/wrong.service")" ] || fail "it finds nothing"
 
 for unit in nbdzram.service nbdzram@disk.service nbdzram-swap@swap0.service \
-        nbdzram-mount@data.service; do
+        nbdzram-mount@data.service nbdzram-metrics.socket \
+        nbdzram-metrics@0.service; do
     out=$(verify "$dir/$unit")
     [ -z "$out" ] || fail "$unit: $out"
 done
@@ -162,6 +164,24 @@ for unit in nbdzram@.service nbdzram-swap@.service nbdzram-mount@.service; do
         grep -qx "$line" "$dir/$unit" || fail "$unit: no $line"
     done
 done
+
+# ---- metrics ----
+
+# The whole machine may connect, so it is in a sandbox: 0 is the safest, 10 no
+# sandbox at all.
+out=$(systemd-analyze security --offline=yes --no-pager \
+          "$dir/nbdzram-metrics@.service" 2>&1) || skip "no security: $out"
+exposure=$(sed -n 's/.*exposure level for [^:]*: \([0-9.]*\) .*/\1/p' <<<"$out")
+awk -v e="$exposure" 'BEGIN { exit !(e != "" && e < 2) }' || fail "$out"
+
+# Nobody else is asked, and nobody from elsewhere.
+grep -qx 'ListenStream=127.0.0.1:[0-9]*' "$dir/nbdzram-metrics.socket"
+port=$(sed -n 's/^ListenStream=.*://p' "$dir/nbdzram-metrics.socket")
+[ "$(grep -c '^Listen' "$dir/nbdzram-metrics.socket")" = 1 ] ||
+    fail "it listens at more"
+# The manual has the same port.
+[ "$(grep -o 'localhost:[0-9]*' "$srcdir/man/nbdzram-metrics.pod" |
+     sort -u)" = "localhost:$port" ] || fail "the port in the manual"
 
 # ---- hibernation ----
 

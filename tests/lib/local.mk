@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	tests/lib/hosts.sh \
 	tests/lib/nbd_handshake.py \
 	tests/lib/nbd_protocol.py \
+	tests/lib/metrics-http.py \
 	tests/lib/prometheus.py \
 	tests/lib/protocol-client.py \
 	tests/lib/protocol-cut.py \
