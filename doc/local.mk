@@ -4,6 +4,9 @@
 # build needs graphviz.  After a change: make pictures
 pictures = doc/page.dot doc/processes.dot doc/threads.dot
 
+# For Prometheus and Grafana; tests/command/prometheus.sh checks them.
+dist_doc_DATA = doc/grafana-dashboard.json doc/prometheus-alerts.yml
+
 EXTRA_DIST += $(pictures) $(pictures:.dot=.svg)
 
 .PHONY: pictures

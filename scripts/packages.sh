@@ -8,7 +8,8 @@ packages_build_apt="gcc make autoconf automake pkg-config perl
     libjansson-dev libsmartcols-dev libncurses-dev
     libnl-3-dev libnl-genl-3-dev libinih-dev libgnutls28-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
-    socat jq gnutls-bin libsqlite3-dev iproute2 python3-libnbd fuse3"
+    socat jq gnutls-bin libsqlite3-dev iproute2 python3-libnbd fuse3
+    prometheus"
 packages_valgrind_apt="valgrind libc6-dbg"
 packages_lint_apt="cppcheck"
 packages_fuzz_apt="clang libclang-rt-dev"
@@ -39,6 +40,8 @@ modules_tests="cmocka sqlite3"
 commands_build="gcc make autoreconf pod2man nbdkit nbdcopy nbdinfo"
 commands_tests="qemu-img qemu-io fio unshare nsenter ip pgrep python3 socat jq
     certtool psktool nbdsh fusermount3"
+# Fedora has no package of this name; the tests that need it are skipped.
+! type -P apt-get >/dev/null || commands_tests+=" promtool prometheus"
 commands_valgrind="valgrind"
 commands_lint="cppcheck"
 commands_fuzz="clang"
@@ -62,7 +65,7 @@ missing_of () {
 
 # install_group build|tests|lint|valgrind|fuzz|vm|bench|packages|debian
 install_group () {
-    local list missing
+    local list missing started
 
     # shellcheck disable=SC2046
     missing=$(echo $(missing_of "$1"))
@@ -74,11 +77,18 @@ install_group () {
     if type -P apt-get >/dev/null; then
         list=packages_$1_apt
         echo "Installing packages with apt ..."
+        # Debian starts what it installs; tests start a prometheus of their own.
+        started=
+        type -P prometheus >/dev/null || started=prometheus
         # shellcheck disable=SC2086
         { apt-get update -q &&
               DEBIAN_FRONTEND=noninteractive \
               apt-get install -q -y --no-install-recommends ${!list}
         } >"$log" 2>&1 || fail_with_log "apt-get failed"
+        if [ "$started" ] && [ -d /run/systemd/system ] &&
+           type -P prometheus >/dev/null; then
+            systemctl --quiet disable --now prometheus >>"$log" 2>&1 || :
+        fi
     elif type -P dnf >/dev/null; then
         list=packages_$1_dnf
         echo "Installing packages with dnf ..."

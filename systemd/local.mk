@@ -3,7 +3,7 @@
 # into its own memory.
 
 confdir = $(sysconfdir)/nbdzram
-dist_doc_DATA = doc/swap0.conf doc/zram0.conf
+dist_doc_DATA += doc/swap0.conf doc/zram0.conf
 
 # An administrator's files, if there are any, stay.
 install-conf-directory:

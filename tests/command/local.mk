@@ -18,6 +18,7 @@ command_tests = \
 	tests/command/metrics-http.sh \
 	tests/command/metrics.sh \
 	tests/command/mount.sh \
+	tests/command/prometheus.sh \
 	tests/command/remote-status.sh \
 	tests/command/root-session.sh \
 	tests/command/serve-busy-poll.sh \

@@ -122,6 +122,9 @@ if systemd-analyze verify --man=no basic.target >/dev/null 2>&1; then
               grep "nbdzram" | grep -v "Unknown key" || :)
     [ -z "$out" ] || fail "units: $out"
 fi
+[ -s /usr/share/doc/nbdzram/examples/grafana-dashboard.json ] &&
+    [ -s /usr/share/doc/nbdzram/examples/prometheus-alerts.yml ] ||
+    fail "no examples for monitoring"
 [ ! -s "$tmp/systemctl" ] || ! grep -q nbdzram "$tmp/systemctl" ||
     fail "a unit was started: $(cat "$tmp/systemctl")"
 
