@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # Pictures are made from text, and committed: README.md shows them, and no
-# build needs graphviz.  After a change: make pictures
+# build needs graphviz or tmux.  After a change: make pictures
 pictures = doc/page.dot doc/processes.dot doc/threads.dot
 
 # For Prometheus and Grafana; tests/command/prometheus.sh checks them.
 dist_doc_DATA = doc/grafana-dashboard.json doc/prometheus-alerts.yml
 
-EXTRA_DIST += $(pictures) $(pictures:.dot=.svg)
+EXTRA_DIST += $(pictures) $(pictures:.dot=.svg) doc/top.svg scripts/draw-top
 
 .PHONY: pictures
 pictures:
@@ -16,3 +16,5 @@ pictures:
 	  sed -i 's|^<svg|<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n&|' \
 	    $(srcdir)/$$picture.svg || exit; \
 	done
+	$(srcdir)/scripts/draw-top . >$(srcdir)/doc/top.svg.new
+	mv $(srcdir)/doc/top.svg.new $(srcdir)/doc/top.svg
