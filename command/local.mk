@@ -8,6 +8,7 @@ command_base_libbase_a_SOURCES = \
 	command/base/cleanup.h \
 	command/base/clock.h \
 	command/base/command.h \
+	command/base/confirm.c command/base/confirm.h \
 	command/base/control-client.c command/base/control-client.h \
 	command/base/control-request.c command/base/control-request.h \
 	command/base/harden-self.c command/base/harden-self.h \

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "command/base/cleanup.h"
+#include "command/base/confirm.h"
 #include "command/base/control-request.h"
 #include "command/base/utf8.h"
 #include "command/conf/conf.h"
@@ -21,7 +22,7 @@
 /* Options, as bits: each belongs to some actions. */
 enum {
   SIZE = 1 << 0, QUOTA = 1 << 1, BANDWIDTH = 1 << 2, ALLOW = 1 << 3,
-  FORCE = 1 << 4, TABLE = 1 << 5, ALGORITHM = 1 << 6,
+  FORCE = 1 << 4, TABLE = 1 << 5, ALGORITHM = 1 << 6, YES = 1 << 7,
 };
 
 struct export {
@@ -31,7 +32,7 @@ struct export {
   const char *name;
   const char *size, *quota, *bandwidth; /* as they were given, or NULL */
   const char *algorithm, *allow;
-  bool force;
+  bool force, yes;              /* FORCE includes YES */
 };
 
 /* ---- options ---- */
@@ -87,6 +88,7 @@ option_beyond (const struct export *e, unsigned taken)
     { ALGORITHM, e->algorithm, "algorithm" },
     { ALLOW, e->allow, "allow" },
     { FORCE, e->force, "force" },
+    { YES, e->yes, "yes" },
     { TABLE, e->table.bytes, "bytes" },
     { TABLE, e->table.noheadings, "noheadings" },
     { TABLE, e->table.output, "output" },
@@ -179,6 +181,57 @@ add_export (struct export *e)
                          "name", e->name, "settings", text), print_nothing);
 }
 
+/* ---- what loses data ---- */
+
+/* The export called NAME in a reply to "status", or NULL. */
+static const json_t *
+find_export (const json_t *reply, const char *name)
+{
+  const json_t *device;
+  size_t i;
+
+  json_array_foreach (json_object_get (reply, "devices"), i, device)
+    if (strcmp (json_text (device, "name"), name) == 0)
+      return device;
+  return NULL;
+}
+
+/* Unless the user has agreed by an option, asks whether what the export will
+ * lose may be lost: all of it, or what is beyond the new SIZE.  Returns the
+ * exit code.
+ */
+static int
+confirm_loss_of_export (const struct export *e, uint64_t size)
+{
+  char subject[NAME_SIZE + CONTROL_PATH_SIZE], name[NAME_SIZE];
+  struct server s;
+  json_auto_t *reply = NULL;
+  const json_t *device;
+  int code;
+
+  if (e->yes || e->force)
+    return EXIT_OK;
+  code = server_find (&s, e->control_request.name, e->control_request.control);
+  if (code == EXIT_OK)
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       &reply);
+  if (code != EXIT_OK)
+    return code;
+  snprintf (subject, sizeof subject, "%s: %s", s.name,
+            text_of_name (name, e->name, NAME_SIZE));
+  device = find_export (reply, e->name);
+  if (!device) {
+    fprintf (stderr, "nbdzram: %s: there is no such export\n", subject);
+    return EXIT_FAILED;
+  }
+  if (size >= json_number (device, "size"))
+    return EXIT_OK;
+  return confirm_loss (subject,
+                       size == 0 ? "all of it"
+                       : "the data after the new end",
+                       json_number (device, "orig_data_size"));
+}
+
 /* ---- remove ---- */
 
 static void
@@ -194,6 +247,10 @@ print_cut (const json_t *reply)
 static int
 remove_export (struct export *e)
 {
+  int code = confirm_loss_of_export (e, 0);
+
+  if (code != EXIT_OK)
+    return code;
   return control_request_send (&e->control_request, json_pack (
                          "{s:s, s:s, s:b}", "verb", "export-remove",
                          "name", e->name, "force", (int) e->force),
@@ -202,66 +259,18 @@ remove_export (struct export *e)
 
 /* ---- resize ---- */
 
-/* The export called NAME in a reply to "status", or NULL. */
-static const json_t *
-find_export (const json_t *reply, const char *name)
-{
-  const json_t *device;
-  size_t i;
-
-  json_array_foreach (json_object_get (reply, "devices"), i, device)
-    if (strcmp (json_text (device, "name"), name) == 0)
-      return device;
-  return NULL;
-}
-
-static int
-refuse (const struct server *s, const struct export *e, const char *why)
-{
-  char name[NAME_SIZE];
-
-  fprintf (stderr, "nbdzram: %s: %s: %s\n", s->name,
-           text_of_name (name, e->name, NAME_SIZE), why);
-  return EXIT_FAILED;
-}
-
-/* Refuses a size below the present one, which loses the end of the disk. */
-static int
-check_growth (const struct server *s, const struct export *e, uint64_t size)
-{
-  json_auto_t *reply = NULL;
-  const json_t *device;
-  int code = server_ask (s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                         &reply);
-
-  if (code != EXIT_OK)
-    return code;
-  device = find_export (reply, e->name);
-  if (!device)
-    return refuse (s, e, "there is no such export");
-  return size >= json_number (device, "size") ? EXIT_OK
-    : refuse (s, e, "the data after the new end would be lost; use --force to "
-              "shrink it");
-}
-
 static int
 resize_export (struct export *e)
 {
-  struct server s;
   uint64_t size;
   int code;
 
   if (!e->size)
     usage_error (e->command, "resize requires --size=SIZE");
   size = disk_size (e);
-  if (!e->force) {
-    code
-      = server_find (&s, e->control_request.name, e->control_request.control);
-    if (code == EXIT_OK)
-      code = check_growth (&s, e, size);
-    if (code != EXIT_OK)
-      return code;
-  }
+  code = confirm_loss_of_export (e, size);
+  if (code != EXIT_OK)
+    return code;
   return control_request_send (&e->control_request, json_pack (
                          "{s:s, s:s, s:I}", "verb", "export-resize",
                          "name", e->name, "size", (json_int_t) size),
@@ -278,8 +287,8 @@ static const struct action {
 } actions[] = {
   { "list", false, TABLE, list_exports },
   { "add", true, SIZE | QUOTA | BANDWIDTH | ALGORITHM | ALLOW, add_export },
-  { "remove", true, FORCE, remove_export },
-  { "resize", true, SIZE | FORCE, resize_export },
+  { "remove", true, FORCE | YES, remove_export },
+  { "resize", true, SIZE | FORCE | YES, resize_export },
 };
 
 static const struct action *
@@ -311,7 +320,8 @@ command_export (const struct command *command, int argc, char *argv[])
     { .name = "allow", .argument = "LIST", .string = &e.allow,
       .help = "add: clients that may connect, ADDRESS[/BITS],..." },
     { .name = "force", .letter = 'f', .flag = &e.force,
-      .help = "remove: cut connections; resize: lose the end" },
+      .help = "--yes, and remove: cut connections" },
+    OPTION_YES (&e.yes),
     OPTIONS_TABLE (&e.table),
     OPTIONS_REQUEST (&e.control_request),
     { 0 },

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/base/confirm.h"
 #include "command/base/control-request.h"
 #include "command/base/output.h"
 #include "service/parse-number.h"
@@ -25,7 +26,7 @@ static struct {
   struct range range;
   const char *type;
   uint64_t threshold, max_pages, priority;
-  bool group;
+  bool group, yes;
 } given;
 
 static const struct option_entry common_options[] = {
@@ -57,6 +58,12 @@ static const struct option_entry writeback_options[] = {
   { 0 },
 };
 
+static const struct option_entry reset_options[] = {
+  OPTION_YES (&given.yes),
+  OPTIONS_REQUEST (&given.to),
+  { 0 },
+};
+
 /* In the text of a reply, {KEY} stands for the number at KEY of the reply:
  * a size if the key ends in "_bytes", or else a count.
  */
@@ -67,6 +74,7 @@ struct maintenance {
   bool takes_age;               /* the first argument is "all" or an age */
   bool needs_pages;             /* an option must say which */
   bool needs_server;            /* the only one that runs is not enough */
+  bool loses_data;              /* it asks before, without --yes */
 };
 
 static const struct maintenance verbs[] = {
@@ -84,8 +92,8 @@ static const struct maintenance verbs[] = {
   { .verb = "trim-empty", .options = common_options,
     .reply = "{trimmed_pages} pages trimmed" },
   /* The user must not lose the content of the wrong disk. */
-  { .verb = "reset", .options = common_options, .needs_server = true,
-    .reply = "all pages are discarded" },
+  { .verb = "reset", .options = reset_options, .needs_server = true,
+    .loses_data = true, .reply = "all pages are discarded" },
 };
 
 static const struct maintenance *asked; /* the verb of this process */
@@ -157,12 +165,32 @@ make_request (const struct command *command)
   return request;
 }
 
+/* Asks whether all data of the server that was given may be lost.  Returns
+ * the exit code.
+ */
+static int
+confirm_loss_of_server (void)
+{
+  struct server s;
+  json_auto_t *reply = NULL;
+  int code = server_find (&s, given.to.name, given.to.control);
+
+  if (code == EXIT_OK)
+    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
+                       &reply);
+  if (code != EXIT_OK)
+    return code;
+  return confirm_loss (s.name, "all of it",
+                       json_number (json_object_get (reply, "statistics"),
+                                    "orig_data_size"));
+}
+
 int
 command_maintain (const struct command *command, int argc, char *argv[])
 {
   uint64_t age = 0;
   json_t *request;
-  int index;
+  int index, code;
 
   asked = verbs;
   while (strcmp (asked->verb, command->name) != 0)
@@ -178,6 +206,11 @@ command_maintain (const struct command *command, int argc, char *argv[])
   if (asked->needs_pages && !given.type && !given.range.pages
       && !given.range.export)
     usage_error (command, "which pages? --type, --range or --export says");
+  if (asked->loses_data && !given.yes) {
+    code = confirm_loss_of_server ();
+    if (code != EXIT_OK)
+      return code;
+  }
   request = make_request (command);
   if (asked->takes_age)
     json_object_set_new (request, "age", json_integer ((json_int_t) age));

@@ -150,7 +150,8 @@ asks '{"verb":"export-add","name":"a b\"c\\\n","settings":"size=512:quota=4096:b
     export add $'a b"c\\\n' zram0 --allow=192.0.2.0/24,2001:db8::/32 \
     --algorithm=zstd:level=3 --bandwidth=1K --quota=4096 --size 512
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
-asks '{"verb":"export-remove","name":"b c","force":false}' -- export remove 'b c'
+asks '{"verb":"export-remove","name":"b c","force":false}' -- \
+    export remove --yes 'b c'
 asks '{"verb":"export-remove","name":"--force","force":true}' -- \
     export remove --force -- --force zram0
 grep -qx '3 connections were cut' "$tmp/out" || fail "$(cat "$tmp/out")"
@@ -178,13 +179,14 @@ exits 1 'a: the data after the new end would be lost' \
     export resize --size=1023M a
 exits 1 '\\x1b\[31m: there is no such export' \
     export resize --size=1T $'\e[31m'
+exits 1 'zram0: a: all of it would be lost; use --yes' export remove a
 [ "$(sort -u "$tmp/replies/requests")" = "$status" ] ||
     fail "$(cat "$tmp/replies/requests")"
 
 # A server that refuses.
 echo '{"ok": false, "error": "\u001b[31m in use"}' \
     >"$tmp/replies/export-remove"
-exits 1 'zram0: ?\[31m in use' export remove a
+exits 1 'zram0: ?\[31m in use' export remove --yes a
 
 # ---- what makes no sense ----
 
@@ -210,6 +212,7 @@ exits 2 'list takes no --allow' export list --allow=::1
 exits 2 'resize takes no --algorithm' \
     export resize --size=1G --algorithm=lz4 a
 exits 2 'list takes no --force' export list --force
+exits 2 'add takes no --yes' export add --yes --size=1G a
 exits 2 'prints no table' export list --json --bytes
 exits 2 'unknown column X' export list -o EXPORT,X
 exits 2 'xff: this is not UTF-8' export remove $'\xff'
@@ -218,4 +221,5 @@ exits 2 'xff: this is not UTF-8' export add --size=1G --algorithm=$'\xff' a
 exits 2 'is not UTF-8' writeback --export=$'\xff'
 exits 2 '--type, --range or --export says' writeback
 exits 3 'no such server' export remove a zram7
+exits 3 'no such server' export remove --yes a zram7
 [ ! -e "$tmp/replies/requests" ] || fail "$(cat "$tmp/replies/requests")"

@@ -167,7 +167,7 @@ exits 1 'many: ' export resize --size=1G --force none
 
 hold c
 column_is c CLIENTS 1
-exits 1 'many: ' export remove c
+exits 1 'many: ' export remove --yes c
 echo 'read -P 7 0 64k' >&9
 eventually grep -q 'read 65536/65536' "$tmp/held" || fail "$(cat "$tmp/held")"
 nbdzram export remove --force c >"$tmp/out"
@@ -175,13 +175,13 @@ grep -qx '1 connection was cut' "$tmp/out" || fail "$(cat "$tmp/out")"
 ! nbdinfo "$(where c)" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
 release
 [ "$(nbdzram export list -n | wc -l)" = 2 ] || fail "$(nbdzram export list)"
-exits 1 'many: ' export remove c
+exits 1 'many: ' export remove --yes c
 # Its memory is free, and its name, of which nothing is left.
 nbdzram export add --size=16M c
 io "$(where c)" 'read -P 0 0 16M'
 column_is c DATA 0
 unused c
-nbdzram export remove c >"$tmp/out"
+nbdzram export remove --yes c >"$tmp/out"
 [ ! -s "$tmp/out" ] || fail "$(cat "$tmp/out")"
 
 # ---- maintenance of one of them ----
@@ -220,7 +220,7 @@ nbdzram metrics | grep -F \
 nbdzram metrics | python3 "$srcdir/tests/lib/prometheus.py"
 exits 1 'many: ' export add --size=1M "$(printf 'x%.0s' {1..256})"
 for name in "${names[@]}"; do
-    eventually nbdzram export remove -- "$name" 2>"$tmp/error" ||
+    eventually nbdzram export remove --yes -- "$name" 2>"$tmp/error" ||
         fail "$(cat "$tmp/error")"
 done
 [ "$(nbdzram export list -n | wc -l)" = 2 ] || fail "$(nbdzram export list)"
@@ -240,7 +240,7 @@ size_is $'\u2192"' $((4 << 20))
 ! nbdinfo "$(where $'\e[31m\n')" >"$tmp/info" 2>&1 || fail "$(cat "$tmp/info")"
 nbdzram export list --raw -n -b -o SIZE,QUOTA | uniq -c |
     grep -qx ' *2 4194304 1048576' || fail "$(nbdzram export list)"
-eventually nbdzram export remove 'first one' 2>"$tmp/error" ||
+eventually nbdzram export remove --yes 'first one' 2>"$tmp/error" ||
     fail "$(cat "$tmp/error")"
 size_is third $((4 << 20))
 stop_nbdkit "$pid"
@@ -255,7 +255,7 @@ nbdzram export add --size=4M c
 io "$(where b)" 'write -P 3 0 64k'
 unused b
 nbdzram export resize --size=5M b
-nbdzram export remove c
+nbdzram export remove --yes c
 nbdzram export list -b --output-all >"$tmp/before"
 stop_nbdkit "$pid"
 start_nbdkit many zram name=many pool="$pool" export=a:size=8M

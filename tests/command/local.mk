@@ -8,6 +8,7 @@ command_tests = \
 	tests/command/completion.sh \
 	tests/command/conf-import.sh \
 	tests/command/conf.sh \
+	tests/command/confirm.sh \
 	tests/command/export-fake.sh \
 	tests/command/export.sh \
 	tests/command/help.sh \

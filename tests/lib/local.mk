@@ -2,6 +2,7 @@
 # What the tests share.
 
 EXTRA_DIST += \
+	tests/lib/answer.py \
 	tests/lib/backing-functions.sh \
 	tests/lib/clients.py \
 	tests/lib/credentials.sh \

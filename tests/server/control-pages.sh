@@ -113,11 +113,12 @@ servers+=("$!")
 exec 9>"$tmp/hold"
 echo 'read 0 4k' >&9
 eventually grep -q ops "$tmp/held"
-same "$(nbdzram reset zram0 2>&1 || :)" \
+same "$(nbdzram reset --yes zram0 2>&1 || :)" \
     'nbdzram: zram0: the disk is in use: 1 connection'
 [ "$(statistic orig_data_size)" -gt 0 ] || fail "data lost"
 exec 9>&-
-eventually nbdzram reset zram0 2>/dev/null || fail "$(nbdzram reset zram0 2>&1)"
+eventually nbdzram reset --yes zram0 2>/dev/null ||
+    fail "$(nbdzram reset --yes zram0 2>&1)"
 same "$(statistic orig_data_size)" 0
 same "$(nbdzram pages -n | wc -l)" 0
 io "$(uri zram)" "read -P 0 0 64M" "write -s $tmp/text 0 64k"

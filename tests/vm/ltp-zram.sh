@@ -94,7 +94,7 @@ say "and away"
 for n in $disks; do
     nbd-client -d /dev/nbd$n >/dev/null
     eventually test ! -e /sys/block/nbd$n/pid || fail "nbd$n stays"
-    nbdzram reset disk$n || fail "reset"
+    nbdzram reset --yes disk$n || fail "reset"
     [ "$(column DATA $n)" = 0 ] || fail "disk$n was not reset"
 done
 kernel_is_well
