@@ -8,6 +8,7 @@ command_base_libbase_a_SOURCES = \
 	command/base/cleanup.h \
 	command/base/clock.h \
 	command/base/command.h \
+	command/base/complete.c command/base/complete.h \
 	command/base/confirm.c command/base/confirm.h \
 	command/base/control-client.c command/base/control-client.h \
 	command/base/control-request.c command/base/control-request.h \
@@ -141,6 +142,7 @@ command_nbdzram_SOURCES = \
 	command/verbs/analyze.c \
 	command/verbs/areas.c \
 	command/verbs/check.c \
+	command/verbs/complete.c command/verbs/complete.h \
 	command/verbs/conf.c \
 	command/verbs/export.c \
 	command/verbs/export-table.c command/verbs/export-table.h \
@@ -177,11 +179,19 @@ command_libs = \
 	$(LIBNL_LIBS) $(GNUTLS_LIBS) -lm
 command_nbdzram_LDADD = $(command_libs) $(NCURSESW_LIBS)
 
-# bash looks for the name of the command.
-EXTRA_DIST += command/nbdzram.bash
+# Each shell looks for a name of its own.
+EXTRA_DIST += command/completion.bash command/completion.fish \
+	command/completion.zsh
 install-completion:
-	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
-	$(INSTALL_DATA) $(srcdir)/command/nbdzram.bash \
+	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir) \
+	  $(DESTDIR)$(zshcompletiondir) $(DESTDIR)$(fishcompletiondir)
+	$(INSTALL_DATA) $(srcdir)/command/completion.bash \
 	  $(DESTDIR)$(bashcompletiondir)/nbdzram
+	$(INSTALL_DATA) $(srcdir)/command/completion.zsh \
+	  $(DESTDIR)$(zshcompletiondir)/_nbdzram
+	$(INSTALL_DATA) $(srcdir)/command/completion.fish \
+	  $(DESTDIR)$(fishcompletiondir)/nbdzram.fish
 uninstall-completion:
-	rm -f $(DESTDIR)$(bashcompletiondir)/nbdzram
+	rm -f $(DESTDIR)$(bashcompletiondir)/nbdzram \
+	  $(DESTDIR)$(zshcompletiondir)/_nbdzram \
+	  $(DESTDIR)$(fishcompletiondir)/nbdzram.fish

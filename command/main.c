@@ -12,80 +12,81 @@
 #include "command/base/command.h"
 #include "command/base/output.h"
 #include "command/base/suggest.h"
+#include "command/verbs/complete.h"
 
 const struct command commands[] = {
   { "status", "[NAME]",
     "Show what servers hold, in a table.",
-    command_status, status_columns },
+    command_status, status_columns, complete_servers },
   { "top", "[NAME]",
     "Show what a server holds and does, live.",
-    command_top, NULL },
+    command_top, NULL, complete_servers },
   { "metrics", "[NAME]",
     "Print the numbers of all that runs, for Prometheus.",
-    command_metrics, NULL },
+    command_metrics, NULL, complete_servers },
   { "pages", "[NAME]",
     "List the state of each page.",
-    command_pages, NULL },
+    command_pages, NULL, complete_servers },
   { "idle", "all | AGE [NAME]",
     "Mark pages idle: all, or those not accessed for AGE seconds.",
-    command_maintain, NULL },
+    command_maintain, NULL, complete_idle },
   { "recompress", "[NAME]",
     "Compress pages again, by the stronger algorithms of recompress=.",
-    command_maintain, NULL },
+    command_maintain, NULL, complete_servers },
   { "writeback", "[NAME]",
     "Move pages from memory to the backing file.",
-    command_maintain, NULL },
+    command_maintain, NULL, complete_servers },
   { "compact", "[NAME]",
     "Move pages together, and free the memory between them.",
-    command_maintain, NULL },
+    command_maintain, NULL, complete_servers },
   { "trim-empty", "[NAME]",
     "Free pages that hold only zeroes.",
-    command_maintain, NULL },
+    command_maintain, NULL, complete_servers },
   { "reset", "NAME",
     "Discard all pages of a disk that is not in use.",
-    command_maintain, NULL },
+    command_maintain, NULL, complete_servers },
   { "set", "[NAME] KEY=VALUE...",
     "Change what can be changed while a server runs.",
-    command_set, NULL },
+    command_set, NULL, complete_set },
   { "export", "list [NAME] | add|remove|resize EXPORT [NAME]",
     "List, add, remove or resize the exports of a server.",
-    command_export, export_columns },
+    command_export, export_columns, complete_export },
   { "serve", "[NAME] [KEY=VALUE...]",
     "Start a server and stay as its supervisor.",
-    command_serve, NULL },
+    command_serve, NULL, complete_new_disk },
   { "upgrade", "[NAME]",
     "Replace a running server by the newly installed one.",
-    command_upgrade, NULL },
+    command_upgrade, NULL, complete_servers },
   { "stop", "[NAME]",
     "End a server and its supervisor.",
-    command_stop, NULL },
+    command_stop, NULL, complete_servers },
   { "swapon", "[NAME] [KEY=VALUE...]",
     "Make a compressed RAM disk, and swap to it.",
-    command_swapon, NULL },
+    command_swapon, NULL, complete_new_disk },
   { "swapoff", "[NAME]",
     "Turn off a swap, and undo everything that swapon did.",
-    command_swapoff, NULL },
+    command_swapoff, NULL, complete_servers },
   { "mount", "DIRECTORY | NAME [KEY=VALUE...]",
     "Make a compressed RAM disk with a file system, and mount it.",
-    command_mount, NULL },
+    command_mount, NULL, complete_mount },
   { "umount", "DIRECTORY | NAME",
     "Unmount it, and undo everything that mount did.",
-    command_umount, NULL },
+    command_umount, NULL, complete_umount },
   { "watch", "NAME",
     "Attach /dev/nbdN to a server, and keep it attached.",
-    command_watch, NULL },
+    command_watch, NULL, complete_servers },
   { "areas", "NAME",
     "Add areas to a swap and remove them, as its pool has room.",
-    command_areas, NULL },
+    command_areas, NULL, complete_servers },
   { "analyze", "FILE | --pid PID",
     "Estimate what memory would cost in a pool, without a server.",
-    command_analyze, analyze_columns },
+    command_analyze, analyze_columns, complete_file },
   { "check", "[NAME]",
     "Check whether the machine and a server are safe for swap.",
-    command_check, NULL },
+    command_check, NULL, complete_servers },
   { "conf", "import [FILE [DIRECTORY...]]",
     "Print settings for what a file of zram-generator asks for.",
-    command_conf, NULL },
+    command_conf, NULL, complete_import },
   { 0 },
 };
 
@@ -136,6 +137,23 @@ fail_unknown (const char *verb)
   return EXIT_USAGE;
 }
 
+/* Print what the last word of ARGV, which begins with the verb, can be. */
+static int
+complete (int argc, char *argv[])
+{
+  complete_begin ();
+  if (argc == 1) {
+    for (const struct command *c = commands; c->name; ++c)
+      complete_word ("", c->name, c->summary);
+    complete_word ("", "--help", "list the verbs");
+    complete_word ("", "--version", "show the version");
+  }
+  for (const struct command *c = commands; argc > 1 && c->name; ++c)
+    if (strcmp (c->name, argv[0]) == 0)
+      return c->run (c, argc, argv);
+  return EXIT_OK;
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -156,6 +174,8 @@ main (int argc, char *argv[])
     print_help (stdout);
     return EXIT_OK;
   }
+  if (strcmp (verb, "--complete") == 0)
+    return complete (argc - 2, argv + 2);
   if (strcmp (verb, "--version") == 0 || strcmp (verb, "-V") == 0) {
     puts (PACKAGE_STRING);
     return EXIT_OK;

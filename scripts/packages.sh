@@ -9,7 +9,7 @@ packages_build_apt="gcc make autoconf automake pkg-config perl
     libnl-3-dev libnl-genl-3-dev libinih-dev libgnutls28-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
     socat jq gnutls-bin libsqlite3-dev iproute2 python3-libnbd fuse3
-    prometheus"
+    prometheus zsh fish"
 packages_valgrind_apt="valgrind libc6-dbg"
 packages_lint_apt="cppcheck"
 packages_fuzz_apt="clang libclang-rt-dev"
@@ -25,7 +25,7 @@ packages_build_dnf="gcc make autoconf automake pkgconf-pkg-config
     libnl3-devel inih-devel gnutls-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio libasan libubsan libtsan
     util-linux procps-ng python3 socat jq gnutls-utils perl-interpreter
-    perl-Pod-Checker sqlite-devel iproute python3-libnbd fuse3"
+    perl-Pod-Checker sqlite-devel iproute python3-libnbd fuse3 zsh fish"
 packages_valgrind_dnf="valgrind"
 packages_lint_dnf="cppcheck"
 packages_fuzz_dnf="clang compiler-rt"
@@ -39,7 +39,7 @@ modules_build="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash jansson
 modules_tests="cmocka sqlite3"
 commands_build="gcc make autoreconf pod2man nbdkit nbdcopy nbdinfo"
 commands_tests="qemu-img qemu-io fio unshare nsenter ip pgrep python3 socat jq
-    certtool psktool nbdsh fusermount3"
+    certtool psktool nbdsh fusermount3 zsh fish"
 # Fedora has no package of this name; the tests that need it are skipped.
 ! type -P apt-get >/dev/null || commands_tests+=" promtool prometheus"
 commands_valgrind="valgrind"

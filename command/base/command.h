@@ -17,6 +17,7 @@ enum exit_code {
 };
 
 struct row;                     /* output.h */
+struct completion;              /* complete.h */
 
 enum column_kind {
   COLUMN_TEXT,
@@ -45,6 +46,8 @@ struct command {
   const char *summary;          /* one line */
   int (*run) (const struct command *command, int argc, char *argv[]);
   const struct column *columns; /* of its table, or NULL */
+  void (*complete) (const struct completion *c); /* prints what an argument
+                                                  * can be */
 };
 
 extern const struct command commands[]; /* ended by a NULL name */

@@ -12,6 +12,7 @@
 #include "service/parse-number.h"
 #include "service/parse-size.h"
 
+#include "complete.h"
 #include "options.h"
 
 #define OPTIONS_MAX 32
@@ -169,6 +170,8 @@ options_parse (const struct command *command, int argc, char *argv[],
   struct getopt_tables t;
   int value;
 
+  if (is_completing ())
+    complete_options (command, argc, argv, entries);
   make_getopt_tables (&t, entries);
   while ((value = getopt_long (argc, argv, t.shorts, t.longs, NULL)) != -1) {
     if (value == 'h' || value == VALUE_HELP)

@@ -24,6 +24,7 @@ struct option_entry {
   char letter;                  /* 0: none */
   const char *argument;         /* name of the value; NULL for a flag */
   const char *help;
+  const char *words;            /* the only values, for completion; or NULL */
   bool *flag;
   const char **string;
   struct option_list *list;

@@ -37,49 +37,73 @@
  */
 const struct setting conf_fields[] = {
   { .name = "size", .type = SETTING_SIZE, .min = DISK_SIZE_MIN,
-    .max = DISK_SIZE_MAX, FIELD (size) },
+    .max = DISK_SIZE_MAX, FIELD (size),
+    .help = "Size of the disk, up to 1P; required, unless it is remote." },
 
-  { .name = "pool", .type = SETTING_PATH, FIELD (pool) },
-  { .name = "listen", .type = SETTING_TEXT, FIELD (listen) },
+  { .name = "pool", .type = SETTING_PATH, FIELD (pool),
+    .help = "Keep the pages in a file on tmpfs or hugetlbfs." },
+  { .name = "listen", .type = SETTING_TEXT, FIELD (listen),
+    .help = "Address or socket where the server is reached." },
   { .name = "tls-certificates", .type = SETTING_PATH,
-    FIELD (tls_certificates) },
-  { .name = "tls-psk", .type = SETTING_PATH, FIELD (tls_psk) },
+    FIELD (tls_certificates),
+    .help = "Directory of certificates for TLS." },
+  { .name = "tls-psk", .type = SETTING_PATH, FIELD (tls_psk),
+    .help = "File of pre-shared keys for TLS." },
   { .name = "busy-poll", .type = SETTING_NUMBER, .max = BUSY_POLL_MAX,
-    FIELD (busy_poll), .words = { { "auto", CONF_CHOOSE }, { "off", 0 } } },
+    FIELD (busy_poll), .words = { { "auto", CONF_CHOOSE }, { "off", 0 } },
+    .help = "Microseconds to poll for the next request." },
 
   { .name = "priority", .type = SETTING_NUMBER, .max = 32767,
-    FIELD (priority), .words = { { "auto", CONF_KEEP } } },
+    FIELD (priority), .words = { { "auto", CONF_KEEP } },
+    .help = "Priority of the swap." },
   { .name = "remote", .type = SETTING_TEXT, .repeats = true,
-    FIELD (remotes) },
-  { .name = "mirror", .type = SETTING_BOOLEAN, FIELD (mirror) },
-  { .name = "stripe", .type = SETTING_BOOLEAN, FIELD (stripe) },
-  { .name = "attach-only", .type = SETTING_BOOLEAN, FIELD (attach_only) },
+    FIELD (remotes),
+    .help = "URI of a server on another machine." },
+  { .name = "mirror", .type = SETTING_BOOLEAN, FIELD (mirror),
+    .help = "Keep each page on all remote servers." },
+  { .name = "stripe", .type = SETTING_BOOLEAN, FIELD (stripe),
+    .help = "Spread pages over all remote servers." },
+  { .name = "attach-only", .type = SETTING_BOOLEAN, FIELD (attach_only),
+    .help = "Attach the disk, but don't swap to it." },
   { .name = "block-size", .type = SETTING_SIZE, .min = CONF_SECTOR_SIZE,
     .max = CONF_BLOCK_SIZE_MAX, FIELD (block_size),
-    .words = { { "auto", 0 } } },
+    .words = { { "auto", 0 } },
+    .help = "Size of the device's blocks." },
   { .name = "areas", .type = SETTING_NUMBER, .min = 1, .max = CONF_AREAS_MAX,
-    FIELD (areas) },
-  { .name = "mount-point", .type = SETTING_PATH, FIELD (mount_point) },
+    FIELD (areas),
+    .help = "Most areas that the swap is cut into." },
+  { .name = "mount-point", .type = SETTING_PATH, FIELD (mount_point),
+    .help = "Directory where the disk is mounted." },
   { .name = "fs-type", .type = SETTING_WORD, FIELD (fs_type),
     .words = { { "ext4", CONF_EXT4 }, { "xfs", CONF_XFS },
-               { "btrfs", CONF_BTRFS } } },
-  { .name = "mount-options", .type = SETTING_TEXT, FIELD (mount_options) },
+               { "btrfs", CONF_BTRFS } },
+    .help = "Type of the file system." },
+  { .name = "mount-options", .type = SETTING_TEXT, FIELD (mount_options),
+    .help = "Options of mount, besides discard." },
   { .name = "mode", .type = SETTING_NUMBER, .max = 7777, FIELD (mode),
-    .words = { { "keep", CONF_KEEP } } },
-  { .name = "force", .type = SETTING_BOOLEAN, FIELD (force) },
+    .words = { { "keep", CONF_KEEP } },
+    .help = "Permissions of the root of the file system." },
+  { .name = "force", .type = SETTING_BOOLEAN, FIELD (force),
+    .help = "Swap even where the machine may hang." },
   { .name = "connections", .type = SETTING_NUMBER, .min = 2,
-    .max = CONF_CONNECTIONS_MAX, FIELD (connections) },
+    .max = CONF_CONNECTIONS_MAX, FIELD (connections),
+    .help = "Connections to the server." },
   { .name = "timeout", .type = SETTING_SECONDS, .min = TIMEOUT_MIN,
-    .max = CONF_TIMEOUT_MAX, FIELD (timeout) },
+    .max = CONF_TIMEOUT_MAX, FIELD (timeout),
+    .help = "Seconds that a request may take." },
   { .name = "dead-timeout", .type = SETTING_SECONDS, .min = 30,
-    .max = CONF_DEAD_TIMEOUT_MAX, FIELD (dead_timeout) },
+    .max = CONF_DEAD_TIMEOUT_MAX, FIELD (dead_timeout),
+    .help = "Seconds without a server until requests fail." },
   { .name = "page-cluster", .type = SETTING_NUMBER, .max = 9,
-    FIELD (page_cluster), .words = { { "keep", CONF_KEEP } } },
+    FIELD (page_cluster), .words = { { "keep", CONF_KEEP } },
+    .help = "vm.page-cluster while swapping." },
   { .name = "swappiness", .type = SETTING_NUMBER, .max = 200,
-    FIELD (swappiness), .words = { { "keep", CONF_KEEP } } },
+    FIELD (swappiness), .words = { { "keep", CONF_KEEP } },
+    .help = "vm.swappiness while swapping." },
   { .name = "min-free", .type = SETTING_SIZE, .min = MIB,
     .max = PARSE_SIZE_EXPRESSION_MAX, FIELD (min_free),
-    .words = { { "keep", CONF_KEEP }, { "auto", CONF_CHOOSE } } },
+    .words = { { "keep", CONF_KEEP }, { "auto", CONF_CHOOSE } },
+    .help = "vm.min_free_kbytes while swapping." },
   { 0 },
 };
 
@@ -107,6 +131,19 @@ static const struct setting *
 find_field (const char *key)
 {
   return setting_find_in (conf_fields, key, strlen (key));
+}
+
+const struct setting *
+conf_key_at (size_t index)
+{
+  if (index < FIELDS)
+    return &conf_fields[index];
+  index -= FIELDS;
+  for (const struct setting *s = settings; s->name; ++s)
+    if (!find_field (s->name) && !follows_from_name (s->name)
+        && index-- == 0)
+      return s;
+  return NULL;
 }
 
 const struct setting *

@@ -115,6 +115,14 @@ void conf_new_layer (struct conf *c);
  */
 void conf_path (char *path, size_t size, const char *name);
 
+/* Call EACH for the names whose conf_path exists. */
+void conf_for_each_name (void (*each) (void *opaque, const char *name),
+                         void *opaque);
+
+/* The keys of such a file: the INDEX-th, or NULL beyond the last one. */
+struct setting;
+const struct setting *conf_key_at (size_t index);
+
 /* Likewise for the file in which swapon writes its options for the server:
  * beside the control sockets, so it is gone when the machine starts again.
  */

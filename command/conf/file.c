@@ -3,6 +3,7 @@
 
 #include <config.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command/base/cleanup.h"
 #include "command/base/run-file.h"
 #include "service/control-path.h"
 #include "service/set-error.h"
@@ -18,13 +20,37 @@
 #include "ini-file.h"
 #include "internal.h"
 
-void
-conf_path (char *path, size_t size, const char *name)
+static const char *
+conf_directory (void)
 {
   const char *directory = getenv ("NBDZRAM_CONF_DIR");
 
-  snprintf (path, size, "%s/%s" CONF_SUFFIX,
-            directory ? directory : CONF_DIRECTORY, name);
+  return directory ? directory : CONF_DIRECTORY;
+}
+
+void
+conf_path (char *path, size_t size, const char *name)
+{
+  snprintf (path, size, "%s/%s" CONF_SUFFIX, conf_directory (), name);
+}
+
+void
+conf_for_each_name (void (*each) (void *opaque, const char *name),
+                    void *opaque)
+{
+  const size_t suffix = strlen (CONF_SUFFIX);
+  CLEANUP_CLOSEDIR DIR *directory = opendir (conf_directory ());
+  struct dirent *entry;
+
+  while (directory && (entry = readdir (directory))) {
+    size_t length = strlen (entry->d_name);
+
+    if (entry->d_name[0] == '.' || length <= suffix
+        || strcmp (entry->d_name + length - suffix, CONF_SUFFIX) != 0)
+      continue;
+    entry->d_name[length - suffix] = '\0';
+    each (opaque, entry->d_name);
+  }
 }
 
 void

@@ -594,6 +594,7 @@ command_analyze (const struct command *command, int argc, char *argv[])
     { .name = "algorithm", .letter = 'a', .argument = "ALG,...",
       .string = &r.algorithms, .help = "try these (default: all)" },
     { .name = "page-size", .argument = "SIZE", .size = &r.page_size,
+      .words = "4K 8K 16K 32K 64K",
       .help = "unit of compression (default: 4K)" },
     { .name = "sample", .argument = "PAGES", .number = &r.sample,
       .min = 1, .max = SAMPLE_LIMIT,

@@ -36,6 +36,7 @@ static const struct option_entry common_options[] = {
 
 static const struct option_entry recompress_options[] = {
   { .name = "type", .letter = 't', .argument = "TYPE", .string = &given.type,
+    .words = "all idle huge huge_idle stale",
     .help = "idle, huge, huge_idle, stale, or all (the default)" },
   { .name = "threshold", .argument = "BYTES", .size = &given.threshold,
     .min = 1, .help = "only pages that take at least this much" },
@@ -52,6 +53,7 @@ static const struct option_entry recompress_options[] = {
 
 static const struct option_entry writeback_options[] = {
   { .name = "type", .letter = 't', .argument = "TYPE", .string = &given.type,
+    .words = "all idle huge huge_idle incompressible",
     .help = "idle, huge, huge_idle, incompressible, or all" },
   OPTIONS_RANGE (&given.range),
   OPTIONS_REQUEST (&given.to),

@@ -6,6 +6,8 @@ command_tests = \
 	tests/command/areas.sh \
 	tests/command/check.sh \
 	tests/command/completion.sh \
+	tests/command/completion-fish.sh \
+	tests/command/completion-zsh.sh \
 	tests/command/conf-import.sh \
 	tests/command/conf.sh \
 	tests/command/confirm.sh \
@@ -33,3 +35,5 @@ command_tests = \
 	tests/command/serve-upgrade.sh \
 	tests/command/serve.sh \
 	tests/command/top.sh
+
+EXTRA_DIST += tests/command/completion-functions.sh

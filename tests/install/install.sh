@@ -40,8 +40,10 @@ confdir=$(variable sysconfdir)/nbdzram
 has "$bindir/nbdzram" "$(variable sbindir)/nbdzramd" \
     "$(variable plugindir)/nbdkit-zram-plugin.so" \
     "$(variable bashcompletiondir)/nbdzram" \
-    "$docdir/swap0.conf" "$docdir/zram0.conf" \
-    "$docdir/grafana-dashboard.json" "$docdir/prometheus-alerts.yml"
+     "$(variable zshcompletiondir)/_nbdzram" \
+     "$(variable fishcompletiondir)/nbdzram.fish" \
+     "$docdir/swap0.conf" "$docdir/zram0.conf" \
+     "$docdir/grafana-dashboard.json" "$docdir/prometheus-alerts.yml"
 [ -d "$root$confdir" ] || fail "$confdir is not there"
 "$root$bindir/nbdzram" --version | grep -q '^nbdzram '
 "$root$(variable sbindir)/nbdzramd" --version | grep -q '^nbdzramd '
