@@ -25,5 +25,13 @@ tar -tvzf "$tmp/first.tar.gz" >"$tmp/list"
 [ "$(wc -l <"$tmp/list")" -gt 300 ] || fail "it has too few files"
 ! grep -v '^[-d]rw[-x]r-[-x]r-[-x] 0/0 ' "$tmp/list" ||
     fail "modes or owners of this machine"
+# The history is there, with the first commit at the end.
+if [ -e "$srcdir/.git" ] || [ -e "$srcdir/CHANGELOG" ]; then
+    tar -xzOf "$tmp/first.tar.gz" $dir/CHANGELOG >"$tmp/CHANGELOG" ||
+        fail "no CHANGELOG"
+    [ -s "$tmp/CHANGELOG" ] || fail "an empty CHANGELOG"
+    ! grep -v '^20[0-9][0-9]-[01][0-9]-[0-3][0-9]  [^ ]' "$tmp/CHANGELOG" ||
+        fail "strange lines in CHANGELOG"
+fi
 [ "$(awk '{ print $4, $5 }' "$tmp/list" | sort -u | wc -l)" = 1 ] ||
     fail "several dates"
