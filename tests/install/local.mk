@@ -9,6 +9,7 @@ install_tests = \
 	tests/install/install.sh \
 	tests/install/licence.sh \
 	tests/install/manual.sh \
+	tests/install/readme.sh \
 	tests/install/runtests.sh \
 	tests/install/units.sh
 
