@@ -15,7 +15,7 @@ uninstall-conf-directory:
 
 # Only make knows the directories.
 unit_sed = sed -e 's|@bindir[@]|$(bindir)|g' -e 's|@confdir[@]|$(confdir)|g' \
-	-e 's|@sbindir[@]|$(sbindir)|g'
+	-e 's|@sbindir[@]|$(sbindir)|g' $(unit_filter)
 unit_files = systemd/nbdzram.service systemd/nbdzram@.service \
 	systemd/nbdzram-swap@.service systemd/nbdzram-mount@.service \
 	systemd/nbdzram-metrics@.service

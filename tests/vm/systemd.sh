@@ -93,6 +93,43 @@ in_use && is_active || fail "not by its unit: $(systemctl status $unit)"
 nbdzram swapoff swap0 || fail "swapoff"
 is_off
 
+# The sandbox of its unit lets it lock memory, use a backing file, and take
+# over what runs.
+say "a disk that is no swap"
+disk=nbdzram@disk.service
+confdir=$(sed -n 's/^RequiresMountsFor=[^ ]* [^ ]* \([^ ]*\) .*/\1/p' \
+    /lib/systemd/system/nbdzram-swap@.service)
+mkdir -p /var/lib
+printf '%s\n' 'size = 64M' 'mlock = on' 'backing = /var/lib/cold' \
+    'backing-size = 16M' >"$confdir/disk.conf"
+# Here, units write to the console.
+mkdir -p $units/nbdzram@.service.d
+printf '[Service]\nDeviceAllow=/dev/console rw\n' \
+    >$units/nbdzram@.service.d/console.conf
+systemctl daemon-reload
+systemctl start $disk || fail "$(systemctl status $disk)"
+disk_pid () { nbdzram status -n --raw -o PID disk 2>/dev/null; }
+disk_supervisor () { systemctl show -P MainPID $disk; }
+server=$(disk_pid)
+grep -q '^VmLck:[[:blank:]]*[1-9]' "/proc/$server/status" ||
+    fail "not locked: $(cat "/proc/$server/status")"
+[ "$(cut -d ' ' -f 41 "/proc/$server/stat")" != 0 ] || fail "not real-time"
+[ -e /var/lib/cold ] || fail "no backing file"
+pid=$(disk_supervisor)
+kill -9 "$pid" || fail "no supervisor"
+recovered ()
+{
+    [ "$(systemctl is-active $disk)" = active ] &&
+        [ "$(disk_supervisor)" != "$pid" ] && [ "$(disk_pid)" = "$server" ]
+}
+eventually recovered || fail "$(systemctl status $disk)"
+systemctl reload $disk || fail "reload"
+upgraded () { [ "$(disk_pid)" ] && [ "$(disk_pid)" != "$server" ]; }
+eventually upgraded || fail "the same server"
+nbdzram reset --yes disk || fail "reset"
+systemctl stop $disk || fail "stop"
+[ ! -e /run/nbdzram/disk.ctl ] || fail "left: $(ls /run/nbdzram)"
+
 say "the machine goes down while it is in use"
 systemctl start $unit && systemctl start hold.service || fail "start"
 stands () { grep -q '^State:.*stopped' /proc/[0-9]*/status; }
