@@ -140,6 +140,9 @@ command_nbdzram_SOURCES = \
 	command/main.c \
 	command/verbs/analysis.c command/verbs/analysis.h \
 	command/verbs/analyze.c \
+	command/verbs/analyze-advice.c command/verbs/analyze-advice.h \
+	command/verbs/analyze-print.c command/verbs/analyze-print.h \
+	command/verbs/analyze-run.h \
 	command/verbs/areas.c \
 	command/verbs/check.c \
 	command/verbs/complete.c command/verbs/complete.h \

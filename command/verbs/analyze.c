@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,35 +15,16 @@
 #include "lib/base/util.h"
 #include "service/parse-number.h"
 
-#include "analysis.h"
+#include "analyze-advice.h"
+#include "analyze-print.h"
+#include "analyze-run.h"
 #include "process-memory.h"
 
-#define VERDICTS_MAX 32
-#define PAGE_SIZE_MIN 4096
-#define PAGE_SIZE_MAX 65536
 #define HASH_PLACES (1 << 22)   /* 12 GiB of pages are counted exactly */
 #define SAMPLE_MAX 16384        /* pages */
 #define SAMPLE_LIMIT (1 << 24)
 #define MILLISECONDS 1000       /* for each algorithm */
 #define MILLISECONDS_LIMIT (3600 * 1000)
-
-/* The options, progress and results of a run. */
-struct analyze_run {
-  const struct command *command;
-  struct analysis analysis;
-  struct verdict verdicts[VERDICTS_MAX];
-  unsigned count;
-  uint8_t *page;                /* the one being filled */
-  size_t filled;
-  bool progress;
-  uint64_t done, total;         /* bytes read; of these, 0: unknown */
-  unsigned percent;             /* shown last */
-  /* options */
-  const char *pid, *algorithms;
-  uint64_t page_size, sample, milliseconds;
-  bool json;
-  struct table_options table;
-};
 
 /* ---- progress ---- */
 
@@ -247,278 +227,6 @@ try_algorithms (struct analyze_run *r)
   return 0;
 }
 
-/* ---- the recommendation ---- */
-
-/* The most seconds that a page may take to write and to read for an algorithm
- * to be recommended: a tenth of the time of a good SSD.
- */
-#define WRITE_MAX 30e-6
-#define READ_MAX 15e-6
-/* A slower algorithm must save this share of the memory. */
-#define WORTH 0.05
-
-static double
-compression_ratio (const struct analyze_run *r, double memory)
-{
-  return (double) (r->analysis.pages * r->page_size) / memory;
-}
-
-static bool
-is_fast (const struct analyze_run *r, const struct verdict *v)
-{
-  double pages = (double) r->page_size / PAGE_SIZE_MIN;
-
-  return v->compress <= WRITE_MAX * pages && v->decompress <= READ_MAX * pages;
-}
-
-static const struct verdict *
-fastest_verdict (const struct analyze_run *r)
-{
-  const struct verdict *best = &r->verdicts[0];
-
-  for (unsigned i = 1; i < r->count; ++i)
-    if (r->verdicts[i].compress < best->compress)
-      best = &r->verdicts[i];
-  return best;
-}
-
-/* The fastest algorithm, or one that is slower but saves enough memory. */
-static const struct verdict *
-best_verdict (const struct analyze_run *r)
-{
-  const struct verdict *best = fastest_verdict (r);
-
-  for (unsigned i = 0; i < r->count; ++i)
-    if (is_fast (r, &r->verdicts[i])
-        && r->verdicts[i].memory < best->memory * (1 - WORTH))
-      best = &r->verdicts[i];
-  return best;
-}
-
-static const char *
-algorithm_text (char text[TEXT_SIZE], const struct algorithm *a)
-{
-  if (a->level == a->codec->default_level)
-    snprintf (text, TEXT_SIZE, "%s", a->codec->name);
-  else
-    snprintf (text, TEXT_SIZE, "%s:level=%d", a->codec->name, a->level);
-  return text;
-}
-
-/* The part of the recommendation about dedup; empty if it saves too little. */
-static const char *
-dedup_advice (const struct verdict *v, char text[2 * TEXT_SIZE])
-{
-  char memory[TEXT_SIZE];
-
-  if (v->memory_dedup > v->memory * (1 - WORTH))
-    return "";
-  snprintf (text, 2 * TEXT_SIZE, ", or %s with dedup=device",
-            text_of_size (memory, (uint64_t) v->memory_dedup));
-  return text;
-}
-
-/* The algorithm that recompresses what FAST has written, and saves enough
- * memory by that, or NULL.  Only reading counts, since nothing waits for
- * recompression.
- */
-static const struct verdict *
-best_second (const struct analyze_run *r, const struct verdict *fast)
-{
-  const double read_max = READ_MAX * (double) r->page_size / PAGE_SIZE_MIN;
-  const struct verdict *best = NULL;
-
-  for (unsigned i = 0; i < r->count; ++i) {
-    const struct verdict *v = &r->verdicts[i];
-
-    if (v->decompress <= read_max && v->memory < fast->memory * (1 - WORTH)
-        && (!best || v->memory < best->memory))
-      best = v;
-  }
-  return best;
-}
-
-/* The sentence about two algorithms; empty if the second saves too little. */
-static const char *
-recompress_advice (const struct analyze_run *r, char text[4 * TEXT_SIZE + 128])
-{
-  const struct verdict *fast = fastest_verdict (r);
-  const struct verdict *second = best_second (r, fast);
-  char name[TEXT_SIZE], other[TEXT_SIZE], memory[TEXT_SIZE];
-
-  if (!second)
-    return "";
-  snprintf (text, 4 * TEXT_SIZE + 128, "  Or algorithm=%s recompress=%s: "
-            "writing a page takes %.1f µs, and idle pages are recompressed to "
-            "%s.", algorithm_text (name, &fast->algorithm),
-            algorithm_text (other, &second->algorithm), fast->compress * 1e6,
-            text_of_size (memory, (uint64_t) second->memory));
-  return text;
-}
-
-static void
-write_recommendation (const struct analyze_run *r, char *text, size_t size)
-{
-  const struct verdict *v = best_verdict (r);
-  char name[TEXT_SIZE], whole[TEXT_SIZE], memory[TEXT_SIZE];
-  char dedup[2 * TEXT_SIZE], recompress[4 * TEXT_SIZE + 128];
-
-  text_of_size (whole, r->analysis.pages * r->page_size);
-  text_of_size (memory, (uint64_t) v->memory);
-  algorithm_text (name, &v->algorithm);
-  if (compression_ratio (r, v->memory) < 1.1)
-    snprintf (text, size, "A compressed disk is not worth it: these %s would "
-              "take %s of memory.", whole, memory);
-  else
-    snprintf (text, size, "Use algorithm=%s: these %s would take %s of memory "
-              "(%.1f : 1)%s, at %.1f µs to write a page and %.1f µs to read "
-              "it.%s", name, whole, memory, compression_ratio (r, v->memory),
-              dedup_advice (v, dedup), v->compress * 1e6,
-              v->decompress * 1e6, recompress_advice (r, recompress));
-}
-
-/* ---- printing ---- */
-
-enum { ALGORITHM, RATIO, MEMORY, DEDUP_RATIO, HUGE_SHARE, WRITE, READ, TRIED };
-
-const struct column analyze_columns[] = {
-  [ALGORITHM] = { .name = "ALGORITHM", .help = "as in algorithm=" },
-  [RATIO] = { "RATIO", "size of all pages divided by MEMORY",
-              .kind = COLUMN_NUMBER },
-  [MEMORY] = { "MEMORY", "memory held in a pool", .kind = COLUMN_NUMBER },
-  [DEDUP_RATIO] = { "DEDUP-RATIO", "RATIO if duplicates shared memory",
-                    .kind = COLUMN_NUMBER },
-  [HUGE_SHARE] = { "HUGE%", "share of pages that would be stored raw",
-                   .kind = COLUMN_NUMBER },
-  [WRITE] = { "WRITE-US", "microseconds to compress a page",
-              .kind = COLUMN_NUMBER },
-  [READ] = { "READ-US", "microseconds to decompress a page",
-             .kind = COLUMN_NUMBER },
-  [TRIED] = { "SAMPLE", "pages tried", .kind = COLUMN_NUMBER },
-  { 0 },
-};
-
-struct analyze_row {
-  const struct analyze_run *run;
-  const struct verdict *verdict;
-};
-
-/* The share (0 to 1) of all pages that V would store raw. */
-static double
-huge_share (const struct analyze_run *r, const struct verdict *v)
-{
-  const struct analysis *a = &r->analysis;
-
-  return v->tried == 0 ? 0 : (double) v->huge / v->tried
-    * (double) (a->pages - a->same_pages) / (double) a->pages;
-}
-
-static const char *
-analyze_cell (void *opaque, unsigned column, char text[TEXT_SIZE])
-{
-  const struct analyze_row *l = opaque;
-  const struct verdict *v = l->verdict;
-  uint64_t memory = (uint64_t) v->memory;
-
-  switch (column) {
-  case ALGORITHM: algorithm_text (text, &v->algorithm); break;
-  case RATIO:
-    snprintf (text, TEXT_SIZE, "%.2f",
-              compression_ratio (l->run, v->memory));
-    break;
-  case MEMORY:
-    return l->run->table.bytes ? text_of_number (text, memory)
-      : text_of_size (text, memory);
-  case DEDUP_RATIO:
-    snprintf (text, TEXT_SIZE, "%.2f",
-              compression_ratio (l->run, v->memory_dedup));
-    break;
-  case HUGE_SHARE:
-    snprintf (text, TEXT_SIZE, "%.1f", 100 * huge_share (l->run, v));
-    break;
-  case WRITE: snprintf (text, TEXT_SIZE, "%.2f", v->compress * 1e6); break;
-  case READ: snprintf (text, TEXT_SIZE, "%.2f", v->decompress * 1e6); break;
-  case TRIED: snprintf (text, TEXT_SIZE, "%" PRIu32, v->tried); break;
-  }
-  return text;
-}
-
-static void
-print_share (const char *what, const struct analyze_run *r, uint64_t pages,
-             bool estimated)
-{
-  printf ("%-16s %10" PRIu64 " pages %5.1f %%%s\n", what, pages,
-          100 * (double) pages / (double) r->analysis.pages,
-          estimated ? "  (estimated)" : "");
-}
-
-static int
-print_text (struct analyze_run *r, struct output *o, const char *advice)
-{
-  struct analysis *a = &r->analysis;
-  uint64_t raw = (uint64_t) (analysis_incompressible (a) * (double) a->pages
-                             + 0.5);
-
-  if (!r->table.raw) {
-    print_share ("all", r, a->pages, false);
-    print_share ("same-filled", r, a->same_pages, false);
-    print_share ("duplicate", r, analysis_duplicates (a), a->estimated);
-    print_share ("incompressible", r, raw,
-                 a->pages - a->same_pages > a->sample_count);
-    putchar ('\n');
-  }
-  for (unsigned i = 0; i < r->count; ++i) {
-    struct analyze_row l = { r, &r->verdicts[i] };
-
-    output_line (o, analyze_cell, &l);
-  }
-  if (output_end (o) != EXIT_OK)
-    return EXIT_FAILED;
-  if (!r->table.raw)
-    printf ("\n%s\n", advice);
-  return EXIT_OK;
-}
-
-static json_t *
-json_verdicts (const struct analyze_run *r)
-{
-  json_t *list = json_array ();
-
-  for (unsigned i = 0; i < r->count; ++i) {
-    const struct verdict *v = &r->verdicts[i];
-
-    json_array_append_new (list, json_pack (
-      "{s:s, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f}",
-      "algorithm", v->algorithm.codec->name,
-      "level", v->algorithm.level,
-      "sample_pages", (json_int_t) v->tried,
-      "memory", (json_int_t) v->memory,
-      "ratio", compression_ratio (r, v->memory),
-      "dedup_ratio", compression_ratio (r, v->memory_dedup),
-      "huge_share", huge_share (r, v),
-      "compress_seconds", v->compress,
-      "decompress_seconds", v->decompress));
-  }
-  return list;
-}
-
-static int
-print_as_json (const struct analyze_run *r, const char *advice)
-{
-  const struct analysis *a = &r->analysis;
-
-  return print_json (json_pack (
-    "{s:I, s:I, s:I, s:I, s:b, s:f, s:o, s:s}",
-    "page_size", (json_int_t) r->page_size,
-    "pages", (json_int_t) a->pages,
-    "same_pages", (json_int_t) a->same_pages,
-    "duplicate_pages", (json_int_t) analysis_duplicates (a),
-    "duplicates_estimated", (int) a->estimated,
-    "incompressible_share", analysis_incompressible (a),
-    "algorithms", json_verdicts (r),
-    "recommendation", advice));
-}
-
 /* ---- all of it ---- */
 
 static void
@@ -558,8 +266,9 @@ analyze_pages (struct analyze_run *r, const char *file)
   if (try_algorithms (r) == -1)
     return EXIT_FAILED;
   end_progress (r);
-  write_recommendation (r, advice, sizeof advice);
-  return r->json ? print_as_json (r, advice) : print_text (r, &o, advice);
+  analyze_advise (r, advice, sizeof advice);
+  return r->json ? analyze_print_json (r, advice)
+                 : analyze_print_text (r, &o, advice);
 }
 
 static int
