@@ -62,94 +62,99 @@ TEST (begin_by_hand)
   { .start = M (at), .size = M (16), .stored = M (stored_),              \
     .is_barred = barred }
 
+static const struct decision {
+  struct areas_use use;       /* sizes in MiB */
+  enum area_action action;
+  unsigned area, start, size;
+} decisions[] = {
+  /* All is off: the user has turned it off. */
+  { { .areas = { OFF (0, 0, true) }, .limit = 64 }, AREA_KEEP, 0, 0, 0 },
+  { { .areas = { ON (0, 0, 0) }, .limit = 64 }, AREA_KEEP, 0, 0, 0 },
+  /* Half is used, and the pool has room for a large area, or has not. */
+  { { .areas = { ON (0, 8, 8) }, .limit = 64, .held = 4 },
+    AREA_ADD, 1, 16, 48 },
+  { { .areas = { ON (0, 8, 8) }, .limit = 40, .held = 20 },
+    AREA_KEEP, 0, 0, 0 },
+  /* It is nearly used up: a small one will do. */
+  { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 20 },
+    AREA_ADD, 1, 16, 16 },
+  { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 34 },
+    AREA_KEEP, 0, 0, 0 },
+  /* No limit. */
+  { { .areas = { ON (0, 15, 15) }, .held = 900 }, AREA_ADD, 1, 16, 1008 },
+  /* The first gap that is large enough, or the largest. */
+  { { .areas = { ON (0, 8, 8), ON (100, 8, 8), ON (400, 8, 8) },
+      .limit = 150, .held = 20 }, AREA_ADD, 3, 116, 100 },
+  { { .areas = { ON (0, 8, 8), ON (500, 8, 8), ON (600, 8, 8) },
+      .disk = 616, .limit = 900, .held = 20 }, AREA_ADD, 3, 16, 484 },
+  { { .areas = { ON (0, 8, 8), ON (16, 8, 8) }, .disk = 36, .limit = 900 },
+    AREA_KEEP, 0, 0, 0 },
+  /* No more than there may be, and none while one is barred. */
+  { { .areas = { ON (0, 8, 8) }, .most = 1, .limit = 64 },
+    AREA_KEEP, 0, 0, 0 },
+  { { .areas = { ON (0, 8, 8), OFF (16, 0, true) }, .limit = 64 },
+    AREA_KEEP, 0, 0, 0 },
+  /* A promise that can't be kept any more. */
+  { { .areas = { ON (0, 8, 8), ON (16, 0, 0), ON (32, 1, 1) }, .limit = 40,
+      .held = 20 }, AREA_REMOVE, 1, 0, 0 },
+  { { .areas = { ON (0, 8, 8), ON (16, 1, 1) }, .limit = 40, .held = 30 },
+    AREA_KEEP, 0, 0, 0 },
+  { { .areas = { ON (0, 0, 0) }, .limit = 40, .held = 39 },
+    AREA_KEEP, 0, 0, 0 },
+  /* What is off. */
+  { { .areas = { ON (0, 8, 8), OFF (16, 1, true) }, .limit = 40 },
+    AREA_TRIM, 1, 0, 0 },
+  { { .areas = { ON (0, 8, 8), OFF (16, 0, false) }, .limit = 40 },
+    AREA_REMOVE, 1, 0, 0 },
+  /* The dead: the area with the least to read back, if that fits. */
+  { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) },
+      .limit = 400, .available = 20, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
+  { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) },
+      .limit = 400, .available = 17, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+  { { .areas = { ON (0, 8, 16), ON (16, 0, 16), ON (32, 1, 1) },
+      .limit = 400, .available = 0, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
+  { { .areas = { ON (0, 5, 6), ON (16, 6, 7), ON (32, 7, 8) },
+      .limit = 400, .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+  /* ... and what is read back may have to be swapped out elsewhere. */
+  { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
+      .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+  { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
+      .available = 200, .ram = 256, .other_free = 9 },
+    AREA_RENEW, 1, 0, 0 },
+  /* An addition that is urgent comes before all else. */
+  { { .areas = { ON (0, 15, 15), OFF (16, 1, false) }, .limit = 64 },
+    AREA_ADD, 2, 32, 60 },
+  { { .areas = { ON (0, 2, 16) }, .limit = 100, .available = 200,
+      .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+};
+
+static void
+check_decision (const struct decision *d)
+{
+  struct areas_use u = d->use;
+  struct area_step step;
+
+  u.disk = u.disk ? M (u.disk) : M (1024);
+  u.most = u.most ? u.most : AREAS_MAX;
+  u.limit = M (u.limit);
+  u.held = M (u.held);
+  u.available = M (u.available);
+  u.ram = M (u.ram);
+  u.other_free = M (u.other_free);
+  step = area_plan_next (&u);
+  if (step.action != d->action
+      || (step.action != AREA_KEEP && step.area != d->area)
+      || step.start / MIB != d->start
+      || step.size / MIB != d->size)
+    fail_msg ("row %zu: action %u, area %u, at %u, of %u MiB",
+              (size_t) (d - decisions), step.action, step.area,
+              (unsigned) (step.start / MIB), (unsigned) (step.size / MIB));
+}
+
 TEST (decisions_by_hand)
 {
-  static const struct {
-    struct areas_use use;       /* sizes in MiB */
-    enum area_action action;
-    unsigned area, start, size;
-  } rows[] = {
-    /* All is off: the user has turned it off. */
-    { { .areas = { OFF (0, 0, true) }, .limit = 64 }, AREA_KEEP, 0, 0, 0 },
-    { { .areas = { ON (0, 0, 0) }, .limit = 64 }, AREA_KEEP, 0, 0, 0 },
-    /* Half is used, and the pool has room for a large area, or has not. */
-    { { .areas = { ON (0, 8, 8) }, .limit = 64, .held = 4 },
-      AREA_ADD, 1, 16, 48 },
-    { { .areas = { ON (0, 8, 8) }, .limit = 40, .held = 20 },
-      AREA_KEEP, 0, 0, 0 },
-    /* It is nearly used up: a small one will do. */
-    { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 20 },
-      AREA_ADD, 1, 16, 16 },
-    { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 34 },
-      AREA_KEEP, 0, 0, 0 },
-    /* No limit. */
-    { { .areas = { ON (0, 15, 15) }, .held = 900 }, AREA_ADD, 1, 16, 1008 },
-    /* The first gap that is large enough, or the largest. */
-    { { .areas = { ON (0, 8, 8), ON (100, 8, 8), ON (400, 8, 8) },
-        .limit = 150, .held = 20 }, AREA_ADD, 3, 116, 100 },
-    { { .areas = { ON (0, 8, 8), ON (500, 8, 8), ON (600, 8, 8) },
-        .disk = 616, .limit = 900, .held = 20 }, AREA_ADD, 3, 16, 484 },
-    { { .areas = { ON (0, 8, 8), ON (16, 8, 8) }, .disk = 36, .limit = 900 },
-      AREA_KEEP, 0, 0, 0 },
-    /* No more than there may be, and none while one is barred. */
-    { { .areas = { ON (0, 8, 8) }, .most = 1, .limit = 64 },
-      AREA_KEEP, 0, 0, 0 },
-    { { .areas = { ON (0, 8, 8), OFF (16, 0, true) }, .limit = 64 },
-      AREA_KEEP, 0, 0, 0 },
-    /* A promise that can't be kept any more. */
-    { { .areas = { ON (0, 8, 8), ON (16, 0, 0), ON (32, 1, 1) }, .limit = 40,
-        .held = 20 }, AREA_REMOVE, 1, 0, 0 },
-    { { .areas = { ON (0, 8, 8), ON (16, 1, 1) }, .limit = 40, .held = 30 },
-      AREA_KEEP, 0, 0, 0 },
-    { { .areas = { ON (0, 0, 0) }, .limit = 40, .held = 39 },
-      AREA_KEEP, 0, 0, 0 },
-    /* What is off. */
-    { { .areas = { ON (0, 8, 8), OFF (16, 1, true) }, .limit = 40 },
-      AREA_TRIM, 1, 0, 0 },
-    { { .areas = { ON (0, 8, 8), OFF (16, 0, false) }, .limit = 40 },
-      AREA_REMOVE, 1, 0, 0 },
-    /* The dead: the area with the least to read back, if that fits. */
-    { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) },
-        .limit = 400, .available = 20, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
-    { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) },
-        .limit = 400, .available = 17, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
-    { { .areas = { ON (0, 8, 16), ON (16, 0, 16), ON (32, 1, 1) },
-        .limit = 400, .available = 0, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
-    { { .areas = { ON (0, 5, 6), ON (16, 6, 7), ON (32, 7, 8) },
-        .limit = 400, .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
-    /* ... and what is read back may have to be swapped out elsewhere. */
-    { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
-        .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
-    { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
-        .available = 200, .ram = 256, .other_free = 9 },
-      AREA_RENEW, 1, 0, 0 },
-    /* An addition that is urgent comes before all else. */
-    { { .areas = { ON (0, 15, 15), OFF (16, 1, false) }, .limit = 64 },
-      AREA_ADD, 2, 32, 60 },
-    { { .areas = { ON (0, 2, 16) }, .limit = 100, .available = 200,
-        .ram = 256 }, AREA_KEEP, 0, 0, 0 },
-  };
-
-  for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
-    struct areas_use u = rows[i].use;
-    struct area_step step;
-
-    u.disk = u.disk ? M (u.disk) : M (1024);
-    u.most = u.most ? u.most : AREAS_MAX;
-    u.limit = M (u.limit);
-    u.held = M (u.held);
-    u.available = M (u.available);
-    u.ram = M (u.ram);
-    u.other_free = M (u.other_free);
-    step = area_plan_next (&u);
-    if (step.action != rows[i].action
-        || (step.action != AREA_KEEP && step.area != rows[i].area)
-        || step.start / MIB != rows[i].start
-        || step.size / MIB != rows[i].size)
-      fail_msg ("row %zu: action %u, area %u, at %u, of %u MiB", i,
-                step.action, step.area, (unsigned) (step.start / MIB),
-                (unsigned) (step.size / MIB));
-  }
+  for (size_t i = 0; i < ARRAY_SIZE (decisions); ++i)
+    check_decision (&decisions[i]);
 }
 
 /* ---- a machine ---- */

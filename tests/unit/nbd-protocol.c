@@ -136,83 +136,90 @@ TEST (payloads)
   assert_int_equal (nbd_request_payload (&r, NBD_EXTENDED), 0);
 }
 
+enum { RO = 1, CONTEXT = 2 };
+
 /* What the specification says of a request, for a disk of DISK bytes. */
+static const struct request_check {
+  uint16_t type, flags;
+  uint64_t offset, length;
+  enum nbd_style style;
+  unsigned settings;
+  enum nbd_error error;
+} request_checks[] = {
+  { NBD_CMD_READ, 0, 0, PAYLOAD, NBD_SIMPLE, 0, 0 },
+  { NBD_CMD_READ, 0, DISK - 1, 1, NBD_SIMPLE, RO, 0 },
+  { NBD_CMD_READ, 0, DISK, 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, DISK - 1, 2, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, UINT64_MAX, 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, UINT64_MAX - 4095, 4096, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, 4096, UINT64_MAX, NBD_EXTENDED, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, 4096, UINT64_MAX - 4095, NBD_EXTENDED, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, 0, 0, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, 0, PAYLOAD + 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 0, 0, PAYLOAD + 1, NBD_STRUCTURED, 0, NBD_EOVERFLOW },
+  { NBD_CMD_READ, NBD_CMD_FLAG_DF, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, NBD_CMD_FLAG_DF, 0, 1, NBD_STRUCTURED, 0, 0 },
+  { NBD_CMD_READ, NBD_CMD_FLAG_FUA, 0, 1, NBD_SIMPLE, 0, 0 },
+  { NBD_CMD_READ, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_EXTENDED, 0,
+    NBD_EINVAL },
+  { NBD_CMD_WRITE, 0, 0, PAYLOAD, NBD_SIMPLE, 0, 0 },
+  { NBD_CMD_WRITE, 0, 0, PAYLOAD + 1, NBD_STRUCTURED, 0, NBD_EINVAL },
+  { NBD_CMD_WRITE, 0, 0, 1, NBD_SIMPLE, RO, NBD_EPERM },
+  { NBD_CMD_WRITE, 0, DISK, 1, NBD_SIMPLE, 0, NBD_ENOSPC },
+  { NBD_CMD_WRITE, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_STRUCTURED, 0,
+    NBD_EINVAL },
+  { NBD_CMD_WRITE, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_EXTENDED, 0, 0 },
+  { NBD_CMD_WRITE, 0, 0, 1, NBD_EXTENDED, 0, 0 },
+  { NBD_CMD_FLUSH, 0, 0, 0, NBD_SIMPLE, RO, 0 },
+  { NBD_CMD_FLUSH, 0, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_FLUSH, 0, 1, 0, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_TRIM, NBD_CMD_FLAG_FUA, 0, DISK, NBD_SIMPLE, 0, 0 },
+  { NBD_CMD_TRIM, NBD_CMD_FLAG_NO_HOLE, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_TRIM, 0, 1, DISK, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_TRIM, 0, 0, 1, NBD_SIMPLE, RO, NBD_EPERM },
+  { NBD_CMD_CACHE, 0, 0, DISK, NBD_SIMPLE, RO, 0 },
+  { NBD_CMD_CACHE, NBD_CMD_FLAG_DF, 0, 1, NBD_STRUCTURED, 0, NBD_EINVAL },
+  { NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_NO_HOLE
+    | NBD_CMD_FLAG_FAST_ZERO, 0, DISK, NBD_SIMPLE, 0, 0 },
+  { NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_REQ_ONE, 0, 1, NBD_SIMPLE, 0,
+    NBD_EINVAL },
+  { NBD_CMD_WRITE_ZEROES, 0, 1, DISK, NBD_SIMPLE, 0, NBD_ENOSPC },
+  { NBD_CMD_WRITE_ZEROES, 0, 0, 1, NBD_SIMPLE, RO, NBD_EPERM },
+  { NBD_CMD_BLOCK_STATUS, 0, 0, DISK, NBD_STRUCTURED, CONTEXT, 0 },
+  { NBD_CMD_BLOCK_STATUS, NBD_CMD_FLAG_REQ_ONE, 0, 1, NBD_STRUCTURED,
+    CONTEXT | RO, 0 },
+  { NBD_CMD_BLOCK_STATUS, 0, 0, 1, NBD_STRUCTURED, 0, NBD_EINVAL },
+  { NBD_CMD_BLOCK_STATUS, 0, 1, DISK, NBD_STRUCTURED, CONTEXT,
+    NBD_EINVAL },
+  { 8, 0, 0, 1, NBD_EXTENDED, CONTEXT, NBD_EINVAL },
+  { UINT16_MAX, 0, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
+  { NBD_CMD_READ, 1 << 15, 0, 1, NBD_EXTENDED, 0, NBD_EINVAL },
+};
+
+static void
+check_request (const struct request_check *c)
+{
+  const struct nbd_request r = {
+    .type = c->type, .flags = c->flags,
+    .offset = c->offset, .length = c->length,
+  };
+  const struct nbd_limits limits = {
+    .size = DISK, .payload_max = PAYLOAD, .style = c->style,
+    .read_only = (c->settings & RO) != 0,
+    .block_status = (c->settings & CONTEXT) != 0,
+  };
+  const char *why = NULL;
+
+  if (nbd_request_check (&r, &limits, &why) != c->error)
+    fail_msg ("row %zu: %s", (size_t) (c - request_checks),
+              why ? why : "no error");
+  assert_true ((why != NULL) == (c->error != 0));
+}
+
 TEST (checks)
 {
-  enum { RO = 1, CONTEXT = 2 };
-  static const struct {
-    uint16_t type, flags;
-    uint64_t offset, length;
-    enum nbd_style style;
-    unsigned settings;
-    enum nbd_error error;
-  } rows[] = {
-    { NBD_CMD_READ, 0, 0, PAYLOAD, NBD_SIMPLE, 0, 0 },
-    { NBD_CMD_READ, 0, DISK - 1, 1, NBD_SIMPLE, RO, 0 },
-    { NBD_CMD_READ, 0, DISK, 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, DISK - 1, 2, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, UINT64_MAX, 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, UINT64_MAX - 4095, 4096, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, 4096, UINT64_MAX, NBD_EXTENDED, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, 4096, UINT64_MAX - 4095, NBD_EXTENDED, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, 0, 0, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, 0, PAYLOAD + 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 0, 0, PAYLOAD + 1, NBD_STRUCTURED, 0, NBD_EOVERFLOW },
-    { NBD_CMD_READ, NBD_CMD_FLAG_DF, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, NBD_CMD_FLAG_DF, 0, 1, NBD_STRUCTURED, 0, 0 },
-    { NBD_CMD_READ, NBD_CMD_FLAG_FUA, 0, 1, NBD_SIMPLE, 0, 0 },
-    { NBD_CMD_READ, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_EXTENDED, 0,
-      NBD_EINVAL },
-    { NBD_CMD_WRITE, 0, 0, PAYLOAD, NBD_SIMPLE, 0, 0 },
-    { NBD_CMD_WRITE, 0, 0, PAYLOAD + 1, NBD_STRUCTURED, 0, NBD_EINVAL },
-    { NBD_CMD_WRITE, 0, 0, 1, NBD_SIMPLE, RO, NBD_EPERM },
-    { NBD_CMD_WRITE, 0, DISK, 1, NBD_SIMPLE, 0, NBD_ENOSPC },
-    { NBD_CMD_WRITE, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_STRUCTURED, 0,
-      NBD_EINVAL },
-    { NBD_CMD_WRITE, NBD_CMD_FLAG_PAYLOAD_LEN, 0, 1, NBD_EXTENDED, 0, 0 },
-    { NBD_CMD_WRITE, 0, 0, 1, NBD_EXTENDED, 0, 0 },
-    { NBD_CMD_FLUSH, 0, 0, 0, NBD_SIMPLE, RO, 0 },
-    { NBD_CMD_FLUSH, 0, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_FLUSH, 0, 1, 0, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_TRIM, NBD_CMD_FLAG_FUA, 0, DISK, NBD_SIMPLE, 0, 0 },
-    { NBD_CMD_TRIM, NBD_CMD_FLAG_NO_HOLE, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_TRIM, 0, 1, DISK, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_TRIM, 0, 0, 1, NBD_SIMPLE, RO, NBD_EPERM },
-    { NBD_CMD_CACHE, 0, 0, DISK, NBD_SIMPLE, RO, 0 },
-    { NBD_CMD_CACHE, NBD_CMD_FLAG_DF, 0, 1, NBD_STRUCTURED, 0, NBD_EINVAL },
-    { NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_NO_HOLE
-      | NBD_CMD_FLAG_FAST_ZERO, 0, DISK, NBD_SIMPLE, 0, 0 },
-    { NBD_CMD_WRITE_ZEROES, NBD_CMD_FLAG_REQ_ONE, 0, 1, NBD_SIMPLE, 0,
-      NBD_EINVAL },
-    { NBD_CMD_WRITE_ZEROES, 0, 1, DISK, NBD_SIMPLE, 0, NBD_ENOSPC },
-    { NBD_CMD_WRITE_ZEROES, 0, 0, 1, NBD_SIMPLE, RO, NBD_EPERM },
-    { NBD_CMD_BLOCK_STATUS, 0, 0, DISK, NBD_STRUCTURED, CONTEXT, 0 },
-    { NBD_CMD_BLOCK_STATUS, NBD_CMD_FLAG_REQ_ONE, 0, 1, NBD_STRUCTURED,
-      CONTEXT | RO, 0 },
-    { NBD_CMD_BLOCK_STATUS, 0, 0, 1, NBD_STRUCTURED, 0, NBD_EINVAL },
-    { NBD_CMD_BLOCK_STATUS, 0, 1, DISK, NBD_STRUCTURED, CONTEXT,
-      NBD_EINVAL },
-    { 8, 0, 0, 1, NBD_EXTENDED, CONTEXT, NBD_EINVAL },
-    { UINT16_MAX, 0, 0, 1, NBD_SIMPLE, 0, NBD_EINVAL },
-    { NBD_CMD_READ, 1 << 15, 0, 1, NBD_EXTENDED, 0, NBD_EINVAL },
-  };
-
-  for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
-    const struct nbd_request r = {
-      .type = rows[i].type, .flags = rows[i].flags,
-      .offset = rows[i].offset, .length = rows[i].length,
-    };
-    const struct nbd_limits limits = {
-      .size = DISK, .payload_max = PAYLOAD, .style = rows[i].style,
-      .read_only = (rows[i].settings & RO) != 0,
-      .block_status = (rows[i].settings & CONTEXT) != 0,
-    };
-    const char *why = NULL;
-
-    if (nbd_request_check (&r, &limits, &why) != rows[i].error)
-      fail_msg ("row %zu: %s", i, why ? why : "no error");
-    assert_true ((why != NULL) == (rows[i].error != 0));
-  }
+  for (size_t i = 0; i < ARRAY_SIZE (request_checks); ++i)
+    check_request (&request_checks[i]);
 }
 
 /* ---- replies ---- */
