@@ -76,7 +76,7 @@ open_disk (struct bench *b)
     backing_error_text (&error, text, sizeof text);
     errx (EXIT_FAILURE, "%s", text);
   }
-  if (pool_start (b->pool) == -1
+  if (pool_start (b->pool) != ATTACH_OK
       || !(b->d = device_open (b->pool, "", b->bytes * 8)))
     err (EXIT_FAILURE, "pool");
 }

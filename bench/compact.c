@@ -101,7 +101,7 @@ measure (const struct data *data, const struct algorithm *algorithm,
   struct stats st;
   double stored, ms;
 
-  if (!pool || pool_start (pool) == -1
+  if (!pool || pool_start (pool) != ATTACH_OK
       || !(d = device_open (pool, "", data->count * DATA_PAGE)))
     err (EXIT_FAILURE, "pool");
   warm_up (d, data);

@@ -107,7 +107,7 @@ store_open (struct store *s, bool dedup, uint64_t pages)
   };
 
   s->pool = pool_open (&options);
-  if (!s->pool || pool_start (s->pool) == -1
+  if (!s->pool || pool_start (s->pool) != ATTACH_OK
       || !(s->device = device_open (s->pool, "", pages * DATA_PAGE)))
     err (EXIT_FAILURE, "pool");
 }

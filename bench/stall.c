@@ -65,7 +65,7 @@ open_and_fill (struct bench *b)
   };
 
   b->pool = pool_open (&options);
-  if (!b->pool || pool_start (b->pool) == -1
+  if (!b->pool || pool_start (b->pool) != ATTACH_OK
       || !(b->d = device_open (b->pool, "", b->pages * DATA_PAGE)))
     err (EXIT_FAILURE, "pool");
   for (uint64_t i = 0; i < b->pages; ++i)

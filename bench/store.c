@@ -173,7 +173,7 @@ new_pool (const struct bench *b)
   };
   struct pool *pool = pool_open (&options);
 
-  if (!pool || pool_start (pool) == -1)
+  if (!pool || pool_start (pool) != ATTACH_OK)
     err (EXIT_FAILURE, "pool");
   return pool;
 }

@@ -86,6 +86,7 @@ endif
 noinst_LIBRARIES += lib/store/libstore.a
 lib_store_libstore_a_SOURCES = \
 	lib/store/age.c lib/store/age.h \
+	lib/store/attach-result.h \
 	lib/store/dedup.c lib/store/dedup.h \
 	lib/store/dedup-check.c \
 	lib/store/dedup-internal.h \

@@ -232,20 +232,9 @@ server_open (struct server_settings *s, const struct exports_host *h)
 
 /* Logs why the pool can't be started, by errno. */
 static void
-log_start_error (void)
+log_start_errno (void)
 {
   switch (errno) {
-  case ENXIO:
-    log_error ("pool=%s: some of its pages are in a backing file, and "
-               "backing= is missing", parameters->pool_path);
-    break;
-  case ESTALE:
-    log_error ("backing=%s: %s", parameters->backing_paths[0],
-               parameters->backing_paths[1]
-               ? "only one replica can be reached, and it has become "
-                 "smaller than what was on it"
-               : "it can't be reached, and may be larger than is known");
-    break;
   case ENOTSUP:
     log_error ("the pool holds pages of an algorithm that is not "
                "built in");
@@ -257,6 +246,22 @@ log_start_error (void)
   default:
     log_error ("mapping the pool: %m");
   }
+}
+
+static void
+log_start_error (enum attach_result why)
+{
+  if (why == ATTACH_NO_BACKING)
+    log_error ("pool=%s: some of its pages are in a backing file, and "
+               "backing= is missing", parameters->pool_path);
+  else if (why == ATTACH_BACKING_UNKNOWN)
+    log_error ("backing=%s: %s", parameters->backing_paths[0],
+               parameters->backing_paths[1]
+               ? "only one replica can be reached, and it has become "
+                 "smaller than what was on it"
+               : "it can't be reached, and may be larger than is known");
+  else
+    log_start_errno ();
 }
 
 static int
@@ -277,8 +282,10 @@ lock_memory (struct refusals *refused)
 static int
 start_pool (void)
 {
-  if (pool_start (pool) == -1) {
-    log_start_error ();
+  enum attach_result started = pool_start (pool);
+
+  if (started != ATTACH_OK) {
+    log_start_error (started);
     return -1;
   }
   if (parameters->size != 0

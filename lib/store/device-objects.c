@@ -245,29 +245,39 @@ claim_group (struct device *d, slot_t slot)
   return 0;
 }
 
-static int
+static enum attach_result
 claim_backing_place (struct device *d, slot_t slot)
 {
   if (!d->pool->backing)
-    return fail_with (pool_file_backing (&d->pool->file)->has ? ENXIO
-                      : EUCLEAN);
+    return pool_file_backing (&d->pool->file)->has ? ATTACH_NO_BACKING
+                                                   : ATTACH_SLOT_DAMAGED;
   if (!backing_has (d, slot))
-    return fail_with (d->pool->backing->may_be_larger ? ESTALE : EUCLEAN);
+    return d->pool->backing->may_be_larger ? ATTACH_BACKING_UNKNOWN
+                                           : ATTACH_SLOT_DAMAGED;
   claim_written_back (d, slot);
-  return 0;
+  return ATTACH_OK;
 }
 
-int
-claim_slot (struct device *d, slot_t slot)
+/* 0, or -1 with errno EUCLEAN (there can't be such an object) or ENOMEM. */
+static int
+claim_in_arena (struct device *d, slot_t slot)
 {
-  if (slot_is_written_back (slot))
-    return claim_backing_place (d, slot);
   if (!object_fits (d, slot))
     return fail_with (EUCLEAN);
   if (slot_is_group (slot))
     return claim_group (d, slot);
   return d->pool->has_dedup && is_dedupable (slot)
     ? claim_shared (d, slot) : claim_object (d, slot);
+}
+
+enum attach_result
+claim_slot (struct device *d, slot_t slot)
+{
+  if (slot_is_written_back (slot))
+    return claim_backing_place (d, slot);
+  if (claim_in_arena (d, slot) == 0)
+    return ATTACH_OK;
+  return errno == EUCLEAN ? ATTACH_SLOT_DAMAGED : ATTACH_FAILED;
 }
 
 void

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "lib/base/checksum.h"
+#include "attach-result.h"
 #include "device-types.h"
 
 /* The checksum before the codec's output in a STORED object. */
@@ -120,15 +121,10 @@ void release_slot (struct device *d, slot_t slot);
  */
 void claim_written_back (struct device *d, slot_t slot);
 
-/* Attach: SLOT's page refers to its object.  Single-threaded.  0, or -1 with
- * errno
- *   EUCLEAN  there can't be such an object
- *   ENOMEM   no memory to count the reference
- *   ENXIO    the object is in a backing file, and none was given
- *   ESTALE   the object may be in a part of the backing device that is not
- *            known, since the device is not connected
+/* Attach: SLOT's page refers to its object.  Single-threaded.  ATTACH_FAILED
+ * has errno ENOMEM (no memory to count the reference).
  */
-int claim_slot (struct device *d, slot_t slot);
+enum attach_result claim_slot (struct device *d, slot_t slot);
 
 /* Count SLOT in the statistics of its device (BY 1), or no longer (BY -1). */
 void count_slot (struct device *d, slot_t slot, int by);

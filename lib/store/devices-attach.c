@@ -68,27 +68,32 @@ punch_orphans (struct pool *pool)
 }
 
 /* Claim and count all that the slots of the table name. */
-static int
+static enum attach_result
 attach_pages (struct device *d)
 {
   slot_t slots[LEAF_SLOTS];
+  enum attach_result r = ATTACH_OK;
 
   for (uint64_t leaf = table_next_leaf (&d->table, 0); leaf < d->table.leaves;
        leaf = table_next_leaf (&d->table, leaf + 1)) {
     uint64_t first = leaf * LEAF_SLOTS;
 
     table_copy_leaf (&d->table, leaf, slots);
-    for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i)
-      if (slots[i] != SLOT_EMPTY && page_attach (d, first + i, slots[i]) == -1)
-        return -1;
+    for (unsigned i = 0; i < LEAF_SLOTS && first + i < d->pages; ++i) {
+      if (slots[i] != SLOT_EMPTY)
+        r = page_attach (d, first + i, slots[i]);
+      if (r != ATTACH_OK)
+        return r;
+    }
   }
-  return 0;
+  return ATTACH_OK;
 }
 
-int
+enum attach_result
 devices_attach (struct pool *pool)
 {
   struct device_record record;
+  enum attach_result r;
 
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n) {
     struct device *d;
@@ -96,7 +101,7 @@ devices_attach (struct pool *pool)
     if (pool_file_get_device (&pool->file, n, &record) == -1) {
       if (errno == ENOENT)
         continue;
-      return -1;
+      return ATTACH_FAILED;
     }
     /* The process was killed while it removed the device.  No slot names its
      * objects, so they are free.
@@ -107,11 +112,14 @@ devices_attach (struct pool *pool)
     }
     budget_force (&pool->budget, OS_PAGE_SIZE);
     pool->devices[n] = d = device_new (pool, n, &record);
-    if (!d || attach_pages (d) == -1)
-      return -1;
+    if (!d)
+      return ATTACH_FAILED;
+    r = attach_pages (d);
+    if (r != ATTACH_OK)
+      return r;
     pool->device_count++;
   }
   if (!pool->file.created)
     punch_orphans (pool);
-  return 0;
+  return ATTACH_OK;
 }

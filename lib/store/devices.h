@@ -16,13 +16,14 @@
 #ifndef NBDZRAM_STORE_DEVICES_H
 #define NBDZRAM_STORE_DEVICES_H
 
+#include "attach-result.h"
 #include "device.h"
 
 /* Open all devices that the pool file has a record of, claim what their slots
  * name, and finish the removal of devices.  Called by pool_start, which has
  * the errors.
  */
-int devices_attach (struct pool *pool);
+enum attach_result devices_attach (struct pool *pool);
 
 /* Free all devices.  Called by pool_close. */
 void devices_close (struct pool *pool);

@@ -274,13 +274,16 @@ add_codec_of (struct device *d, slot_t slot)
   return id < CODEC_IDS ? streams_add_codec (streams, id) : 0;
 }
 
-int
+enum attach_result
 page_attach (struct device *d, uint64_t index, slot_t slot)
 {
-  if (slot_names_object (slot) && claim_slot (d, slot) == -1) {
-    if (errno != EUCLEAN)
-      return -1;
-    slot = SLOT_BAD;
+  if (slot_names_object (slot)) {
+    enum attach_result r = claim_slot (d, slot);
+
+    if (r == ATTACH_SLOT_DAMAGED)
+      slot = SLOT_BAD;
+    else if (r != ATTACH_OK)
+      return r;
   }
   if (!slot_names_object (slot) && !slot_is_same (slot)) {
     atomic_fetch_add (&d->pool->counters.bad_slots, 1);
@@ -288,5 +291,5 @@ page_attach (struct device *d, uint64_t index, slot_t slot)
     slot = SLOT_BAD;
   }
   count_slot (d, slot, 1);
-  return add_codec_of (d, slot);
+  return add_codec_of (d, slot) == 0 ? ATTACH_OK : ATTACH_FAILED;
 }

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "lib/codec/stream.h"
+#include "attach-result.h"
 #include "device-types.h"
 
 int page_read (struct device *d, struct stream **stream, uint64_t index,
@@ -38,10 +39,11 @@ void page_trim (struct device *d, uint64_t index);
 bool page_trim_if (struct device *d, uint64_t index, slot_t slot);
 
 /* Attach: claim and count what SLOT, the slot of page INDEX, names.  A slot
- * that can't be right becomes BAD.  Single-threaded.  0, or -1 with errno
+ * that can't be right becomes BAD.  Single-threaded.  ATTACH_FAILED has errno
  * ENOTSUP (its codec is not built in), ENOMEM or ENOSPC (no memory to
- * decompress with), ENXIO or ESTALE (as by claim_slot).
+ * decompress with).
  */
-int page_attach (struct device *d, uint64_t index, slot_t slot);
+enum attach_result page_attach (struct device *d, uint64_t index,
+                                slot_t slot);
 
 #endif /* NBDZRAM_STORE_PAGE_H */

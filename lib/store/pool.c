@@ -324,38 +324,45 @@ pool_change_algorithm (struct pool *pool, const struct algorithm *algorithm)
   return 0;
 }
 
-static int
+static enum attach_result
 start_parts (struct pool *pool)
 {
+  enum attach_result r;
+
   if (dictionaries_open (&pool->dictionaries, &pool->file, &pool->budget)
       == -1)
-    return -1;
+    return ATTACH_FAILED;
   pool->streams.dictionaries = &pool->dictionaries;
   if (arena_open (&pool->arena, &pool->file, &pool->budget,
                   pool->sizes.zspage_size) == -1
       || objects_open (&pool->objects, &pool->sizes, &pool->arena) == -1
-      || open_dedup (pool) == -1
-      || devices_attach (pool) == -1)
-    return -1;
+      || open_dedup (pool) == -1)
+    return ATTACH_FAILED;
+  r = devices_attach (pool);
+  if (r != ATTACH_OK)
+    return r;
   if (pool->has_dedup)
     dedup_forget (&pool->dedup, pool->options.dedup == DEDUP_OFF
                                 ? 0 : pool->options.dedup_limit);
   if (!pool->file.created)
     objects_attach_done (&pool->objects);
-  return pool->backing ? backing_attach_done (pool->backing) : 0;
+  return pool->backing && backing_attach_done (pool->backing) == -1
+    ? ATTACH_FAILED : ATTACH_OK;
 }
 
 /* A pool that is full of pages must start, too.  So what it needs for that is
  * taken without regard to the limit.
  */
-int
+enum attach_result
 pool_start (struct pool *pool)
 {
-  int r;
+  enum attach_result r;
 
   update_wants_dictionary (pool);
   pool->budget.limit = 0;
-  r = start_parts (pool) == -1 ? -1 : start_dictionaries (pool);
+  r = start_parts (pool);
+  if (r == ATTACH_OK && start_dictionaries (pool) == -1)
+    r = ATTACH_FAILED;
   pool->budget.limit = pool->options.mem_limit;
   return r;
 }

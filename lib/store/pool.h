@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attach-result.h"
 #include "pool-types.h"
 
 /* Open or create the pool file and check that it can be used.  Maps and
@@ -44,16 +45,13 @@ int pool_set_mem_limit (struct pool *pool, uint64_t limit);
 int pool_try_map (struct pool *pool, uint64_t size);
 
 /* Map the pool and find all that it holds.  From here on devices can be
- * opened.  0, or -1 with errno
+ * opened.  ATTACH_FAILED has errno
  *   ENOMEM, ENOSPC
  *   EINVAL   a record is damaged
  *   ENOTSUP  a page has a codec that is not built in
  *   EMLINK   there is no room for another dictionary
- *   ENXIO    a page is in a backing file, and none was given
- *   ESTALE   a page is beyond the known end of a backing device that is
- *            not connected
  */
-int pool_start (struct pool *pool);
+enum attach_result pool_start (struct pool *pool);
 
 /* Allocate and map what requests would otherwise have to ask the system for:
  * the memory that the pool holds already, the tables of its devices, and

@@ -64,10 +64,12 @@ unit_strong (void)
 int
 unit_attach (struct unit_pool *u)
 {
+  u->started = ATTACH_FAILED;
   u->pool = pool_open (&u->options);
   if (!u->pool)
     return -1;
-  if (pool_start (u->pool) == 0)
+  u->started = pool_start (u->pool);
+  if (u->started == ATTACH_OK)
     return 0;
   unit_detach (u);
   return -1;

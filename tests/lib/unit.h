@@ -75,6 +75,7 @@ void data_realistic (void *page, size_t size, uint64_t tag);
 struct unit_pool {
   struct pool *pool;
   struct pool_options options;
+  enum attach_result started;   /* by unit_attach, the last time */
   char path[32];
   int fd;                       /* keeps the file while no pool is open */
 };
@@ -87,9 +88,9 @@ struct algorithm unit_algorithm (const char *spec);
 const char *unit_strong (void);
 
 /* Open a pool in a file without a name, which lives as long as fd.  LIMIT is
- * mem_limit.  0, or -1 with errno.  unit_detach closes the pool and keeps the
- * file, unit_attach opens it again, unit_reopen does both, and unit_close
- * closes the file as well.
+ * mem_limit.  0, or -1 with errno; "started" says more.  unit_detach closes
+ * the pool and keeps the file, unit_attach opens it again, unit_reopen does
+ * both, and unit_close closes the file as well.
  */
 int unit_open (struct unit_pool *u, const char *algorithm, uint32_t page_size,
                bool checksum, uint64_t limit);

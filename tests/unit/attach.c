@@ -220,7 +220,7 @@ write_until_killed (const struct unit_pool *u, struct diary *diary,
   struct device *d;
   uint8_t page[PAGE];
 
-  if (!pool || pool_start (pool) == -1)
+  if (!pool || pool_start (pool) != ATTACH_OK)
     _exit (1);
   d = device_open (pool, "", VICTIMS * PAGE);
   while (d) {

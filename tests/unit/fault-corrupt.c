@@ -397,14 +397,17 @@ shower (void)
 static void
 try_attach (void)
 {
+  enum attach_result started;
+
   u.pool = pool_open (&u.options);
   if (!u.pool) {
     /* The version is a byte of the first word. */
     REQUIRE (errno == EINVAL || errno == EPROTONOSUPPORT);
     return;
   }
-  if (pool_start (u.pool) == -1)
-    REQUIRE (errno == EINVAL);
+  started = pool_start (u.pool);
+  if (started != ATTACH_OK)
+    REQUIRE (started == ATTACH_FAILED && errno == EINVAL);
   else {
     uint64_t size;
 
@@ -478,7 +481,7 @@ truncate_to (int copy, off_t size)
   if (size == 0)
     REQUIRE (pool && pool->file.created);
   else if (pool) {
-    REQUIRE (pool_start (pool) == -1 && errno == EINVAL);
+    REQUIRE (pool_start (pool) == ATTACH_FAILED && errno == EINVAL);
   }
   else
     REQUIRE (errno == EINVAL);

@@ -1149,7 +1149,7 @@ open_pool (struct disk *d, struct unit_pool *u)
   assert_non_null (u->pool);
   if (pool_open_writeback (u->pool, &o, &d->error) == -1)
     fail_open (d);
-  assert_int_equal (pool_start (u->pool), 0);
+  assert_int_equal (pool_start (u->pool), ATTACH_OK);
   device = device_open (u->pool, "", PAGES * BACKING_BLOCK);
   assert_non_null (device);
   assert_int_equal (backing_start (u->pool->backing), 0);

@@ -51,8 +51,10 @@ try_attach (struct fixture *f, const char *backing, uint64_t size)
 
   f->u.pool = pool_open (&f->u.options);
   assert_non_null (f->u.pool);
-  if ((!backing || pool_open_writeback (f->u.pool, &o, &refusal) == 0)
-      && pool_start (f->u.pool) == 0) {
+  f->u.started = ATTACH_FAILED;
+  if (!backing || pool_open_writeback (f->u.pool, &o, &refusal) == 0)
+    f->u.started = pool_start (f->u.pool);
+  if (f->u.started == ATTACH_OK) {
     f->d = device_open (f->u.pool, "", PAGES * PAGE);
     assert_non_null (f->d);
     return 0;
@@ -637,9 +639,8 @@ TEST (the_wrong_file_is_refused)
   fill (&f);
   write_back (&f, PAGES_ALL);
   unit_detach (&f.u);
-  errno = 0;
   assert_int_equal (try_attach (&f, NULL, 0), -1);
-  assert_int_equal (errno, ENXIO);
+  assert_int_equal (f.u.started, ATTACH_NO_BACKING);
   snprintf (elsewhere, sizeof elsewhere, "%s.other", path);
   assert_int_equal (try_attach (&f, elsewhere, 16 * MIB), -1);
   assert_int_equal (refusal.reason, BACKING_ERROR_UNEXPECTED);
