@@ -63,7 +63,8 @@ static void
 receive_replies (struct batch *b)
 {
   struct connection *c = b->c;
-  size_t size = NBD_SIMPLE_REPLY_SIZE + (c->load->op == OP_READ ? c->load->size : 0);
+  size_t size = NBD_SIMPLE_REPLY_SIZE
+    + (c->load->op == OP_READ ? c->load->size : 0);
   ssize_t n = recv (b->fd, b->in + b->have, b->in_size - b->have, 0);
   const uint8_t *p = b->in;
 

@@ -270,7 +270,8 @@ run_load (const struct load *l, bool quiet)
   start = now ();
   for (unsigned i = 0; i < l->connections; ++i) {
     conns[i].deadline = start + l->seconds;
-    if (pthread_create (&conns[i].thread, NULL, run_connection, &conns[i]) != 0)
+    if (pthread_create (&conns[i].thread, NULL, run_connection, &conns[i])
+        != 0)
       errx (EXIT_FAILURE, "pthread_create");
   }
   for (unsigned i = 0; i < l->connections; ++i)

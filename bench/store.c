@@ -81,14 +81,16 @@ struct side {
 /* ---- the four loops ---- */
 
 static void
-bare_write (struct runner *r, const struct side *side, size_t first, size_t end)
+bare_write (struct runner *r, const struct side *side, size_t first,
+            size_t end)
 {
   const struct algorithm *a = &r->b->algorithm;
 
   (void) side;
   for (size_t i = first; i < end; ++i)
     if (a->codec->compress (r->compressor, a->level,
-                            data_page (&r->b->data, i), DATA_PAGE, r->out) == 0)
+                            data_page (&r->b->data, i), DATA_PAGE, r->out)
+        == 0)
       errx (EXIT_FAILURE, "%s: can't compress", a->codec->name);
 }
 
@@ -121,7 +123,8 @@ bare_read (struct runner *r, const struct side *side, size_t first, size_t end)
 }
 
 static void
-store_read (struct runner *r, const struct side *side, size_t first, size_t end)
+store_read (struct runner *r, const struct side *side, size_t first,
+            size_t end)
 {
   const struct bench *b = r->b;
 
@@ -141,7 +144,8 @@ runner_init (struct runner *r, struct bench *b)
   size_t bytes;
 
   r->b = b;
-  r->compressor = codec->compressor_new (b->algorithm.level, DATA_PAGE, &bytes);
+  r->compressor
+    = codec->compressor_new (b->algorithm.level, DATA_PAGE, &bytes);
   r->decompressor = codec->decompressor_new
     ? codec->decompressor_new (&bytes) : NULL;
   if (!r->compressor || (codec->decompressor_new && !r->decompressor))
@@ -306,7 +310,8 @@ report (const struct bench *b, const char *what, const struct turns *t,
   snprintf (details, sizeof details,
             "quiet %.3f, rounds %.3f-%.3f; us/page: %s %.2f, %s %.2f",
             quiet_ratio (t), t->ratios[0], t->ratios[t->rounds - 1],
-            names[0], t->total[0] * per_page, names[1], t->total[1] * per_page);
+            names[0], t->total[0] * per_page,
+            names[1], t->total[1] * per_page);
   table_row (title, mid, aim, target, details);
 }
 
@@ -533,7 +538,8 @@ measure_scaling (struct bench *b, struct runner *r, struct helper *h,
 static void
 measure_threads (struct bench *b, struct runner *r)
 {
-  static const struct side writes[2] = { { store_write, 0 }, { bare_write, 0 } };
+  static const struct side writes[2]
+    = { { store_write, 0 }, { bare_write, 0 } };
   static const struct side reads[2] = { { store_read, 0 }, { bare_read, 0 } };
   struct helper h;
 
@@ -562,8 +568,10 @@ measure_memory (const struct bench *b)
   snprintf (details, sizeof details,
             "mem_used_total %.1f MiB, pool file %.1f, compr_data_size %.1f,"
             " orig %.1f",
-            (double) st.mem_used_total / MIB, (double) file.st_blocks * 512 / MIB,
-            (double) st.compr_data_size / MIB, (double) st.orig_data_size / MIB);
+            (double) st.mem_used_total / MIB,
+            (double) file.st_blocks * 512 / MIB,
+            (double) st.compr_data_size / MIB,
+            (double) st.orig_data_size / MIB);
   table_row (title, (double) st.mem_used_total / (double) st.compr_data_size,
              NO_TARGET, 0, details);
 }

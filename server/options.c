@@ -30,8 +30,8 @@ static void parse_busy_poll (struct options *o, const char *text);
 
 #define FIELD(f) .offset = offsetof (struct options, f)
 
-/* For getopt and for --help.  The value goes to the field, a number if it has a
- * maximum, or else a string, or is parsed; an option without a value sets a
+/* For getopt and for --help.  The value goes to the field, a number if it has
+ * a maximum, or else a string, or is parsed; an option without a value sets a
  * bool.
  */
 static const struct option_entry {

@@ -18,8 +18,8 @@
 
 #define IDENTIFIER "nbdzram:"
 
-/* DEVICE is /dev/nbdN, or a partition of it.  Its backend is "nbdzram:NAME", or "nbdzram:NAME.1" of
- * a second attachment.
+/* DEVICE is /dev/nbdN, or a partition of it.  Its backend is "nbdzram:NAME",
+ * or "nbdzram:NAME.1" of a second attachment.
  */
 static bool
 is_ours (const char *device, const char *name, bool clients)

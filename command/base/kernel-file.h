@@ -53,8 +53,8 @@ DIR *kernel_file_opendir (const char *path);
 
 bool kernel_file_exists (const char *path);
 
-/* The memory of the machine in bytes: what is available, and all.  0, or -1 with
- * errno.
+/* The memory of the machine in bytes: what is available, and all.  0, or -1
+ * with errno.
  */
 int kernel_file_memory (uint64_t *available, uint64_t *ram);
 

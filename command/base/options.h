@@ -57,8 +57,8 @@ _Noreturn void usage_error (const struct command *command,
 const char *last_argument (const struct command *command, int index,
                            int argc, char *argv[]);
 
-/* Returns the arguments from INDEX on, which must be KEY=VALUE.  Any other ends
- * the program.
+/* Returns the arguments from INDEX on, which must be KEY=VALUE.  Any other
+ * ends the program.
  */
 char **setting_arguments (const struct command *command, int index, int argc,
                           char *argv[]);

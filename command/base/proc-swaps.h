@@ -23,7 +23,8 @@ int swaps_read (struct swap_area list[SWAPS_MAX]);
  */
 bool swap_find (const char *path, struct swap_area *area);
 
-/* Is PATH the disk DISK, or a partition of it, "/dev/nbd0p1" of "/dev/nbd0"? */
+/* Is PATH the disk DISK, or a partition of it, "/dev/nbd0p1" of "/dev/nbd0"?
+ */
 bool swap_is_on_disk (const char *path, const char *disk);
 
 /* The same for DISK as a whole or partitions of it: AREA has their sizes

@@ -52,7 +52,8 @@ struct child_fds {
 
 struct child_fds child_fds_layout (unsigned listener_count);
 
-/* Find nbdzramd, and set the program, whose descriptors are FDS.  Returns 0, or -1 with a message in ERROR.
+/* Find nbdzramd, and set the program, whose descriptors are FDS.  Returns 0,
+ * or -1 with a message in ERROR.
  */
 int setup_make_program (struct setup *setup, const struct child_fds *fds,
                         char *error, size_t size);

@@ -63,8 +63,8 @@ int watcher_process_add (struct supervisor *s,
 
 /* The same for a process `nbdzram areas`, which adds areas to this swap and
  * removes them (command/swap/area-manager.h), MOST at most; the first has
- * PRIORITY, -1: the kernel's choice.  It is listed as a watcher, NAME.areas; one
- * that runs already goes on.
+ * PRIORITY, -1: the kernel's choice.  It is listed as a watcher, NAME.areas;
+ * one that runs already goes on.
  */
 int watcher_process_add_areas (struct supervisor *s, int priority,
                                unsigned most,

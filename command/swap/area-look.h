@@ -26,9 +26,9 @@ int area_look_at_kernel (int index, struct areas_use *u);
  */
 int area_look_at_pool (const char *name, struct areas_use *u);
 
-/* Puts in U, which has what the kernel and the pool say, what is stored in each
- * area.  The server looks at each slot of its
- * table, 10 ms for 32 GiB of pages.  0, or -1 when it does not answer.
+/* Puts in U, which has what the kernel and the pool say, what is stored in
+ * each area.  The server looks at each slot of its table, 10 ms for 32 GiB of
+ * pages.  0, or -1 when it does not answer.
  */
 int area_look_at_stored (const char *name, struct areas_use *u);
 

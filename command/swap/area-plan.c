@@ -132,7 +132,8 @@ find_gap (const struct areas_use *u, uint64_t size, uint64_t *start)
   *start = 0;
   for (unsigned i = 0; i < AREAS_MAX; ++i) {
     const struct area_use *a = &u->areas[i];
-    uint64_t at = a->start + a->size, length = a->size > 0 ? gap_at (u, at) : 0;
+    uint64_t at = a->start + a->size;
+    uint64_t length = a->size > 0 ? gap_at (u, at) : 0;
 
     if (length > best ? best < size : length >= size && at < *start) {
       best = length;

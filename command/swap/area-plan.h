@@ -8,17 +8,17 @@
  * stay stored.  Therefore a disk is cut into areas, each of which is turned on
  * and off by itself:
  *
- * - Free swap is a promise: each free slot may be filled with an incompressible
- *   page.  An area is added only if the pool can keep the promise for it, too,
- *   and an empty one is removed when it no longer can.
+ * - Free swap is a promise: each free slot may be filled with an
+ *   incompressible page.  An area is added only if the pool can keep the
+ *   promise for it, too, and an empty one is removed when it no longer can.
  * - Linux frees a slot as soon as its page is read back while less than half
  *   of all swap is free (vm_swap_full), and leaves it stored.  So an area is
  *   added as soon as half of the present ones is used, as long as the pool has
  *   room for a large one; and otherwise when they are nearly used up.
  * - An area that is mostly dead (stored, but used by nothing) is turned off,
  *   which reads back what lives there, trimmed, and turned on again; but only
- *   if there is memory for that, and free swap elsewhere: a control group whose
- *   memory is limited must swap out as much at the same time.
+ *   if there is memory for that, and free swap elsewhere: a control group
+ *   whose memory is limited must swap out as much at the same time.
  *
  * An area is as large as the promise allows when it is added.  Sizes that were
  * fixed before would be too large for data that compresses badly, or too many

@@ -42,8 +42,8 @@ fail_unknown (const struct command *command, const char *word, size_t length)
     if (t->live)
       suggest_try (&s, t->name);
   if (s.best)
-    usage_error (command, "unknown setting %.*s: did you mean %s", (int) length,
-                 word, s.best);
+    usage_error (command, "unknown setting %.*s: did you mean %s",
+                 (int) length, word, s.best);
   usage_error (command, "unknown setting %.*s", (int) length, word);
 }
 

@@ -5,8 +5,9 @@
  * at once.  It wakes the maintainer, which writes pages back, and waits.
  *
  * A waiting thread holds no lock, no stream and no claim.  It waits until the
- * maintainer has done a round, for RECLAIM_SECONDS in all at most.  A round that
- * freed nothing, since the backing file is full or fails, ends all waiting.
+ * maintainer has done a round, for RECLAIM_SECONDS in all at most.  A round
+ * that freed nothing, since the backing file is full or fails, ends all
+ * waiting.
  */
 
 #ifndef NBDZRAM_STORE_RECLAIM_H

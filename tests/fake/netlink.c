@@ -42,7 +42,9 @@ static int
 send_request (struct nbd_netlink *nl, const struct fake_request *r,
               const int *fds, unsigned count)
 {
-  struct iovec iov = { .iov_base = (void *) (uintptr_t) r, .iov_len = sizeof *r };
+  struct iovec iov = {
+    .iov_base = (void *) (uintptr_t) r, .iov_len = sizeof *r,
+  };
   union {
     struct cmsghdr align;
     char room[CMSG_SPACE (FAKE_FDS * sizeof (int))];

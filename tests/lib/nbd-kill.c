@@ -256,7 +256,8 @@ fill_page (uint64_t index, uint32_t version, uint8_t *p)
   case 1: noise = page_size / 2; break;
   case 2: noise = page_size * 3 / 4; break;
   case 3:                       /* a word that a slot can't hold */
-    words[0] = words[1] = UINT64_C (0x4000000000000000) | index << 32 | version;
+    words[0] = words[1]
+      = UINT64_C (0x4000000000000000) | index << 32 | version;
     break;
   case 4:
     fill_phrases (random % 64, p);
@@ -477,7 +478,8 @@ check_extents (void *opaque, const char *context, uint64_t offset,
   (void) error;
   for (size_t i = 0; i < n; i += 2) {
     for (uint64_t o = offset; o < offset + entries[i]; o += page_size)
-      if (entries[i + 1] != 0 && !is_zero (pages[page_at (c->export, o)].acked))
+      if (entries[i + 1] != 0
+          && !is_zero (pages[page_at (c->export, o)].acked))
         fail ("block status calls page %" PRIu64 " zero",
               page_at (c->export, o));
     offset += entries[i];

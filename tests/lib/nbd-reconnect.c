@@ -5,11 +5,12 @@
  *   nbd-reconnect [-s SEED] [-c CONNECTIONS] [-p PAGES] [-r MS] [-g] URI
  *
  * Each connection is a thread's, which writes, reads and trims pages of
- * its own, in bursts, until SIGTERM; then all pages are verified by one that is new.
- * It is an error if a page is not as it was acknowledged; if a request is
- * answered by an error; if a connection is refused.  With -r a request must
- * be answered within so many milliseconds, over all its repetitions.  With
- * -g the socket may be gone for a while, and is tried again.
+ * its own, in bursts, until SIGTERM; then all pages are verified by one that
+ * is new.  It is an error if a page is not as it was acknowledged; if a
+ * request is answered by an error; if a connection is refused.  With -r a
+ * request must be answered within so many milliseconds, over all its
+ * repetitions.  With -g the socket may be gone for a while, and is tried
+ * again.
  *
  * The last line tells what there was: requests, reconnects, the longest
  * time that a request took.

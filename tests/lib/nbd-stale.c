@@ -11,9 +11,10 @@
  *
  * A run is a new pool and some rounds: pages are written and written back,
  * the server may be killed, also while it writes back, and started again, and
- * the disk, or one of a pair, goes back to a snapshot, forgets some of the last
- * writes, or all for a while, swaps two blocks, or loses one.  Then all pages
- * are read.  Each run has a seed of its own, which is printed when it fails.
+ * the disk, or one of a pair, goes back to a snapshot, forgets some of the
+ * last writes, or all for a while, swaps two blocks, or loses one.  Then all
+ * pages are read.  Each run has a seed of its own, which is printed when it
+ * fails.
  */
 
 #include <config.h>

@@ -512,7 +512,8 @@ decompress_noise (const struct codec *codec)
 {
   uint8_t src[300], dst[PAGE];
   size_t bytes;
-  void *ctx = codec->decompressor_new ? codec->decompressor_new (&bytes) : NULL;
+  void *ctx
+    = codec->decompressor_new ? codec->decompressor_new (&bytes) : NULL;
 
   calls = fail_at = 0;
   forever = false;

@@ -206,7 +206,8 @@ overwrite_damaged_slots (void)
 {
   doing = "slot overwritten, bit";
   for (uint64_t index = 0; index < PAGES; ++index)
-    for (unsigned bit = 0; bit < 64; bit += 1 + (unsigned) rng_below (&rng, 8)) {
+    for (unsigned bit = 0; bit < 64;
+         bit += 1 + (unsigned) rng_below (&rng, 8)) {
       doing_at = index * 64 + bit;
       flip (slot_at (index) + bit / 8, bit % 8);
       if (bit % 2 == 0)

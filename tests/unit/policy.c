@@ -77,8 +77,8 @@ TEST (writeback_begins_at_the_watermark)
     last = age;
   }
   v.mem_used = 90 * MIB;
-  assert_uint_in_range (policy_writeback_age (&s, &v), s.writeback_age * 9 / 20,
-                   s.writeback_age * 11 / 20);
+  assert_uint_in_range (policy_writeback_age (&s, &v),
+                        s.writeback_age * 9 / 20, s.writeback_age * 11 / 20);
   v.mem_used = 100 * MIB;
   assert_int_equal (policy_writeback_age (&s, &v), WRITEBACK_AGE_MIN);
   v.mem_used = 200 * MIB;

@@ -90,7 +90,8 @@ TEST (room_by_simulation)
 
   for (unsigned run = 0; run < unit_scaled (20000); ++run) {
     struct swap_room r = {
-      .used = rng_below (&rng, 4 * GIB), .available = rng_below (&rng, 4 * GIB),
+      .used = rng_below (&rng, 4 * GIB),
+      .available = rng_below (&rng, 4 * GIB),
       .free_swap = rng_below (&rng, 2) * rng_below (&rng, 2 * GIB),
       .ram = 4 * GIB,
     };
@@ -414,7 +415,8 @@ play_supervisor (const char *uri)
   char c;
   pid_t pid;
 
-  snprintf (a.sun_path, sizeof a.sun_path, "%s/nbdzram/swap2.sup", kernel_root);
+  snprintf (a.sun_path, sizeof a.sun_path, "%s/nbdzram/swap2.sup",
+            kernel_root);
   unlink (a.sun_path);
   assert_int_equal (bind (fd, (struct sockaddr *) &a, sizeof a), 0);
   assert_int_equal (listen (fd, 1), 0);
@@ -642,7 +644,8 @@ TEST (attachment)
     .name = "swap0.1", .identifier = "nbdzram:swap0.1",
     .uri = "nbd+unix:///?socket=/a \"b\"", .index = 12,
     .size = 17 * GIB, .connections = 2, .timeout = 3, .dead_timeout = 300,
-    .reconnects = 5, .array = "md127", .server = 4711, .server_start = UINT64_C (1) << 40,
+    .reconnects = 5, .array = "md127",
+    .server = 4711, .server_start = UINT64_C (1) << 40,
     .queue = { { "mq-deadline", "2000", "", "30000", "", "1280" } },
   }, b;
   int fd, status;
