@@ -1211,6 +1211,59 @@ TEST (one_has_forgotten)
   }
 }
 
+/* ---- a pool that starts while its only export is away ---- */
+
+/* Attach the pool of U with the first export of D, of which BLOCKS blocks are
+ * known; 0: as many as the pool's record says.
+ */
+static enum attach_result
+attach_single (struct disk *d, struct unit_pool *u, uint64_t blocks)
+{
+  const struct writeback_options o = {
+    .path = d->replicas[0]->uri, .timeout = LONG, .log = count_line,
+  };
+
+  u->pool = pool_open (&u->options);
+  assert_non_null (u->pool);
+  if (blocks > 0)
+    pool_file_backing (&u->pool->file)->blocks = blocks;
+  if (pool_open_writeback (u->pool, &o, &d->error) == -1)
+    fail_open (d);
+  return pool_start (u->pool);
+}
+
+/* A page beyond the known end is not taken for a damaged one. */
+TEST (pages_beyond_the_known_end)
+{
+  struct disk *d = new_disk ();
+  const struct selection all = select_type (PAGES_ALL);
+  struct writeback_result r;
+  struct unit_pool u;
+  struct device *device;
+  uint64_t blocks;
+
+  assert_int_equal (unit_open (&u, "lz4", BACKING_BLOCK, true, 0), 0);
+  unit_detach (&u);
+  assert_int_equal (attach_single (d, &u, 0), ATTACH_OK);
+  device = device_open (u.pool, "", PAGES * BACKING_BLOCK);
+  assert_non_null (device);
+  assert_int_equal (backing_start (u.pool->backing), 0);
+  write_pages (device, 1000, 1);
+  assert_int_equal (pool_write_back (u.pool, &all, NULL, &r), 0);
+  assert_true (r.written > PAGES / 2);
+  blocks = pool_file_backing (&u.pool->file)->blocks;
+  unit_detach (&u);
+
+  fake_server_leave (d->replicas[0]);
+  assert_int_equal (attach_single (d, &u, 2), ATTACH_BACKING_UNKNOWN);
+  unit_detach (&u);
+  assert_int_equal (attach_single (d, &u, blocks), ATTACH_OK);
+  assert_int_equal (u.pool->counters.bad_slots, 0);
+  fake_server_return (d->replicas[0], FAKE_DISK_KEPT);
+  unit_close (&u);
+  free_disk (d);
+}
+
 /* ---- corrupt replicas ---- */
 
 struct pair {
@@ -1601,6 +1654,7 @@ main (void)
     cmocka_unit_test (one_has_shrunk),
     cmocka_unit_test (refusals),
     cmocka_unit_test (one_has_forgotten),
+    cmocka_unit_test (pages_beyond_the_known_end),
     cmocka_unit_test (closed_while_a_half_comes_back),
     cmocka_unit_test (one_goes_back),
     cmocka_unit_test (both_lack_something),
