@@ -64,7 +64,7 @@ for unit in nbdzram.service nbdzram@.service; do
     exposed $unit 39 || fail "$unit: $(tail -n 1 "$tmp/exposure")"
 done
 for unit in nbdzram-swap@.service nbdzram-mount@.service; do
-    exposed $unit 57 || fail "$unit: $(tail -n 1 "$tmp/exposure")"
+    exposed $unit 58 || fail "$unit: $(tail -n 1 "$tmp/exposure")"
     # What they mount is for the machine.
     ! grep '^\(Protect[A-Z]\|Private\|ReadOnly\|ReadWrite\|Inaccessible\)' \
         "$dir/$unit" | grep -v '^ProtectHostname=' >"$tmp/own" ||
