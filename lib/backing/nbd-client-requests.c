@@ -232,11 +232,10 @@ int
 nbd_client_trim (struct nbd_client *f, uint64_t offset, uint64_t length,
                  bool *unsure)
 {
-  struct nbd_waiter w;
+  struct nbd_waiter w = { .unsure = false };
   struct nbd_request r = {
     .waiter = &w, .op = NBD_OP_TRIM, .len = length, .offset = offset,
   };
-
   int result = execute_request (f, &r, 0);
 
   *unsure = w.unsure;
