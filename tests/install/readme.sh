@@ -64,8 +64,8 @@ stop_servers ()
     for pid in $(pgrep 'nbdkit|nbdzram'); do
         kill -9 "$pid" 2>/dev/null || :
     done
-    nobody () { ! pgrep 'nbdkit|nbdzram' >/dev/null; }
-    eventually nobody || fail "servers stay: $(ps ax)"
+    none_runs () { ! pgrep 'nbdkit|nbdzram' >/dev/null; }
+    eventually none_runs || fail "servers stay: $(ps ax)"
     rm -rf /run/nbdzram /run/zram.sock /var/lib/cold
 }
 
@@ -73,6 +73,9 @@ stop_servers ()
 prints ()
 {
     local pid
+    # What an earlier command has printed says nothing of this one, which a
+    # signal could then reach before it begins.
+    rm -f "$tmp/prints"
     bash -c "exec $1" >"$tmp/prints" 2>&1 &
     pid=$!
     eventually [ -s "$tmp/prints" ] || fail "$1 prints nothing"
