@@ -25,3 +25,13 @@ control_request_send (const struct control_request *q, json_t *request,
   print (reply);
   return EXIT_OK;
 }
+
+int
+control_request_status (const struct control_request *q, struct server *s,
+                        json_t **reply)
+{
+  int code = server_find (s, q->name, q->control);
+
+  return code != EXIT_OK ? code
+    : server_ask (s, json_pack ("{s:s}", "verb", "status"), TIMEOUT, reply);
+}

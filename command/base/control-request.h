@@ -24,4 +24,10 @@ struct control_request {
 int control_request_send (const struct control_request *q, json_t *request,
                           void (*print) (const json_t *reply));
 
+/* Finds the server, puts it into S, and asks for its status.  EXIT_OK with
+ * *REPLY, which is the caller's, or another code after a message.
+ */
+int control_request_status (const struct control_request *q,
+                            struct server *s, json_t **reply);
+
 #endif /* NBDZRAM_COMMAND_BASE_CONTROL_REQUEST_H */

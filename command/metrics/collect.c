@@ -74,7 +74,7 @@ add_attachments (json_t *object)
 }
 
 static enum job_state
-ask (struct job *j)
+ask_socket (struct job *j)
 {
   const char *verb = j->of_supervisor ? "status" : "metrics";
 
@@ -97,7 +97,7 @@ static void *
 on_thread (void *opaque)
 {
   struct job *j = opaque;
-  enum job_state state = ask (j);
+  enum job_state state = ask_socket (j);
 
   pthread_mutex_lock (&j->list->lock);
   j->state = state;
@@ -175,21 +175,21 @@ wait_for_jobs (struct job_list *l)
 /* ---- the results ---- */
 
 static void
-append (json_t *list, json_t *object, bool up)
+add_result (json_t *list, json_t *object, bool up)
 {
   json_object_set_new (object, "up", json_boolean (up));
   json_array_append_new (list, object);
 }
 
 static void
-append_down (json_t *list, const struct server *s, bool of_supervisor)
+add_down (json_t *list, const struct server *s, bool of_supervisor)
 {
   json_t *object = json_pack ("{s:s}", "name", s->name);
 
   add_label (object, s);
   if (!of_supervisor)
     add_attachments (object);
-  append (list, object, false);
+  add_result (list, object, false);
 }
 
 /* Moves the replies that have come to C. */
@@ -205,10 +205,10 @@ take_results (struct job_list *l, struct collected *c, bool quiet)
     if (j->state == JOB_ABSENT)
       continue;
     if (j->state == JOB_DONE && j->reply) {
-      append (list, j->reply, true);
+      add_result (list, j->reply, true);
       continue;
     }
-    append_down (list, &j->server, j->of_supervisor);
+    add_down (list, &j->server, j->of_supervisor);
     if (j->of_supervisor)
       continue;
     code = EXIT_NO_SERVER;
@@ -269,7 +269,7 @@ add_missing (struct collected *c, bool quiet)
     if (*directory != '\0')
       json_object_set_new (object, "directory", json_string (directory));
     add_attachments (object);
-    append (c->servers, object, false);
+    add_result (c->servers, object, false);
     code = EXIT_NO_SERVER;
     if (!quiet)
       fprintf (stderr, "nbdzram: %s: its supervisor has no server now\n",
@@ -320,7 +320,7 @@ static int
 report_none (struct collected *c, const char *name, bool quiet)
 {
   if (name)
-    append (c->servers, json_pack ("{s:s}", "label", name), false);
+    add_result (c->servers, json_pack ("{s:s}", "label", name), false);
   return quiet ? EXIT_NO_SERVER : report_no_server (name);
 }
 

@@ -225,8 +225,8 @@ send_all (int out, const char *text, size_t length)
 }
 
 static void
-reply (int out, unsigned i, const char *type, const char *body, size_t length,
-       bool head)
+send_reply (int out, unsigned i, const char *type, const char *body,
+            size_t length, bool head)
 {
   char header[512], date[64] = "";
   time_t now = time (NULL);
@@ -250,17 +250,17 @@ reply (int out, unsigned i, const char *type, const char *body, size_t length,
 }
 
 static void
-reply_error (int out, int status, bool head)
+send_error (int out, int status, bool head)
 {
   unsigned i = 0;
 
   while (replies[i].status != status)
     ++i;
-  reply (out, i, "", replies[i].text, strlen (replies[i].text), head);
+  send_reply (out, i, "", replies[i].text, strlen (replies[i].text), head);
 }
 
 static void
-linger (int in, int out)
+read_rest (int in, int out)
 {
   int64_t end = now_ms () + LINGER_MS;
   size_t left = LINGER_MAX;
@@ -312,8 +312,8 @@ http_serve (int in, int out, char *(*make) (void *opaque, size_t *length),
     status = page ? 200 : 500;
   }
   if (status == 200)
-    reply (out, 0, "version=0.0.4; ", page, length, head);
+    send_reply (out, 0, "version=0.0.4; ", page, length, head);
   else
-    reply_error (out, status, head);
-  linger (in, out);
+    send_error (out, status, head);
+  read_rest (in, out);
 }

@@ -115,10 +115,7 @@ list_exports (struct export *e)
   if (e->control_request.json && option_beyond (e, 0))
     usage_error (e->command, "--json prints no table");
   output_begin (&o, e->command, e->command->columns, &e->table);
-  code = server_find (&s, e->control_request.name, e->control_request.control);
-  if (code == EXIT_OK)
-    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                       &reply);
+  code = control_request_status (&e->control_request, &s, &reply);
   if (code != EXIT_OK)
     return code;
   if (e->control_request.json)
@@ -211,10 +208,7 @@ confirm_loss_of_export (const struct export *e, uint64_t size)
 
   if (e->yes || e->force)
     return EXIT_OK;
-  code = server_find (&s, e->control_request.name, e->control_request.control);
-  if (code == EXIT_OK)
-    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                       &reply);
+  code = control_request_status (&e->control_request, &s, &reply);
   if (code != EXIT_OK)
     return code;
   snprintf (subject, sizeof subject, "%s: %s", s.name,

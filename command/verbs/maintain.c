@@ -175,11 +175,8 @@ confirm_loss_of_server (void)
 {
   struct server s;
   json_auto_t *reply = NULL;
-  int code = server_find (&s, given.to.name, given.to.control);
+  int code = control_request_status (&given.to, &s, &reply);
 
-  if (code == EXIT_OK)
-    code = server_ask (&s, json_pack ("{s:s}", "verb", "status"), TIMEOUT,
-                       &reply);
   if (code != EXIT_OK)
     return code;
   return confirm_loss (s.name, "all of it",
