@@ -190,7 +190,7 @@ for i in range (30):
         s.listen (0 if i % 2 else 9)
         os.rename (name + ".new", name)
         sockets.append (s)
-        # Nobody can connect to a socket whose queue is full.
+        # A socket whose queue is full takes no further client.
         while i % 2:
             c = socket.socket (socket.AF_UNIX)
             c.setblocking (False)
