@@ -15,7 +15,12 @@ concurrent_units = \
 	tests/unit/stream \
 	tests/unit/threads
 if HAVE_BACKING_NBD
-concurrent_units += tests/unit/nbd-client tests/unit/replicated
+concurrent_units += \
+	tests/unit/nbd-client \
+	tests/unit/replicated-damage \
+	tests/unit/replicated-failures \
+	tests/unit/replicated-open \
+	tests/unit/replicated-threads
 endif
 
 # The subject has threads of its own.
@@ -74,6 +79,8 @@ check-units: $(unit_programs)
 
 backing_help = tests/lib/backing.c tests/lib/backing.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
+replicated_help = tests/lib/replicated.c tests/lib/replicated.h \
+	$(fake_server) $(backing_help)
 command_ldadd = tests/lib/libunit.a $(command_libs) $(CMOCKA_LIBS)
 
 tests_unit_allow_LDADD = tests/lib/libunit.a $(service_libs) \
@@ -102,8 +109,14 @@ tests_unit_nbd_protocol_LDADD = tests/lib/libunit.a server/libserver.a \
 	$(service_libs) $(CMOCKA_LIBS)
 tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(fake_server) \
 	$(backing_help)
-tests_unit_replicated_SOURCES = tests/unit/replicated.c $(fake_server) \
-	$(backing_help)
+tests_unit_replicated_damage_SOURCES = tests/unit/replicated-damage.c \
+	$(replicated_help)
+tests_unit_replicated_failures_SOURCES = tests/unit/replicated-failures.c \
+	$(replicated_help)
+tests_unit_replicated_open_SOURCES = tests/unit/replicated-open.c \
+	$(replicated_help)
+tests_unit_replicated_threads_SOURCES = tests/unit/replicated-threads.c \
+	$(replicated_help)
 tests_unit_swap_SOURCES = tests/unit/swap.c $(fake_kernel) $(kernel_help)
 tests_unit_swap_LDADD = $(command_ldadd)
 tests_unit_top_SOURCES = tests/unit/top.c \
