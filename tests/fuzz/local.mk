@@ -42,7 +42,13 @@ TESTS += tests/fuzz/libfuzz.sh
 # clang's sanitizer for undefined behaviour finds more than gcc's, such as
 # offsets to NULL.
 if HAVE_CMOCKA
-clang_units = tests/unit/backing tests/unit/device tests/unit/writeback
+clang_units = \
+	tests/unit/backing \
+	tests/unit/device \
+	tests/unit/writeback \
+	tests/unit/writeback-failures \
+	tests/unit/writeback-races \
+	tests/unit/writeback-room
 endif
 check-fuzz: libfuzz $(clang_units)
 	NBDZRAM_QUICK=1 $(MAKE) check-TESTS \

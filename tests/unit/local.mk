@@ -31,7 +31,10 @@ threaded_units = \
 	tests/unit/policy \
 	tests/unit/reconfigure \
 	tests/unit/reserve \
-	tests/unit/writeback
+	tests/unit/writeback \
+	tests/unit/writeback-failures \
+	tests/unit/writeback-races \
+	tests/unit/writeback-room
 
 plain_units = \
 	tests/unit/age \
@@ -81,6 +84,7 @@ backing_help = tests/lib/backing.c tests/lib/backing.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
 replicated_help = tests/lib/replicated.c tests/lib/replicated.h \
 	$(fake_server) $(backing_help)
+writeback_help = tests/lib/writeback.c tests/lib/writeback.h
 command_ldadd = tests/lib/libunit.a $(command_libs) $(CMOCKA_LIBS)
 
 tests_unit_allow_LDADD = tests/lib/libunit.a $(service_libs) \
@@ -129,6 +133,13 @@ tests_unit_workload_SOURCES = tests/unit/workload.c \
 	bench/remote/page-in.c bench/remote/page-in.h \
 	bench/remote/zipf.c bench/remote/zipf.h
 tests_unit_workload_LDADD = $(LDADD) -lm
+tests_unit_writeback_SOURCES = tests/unit/writeback.c $(writeback_help)
+tests_unit_writeback_failures_SOURCES = tests/unit/writeback-failures.c \
+	$(writeback_help)
+tests_unit_writeback_races_SOURCES = tests/unit/writeback-races.c \
+	$(writeback_help)
+tests_unit_writeback_room_SOURCES = tests/unit/writeback-room.c \
+	$(writeback_help)
 endif
 
 # ---- faults ----
