@@ -10,6 +10,10 @@ concurrent_units = \
 	tests/unit/bits \
 	tests/unit/budget \
 	tests/unit/devices \
+	tests/unit/devices-algorithm \
+	tests/unit/devices-quota \
+	tests/unit/devices-races \
+	tests/unit/devices-resize \
 	tests/unit/dictionary \
 	tests/unit/latency \
 	tests/unit/stream \
@@ -81,6 +85,7 @@ check-units: $(unit_programs)
 # Automake takes tests/unit/NAME.c and $(LDADD) for all but these.
 
 backing_help = tests/lib/backing.c tests/lib/backing.h
+devices_help = tests/lib/devices.c tests/lib/devices.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
 replicated_help = tests/lib/replicated.c tests/lib/replicated.h \
 	$(fake_server) $(backing_help)
@@ -98,6 +103,12 @@ tests_unit_backing_faults_SOURCES = tests/unit/backing-faults.c \
 tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 	$(backing_help)
 tests_unit_conf_LDADD = $(command_ldadd)
+tests_unit_devices_SOURCES = tests/unit/devices.c $(devices_help)
+tests_unit_devices_algorithm_SOURCES = tests/unit/devices-algorithm.c \
+	$(devices_help)
+tests_unit_devices_quota_SOURCES = tests/unit/devices-quota.c $(devices_help)
+tests_unit_devices_races_SOURCES = tests/unit/devices-races.c $(devices_help)
+tests_unit_devices_resize_SOURCES = tests/unit/devices-resize.c $(devices_help)
 tests_unit_kernel_file_SOURCES = tests/unit/kernel-file.c $(kernel_help)
 tests_unit_kernel_file_LDADD = $(command_ldadd)
 tests_unit_make_file_system_SOURCES = tests/unit/make-file-system.c \
