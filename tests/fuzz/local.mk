@@ -43,7 +43,10 @@ TESTS += tests/fuzz/libfuzz.sh
 # offsets to NULL.
 if HAVE_CMOCKA
 clang_units = \
-	tests/unit/backing \
+	tests/unit/backing-open \
+	tests/unit/backing-packing \
+	tests/unit/backing-space \
+	tests/unit/backing-stale \
 	tests/unit/device \
 	tests/unit/writeback \
 	tests/unit/writeback-failures \

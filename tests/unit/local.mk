@@ -45,8 +45,11 @@ plain_units = \
 	tests/unit/allow \
 	tests/unit/analysis \
 	tests/unit/area-plan \
-	tests/unit/backing \
 	tests/unit/backing-faults \
+	tests/unit/backing-open \
+	tests/unit/backing-packing \
+	tests/unit/backing-space \
+	tests/unit/backing-stale \
 	tests/unit/codec \
 	tests/unit/compact \
 	tests/unit/conf \
@@ -97,9 +100,13 @@ tests_unit_allow_LDADD = tests/lib/libunit.a $(service_libs) \
 tests_unit_analysis_SOURCES = tests/unit/analysis.c \
 	command/verbs/analysis.c command/verbs/analysis.h
 tests_unit_area_plan_LDADD = $(command_ldadd)
-tests_unit_backing_SOURCES = tests/unit/backing.c $(backing_help)
 tests_unit_backing_faults_SOURCES = tests/unit/backing-faults.c \
 	$(backing_help)
+tests_unit_backing_open_SOURCES = tests/unit/backing-open.c $(backing_help)
+tests_unit_backing_packing_SOURCES = tests/unit/backing-packing.c \
+	$(backing_help)
+tests_unit_backing_space_SOURCES = tests/unit/backing-space.c $(backing_help)
+tests_unit_backing_stale_SOURCES = tests/unit/backing-stale.c $(backing_help)
 tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 	$(backing_help)
 tests_unit_conf_LDADD = $(command_ldadd)
