@@ -20,7 +20,9 @@ concurrent_units = \
 	tests/unit/threads
 if HAVE_BACKING_NBD
 concurrent_units += \
+	tests/unit/backing-nbd \
 	tests/unit/nbd-client \
+	tests/unit/nbd-client-cuts \
 	tests/unit/replicated-damage \
 	tests/unit/replicated-failures \
 	tests/unit/replicated-open \
@@ -90,6 +92,8 @@ check-units: $(unit_programs)
 backing_help = tests/lib/backing.c tests/lib/backing.h
 devices_help = tests/lib/devices.c tests/lib/devices.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
+nbd_client_help = tests/lib/nbd-client.c tests/lib/nbd-client.h \
+	$(fake_server) $(backing_help)
 replicated_help = tests/lib/replicated.c tests/lib/replicated.h \
 	$(fake_server) $(backing_help)
 writeback_help = tests/lib/writeback.c tests/lib/writeback.h
@@ -102,6 +106,8 @@ tests_unit_analysis_SOURCES = tests/unit/analysis.c \
 tests_unit_area_plan_LDADD = $(command_ldadd)
 tests_unit_backing_faults_SOURCES = tests/unit/backing-faults.c \
 	$(backing_help)
+tests_unit_backing_nbd_SOURCES = tests/unit/backing-nbd.c \
+	$(fake_server) $(backing_help)
 tests_unit_backing_open_SOURCES = tests/unit/backing-open.c $(backing_help)
 tests_unit_backing_packing_SOURCES = tests/unit/backing-packing.c \
 	$(backing_help)
@@ -129,8 +135,9 @@ tests_unit_parse_size_LDADD = tests/lib/libunit.a $(service_libs) \
 	$(CMOCKA_LIBS)
 tests_unit_nbd_protocol_LDADD = tests/lib/libunit.a server/libserver.a \
 	$(service_libs) $(CMOCKA_LIBS)
-tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(fake_server) \
-	$(backing_help)
+tests_unit_nbd_client_SOURCES = tests/unit/nbd-client.c $(nbd_client_help)
+tests_unit_nbd_client_cuts_SOURCES = tests/unit/nbd-client-cuts.c \
+	$(nbd_client_help)
 tests_unit_replicated_damage_SOURCES = tests/unit/replicated-damage.c \
 	$(replicated_help)
 tests_unit_replicated_failures_SOURCES = tests/unit/replicated-failures.c \
