@@ -34,6 +34,9 @@ threaded_units = \
 	tests/unit/arena \
 	tests/unit/attach \
 	tests/unit/dedup \
+	tests/unit/dedup-memory \
+	tests/unit/dedup-model \
+	tests/unit/dedup-threads \
 	tests/unit/policy \
 	tests/unit/reconfigure \
 	tests/unit/reserve \
@@ -90,6 +93,7 @@ check-units: $(unit_programs)
 # Automake takes tests/unit/NAME.c and $(LDADD) for all but these.
 
 backing_help = tests/lib/backing.c tests/lib/backing.h
+dedup_help = tests/lib/dedup-index.c tests/lib/dedup-index.h
 devices_help = tests/lib/devices.c tests/lib/devices.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
 nbd_client_help = tests/lib/nbd-client.c tests/lib/nbd-client.h \
@@ -116,6 +120,10 @@ tests_unit_backing_stale_SOURCES = tests/unit/backing-stale.c $(backing_help)
 tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 	$(backing_help)
 tests_unit_conf_LDADD = $(command_ldadd)
+tests_unit_dedup_SOURCES = tests/unit/dedup.c $(dedup_help)
+tests_unit_dedup_memory_SOURCES = tests/unit/dedup-memory.c $(dedup_help)
+tests_unit_dedup_model_SOURCES = tests/unit/dedup-model.c $(dedup_help)
+tests_unit_dedup_threads_SOURCES = tests/unit/dedup-threads.c $(dedup_help)
 tests_unit_devices_SOURCES = tests/unit/devices.c $(devices_help)
 tests_unit_devices_algorithm_SOURCES = tests/unit/devices-algorithm.c \
 	$(devices_help)
