@@ -4,31 +4,22 @@
 #include <config.h>
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #ifdef HAVE_ZSTD
 #include <zdict.h>
 #endif
 
-#include "lib/store/devices.h"
 #include "tests/lib/unit.h"
 
 #include <cmocka.h>
 
-#include "lib/base/os.h"
 #include "lib/maintenance/compact.h"
 #include "lib/maintenance/recompress.h"
 #include "lib/maintenance/stats.h"
-#include "lib/store/encode.h"
+#include "tests/lib/dictionary-pool.h"
 
 #ifndef HAVE_ZSTD
 
@@ -41,94 +32,12 @@ main (void)
 
 #else
 
-#define PAGE 4096
-#define PAGES 64                /* of each generation */
-#define LENGTH 20000            /* of a dictionary */
-
-static struct rng rng;
 static const struct job always;
-static struct unit_pool u;
-static struct device *device;
-
-/* ---- pages and dictionaries ---- */
-
-static const uint8_t *
-content_of (uint64_t tag)
-{
-  static uint8_t content[LENGTH / PAGE * PAGE + PAGE];
-
-  for (size_t at = 0; at < sizeof content; at += PAGE)
-    data_fill (content + at, PAGE, at % (2 * PAGE) ? DATA_TEXT : DATA_RECORDS,
-               tag * 100 + at / PAGE);
-  return content;
-}
-
-static int
-use_dictionary (uint64_t tag)
-{
-  return pool_use_dictionary (u.pool, content_of (tag), LENGTH);
-}
-
-static void
-page_of (uint64_t tag, uint8_t page[PAGE])
-{
-  data_fill (page, PAGE, tag % 2 ? DATA_TEXT : DATA_RECORDS, tag);
-}
-
-static void
-put (uint64_t index, uint64_t tag)
-{
-  uint8_t page[PAGE];
-
-  page_of (tag, page);
-  assert_int_equal (device_write (device, page, PAGE, index * PAGE), 0);
-}
-
-static void
-compare (uint64_t index, uint64_t tag)
-{
-  uint8_t page[PAGE], found[PAGE];
-
-  page_of (tag, page);
-  assert_int_equal (device_read (device, found, PAGE, index * PAGE), 0);
-  assert_memory_equal (found, page, PAGE);
-}
-
-static void
-is_damaged (uint64_t index)
-{
-  uint8_t found[PAGE];
-
-  errno = 0;
-  assert_int_equal (device_read (device, found, PAGE, index * PAGE), -1);
-  assert_int_equal (errno, EIO);
-}
-
-/* Pages of generation G are at G * PAGES; their tag is their index. */
-static void
-put_all (unsigned g)
-{
-  for (uint64_t i = 0; i < PAGES; ++i)
-    put (g * PAGES + i, g * PAGES + i);
-}
-
-static void
-compare_all (unsigned g)
-{
-  for (uint64_t i = 0; i < PAGES; ++i)
-    compare (g * PAGES + i, g * PAGES + i);
-}
 
 static void
 trim_all (unsigned g)
 {
   assert_int_equal (device_zero (device, PAGES * PAGE, g * PAGES * PAGE), 0);
-}
-
-static uint64_t
-slots_of (unsigned generation)
-{
-  return u.pool->dictionaries.generations[generation].slots;
 }
 
 static uint64_t
@@ -138,38 +47,6 @@ bytes_stored (void)
 
   pool_get_stats (u.pool, &st);
   return st.compr_data_size;
-}
-
-static void
-find_device (void)
-{
-  device = device_open (u.pool, "", POOL_DICTIONARIES * PAGES * PAGE);
-  assert_non_null (device);
-}
-
-static void
-reopen (void)
-{
-  assert_int_equal (unit_reopen (&u), 0);
-  find_device ();
-}
-
-static int
-open_pool (void **state)
-{
-  (void) state;
-  assert_int_equal (unit_open (&u, "zstd:level=3:dict=auto", PAGE, true, 0),
-                    0);
-  find_device ();
-  return 0;
-}
-
-static int
-close_pool (void **state)
-{
-  (void) state;
-  unit_close (&u);
-  return 0;
 }
 
 /* Give the pool's algorithm a dictionary, as dict=FILE does; the caller frees
@@ -514,321 +391,6 @@ TEST (what_is_no_dictionary)
   assert_pool_ok (u.pool);
 }
 
-/* ---- damage ---- */
-
-#define RECORDS 1024            /* their offset in the file */
-#define RECORD_SIZE 32
-
-static void
-write_file (uint64_t offset, const void *data, size_t size)
-{
-  assert_int_equal (pwrite (u.fd, data, size, (off_t) offset), size);
-}
-
-static uint64_t
-content_offset (unsigned n)
-{
-  return 512 * OS_PAGE_SIZE + n * (uint64_t) POOL_DICTIONARY_MAX;
-}
-
-static void
-flip (uint64_t offset)
-{
-  uint8_t byte;
-
-  assert_int_equal (pread (u.fd, &byte, 1, (off_t) offset), 1);
-  byte ^= (uint8_t) (1 << rng_below (&rng, 8));
-  write_file (offset, &byte, 1);
-}
-
-/* The process was killed before it wrote a record, or while it freed an
- * area.
- */
-TEST (a_half_written_area)
-{
-  assert_int_equal (use_dictionary (0), 0);
-  put_all (0);
-  unit_detach (&u);
-  write_file (content_offset (1), content_of (9), LENGTH / 2);
-  write_file (content_offset (0) + 5 * PAGE, content_of (9), LENGTH);
-  write_file (RECORDS + RECORD_SIZE + 8, content_of (9), RECORD_SIZE - 8);
-  assert_int_equal (unit_attach (&u), 0);
-  find_device ();
-  assert_pool_ok (u.pool);
-  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
-  compare_all (0);
-  assert_int_equal (use_dictionary (1), 0);
-  put_all (1);
-  reopen ();
-  compare_all (0);
-  compare_all (1);
-  assert_pool_ok (u.pool);
-}
-
-/* Generation 0 is lost.  Its pages are damaged until they are written again,
- * and until then no other dictionary gets its area.  Other pages are intact.
- */
-static void
-generation_0_is_lost (void)
-{
-  assert_int_equal (unit_attach (&u), 0);
-  find_device ();
-  assert_int_equal (dictionaries_alive (&u.pool->dictionaries), 1);
-  for (uint64_t i = 0; i < PAGES; ++i)
-    is_damaged (i);
-  compare_all (1);
-  for (unsigned g = 2; g < POOL_DICTIONARIES; ++g) {
-    assert_int_equal (use_dictionary (10 + g), 0);
-    put_all (g);
-  }
-  assert_int_equal (use_dictionary (20), -1);
-  is_damaged (0);
-  assert_pool_ok (u.pool);
-  put_all (0);
-  compare_all (0);
-  assert_int_equal (use_dictionary (20), 0);
-  put_all (0);
-  for (unsigned g = 0; g < POOL_DICTIONARIES; ++g)
-    compare_all (g);
-  assert_pool_ok (u.pool);
-}
-
-static void
-two_generations (void)
-{
-  for (unsigned g = 0; g < 2; ++g) {
-    assert_int_equal (use_dictionary (g), 0);
-    put_all (g);
-  }
-  unit_detach (&u);
-}
-
-TEST (a_damaged_area)
-{
-  two_generations ();
-  flip (content_offset (0) + rng_below (&rng, LENGTH));
-  generation_0_is_lost ();
-}
-
-static void
-a_damaged_record (void **state)
-{
-  for (unsigned at = 0; at < RECORD_SIZE; at += unit_quick () ? 9 : 1) {
-    two_generations ();
-    flip (RECORDS + at);
-    generation_0_is_lost ();
-    close_pool (state);
-    open_pool (state);
-  }
-}
-
-TEST (a_lost_record)
-{
-  static const uint8_t zeroes[RECORD_SIZE];
-
-  two_generations ();
-  write_file (RECORDS, zeroes, sizeof zeroes);
-  generation_0_is_lost ();
-}
-
-/* ---- while requests go on ---- */
-
-/* Few different pages, so that with dedup the last page of a dictionary is
- * often freed while another thread writes the same content.
- */
-#define TAGS 40
-
-static _Atomic bool done;
-
-static void *
-write_and_read (void *arg)
-{
-  uint64_t first = *(uint64_t *) arg, tags[PAGES] = { 0 };
-  struct rng r = { first };
-  bool written[PAGES] = { false };
-
-  while (!done) {
-    uint64_t i = rng_below (&r, PAGES);
-
-    if (rng_below (&r, 2) == 0) {
-      put (first + i, tags[i] = rng_below (&r, TAGS));
-      written[i] = true;
-    }
-    else if (written[i])
-      compare (first + i, tags[i]);
-  }
-  for (uint64_t i = 0; i < PAGES; ++i)
-    if (written[i])
-      compare (first + i, tags[i]);
-  return NULL;
-}
-
-static void
-change_under_load (void)
-{
-  pthread_t threads[4];
-  uint64_t firsts[4];
-  unsigned changed = 0;
-
-  done = false;
-  for (unsigned t = 0; t < 4; ++t) {
-    firsts[t] = t * PAGES;
-    assert_int_equal (pthread_create (&threads[t], NULL, write_and_read,
-                                      &firsts[t]), 0);
-  }
-  for (unsigned n = 0; n < unit_scaled (200); ++n) {
-    if (use_dictionary (rng_below (&rng, 12)) == 0)
-      changed++;
-    else
-      assert_int_equal (errno, EMLINK);
-    dictionaries_drop_unused (&u.pool->dictionaries);
-  }
-  done = true;
-  for (unsigned t = 0; t < 4; ++t)
-    pthread_join (threads[t], NULL);
-  assert_true (changed > unit_scaled (200) / 4);
-  assert_pool_ok (u.pool);
-}
-
-TEST (changes_under_load)
-{
-  change_under_load ();
-}
-
-TEST (changes_while_pages_are_shared)
-{
-  u.options.dedup = DEDUP_POOL;
-  u.options.dedup_limit = MIB;
-  reopen ();
-  change_under_load ();
-}
-
-/* The only page of a dictionary is freed just after a writer has found the
- * same content in it, and before the writer's slot is counted.
- */
-TEST (a_page_about_to_share)
-{
-  struct dictionaries *d;
-  uint8_t page[PAGE], found[PAGE];
-  struct stream *stream;
-  slot_t slot;
-
-  u.options.dedup = DEDUP_POOL;
-  u.options.dedup_limit = MIB;
-  reopen ();
-  d = &u.pool->dictionaries;
-  assert_int_equal (use_dictionary (0), 0);
-  put (0, 3);
-  assert_int_equal (use_dictionary (1), 0);
-  assert_int_equal (dictionaries_alive (d), 2);
-
-  page_of (3, page);
-  stream = stream_get (&u.pool->streams);
-  slot = encode_shared (device, stream, page, SIZE_CLASSES_MAX);
-  assert_int_equal (slot_codec (slot), CODEC_DICTIONARY + 0);
-  assert_int_equal (device_zero (device, PAGE, 0), 0);
-  assert_true (slots_of (0) == 0);
-  assert_int_equal (dictionaries_drop_unused (d), 0);
-  assert_int_equal (decode_slot (device, stream, slot, found), 0);
-  assert_memory_equal (found, page, PAGE);
-  release_slot (device, slot);
-  stream_put (&u.pool->streams, stream);
-
-  assert_int_equal (dictionaries_drop_unused (d), 1);
-  stream = stream_get (&u.pool->streams);
-  assert_false (stream_pin (&u.pool->streams, stream, CODEC_DICTIONARY + 0));
-  assert_true (stream_pin (&u.pool->streams, stream, CODEC_DICTIONARY + 1));
-  stream_put (&u.pool->streams, stream);
-  assert_int_equal (d->generations[0].holders, 0);
-  assert_int_equal (d->generations[1].holders, 1);
-  assert_pool_ok (u.pool);
-}
-
-/* ---- killed at any moment ---- */
-
-struct diary {
-  _Atomic uint64_t old[PAGES], new[PAGES];
-};
-
-static void __attribute__ ((noreturn))
-work_until_killed (struct diary *diary, uint64_t seed)
-{
-  struct rng r = { seed };
-
-  if (unit_attach (&u) == -1)
-    _exit (1);
-  device = device_open (u.pool, "", 0);
-  for (;;) {
-    uint64_t i = rng_below (&r, PAGES), tag = rng_next (&r);
-    uint8_t page[PAGE];
-
-    if (tag % 16 == 0 && use_dictionary (rng_next (&r)) == -1
-        && errno != EMLINK)
-      _exit (2);
-    page_of (tag, page);
-    diary->new[i] = tag;
-    if (device_write (device, page, PAGE, i * PAGE) == -1)
-      _exit (3);
-    diary->old[i] = tag;
-  }
-}
-
-static bool
-is_page_of (const uint8_t found[PAGE], uint64_t tag)
-{
-  uint8_t page[PAGE] = { 0 };
-
-  if (tag != 0)
-    page_of (tag, page);
-  return memcmp (page, found, PAGE) == 0;
-}
-
-static void
-all_is_there (struct diary *diary)
-{
-  uint8_t found[PAGE];
-
-  assert_int_equal (unit_attach (&u), 0);
-  find_device ();
-  assert_pool_ok (u.pool);
-  for (uint64_t i = 0; i < PAGES; ++i) {
-    assert_int_equal (device_read (device, found, PAGE, i * PAGE), 0);
-    if (is_page_of (found, diary->new[i]))
-      diary->old[i] = diary->new[i];
-    else
-      assert_true (is_page_of (found, diary->old[i]));
-  }
-  unit_detach (&u);
-}
-
-TEST (killed_anywhere)
-{
-  struct diary *diary = mmap (NULL, sizeof *diary, PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-  assert_ptr_not_equal (diary, MAP_FAILED);
-  unit_detach (&u);
-  for (unsigned round = 0; round < unit_scaled (100); ++round) {
-    struct timespec ts = { .tv_nsec = 2000000
-                                      + (long) rng_below (&rng, 20000000) };
-    uint64_t seed = rng_next (&rng);
-    int status;
-    pid_t pid = fork ();
-
-    assert_true (pid >= 0);
-    if (pid == 0)
-      work_until_killed (diary, seed);
-    nanosleep (&ts, NULL);
-    kill (pid, SIGKILL);
-    assert_int_equal (waitpid (pid, &status, 0), pid);
-    assert_true (WIFSIGNALED (status));
-    all_is_there (diary);
-  }
-  munmap (diary, sizeof *diary);
-}
-
-#define WITH_POOL(f) cmocka_unit_test_setup_teardown (f, open_pool, close_pool)
-
 int
 main (void)
 {
@@ -845,17 +407,8 @@ main (void)
     WITH_POOL (no_memory_changes_nothing),
     WITH_POOL (a_full_pool_starts),
     WITH_POOL (what_is_no_dictionary),
-    WITH_POOL (a_half_written_area),
-    WITH_POOL (a_damaged_area),
-    WITH_POOL (a_damaged_record),
-    WITH_POOL (a_lost_record),
-    WITH_POOL (changes_under_load),
-    WITH_POOL (changes_while_pages_are_shared),
-    WITH_POOL (a_page_about_to_share),
-    WITH_POOL (killed_anywhere),
   };
 
-  rng.state = unit_seed ();
   return cmocka_run_group_tests_name ("dictionary", tests, NULL, NULL);
 }
 

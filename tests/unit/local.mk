@@ -15,6 +15,8 @@ concurrent_units = \
 	tests/unit/devices-races \
 	tests/unit/devices-resize \
 	tests/unit/dictionary \
+	tests/unit/dictionary-damage \
+	tests/unit/dictionary-threads \
 	tests/unit/latency \
 	tests/unit/stream \
 	tests/unit/threads
@@ -94,6 +96,8 @@ check-units: $(unit_programs)
 
 backing_help = tests/lib/backing.c tests/lib/backing.h
 dedup_help = tests/lib/dedup-index.c tests/lib/dedup-index.h
+dictionary_help = tests/lib/dictionary-pool.c \
+	tests/lib/dictionary-pool.h
 devices_help = tests/lib/devices.c tests/lib/devices.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
 nbd_client_help = tests/lib/nbd-client.c tests/lib/nbd-client.h \
@@ -124,6 +128,11 @@ tests_unit_dedup_SOURCES = tests/unit/dedup.c $(dedup_help)
 tests_unit_dedup_memory_SOURCES = tests/unit/dedup-memory.c $(dedup_help)
 tests_unit_dedup_model_SOURCES = tests/unit/dedup-model.c $(dedup_help)
 tests_unit_dedup_threads_SOURCES = tests/unit/dedup-threads.c $(dedup_help)
+tests_unit_dictionary_SOURCES = tests/unit/dictionary.c $(dictionary_help)
+tests_unit_dictionary_damage_SOURCES = tests/unit/dictionary-damage.c \
+	$(dictionary_help)
+tests_unit_dictionary_threads_SOURCES = tests/unit/dictionary-threads.c \
+	$(dictionary_help)
 tests_unit_devices_SOURCES = tests/unit/devices.c $(devices_help)
 tests_unit_devices_algorithm_SOURCES = tests/unit/devices-algorithm.c \
 	$(devices_help)
