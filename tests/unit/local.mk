@@ -60,6 +60,8 @@ plain_units = \
 	tests/unit/codec \
 	tests/unit/compact \
 	tests/unit/conf \
+	tests/unit/conf-check \
+	tests/unit/conf-refused \
 	tests/unit/device \
 	tests/unit/dictionary-train \
 	tests/unit/kernel-file \
@@ -98,6 +100,7 @@ backing_help = tests/lib/backing.c tests/lib/backing.h
 dedup_help = tests/lib/dedup-index.c tests/lib/dedup-index.h
 dictionary_help = tests/lib/dictionary-pool.c \
 	tests/lib/dictionary-pool.h
+conf_help = tests/lib/conf-file.c tests/lib/conf-file.h
 devices_help = tests/lib/devices.c tests/lib/devices.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
 nbd_client_help = tests/lib/nbd-client.c tests/lib/nbd-client.h \
@@ -123,7 +126,12 @@ tests_unit_backing_space_SOURCES = tests/unit/backing-space.c $(backing_help)
 tests_unit_backing_stale_SOURCES = tests/unit/backing-stale.c $(backing_help)
 tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 	$(backing_help)
+tests_unit_conf_SOURCES = tests/unit/conf.c $(conf_help)
 tests_unit_conf_LDADD = $(command_ldadd)
+tests_unit_conf_check_SOURCES = tests/unit/conf-check.c $(conf_help)
+tests_unit_conf_check_LDADD = $(command_ldadd)
+tests_unit_conf_refused_SOURCES = tests/unit/conf-refused.c $(conf_help)
+tests_unit_conf_refused_LDADD = $(command_ldadd)
 tests_unit_dedup_SOURCES = tests/unit/dedup.c $(dedup_help)
 tests_unit_dedup_memory_SOURCES = tests/unit/dedup-memory.c $(dedup_help)
 tests_unit_dedup_model_SOURCES = tests/unit/dedup-model.c $(dedup_help)
