@@ -84,6 +84,7 @@ plain_units = \
 	tests/unit/top \
 	tests/unit/trim \
 	tests/unit/watcher \
+	tests/unit/watcher-states \
 	tests/unit/workload
 
 unit_programs = $(plain_units) $(threaded_units) $(concurrent_units)
@@ -103,6 +104,7 @@ dictionary_help = tests/lib/dictionary-pool.c \
 conf_help = tests/lib/conf-file.c tests/lib/conf-file.h
 devices_help = tests/lib/devices.c tests/lib/devices.h
 kernel_help = tests/lib/kernel.c tests/lib/kernel.h
+watcher_help = tests/lib/watcher-world.c tests/lib/watcher-world.h
 nbd_client_help = tests/lib/nbd-client.c tests/lib/nbd-client.h \
 	$(fake_server) $(backing_help)
 replicated_help = tests/lib/replicated.c tests/lib/replicated.h \
@@ -177,7 +179,11 @@ tests_unit_top_SOURCES = tests/unit/top.c \
 	command/verbs/top-exports.c command/verbs/top-exports.h \
 	command/verbs/top-sample.c command/verbs/top-sample.h
 tests_unit_top_LDADD = $(command_ldadd)
+tests_unit_watcher_SOURCES = tests/unit/watcher.c $(watcher_help)
 tests_unit_watcher_LDADD = $(command_ldadd)
+tests_unit_watcher_states_SOURCES = tests/unit/watcher-states.c \
+	$(watcher_help)
+tests_unit_watcher_states_LDADD = $(command_ldadd)
 tests_unit_workload_SOURCES = tests/unit/workload.c \
 	bench/measure.c bench/measure.h \
 	bench/remote/page-in.c bench/remote/page-in.h \
