@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "command/base/kernel-file.h"
 #include "kernel.h"
 
 char kernel_root[KERNEL_ROOT_SIZE] = "/tmp/unit-kernel.XXXXXX";
@@ -47,6 +48,15 @@ kernel_put (const char *path, const char *text)
   assert_non_null (fp);
   fputs (text, fp);
   assert_int_equal (fclose (fp), 0);
+}
+
+void
+kernel_assert (const char *path, const char *text)
+{
+  char buf[256];
+
+  assert_int_not_equal (kernel_file_read (path, buf, sizeof buf), -1);
+  assert_string_equal (buf, text);
 }
 
 void

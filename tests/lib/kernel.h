@@ -20,6 +20,9 @@ int kernel_teardown (void **state);
  */
 void kernel_put (const char *path, const char *text);
 
+/* The file PATH of the fake kernel holds TEXT, but for the newline. */
+void kernel_assert (const char *path, const char *text);
+
 /* There is no such file. */
 void kernel_put_none (const char *path);
 

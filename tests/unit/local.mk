@@ -80,6 +80,9 @@ plain_units = \
 	tests/unit/slot \
 	tests/unit/stats \
 	tests/unit/swap \
+	tests/unit/swap-device \
+	tests/unit/swap-room \
+	tests/unit/swap-sysctls \
 	tests/unit/table \
 	tests/unit/top \
 	tests/unit/trim \
@@ -175,6 +178,13 @@ tests_unit_replicated_threads_SOURCES = tests/unit/replicated-threads.c \
 	$(replicated_help)
 tests_unit_swap_SOURCES = tests/unit/swap.c $(fake_kernel) $(kernel_help)
 tests_unit_swap_LDADD = $(command_ldadd)
+tests_unit_swap_device_SOURCES = tests/unit/swap-device.c $(fake_kernel) \
+	$(kernel_help)
+tests_unit_swap_device_LDADD = $(command_ldadd)
+tests_unit_swap_room_SOURCES = tests/unit/swap-room.c $(kernel_help)
+tests_unit_swap_room_LDADD = $(command_ldadd)
+tests_unit_swap_sysctls_SOURCES = tests/unit/swap-sysctls.c $(kernel_help)
+tests_unit_swap_sysctls_LDADD = $(command_ldadd)
 tests_unit_top_SOURCES = tests/unit/top.c \
 	command/verbs/top-exports.c command/verbs/top-exports.h \
 	command/verbs/top-sample.c command/verbs/top-sample.h
