@@ -59,7 +59,10 @@ tests_lib_nbd_dial_LDADD = $(command_libs)
 tests_lib_nbd_kernel_SOURCES = tests/lib/nbd-kernel.c tests/lib/prng.h \
 	tests/fake/kernel.h
 tests_lib_nbd_kernel_LDADD =
-tests_lib_nbd_kill_SOURCES = tests/lib/nbd-kill.c tests/lib/prng.h
+tests_lib_nbd_kill_SOURCES = tests/lib/nbd-kill.c tests/lib/nbd-kill.h \
+	tests/lib/nbd-kill-check.c tests/lib/nbd-kill-maintain.c \
+	tests/lib/nbd-kill-requests.c tests/lib/nbd-kill-server.c \
+	tests/lib/prng.h
 tests_lib_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_lib_nbd_model_SOURCES = tests/lib/nbd-model.c tests/lib/prng.h
 tests_lib_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
