@@ -64,7 +64,9 @@ tests_lib_nbd_kill_SOURCES = tests/lib/nbd-kill.c tests/lib/nbd-kill.h \
 	tests/lib/nbd-kill-requests.c tests/lib/nbd-kill-server.c \
 	tests/lib/prng.h
 tests_lib_nbd_kill_LDADD = $(LIBNBD_LIBS) -lpthread
-tests_lib_nbd_model_SOURCES = tests/lib/nbd-model.c tests/lib/prng.h
+tests_lib_nbd_model_SOURCES = tests/lib/nbd-model.c tests/lib/nbd-model.h \
+	tests/lib/nbd-model-data.c tests/lib/nbd-model-extents.c \
+	tests/lib/nbd-model-requests.c tests/lib/prng.h
 tests_lib_nbd_model_LDADD = $(LIBNBD_LIBS) -lpthread
 tests_lib_nbd_reconnect_SOURCES = tests/lib/nbd-reconnect.c tests/lib/prng.h
 tests_lib_nbd_reconnect_LDADD = $(LIBNBD_LIBS) -lpthread
