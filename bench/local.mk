@@ -27,7 +27,8 @@ bench_nbd_load_SOURCES = bench/nbd-load.c bench/nbd-load.h \
 bench_nbd_load_LDADD = $(LIBNBD_LIBS)
 bench_stall_SOURCES = bench/stall.c $(bench_measure)
 bench_stall_LDADD = $(store_libs)
-bench_store_SOURCES = bench/store.c $(bench_measure)
+bench_store_SOURCES = bench/store.c bench/store.h bench/store-sides.c \
+	bench/store-threads.c bench/store-turns.c $(bench_measure)
 bench_store_LDADD = $(store_libs)
 
 dist_noinst_SCRIPTS += \
