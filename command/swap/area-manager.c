@@ -184,8 +184,8 @@ must_give_up (const struct manager *m, unsigned k)
 
   return area_look_at_kernel (m->index, &now) == -1
     || now.available < area_plan_reserve (&now) / 2
-    || (m->use.areas[k].used > 0 && area_plan_is_urgent (&now, k)
-        && !area_plan_is_urgent (&m->use, k));
+    || (m->use.areas[k].used > 0 && area_plan_slack (&now, k) == 0
+        && area_plan_slack (&m->use, k) > 0);
 }
 
 /* Turns area K, at PATH, off.  It stays on if memory or swap becomes short, or

@@ -18,13 +18,22 @@
 #define WORST_INVERSE(memory) ((memory) - (memory) / 64)
 #define MARGIN_SHARE 50
 
-/* Shares of the limit.  An area that is added before the others are nearly
- * used up must be large, since there may be few.  What is nearly used up is
- * used up within a second or two by a machine that swaps all the time.
+/* Shares of the limit: the smallest area that is worth its entry, and what is
+ * nearly used up, which a machine that swaps all the time does within a second
+ * or two.
  */
-#define LARGE_SHARE 3
 #define SMALL_SHARE 16
 #define NEARLY_SHARE 16
+
+/* The kernel may use less than half of its swap only if there is so much of it
+ * for what is used, in quarters.
+ */
+#define ROOMY_QUARTERS 9
+
+/* Once more than half is used, all that is free was used before, and is dead,
+ * so areas grow by small steps, of this share of what is used.
+ */
+#define STEP_SHARE 6
 
 /* A promise that can't be kept by less than this share of the limit is left
  * alone, so that an area is not added and removed again and again.
@@ -143,14 +152,18 @@ find_gap (const struct areas_use *u, uint64_t size, uint64_t *start)
   return best;
 }
 
-/* The first place in the list without an area. */
-static bool
-find_place (const struct areas_use *u, unsigned *area)
+/* How many areas there may be more.  The first place for one is in AREA. */
+static unsigned
+count_places (const struct areas_use *u, unsigned *area)
 {
-  for (*area = 0; *area < u->most; ++*area)
-    if (u->areas[*area].size == 0)
-      return true;
-  return false;
+  unsigned count = 0;
+
+  for (unsigned i = u->most; i-- > 0; )
+    if (u->areas[i].size == 0) {
+      *area = i;
+      count++;
+    }
+  return count;
 }
 
 unsigned
@@ -214,16 +227,19 @@ can_be_read_back (const struct areas_use *u, const struct sums *s,
         && elsewhere >= a->used + a->used / 8);
 }
 
+static bool
+has_many_dead (const struct sums *s)
+{
+  return s->dead > MAX (s->stored / DEAD_SHARE, DEAD_LEAST);
+}
+
 /* The area with the least to read back of those that are worth it. */
 static bool
 find_dead (const struct areas_use *u, const struct sums *s, unsigned *area)
 {
   const struct area_use *best = NULL;
 
-  /* A manager that is killed between off and on must not leave the machine
-   * without any swap.
-   */
-  if (s->on < 2 || s->dead <= MAX (s->stored / DEAD_SHARE, DEAD_LEAST))
+  if (s->on < 2 || !has_many_dead (s))
     return false;
   for (unsigned i = 0; i < AREAS_MAX; ++i) {
     const struct area_use *a = &u->areas[i];
@@ -243,14 +259,14 @@ unit_of (const struct areas_use *u)
   return u->limit > 0 ? u->limit : u->disk;
 }
 
-static bool
-is_urgent (const struct areas_use *u, const struct sums *s)
+static uint64_t
+slack (const struct areas_use *u, const struct sums *s)
 {
-  return s->size - s->used < unit_of (u) / NEARLY_SHARE;
+  return less (s->size - s->used, unit_of (u) / NEARLY_SHARE);
 }
 
-bool
-area_plan_is_urgent (const struct areas_use *u, unsigned area)
+uint64_t
+area_plan_slack (const struct areas_use *u, unsigned area)
 {
   struct areas_use without = *u;
   struct sums s;
@@ -258,37 +274,72 @@ area_plan_is_urgent (const struct areas_use *u, unsigned area)
   if (area < AREAS_MAX)
     without.areas[area].is_on = false;
   s = sum_up (&without);
-  return is_urgent (u, &s);
+  return slack (u, &s);
+}
+
+/* The size of the area with which less than half of all is used; 0: the pool
+ * has no room for it.
+ */
+static uint64_t
+roomy_size (const struct areas_use *u, const struct sums *s)
+{
+  uint64_t room = align_down (promise (u, s), AREA_ALIGNMENT);
+  uint64_t needed = less (s->used / 4 * ROOMY_QUARTERS, s->size);
+
+  return room < MAX (needed, MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST))
+    ? 0 : room;
+}
+
+/* The size of the area that is needed as all others are nearly used up; 0:
+ * the pool has no room for one.  COUNT more areas there may be.
+ */
+static uint64_t
+urgent_size (const struct areas_use *u, const struct sums *s, unsigned count)
+{
+  uint64_t room = align_down (promise (u, s), AREA_ALIGNMENT);
+  uint64_t least = MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST);
+  uint64_t wanted = MAX (MAX (s->used / STEP_SHARE, room / count), least);
+
+  return room < least ? 0 : MIN (room, align_up (wanted, AREA_ALIGNMENT));
+}
+
+/* The only area has dead pages: it can be turned off when there is another
+ * one, so that a manager that is killed between off and on does not leave the
+ * machine without any swap.
+ */
+static bool
+needs_second (const struct sums *s)
+{
+  return s->on == 1 && has_many_dead (s);
 }
 
 /* The size of an area that is needed now; 0: none.  If an area is barred, the
  * machine shuts down, or someone knows better.  If none is on, someone has
- * turned off the whole swap.
+ * turned off the whole swap.  COUNT more areas there may be.
  */
 static uint64_t
-needed_size (const struct areas_use *u, const struct sums *s)
+needed_size (const struct areas_use *u, const struct sums *s, unsigned count)
 {
-  uint64_t size = align_down (promise (u, s), AREA_ALIGNMENT), least;
+  uint64_t size = 0;
 
   if (s->on == 0 || s->any_barred)
     return 0;
-  if (is_urgent (u, s))
-    least = MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST);
-  else if (s->used >= s->size / 2 - s->size / 16)
-    least = MAX (unit_of (u) / LARGE_SHARE, AREA_LEAST);
-  else
-    return 0;
-  return size < least ? 0 : size;
+  if (s->used >= s->size / 2 - s->size / 16)
+    size = roomy_size (u, s);
+  if (size == 0 && (slack (u, s) == 0 || needs_second (s)))
+    size = urgent_size (u, s, count);
+  return size;
 }
 
 static bool
 find_addition (const struct areas_use *u, const struct sums *s,
                struct area_step *step)
 {
-  uint64_t size = needed_size (u, s), start;
-  unsigned area;
+  uint64_t size, start;
+  unsigned area = 0, count = count_places (u, &area);
 
-  if (size == 0 || !find_place (u, &area))
+  size = count == 0 ? 0 : needed_size (u, s, count);
+  if (size == 0)
     return false;
   size = MIN (size, find_gap (u, size, &start));
   if (size < AREA_LEAST)
@@ -323,7 +374,7 @@ area_plan_next (const struct areas_use *u)
   bool has_dead = find_dead (u, &s, &dead);
 
   /* What is nearly used up does not wait. */
-  if (adds && is_urgent (u, &s))
+  if (adds && slack (u, &s) == 0)
     return addition;
   if (find_off (u, &area))
     return step_of (u->areas[area].is_barred ? AREA_TRIM : AREA_REMOVE, area);

@@ -12,9 +12,12 @@
  *   incompressible page.  An area is added only if the pool can keep the
  *   promise for it, too, and an empty one is removed when it no longer can.
  * - Linux frees a slot as soon as its page is read back while less than half
- *   of all swap is free (vm_swap_full), and leaves it stored.  So an area is
- *   added as soon as half of the present ones is used, as long as the pool has
- *   room for a large one; and otherwise when they are nearly used up.
+ *   of all swap is free (vm_swap_full), and leaves it stored.  So as long as
+ *   the pool has room for more than twice what is used, an area is added as
+ *   soon as half of the present ones is used, and nothing is dead.  After
+ *   that, each free slot that was used before is dead until it is used again:
+ *   an area is added only when the present ones are nearly used up, and is
+ *   small, so that at most about a seventh is free and thus dead.
  * - An area that is mostly dead (stored, but used by nothing) is turned off,
  *   which reads back what lives there, trimmed, and turned on again; but only
  *   if there is memory for that, and free swap elsewhere: a control group
@@ -41,7 +44,7 @@
 #define AREA_ALIGNMENT (2 * MIB)
 
 /* Smaller areas are not worth their entries: the kernel has 32. */
-#define AREA_LEAST (8 * MIB)
+#define AREA_LEAST (2 * MIB)
 
 /* The first page of an area is its header, and stays stored. */
 #define AREA_HEADER (64 * KIB)
@@ -90,8 +93,10 @@ unsigned area_plan_begin (struct areas_use *u);
 /* What to do next. */
 struct area_step area_plan_next (const struct areas_use *u);
 
-/* Are the areas nearly used up?  If AREA is one of them, without it. */
-bool area_plan_is_urgent (const struct areas_use *u, unsigned area);
+/* How much the kernel may use until the areas are nearly used up; 0: they are.
+ * If AREA is one of them, without it.
+ */
+uint64_t area_plan_slack (const struct areas_use *u, unsigned area);
 
 /* How much of what is stored in A is dead. */
 uint64_t area_dead (const struct area_use *a);

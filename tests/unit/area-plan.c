@@ -28,11 +28,13 @@ TEST (begin_by_hand)
     { 1024, 256, 6, 2, 2, 120, 240 },
     { 1024, 2000, 0, 16, 3, 340, 1024 },
     { 1024, 0, 100, 16, 3, 340, 1024 },
-    { 20, 64, 0, 16, 2, 10, 20 },
-    { 1024, 20, 0, 16, 2, 8, 18 },
-    { 1024, 7, 0, 16, 0, 0, 0 },
+    { 20, 64, 0, 16, 3, 6, 20 },
+    { 1024, 20, 0, 16, 3, 6, 18 },
+    { 1024, 7, 0, 16, 3, 2, 6 },
+    { 1024, 2, 0, 16, 0, 0, 0 },
     { 1024, 64, 64, 16, 0, 0, 0 },
-    { 7, 64, 0, 16, 0, 0, 0 },
+    { 7, 64, 0, 16, 3, 2, 6 },
+    { 1, 64, 0, 16, 0, 0, 0 },
   };
 
   for (size_t i = 0; i < ARRAY_SIZE (rows); ++i) {
@@ -70,16 +72,24 @@ static const struct decision {
   /* All is off: the user has turned it off. */
   { { .areas = { OFF (0, 0, true) }, .limit = 64 }, AREA_KEEP, 0, 0, 0 },
   { { .areas = { ON (0, 0, 0) }, .limit = 64 }, AREA_KEEP, 0, 0, 0 },
-  /* Half is used, and the pool has room for a large area, or has not. */
+  /* Half is used, and the pool has room for more than twice that, or not. */
   { { .areas = { ON (0, 8, 8) }, .limit = 64, .held = 4 },
     AREA_ADD, 1, 16, 48 },
-  { { .areas = { ON (0, 8, 8) }, .limit = 40, .held = 20 },
+  { { .areas = { ON (0, 12, 12) }, .limit = 40, .held = 22 },
+    AREA_ADD, 1, 16, 12 },
+  { { .areas = { ON (0, 12, 12) }, .limit = 40, .held = 24 },
     AREA_KEEP, 0, 0, 0 },
-  /* It is nearly used up: a small one will do. */
+  /* It is nearly used up: a sixth more, if the pool has room for it. */
   { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 20 },
-    AREA_ADD, 1, 16, 16 },
-  { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 34 },
+    AREA_ADD, 1, 16, 4 },
+  { { .areas = { ON (0, 15, 15), ON (16, 16, 16), ON (32, 16, 16),
+                 ON (48, 16, 16) }, .limit = 60, .held = 20 },
+    AREA_ADD, 4, 64, 12 },
+  { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 36 },
     AREA_KEEP, 0, 0, 0 },
+  /* ... or more, so that few places are enough for all the room. */
+  { { .areas = { ON (0, 15, 15) }, .most = 3, .limit = 40, .held = 20 },
+    AREA_ADD, 1, 16, 8 },
   /* No limit. */
   { { .areas = { ON (0, 15, 15) }, .held = 900 }, AREA_ADD, 1, 16, 1008 },
   /* The first gap that is large enough, or the largest. */
@@ -87,7 +97,7 @@ static const struct decision {
       .limit = 150, .held = 20 }, AREA_ADD, 3, 116, 100 },
   { { .areas = { ON (0, 8, 8), ON (500, 8, 8), ON (600, 8, 8) },
       .disk = 616, .limit = 900, .held = 20 }, AREA_ADD, 3, 16, 484 },
-  { { .areas = { ON (0, 8, 8), ON (16, 8, 8) }, .disk = 36, .limit = 900 },
+  { { .areas = { ON (0, 8, 8), ON (16, 8, 8) }, .disk = 33, .limit = 900 },
     AREA_KEEP, 0, 0, 0 },
   /* No more than there may be, and none while one is barred. */
   { { .areas = { ON (0, 8, 8) }, .most = 1, .limit = 64 },
@@ -124,8 +134,13 @@ static const struct decision {
   /* An addition that is urgent comes before all else. */
   { { .areas = { ON (0, 15, 15), OFF (16, 1, false) }, .limit = 64 },
     AREA_ADD, 2, 32, 60 },
+  /* The only area is not turned off, before there is another one. */
   { { .areas = { ON (0, 2, 16) }, .limit = 100, .available = 200,
+      .ram = 256 }, AREA_ADD, 1, 16, 8 },
+  { { .areas = { ON (0, 2, 16) }, .most = 1, .limit = 100, .available = 200,
       .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+  { { .areas = { ON (0, 2, 16), ON (16, 0, 0) }, .limit = 100,
+      .available = 200, .ram = 256 }, AREA_RENEW, 0, 0, 0 },
 };
 
 static void
