@@ -101,10 +101,38 @@ other_free (const struct swap_area *list, int count, int index)
   return free;
 }
 
-int
-area_look_at_kernel (int index, struct areas_use *u)
+void
+area_look_at_partitions (int index, struct areas_use *u)
 {
   struct partition partitions[PARTITIONS_MAX];
+
+  partitions_read (index, partitions);
+  for (unsigned k = 0; k < AREAS_MAX; ++k) {
+    struct area_use *a = &u->areas[k];
+
+    a->start = partitions[k].start;
+    a->size = partitions[k].size;
+    if (a->size == 0)
+      a->stored = 0;
+  }
+}
+
+static void
+look_at_swap (const struct swap_area *list, int count, const char *path,
+              struct area_use *a)
+{
+  a->is_on = false;
+  a->used = 0;
+  for (int i = 0; i < count; ++i)
+    if (strcmp (list[i].path, path) == 0) {
+      a->is_on = true;
+      a->used = list[i].used;
+    }
+}
+
+int
+area_look_at_swaps (int index, struct areas_use *u)
+{
   struct swap_area list[SWAPS_MAX];
   char path[PARTITION_PATH_SIZE];
   int n = swaps_read (list);
@@ -112,22 +140,7 @@ area_look_at_kernel (int index, struct areas_use *u)
   if (n == -1 || kernel_file_memory (&u->available, &u->ram) == -1)
     return -1;
   u->other_free = other_free (list, n, index);
-  partitions_read (index, partitions);
-  for (unsigned k = 0; k < AREAS_MAX; ++k) {
-    struct area_use *a = &u->areas[k];
-
-    a->start = partitions[k].start;
-    a->size = partitions[k].size;
-    a->is_on = false;
-    a->used = 0;
-    if (a->size == 0)
-      a->stored = 0;
-    partition_path (path, index, k + 1);
-    for (int i = 0; i < n; ++i)
-      if (strcmp (list[i].path, path) == 0) {
-        a->is_on = true;
-        a->used = list[i].used;
-      }
-  }
+  for (unsigned k = 0; k < AREAS_MAX; ++k)
+    look_at_swap (list, n, partition_path (path, index, k + 1), &u->areas[k]);
   return 0;
 }

@@ -16,10 +16,13 @@
 /* Finds the device that is attached for NAME.  -1: there is none. */
 int area_find_disk (const char *name, uint64_t *size);
 
-/* Puts in U what the kernel knows of /dev/nbdINDEX: areas, what is used of
- * each, memory.  Returns 0, or -1 with errno.
+/* Puts in U where the areas of /dev/nbdINDEX are. */
+void area_look_at_partitions (int index, struct areas_use *u);
+
+/* Puts in U which of them are on, what is used of each, and the memory of the
+ * machine.  Returns 0, or -1 with errno.
  */
-int area_look_at_kernel (int index, struct areas_use *u);
+int area_look_at_swaps (int index, struct areas_use *u);
 
 /* Puts the limit of the pool of NAME, the memory that it holds, and its page
  * size in U.  0, or -1 when the server does not answer.

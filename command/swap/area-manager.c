@@ -39,11 +39,14 @@
  */
 #define PRIORITY PRIORITY_SERVING
 
-/* Milliseconds between two looks: while much is being swapped out, and
+/* Milliseconds between two looks: when the areas may soon be used up, and
  * otherwise.
  */
 #define BUSY_MS 50
 #define IDLE_MS 250
+
+/* Looks until the areas are nearly used up, if it goes on as before. */
+#define LOOKS_AHEAD 4
 #define CHILD_MS 50
 
 /* To ask for what is stored takes at most this share of a processor, and to
@@ -66,9 +69,12 @@ struct manager {
   struct areas_use use;
   int64_t scan_at;              /* all in milliseconds */
   int64_t renew_at;
-  int64_t retry_at, back_off;
+  int64_t retry_at, back_off;   /* of what needs no memory */
+  int64_t reread_at, read_back_off; /* of what does, and ... */
+  uint64_t available;           /* memory when that last failed, or 0 */
   int64_t add_at;
   uint64_t used;                /* in all, at the last look */
+  int64_t looked_at;
   bool was_on[AREAS_MAX], barred[AREAS_MAX];
   bool is_lost;                 /* the device */
   char last_message[256];
@@ -108,8 +114,6 @@ look_at_stored (struct manager *m)
 {
   int64_t start = now_ms (), end;
 
-  if (start < m->scan_at)
-    return 0;
   if (look_at_device (m) == -1
       || area_look_at_stored (m->name, &m->use) == -1)
     return -1;
@@ -133,14 +137,19 @@ bar_areas (struct manager *m)
   }
 }
 
+/* Partitions are changed by this process, and hardly by others. */
 static int
 look (struct manager *m)
 {
-  if (area_look_at_kernel (m->index, &m->use) == -1)
+  bool all = now_ms () >= m->scan_at;
+
+  if (all)
+    area_look_at_partitions (m->index, &m->use);
+  if (area_look_at_swaps (m->index, &m->use) == -1)
     return -1;
   bar_areas (m);
   return area_look_at_pool (m->name, &m->use) == -1
-    || look_at_stored (m) == -1 ? -1 : 0;
+    || (all && look_at_stored (m) == -1) ? -1 : 0;
 }
 
 static uint64_t
@@ -182,7 +191,7 @@ must_give_up (const struct manager *m, unsigned k)
 {
   struct areas_use now = m->use;
 
-  return area_look_at_kernel (m->index, &now) == -1
+  return area_look_at_swaps (m->index, &now) == -1
     || now.available < area_plan_reserve (&now) / 2
     || (m->use.areas[k].used > 0 && area_plan_slack (&now, k) == 0
         && area_plan_slack (&m->use, k) > 0);
@@ -315,34 +324,56 @@ log_step (struct manager *m, const struct area_step *step, uint64_t bytes,
                  step->action == AREA_ADD ? "added" : "turned off");
 }
 
-/* When may this step be tried? */
+static bool
+reads_back (const struct manager *m, const struct area_step *step)
+{
+  return step->action == AREA_RENEW && m->use.areas[step->area].used > 0;
+}
+
+/* When may this step be tried?  If programs have ended since it failed, at
+ * once.
+ */
 static int64_t
 time_for (const struct manager *m, const struct area_step *step)
 {
-  bool reads = step->action == AREA_RENEW && m->use.areas[step->area].used > 0;
-
   if (step->action == AREA_ADD)
     return m->add_at;
-  return reads ? MAX (m->retry_at, m->renew_at) : m->retry_at;
+  if (!reads_back (m, step))
+    return m->retry_at;
+  if (m->available > 0
+      && m->use.available >= m->available + area_plan_reserve (&m->use))
+    return 0;
+  return MAX (m->reread_at, m->renew_at);
 }
 
-/* STEP has begun at START, and R was its result. */
+/* The time of the next try; BACK_OFF is that of the last one. */
+static int64_t
+retry_time (int64_t end, int64_t *back_off, int r)
+{
+  *back_off = r == 0 ? 0
+    : MIN (MAX (2 * *back_off, BACK_OFF_MIN), BACK_OFF_MAX);
+  return end + *back_off;
+}
+
+/* STEP has begun at START, when READ told whether it would read something
+ * back, and R was its result.
+ */
 static void
-set_times (struct manager *m, const struct area_step *step, int64_t start,
-           int r)
+set_times (struct manager *m, const struct area_step *step, bool read,
+           int64_t start, int r)
 {
   int64_t end = now_ms ();
 
   m->scan_at = 0;
-  if (step->action == AREA_ADD) {
+  if (step->action == AREA_ADD)
     m->add_at = r == 0 ? 0 : end + ADD_BACK_OFF;
-    return;
-  }
-  if (step->action == AREA_RENEW)
+  else if (!read)
+    m->retry_at = retry_time (end, &m->back_off, r);
+  else {
     m->renew_at = end + RENEWAL_SHARE * (end - start);
-  m->back_off = r == 0 ? 0
-    : MIN (MAX (2 * m->back_off, BACK_OFF_MIN), BACK_OFF_MAX);
-  m->retry_at = end + m->back_off;
+    m->reread_at = retry_time (end, &m->read_back_off, r);
+    m->available = r == 0 ? 0 : MAX (m->use.available, 1);
+  }
 }
 
 /* Returns whether something was changed. */
@@ -351,6 +382,7 @@ follow_plan (struct manager *m)
 {
   struct area_step step = area_plan_next (&m->use);
   int64_t start = now_ms ();
+  bool read = reads_back (m, &step);
   uint64_t bytes;
   int r, err;
 
@@ -359,7 +391,7 @@ follow_plan (struct manager *m)
   bytes = bytes_of_step (m, &step);
   r = do_step (m, &step);
   err = r == 0 ? 0 : errno;
-  set_times (m, &step, start, r);
+  set_times (m, &step, read, start, r);
   if (!is_interrupted ())
     log_step (m, &step, bytes, err);
   return r == 0;
@@ -367,16 +399,33 @@ follow_plan (struct manager *m)
 
 /* ---- the process ---- */
 
-/* Milliseconds until the next look. */
+/* Milliseconds until the next look, if MORE bytes were swapped out in the last
+ * TIME of them.
+ */
+static int
+time_until_look (const struct manager *m, uint64_t more, int64_t time)
+{
+  uint64_t slack = area_plan_slack (&m->use, AREAS_MAX);
+
+  if (more == 0 || slack / more > INT32_MAX)
+    return IDLE_MS;
+  time = (int64_t) (slack / more) * time / LOOKS_AHEAD;
+  return (int) MIN (MAX (time, BUSY_MS), IDLE_MS);
+}
+
+/* Returns the milliseconds until the next one. */
 static int
 take_step (struct manager *m)
 {
   uint64_t before = m->used;
+  int64_t time = now_ms () - m->looked_at;
 
   if (look (m) == -1)
     return IDLE_MS;
+  m->looked_at += time;
   m->used = sum_used (&m->use);
-  return follow_plan (m) || m->used > before ? BUSY_MS : IDLE_MS;
+  return follow_plan (m) ? BUSY_MS
+    : time_until_look (m, m->used > before ? m->used - before : 0, time);
 }
 
 int

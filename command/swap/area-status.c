@@ -38,8 +38,10 @@ area_status (json_t *reply)
   int index = name ? area_find_disk (name, &use.disk) : -1;
   json_auto_t *list = json_array ();
 
-  if (index == -1 || area_look_at_kernel (index, &use) == -1
-      || !has_areas (&use) || area_look_at_pool (name, &use) == -1
+  if (index == -1)
+    return;
+  area_look_at_partitions (index, &use);
+  if (area_look_at_swaps (index, &use) == -1 || !has_areas (&use) || area_look_at_pool (name, &use) == -1
       || area_look_at_stored (name, &use) == -1)
     return;
   for (unsigned k = 0; k < AREAS_MAX; ++k)
