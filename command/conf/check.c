@@ -21,6 +21,22 @@
 /* More swap is not useful, however large the backing file is. */
 #define SWAP_RAM_MAX 64
 
+/* The pool's limit by default, as a share of the machine's memory, and how
+ * much larger the disk is than it.  At worst, when nothing compresses, what
+ * is swapped takes as much memory as it frees, so the limit costs nothing but
+ * the processor's time; a quarter leaves the machine three quarters to work
+ * in then.  When pages compress 3 : 1, it holds three quarters of the
+ * memory's size.  Areas (area-plan.h) keep a size that is larger than what
+ * fits from being a lie, so it is made for data that compresses 6 : 1: its
+ * tables take 0.4 % of the memory.
+ */
+#define DEFAULT_LIMIT_SHARE 4
+#define DEFAULT_SIZE_RATIO 6
+#define DEFAULT_BACKING_RATIO 2
+
+/* The size as a share of the machine's memory if the pool has no limit. */
+#define DEFAULT_SIZE_SHARE 2
+
 static uint64_t
 parameter_number (const struct conf *c, const char *key)
 {
@@ -144,6 +160,44 @@ check_needs (const struct conf *c, char *error, size_t size)
       return conf_error (error, size, "%s requires %s", s->name, s->needs);
   return 0;
 }
+
+/* ---- the size of a swap ---- */
+
+/* Areas are for a local disk that is swap and nothing else: only then may the
+ * size be more than what fits.  A name without any setting is probably
+ * misspelt, unless it is the name by default.
+ */
+static bool
+has_default_size (const struct conf *c, const char *name)
+{
+  if (c->file_missing && c->parameter_count == 0
+      && strcmp (name, CONF_SWAP_NAME) != 0)
+    return false;
+  return c->size == 0 && c->remote_count == 0 && !conf_has_exports (c)
+    && !c->attach_only && !c->mount_point && !c->listen && c->areas > 1
+    && c->ram > 0;
+}
+
+int
+conf_choose_size (struct conf *c, const char *name, char *error, size_t size)
+{
+  char text[SIZE_TEXT_SIZE];
+  uint64_t limit = align_down (c->ram / DEFAULT_LIMIT_SHARE, MIB), bytes;
+
+  if (!has_default_size (c, name))
+    return 0;
+  if (conf_parameter (c, "mem-limit"))
+    limit = parameter_number (c, "mem-limit");
+  else if (conf_set (c, "mem-limit", size_text (text, limit), error, size)
+           == -1)
+    return -1;
+  bytes = limit == 0 ? c->ram / DEFAULT_SIZE_SHARE : DEFAULT_SIZE_RATIO * limit
+    + DEFAULT_BACKING_RATIO * parameter_number (c, "backing-size");
+  c->size = align_down (MIN (bytes, SWAP_RAM_MAX * c->ram), DISK_SIZE_UNIT);
+  return 0;
+}
+
+/* ---- all ---- */
 
 int
 conf_check (const struct conf *c, bool swap, char *error, size_t size)

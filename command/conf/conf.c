@@ -179,7 +179,7 @@ conf_init (struct conf *c)
     .ram = machine_ram (),
     .busy_poll = CONF_CHOOSE,
     .priority = 100,
-    .areas = 1,
+    .areas = CONF_AREAS_MAX,
     .mode = CONF_KEEP,
     .connections = 2,
     .timeout = TIMEOUT_MIN,

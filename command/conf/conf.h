@@ -25,6 +25,10 @@
 #include <sys/types.h>
 
 #define CONF_SUFFIX ".conf"
+
+/* The name of a swap by default. */
+#define CONF_SWAP_NAME "swap0"
+
 #define CONF_REMOTES_MAX 8
 
 /* The longest value in bytes: the library that reads such files cuts longer
@@ -196,6 +200,14 @@ bool conf_has_exports (const struct conf *c);
  * file of exports.
  */
 bool conf_is_open (const struct conf *c);
+
+/* Choose the size of the disk of NAME, to which this machine swaps, and the
+ * limit of its pool, where C says neither: nbdzram.conf(5) has the rule.
+ * Changes nothing if a size is given, or if C is not only for swap in areas.
+ * Returns 0, or -1 with a line in ERROR.
+ */
+int conf_choose_size (struct conf *c, const char *name, char *error,
+                      size_t size);
 
 /* Check settings that depend on each other or on this machine: a missing size,
  * a size that is too large for SWAP, a local server and a remote one.  Returns

@@ -64,8 +64,11 @@ parse_name (const struct command *command, const char *argument,
 /* ---- mount ---- */
 
 static int
-finish_settings (struct conf *c, char *error, size_t size)
+finish_settings (struct swap_setup *s)
 {
+  struct conf *c = &s->conf;
+  char *error = s->error;
+  const size_t size = sizeof s->error;
   struct stat st;
 
   if (directory && conf_set (c, "mount-point", directory, error, size) == -1)

@@ -29,7 +29,7 @@ read_settings (struct swap_setup *s, const struct setup_command *given)
   for (const struct option_entry *e = given->options; e->name; ++e)
     if (e->key && set_by_option (&s->conf, e, s->error, sizeof s->error) == -1)
       return -1;
-  return given->finish (&s->conf, s->error, sizeof s->error);
+  return given->finish (s);
 }
 
 static int

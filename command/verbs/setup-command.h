@@ -14,10 +14,10 @@ struct setup_command {
   char **words;                 /* KEY=VALUE */
   int word_count;
   bool no_systemd;
-  /* Adds what the verb itself sets, and checks all settings.  0, or -1 with an
-   * error.
+  /* Adds to the settings what the verb itself sets, and checks them all.  0,
+   * or -1 with an error.
    */
-  int (*finish) (struct conf *c, char *error, size_t size);
+  int (*finish) (struct swap_setup *s);
 };
 
 /* The options of both that say how the pages are kept; their values go to the

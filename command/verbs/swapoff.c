@@ -5,6 +5,7 @@
 
 #include "command/base/control-client.h"
 #include "command/base/options.h"
+#include "command/conf/conf.h"
 #include "command/swap/teardown.h"
 
 int
@@ -23,7 +24,7 @@ command_swapoff (const struct command *command, int argc, char *argv[])
   };
   int first = options_parse (command, argc, argv, entries);
 
-  t.name = last_argument (command, first, argc, argv) ?: "swap0";
+  t.name = last_argument (command, first, argc, argv) ?: CONF_SWAP_NAME;
   if (!control_name_valid (t.name))
     usage_error (command, "'%s' can't be a name", t.name);
   return swap_teardown_command (&t, after_unit);

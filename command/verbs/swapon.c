@@ -12,12 +12,17 @@
 #include "setup-command.h"
 
 static int
-check_settings (struct conf *c, char *error, size_t size)
+finish_settings (struct swap_setup *s)
 {
+  struct conf *c = &s->conf;
+  char *error = s->error;
+  const size_t size = sizeof s->error;
+
   if (c->mount_point)
     return set_error (error, size, "mount-point: this disk is for nbdzram "
                       "mount");
-  if (conf_check (c, true, error, size) == -1)
+  if (conf_choose_size (c, s->name, error, size) == -1
+      || conf_check (c, true, error, size) == -1)
     return -1;
   if (c->remote_count > 0 || c->size > 0)
     return 0;
@@ -28,14 +33,14 @@ check_settings (struct conf *c, char *error, size_t size)
 int
 command_swapon (const struct command *command, int argc, char *argv[])
 {
-  static struct swap_setup s = { .verb = "swapon", .name = "swap0" };
+  static struct swap_setup s = { .verb = "swapon", .name = CONF_SWAP_NAME };
   static struct option_list v[9]; /* values of options */
   bool mirror = false, stripe = false, attach_only = false, force = false;
-  struct setup_command given = { .finish = check_settings };
+  struct setup_command given = { .finish = finish_settings };
   /* In the order of nbdzram.conf(5). */
   const struct option_entry entries[] = {
     { .name = "size", .key = "size", .argument = "SIZE", .list = &v[0],
-      .help = "size of the disk: 4G, or ram/2" },
+      .help = "size of the disk: 4G, or ram/2 (6 * mem-limit)" },
     OPTIONS_POOL (&v[1]),
     { .name = "priority", .key = "priority", .letter = 'p', .argument = "N",
       .list = &v[6], .help = "priority of the swap, up to 32767 (100)" },

@@ -48,8 +48,6 @@ fi
 
 # ---- settings ----
 
-exits 1 "the size is missing, and there is no $NBDZRAM_CONF_DIR/swap0.conf" \
-      swapon
 exits 1 "there is no $NBDZRAM_CONF_DIR/swpa0.conf" swapon swpa0
 exits 1 "size: 'min(ram / 2, 4096)' is 4096 bytes, and must" \
       swapon --size 'min(ram / 2, 4096)'
@@ -68,6 +66,10 @@ exits 1 "painted.conf:2: unknown key 'colour'" swapon painted
 # ---- the kernel ----
 
 PATH=$tmp/empty:$PATH exits 1 'this kernel has no nbd' swapon --size 64M
+# The usual name needs no settings, others need one.
+PATH=$tmp/empty:$PATH exits 1 'this kernel has no nbd' swapon
+PATH=$tmp/empty:$PATH exits 1 'this kernel has no nbd' swapon fast mem-limit=8M
+exits 1 'the size is missing' swapon --attach-only
 mkdir -p "$NBDZRAM_ROOT/sys/module/nbd"
 if [ ! -e /sys/module/nbd ]; then
     exits 1 'this kernel has no nbd: modprobe nbd' watch a --uri nbd://localhost

@@ -55,6 +55,71 @@ TEST (senseless_sizes)
   conf_free (&c);
 }
 
+/* What swap gets that says no size, of a machine with 8G. */
+TEST (size_of_swap_by_default)
+{
+  static const struct {
+    const char *words[3];
+    const char *limit;
+    uint64_t size;
+  } cases[] = {
+    { { NULL }, "2147483648", 12 * GIB },
+    { { "algorithm=zstd" }, "2147483648", 12 * GIB },
+    { { "mem-limit=1G" }, "1073741824", 6 * GIB },
+    { { "mem-limit=0" }, "0", 4 * GIB },
+    { { "size=3G" }, NULL, 3 * GIB },
+    { { "size=3G", "mem-limit=1G" }, "1073741824", 3 * GIB },
+    { { "backing=/cold", "backing-size=10G" }, "2147483648", 32 * GIB },
+    { { "backing=/cold", "backing-size=1T" }, "2147483648", 512 * GIB },
+    /* None of these is cut into areas. */
+    { { "areas=1" }, NULL, 0 },
+    { { "attach-only=on" }, NULL, 0 },
+    { { "mount-point=/tmp" }, NULL, 0 },
+    { { "export=a:size=1G" }, NULL, 0 },
+    { { "remote=nbd://x" }, NULL, 0 },
+    { { "listen=:10809" }, NULL, 0 },
+  };
+
+  for (size_t i = 0; i < ARRAY_SIZE (cases); ++i) {
+    const char *limit;
+    struct conf c;
+
+    begin (&c);
+    for (size_t k = 0; k < 3 && cases[i].words[k]; ++k)
+      set (&c, cases[i].words[k]);
+    assert_int_equal (conf_choose_size (&c, "s", cause, sizeof cause), 0);
+    assert_int_equal (c.size, cases[i].size);
+    limit = conf_parameter (&c, "mem-limit");
+    if (cases[i].limit)
+      assert_string_equal (limit, cases[i].limit);
+    else
+      assert_null (limit);
+    conf_free (&c);
+  }
+}
+
+/* A name that no file and no setting tells of is misspelt, unless it is the
+ * usual one.
+ */
+TEST (size_of_a_name_without_settings)
+{
+  struct conf c;
+
+  begin (&c);
+  c.file_missing = true;
+  assert_int_equal (conf_choose_size (&c, "swpa0", cause, sizeof cause), 0);
+  assert_int_equal (c.size, 0);
+  assert_int_equal (conf_choose_size (&c, "swap0", cause, sizeof cause), 0);
+  assert_int_equal (c.size, 12 * GIB);
+  conf_free (&c);
+  begin (&c);
+  c.file_missing = true;
+  set (&c, "mem-limit=1G");
+  assert_int_equal (conf_choose_size (&c, "swpa0", cause, sizeof cause), 0);
+  assert_int_equal (c.size, 6 * GIB);
+  conf_free (&c);
+}
+
 TEST (block_sizes)
 {
   struct conf c;
@@ -256,6 +321,8 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (senseless_sizes),
+    cmocka_unit_test (size_of_swap_by_default),
+    cmocka_unit_test (size_of_a_name_without_settings),
     cmocka_unit_test (block_sizes),
     cmocka_unit_test (here_or_elsewhere),
     cmocka_unit_test (arrays),
