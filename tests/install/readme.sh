@@ -114,7 +114,7 @@ while read -r line; do
         *apt-get*|dpkg-buildpackage*) how='tests/install/packages.sh' ;;
         'modprobe nbd'|'nbd-client '*) how='tests/vm/nbd-client.sh' ;;
         *' --remote='*) how='tests/vm/remotes.sh' ;;
-        'sudo nbdzram swapon '*|'sudo nbdzram swapoff') how='tests/vm/swap.sh' ;;
+        'sudo nbdzram swapon'*|'sudo nbdzram swapoff') how='tests/vm/swap.sh' ;;
         'sudo nbdzram mount '*|'sudo nbdzram umount '*) how='tests/vm/mount.sh' ;;
         'sudo systemctl '*) how='tests/vm/systemd.sh' ;;
     esac

@@ -30,6 +30,8 @@ show_file (const char *path, bool swap)
 
   conf_init (&c);
   result = conf_read (&c, path, error, sizeof error);
+  if (result == 0 && swap)
+    result = conf_choose_size (&c, CONF_SWAP_NAME, error, sizeof error);
   if (result == 0)
     result = conf_check (&c, swap, error, sizeof error);
   if (result == 0)

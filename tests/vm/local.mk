@@ -32,6 +32,7 @@ vm_long_tests = \
 	tests/vm/speed-priority.sh \
 	tests/vm/swap-areas.sh \
 	tests/vm/swap-backing.sh \
+	tests/vm/swap-fits.sh \
 	tests/vm/swap-full.sh \
 	tests/vm/swap-survives.sh
 

@@ -4,9 +4,10 @@
  * byte, and writes every third anew.
  *
  *   pages MIB [workers=N] [rounds=N] [seed=N] [seconds=N] [stalls=MS] [hold=1]
- *         [random=N]
+ *         [random=N] [kind=N]
  *
- * With random=N, N of a hundred pages are random, instead of 3.
+ * With random=N, N of a hundred pages are random, instead of 3.  With kind=N,
+ * all others are of this kind: of 80, lz4 makes 8 to 1.
  * With hold=1 it stops itself when all is filled, until SIGCONT.  Of each
  * page that took longer than stalls=, it says so, and when.
  *
@@ -39,7 +40,7 @@ struct result {
 struct worker {
   uint64_t *memory;
   uint8_t *versions;            /* by page */
-  uint64_t pages, seed, stalls, random;
+  uint64_t pages, seed, stalls, random, kind;
   struct result *result;
 };
 
@@ -61,6 +62,8 @@ content_of (const struct worker *w, uint64_t page)
 
   if (c.kind < w->random)
     c.kind = CONTENT_RANDOM;
+  else if (w->kind)
+    c.kind = (unsigned) w->kind;
   return c;
 }
 
@@ -158,7 +161,7 @@ map (size_t size, int flags)
 }
 
 struct plan {
-  uint64_t rounds, seconds, stalls, hold, random;
+  uint64_t rounds, seconds, stalls, hold, random, kind;
 };
 
 static int
@@ -167,7 +170,7 @@ work (uint64_t pages, uint64_t seed, const struct plan *plan,
 {
   struct worker w = {
     .pages = pages, .seed = seed, .stalls = plan->stalls,
-    .random = plan->random, .result = result,
+    .random = plan->random, .kind = plan->kind, .result = result,
   };
   uint64_t prng = seed, start = now_ms ();
 
@@ -222,13 +225,14 @@ main (int argc, char *argv[])
     .stalls = argument (argc, argv, "stalls", UINT64_MAX),
     .hold = argument (argc, argv, "hold", 0),
     .random = argument (argc, argv, "random", 0),
+    .kind = argument (argc, argv, "kind", 0),
   };
   struct result *r, sum = { 0 };
   int failed = 0;
 
   if (mib == 0 || workers == 0) {
     fprintf (stderr, "usage: pages MIB [workers=N] [rounds=N] [seed=N] "
-             "[seconds=N] [stalls=MS] [hold=1] [random=N]\n");
+             "[seconds=N] [stalls=MS] [hold=1] [random=N] [kind=N]\n");
     return 2;
   }
   r = map (workers * sizeof *r, MAP_SHARED);

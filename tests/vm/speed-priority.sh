@@ -77,7 +77,7 @@ measure_all ()
 
 with_nbdzramd ()
 {
-    swap_on ${mib}M algorithm=lz4 policy=off
+    swap_on ${mib}M areas=1 algorithm=lz4 policy=off
     server=$(server_pid)
     measure_all nbdzramd fifo other nice
     swap_off

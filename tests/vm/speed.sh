@@ -60,7 +60,7 @@ attach ()
 
 for round in $(seq ${runs:-1}); do
     free_before=$(free_now)
-    swap_on ${mib}M algorithm=lz4 policy=off
+    swap_on ${mib}M areas=1 algorithm=lz4 policy=off
     device=$(awk '/nbd/ { print $1 }' /proc/swaps)
     swapoff $device
     measure ours $device

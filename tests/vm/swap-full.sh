@@ -12,7 +12,7 @@ modprobe zram
 group=/sys/fs/cgroup/test
 mkdir $group
 echo 60M >$group/memory.max
-swap_on 600M mem-limit=24M policy=off
+swap_on 600M areas=1 mem-limit=24M policy=off
 inside () { (echo 0 >$group/cgroup.procs; exec pages "$@" 2>&1); }
 
 # What fits does; what does not is watched for a while, and ended.

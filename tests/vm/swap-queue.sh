@@ -26,7 +26,7 @@ before='mq-deadline 75000 0 20000 256 1024'
 is nbd0 "$before"
 
 say "swap"
-swap_on 200M mem-limit=12M policy=off
+swap_on 200M areas=1 mem-limit=12M policy=off
 cat /tmp/swapon.log
 is nbd0 'none 0 0 3000 0 128'
 nbdzram check swap0 | grep '^ok  *queue ' || fail "$(nbdzram check swap0)"
@@ -59,7 +59,7 @@ is nbd0 "$before"
 watcher () { pid_of ' watch swap0 '; }
 goes_on () { [ "$(watcher)" ] && [ "$(watcher)" != "$killed" ]; }
 say "its watcher is killed, and another one puts the queue back"
-swap_on 64M
+swap_on 64M areas=1
 killed=$(watcher)
 kill -9 "$killed" || fail "no watcher"
 eventually goes_on || fail "no watcher"
@@ -67,7 +67,7 @@ swap_off
 is nbd0 "$before"
 
 say "nobody is there any more who could, and the device is disconnected"
-swap_on 64M
+swap_on 64M areas=1
 swapoff /dev/nbd0 || fail "swapoff"
 kill -9 "$(pid_of ' serve --swap ')" && kill -9 "$(watcher)" ||
     fail "no supervisor, no watcher"

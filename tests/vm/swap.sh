@@ -6,9 +6,18 @@
 . "${srcdir:-.}/tests/vm/host.sh"
 boot $((900 + 300 * ${NBDZRAM_VM_RUNS:-1})) 320M
 #### guest ####
-for key in page-cluster swappiness min_free_kbytes; do
-    cat /proc/sys/vm/$key
-done >/tmp/before
+settings ()
+{
+    local key
+    for key in page-cluster swappiness min_free_kbytes; do
+        cat /proc/sys/vm/$key
+    done
+}
+settings >/tmp/before
+nothing_is_changed ()
+{
+    settings | diff /tmp/before - || fail "settings are not what they were"
+}
 # What --run starts is not protected as the server is: field 9 has the flags,
 # PF_MEMALLOC_NOIO among them, 41 the scheduling policy.
 show_itself='echo $(cat /proc/self/oom_score_adj; cut -d" " -f 9,41 /proc/self/stat)'
@@ -24,6 +33,21 @@ say "--run: $score $flags $policy, server: $server_score $server_flags $server_p
 [ "$server_score $server_policy $((server_flags & 0x80000))" = \
     "-1000 1 $((0x80000))" ] || fail "the server is not hardened"
 
+say "what swapon chooses by itself"
+nbdzram swapon >/tmp/swapon.log 2>&1 || { cat /tmp/swapon.log; fail "swapon"; }
+cat /tmp/swapon.log
+values=$(nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n')
+limit=$(echo "$values" | sed -n 's/^mem_limit://p' | head -n 1)
+disk=$(echo "$values" | sed -n 's/^device_size://p' | head -n 1)
+[ $((limit / 1048576)) = $(($(meminfo MemTotal) / 4096)) ] ||
+    fail "the limit is $limit"
+[ "$disk" = $((limit * 6)) ] || fail "the disk has $disk"
+[ "$(grep -c '^/dev/nbd' /proc/swaps)" = 3 ] || fail "$(cat /proc/swaps)"
+run_pages $((ram / 1024)) workers=2 rounds=0
+[ "$(vmstat_of pswpout)" -gt 5000 ] || fail "little was swapped"
+swap_off
+nothing_is_changed
+
 swap_on 500M
 cat /tmp/swapon.log
 nbdzram check swap0 || fail "check"
@@ -38,7 +62,5 @@ done
 nbdzram status swap0
 swap_off
 cat /tmp/swapoff.log
-for key in page-cluster swappiness min_free_kbytes; do
-    cat /proc/sys/vm/$key
-done | diff /tmp/before - || fail "settings are not what they were"
+nothing_is_changed
 kernel_is_well
