@@ -330,20 +330,23 @@ reads_back (const struct manager *m, const struct area_step *step)
   return step->action == AREA_RENEW && m->use.areas[step->area].used > 0;
 }
 
-/* When may this step be tried?  If programs have ended since it failed, at
- * once.
+/* May an area be read back now?  If that has failed, and programs have ended
+ * since, at once.
  */
+static bool
+may_read_back (const struct manager *m)
+{
+  return now_ms () >= MAX (m->reread_at, m->renew_at)
+    || (m->available > 0
+        && m->use.available >= m->available + area_plan_reserve (&m->use));
+}
+
+/* When may this step be tried? */
 static int64_t
 time_for (const struct manager *m, const struct area_step *step)
 {
-  if (step->action == AREA_ADD)
-    return m->add_at;
-  if (!reads_back (m, step))
-    return m->retry_at;
-  if (m->available > 0
-      && m->use.available >= m->available + area_plan_reserve (&m->use))
-    return 0;
-  return MAX (m->reread_at, m->renew_at);
+  return step->action == AREA_ADD ? m->add_at
+    : reads_back (m, step) ? 0 : m->retry_at;
 }
 
 /* The time of the next try; BACK_OFF is that of the last one. */
@@ -380,12 +383,15 @@ set_times (struct manager *m, const struct area_step *step, bool read,
 static bool
 follow_plan (struct manager *m)
 {
-  struct area_step step = area_plan_next (&m->use);
   int64_t start = now_ms ();
-  bool read = reads_back (m, &step);
+  struct area_step step;
   uint64_t bytes;
+  bool read;
   int r, err;
 
+  m->use.must_not_read = !may_read_back (m);
+  step = area_plan_next (&m->use);
+  read = reads_back (m, &step);
   if (step.action == AREA_KEEP || start < time_for (m, &step))
     return false;
   bytes = bytes_of_step (m, &step);

@@ -30,10 +30,8 @@
  */
 #define ROOMY_QUARTERS 9
 
-/* Once more than half is used, all that is free was used before, and is dead,
- * so areas grow by small steps, of this share of what is used.
- */
-#define STEP_SHARE 6
+/* The least size of a spare area, as a share of what is used. */
+#define SPARE_SHARE 6
 
 /* A promise that can't be kept by less than this share of the limit is left
  * alone, so that an area is not added and removed again and again.
@@ -80,7 +78,7 @@ area_plan_room (const struct areas_use *u)
 struct sums {
   uint64_t size, used, stored, dead; /* of areas that are on */
   unsigned on;
-  bool any_barred;
+  bool any_barred, any_empty;
 };
 
 static struct sums
@@ -95,6 +93,7 @@ sum_up (const struct areas_use *u)
     if (!a->is_on)
       continue;
     s.on++;
+    s.any_empty |= a->used == 0;
     s.size += a->size;
     s.used += a->used;
     s.stored += a->stored;
@@ -223,7 +222,7 @@ can_be_read_back (const struct areas_use *u, const struct sums *s,
     + (s->size - s->used) - (a->size - a->used);
 
   return a->used == 0
-    || (u->available >= a->used + area_plan_reserve (u)
+    || (!u->must_not_read && u->available >= a->used + area_plan_reserve (u)
         && elsewhere >= a->used + a->used / 8);
 }
 
@@ -290,15 +289,15 @@ roomy_size (const struct areas_use *u, const struct sums *s)
     ? 0 : room;
 }
 
-/* The size of the area that is needed as all others are nearly used up; 0:
- * the pool has no room for one.  COUNT more areas there may be.
+/* The size of a spare area; 0: the pool has no room for one.  COUNT more areas
+ * there may be.
  */
 static uint64_t
-urgent_size (const struct areas_use *u, const struct sums *s, unsigned count)
+spare_size (const struct areas_use *u, const struct sums *s, unsigned count)
 {
   uint64_t room = align_down (promise (u, s), AREA_ALIGNMENT);
   uint64_t least = MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST);
-  uint64_t wanted = MAX (MAX (s->used / STEP_SHARE, room / count), least);
+  uint64_t wanted = MAX (MAX (s->used / SPARE_SHARE, room / count), least);
 
   return room < least ? 0 : MIN (room, align_up (wanted, AREA_ALIGNMENT));
 }
@@ -326,8 +325,8 @@ needed_size (const struct areas_use *u, const struct sums *s, unsigned count)
     return 0;
   if (s->used >= s->size / 2 - s->size / 16)
     size = roomy_size (u, s);
-  if (size == 0 && (slack (u, s) == 0 || needs_second (s)))
-    size = urgent_size (u, s, count);
+  if (size == 0 && (!s->any_empty || slack (u, s) == 0 || needs_second (s)))
+    size = spare_size (u, s, count);
   return size;
 }
 
@@ -379,7 +378,7 @@ area_plan_next (const struct areas_use *u)
   if (find_off (u, &area))
     return step_of (u->areas[area].is_barred ? AREA_TRIM : AREA_REMOVE, area);
   /* Without its dead pages the pool may keep its promise. */
-  if (has_dead && u->areas[dead].used == 0)
+  if (has_dead && (u->areas[dead].used == 0 || is_promise_broken (u, &s)))
     return step_of (AREA_RENEW, dead);
   if (is_promise_broken (u, &s) && find_empty (u, &s, &area))
     return step_of (AREA_REMOVE, area);

@@ -15,9 +15,10 @@
  *   of all swap is free (vm_swap_full), and leaves it stored.  So as long as
  *   the pool has room for more than twice what is used, an area is added as
  *   soon as half of the present ones is used, and nothing is dead.  After
- *   that, each free slot that was used before is dead until it is used again:
- *   an area is added only when the present ones are nearly used up, and is
- *   small, so that at most about a seventh is free and thus dead.
+ *   that, each free slot that was used before is dead until it is used again.
+ *   The kernel does not touch an area before all slots of those before it are
+ *   used, so one spare area is kept that is empty, in which nothing is dead,
+ *   and which a burst may fill while the next one is added.
  * - An area that is mostly dead (stored, but used by nothing) is turned off,
  *   which reads back what lives there, trimmed, and turned on again; but only
  *   if there is memory for that, and free swap elsewhere: a control group
@@ -67,6 +68,7 @@ struct areas_use {
   uint64_t available;           /* memory of the machine */
   uint64_t other_free;          /* free in the machine's other swap */
   uint64_t ram;
+  bool must_not_read;           /* areas back, so soon after the last one */
 };
 
 enum area_action {

@@ -77,9 +77,11 @@ static const struct decision {
     AREA_ADD, 1, 16, 48 },
   { { .areas = { ON (0, 12, 12) }, .limit = 40, .held = 22 },
     AREA_ADD, 1, 16, 12 },
+  /* ... but only for a spare one: a sixth more. */
   { { .areas = { ON (0, 12, 12) }, .limit = 40, .held = 24 },
+    AREA_ADD, 1, 16, 4 },
+  { { .areas = { ON (0, 12, 12), ON (16, 0, 0) }, .limit = 40, .held = 18 },
     AREA_KEEP, 0, 0, 0 },
-  /* It is nearly used up: a sixth more, if the pool has room for it. */
   { { .areas = { ON (0, 15, 15) }, .limit = 40, .held = 20 },
     AREA_ADD, 1, 16, 4 },
   { { .areas = { ON (0, 15, 15), ON (16, 16, 16), ON (32, 16, 16),
@@ -117,14 +119,20 @@ static const struct decision {
   { { .areas = { ON (0, 8, 8), OFF (16, 0, false) }, .limit = 40 },
     AREA_REMOVE, 1, 0, 0 },
   /* The dead: the area with the least to read back, if that fits. */
-  { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) },
+  { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) }, .most = 3,
       .limit = 400, .available = 20, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
-  { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) },
+  { { .areas = { ON (0, 8, 16), ON (16, 2, 16), ON (32, 1, 1) }, .most = 3,
       .limit = 400, .available = 17, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
   { { .areas = { ON (0, 8, 16), ON (16, 0, 16), ON (32, 1, 1) },
       .limit = 400, .available = 0, .ram = 256 }, AREA_RENEW, 1, 0, 0 },
-  { { .areas = { ON (0, 5, 6), ON (16, 6, 7), ON (32, 7, 8) },
+  { { .areas = { ON (0, 5, 6), ON (16, 6, 7), ON (32, 7, 8) }, .most = 3,
       .limit = 400, .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },
+  /* Without them the pool may keep its promise; but not so soon again. */
+  { { .areas = { ON (0, 8, 16), ON (16, 0, 0) }, .limit = 40, .held = 25,
+      .available = 200, .ram = 256 }, AREA_RENEW, 0, 0, 0 },
+  { { .areas = { ON (0, 8, 16), ON (16, 0, 0) }, .limit = 40, .held = 25,
+      .available = 200, .ram = 256, .must_not_read = true },
+    AREA_REMOVE, 1, 0, 0 },
   /* ... and what is read back may have to be swapped out elsewhere. */
   { { .areas = { ON (0, 15, 15), ON (16, 8, 16) }, .limit = 33, .held = 31,
       .available = 200, .ram = 256 }, AREA_KEEP, 0, 0, 0 },

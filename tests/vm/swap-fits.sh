@@ -120,7 +120,16 @@ count_stopped ()
          wc -l)" -ge "$1" ]
 }
 
-is_below () { [ "$($1)" -lt "$2" ]; }
+# wait_until_filled N NAME: N workers have, among them that of program NAME.
+wait_until_filled ()
+{
+    local pid
+    eval "pid=\$pid_$2"
+    until count_stopped "$1"; do
+        kill -0 $pid 2>/dev/null || fail "$2: $(cat /tmp/line.$2; cat /proc/swaps)"
+        sleep 0.2
+    done
+}
 
 # ---- programs that rewrite their pages, and end ----
 
@@ -146,7 +155,7 @@ rewrite ()
         say "$1 $($1) KiB for $(used_on "$2") KiB used, dead $($3) %"
     done
     ended=$($1) ended_dead=$($3)
-    nbdzram status; dmesg | grep -i -e nbdzram -e swap
+    nbdzram status
     wait_for_program 8
 }
 
@@ -189,7 +198,7 @@ part_cycles ()
     ours_on $((ram / 2048)) $((ram * 2 / 1024))
     for i in 1 2 3 4 5; do
         start_program $i $each workers=1 rounds=1 seed=$i hold=1
-        eventually count_stopped $i || fail "program $i is not filled"
+        wait_until_filled $i $i
     done
     now=$(held)
     say "what lives takes $now KiB; limit: $((now * 5 / 4)) KiB"
@@ -203,7 +212,7 @@ part_cycles ()
             [ $((n % i)) = 0 ] || continue
             end_program $i
             start_program $i $each workers=1 rounds=1 seed=$((n * 10 + i)) hold=1
-            eventually count_stopped 5 || fail "cycle $n: program $i"
+            wait_until_filled 5 $i
         done
         sleep 5
         now=$(dead_share)
@@ -274,12 +283,7 @@ part_grows ()
     # More than it can hold.
     start_program 1 $((ram / 3 / 1024 + limit * 6)) workers=1 rounds=0 \
         hold=1 kind=80
-    until count_stopped 1; do
-        kill -0 $pid_1 || fail "$(cat /tmp/line.1)"
-        sleep 1
-        say "$(held) KiB for $(used_on /dev/nbd) KiB used, $(areas_on) areas," \
-            "beside $(used_on /dev/zram1)"
-    done
+    wait_until_filled 1 1
     n=$(held)
     cat /proc/swaps
     say "RESULT grows: $(areas_on) areas, $(used_on /dev/nbd) KiB used," \
