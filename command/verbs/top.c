@@ -21,6 +21,7 @@
 #include "command/base/control-client.h"
 #include "command/base/options.h"
 #include "command/base/output.h"
+#include "command/swap/area-status.h"
 #include "lib/base/util.h"
 
 #include "top-exports.h"
@@ -103,8 +104,10 @@ take_sample (struct top *t, char *error, size_t size)
   int code = server_try (&t->server, json_pack ("{s:s}", "verb", "metrics"),
                          REPLY_TIMEOUT, &reply, error, size);
 
-  if (code == EXIT_OK)
+  if (code == EXIT_OK) {
+    area_status (reply);
     history_add (&t->history, reply, monotonic_time ());
+  }
   return code;
 }
 
@@ -207,6 +210,40 @@ put_sizes (struct top *t)
   put_line (t, "%s", "");
 }
 
+static uint64_t
+sum_of_areas (const json_t *areas, const char *key)
+{
+  const json_t *area;
+  uint64_t sum = 0;
+  size_t k;
+
+  json_array_foreach (areas, k, area)
+    sum += json_number (area, key);
+  return sum;
+}
+
+/* Swap that is cut into areas: what the kernel sees of it, and what the server
+ * knows.
+ */
+static void
+put_areas (struct top *t)
+{
+  const json_t *reply = t->history.now.reply;
+  const json_t *areas = json_object_get (reply, "areas");
+  char size[TEXT_SIZE], used[TEXT_SIZE], dead[TEXT_SIZE], room[TEXT_SIZE];
+  uint64_t left = json_number (reply, "area_room");
+
+  if (!areas)
+    return;
+  put_line (t, "swap: areas %zu  size %s  used %s  dead %s  room %s",
+            json_array_size (areas),
+            text_of_size (size, sum_of_areas (areas, "size")),
+            text_of_size (used, sum_of_areas (areas, "used")),
+            text_of_size (dead, sum_of_areas (areas, "dead")),
+            left == INT64_MAX ? "no limit" : text_of_size (room, left));
+  put_line (t, "%s", "");
+}
+
 static void
 put_requests (struct top *t, bool read)
 {
@@ -287,6 +324,7 @@ draw_screen (struct top *t)
   t->line = 0;
   put_heading (t);
   put_sizes (t);
+  put_areas (t);
   if (t->exports)
     put_exports (t);
   else

@@ -4,7 +4,7 @@
 # as a directory has it, with two areas on its device.
 . "${srcdir:-.}/tests/lib/functions.sh"
 
-requires qemu-io jq
+requires qemu-io jq script
 start_nbdkit zram zram 64M mem-limit=32M
 io "$(uri zram)" "write -P 0 0 4M" "write -P 5 16M 8M"
 
@@ -56,7 +56,14 @@ metric ()
 [ "$(metric swap_area_dead_bytes /dev/nbd5p1)" = 3080192 ]
 [ "$(metric device_reconnects_total /dev/nbd5)" = 7 ]
 
+# The screen of top, as far as text goes.
+top_says () { TERM=xterm script -qec "$nbdzram top -n 1" /dev/null </dev/null; }
+top_says >"$tmp/screen" || fail "$(cat "$tmp/screen")"
+grep -q 'swap: areas 2  size 48M  used 9M  dead 2.9M  room 31.*M' \
+    "$tmp/screen" || fail "$(cat "$tmp/screen")"
+
 # One area: nothing more is shown.
 rm -r "$sys/nbd5p1" "$sys/nbd5p3"
 [ "$(nbdzram status --json | jq '.servers[0].areas')" = null ]
 [ "$(nbdzram status | wc -l)" = 2 ] || fail "$(nbdzram status)"
+! top_says | grep 'swap:' || fail "top shows areas"
