@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/base/util.h"
+#include "lib/maintenance/writeback.h"
 #include "lib/store/page-state.h"
 
 #include "control-verbs.h"
@@ -90,10 +91,12 @@ VERB (usage)
     return reply;
   stored = device_count_stored (device, first, end);
   device_put (device);
-  return json_pack ("{s:b, s:I, s:I, s:I, s:I}", "ok", 1,
+  return json_pack ("{s:b, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
                     "stored", (json_int_t) stored,
                     "page_size",
                     (json_int_t) context->pool->sizes.page_size,
                     "mem_used_total", (json_int_t) budget->used,
-                    "mem_limit", (json_int_t) budget->limit);
+                    "mem_limit", (json_int_t) budget->limit,
+                    "backing_room",
+                    (json_int_t) pool_writeback_room (context->pool));
 }

@@ -58,6 +58,7 @@ area_look_at_pool (const char *name, struct areas_use *u)
     return -1;
   u->limit = json_number (reply, "mem_limit");
   u->held = json_number (reply, "mem_used_total");
+  u->backing_room = json_number (reply, "backing_room");
   u->page_size = json_number (reply, "page_size");
   return u->page_size > 0 ? 0 : -1;
 }

@@ -137,7 +137,19 @@ bar_areas (struct manager *m)
   }
 }
 
-/* Partitions are changed by this process, and hardly by others. */
+static uint64_t
+sum_used (const struct areas_use *u)
+{
+  uint64_t used = 0;
+
+  for (unsigned k = 0; k < AREAS_MAX; ++k)
+    used += u->areas[k].used;
+  return used;
+}
+
+/* Partitions are changed by this process, and hardly by others.  As long as
+ * the kernel uses the same, the pool holds the same.
+ */
 static int
 look (struct manager *m)
 {
@@ -148,18 +160,10 @@ look (struct manager *m)
   if (area_look_at_swaps (m->index, &m->use) == -1)
     return -1;
   bar_areas (m);
+  if (!all && sum_used (&m->use) == m->used)
+    return 0;
   return area_look_at_pool (m->name, &m->use) == -1
     || (all && look_at_stored (m) == -1) ? -1 : 0;
-}
-
-static uint64_t
-sum_used (const struct areas_use *u)
-{
-  uint64_t used = 0;
-
-  for (unsigned k = 0; k < AREAS_MAX; ++k)
-    used += u->areas[k].used;
-  return used;
 }
 
 /* ---- turning an area off ---- */

@@ -18,6 +18,11 @@
 #define WORST_INVERSE(memory) ((memory) - (memory) / 64)
 #define MARGIN_SHARE 50
 
+/* The backing file is cleaned when it has few free segments, and pages do not
+ * fill its blocks to the end.
+ */
+#define BACKING_MARGIN_SHARE 8
+
 /* Shares of the limit: the smallest area that is worth its entry, and what is
  * nearly used up, which a machine that swaps all the time does within a second
  * or two.
@@ -72,7 +77,8 @@ uint64_t
 area_plan_room (const struct areas_use *u)
 {
   return u->limit == 0 ? UINT64_MAX
-    : less (u->limit, u->held + u->limit / MARGIN_SHARE);
+    : less (u->limit, u->held + u->limit / MARGIN_SHARE)
+      + u->backing_room - u->backing_room / BACKING_MARGIN_SHARE;
 }
 
 struct sums {

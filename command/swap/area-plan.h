@@ -11,6 +11,7 @@
  * - Free swap is a promise: each free slot may be filled with an
  *   incompressible page.  An area is added only if the pool can keep the
  *   promise for it, too, and an empty one is removed when it no longer can.
+ *   A backing file counts as room, but for an eighth.
  * - Linux frees a slot as soon as its page is read back while less than half
  *   of all swap is free (vm_swap_full), and leaves it stored.  So as long as
  *   the pool has room for more than twice what is used, an area is added as
@@ -64,6 +65,7 @@ struct areas_use {
   unsigned most;                /* how many there may be */
   uint64_t disk;                /* its size */
   uint64_t limit, held;         /* the pool's memory; a limit of 0: none */
+  uint64_t backing_room;        /* free in its backing file */
   uint64_t page_size;           /* of the pool; not used by the plan */
   uint64_t available;           /* memory of the machine */
   uint64_t other_free;          /* free in the machine's other swap */
@@ -106,7 +108,10 @@ uint64_t area_dead (const struct area_use *a);
 /* How much memory has to stay free while an area is turned off. */
 uint64_t area_plan_reserve (const struct areas_use *u);
 
-/* How much more memory the pool may take for pages. */
+/* How much more the pool may take for pages, in memory and in its backing file.
+ * A write that finds no memory waits until pages are written back, so it is
+ * slowed to what the disk can do.
+ */
 uint64_t area_plan_room (const struct areas_use *u);
 
 #endif /* NBDZRAM_COMMAND_SWAP_AREA_PLAN_H */

@@ -192,6 +192,26 @@ pool_get_writeback_limit (struct pool *pool, uint64_t *bytes, uint64_t *left)
   *left = pool->writeback ? pool->writeback->left : 0;
 }
 
+uint64_t
+pool_writeback_room (struct pool *pool)
+{
+  const struct writeback *w = pool->writeback;
+  enum backing_state state;
+  struct backing_stats bs;
+  uint64_t room;
+  int error;
+
+  if (!w)
+    return 0;
+  state = backing_get_state (pool->backing, &error);
+  if (state != BACKING_OK && state != BACKING_FULL
+      && state != BACKING_DEGRADED)
+    return 0;
+  backing_get_stats (pool->backing, &bs);
+  room = bs.size > bs.live ? bs.size - bs.live : 0;
+  return w->daily_limit > 0 ? MIN (room, w->left) : room;
+}
+
 void
 pool_writeback_clock (struct pool *pool, uint64_t now)
 {

@@ -76,6 +76,12 @@ void pool_set_writeback_limit (struct pool *pool, uint64_t bytes);
 void pool_get_writeback_limit (struct pool *pool, uint64_t *bytes,
                                uint64_t *left);
 
+/* How many bytes of pages, compressed or not, may still be written back: what
+ * is free in the backing file, or what is left of today's limit.  0 if there
+ * is none, or it is away, or the last write to it failed.
+ */
+uint64_t pool_writeback_room (struct pool *pool);
+
 /* NOW is in seconds, of the maintainer's clock: days are counted from the
  * first call.
  */

@@ -21,7 +21,17 @@ column ()
     nbdzram status -bn --raw -o "$1"
 }
 
+# What may still be written back, in KiB.
+room ()
+{
+    ask zram0 '{"verb": "usage"}' | sed -n 's/.*"backing_room": \([0-9]*\).*/\1/p' |
+        awk '{ print int ($1 / 1024) }'
+}
+
 [ "$(column BACKING)" = ok ] || fail "$(column BACKING)"
+empty=$(room)
+[ "$empty" -gt $((15 * 1024)) ] && [ "$empty" -le $((16 * 1024)) ] ||
+    fail "room for ${empty}K"
 before=$(column COMPR)
 nbdzram writeback --type huge_idle | grep -q '^0 of 0 pages'
 nbdzram idle all >/dev/null
@@ -35,6 +45,9 @@ nbdzram writeback --type=idle --json | tr -d ' \n' |
 [ "$before" -gt $((256 * 1024)) ] && [ "$(column COMPR)" = 0 ] ||
     fail "objects of $(column COMPR) bytes, before $before"
 
+[ "$(room)" -lt $((empty - 256)) ] && [ "$(room)" -gt $((empty - 1024)) ] ||
+    fail "room for $(room)K, and $empty before"
+
 nbdcopy "$(uri zram)" "$tmp/copy"
 cmp -n 524288 "$tmp/copy" "$tmp/all"
 
@@ -45,6 +58,7 @@ code=0
 nbdzram writeback --type huge >"$tmp/out" 2>&1 || code=$?
 [ $code = 1 ] && grep -q 'writeback-limit is used up' "$tmp/out" ||
     fail "$code: $(cat "$tmp/out")"
+[ "$(room)" -lt 64 ] || fail "room for $(room)K today"
 [ "$(counts w)" -le 20 ] || fail "$(counts w) pages in 64K"
 nbdzram set writeback-limit=0 >/dev/null
 nbdzram writeback --type huge >/dev/null

@@ -92,6 +92,9 @@ static const struct decision {
   /* ... or more, so that few places are enough for all the room. */
   { { .areas = { ON (0, 15, 15) }, .most = 3, .limit = 40, .held = 20 },
     AREA_ADD, 1, 16, 8 },
+  /* A backing file counts, but for an eighth. */
+  { { .areas = { ON (0, 12, 12) }, .limit = 40, .held = 36,
+      .backing_room = 24 }, AREA_ADD, 1, 16, 18 },
   /* No limit. */
   { { .areas = { ON (0, 15, 15) }, .held = 900 }, AREA_ADD, 1, 16, 1008 },
   /* The first gap that is large enough, or the largest. */
@@ -161,6 +164,7 @@ check_decision (const struct decision *d)
   u.most = u.most ? u.most : AREAS_MAX;
   u.limit = M (u.limit);
   u.held = M (u.held);
+  u.backing_room = M (u.backing_room);
   u.available = M (u.available);
   u.ram = M (u.ram);
   u.other_free = M (u.other_free);
