@@ -76,6 +76,7 @@ struct manager {
   uint64_t used;                /* in all, at the last look */
   int64_t looked_at;
   bool was_on[AREAS_MAX], barred[AREAS_MAX];
+  bool has_warned;              /* that pages may not fit */
   bool is_lost;                 /* the device */
   char last_message[256];
 };
@@ -383,6 +384,19 @@ set_times (struct manager *m, const struct area_step *step, bool read,
   }
 }
 
+/* Says once what the user can do about a promise that can't be kept. */
+static void
+log_promise (struct manager *m)
+{
+  bool too_much = area_plan_promises_too_much (&m->use);
+
+  if (too_much && !m->has_warned)
+    manager_log (m, "free swap may not fit in the pool, because pages compress "
+                 "worse than before; writes may fail.  Raise mem-limit by "
+                 "\"nbdzram set\", or end programs");
+  m->has_warned = too_much;
+}
+
 /* Returns whether something was changed. */
 static bool
 follow_plan (struct manager *m)
@@ -396,6 +410,8 @@ follow_plan (struct manager *m)
   m->use.must_not_read = !may_read_back (m);
   step = area_plan_next (&m->use);
   read = reads_back (m, &step);
+  if (step.action == AREA_KEEP)
+    log_promise (m);
   if (step.action == AREA_KEEP || start < time_for (m, &step))
     return false;
   bytes = bytes_of_step (m, &step);

@@ -363,6 +363,14 @@ is_promise_broken (const struct areas_use *u, const struct sums *s)
     && WORST (s->size - s->used) > room + u->limit / SLACK_SHARE;
 }
 
+bool
+area_plan_promises_too_much (const struct areas_use *u)
+{
+  struct sums s = sum_up (u);
+
+  return is_promise_broken (u, &s);
+}
+
 static struct area_step
 step_of (enum area_action action, unsigned area)
 {

@@ -102,6 +102,12 @@ struct area_step area_plan_next (const struct areas_use *u);
  */
 uint64_t area_plan_slack (const struct areas_use *u, unsigned area);
 
+/* May the kernel write more than the pool has room for?  If the plan has no
+ * step then, pages were written anew that compress worse, or the limit is lower
+ * than it was.
+ */
+bool area_plan_promises_too_much (const struct areas_use *u);
+
 /* How much of what is stored in A is dead. */
 uint64_t area_dead (const struct area_use *a);
 

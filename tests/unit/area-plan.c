@@ -178,6 +178,23 @@ check_decision (const struct decision *d)
               (unsigned) (step.start / MIB), (unsigned) (step.size / MIB));
 }
 
+TEST (promises_by_hand)
+{
+  struct areas_use u = {
+    .areas = { { .size = M (16), .used = M (8), .is_on = true } },
+    .limit = M (32), .held = M (10),
+  };
+
+  assert_false (area_plan_promises_too_much (&u));
+  u.held = M (28);
+  assert_true (area_plan_promises_too_much (&u));
+  u.backing_room = M (24);
+  assert_false (area_plan_promises_too_much (&u));
+  u.backing_room = 0;
+  u.limit = 0;
+  assert_false (area_plan_promises_too_much (&u));
+}
+
 TEST (decisions_by_hand)
 {
   for (size_t i = 0; i < ARRAY_SIZE (decisions); ++i)
@@ -533,6 +550,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (begin_by_hand),
+    cmocka_unit_test (promises_by_hand),
     cmocka_unit_test (decisions_by_hand),
     cmocka_unit_test (a_year),
   };
