@@ -13,7 +13,8 @@ packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
 packages_valgrind_apt="valgrind libc6-dbg"
 packages_lint_apt="cppcheck"
 packages_fuzz_apt="clang libclang-rt-dev"
-packages_packages_apt="build-essential debhelper lintian man-db systemd"
+packages_packages_apt="build-essential debhelper lintian man-db systemd rpm
+    cpio"
 packages_debian_apt="debootstrap util-linux"
 packages_vm_apt="qemu-system-x86 cpio busybox-static nbd-client kmod e2fsprogs
     xfsprogs btrfs-progs mdadm fio util-linux systemd iproute2"
@@ -48,7 +49,7 @@ commands_fuzz="clang"
 commands_vm="qemu-system-x86_64 cpio busybox nbd-client depmod mkfs.ext4
     mkfs.xfs mkfs.btrfs mdadm fio mkswap systemctl ip tc"
 commands_bench="gnuplot"
-commands_packages="g++ dh lintian man systemd-analyze"
+commands_packages="g++ dh lintian man systemd-analyze rpmbuild cpio"
 commands_debian="debootstrap unshare setpriv"
 
 # missing_of GROUP: the commands and modules of a group that are not there.

@@ -14,8 +14,9 @@ install_tests = \
 	tests/install/units.sh
 
 # What changes the system, on one that is there for that
-# (scripts/fresh-debian).
-fresh_tests = tests/install/next-steps.sh tests/install/packages.sh
+# (scripts/fresh-debian), and what builds everything once more.
+fresh_tests = tests/install/next-steps.sh tests/install/packages.sh \
+	tests/install/rpm.sh
 dist_check_SCRIPTS += $(fresh_tests)
 check-packages: all tests/lib/nbd-reconnect
 	@tests='$(fresh_tests)'; $(run_other_tests)
