@@ -70,29 +70,47 @@ lowest_swap_limit (bool second, const char *group)
     : UINT64_MAX;
 }
 
+/* Reads a line of /proc/PID/cgroup, NUMBER:CONTROLLERS:GROUP, and cuts LINE
+ * behind CONTROLLERS.  Returns the group, or NULL.
+ */
+static const char *
+read_group (char *line, const char **controllers)
+{
+  char *first = strchr (line, ':'), *second;
+
+  line[strcspn (line, "\n")] = '\0';
+  second = first ? strchr (first + 1, ':') : NULL;
+  if (!second)
+    return NULL;
+  *second = '\0';
+  *controllers = first + 1;
+  return second + 1;
+}
+
+static FILE *
+open_groups (int pid)
+{
+  char path[64];
+
+  snprintf (path, sizeof path, "/proc/%d/cgroup", pid);
+  return kernel_file_open (path);
+}
+
 /* Both versions of control groups may be mounted; the line of version 2
  * begins with "0::".
  */
 static uint64_t
 process_limit (int pid, uint64_t (*limit) (bool second, const char *group))
 {
-  char path[64], line[PATH_MAX];
+  CLEANUP_FCLOSE FILE *fp = open_groups (pid);
   uint64_t least = UINT64_MAX;
-  CLEANUP_FCLOSE FILE *fp = NULL;
+  char line[PATH_MAX];
 
-  snprintf (path, sizeof path, "/proc/%d/cgroup", pid);
-  fp = kernel_file_open (path);
   while (fp && fgets (line, sizeof line, fp)) {
-    char *controllers = strchr (line, ':'), *group;
-    bool second;
+    const char *controllers, *group = read_group (line, &controllers);
+    bool second = group && controllers[0] == '\0';
 
-    line[strcspn (line, "\n")] = '\0';
-    group = controllers ? strchr (controllers + 1, ':') : NULL;
-    if (!group)
-      continue;
-    *group++ = '\0';
-    second = controllers[1] == '\0';
-    if (second || strstr (controllers, "memory"))
+    if (group && (second || strstr (controllers, "memory")))
       least = MIN (least, limit (second, group));
   }
   return least;
@@ -112,4 +130,44 @@ cgroup_may_swap (int pid)
   uint64_t limit = process_limit (pid, lowest_swap_limit);
 
   return limit == UINT64_MAX ? -1 : limit > 0;
+}
+
+/* Copies the last part of GROUP that is the name of a service. */
+static bool
+find_service (const char *group, char *unit, size_t size)
+{
+  static const char suffix[] = ".service";
+  bool found = false;
+
+  while (*group) {
+    const char *name = group + strspn (group, "/");
+    size_t length = strcspn (name, "/");
+
+    group = name + length;
+    if (length < sizeof suffix || length >= size
+        || strncmp (group - strlen (suffix), suffix, strlen (suffix)) != 0)
+      continue;
+    memcpy (unit, name, length);
+    unit[length] = '\0';
+    found = true;
+  }
+  return found;
+}
+
+bool
+cgroup_service (int pid, char *unit, size_t size)
+{
+  CLEANUP_FCLOSE FILE *fp = open_groups (pid);
+  char line[PATH_MAX];
+
+  while (fp && fgets (line, sizeof line, fp)) {
+    const char *controllers, *group = read_group (line, &controllers);
+
+    /* systemd's own: version 2, or one that has no controller. */
+    if (group && (controllers[0] == '\0'
+                  || strcmp (controllers, "name=systemd") == 0)
+        && find_service (group, unit, size))
+      return true;
+  }
+  return false;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The memory limits of the control groups of a process, with those above. */
+/* The control groups of a process: their memory limits, with those of the
+ * groups above, and the unit of systemd.
+ */
 
 #ifndef NBDZRAM_COMMAND_BASE_CGROUP_H
 #define NBDZRAM_COMMAND_BASE_CGROUP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Bytes of memory at which the kernel kills or throttles the group.
@@ -15,5 +19,10 @@ uint64_t cgroup_memory_limit (int pid);
  * like the root group.
  */
 int cgroup_may_swap (int pid);
+
+/* Puts the name of the service of systemd that the process is part of in UNIT.
+ * Returns false if there is none, or the name is too long.
+ */
+bool cgroup_service (int pid, char *unit, size_t size);
 
 #endif /* NBDZRAM_COMMAND_BASE_CGROUP_H */

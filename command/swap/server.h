@@ -31,6 +31,12 @@ bool swap_server_is_unit (const char *name);
 /* Does the supervisor of NAME answer? */
 bool swap_server_is_running (const char *name);
 
+/* May the supervisor of NAME attach devices?  If not, since it was started
+ * without --swap, or in a sandbox, this returns false, with its unit of systemd
+ * in UNIT, or "".
+ */
+bool swap_server_may_attach (const char *name, char *unit, size_t size);
+
 /* Start the server with the settings in the files of NAME, as a unit or as a
  * daemon, and wait until it serves.
  */

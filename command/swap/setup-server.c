@@ -85,6 +85,24 @@ setup_probe_remotes (struct swap_setup *s)
 
 /* ---- the server of this machine ---- */
 
+static int
+check_may_attach (struct swap_setup *s)
+{
+  char unit[128];
+
+  if (swap_server_may_attach (s->name, unit, sizeof unit))
+    return 0;
+  if (unit[0] == '\0')
+    return setup_fail (s, "its server may not attach a device, since it was "
+                       "started without --swap or without CAP_SYS_ADMIN: stop "
+                       "it, which loses the content of the disk, and run this "
+                       "command again");
+  return setup_fail (s, "its server is %s, which may not attach a device: "
+                     "stop that unit, which loses the content of the disk, "
+                     "and start %s%s.service instead", unit,
+                     swap_server_unit_template (), s->name);
+}
+
 /* The server reads its settings from a file, since systemd passes nothing
  * else on.
  */
@@ -95,6 +113,8 @@ setup_start_server (struct swap_setup *s)
   bool existed;
 
   if (swap_server_is_running (s->name)) {
+    if (check_may_attach (s) == -1)
+      return -1;
     printf ("server %s runs already, with the settings that it was "
             "started with\n", s->name);
     return 0;

@@ -98,6 +98,57 @@ start_nbdkit single --filter=multi-conn memory 64M multi-conn-mode=disable
 exits 1 'no more than one connection' swapon --remote "$(uri single)"
 stop_nbdkit "$pid"
 
+# ---- a server that may not attach a device ----
+
+# box NAME [OPTION...]: a server that a supervisor has started.
+export NBDZRAMD=$nbdzramd
+box ()
+{
+    local name=$1 server
+    shift
+    nbdzram serve --daemon --size 64M "$name" "$@" >"$tmp/out" 2>&1 ||
+        fail "$(cat "$tmp/out")"
+    server=$(nbdzram status -n --raw -o PID "$name")
+    supervisor=$(ps -o ppid= -p "$server" | tr -d ' ')
+    servers+=("$supervisor" "$server")
+    of_supervisor=$NBDZRAM_ROOT/proc/$supervisor
+    mkdir -p "$of_supervisor"
+}
+all='CapEff: 000001ffffffffff'
+started='may not attach a device, since it was started without --swap or without CAP_SYS_ADMIN: stop it'
+sandbox='its server is nbdzram@boxed.service, which may not attach a device: stop that unit, .* and start nbdzram-NEW@boxed.service instead'
+
+# As nbdzram@ starts it.
+box boxed
+echo "$all" >"$of_supervisor/status"
+exits 1 "swapon: boxed: its server $started" swapon boxed --size 64M
+echo '0::/system.slice/system-nbdzram.slice/nbdzram@boxed.service' \
+    >"$of_supervisor/cgroup"
+exits 1 "swapon: boxed: ${sandbox/NEW/swap}" swapon boxed --size 64M
+exits 1 "swapon: boxed: ${sandbox/NEW/swap}" swapon boxed --size 64M \
+    --attach-only
+exits 1 "mount: boxed: ${sandbox/NEW/mount}" mount boxed --size 64M \
+    mount-point="$tmp"
+# Control groups version 1.
+printf '%s\n' 3:memory:/user.slice/user-0.slice/session-1.service/x \
+    1:name=systemd:/system.slice/nbdzram.service/server >"$of_supervisor/cgroup"
+exits 1 'its server is nbdzram.service, which' swapon boxed --size 64M
+nbdzram status boxed >"$tmp/out" || fail "the server has ended"
+[ ! -e "$XDG_RUNTIME_DIR/nbdzram/boxed.swap" ] || fail "it left a state"
+nbdzram stop --force boxed >"$tmp/out" || fail "$(cat "$tmp/out")"
+
+# For swap, but without the capability.
+if nbdkit_zram -U - zram 1M mlock=on --run true >"$tmp/try" 2>&1; then
+    box poor --swap
+    echo 'CapEff: 0000000000884002' >"$of_supervisor/status"
+    exits 1 "swapon: poor: its server $started" swapon poor --size 64M
+    echo "$all" >"$of_supervisor/status"
+    ! nbdzram swapon poor --size 64M >"$tmp/out" 2>&1 || fail "attached"
+    ! grep CAP_SYS_ADMIN "$tmp/out" || fail "refused: $(cat "$tmp/out")"
+    nbdzram stop --force poor >"$tmp/out" || fail "$(cat "$tmp/out")"
+fi
+rm -r "$NBDZRAM_ROOT"/proc/[0-9]*
+
 # ---- systemd ----
 
 # The unit runs swapon itself; the state that this has written is read.
