@@ -93,7 +93,7 @@ hardening_lock (void)
     return -1;
   if (os_locked_bytes () > 0)
     return 0;
-  return fail_with (ENOLCK);
+  return fail_with (ENOTSUP);
 }
 
 /* Reads the code and constants of one mapping into memory.  LINE is a line of

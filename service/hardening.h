@@ -52,7 +52,8 @@ void hardening_prepare (void);
 bool hardening_is_asked_for (void);
 
 /* Lock the memory that is mapped, and later memory when it is touched, and
- * check that the kernel did it.  Returns 0, or -1 with errno.
+ * check that the kernel did it.  Returns 0, or -1 with errno; ENOTSUP: it says
+ * that it did, and no memory is locked.
  */
 int hardening_lock (void);
 

@@ -153,6 +153,18 @@ open_control (void)
   return 0;
 }
 
+/* Logs why memory can't be locked, by errno. */
+static void
+log_lock_error (void)
+{
+  if (errno == ENOTSUP)
+    log_error ("mlock=on: memory can't be locked: mlockall succeeds here, but "
+               "VmLck in /proc/self/status shows no locked memory");
+  else
+    log_error ("mlock=on: memory can't be locked: %m: this needs "
+               "CAP_IPC_LOCK, or ulimit -l unlimited");
+}
+
 /* Locks memory once before the fork, which drops the lock: if it fails, the
  * user sees the error here.
  */
@@ -173,8 +185,7 @@ begin_hardening (void)
     return 0;
   hardening_prepare ();
   if (hardening_lock () == -1) {
-    log_error ("mlock=on: memory can't be locked: %m: this needs "
-               "CAP_IPC_LOCK, or ulimit -l unlimited");
+    log_lock_error ();
     return -1;
   }
   /* Otherwise this comes after the fork: nbdkit --swap fills stacks whole,
@@ -267,12 +278,18 @@ log_start_error (enum attach_result why)
 static int
 lock_memory (struct refusals *refused)
 {
-  if ((hardened ? hardening_lock () : os_lock_on_fault ()) == -1) {
-    log_error ("mlockall: %m");
+  if (!hardened) {
+    /* nbdkit may have locked its memory. */
+    if (os_lock_on_fault () == -1) {
+      log_error ("mlockall: %m");
+      return -1;
+    }
+    return 0;
+  }
+  if (hardening_lock () == -1) {
+    log_lock_error ();
     return -1;
   }
-  if (!hardened)
-    return 0;
   hardening_protect (refused);
   if (!supervised.on)
     hardening_warm (host->threads + OWN_THREADS);

@@ -33,13 +33,16 @@ LDADD = tests/lib/libunit.a $(store_libs) $(CMOCKA_LIBS)
 # ---- preloaded into servers ----
 
 check_PROGRAMS += tests/lib/count-calls.so tests/lib/hold-write.so \
-	tests/lib/no-freelocale.so
+	tests/lib/mlock-nothing.so tests/lib/no-freelocale.so
 tests_lib_count_calls_so_SOURCES = tests/lib/count-calls.c
 tests_lib_count_calls_so_LDFLAGS = $(AM_LDFLAGS) -shared
 tests_lib_count_calls_so_LDADD =
 tests_lib_hold_write_so_SOURCES = tests/lib/hold-write.c
 tests_lib_hold_write_so_LDFLAGS = $(AM_LDFLAGS) -shared
 tests_lib_hold_write_so_LDADD =
+tests_lib_mlock_nothing_so_SOURCES = tests/lib/mlock-nothing.c
+tests_lib_mlock_nothing_so_LDFLAGS = $(AM_LDFLAGS) -shared
+tests_lib_mlock_nothing_so_LDADD =
 tests_lib_no_freelocale_so_SOURCES = tests/lib/no-freelocale.c
 tests_lib_no_freelocale_so_LDFLAGS = $(AM_LDFLAGS) -shared
 tests_lib_no_freelocale_so_LDADD =

@@ -23,6 +23,17 @@ if [ "$(id -u)" = 0 ]; then
         fail "without CAP_IPC_LOCK: $(cat "$tmp/refused")"
 fi
 
+# Where the kernel says that it locks memory, and does not.
+for server in "nbdkit $plugin" "$nbdzramd"; do
+    # shellcheck disable=SC2086
+    ! LD_PRELOAD=$bin/mlock-nothing.so timeout 20 $server \
+        -U "$tmp/nothing.sock" 1M mlock=on --run true >"$tmp/refused" 2>&1 ||
+        fail "$server: memory that is not locked"
+    grep -q "memory can't be locked: mlockall succeeds here, but VmLck" \
+        "$tmp/refused" || fail "$(cat "$tmp/refused")"
+    [ "$(grep -c error: "$tmp/refused")" = 1 ] || fail "$(cat "$tmp/refused")"
+done
+
 nbdkit_zram -U - zram 1M mlock=on --run true >"$tmp/try" 2>&1 ||
     skip "memory can't be locked here"
 
