@@ -95,6 +95,16 @@ struct swap_header {
   char label[16];
 };
 
+/* A random UUID, which is version 4 and variant 10 of RFC 9562. */
+static void
+make_uuid (uint8_t uuid[16])
+{
+  /* It also works early during a boot, when getrandom may fail. */
+  arc4random_buf (uuid, 16);
+  uuid[6] = (uint8_t) ((uuid[6] & 0x0f) | 0x40);
+  uuid[8] = (uint8_t) ((uuid[8] & 0x3f) | 0x80);
+}
+
 int
 swap_make_area (const char *device, const char *label)
 {
@@ -111,8 +121,7 @@ swap_make_area (const char *device, const char *label)
   h->last_page = (uint32_t) MIN ((uint64_t) size / page - 1, UINT32_MAX);
   strncpy (h->label, label, sizeof h->label - 1);
   memcpy (first + page - strlen (SIGNATURE), SIGNATURE, strlen (SIGNATURE));
-  /* It also works early during a boot, when getrandom may fail. */
-  arc4random_buf (h->uuid, sizeof h->uuid);
+  make_uuid (h->uuid);
   if (pwrite (fd, first, page, 0) != (ssize_t) page)
     return -1;
   return fsync (fd);

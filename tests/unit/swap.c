@@ -155,6 +155,30 @@ TEST (content)
   close (fd);
 }
 
+/* Behind the version and two numbers of pages. */
+#define UUID_AT (1024 + 12)
+
+TEST (swap_area_has_random_uuid)
+{
+  uint8_t uuid[16], last[16] = "";
+  char path[64];
+  int fd;
+
+  snprintf (path, sizeof path, "%s/disk", kernel_root);
+  fd = open (path, O_RDWR | O_CREAT, 0600);
+  assert_int_equal (ftruncate (fd, 8 * MIB), 0);
+  for (int i = 0; i < 16; ++i) {
+    assert_int_equal (swap_make_area (path, "swap0"), 0);
+    assert_int_equal (pread (fd, uuid, sizeof uuid, UUID_AT), sizeof uuid);
+    assert_memory_not_equal (uuid, last, sizeof uuid);
+    /* RFC 9562: version 4, variant 10 in binary. */
+    assert_int_equal (uuid[6] >> 4, 4);
+    assert_int_equal (uuid[8] >> 6, 2);
+    memcpy (last, uuid, sizeof uuid);
+  }
+  close (fd);
+}
+
 /* ---- programs ---- */
 
 TEST (programs)
@@ -197,6 +221,7 @@ main (void)
     cmocka_unit_test (state_round_trip),
     cmocka_unit_test (where_to_dial),
     cmocka_unit_test (content),
+    cmocka_unit_test (swap_area_has_random_uuid),
     cmocka_unit_test (programs),
   };
 
