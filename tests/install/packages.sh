@@ -184,7 +184,10 @@ rm "$tmp/fake/nbdzram"
 say "purge"
 enabled=/etc/systemd/system/multi-user.target.wants
 mkdir -p "$enabled"
-ln -s /usr/lib/systemd/system/nbdzram@.service "$enabled/nbdzram@disk.service"
+for kind in '' -swap -mount; do
+    ln -s "/usr/lib/systemd/system/nbdzram$kind@.service" \
+        "$enabled/nbdzram$kind@disk.service"
+done
 sockets=/etc/systemd/system/sockets.target.wants
 mkdir -p "$sockets"
 ln -s /usr/lib/systemd/system/nbdzram-metrics.socket "$sockets"
