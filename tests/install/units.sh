@@ -74,6 +74,34 @@ for unit in nbdzram-swap@.service nbdzram-mount@.service; do
         fail "$unit has mounts of its own: $(cat "$tmp/own")"
 done
 
+# ---- drop-ins ----
+
+# Those in the manuals, each by itself.
+# drop_ins PAGE: writes them to $tmp/drop-in.1, and so on.
+drop_ins ()
+{
+    rm -f "$tmp"/drop-in.*
+    awk -v prefix="$tmp/drop-in." '
+        /^ \[(Unit|Service)\]$/ { file = prefix (++n) }
+        /^ / && file { print substr ($0, 2) >file; next }
+        { file = "" }' "$srcdir/man/$1"
+}
+for pair in nbdzram-serve.pod:nbdzram@.service:2 \
+        nbdzram-swapon.pod:nbdzram-swap@.service:3 \
+        nbdzram-mount.pod:nbdzram-mount@.service:1; do
+    IFS=: read -r page unit count <<<"$pair"
+    drop_ins "$page"
+    [ "$(ls "$tmp"/drop-in.* | wc -l)" = "$count" ] ||
+        fail "$page: $(head "$tmp"/drop-in.*)"
+    for file in "$tmp"/drop-in.*; do
+        mkdir "$dir/$unit.d"
+        cp "$file" "$dir/$unit.d/test.conf"
+        out=$(verify "$dir/${unit/@/@x}")
+        [ -z "$out" ] || fail "$page: $(cat "$file"): $out"
+        rm -r "$dir/$unit.d"
+    done
+done
+
 # ---- order ----
 
 # Where /tmp is a tmpfs, as in Fedora, other swap comes before
