@@ -3,7 +3,8 @@
 # As an administrator has it: a file in the directory of settings, and
 # systemd, which starts nbdzram-swap@swap0 with the machine, starts its
 # supervisor again when that is killed, replaces its server by "reload", and
-# turns the swap off when the machine goes down, after those who use it.
+# turns the swap off when the machine goes down, after those who use it.  Its
+# socket for metrics starts a process for each page.
 . "${srcdir:-.}/tests/vm/host.sh"
 boot 1500 512M systemd
 #### guest ####
@@ -22,6 +23,14 @@ EOF
 [Service]
 ExecStart=/bin/pages 120 rounds=0 hold=1 seed=10
 MemoryMax=60M
+EOF
+    # What nbdzram-swapon(8) describes for a server of this machine.
+    mkdir -p "$units/$unit.d"
+    cat >"$units/$unit.d/less.conf" <<'EOF'
+[Service]
+CapabilityBoundingSet=~CAP_MKNOD CAP_SYS_MODULE
+SystemCallFilter=~@module
+RestrictAddressFamilies=~AF_INET AF_INET6 AF_VSOCK
 EOF
     become_systemd systemd \
         "size = 300M\\npriority = 50\\n${areas:+areas = $areas\\n}"
@@ -127,6 +136,38 @@ systemctl reload $disk || fail "reload"
 upgraded () { [ "$(disk_pid)" ] && [ "$(disk_pid)" != "$server" ]; }
 eventually upgraded || fail "the same server"
 nbdzram reset --yes disk || fail "reset"
+nbdzram swapon disk --size=64M >/run/refused 2>&1 && fail "swapon"
+grep -q "its server is $disk, which .* start nbdzram-swap@disk.service" \
+    /run/refused || fail "$(cat /run/refused)"
+
+say "its metrics"
+socket=nbdzram-metrics.socket
+mkdir -p /var/tmp               # where each process has its own
+systemctl enable --now $socket || fail "$(systemctl status $socket)"
+port=$(sed -n 's/^ListenStream=.*://p' /lib/systemd/system/$socket)
+no_reader ()
+{
+    [ "$(systemctl show -P NConnections $socket)" = 0 ] &&
+        ! grep -qs -e '[-]-http' /proc/[0-9]*/cmdline
+}
+no_unit ()
+{
+    [ ! "$(systemctl list-units --all --plain --no-legend \
+        'nbdzram-metrics@*')" ]
+}
+for n in 1 2; do
+    wget -q -O /run/page "http://127.0.0.1:$port/metrics" ||
+        fail "no page: $(systemctl status $socket)"
+    grep -q '^nbdzram_up{server="disk"} 1$' /run/page ||
+        fail "no disk: $(cat /run/page)"
+    eventually no_reader || fail "left: $(ps)"
+    eventually no_unit || fail "$(systemctl list-units 'nbdzram-metrics@*')"
+    [ "$(systemctl show -P NAccepted $socket)" = $n ] || fail "not accepted"
+done
+wget -q -O /run/page "http://127.0.0.1:$port/other" && fail "another page"
+eventually no_reader || fail "left: $(ps)"
+systemctl disable --now $socket || fail "disable"
+
 systemctl stop $disk || fail "stop"
 [ ! -e /run/nbdzram/disk.ctl ] || fail "left: $(ls /run/nbdzram)"
 
