@@ -103,7 +103,7 @@ static int
 is_connected (void *opaque)
 {
   struct watching *w = opaque;
-  bool yes;
+  bool yes = false;
 
   if (nbd_status (&w->nl, w->a.index, &yes) == -1)
     return -1;

@@ -129,7 +129,7 @@ static void
 call_function (struct parser *p, const char *name,
                const struct node *arguments, unsigned count, struct node *n)
 {
-  double values[FUNCTION_ARGUMENTS_MAX];
+  double values[FUNCTION_ARGUMENTS_MAX] = { 0 };
 
   for (unsigned i = 0; i < count; ++i) {
     values[i] = arguments[i].value;

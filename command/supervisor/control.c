@@ -247,8 +247,8 @@ on_watch (struct supervisor *s, struct supervisor_peer *p,
     .dead_timeout = c->dead_timeout, .block_size = conf_block_size (c),
     .mirror = json_is_true (json_object_get (args, "mirror")),
   };
+  struct watcher_process *w = NULL;
   char error[MESSAGE_SIZE];
-  struct watcher_process *w;
 
   if (!parse_number_at (p, args, "connections", CONF_CONNECTIONS_MAX,
                         &request.connections)

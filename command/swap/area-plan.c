@@ -381,7 +381,7 @@ struct area_step
 area_plan_next (const struct areas_use *u)
 {
   struct sums s = sum_up (u);
-  struct area_step addition;
+  struct area_step addition = step_of (AREA_KEEP, 0);
   bool adds = find_addition (u, &s, &addition);
   unsigned area, dead = 0;
   bool has_dead = find_dead (u, &s, &dead);
