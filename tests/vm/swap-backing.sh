@@ -41,8 +41,10 @@ for what in device file; do
     cat /tmp/line
     [ "$(cat /tmp/code)" = 0 ] || fail "see above"
     nbdzram status swap0
-    backed=$(nbdzram status --noheadings -o BACKED swap0 | tr -d ' ')
-    [ "$backed" != 0 ] || fail "nothing was written back"
+    # The programs have ended, and their pages may be gone.
+    written=$(nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
+        sed -n 's/^.*\bbd_written://p' | head -n 1)
+    [ "$written" -gt 1000000 ] || fail "$written bytes were written back"
     swap_off
 done
 umount /mnt || fail "umount"

@@ -36,9 +36,9 @@ say "--run: $score $flags $policy, server: $server_score $server_flags $server_p
 say "what swapon chooses by itself"
 nbdzram swapon >/tmp/swapon.log 2>&1 || { cat /tmp/swapon.log; fail "swapon"; }
 cat /tmp/swapon.log
-values=$(nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n')
-limit=$(echo "$values" | sed -n 's/^mem_limit://p' | head -n 1)
-disk=$(echo "$values" | sed -n 's/^device_size://p' | head -n 1)
+limit=$(nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
+    sed -n 's/^.*\bmem_limit://p' | head -n 1)
+disk=$(nbdzram status --bytes --noheadings --raw -o DISKSIZE swap0)
 [ $((limit / 1048576)) = $(($(meminfo MemTotal) / 4096)) ] ||
     fail "the limit is $limit"
 [ "$disk" = $((limit * 6)) ] || fail "the disk has $disk"
