@@ -7,12 +7,20 @@
 # NBDZRAM_VM_PARAMETERS: only=NAME of one part, seconds= of rewriting, cycles=,
 # seeds=, runs= of the comparison of speed.  The defaults are short.
 . "${srcdir:-.}/tests/vm/host.sh"
-boot 7000 512M
+disks=$(mktemp -d)
+trap 'rm -rf "$disks"' EXIT
+truncate -s 1G "$disks/second"
+export NBDZRAM_VM_ARGS="${NBDZRAM_VM_ARGS:-} -drive \
+file=$disks/second,format=raw,if=virtio,cache=unsafe"
+(boot 7000 512M)
+exit
 #### guest ####
 : "${seconds:=60}" "${cycles:=8}" "${seeds:=3}" "${runs:=1}"
 modprobe nbd
 modprobe lz4
-modprobe zram num_devices=2
+modprobe zram
+modprobe virtio_pci
+modprobe virtio_blk
 
 # ---- what there is, in KiB ----
 
@@ -65,20 +73,30 @@ ours_on ()
     tail -n 1 /tmp/swapon.log
 }
 
-# zram_on N SIZE PRIORITY
+# zram_on SIZE
 zram_on ()
 {
-    echo lz4 >/sys/block/zram$1/comp_algorithm
-    echo $2M >/sys/block/zram$1/disksize
-    mkswap /dev/zram$1 >/dev/null
-    /bin/swapon -p $3 /dev/zram$1 || fail "swapon zram$1"
+    echo lz4 >/sys/block/zram0/comp_algorithm
+    echo $1M >/sys/block/zram0/disksize
+    mkswap /dev/zram0 >/dev/null
+    swapon /dev/zram0 || fail "swapon zram0"
 }
 
 zram_off ()
 {
-    swapoff /dev/zram$1 || fail "swapoff zram$1"
-    echo 1 >/sys/block/zram$1/reset
+    swapoff /dev/zram0 || fail "swapoff zram0"
+    echo 1 >/sys/block/zram0/reset
 }
+
+# A disk as a second swap, below ours.
+second_on ()
+{
+    eventually test -b /dev/vda || fail "no disk"
+    mkswap /dev/vda >/dev/null
+    /bin/swapon -p 1 /dev/vda || fail "swapon vda"
+}
+
+second_off () { swapoff /dev/vda || fail "swapoff vda"; }
 
 # ---- programs ----
 
@@ -176,10 +194,10 @@ part_rewrite ()
     [ "$ended_dead" -lt 15 ] || poor="$poor ended:$ended_dead%"
     say "the same on zram, with the same reserve of the kernel"
     echo "$min_free" >/proc/sys/vm/min_free_kbytes
-    zram_on 0 $((ram * 2 / 1024)) 100
+    zram_on $((ram * 2 / 1024))
     dead=$rewritten_dead dead_at_end=$ended_dead
     rewrite zram_held /dev/zram0 none
-    zram_off 0
+    zram_off
     # More is swapped out to ours, as its processes take memory themselves.
     share=$((ours * 1000 / ours_used * 100 / (rewritten * 1000 / rewritten_used)))
     say "RESULT rewriting: dead $dead % of what is stored;" \
@@ -240,7 +258,7 @@ mixed ()
     local limit=$((ram / 4 / 1024)) total=0 n=0 each=$((ram / 8 / 1024)) r=$1
     local reached=0 now
     ours_on $limit $((ram * 2 / 1024)) >/dev/null
-    zram_on 1 $((ram * 2 / 1024)) 1
+    second_on
     while [ $total -lt "$(footprint)" ]; do
         n=$((n + 1))
         total=$((total + each))
@@ -250,20 +268,20 @@ mixed ()
         while ! count_stopped $n; do
             now=$(held)
             # The limit may be reached at any moment until the second is used.
-            [ "$(used_on /dev/zram1)" != 0 ] || reached=$now
+            [ "$(used_on /dev/vda)" != 0 ] || reached=$now
             kill -0 "$(eval "echo \$pid_$n")" 2>/dev/null || fail "program $n"
             sleep 0.1
         done
     done
     no_failed_write "seed $1"
     say "seed $1: $n programs, $reached of $((limit * 1024)) KiB when the" \
-        "second swap was used, now $(held), beside $(used_on /dev/zram1)"
-    [ "$(used_on /dev/zram1)" = 0 ] || [ $((reached * 100)) -ge $((limit * 1024 * 90)) ] ||
+        "second swap was used, now $(held), beside $(used_on /dev/vda)"
+    [ "$(used_on /dev/vda)" = 0 ] || [ $((reached * 100)) -ge $((limit * 1024 * 90)) ] ||
         poor="$poor seed$1:$((reached * 100 / limit / 1024))%"
     killall -CONT pages
     for n in $(seq $n); do wait_for_program $n; done
     swap_off
-    zram_off 1
+    second_off
 }
 
 part_mixed ()
@@ -279,7 +297,7 @@ part_grows ()
     local limit=$((ram / 5 / 1024)) n
     say "data that compresses well"
     ours_on $limit $((limit * 12))
-    zram_on 1 $((ram * 2 / 1024)) 1
+    second_on
     # More than it can hold.
     start_program 1 $((ram / 3 / 1024 + limit * 6)) workers=1 rounds=0 \
         hold=1 kind=80
@@ -293,7 +311,7 @@ part_grows ()
     killall -CONT pages
     wait_for_program 1
     swap_off
-    zram_off 1
+    second_off
 }
 
 # ---- speed ----
