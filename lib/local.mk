@@ -57,6 +57,7 @@ lib_backing_libbacking_a_SOURCES = \
 	lib/backing/backing.c lib/backing/backing.h \
 	lib/backing/backing-error.c lib/backing/backing-error.h \
 	lib/backing/batch.c \
+	lib/backing/block-array.c lib/backing/block-array.h \
 	lib/backing/checksums.c \
 	lib/backing/clean.c \
 	lib/backing/file.c \

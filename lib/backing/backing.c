@@ -252,7 +252,8 @@ backing_attach_done (struct backing *b)
   /* An earlier process may have needed more.  If this fails, only that memory
    * stays allocated.
    */
-  sums_forget (b, b->high_water, BACKING_SIZE_MAX / BACKING_BLOCK);
+  block_array_forget (&b->sums, b->high_water,
+                      BACKING_SIZE_MAX / BACKING_BLOCK);
   return 0;
 }
 

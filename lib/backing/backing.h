@@ -77,6 +77,7 @@
 #include "lib/base/util.h"
 #include "lib/pool-file/backing-record.h"
 #include "backing-error.h"
+#include "block-array.h"
 #include "remote.h"
 
 #define BACKING_BLOCK 4096
@@ -102,7 +103,7 @@ struct backing_options {
   bool pool_is_kept;            /* in a file that may outlive this process */
   struct backing_record *record; /* the caller's, for as long as the backing
                                  * file is open; NULL: none is kept */
-  const struct backing_sums *sums; /* where checksums are kept; NULL: in
+  const struct backing_room *sums; /* where checksums are kept; NULL: in
                                  * memory of this process */
   int pool_fd;                  /* the pool file, which is refused; or -1 */
   struct budget *budget;
@@ -158,9 +159,8 @@ struct backing {
   _Atomic uint32_t limit;       /* blocks that may be written */
 
   _Atomic uint16_t *live;       /* by block: units that slots name */
-  _Atomic uint32_t *sums;       /* by block: of its content; 0: unknown */
-  struct backing_sums sums_kept; /* where they are kept; fd -1: not kept */
-  bool sums_begun;              /* sums_kept.begin was called */
+  struct block_array sums;      /* _Atomic uint32_t: of the block's content;
+                                 * 0: unknown */
   bits_word *backed;            /* by block: may have space on disk */
   bits_word *victims;           /* by block: cleaning will empty it */
   _Atomic uint16_t *group_used; /* by group: blocks that are not free */

@@ -12,12 +12,11 @@
 #include <errno.h>
 
 #include "lib/base/checksum.h"
-#include "lib/base/os.h"
 
 #include "backing.h"
 #include "internal.h"
 
-_Static_assert (BACKING_SIZE_MAX / BACKING_BLOCK * sizeof (uint32_t)
+_Static_assert (BACKING_SIZE_MAX / BACKING_BLOCK * SUMS_ENTRY
                 <= BACKING_SUMS_SIZE, "room for all blocks");
 
 /* 0 stands for an unknown checksum. */
@@ -29,72 +28,19 @@ sum_of (const void *content)
   return sum != 0 ? sum : 1;
 }
 
-uint64_t
-sums_bytes (const struct backing *b, uint32_t blocks)
+static _Atomic uint32_t *
+sum_at (const struct backing *b, uint64_t block)
 {
-  return align_up ((uint64_t) blocks * sizeof *b->sums, b->sums_kept.granule);
-}
+  _Atomic uint32_t *sums = b->sums.base;
 
-int
-sums_open (struct backing *b, const struct backing_sums *kept)
-{
-  b->sums_kept = kept ? *kept : (struct backing_sums) {
-    .fd = -1, .granule = OS_PAGE_SIZE,
-  };
-  b->sums = kept
-    ? os_map_file (kept->fd, kept->offset, sums_bytes (b, b->blocks))
-    : os_map_anon (sums_bytes (b, b->blocks));
-  return b->sums ? 0 : -1;
-}
-
-/* The memory BYTES behind the first checksum. */
-static void *
-sums_at (const struct backing *b, uint64_t bytes)
-{
-  void *base = b->sums;
-
-  return (char *) base + bytes;
-}
-
-void
-sums_close (struct backing *b)
-{
-  os_unmap (b->sums, sums_bytes (b, b->blocks));
-  b->sums = NULL;
-}
-
-int
-sums_populate (struct backing *b, uint32_t from, uint32_t to)
-{
-  uint64_t start = sums_bytes (b, from), end = sums_bytes (b, to);
-
-  if (start >= end || b->sums_kept.fd == -1)
-    return 0;
-  return os_populate (b->sums_kept.fd, sums_at (b, start),
-                      b->sums_kept.offset + start, end - start);
-}
-
-int
-sums_forget (struct backing *b, uint32_t from, uint32_t to)
-{
-  uint64_t start = sums_bytes (b, from), end = sums_bytes (b, to);
-
-  if (b->sums_kept.fd == -1)
-    end = MIN (end, sums_bytes (b, b->blocks));
-  if (start >= end)
-    return 0;
-  return b->sums_kept.fd == -1
-    ? os_give_back (sums_at (b, start), end - start)
-    : os_punch (b->sums_kept.fd, b->sums_kept.offset + start, end - start);
+  return &sums[block];
 }
 
 void
 sums_set (struct backing *b, uint32_t block, const void *content)
 {
-  if (!b->sums_begun && b->sums_kept.begin)
-    b->sums_kept.begin (b->sums_kept.opaque);
-  b->sums_begun = true;
-  atomic_store_explicit (&b->sums[block], sum_of (content),
+  block_array_begin (&b->sums);
+  atomic_store_explicit (sum_at (b, block), sum_of (content),
                          memory_order_relaxed);
 }
 
@@ -106,7 +52,7 @@ sums_compare (const struct backing *b, const void *buf, size_t len,
   enum sums_match match = SUMS_MATCH;
 
   for (size_t at = 0; at < len; at += BACKING_BLOCK, ++block) {
-    uint32_t sum = atomic_load_explicit (&b->sums[block],
+    uint32_t sum = atomic_load_explicit (sum_at (b, block),
                                          memory_order_relaxed);
 
     if (sum == 0)

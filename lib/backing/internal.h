@@ -173,7 +173,7 @@ int space_raise (struct backing *b, uint32_t high_water, bool force);
 void space_raise_to (struct backing *b, uint64_t blocks);
 
 /* Map the arrays, with block 0 taken; 0, or -1 with errno. */
-int space_open (struct backing *b, const struct backing_sums *sums);
+int space_open (struct backing *b, const struct backing_room *sums);
 void space_close (struct backing *b);
 
 /* Choose free blocks for COUNT blocks of a batch.  EXTENTS[i] is how many
@@ -196,24 +196,7 @@ void space_set_backed (struct backing *b, uint32_t from, uint32_t to);
 
 /* ---- checksums.c ---- */
 
-/* Map the checksums of b->blocks blocks, where KEPT says; NULL: in memory of
- * this process.  0, or -1 with errno.
- */
-int sums_open (struct backing *b, const struct backing_sums *kept);
-void sums_close (struct backing *b);
-
-/* Bytes of memory that the checksums of the first BLOCKS blocks take. */
-uint64_t sums_bytes (const struct backing *b, uint32_t blocks);
-
-/* Allocate memory for the checksums of blocks FROM to TO.  0, or -1 with errno
- * ENOSPC.
- */
-int sums_populate (struct backing *b, uint32_t from, uint32_t to);
-
-/* Give back the memory of the checksums of blocks FROM to TO, except what
- * others lie in, too.  No reader may use these blocks.  0, or -1 with errno.
- */
-int sums_forget (struct backing *b, uint32_t from, uint32_t to);
+#define SUMS_ENTRY sizeof (uint32_t)
 
 /* Set the checksum of BLOCK, which no reader uses, to that of CONTENT. */
 void sums_set (struct backing *b, uint32_t block, const void *content);

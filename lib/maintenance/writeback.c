@@ -89,7 +89,7 @@ open_file (struct pool *pool, const struct writeback_options *o,
     .pool_fd = pool->file.fd,
     .budget = &pool->budget,
   };
-  struct backing_sums sums;
+  struct backing_room sums;
   struct backing *b;
 
   if (pool_file_open_sums (&pool->file, &sums) == -1)

@@ -26,11 +26,12 @@
  */
 #define BACKING_SUMS_SIZE (UINT64_C (2) << 30)
 
-struct backing_sums {
+/* A part of a file, for something that is kept about each block. */
+struct backing_room {
   int fd;
   uint64_t offset;              /* in the file; a multiple of GRANULE */
   uint64_t granule;             /* bytes that the file allocates together */
-  void (*begin) (void *opaque); /* called before the first one is set */
+  void (*begin) (void *opaque); /* called before it is first changed */
   void *opaque;
 };
 

@@ -391,7 +391,7 @@ begin_sums (void *opaque)
 }
 
 int
-pool_file_open_sums (struct pool_file *file, struct backing_sums *sums)
+pool_file_open_sums (struct pool_file *file, struct backing_room *sums)
 {
   struct mutable_fields *m = mutable_fields_of (file);
   struct stat st;
@@ -410,7 +410,7 @@ pool_file_open_sums (struct pool_file *file, struct backing_sums *sums)
            || (uint64_t) st.st_size < BACKING_SUMS_SIZE
            || m->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE)
     return fail_with (EUCLEAN);
-  *sums = (struct backing_sums) {
+  *sums = (struct backing_room) {
     .fd = file->fd, .offset = m->sums_offset, .granule = file->granule,
     .begin = begin_sums, .opaque = file,
   };

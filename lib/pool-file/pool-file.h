@@ -161,7 +161,7 @@ struct backing_record *pool_file_backing (const struct pool_file *file);
  * versions that don't know checksums refuse it.  Until then such a version
  * can still open the pool.
  */
-int pool_file_open_sums (struct pool_file *file, struct backing_sums *sums);
+int pool_file_open_sums (struct pool_file *file, struct backing_room *sums);
 
 /* If OFFSET is inside the room for checksums, return the end of that room.
  * Otherwise return 0, and lower *NEXT to the start of the room if that is

@@ -27,10 +27,10 @@ make_batches (struct store *s)
   assert_non_null (s->cleaning);
 }
 
-struct backing_sums
+struct backing_room
 sums_start (void)
 {
-  struct backing_sums sums = {
+  struct backing_room sums = {
     .fd = memfd_create ("sums", MFD_CLOEXEC), .granule = OS_PAGE_SIZE,
   };
 
@@ -40,7 +40,7 @@ sums_start (void)
 }
 
 void
-sums_stop (struct backing_sums *sums)
+sums_stop (struct backing_room *sums)
 {
   close (sums->fd);
 }

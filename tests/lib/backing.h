@@ -21,7 +21,7 @@ struct store {
   struct backing_options options;
   struct budget budget;
   struct backing_record record; /* of the file that slots name */
-  struct backing_sums sums;     /* of its blocks */
+  struct backing_room sums;     /* of its blocks */
   char dir[64], path[80];
   struct rng rng;
   struct store_slot slots[STORE_SLOTS];
@@ -30,8 +30,8 @@ struct store {
 };
 
 /* Make a file for the checksums of blocks, and remove it. */
-struct backing_sums sums_start (void);
-void sums_stop (struct backing_sums *sums);
+struct backing_room sums_start (void);
+void sums_stop (struct backing_room *sums);
 
 /* Open a new file of SIZE bytes in the directory PARENT. */
 struct store *store_open (const char *parent, uint64_t size);

@@ -21,7 +21,7 @@
 struct disk {
   struct fake_server *replicas[BACKING_REPLICAS];
   struct backing_record record;
-  struct backing_sums sums;
+  struct backing_room sums;
   struct backing_options options;
   struct backing backing;
   struct budget budget;

@@ -468,8 +468,9 @@ check_sums (struct pool *pool, const struct unit_sums *s)
          || unit_file_bytes (pool)
             == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed
                + dictionary_file_bytes (pool)
-               + (pool->backing ? sums_bytes (pool->backing,
-                                              pool->backing->high_water) : 0)
+               + (pool->backing ? block_array_bytes (&pool->backing->sums,
+                                                     pool->backing->high_water)
+                                : 0)
                + arena_spare_bytes (&pool->arena));
 
   pool_get_stats (pool, &st);

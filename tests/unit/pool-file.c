@@ -103,7 +103,7 @@ TEST (new_then_found)
 TEST (checksums_of_blocks)
 {
   struct pool_file file;
-  struct backing_sums a, b;
+  struct backing_room a, b;
   _Atomic uint64_t *magic;
   uint64_t first, next = UINT64_MAX;
 

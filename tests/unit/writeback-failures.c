@@ -167,7 +167,7 @@ TEST (pool_of_an_earlier_version)
 {
   struct fixture f;
   struct pool_file file;
-  struct backing_sums sums;
+  struct backing_room sums;
   _Atomic uint64_t *magic;
   uint64_t earlier;
 
