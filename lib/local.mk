@@ -66,7 +66,15 @@ lib_backing_libbacking_a_SOURCES = \
 	lib/backing/io.c \
 	lib/backing/io-run.h \
 	lib/backing/remote.h \
+	lib/backing/seal.h \
 	lib/backing/space.c
+if HAVE_BACKING_KEY
+lib_backing_libbacking_a_SOURCES += \
+	lib/backing/libgcrypt-load.c lib/backing/libgcrypt-load.h \
+	lib/backing/seal.c
+else
+lib_backing_libbacking_a_SOURCES += lib/backing/seal-none.c
+endif
 if HAVE_BACKING_NBD
 lib_backing_libbacking_a_SOURCES += \
 	lib/backing/libnbd-load.c lib/backing/libnbd-load.h \

@@ -65,6 +65,9 @@ zram_dump_plugin (void)
 #else
   printf ("zram_backing=file\n");
 #endif
+#ifdef HAVE_BACKING_KEY
+  printf ("zram_backing_key=auto\n");
+#endif
   printf ("zram_max_size=%" PRIu64 "\n", DEVICE_SIZE_MAX);
 }
 

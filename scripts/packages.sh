@@ -6,7 +6,8 @@ packages_build_apt="gcc make autoconf automake pkg-config perl
     nbdkit nbdkit-plugin-dev libnbd-dev libnbd-bin
     liblz4-dev liblzo2-dev libzstd-dev libdeflate-dev libxxhash-dev
     libjansson-dev libsmartcols-dev libncurses-dev
-    libnl-3-dev libnl-genl-3-dev libinih-dev libgnutls28-dev"
+    libnl-3-dev libnl-genl-3-dev libinih-dev libgnutls28-dev
+    libgcrypt20-dev"
 packages_tests_apt="libcmocka-dev qemu-utils fio util-linux procps python3
     socat jq gnutls-bin libsqlite3-dev iproute2 python3-libnbd fuse3
     prometheus zsh fish"
@@ -23,7 +24,7 @@ packages_build_dnf="gcc make autoconf automake pkgconf-pkg-config
     perl-podlators nbdkit nbdkit-devel nbdkit-basic-filters libnbd libnbd-devel
     lz4-devel lzo-devel libzstd-devel libdeflate-devel xxhash-devel
     jansson-devel libsmartcols-devel ncurses-devel
-    libnl3-devel inih-devel gnutls-devel"
+    libnl3-devel inih-devel gnutls-devel libgcrypt-devel"
 packages_tests_dnf="libcmocka-devel qemu-img fio libasan libubsan libtsan
     util-linux procps-ng python3 socat jq gnutls-utils perl-interpreter
     perl-Pod-Checker sqlite-devel iproute python3-libnbd fuse3 zsh fish"
@@ -36,7 +37,8 @@ packages_bench_dnf="gnuplot"
 
 # What configure looks for, which is also what pkg-config must know.
 modules_build="nbdkit libnbd liblz4 lzo2 libzstd libdeflate libxxhash jansson
-    smartcols ncursesw inih libnl-3.0 libnl-genl-3.0 gnutls"
+    smartcols ncursesw inih libnl-3.0 libnl-genl-3.0 gnutls
+    libgcrypt"
 modules_tests="cmocka sqlite3"
 commands_build="gcc make autoreconf pod2man nbdkit nbdcopy nbdinfo"
 commands_tests="qemu-img qemu-io fio unshare nsenter ip pgrep python3 socat jq

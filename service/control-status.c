@@ -83,6 +83,13 @@ backing_state (const struct pool *pool)
   }
 }
 
+/* NULL: the pool has no backing file. */
+static const char *
+backing_key (const struct pool *pool)
+{
+  return !pool->backing ? NULL : pool->backing->sealer ? "auto" : "none";
+}
+
 static const char *
 member_state (enum backing_state state)
 {
@@ -216,7 +223,7 @@ VERB (status)
 
   streams_get_pool_method (&pool->streams, &codec, &level);
   return json_pack ("{s:b, s:s, s:s, s:i, s:I, s:s, s:i, s:I, s:b, s:i, s:s?, "
-                    "s:o*, s:o, s:o, s:o, s:o, s:o}",
+                    "s:s*, s:o*, s:o, s:o, s:o, s:o, s:o}",
                     "ok", 1,
                     "name", context->name,
                     "version", PACKAGE_VERSION,
@@ -228,6 +235,7 @@ VERB (status)
                     "checksum", (int) pool->file.geometry.checksum,
                     "clients", (int) (*context->clients & ~CLIENTS_BARRED),
                     "backing", backing_state (pool),
+                    "backing_key", backing_key (pool),
                     "backing_halves", backing_replicas (pool),
                     "settings", verb_settings (context),
                     "maintenance", maintenance (context->maintainer),

@@ -104,6 +104,12 @@ const struct setting settings[] = {
   { .name = "backing-size", .type = SETTING_SIZE, .conf_min = MIB,
     .needs = "backing", FIELD (writeback.size),
     .values = "<SIZE>", .help = "Most to use of it (required for a file)." },
+  { .name = "backing-key", .type = SETTING_WORD,
+    .words = { { "none", false }, { "auto", true } },
+    .needs = "backing", FIELD (writeback.with_key),
+    .values = "none|auto",
+    .help = "Encrypt it with a key that only the pool has\n"
+            "(default: none)." },
   { .name = "backing-timeout", .type = SETTING_SECONDS, .min = 1,
     .max = BACKING_TIMEOUT_MAX, .needs = "backing",
     FIELD (writeback.timeout),

@@ -467,6 +467,7 @@ print_servers (const struct page *p)
   static const char *const backing_states[] = {
     "ok", "full", "failed", "away", "wrong", "degraded", "truncated", NULL,
   };
+  static const char *const backing_keys[] = { "none", "auto", NULL };
 
   print_export_infos (p);
   print_device_infos (p);
@@ -475,6 +476,8 @@ print_servers (const struct page *p)
   print_unknown_families (p);
   print_states (p, "backing_state", "State of the backing file.", p->up,
                 "backing", backing_states);
+  print_states (p, "backing_key", "Whether the backing file is encrypted.",
+                p->up, "backing_key", backing_keys);
   print_maintenance (p);
   print_bytes (p, "read", "read_bytes_total", "Bytes read.");
   print_bytes (p, "write", "written_bytes_total", "Bytes written.");

@@ -184,6 +184,8 @@ const struct column status_columns[] = {
     true, .format = reconnects, .always = true },
   { "HALVES", "of a mirror: members in sync / all", COLUMN_TEXT, true,
     .format = members_in_sync, .always = true },
+  { "BACKING-KEY", "is the backing file encrypted: auto or none", COLUMN_TEXT,
+    true, .key = "backing_key", .of_reply = true },
   { "BACKING-SYNC", "of a mirrored backing file: replicas in sync / all",
     COLUMN_TEXT, true, .format = replicas_in_sync },
   { "BACKING-STALE", "times that it had other data", COLUMN_NUMBER, true,

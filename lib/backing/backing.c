@@ -11,6 +11,7 @@
 
 #include "backing.h"
 #include "internal.h"
+#include "seal.h"
 
 bool
 backing_is_header_of (const struct backing *b, const void *block)
@@ -168,7 +169,7 @@ open_kind (struct backing *b, const struct backing_options *o,
   /* All that can fail without leaving a trace comes before the header is
    * written.
    */
-  if (find_size (b, o, size, error) == 0 && space_open (b, o->sums) == 0)
+  if (find_size (b, o, size, error) == 0 && space_open (b, o, error) == 0)
     r = b->kind->settle ? b->kind->settle (b, o, error)
                         : check_content (b, o, size, block, error);
   os_unmap (block, BACKING_BLOCK);
@@ -254,7 +255,17 @@ backing_attach_done (struct backing *b)
    */
   block_array_forget (&b->sums, b->high_water,
                       BACKING_SIZE_MAX / BACKING_BLOCK);
+  block_array_forget (&b->seals, b->high_water,
+                      BACKING_SIZE_MAX / BACKING_BLOCK);
   return 0;
+}
+
+void
+backing_renew_key (struct backing *b)
+{
+  if (b->sealer && atomic_load (&b->used) == 1 /* the header */
+      && io_wait_for_readers (b) == 0)
+    seals_renew_key (b);
 }
 
 bool

@@ -50,6 +50,10 @@
  *             of its objects are verified, as that version did, until the
  *             block is written again.
  *
+ * That is proof against disks that fail, not against somebody who can write to
+ * the disk, or read it.  With a key, blocks are encrypted as well (seal.h).
+ * Then the checksum is that of the encrypted block.
+ *
  * A counter of rewrites would prove the same only as a part of what is
  * stored, and could not say of a block alone whether it is good, which a
  * resync must know.  A checksum does not wrap or repeat: a block that matches
@@ -105,6 +109,7 @@ struct backing_options {
                                  * file is open; NULL: none is kept */
   const struct backing_room *sums; /* where checksums are kept; NULL: in
                                  * memory of this process */
+  const struct backing_key *key; /* NULL: blocks are not encrypted */
   int pool_fd;                  /* the pool file, which is refused; or -1 */
   struct budget *budget;
 };
@@ -138,6 +143,7 @@ struct backing_io {
 
 struct backing_kind;
 struct replicated;
+struct sealer;
 
 struct backing {
   const struct backing_kind *kind;
@@ -161,6 +167,8 @@ struct backing {
   _Atomic uint16_t *live;       /* by block: units that slots name */
   struct block_array sums;      /* _Atomic uint32_t: of the block's content;
                                  * 0: unknown */
+  struct block_array seals;     /* struct seal; not used without a key */
+  struct sealer *sealer;        /* NULL: blocks are not encrypted */
   bits_word *backed;            /* by block: may have space on disk */
   bits_word *victims;           /* by block: cleaning will empty it */
   _Atomic uint16_t *group_used; /* by group: blocks that are not free */
@@ -308,10 +316,11 @@ struct backing_batch *backing_batch_new (struct backing *b, uint32_t bytes,
 void backing_batch_free (struct backing_batch *batch);
 
 /* Bytes of the budget that such a batch takes; and that a new file or device
- * takes at most, in a pool whose file allocates GRANULE bytes together.
+ * takes at most, in a pool whose file allocates GRANULE bytes together,
+ * WITH_KEY if it is encrypted.
  */
 size_t backing_batch_memory (uint32_t bytes);
-size_t backing_memory (uint64_t granule);
+size_t backing_memory (uint64_t granule, bool with_key);
 
 /* Copy an object to the batch.  Add neighbours one after the other: they will
  * lie together, and are often freed together.  An ALIGNED object begins at a
@@ -368,6 +377,11 @@ void backing_cleaning_done (struct backing *b);
  * that are soon written again, and free the memory that described them.
  */
 void backing_give_back (struct backing *b, uint64_t keep);
+
+/* If the backing file is encrypted and no slot names any block, use a new key
+ * from now on: nobody can read what is left on the disk.
+ */
+void backing_renew_key (struct backing *b);
 
 /* ---- resync ---- */
 

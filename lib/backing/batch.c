@@ -20,6 +20,7 @@
 
 #include "backing.h"
 #include "internal.h"
+#include "seal.h"
 
 #define WINDOW_OBJECTS 64
 #define WINDOW_BYTES (128 * 1024)
@@ -417,14 +418,24 @@ write_runs (struct backing_batch *t, bool *unsure)
   return b->kind->write (b, t->runs, count, unsure);
 }
 
-/* After this, the previous content of these blocks is no longer valid. */
-static void
-set_sums (struct backing_batch *t)
+/* Encrypt the blocks, if there is a key, and set their checksums.  After this,
+ * the previous content of these blocks is no longer valid.
+ */
+static int
+prepare_blocks (struct backing_batch *t)
 {
-  for (uint32_t i = 0; i < t->blocks; ++i)
-    if (t->places[i] != 0)
-      sums_set (t->backing, t->places[i],
-                t->data + (size_t) i * BACKING_BLOCK);
+  struct backing *b = t->backing;
+
+  for (uint32_t i = 0; i < t->blocks; ++i) {
+    char *content = t->data + (size_t) i * BACKING_BLOCK;
+
+    if (t->places[i] == 0)
+      continue;
+    if (b->sealer && seal_block (b, t->places[i], content) == -1)
+      return -1;
+    sums_set (b, t->places[i], content);
+  }
+  return 0;
 }
 
 /* The write may still be executed, and must not overwrite what these blocks
@@ -472,10 +483,9 @@ backing_flush (struct backing_batch *t)
     return fail_with (ENOSPC);
   }
   err = io_wait_for_readers (b) == -1 ? errno : 0;
-  if (err == 0) {
-    set_sums (t);
-    err = write_runs (t, &unsure) == -1 ? errno : 0;
-  }
+  if (err == 0)
+    err = prepare_blocks (t) == -1 || write_runs (t, &unsure) == -1
+      ? errno : 0;
   if (unsure)                   /* perhaps only of one replica */
     pin_blocks (t);
   if (err != 0) {

@@ -9,6 +9,7 @@
 
 #include "backing.h"
 #include "internal.h"
+#include "seal.h"
 
 /* Milliseconds after which a backing file that failed is written to again:
  * more each time.
@@ -75,7 +76,8 @@ io_wait_for_readers (struct backing *b)
 /* ---- reading ---- */
 
 /* BUF has the blocks of an object.  Returns where the object is in BUF if
- * their checksums match at LEAST so well, or NULL with errno EUCLEAN.
+ * their checksums match at LEAST so well, and it can be decrypted; or NULL with
+ * errno EUCLEAN.
  */
 static void *
 verify_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
@@ -85,7 +87,8 @@ verify_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,
   uint64_t end = align_up (offset + length, BACKING_BLOCK);
 
   atomic_fetch_add (&b->counters.read_bytes, end - start);
-  if (sums_compare (b, buf, end - start, start) >= least)
+  if (sums_compare (b, buf, end - start, start) >= least
+      && (!b->sealer || seals_unseal (b, buf, end - start, start) == 0))
     return (char *) buf + (offset - start);
   errno = EUCLEAN;
   return NULL;

@@ -9,6 +9,7 @@
 
 #include "backing.h"
 #include "internal.h"
+#include "seal.h"
 
 /* The number of adjacent free blocks that is worth a write of its own. */
 #define LONG_RUN 16
@@ -34,7 +35,8 @@ resident_bytes (const struct backing *b, uint32_t high_water)
   return align_up (high_water * sizeof (uint16_t), OS_PAGE_SIZE)
     + 2 * align_up (div_up (high_water, 8), OS_PAGE_SIZE)
     + align_up (groups_of (high_water) * sizeof (uint16_t), OS_PAGE_SIZE)
-    + block_array_bytes (&b->sums, high_water);
+    + block_array_bytes (&b->sums, high_water)
+    + block_array_bytes (&b->seals, high_water);
 }
 
 /* Bytes that GROUP_BLOCKS more can take.  So much of the budget is held in
@@ -44,19 +46,24 @@ resident_bytes (const struct backing *b, uint32_t high_water)
 static uint64_t
 spare_bytes (const struct backing *b)
 {
-  return 4 * OS_PAGE_SIZE + block_array_bytes (&b->sums, GROUP_BLOCKS);
+  return 4 * OS_PAGE_SIZE + block_array_bytes (&b->sums, GROUP_BLOCKS)
+    + block_array_bytes (&b->seals, GROUP_BLOCKS);
 }
 
 _Static_assert (GROUP_BLOCKS * sizeof (uint16_t) <= OS_PAGE_SIZE, "spare");
 
 size_t
-backing_memory (uint64_t granule)
+backing_memory (uint64_t granule, bool with_key)
 {
   const struct backing b = {
     .sums = { .entry = SUMS_ENTRY, .room.granule = granule },
+    .seals = {
+      .entry = with_key ? sizeof (struct seal) : 0, .room.granule = granule,
+    },
   };
 
-  return resident_bytes (&b, GROUP_BLOCKS) + spare_bytes (&b);
+  return resident_bytes (&b, GROUP_BLOCKS) + spare_bytes (&b)
+    + (with_key ? SEALER_BYTES : 0);
 }
 
 static void
@@ -114,7 +121,8 @@ space_raise (struct backing *b, uint32_t high_water, bool force)
   more = resident_bytes (b, high_water) - resident_bytes (b, b->high_water);
   if (take_memory (b, more, force, &spare) == -1)
     return -1;
-  if (block_array_populate (&b->sums, b->high_water, high_water) == -1) {
+  if (block_array_populate (&b->sums, b->high_water, high_water) == -1
+      || block_array_populate (&b->seals, b->high_water, high_water) == -1) {
     b->spare += spare;
     budget_give (b->budget, more - spare);
     return fail_with (ENOSPC);
@@ -134,9 +142,11 @@ space_raise_to (struct backing *b, uint64_t blocks)
 }
 
 int
-space_open (struct backing *b, const struct backing_room *sums)
+space_open (struct backing *b, const struct backing_options *o,
+            struct backing_error *error)
 {
-  if (block_array_open (&b->sums, b->blocks, SUMS_ENTRY, sums) == -1)
+  if (block_array_open (&b->sums, b->blocks, SUMS_ENTRY, o->sums) == -1
+      || (o->key && seals_open (b, o, error) == -1))
     return -1;
   b->live = os_map_anon (live_size (b));
   b->backed = os_map_anon (bits_size (b));
@@ -162,6 +172,7 @@ space_close (struct backing *b)
   b->group_used = NULL;
   if (b->high_water != 0)
     budget_give (b->budget, resident_bytes (b, b->high_water));
+  seals_close (b);
   block_array_close (&b->sums);
   budget_give (b->budget, b->spare);
   b->high_water = 0;
@@ -492,6 +503,7 @@ lower_high_water (struct backing *b)
       || bits_find_set (b->backed, low, b->high_water) < b->high_water
       || io_wait_for_readers (b) == -1
       || block_array_forget (&b->sums, low, b->high_water) == -1
+      || block_array_forget (&b->seals, low, b->high_water) == -1
       || give_back_array (b->live, low * sizeof (uint16_t),
                           b->high_water * sizeof (uint16_t)) == -1
       || give_back_array (b->backed, low / 8, div_up (b->high_water, 8)) == -1

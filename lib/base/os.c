@@ -126,6 +126,16 @@ os_populate_data (int fd, void *addr, uint64_t offset, size_t len)
   return at == -1 && errno != ENXIO ? -1 : 0;
 }
 
+void
+os_exclude_from_dumps (const void *addr, size_t len)
+{
+  uintptr_t start = (uintptr_t) addr / OS_PAGE_SIZE * OS_PAGE_SIZE;
+
+  madvise ((void *) start,
+           align_up ((uintptr_t) addr + len - start, OS_PAGE_SIZE),
+           MADV_DONTDUMP);
+}
+
 int
 os_punch (int fd, uint64_t offset, size_t len)
 {

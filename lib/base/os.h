@@ -46,6 +46,11 @@ int os_populate_anon (void *addr, size_t len);
  */
 int os_populate_data (int fd, void *addr, uint64_t offset, size_t len);
 
+/* Keep the OS pages that have the LEN bytes at ADDR out of core dumps.  For
+ * memory of huge pages, ADDR and LEN must be aligned to them.
+ */
+void os_exclude_from_dumps (const void *addr, size_t len);
+
 /* Free the memory of a range of FD.  The range reads as zeroes afterwards.
  * Works under mlock, where MADV_DONTNEED fails with EINVAL.
  */

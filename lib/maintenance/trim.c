@@ -2,6 +2,7 @@
 
 #include <config.h>
 
+#include "lib/backing/backing.h"
 #include "lib/store/device.h"
 #include "lib/store/page.h"
 
@@ -39,6 +40,8 @@ pool_reset (struct pool *pool)
   for (unsigned n = 0; n < POOL_DEVICES_MAX; ++n)
     if (pool->devices[n])
       device_zero (pool->devices[n], pool->devices[n]->size, 0);
+  if (pool->backing)
+    backing_renew_key (pool->backing);
   dictionaries_drop_unused (&pool->dictionaries);
   objects_compaction_done (&pool->objects);
 }

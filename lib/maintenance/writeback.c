@@ -73,6 +73,15 @@ close_writeback (struct pool *pool)
   pool->writeback_memory = 0;
 }
 
+/* A pool that has encrypted pages goes on, so that forgetting the option does
+ * not write plain pages.
+ */
+static bool
+is_encrypted (const struct pool *pool, const struct writeback_options *o)
+{
+  return o->with_key || pool_file_needs_key (&pool->file);
+}
+
 static int
 open_file (struct pool *pool, const struct writeback_options *o,
            struct backing_error *error)
@@ -90,11 +99,17 @@ open_file (struct pool *pool, const struct writeback_options *o,
     .budget = &pool->budget,
   };
   struct backing_room sums;
+  struct backing_key key;
   struct backing *b;
 
   if (pool_file_open_sums (&pool->file, &sums) == -1)
     return -1;
   bo.sums = &sums;
+  if (is_encrypted (pool, o)) {
+    if (pool_file_open_key (&pool->file, &key) == -1)
+      return -1;
+    bo.key = &key;
+  }
   b = aligned_alloc (CACHE_LINE, align_up (sizeof *b, CACHE_LINE));
   if (!b)
     return -1;
@@ -116,9 +131,10 @@ scratch_bytes (const struct pool *pool)
 }
 
 uint64_t
-pool_writeback_memory (const struct pool *pool)
+pool_writeback_memory (const struct pool *pool, bool with_key)
 {
-  return align_up (scratch_bytes (pool) + backing_memory (pool->file.granule)
+  return align_up (scratch_bytes (pool)
+                   + backing_memory (pool->file.granule, with_key)
                    + 2 * backing_batch_memory (WRITEBACK_BATCH), 64 * KIB);
 }
 
@@ -143,14 +159,15 @@ open_scratch (struct pool *pool)
 
 /* Checked before the file is created, which would be left behind. */
 static int
-check_limit (const struct pool *pool, struct backing_error *error)
+check_limit (const struct pool *pool, const struct writeback_options *o,
+             struct backing_error *error)
 {
   uint64_t limit = pool->budget.limit;
 
   if (limit == 0)
     return 0;
   error->needed = pool_mem_limit_min (&pool->options)
-    + pool_writeback_memory (pool);
+    + pool_writeback_memory (pool, is_encrypted (pool, o));
   return limit >= error->needed
     ? 0 : backing_error_set (error, BACKING_ERROR_MEM_LIMIT);
 }
@@ -160,10 +177,11 @@ pool_open_writeback (struct pool *pool, const struct writeback_options *o,
                      struct backing_error *error)
 {
   *error = (struct backing_error) { .path = o->path };
-  if (check_limit (pool, error) == -1)
+  if (check_limit (pool, o, error) == -1)
     return -1;
   if (open_file (pool, o, error) == 0 && open_scratch (pool) == 0) {
-    pool->writeback_memory = pool_writeback_memory (pool);
+    pool->writeback_memory
+      = pool_writeback_memory (pool, pool->backing->sealer != NULL);
     pool->close_writeback = close_writeback;
     pool_set_writeback_limit (pool, o->daily_limit);
     return 0;

@@ -30,6 +30,8 @@ struct writeback_options {
   unsigned timeout;             /* as in struct backing_options */
   void (*log) (const char *text); /* as in struct backing_options */
   uint64_t daily_limit;         /* bytes a day; 0: no limit */
+  bool with_key;                /* encrypt it.  A pool that has written
+                                 * encrypted pages goes on to do so */
 };
 
 /* Give the pool a backing file: after pool_open, before pool_start.
@@ -41,9 +43,9 @@ int pool_open_writeback (struct pool *pool, const struct writeback_options *o,
                          struct backing_error *error);
 
 /* Bytes of memory that a pool needs for a backing file before anything is
- * written back.
+ * written back, WITH_KEY if it is encrypted.
  */
-uint64_t pool_writeback_memory (const struct pool *pool);
+uint64_t pool_writeback_memory (const struct pool *pool, bool with_key);
 
 struct writeback_result {
   uint64_t tried;               /* pages */

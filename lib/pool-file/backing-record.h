@@ -35,6 +35,20 @@ struct backing_room {
   void *opaque;
 };
 
+/* The same for seals (lib/backing/seal.h), which are there only if the backing
+ * file is encrypted.
+ */
+#define BACKING_SEALS_SIZE (UINT64_C (10) << 30)
+
+#define BACKING_KEY_SIZE 32
+
+/* How a backing file is encrypted. */
+struct backing_key {
+  uint8_t *bytes;               /* BACKING_KEY_SIZE bytes of the pool file;
+                                 * random */
+  struct backing_room seals;
+};
+
 struct backing_record {
   _Atomic uint64_t has;         /* not 0: the rest is valid; stored last */
   uint8_t ids[BACKING_REPLICAS][BACKING_ID_SIZE]; /* zeroes: no replica */

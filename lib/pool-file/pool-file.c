@@ -28,11 +28,12 @@
 #endif
 
 /* "nbdzram" and the version of the layout.  A program refuses a pool of a
- * later version.  The layouts with and without checksums of a backing file's
- * blocks are otherwise the same.
+ * later version.  The layouts with and without checksums and seals of a backing
+ * file's blocks are otherwise the same.
  */
 #define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
 #define SUPERBLOCK_WITH_SUMS (SUPERBLOCK_MAGIC + 1)
+#define SUPERBLOCK_WITH_SEALS (SUPERBLOCK_MAGIC + 2)
 #define SUPERBLOCK_VERSION 0xff
 #define DICTIONARY_MAGIC UINT64_C (0x6e62647a72646963)
 
@@ -61,6 +62,9 @@ struct mutable_fields {
   _Atomic uint64_t shared, shared_by_devices;
   struct backing_record backing;
   _Atomic uint64_t sums_offset; /* in the file */
+  _Atomic uint64_t seals_offset;
+  _Atomic uint64_t has_key;     /* stored after the key */
+  uint8_t key[BACKING_KEY_SIZE];
 };
 
 /* The offset of the records of dictionaries, also in the superblock's OS
@@ -233,7 +237,7 @@ static bool
 is_superblock_valid (const struct pool_file *file, const struct superblock *sb,
                      uint64_t file_size)
 {
-  return (sb->magic == SUPERBLOCK_MAGIC || sb->magic == SUPERBLOCK_WITH_SUMS)
+  return sb->magic >= SUPERBLOCK_MAGIC && sb->magic <= SUPERBLOCK_WITH_SEALS
     && sb->sum == SUM_OF (sb)
     && is_power_of_2 (sb->page_size)
     && sb->page_size >= 4096 && sb->page_size <= 65536
@@ -247,7 +251,7 @@ is_superblock_valid (const struct pool_file *file, const struct superblock *sb,
 static bool
 is_later_version (uint64_t magic)
 {
-  return magic > SUPERBLOCK_WITH_SUMS
+  return magic > SUPERBLOCK_WITH_SEALS
     && (magic & ~(uint64_t) SUPERBLOCK_VERSION)
        == (SUPERBLOCK_MAGIC & ~(uint64_t) SUPERBLOCK_VERSION);
 }
@@ -383,50 +387,116 @@ pool_file_backing (const struct pool_file *file)
 }
 
 static void
+raise_version (const struct pool_file *file, uint64_t magic)
+{
+  struct superblock *sb = superblock_of (file);
+
+  if (sb->magic < magic)
+    atomic_store (&sb->magic, magic);
+}
+
+static void
 begin_sums (void *opaque)
 {
-  const struct pool_file *file = opaque;
+  raise_version (opaque, SUPERBLOCK_WITH_SUMS);
+}
 
-  atomic_store (&superblock_of (file)->magic, SUPERBLOCK_WITH_SUMS);
+static void
+begin_seals (void *opaque)
+{
+  raise_version (opaque, SUPERBLOCK_WITH_SEALS);
+}
+
+/* The room of SIZE bytes at *START; 0: it is to be made. */
+static int
+open_room (struct pool_file *file, _Atomic uint64_t *start, uint64_t size,
+           struct backing_room *room)
+{
+  struct stat st;
+
+  if (fstat (file->fd, &st) == -1)
+    return -1;
+  if (*start == 0) {
+    uint64_t offset = align_up ((uint64_t) st.st_size, file->granule);
+
+    if (ftruncate (file->fd, (off_t) (offset + size)) == -1)
+      return -1;
+    atomic_store (start, offset);
+  }
+  else if (*start % file->granule != 0
+           || *start < file->arena_offset + file->arena_size
+           || (uint64_t) st.st_size < size
+           || *start > (uint64_t) st.st_size - size)
+    return fail_with (EUCLEAN);
+  *room = (struct backing_room) {
+    .fd = file->fd, .offset = *start, .granule = file->granule,
+    .opaque = file,
+  };
+  return 0;
 }
 
 int
 pool_file_open_sums (struct pool_file *file, struct backing_room *sums)
 {
-  struct mutable_fields *m = mutable_fields_of (file);
-  struct stat st;
-
-  if (fstat (file->fd, &st) == -1)
+  if (open_room (file, &mutable_fields_of (file)->sums_offset,
+                 BACKING_SUMS_SIZE, sums) == -1)
     return -1;
-  if (m->sums_offset == 0) {
-    uint64_t offset = align_up ((uint64_t) st.st_size, file->granule);
-
-    if (ftruncate (file->fd, (off_t) (offset + BACKING_SUMS_SIZE)) == -1)
-      return -1;
-    atomic_store (&m->sums_offset, offset);
-  }
-  else if (m->sums_offset % file->granule != 0
-           || m->sums_offset < file->arena_offset + file->arena_size
-           || (uint64_t) st.st_size < BACKING_SUMS_SIZE
-           || m->sums_offset > (uint64_t) st.st_size - BACKING_SUMS_SIZE)
-    return fail_with (EUCLEAN);
-  *sums = (struct backing_room) {
-    .fd = file->fd, .offset = m->sums_offset, .granule = file->granule,
-    .begin = begin_sums, .opaque = file,
-  };
+  sums->begin = begin_sums;
   return 0;
 }
 
-uint64_t
-pool_file_skip_sums (const struct pool_file *file, uint64_t offset,
-                     uint64_t *next)
+int
+pool_file_open_key (struct pool_file *file, struct backing_key *key)
 {
-  uint64_t start = mutable_fields_of (file)->sums_offset;
+  struct mutable_fields *m = mutable_fields_of (file);
 
-  if (start != 0 && offset >= start && offset < start + BACKING_SUMS_SIZE)
-    return start + BACKING_SUMS_SIZE;
-  if (start > offset)
-    *next = MIN (*next, start);
+  if (open_room (file, &m->seals_offset, BACKING_SEALS_SIZE, &key->seals)
+      == -1)
+    return -1;
+  key->seals.begin = begin_seals;
+  key->bytes = m->key;
+  os_exclude_from_dumps (file->head, MAX (OS_PAGE_SIZE, file->granule));
+  if (m->has_key)
+    return 0;
+  if (getrandom (m->key, sizeof m->key, 0) != sizeof m->key)
+    return -1;
+  atomic_store (&m->has_key, 1);
+  return 0;
+}
+
+bool
+pool_file_needs_key (const struct pool_file *file)
+{
+  return superblock_of (file)->magic == SUPERBLOCK_WITH_SEALS;
+}
+
+void
+pool_file_wipe_key (struct pool_file *file)
+{
+  if (file->head && mutable_fields_of (file)->has_key)
+    explicit_bzero (mutable_fields_of (file)->key, BACKING_KEY_SIZE);
+}
+
+uint64_t
+pool_file_skip_rooms (const struct pool_file *file, uint64_t offset,
+                      uint64_t *next)
+{
+  const struct mutable_fields *m = mutable_fields_of (file);
+  const struct {
+    uint64_t start, size;
+  } rooms[] = {
+    { m->sums_offset, BACKING_SUMS_SIZE },
+    { m->seals_offset, BACKING_SEALS_SIZE },
+  };
+
+  for (size_t i = 0; i < ARRAY_SIZE (rooms); ++i) {
+    uint64_t start = rooms[i].start;
+
+    if (start != 0 && offset >= start && offset < start + rooms[i].size)
+      return start + rooms[i].size;
+    if (start > offset)
+      *next = MIN (*next, start);
+  }
   return 0;
 }
 

@@ -8,7 +8,8 @@
  *   head       dictionaries, in areas of a fixed size
  *   data       the arena, which contains the objects
  *   data+arena tables of slots, one a device, in the order of creation; and,
- *              among them, the checksums of a backing file's blocks
+ *              among them, the checksums and seals of a backing file's
+ *              blocks
  *
  * The file refers to itself by offset only.  It contains no list, lock,
  * counter or index: a process that attaches derives them from the slots.
@@ -163,12 +164,25 @@ struct backing_record *pool_file_backing (const struct pool_file *file);
  */
 int pool_file_open_sums (struct pool_file *file, struct backing_room *sums);
 
-/* If OFFSET is inside the room for checksums, return the end of that room.
- * Otherwise return 0, and lower *NEXT to the start of the room if that is
- * after OFFSET.
+/* The same for the key of the backing file and its seals.  If the pool has no
+ * key, it gets a new one.
  */
-uint64_t pool_file_skip_sums (const struct pool_file *file, uint64_t offset,
-                              uint64_t *next);
+int pool_file_open_key (struct pool_file *file, struct backing_key *key);
+
+/* May blocks of the backing file be encrypted, so that the pool needs its key
+ * from now on?
+ */
+bool pool_file_needs_key (const struct pool_file *file);
+
+/* Overwrite the key of a pool that ends with this process. */
+void pool_file_wipe_key (struct pool_file *file);
+
+/* If OFFSET is inside the room for checksums or for seals, return the end of
+ * that room.  Otherwise return 0, and lower *NEXT to the start of the next
+ * room if that is before *NEXT.
+ */
+uint64_t pool_file_skip_rooms (const struct pool_file *file, uint64_t offset,
+                               uint64_t *next);
 
 /* What the pool file records about a dictionary. */
 struct dictionary_record {

@@ -406,6 +406,8 @@ pool_close (struct pool *pool)
   scratch_close (&pool->scratch);
   streams_close (&pool->streams);
   dictionaries_close (&pool->dictionaries);
+  if (!pool->is_kept)
+    pool_file_wipe_key (&pool->file);
   if (pool->locks)
     slot_locks_destroy (pool->locks);
   free (pool->locks);

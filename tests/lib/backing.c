@@ -35,7 +35,7 @@ sums_start (void)
   };
 
   assert_true (sums.fd != -1);
-  assert_int_equal (ftruncate (sums.fd, BACKING_SUMS_SIZE), 0);
+  assert_int_equal (ftruncate (sums.fd, BACKING_SEALS_SIZE), 0);
   return sums;
 }
 
@@ -53,8 +53,27 @@ open_backing (struct store *s)
   assert_int_equal (backing_open (&s->backing, &s->options, &error), 0);
 }
 
+static void
+make_key (struct store *s)
+{
+  s->key = (struct backing_key) { s->key_bytes, sums_start () };
+  for (unsigned i = 0; i < sizeof s->key_bytes; ++i)
+    s->key_bytes[i] = (uint8_t) rng_next (&s->rng);
+}
+
 struct store *
 store_open (const char *parent, uint64_t size)
+{
+#ifdef HAVE_BACKING_KEY
+  return store_open_as (parent, size, unit_seed () % 2 ? STORE_WITH_KEY
+                                                       : STORE_PLAIN);
+#else
+  return store_open_as (parent, size, STORE_PLAIN);
+#endif
+}
+
+struct store *
+store_open_as (const char *parent, uint64_t size, enum store_key with_key)
 {
   struct store *s = aligned_alloc (_Alignof (struct store), sizeof *s);
 
@@ -71,6 +90,9 @@ store_open (const char *parent, uint64_t size)
     .pool_fd = -1, .budget = &s->budget, .record = &s->record,
     .sums = &s->sums,
   };
+  make_key (s);
+  if (with_key)
+    s->options.key = &s->key;
   open_backing (s);
   make_batches (s);
   return s;
@@ -109,6 +131,7 @@ store_close (struct store *s)
   unlink (s->path);
   assert_int_equal (rmdir (s->dir), 0);
   sums_stop (&s->sums);
+  sums_stop (&s->key.seals);
   free (s);
 }
 

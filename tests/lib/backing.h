@@ -22,6 +22,8 @@ struct store {
   struct budget budget;
   struct backing_record record; /* of the file that slots name */
   struct backing_room sums;     /* of its blocks */
+  struct backing_key key;       /* used if options.key points to it */
+  uint8_t key_bytes[BACKING_KEY_SIZE];
   char dir[64], path[80];
   struct rng rng;
   struct store_slot slots[STORE_SLOTS];
@@ -29,11 +31,16 @@ struct store {
   uint32_t pending[2][STORE_SLOTS]; /* slots by number in a batch */
 };
 
-/* Make a file for the checksums of blocks, and remove it. */
+/* Make a file for something that is kept about blocks, and remove it. */
 struct backing_room sums_start (void);
 void sums_stop (struct backing_room *sums);
 
-/* Open a new file of SIZE bytes in the directory PARENT. */
+/* Open a new file of SIZE bytes in the directory PARENT.  It is encrypted in
+ * every second run of the test, as the seed says, or as asked for.
+ */
+enum store_key { STORE_PLAIN, STORE_WITH_KEY };
+struct store *store_open_as (const char *parent, uint64_t size,
+                             enum store_key with_key);
 struct store *store_open (const char *parent, uint64_t size);
 /* Close the file, and keep it. */
 void store_leave (struct store *s);

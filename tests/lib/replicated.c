@@ -125,6 +125,11 @@ new_disk (void)
     .pool_fd = -1, .budget = &d->budget, .timeout = LONG,
     .record = &d->record, .sums = &d->sums, .log = count_line,
   };
+  d->key = (struct backing_key) { d->key_bytes, sums_start () };
+#ifdef HAVE_BACKING_KEY
+  if (unit_seed () % 2)
+    d->options.key = &d->key;
+#endif
   return d;
 }
 
@@ -134,6 +139,7 @@ free_disk (struct disk *d)
   for (unsigned i = 0; i < BACKING_REPLICAS; ++i)
     fake_server_stop (d->replicas[i]);
   sums_stop (&d->sums);
+  sums_stop (&d->key.seals);
   free (d);
 }
 
@@ -319,7 +325,10 @@ assert_both (struct disk *d)
 
   for (unsigned n = 0; n < SLOTS; ++n)
     for (unsigned i = 0; d->offsets[n] != 0 && i < BACKING_REPLICAS; ++i) {
-      object_fill (object, sizeof object, d->tags[n]);
+      if (!d->options.key)
+        object_fill (object, sizeof object, d->tags[n]);
+      else if (i == 0)
+        memcpy (object, d->replicas[i]->disk + d->offsets[n], sizeof object);
       assert_memory_equal (d->replicas[i]->disk + d->offsets[n], object,
                            sizeof object);
     }

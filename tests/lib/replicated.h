@@ -22,6 +22,8 @@ struct disk {
   struct fake_server *replicas[BACKING_REPLICAS];
   struct backing_record record;
   struct backing_room sums;
+  struct backing_key key;
+  uint8_t key_bytes[BACKING_KEY_SIZE];
   struct backing_options options;
   struct backing backing;
   struct budget budget;

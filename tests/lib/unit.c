@@ -441,6 +441,14 @@ check_dedup (struct pool *pool, const struct unit_sums *s)
   return NULL;
 }
 
+/* Bytes of the pool file that are kept about blocks. */
+static uint64_t
+backing_file_bytes (const struct backing *b)
+{
+  return !b ? 0 : block_array_bytes (&b->sums, b->high_water)
+    + block_array_bytes (&b->seals, b->high_water);
+}
+
 static const char *
 check_sums (struct pool *pool, const struct unit_sums *s)
 {
@@ -468,9 +476,7 @@ check_sums (struct pool *pool, const struct unit_sums *s)
          || unit_file_bytes (pool)
             == (1 + s->devices + s->leaves) * OS_PAGE_SIZE + os.committed
                + dictionary_file_bytes (pool)
-               + (pool->backing ? block_array_bytes (&pool->backing->sums,
-                                                     pool->backing->high_water)
-                                : 0)
+               + backing_file_bytes (pool->backing)
                + arena_spare_bytes (&pool->arena));
 
   pool_get_stats (pool, &st);

@@ -4,6 +4,7 @@
 server_tests = \
 	tests/server/allow.sh \
 	tests/server/backing-faults.sh \
+	tests/server/backing-key.sh \
 	tests/server/backing-mirror.sh \
 	tests/server/backing-nbd.sh \
 	tests/server/backing-reset.sh \

@@ -47,6 +47,10 @@ threaded_units = \
 	tests/unit/writeback-races \
 	tests/unit/writeback-room
 
+if HAVE_BACKING_KEY
+threaded_units += tests/unit/backing-key
+endif
+
 plain_units = \
 	tests/unit/age \
 	tests/unit/allow \
@@ -129,6 +133,7 @@ tests_unit_backing_packing_SOURCES = tests/unit/backing-packing.c \
 	$(backing_help)
 tests_unit_backing_space_SOURCES = tests/unit/backing-space.c $(backing_help)
 tests_unit_backing_stale_SOURCES = tests/unit/backing-stale.c $(backing_help)
+tests_unit_backing_key_SOURCES = tests/unit/backing-key.c $(backing_help)
 tests_unit_backing_threads_SOURCES = tests/unit/backing-threads.c \
 	$(backing_help)
 tests_unit_conf_SOURCES = tests/unit/conf.c $(conf_help)

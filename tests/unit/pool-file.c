@@ -110,13 +110,13 @@ TEST (checksums_of_blocks)
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   magic = file.head;
   first = *magic;
-  assert_int_equal (pool_file_skip_sums (&file, file.arena_offset, &next), 0);
+  assert_int_equal (pool_file_skip_rooms (&file, file.arena_offset, &next), 0);
   assert_true (next == UINT64_MAX);
   assert_int_equal (pool_file_open_sums (&file, &a), 0);
   assert_true (a.offset >= file.arena_offset + file.arena_size);
-  assert_int_equal (pool_file_skip_sums (&file, file.arena_offset, &next), 0);
+  assert_int_equal (pool_file_skip_rooms (&file, file.arena_offset, &next), 0);
   assert_true (next == a.offset);
-  assert_true (pool_file_skip_sums (&file, a.offset, &next)
+  assert_true (pool_file_skip_rooms (&file, a.offset, &next)
                == a.offset + BACKING_SUMS_SIZE);
   assert_true (*magic == first);
   pool_file_close (&file);
@@ -132,7 +132,7 @@ TEST (checksums_of_blocks)
 
   assert_int_equal (pool_file_open (&file, path, &geometry), 0);
   magic = file.head;
-  *magic = first + 2;           /* of a later version */
+  *magic = first + 3;           /* of a later version */
   pool_file_close (&file);
   assert_refused (EPROTONOSUPPORT);
 }
