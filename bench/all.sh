@@ -42,6 +42,8 @@ everything () {
     "$here/life.sh" "$data"
     echo
     "$here/backing.sh" "$data"
+    echo
+    backing-key "$data" /dev/shm
 }
 
 everything | tee "$results"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Benchmarks; nothing here is built or run but by "make bench".
 
-bench_programs = bench/ask bench/churn bench/compact bench/dedup bench/dedup-store \
+bench_programs = bench/ask bench/backing-key bench/churn bench/compact bench/dedup bench/dedup-store \
 	bench/dump-pages bench/stall bench/store
 bench_programs += bench/nbd-load
 EXTRA_PROGRAMS += $(bench_programs)
@@ -11,6 +11,8 @@ bench_measure = bench/measure.c bench/measure.h
 
 bench_ask_SOURCES = bench/ask.c $(bench_measure)
 bench_ask_LDADD =
+bench_backing_key_SOURCES = bench/backing-key.c $(bench_measure)
+bench_backing_key_LDADD = $(store_libs)
 bench_churn_SOURCES = bench/churn.c $(bench_measure)
 bench_churn_LDADD = $(store_libs)
 bench_compact_SOURCES = bench/compact.c $(bench_measure)
