@@ -107,7 +107,7 @@ int try_read (struct disk *d, unsigned n, bool patient);
 /* Each slot can be read, or none. */
 void assert_all (struct disk *d);
 void assert_none (struct disk *d);
-/* Each replica has all pages. */
+/* Each replica has all pages, or the same encrypted ones. */
 void assert_both (struct disk *d);
 
 #endif /* NBDZRAM_TESTS_LIB_REPLICATED_H */
