@@ -137,6 +137,7 @@ lib_maintenance_libmaintenance_a_SOURCES = \
 	lib/maintenance/trim.c lib/maintenance/trim.h \
 	lib/maintenance/writeback.c lib/maintenance/writeback.h \
 	lib/maintenance/writeback-internal.h \
+	lib/maintenance/writeback-limit.c \
 	lib/maintenance/writeback-moves.c
 
 # From the top folder down, as archives are searched.

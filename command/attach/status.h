@@ -7,13 +7,13 @@
 #include <jansson.h>
 
 /* Appends to REPLY, a server's status, the list "attachments", unless no
- * device is attached.  An entry has what is in NAME.attach; "watched": does its
- * watcher live; and "receivers": how many connections the kernel reads from,
- * if it shows that (nbd-receivers.h).  A device that is in use as swap has
- * "swap", with "size" and "used" in bytes, and "priority".  A member of an
- * array has "array", with "device", "level", "half" (its state), "halves" and
- * "in_sync" (how many members the array has, and how many are in sync); only
- * the first member of an array has "swap".
+ * device is attached.  An entry has what is in NAME.attach; "watched": does
+ * its watcher live; and "receivers": how many connections the kernel reads
+ * from, if it shows that (nbd-receivers.h).  A device that is in use as swap
+ * has "swap", with "size" and "used" in bytes, and "priority".  A member of
+ * an array has "array", with "device", "level", "half" (its state), "halves"
+ * and "in_sync" (how many members the array has, and how many are in sync);
+ * only the first member of an array has "swap".
  */
 void attach_status (json_t *reply);
 

@@ -68,7 +68,8 @@ setup_read (struct setup *setup, const struct serve_options *options,
       || set_if_given (c, "size", options->size, error, size) == -1
       || set_if_given (c, "pool", options->pool, error, size) == -1
       || set_if_given (c, "listen", options->listen, error, size) == -1
-      || (options->swap && conf_choose_size (c, options->name, error, size) == -1)
+      || (options->swap
+          && conf_choose_size (c, options->name, error, size) == -1)
       || conf_check (c, options->swap, error, size) == -1
       || check_tls (c, error, size) == -1)
     return -1;

@@ -391,9 +391,9 @@ log_promise (struct manager *m)
   bool too_much = area_plan_promises_too_much (&m->use);
 
   if (too_much && !m->has_warned)
-    manager_log (m, "free swap may not fit in the pool, because pages compress "
-                 "worse than before; writes may fail.  Raise mem-limit by "
-                 "\"nbdzram set\", or end programs");
+    manager_log (m, "free swap may not fit in the pool, because pages "
+                 "compress worse than before; writes may fail.  Raise "
+                 "mem-limit by \"nbdzram set\", or end programs");
   m->has_warned = too_much;
 }
 

@@ -103,8 +103,8 @@ struct area_step area_plan_next (const struct areas_use *u);
 uint64_t area_plan_slack (const struct areas_use *u, unsigned area);
 
 /* May the kernel write more than the pool has room for?  If the plan has no
- * step then, pages were written anew that compress worse, or the limit is lower
- * than it was.
+ * step then, pages were written anew that compress worse, or the limit is
+ * lower than it was.
  */
 bool area_plan_promises_too_much (const struct areas_use *u);
 
@@ -114,9 +114,9 @@ uint64_t area_dead (const struct area_use *a);
 /* How much memory has to stay free while an area is turned off. */
 uint64_t area_plan_reserve (const struct areas_use *u);
 
-/* How much more the pool may take for pages, in memory and in its backing file.
- * A write that finds no memory waits until pages are written back, so it is
- * slowed to what the disk can do.
+/* How much more the pool may take for pages, in memory and in its backing
+ * file.  A write that finds no memory waits until pages are written back, so
+ * it is slowed to what the disk can do.
  */
 uint64_t area_plan_room (const struct areas_use *u);
 

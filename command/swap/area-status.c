@@ -41,7 +41,8 @@ area_status (json_t *reply)
   if (index == -1)
     return;
   area_look_at_partitions (index, &use);
-  if (area_look_at_swaps (index, &use) == -1 || !has_areas (&use) || area_look_at_pool (name, &use) == -1
+  if (area_look_at_swaps (index, &use) == -1 || !has_areas (&use)
+      || area_look_at_pool (name, &use) == -1
       || area_look_at_stored (name, &use) == -1)
     return;
   for (unsigned k = 0; k < AREAS_MAX; ++k)

@@ -32,8 +32,8 @@ bool swap_server_is_unit (const char *name);
 bool swap_server_is_running (const char *name);
 
 /* May the supervisor of NAME attach devices?  If not, since it was started
- * without --swap, or in a sandbox, this returns false, with its unit of systemd
- * in UNIT, or "".
+ * without --swap, or in a sandbox, this returns false, with its unit of
+ * systemd in UNIT, or "".
  */
 bool swap_server_may_attach (const char *name, char *unit, size_t size);
 

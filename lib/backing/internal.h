@@ -172,8 +172,8 @@ int space_raise (struct backing *b, uint32_t high_water, bool force);
  */
 void space_raise_to (struct backing *b, uint64_t blocks);
 
-/* Map the arrays, with block 0 taken.  0, or -1 with errno, or with a reason in
- * ERROR.
+/* Map the arrays, with block 0 taken.  0, or -1 with errno, or with a reason
+ * in ERROR.
  */
 int space_open (struct backing *b, const struct backing_options *o,
                 struct backing_error *error);

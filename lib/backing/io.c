@@ -76,8 +76,8 @@ io_wait_for_readers (struct backing *b)
 /* ---- reading ---- */
 
 /* BUF has the blocks of an object.  Returns where the object is in BUF if
- * their checksums match at LEAST so well, and it can be decrypted; or NULL with
- * errno EUCLEAN.
+ * their checksums match at LEAST so well, and it can be decrypted; or NULL
+ * with errno EUCLEAN.
  */
 static void *
 verify_object (struct backing *b, uint64_t offset, uint32_t length, void *buf,

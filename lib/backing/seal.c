@@ -16,8 +16,8 @@
 #include "seal.h"
 
 /* One for the thread that writes, which so has it in its cache, and one for
- * each thread that reads at the same time; if there are more threads, they wait
- * for each other, a microsecond or two.
+ * each thread that reads at the same time; if there are more threads, they
+ * wait for each other, a microsecond or two.
  */
 #define WRITER 0
 #define READER 1                /* the first one */

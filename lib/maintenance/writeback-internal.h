@@ -60,4 +60,12 @@ int moves_flush (struct moves *m,
                              void *opaque),
                  void *opaque);
 
+/* Count an object of BYTES.  Returns false if today's limit has no room for
+ * it.
+ */
+bool take_from_limit (struct writeback *w, uint32_t bytes);
+
+/* The object was not written after all. */
+void return_to_limit (struct writeback *w, uint32_t bytes);
+
 #endif /* NBDZRAM_MAINTENANCE_WRITEBACK_INTERNAL_H */

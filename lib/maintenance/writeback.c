@@ -17,7 +17,6 @@
 #include "writeback-internal.h"
 
 #define ANY_INFO ((page_info) ~0)
-#define DAY 86400               /* seconds */
 
 /* Milliseconds of a resync before other jobs have their turn. */
 #define RESYNC_MS 250
@@ -190,86 +189,6 @@ pool_open_writeback (struct pool *pool, const struct writeback_options *o,
     backing_error_set (error, BACKING_ERROR_SYSTEM);
   close_writeback (pool);
   return -1;
-}
-
-/* ---- the limit of a day ---- */
-
-void
-pool_set_writeback_limit (struct pool *pool, uint64_t bytes)
-{
-  if (!pool->writeback)
-    return;
-  pool->writeback->daily_limit = bytes;
-  pool->writeback->left = bytes;
-}
-
-void
-pool_get_writeback_limit (struct pool *pool, uint64_t *bytes, uint64_t *left)
-{
-  *bytes = pool->writeback ? pool->writeback->daily_limit : 0;
-  *left = pool->writeback ? pool->writeback->left : 0;
-}
-
-uint64_t
-pool_writeback_room (struct pool *pool)
-{
-  const struct writeback *w = pool->writeback;
-  enum backing_state state;
-  struct backing_stats bs;
-  uint64_t room;
-  int error;
-
-  if (!w)
-    return 0;
-  state = backing_get_state (pool->backing, &error);
-  if (state != BACKING_OK && state != BACKING_FULL
-      && state != BACKING_DEGRADED)
-    return 0;
-  backing_get_stats (pool->backing, &bs);
-  room = bs.size > bs.live ? bs.size - bs.live : 0;
-  return w->daily_limit > 0 ? MIN (room, w->left) : room;
-}
-
-void
-pool_writeback_clock (struct pool *pool, uint64_t now)
-{
-  struct writeback *w = pool->writeback;
-
-  if (!w)
-    return;
-
-  MAINTENANCE_FOR_SCOPE (pool);
-  if (w->began && now - w->day_began < DAY)
-    return;
-  if (w->began)
-    w->left = w->daily_limit;
-  w->began = true;
-  w->day_began = now;
-}
-
-/* Count an object of BYTES.  Returns false if today's limit has no room for
- * it.
- */
-static bool
-take_from_limit (struct writeback *w, uint32_t bytes)
-{
-  uint64_t left = w->left;
-
-  if (w->daily_limit == 0)
-    return true;
-  do
-    if (left < bytes)
-      return false;
-  while (!atomic_compare_exchange_weak (&w->left, &left, left - bytes));
-  return true;
-}
-
-/* The object was not written after all. */
-static void
-return_to_limit (struct writeback *w, uint32_t bytes)
-{
-  if (w->daily_limit != 0)
-    atomic_fetch_add (&w->left, bytes);
 }
 
 /* ---- from memory ---- */

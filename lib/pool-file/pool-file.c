@@ -28,8 +28,8 @@
 #endif
 
 /* "nbdzram" and the version of the layout.  A program refuses a pool of a
- * later version.  The layouts with and without checksums and seals of a backing
- * file's blocks are otherwise the same.
+ * later version.  The layouts with and without checksums and seals of a
+ * backing file's blocks are otherwise the same.
  */
 #define SUPERBLOCK_MAGIC UINT64_C (0x6e62647a72616d02)
 #define SUPERBLOCK_WITH_SUMS (SUPERBLOCK_MAGIC + 1)

@@ -20,7 +20,8 @@ table_end (const struct device *d)
 /* The end of the table that OFFSET of the file is in.  If it is in none,
  * returns 0, and lowers *NEXT to where the next table begins, if that is
  * before *NEXT.  The checksums and seals of a backing file's blocks are in the
- * same part of the file, and count as tables while the pool has a backing file.
+ * same part of the file, and count as tables while the pool has a backing
+ * file.
  */
 static uint64_t
 find_table_end (const struct pool *pool, uint64_t offset, uint64_t *next)
