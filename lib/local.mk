@@ -65,6 +65,7 @@ lib_backing_libbacking_a_SOURCES = \
 	lib/backing/internal.h \
 	lib/backing/io.c \
 	lib/backing/io-run.h \
+	lib/backing/load-library.c lib/backing/load-library.h \
 	lib/backing/remote.h \
 	lib/backing/seal.h \
 	lib/backing/space.c

@@ -2,12 +2,11 @@
 
 #include <config.h>
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdio.h>
 
 #include "libgcrypt-load.h"
+#include "load-library.h"
 
 /* The version of the ABI is part of the name. */
 #define LIBRARY "libgcrypt.so.20"
@@ -22,13 +21,14 @@
 
 struct libgcrypt libgcrypt;
 
-static char problem[256];       /* why it can't be used, or empty */
+static struct library library;
 
 static void
 initialise (void)
 {
   if (!libgcrypt.check_version (VERSION_MIN)) {
-    snprintf (problem, sizeof problem, "it is version %s, and %s is needed",
+    snprintf (library.problem, sizeof library.problem,
+              "it is version %s, and %s is needed",
               libgcrypt.check_version (NULL), VERSION_MIN);
     return;
   }
@@ -44,17 +44,13 @@ initialise (void)
 static void
 load_libgcrypt (void)
 {
-  void *library = dlopen (LIBRARY, RTLD_NOW | RTLD_LOCAL);
-
+  library_open (&library, LIBRARY);
 #define LOAD(name)                                                      \
-  if (library)                                                          \
-    libgcrypt.name = (typeof (libgcrypt.name)) dlsym (library,          \
-                                                      "gcry_" #name);   \
-  if (!libgcrypt.name && !problem[0])                                   \
-    snprintf (problem, sizeof problem, "%s", dlerror ());
+  libgcrypt.name                                                        \
+    = (typeof (libgcrypt.name)) library_find (&library, "gcry_" #name);
   LIBGCRYPT_FUNCTIONS (LOAD)
 #undef LOAD
-  if (!problem[0])
+  if (!library_problem (&library))
     initialise ();
 }
 
@@ -64,5 +60,5 @@ libgcrypt_load (void)
   static pthread_once_t once = PTHREAD_ONCE_INIT;
 
   pthread_once (&once, load_libgcrypt);
-  return problem[0] ? problem : NULL;
+  return library_problem (&library);
 }

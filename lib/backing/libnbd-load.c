@@ -2,30 +2,24 @@
 
 #include <config.h>
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stddef.h>
-#include <stdio.h>
 
 #include "libnbd-load.h"
+#include "load-library.h"
 
 /* The version of the ABI is part of the name. */
 #define LIBRARY "libnbd.so.0"
 
 struct libnbd libnbd;
 
-static char problem[256];       /* why it can't be used, or empty */
+static struct library library;
 
 static void
 load_libnbd (void)
 {
-  void *library = dlopen (LIBRARY, RTLD_NOW | RTLD_LOCAL);
-
+  library_open (&library, LIBRARY);
 #define LOAD(name)                                                      \
-  if (library)                                                          \
-    libnbd.name = (typeof (libnbd.name)) dlsym (library, "nbd_" #name); \
-  if (!libnbd.name && !problem[0])                                      \
-    snprintf (problem, sizeof problem, "%s", dlerror ());
+  libnbd.name = (typeof (libnbd.name)) library_find (&library, "nbd_" #name);
   LIBNBD_FUNCTIONS (LOAD)
 #undef LOAD
 }
@@ -37,5 +31,5 @@ libnbd_load (void)
   static pthread_once_t once = PTHREAD_ONCE_INIT;
 
   pthread_once (&once, load_libnbd);
-  return problem[0] ? problem : NULL;
+  return library_problem (&library);
 }
