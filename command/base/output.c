@@ -85,6 +85,18 @@ json_number (const json_t *object, const char *key)
   return (uint64_t) json_integer_value (json_object_get (object, key));
 }
 
+uint64_t
+json_sum (const json_t *list, const char *part, const char *key)
+{
+  const json_t *object;
+  uint64_t sum = 0;
+  size_t i;
+
+  json_array_foreach (list, i, object)
+    sum += json_number (part ? json_object_get (object, part) : object, key);
+  return sum;
+}
+
 const char *
 json_text (const json_t *object, const char *key)
 {

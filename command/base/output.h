@@ -37,6 +37,11 @@ const char *text_of_number (char text[TEXT_SIZE], uint64_t n);
 /* The number at KEY of OBJECT; 0 if there is none. */
 uint64_t json_number (const json_t *object, const char *key);
 
+/* The sum of the numbers at KEY of all objects of LIST; or of their parts, if
+ * PART is not NULL.  A list of NULL is empty.
+ */
+uint64_t json_sum (const json_t *list, const char *part, const char *key);
+
 /* The text at KEY of OBJECT, which owns it; "" if there is none. */
 const char *json_text (const json_t *object, const char *key);
 

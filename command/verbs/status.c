@@ -20,13 +20,9 @@
 static const char *
 disk_size (const struct row *row, char *text)
 {
-  uint64_t size = 0;
-  json_t *device;
-  size_t i;
-
-  json_array_foreach (json_object_get (row->reply, "devices"), i, device)
-    size += json_number (device, "size");
-  return row_size (row, text, size);
+  return row_size (row, text, json_sum (json_object_get (row->reply,
+                                                         "devices"),
+                                        NULL, "size"));
 }
 
 static const char *
@@ -61,13 +57,7 @@ backing_state (const struct row *row, char *text)
 static uint64_t
 sum_of_devices (const struct row *row, const char *part, const char *key)
 {
-  uint64_t sum = 0;
-  json_t *a;
-  size_t i;
-
-  json_array_foreach (json_object_get (row->reply, "attachments"), i, a)
-    sum += json_number (part ? json_object_get (a, part) : a, key);
-  return sum;
+  return json_sum (json_object_get (row->reply, "attachments"), part, key);
 }
 
 static const char *

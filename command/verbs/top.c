@@ -210,18 +210,6 @@ put_sizes (struct top *t)
   put_line (t, "%s", "");
 }
 
-static uint64_t
-sum_of_areas (const json_t *areas, const char *key)
-{
-  const json_t *area;
-  uint64_t sum = 0;
-  size_t k;
-
-  json_array_foreach (areas, k, area)
-    sum += json_number (area, key);
-  return sum;
-}
-
 /* Swap that is cut into areas: what the kernel sees of it, and what the server
  * knows.
  */
@@ -237,9 +225,9 @@ put_areas (struct top *t)
     return;
   put_line (t, "swap: areas %zu  size %s  used %s  dead %s  room %s",
             json_array_size (areas),
-            text_of_size (size, sum_of_areas (areas, "size")),
-            text_of_size (used, sum_of_areas (areas, "used")),
-            text_of_size (dead, sum_of_areas (areas, "dead")),
+            text_of_size (size, json_sum (areas, NULL, "size")),
+            text_of_size (used, json_sum (areas, NULL, "used")),
+            text_of_size (dead, json_sum (areas, NULL, "dead")),
             left == INT64_MAX ? "no limit" : text_of_size (room, left));
   put_line (t, "%s", "");
 }
