@@ -72,15 +72,31 @@ process_is_stopped (const struct process *p)
   return state && state[0] == ' ' && strchr ("Tt", state[1]) != NULL;
 }
 
+static int
+read_mask (pid_t pid, const char *key, uint64_t *mask)
+{
+  char path[64];
+
+  snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
+  return kernel_file_field (path, key, 16, mask);
+}
+
 bool
 process_is_killed (pid_t pid)
 {
-  char path[64];
   uint64_t pending;
 
-  snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
-  return pid > 0 && kernel_file_field (path, "SigPnd", 16, &pending) == 0
+  return pid > 0 && read_mask (pid, "SigPnd", &pending) == 0
     && (pending & UINT64_C (1) << (SIGKILL - 1)) != 0;
+}
+
+int
+process_has_capability (pid_t pid, unsigned n)
+{
+  uint64_t capabilities;
+
+  return read_mask (pid, "CapEff", &capabilities) == -1
+    ? -1 : (capabilities >> n & 1) != 0;
 }
 
 int

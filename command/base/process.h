@@ -52,6 +52,9 @@ bool process_is_stopped (const struct process *p);
 /* Was PID killed, but waits in the kernel before it can end? */
 bool process_is_killed (pid_t pid);
 
+/* Has PID the capability N of linux/capability.h now?  -1: unknown. */
+int process_has_capability (pid_t pid, unsigned n);
+
 /* Sends SIGNAL, unless it has ended. */
 void process_signal (const struct process *p, int signal);
 

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/capability.h>
+
 #include "command/attach/device-queue.h"
 #include "command/attach/partitions.h"
 #include "command/attach/status.h"
@@ -16,16 +18,13 @@
 #include "command/base/cleanup.h"
 #include "command/base/kernel-file.h"
 #include "command/base/output.h"
+#include "command/base/process.h"
 #include "command/base/run-file.h"
 #include "lib/base/util.h"
 
 #include "area-look.h"
 #include "check.h"
 #include "protection.h"
-
-/* From linux/capability.h. */
-#define CAP_IPC_LOCK 14
-#define CAP_SYS_NICE 23
 
 /* Twice the memory that the server was measured to take without its pool. */
 #define WITHOUT_POOL (64 * MIB)
@@ -56,16 +55,6 @@ proc_path (const struct server_check *l, const char *file, char path[64])
 
 /* ---- protection ---- */
 
-static bool
-server_has_capability (const struct server_check *l, unsigned n)
-{
-  char path[64];
-  uint64_t caps;
-
-  return kernel_file_field (proc_path (l, "status", path), "CapEff", 16,
-                            &caps) == 0 && (caps >> n & 1) != 0;
-}
-
 /* The soft limit of locked memory in bytes; UINT64_MAX: no limit. */
 static uint64_t
 memlock_limit (const struct server_check *l)
@@ -95,7 +84,7 @@ check_lock (const struct server_check *l)
               "start the server with mlock=on",
               locked > 0 ? "the server locks memory as it uses it"
                          : "the server does not lock its memory");
-  if (server_has_capability (l, CAP_IPC_LOCK))
+  if (process_has_capability (l->pid, CAP_IPC_LOCK) == 1)
     check_add (l->list, CHECK_OK, "lock-limit", NULL,
                "the server has CAP_IPC_LOCK");
   else
@@ -111,7 +100,7 @@ scheduling_remedy (const struct server_check *l)
   if (!is_true (l->hardening, "mlock"))
     return "start the server with mlock=on, and with CAP_SYS_NICE, or "
       "LimitRTPRIO=3 in its unit";
-  if (server_has_capability (l, CAP_SYS_NICE))
+  if (process_has_capability (l->pid, CAP_SYS_NICE) == 1)
     return "give its control group real-time in cpu.rt_runtime_us "
       "(CONFIG_RT_GROUP_SCHED), or run it outside of a container"
       START_AGAIN;

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
+
 #include "command/attach/nbd-device.h"
 #include "command/attach/nbd-netlink.h"
 #include "command/base/cgroup.h"
@@ -27,9 +29,6 @@
 #include "service/set-error.h"
 
 #include "server.h"
-
-/* From linux/capability.h. */
-#define CAP_SYS_ADMIN 21
 
 #define START_S 30              /* usually it takes a second */
 #define STOP_S 120              /* a server may have to drain requests */
@@ -113,26 +112,15 @@ swap_server_is_running (const char *name)
   return reply != NULL;
 }
 
-/* What the kernel asks for when a device is attached. */
-static bool
-lacks_sys_admin (int pid)
-{
-  char path[64];
-  uint64_t caps;
-
-  snprintf (path, sizeof path, "/proc/%d/status", pid);
-  return kernel_file_field (path, "CapEff", 16, &caps) == 0
-    && (caps >> CAP_SYS_ADMIN & 1) == 0;
-}
-
 bool
 swap_server_may_attach (const char *name, char *unit, size_t size)
 {
   json_auto_t *reply = supervisor_status (name);
   int pid = (int) json_integer_value (json_object_get (reply, "pid"));
 
+  /* The kernel asks for this capability when a device is attached. */
   if (!json_is_false (json_object_get (reply, "swap"))
-      && (pid == 0 || !lacks_sys_admin (pid)))
+      && (pid == 0 || process_has_capability (pid, CAP_SYS_ADMIN) != 0))
     return true;
   if (!cgroup_service (pid, unit, size))
     unit[0] = '\0';
