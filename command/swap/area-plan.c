@@ -282,58 +282,44 @@ area_plan_slack (const struct areas_use *u, unsigned area)
   return slack (u, &s);
 }
 
-/* The size of the area with which less than half of all is used; 0: the pool
- * has no room for it.
- */
-static uint64_t
-roomy_size (const struct areas_use *u, const struct sums *s)
+/* Is half of all used, and not after another area of ROOM bytes? */
+static bool
+is_roomy (const struct sums *s, uint64_t room)
 {
-  uint64_t room = align_down (promise (u, s), AREA_ALIGNMENT);
-  uint64_t needed = less (s->used / 4 * ROOMY_QUARTERS, s->size);
-
-  return room < MAX (needed, MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST))
-    ? 0 : room;
+  return s->used >= s->size / 2 - s->size / 16
+    && room >= less (s->used / 4 * ROOMY_QUARTERS, s->size);
 }
 
-/* The size of a spare area; 0: the pool has no room for one.  COUNT more areas
- * there may be.
- */
-static uint64_t
-spare_size (const struct areas_use *u, const struct sums *s, unsigned count)
-{
-  uint64_t room = align_down (promise (u, s), AREA_ALIGNMENT);
-  uint64_t least = MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST);
-  uint64_t wanted = MAX (MAX (s->used / SPARE_SHARE, room / count), least);
-
-  return room < least ? 0 : MIN (room, align_up (wanted, AREA_ALIGNMENT));
-}
-
-/* The only area has dead pages: it can be turned off when there is another
- * one, so that a manager that is killed between off and on does not leave the
- * machine without any swap.
+/* Is there no spare area?  If the only area has dead pages, it can be turned
+ * off when there is another one, so that a manager that is killed between off
+ * and on does not leave the machine without any swap.
  */
 static bool
-needs_second (const struct sums *s)
+needs_spare (const struct areas_use *u, const struct sums *s)
 {
-  return s->on == 1 && has_many_dead (s);
+  return !s->any_empty || slack (u, s) == 0
+    || (s->on == 1 && has_many_dead (s));
 }
 
-/* The size of an area that is needed now; 0: none.  If an area is barred, the
- * machine shuts down, or someone knows better.  If none is on, someone has
- * turned off the whole swap.  COUNT more areas there may be.
+/* The size of an area that is needed now; 0: none, or the pool has no room for
+ * one.  If an area is barred, the machine shuts down, or someone knows better.
+ * If none is on, someone has turned off the whole swap.  COUNT more areas
+ * there may be.
  */
 static uint64_t
 needed_size (const struct areas_use *u, const struct sums *s, unsigned count)
 {
-  uint64_t size = 0;
+  uint64_t room = align_down (promise (u, s), AREA_ALIGNMENT);
+  uint64_t least = MAX (unit_of (u) / SMALL_SHARE, AREA_LEAST), spare;
 
-  if (s->on == 0 || s->any_barred)
+  if (s->on == 0 || s->any_barred || room < least)
     return 0;
-  if (s->used >= s->size / 2 - s->size / 16)
-    size = roomy_size (u, s);
-  if (size == 0 && (!s->any_empty || slack (u, s) == 0 || needs_second (s)))
-    size = spare_size (u, s, count);
-  return size;
+  if (is_roomy (s, room))
+    return room;
+  if (!needs_spare (u, s))
+    return 0;
+  spare = MAX (MAX (s->used / SPARE_SHARE, room / count), least);
+  return MIN (room, align_up (spare, AREA_ALIGNMENT));
 }
 
 static bool
@@ -385,6 +371,7 @@ area_plan_next (const struct areas_use *u)
   bool adds = find_addition (u, &s, &addition);
   unsigned area, dead = 0;
   bool has_dead = find_dead (u, &s, &dead);
+  bool is_broken = is_promise_broken (u, &s);
 
   /* What is nearly used up does not wait. */
   if (adds && slack (u, &s) == 0)
@@ -392,9 +379,9 @@ area_plan_next (const struct areas_use *u)
   if (find_off (u, &area))
     return step_of (u->areas[area].is_barred ? AREA_TRIM : AREA_REMOVE, area);
   /* Without its dead pages the pool may keep its promise. */
-  if (has_dead && (u->areas[dead].used == 0 || is_promise_broken (u, &s)))
+  if (has_dead && (u->areas[dead].used == 0 || is_broken))
     return step_of (AREA_RENEW, dead);
-  if (is_promise_broken (u, &s) && find_empty (u, &s, &area))
+  if (is_broken && find_empty (u, &s, &area))
     return step_of (AREA_REMOVE, area);
   if (adds)
     return addition;
