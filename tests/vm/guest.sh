@@ -81,6 +81,16 @@ eventually ()
 
 # ---- swap ----
 
+# pool_number KEY: of the pool of swap0, as status has it.
+pool_number ()
+{
+    nbdzram status --json swap0 | tr -d ' "' | tr ',{' '\n\n' |
+        sed -n "s/^$1://p" | head -n 1
+}
+
+# Swap areas of ours that are on.
+areas_on () { grep -c '^/dev/nbd' /proc/swaps; }
+
 # One that the command sets up: swap_on SIZE [OPTION...].  With the parameter
 # areas=N, in areas.
 swap_on ()

@@ -11,16 +11,10 @@ echo 60M >$group/memory.max
 inside () { (echo 0 >$group/cgroup.procs; exec pages "$@" 2>&1); }
 
 # MiB of all areas that are on, and of what is used of them.
-areas_on () { grep -c '^/dev/nbd' /proc/swaps; }
 swap_size () { awk '/^\/dev\/nbd/ { n += $3 } END { print int (n / 1024) }' /proc/swaps; }
 swap_used () { awk '/^\/dev\/nbd/ { n += $4 } END { print int (n / 1024) }' /proc/swaps; }
 
-# A number of the pool, in MiB.
-pool () { nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
-    sed -n "s/^.*\b$1://p" | head -n 1 | awk '{ print int ($1 / 1048576) }'; }
-stored () { pool orig_data_size; }
-failed_writes () { nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
-    sed -n 's/^.*failed_writes://p' | head -n 1; }
+stored () { echo $(($(pool_number orig_data_size) / 1048576)); }
 
 swap_on 600M mem-limit=64M areas=16 policy=off
 cat /tmp/swapon.log /proc/swaps
@@ -36,7 +30,7 @@ filled () { [ "$(swap_used)" -ge 120 ]; }
 eventually filled || fail "$(cat /proc/swaps)"
 cat /proc/swaps
 [ "$(areas_on)" -gt "$initial" ] || fail "no area came"
-[ "$(failed_writes)" = 0 ] || fail "failed writes"
+[ "$(pool_number failed_writes)" = 0 ] || fail "failed writes"
 killall -9 pages
 wait $more
 few_stored () { [ "$(stored)" -le 16 ]; }
@@ -54,8 +48,9 @@ mkswap /dev/zram0 >/dev/null
 inside 200 rounds=1 workers=2 random=100 || fail "a byte is wrong"
 cat /proc/swaps
 grep -q '^/dev/zram0.* 0 *1$' /proc/swaps && fail "the second swap was not used"
-[ "$(failed_writes)" = 0 ] || fail "$(failed_writes) failed writes"
-[ "$(pool mem_used_max)" -ge 57 ] || fail "only $(pool mem_used_max)M of the limit were used"
+[ "$(pool_number failed_writes)" = 0 ] || fail "$(pool_number failed_writes) failed writes"
+most=$(($(pool_number mem_used_max) / 1048576))
+[ $most -ge 57 ] || fail "only ${most}M of the limit were used"
 
 say "the manager is killed"
 inside 200 rounds=2 workers=2 >/tmp/pages &
@@ -65,7 +60,7 @@ for i in 1 2 3 4 5 6; do
     kill -9 "$(pid_of areas)" 2>/dev/null
 done
 wait $more || fail "$(cat /tmp/pages)"
-[ "$(failed_writes)" = 0 ] || fail "$(failed_writes) failed writes"
+[ "$(pool_number failed_writes)" = 0 ] || fail "$(pool_number failed_writes) failed writes"
 has_manager () { [ "$(pid_of 'areas swap0')" ]; }
 eventually has_manager || fail "no manager"
 swapoff /dev/zram0 || fail "swapoff"

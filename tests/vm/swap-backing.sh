@@ -42,8 +42,7 @@ for what in device file; do
     [ "$(cat /tmp/code)" = 0 ] || fail "see above"
     nbdzram status swap0
     # The programs have ended, and their pages may be gone.
-    written=$(nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
-        sed -n 's/^.*\bbd_written://p' | head -n 1)
+    written=$(pool_number bd_written)
     [ "$written" -gt 1000000 ] || fail "$written bytes were written back"
     swap_off
 done

@@ -24,10 +24,6 @@ modprobe virtio_blk
 
 # ---- what there is, in KiB ----
 
-# A number of the pool.
-pool () { nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
-    sed -n "s/^.*\b$1://p" | head -n 1; }
-
 # USED and STORED of all areas.
 areas_sum () { nbdzram status --json swap0 | tr -d ' "' | tr ',{' '\n\n' |
     awk -F: '/^areas:/ { inside = 1 } inside && /^used:/ { used += $2 }
@@ -45,9 +41,8 @@ dead_share ()
     echo $(((stored - used) * 100 / stored))
 }
 
-held () { echo $(($(pool mem_used_total) / 1024)); }
+held () { echo $(($(pool_number mem_used_total) / 1024)); }
 zram_held () { awk '{ print int ($3 / 1024) }' /sys/block/zram0/mm_stat; }
-areas_on () { grep -c '^/dev/nbd' /proc/swaps; }
 used_on () { awk -v device="$1" '$1 ~ device { n += $4 } END { print n + 0 }' \
     /proc/swaps; }
 
@@ -59,7 +54,7 @@ processor_time ()
 
 no_failed_write ()
 {
-    [ "$(pool failed_writes)" = 0 ] || fail "$1: $(pool failed_writes) failed writes"
+    [ "$(pool_number failed_writes)" = 0 ] || fail "$1: $(pool_number failed_writes) failed writes"
 }
 
 # ---- swap ----

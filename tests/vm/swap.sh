@@ -36,13 +36,12 @@ say "--run: $score $flags $policy, server: $server_score $server_flags $server_p
 say "what swapon chooses by itself"
 nbdzram swapon >/tmp/swapon.log 2>&1 || { cat /tmp/swapon.log; fail "swapon"; }
 cat /tmp/swapon.log
-limit=$(nbdzram status --json swap0 | tr -d ' "' | tr ',' '\n' |
-    sed -n 's/^.*\bmem_limit://p' | head -n 1)
+limit=$(pool_number mem_limit)
 disk=$(nbdzram status --bytes --noheadings --raw -o DISKSIZE swap0)
 [ $((limit / 1048576)) = $(($(meminfo MemTotal) / 4096)) ] ||
     fail "the limit is $limit"
 [ "$disk" = $((limit * 6)) ] || fail "the disk has $disk"
-[ "$(grep -c '^/dev/nbd' /proc/swaps)" = 3 ] || fail "$(cat /proc/swaps)"
+[ "$(areas_on)" = 3 ] || fail "$(cat /proc/swaps)"
 run_pages $((ram / 1024)) workers=2 rounds=0
 [ "$(vmstat_of pswpout)" -gt 5000 ] || fail "little was swapped"
 swap_off
