@@ -50,9 +50,10 @@
  *             of its objects are verified, as that version did, until the
  *             block is written again.
  *
- * That is proof against disks that fail, not against somebody who can write to
- * the disk, or read it.  With a key, blocks are encrypted as well (seal.h).
- * Then the checksum is that of the encrypted block.
+ * Checksums detect a disk that fails.  They don't detect an attacker that can
+ * write to the disk, nor hide pages from one that can read it.  With a key,
+ * blocks are encrypted as well (seal.h), and the checksum is that of the
+ * encrypted block.
  *
  * A counter of rewrites would prove the same only as a part of what is
  * stored, and could not say of a block alone whether it is good, which a
@@ -379,7 +380,7 @@ void backing_cleaning_done (struct backing *b);
 void backing_give_back (struct backing *b, uint64_t keep);
 
 /* If the backing file is encrypted and no slot names any block, use a new key
- * from now on: nobody can read what is left on the disk.
+ * from now on: what is left on the disk can't be decrypted any more.
  */
 void backing_renew_key (struct backing *b);
 

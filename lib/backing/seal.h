@@ -3,13 +3,13 @@
  *
  * Each block is encrypted by itself.  It keeps its size, since what proves
  * that it is the right one, its seal, lies in the pool file and not on the
- * disk.  The key is random and lies in the pool file, too: it is gone with the
- * pool, and whoever has only the disk has nothing.  A block is accepted only
+ * disk.  The key is random and lies in the pool file, too: it is gone with
+ * the pool, and the disk alone can not be read.  A block is accepted only
  * if it is what the pool wrote last at this place.  So a block with a changed
  * bit, an older one, one from another place or another pool is an error, even
- * if somebody made it so that the checksum of the block (backing.h) is right.
- * That one is computed from what lies on the disk: a resync compares and
- * copies blocks without knowing the key.
+ * if an attacker has made its checksum (backing.h) right.  The checksum is
+ * computed from what lies on the disk: a resync compares and copies blocks
+ * without knowing the key.
  *
  *   cipher   AES-256-GCM-SIV (RFC 8452): its tag of 128 bits is computed from
  *            the content, and the content is encrypted with a key stream made
@@ -53,7 +53,7 @@
 
 #include "backing.h"
 
-/* The cipher and the salt: a seal. */
+/* What proves that a block is the right one. */
 struct seal {
   uint8_t tag[16];
   uint32_t salt;                /* 0: the block is not encrypted */

@@ -407,7 +407,9 @@ begin_seals (void *opaque)
   raise_version (opaque, SUPERBLOCK_WITH_SEALS);
 }
 
-/* The room of SIZE bytes at *START; 0: it is to be made. */
+/* Puts the room of SIZE bytes that begins at *START of the file in ROOM.  If
+ * *START is 0, there is none yet: it is made at the end of the file.
+ */
 static int
 open_room (struct pool_file *file, _Atomic uint64_t *start, uint64_t size,
            struct backing_room *room)

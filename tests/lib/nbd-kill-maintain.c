@@ -15,7 +15,7 @@
 
 #include "nbd-kill.h"
 
-/* -1 when nobody listens. */
+/* Connects to the control socket.  -1: no server accepts. */
 static int
 connect_control (void)
 {

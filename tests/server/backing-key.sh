@@ -76,7 +76,7 @@ holds "$tmp/a"
 all_away
 stop_nbdkit "$zram" KILL
 
-# Who forgets it does not write plain pages.
+# A server that is started without it writes no plain pages.
 start_file
 key_is auto || fail "the key is not used any more"
 holds "$tmp/a"

@@ -2,8 +2,8 @@
 /* A backing file that is encrypted: what is on the disk, and what is refused.
  *
  * Where a block is forged, its checksum is set to that of the forged block, as
- * somebody could bring about who knows how checksums are made.  Then only the
- * seal refuses it; without a key, the same is accepted.
+ * an attacker could do that knows how checksums are made.  Then only the seal
+ * refuses it; without a key, the same is accepted.
  */
 
 #include <config.h>
@@ -435,7 +435,7 @@ TEST (pool_goes_on_with_its_key)
   assert_false (disk_has_secret (&f));
   assert_content (&f);
 
-  /* Even if nobody asks for it. */
+  /* Even if the option is not given. */
   unit_detach (&f.u);
   attach (&f, false);
   assert_content (&f);
