@@ -24,21 +24,19 @@ modprobe virtio_blk
 
 # ---- what there is, in KiB ----
 
-# USED and STORED of all areas.
+# DEAD and STORED of all areas.
 areas_sum () { nbdzram status --json swap0 | tr -d ' "' | tr ',{' '\n\n' |
-    awk -F: '/^areas:/ { inside = 1 } inside && /^used:/ { used += $2 }
+    awk -F: '/^areas:/ { inside = 1 } inside && /^dead:/ { dead += $2 }
              inside && /^stored:/ { stored += $2 }
-             END { print int (used / 1024), int (stored / 1024) }'; }
+             END { print int (dead / 1024), int (stored / 1024) }'; }
 
 # dead_share: percent of what is stored.
 dead_share ()
 {
-    local used stored
     # shellcheck disable=SC2046
     set -- $(areas_sum)
-    used=$1 stored=$2
-    [ "$stored" -gt "$used" ] || { echo 0; return; }
-    echo $(((stored - used) * 100 / stored))
+    [ $2 = 0 ] || set -- $(($1 * 100 / $2))
+    echo $1
 }
 
 held () { echo $(($(pool_number mem_used_total) / 1024)); }
